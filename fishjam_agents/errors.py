@@ -1,0 +1,56 @@
+"""Every error this package raises on purpose, in one tree.
+
+A message has the form "what happened: what to do". The command line prints the message alone and
+exits with the error's `exit_code`; programs catch the class.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FishjamAgentsError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    """What the command line exits with: 1 is a run-time failure, 2 a mistake in what the user wrote."""
+
+
+class ConfigError(FishjamAgentsError):
+    """The configuration cannot be used as written."""
+
+    exit_code = 2
+
+
+class AudioError(FishjamAgentsError):
+    """A file or a buffer is not the audio it was taken for."""
+
+
+class ProtocolError(FishjamAgentsError):
+    """Bytes from a socket are not the message the schema describes."""
+
+
+class MissingExtraError(FishjamAgentsError):
+    """An optional dependency is needed and not installed."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra {extra!r}: pip install 'fishjam-agents[{extra}]'")
+
+
+class SessionError(FishjamAgentsError):
+    """The media server ended the session or can no longer be reached."""
+
+
+class BackendError(FishjamAgentsError):
+    """A model backend failed.
+
+    Attributes:
+        retryable: True when another attempt may succeed (a lost socket), False when only the user can
+            mend it (a rejected key).
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable

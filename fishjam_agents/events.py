@@ -1,0 +1,292 @@
+"""Everything that happens in a call, as typed events: one stream, read by observe, server and cli.
+
+`at` is when the pipeline decided, in seconds of call time (zero when `AgentPipeline.run` began). Events
+about speech carry `media_at` too: the backdated moment in the speaker's audio that they speak of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What of a reply reached the listeners' ears: one estimate, used by every consumer.
+
+    Attributes:
+        reply: Id of the reply.
+        seconds: How much of it was played.
+        text: The words of that part.
+        text_exact: True where the backend gave word times; else the text is cut in proportion.
+    """
+
+    reply: str
+    seconds: float
+    text: str = ""
+    text_exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A finished turn of one speaker.
+
+    Attributes:
+        id: Unique in the call.
+        peer: Who spoke.
+        track: Id of the microphone's track.
+        start: Onset of the speech, call time in seconds.
+        end: End of the speech, call time in seconds.
+        reason: `silence` (the normal end), `missing` (packets ceased), `left`, `outage`, `limit` (it
+            reached the maximum turn), `app` (push to talk).
+    """
+
+    id: str
+    peer: str
+    track: str
+    start: float
+    end: float
+    reason: str = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A reply as `on_reply_ended` gives it.
+
+    Attributes:
+        reply: Id of the reply.
+        seconds: Audio the backend generated for it.
+        heard: What of it was played.
+        interrupted: Whether it was cut short.
+    """
+
+    reply: str
+    seconds: float
+    heard: Heard
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events.
+
+    Attributes:
+        at: When it was decided, call time in seconds.
+    """
+
+    kind: ClassVar[str] = ""
+    at: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event as plain JSON data, `kind` included, fields that are None left out."""
+        data: dict[str, Any] = {"at": self.at}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name != "at" and value is not None:
+                data[item.name] = _plain(value)
+        data["kind"] = self.kind
+        return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Heard):
+        return {
+            "seconds": round(value.seconds, 3),
+            "text": value.text,
+            "text_exact": value.text_exact,
+        }
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined(Event):
+    """A peer is in the room."""
+
+    kind = "peer_joined"
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft(Event):
+    """A peer is gone."""
+
+    kind = "peer_left"
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserStartedSpeaking(Event):
+    """Speech begins on a microphone; `media_at` is its onset."""
+
+    kind = "user_started_speaking"
+    media_at: float
+    peer: str
+    track: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserStoppedSpeaking(Event):
+    """Speech pauses or ends; `media_at` is its last sound."""
+
+    kind = "user_stopped_speaking"
+    media_at: float
+    peer: str
+    track: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurnEnded(Event):
+    """A turn is complete; `start` and `media_at` are where its speech began and ended."""
+
+    kind = "user_turn_ended"
+    media_at: float
+    peer: str
+    track: str
+    start: float
+    turn: str
+    reason: str = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInSuspected(Event):
+    """Somebody may be speaking over the bot: it falls silent at once."""
+
+    kind = "barge_in_suspected"
+    media_at: float
+    peer: str
+    track: str
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInConfirmed(Event):
+    """Somebody does speak over the bot: its reply is over."""
+
+    kind = "barge_in_confirmed"
+    media_at: float
+    peer: str
+    track: str
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInWithdrawn(Event):
+    """It was a cough: the bot goes on."""
+
+    kind = "barge_in_withdrawn"
+    media_at: float
+    peer: str
+    track: str
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted(Event):
+    """The backend begins a reply."""
+
+    kind = "reply_started"
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFirstAudio(Event):
+    """The first audio of a reply is on the wire."""
+
+    kind = "reply_first_audio"
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyInterrupted(Event):
+    """A reply was cut short."""
+
+    kind = "reply_interrupted"
+    reply: str
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyGenerated(Event):
+    """The backend has given all audio of a reply: `seconds` of it."""
+
+    kind = "reply_generated"
+    reply: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded(Event):
+    """The last sample of a reply has been played."""
+
+    kind = "reply_ended"
+    reply: str
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscript(Event):
+    """What a user said, as the backend understood it."""
+
+    kind = "user_transcript"
+    text: str
+    final: bool = False
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText(Event):
+    """Words of a reply."""
+
+    kind = "reply_text"
+    reply: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled(Event):
+    """The backend called a tool."""
+
+    kind = "tool_called"
+    tool: str
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outage(Event):
+    """A connection was lost for `seconds`; `what` names it (`backend`, `agent_socket`)."""
+
+    kind = "outage"
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackendWarning(Event):
+    """Something was lost or bent on the way to or from the backend."""
+
+    kind = "backend_warning"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackendFailure(Event):
+    """The backend failed; with `retryable` the pipeline tries again by itself."""
+
+    kind = "backend_failure"
+    message: str
+    failure: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRaised(Event):
+    """User code, a stage or a peer's input failed; the call goes on."""
+
+    kind = "error"
+    message: str
+    where: str
+    peer: str | None = None
+
+
+KINDS: frozenset[str] = frozenset(cls.kind for cls in Event.__subclasses__())
+"""Every `kind` a timeline may hold."""

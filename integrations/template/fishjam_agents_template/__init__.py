@@ -1,0 +1,1 @@
+"""fishjam_agents."""
