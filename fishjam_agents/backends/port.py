@@ -1,0 +1,311 @@
+"""The port every model backend is written against.
+
+A backend is immutable settings plus `connect()`. A session takes ordered entries (what the user said and
+did) and emits events (what the model says and wants). The pipeline writes entries without ever waiting;
+`backends.link` owns the outbox, the sender task, the reader task and reconnecting, so that a backend is
+only a translation between these types and one vendor's client.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.events import Heard, Turn
+
+Samples: TypeAlias = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; checked when the pipeline is built, and tests are selected by it.
+
+    Attributes:
+        input_rate: Hz of the mono PCM it takes; 0 takes none.
+        output_rate: Hz of the mono PCM it gives; 0 gives none.
+        own_turn_detection: May own turns (`turns.owner: backend`).
+        wants_turn_audio: Takes the audio of a whole turn with `TurnEndedEntry`, none while it lasts.
+        truncate: Uses `Heard` to forget what was not heard.
+        cancel: `InterruptEntry` stops a reply being generated.
+        images: Takes stills.
+        tools: Calls tools.
+        text: Takes text (`send_text`).
+        verbatim_say: Speaks given words (`say`).
+    """
+
+    input_rate: int = 16000
+    output_rate: int = 24000
+    own_turn_detection: bool = False
+    wants_turn_audio: bool = False
+    truncate: bool = False
+    cancel: bool = False
+    images: bool = False
+    tools: bool = False
+    text: bool = False
+    verbatim_say: bool = False
+
+
+# --- entries: pipeline to backend -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AudioEntry:
+    """Sound of a peer: int16 mono, shape (n,), at `Capabilities.input_rate`."""
+
+    peer: str
+    samples: Samples
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStartedEntry:
+    """A turn begins; the audio that follows belongs to it."""
+
+    peer: str
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEndedEntry:
+    """A turn is complete. `audio` is all of it for backends with `wants_turn_audio`, else None."""
+
+    turn: Turn
+    audio: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEntry:
+    """Text the user wrote, or words to speak as they are (`verbatim`)."""
+
+    text: str
+    verbatim: bool = False
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """A still."""
+
+    data: bytes
+    content_type: str
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptEntry:
+    """Stop replying. `heard` is what the room heard of the reply, None when none had begun."""
+
+    heard: Heard | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultEntry:
+    """The answer to a `ToolCall`."""
+
+    call: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEntry:
+    """New instructions or tools; None leaves them as they are."""
+
+    instructions: str | None = None
+    tools: Sequence[Mapping[str, Any]] | None = None
+
+
+Entry = (
+    AudioEntry
+    | TurnStartedEntry
+    | TurnEndedEntry
+    | TextEntry
+    | ImageEntry
+    | InterruptEntry
+    | ToolResultEntry
+    | UpdateEntry
+)
+
+
+# --- events: backend to pipeline --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """A reply begins. `reply` is unique in the call."""
+
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAudio:
+    """Sound of a reply: int16 mono, shape (n,), any length, at `Capabilities.output_rate`."""
+
+    reply: str
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """Words of a reply, in the order they are spoken.
+
+    `at` is where in the reply they begin, in seconds of its audio, for backends that know word times.
+    """
+
+    reply: str
+    text: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    """All audio of the reply has been given."""
+
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeech:
+    """The model's own turn detection: the user started or stopped speaking."""
+
+    speaking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscript:
+    """What the user said, as the model understood it."""
+
+    text: str
+    final: bool = False
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model wants a tool called."""
+
+    call: str
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallCancelled:
+    """The model no longer wants the answer."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The model decided that the user interrupts: its reply is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens or seconds a turn cost, by the vendor's own names."""
+
+    amounts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something was lost or bent; the session goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The session failed. `failure` is a short kind (`auth`, `quota`, `network`, `internal`)."""
+
+    failure: str
+    message: str
+    retryable: bool
+
+
+BackendEvent = (
+    ReplyStarted
+    | ReplyAudio
+    | ReplyText
+    | ReplyEnded
+    | UserSpeech
+    | UserTranscript
+    | ToolCall
+    | ToolCallCancelled
+    | Interrupted
+    | Usage
+    | Warning
+    | Failure
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a backend is told when it connects.
+
+    Attributes:
+        id: Id of the call, for logs.
+        emit: Takes an event; synchronous, never raises, may be called until the session is left.
+        instructions: The system prompt, if the pipeline has one.
+        tools: JSON schemas of the tools on offer.
+        attempt: 0 for the first connection of the call, counted up at every reconnect.
+    """
+
+    id: str
+    emit: Callable[[BackendEvent], None]
+    instructions: str | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    attempt: int = 0
+
+
+class BackendSession(ABC):
+    """One live connection to a model."""
+
+    @abstractmethod
+    async def send(self, entry: Entry) -> None:
+        """Pass one entry on. Called by one task, in order; the link gives it a deadline.
+
+        Raises:
+            BackendError: The session is lost; the entry is sent again on the next one if retryable.
+        """
+
+    @abstractmethod
+    async def read(self) -> None:
+        """Read the vendor's events and emit ours until the session ends. Awaits no user code.
+
+        Raises:
+            BackendError: The session failed.
+        """
+
+
+class InlineSession(ABC):
+    """A session inside this process that takes entries synchronously: no outbox, no tasks, no wake-ups."""
+
+    @abstractmethod
+    def handle(self, entry: Entry) -> None:
+        """Take one entry. Must not block."""
+
+
+class Backend(ABC):
+    """Immutable settings of a model, and the way to connect to it.
+
+    Subclasses are frozen dataclasses: their fields are what `backend:` in config.yaml may hold.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    @abstractmethod
+    def connect(
+        self, conversation: Conversation
+    ) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
+        """Open a session. Entering it has a deadline of the link's (15 s).
+
+        Raises:
+            BackendError: It cannot be opened.
+        """

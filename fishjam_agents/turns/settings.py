@@ -1,0 +1,51 @@
+"""What a user can say about turn-taking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """Turn-taking of one bot. All durations in seconds.
+
+    Attributes:
+        owner: Who decides where a turn begins and ends: `local` (our voice detection) or `backend`
+            (the model's own turn detection).
+        silence_locally: With `owner: backend`, fall silent on our own suspicion before the model has
+            said anything.
+        preset: How easily sound counts as speech: `default`, `sensitive`, or `noisy` for loud places.
+        end_silence: Quiet that ends a turn. None adapts it to the noise, 0.58 s to 0.74 s.
+        withdraw: Quiet after which a suspected barge-in is withdrawn and the bot goes on.
+        verdict_timeout: With `owner: backend`, how long the model may take to confirm a suspicion.
+        missing_limit: Absence of packets that ends a turn. Longer than `end_silence`, because a stalled
+            network is not a finished sentence.
+        max_turn: A longer turn is cut and its audio handed over.
+        pre_roll: Audio before the onset that is handed over with a turn, so that no first sound is lost.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    owner: Literal["local", "backend"] = "local"
+    silence_locally: bool = True
+    preset: Literal["default", "sensitive", "noisy"] = "default"
+    end_silence: float | None = None
+    withdraw: float = 0.28
+    verdict_timeout: float = 1.0
+    missing_limit: float = 1.5
+    max_turn: float = 60.0
+    pre_roll: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("end_silence", 0.1, 10.0),
+            ("withdraw", 0.1, 5.0),
+            ("verdict_timeout", 0.1, 30.0),
+            ("missing_limit", 0.3, 30.0),
+            ("max_turn", 1.0, 600.0),
+            ("pre_roll", 0.0, 0.5),
+        ):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"turns.{name} must be between {low:g} and {high:g} seconds, not {value:g}")
