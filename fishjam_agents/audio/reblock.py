@@ -1,0 +1,63 @@
+"""Cutting a stream of audio into frames of one size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fishjam_agents.audio.samples import Samples
+
+
+class Reblocker:
+    """Chunks of any length in, frames of exactly `samples` samples out; the rest is carried over.
+
+    Args:
+        samples: Length of a frame in samples, for example 320 for 20 ms at 16 kHz.
+
+    Raises:
+        ValueError: `samples` is not positive.
+    """
+
+    __slots__ = ("_carry", "_carried", "samples")
+
+    def __init__(self, samples: int) -> None:
+        if samples <= 0:
+            raise ValueError(f"a frame needs a positive number of samples, not {samples}")
+        self.samples = samples
+        self._carry = np.empty(samples, np.int16)
+        self._carried = 0
+
+    @property
+    def carried(self) -> int:
+        """How many samples wait for the next chunk."""
+        return self._carried
+
+    def process(self, chunk: Samples) -> list[Samples]:
+        """Take int16 mono of shape (n,), return the frames it completes, each of shape (samples,).
+
+        Frames are views of `chunk` wherever they lie wholly inside it: a chunk that is one frame comes
+        back as itself.
+        """
+        size = self.samples
+        length = len(chunk)
+        if length == size and not self._carried:
+            return [chunk]
+        frames: list[Samples] = []
+        start = 0
+        if self._carried:
+            start = min(size - self._carried, length)
+            self._carry[self._carried : self._carried + start] = chunk[:start]
+            self._carried += start
+            if self._carried < size:
+                return frames
+            frames.append(self._carry)
+            self._carry = np.empty(size, np.int16)
+        while start + size <= length:
+            frames.append(chunk[start : start + size])
+            start += size
+        self._carried = length - start
+        self._carry[: self._carried] = chunk[start:]
+        return frames
+
+    def clear(self) -> None:
+        """Forget what is carried."""
+        self._carried = 0
