@@ -4,9 +4,8 @@
 The agent socket, where audio flows, has its own light classes and a codec that costs about a microsecond.
 """
 
-from .agent import decode_agent_request, decode_agent_response
-from .codec import decode, encode
-from .encode import (
+from .agent_decoder import decode_agent_request, decode_agent_response
+from .agent_encoder import (
     TrackChunkEncoder,
     TrackDataEncoder,
     encode_add_track,
@@ -19,6 +18,7 @@ from .encode import (
     encode_track_data,
     encode_track_image,
 )
+from .codec import decode, encode
 from .generated.shared import TrackType
 from .messages import (
     AddTrack,
