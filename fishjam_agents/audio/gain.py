@@ -39,7 +39,8 @@ def fade_out(samples: Samples) -> Samples:
 def _rise(length: int) -> npt.NDArray[np.float32]:
     """Half a raised cosine from 0 to 1: unlike a straight line it has no corner that could click."""
     phase = np.arange(length, dtype=np.float32) * np.float32(math.pi / max(length - 1, 1))
-    return np.float32(0.5) - np.float32(0.5) * np.cos(phase)
+    rise: npt.NDArray[np.float32] = np.float32(0.5) - np.float32(0.5) * np.cos(phase)
+    return rise
 
 
 def _saturate(samples: npt.NDArray[np.float32]) -> Samples:

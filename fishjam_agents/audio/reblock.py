@@ -17,7 +17,7 @@ class Reblocker:
         ValueError: `samples` is not positive.
     """
 
-    __slots__ = ("_carry", "_carried", "samples")
+    __slots__ = ("_carried", "_carry", "samples")
 
     def __init__(self, samples: int) -> None:
         if samples <= 0:

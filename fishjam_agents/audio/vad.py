@@ -1,0 +1,288 @@
+"""Voice activity detection: how much does this 20 ms frame sound like somebody speaking here?
+
+webrtcvad alone does not answer that: its thresholds are absolute, it misses quiet speech and takes every
+cough for a word. The score adds two things that tell speech from noise at any level: how far the voice
+band stands above the noise floor, and how periodic it is,
+
+    z = bias + 2.2 * webrtcvad - 0.6 * snr + 8.2 * pitch * voice
+
+and a gate keeps down what is no louder than the noise has been. The coefficients are those of a logistic
+regression on labelled speech in noise; the negative weight of `snr` means that loud but unpitched is
+noise. The detector only scores; starting, confirming and ending a turn belong to `turns.machine`.
+
+Music, dogs and a television in the room are voices to this detector. Whispering is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, log10, sqrt
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import webrtcvad
+
+from fishjam_agents.audio.samples import Samples
+
+SAMPLE_RATE = 16000
+"""The rate that the detector hears, Hz."""
+
+FRAME_SAMPLES = 320
+"""Samples in the 20 ms frame that the detector takes."""
+
+PresetName = Literal["default", "sensitive", "noisy"]
+"""`sensitive` for quiet talkers in quiet rooms, `noisy` for places with other voices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How readily speech is assumed.
+
+    Attributes:
+        bias: The intercept of the score: higher hears more, and more that is not there.
+        start: What the scores of successive frames must add up to (a sum that leaks to no less than 0)
+            before the turn machine suspects speech; 4 takes two good frames.
+    """
+
+    bias: float
+    start: float
+
+
+PRESETS: dict[PresetName, Preset] = {
+    "default": Preset(bias=-3.45, start=4.0),
+    "sensitive": Preset(bias=-2.95, start=4.0),
+    "noisy": Preset(bias=-3.95, start=6.0),
+}
+"""Missed utterances and false starts in babble, per minute, on synthetic streams: 1.4 % and 1.6 for
+`default`, 0.7 % and 1.8 for `sensitive`, 3.9 % and 0 for `noisy`; outside babble nearly none."""
+
+
+class Decision(NamedTuple):
+    """What the detector makes of one 20 ms frame."""
+
+    score: float
+    """Evidence for speech after the level gate, -3 to 3; the turn machine sums it up."""
+    voiced: bool
+    """The score is positive."""
+    tail: bool
+    """Not voiced, perhaps, but it may be the soft end of a word: the speech that is on may go on."""
+    level: float
+    """Level of the voice band, 250 Hz to 2 kHz, dBFS (power of full scale = 1), not below -100."""
+    noise: float
+    """Mean level of what is not speech, dBFS."""
+    snr: float
+    """How far voiced frames have stood above `noise`, dB, a slow mean; 0 before the first of them."""
+
+
+_WEBRTC_WEIGHT = 2.2
+_SNR_WEIGHT = -0.6
+_PITCH_WEIGHT = 8.2
+
+_SILENCE_POWER = 1e-10
+"""-100 dBFS, so that digital silence has a logarithm."""
+_FLOOR_FACTOR = 1.6
+"""The minimum of a smoothed power lies below its mean by about this much."""
+_FLOOR_BLOCK = 10
+_FLOOR_BLOCKS = 8
+"""The floor is the minimum of the last 8 blocks of 10 frames and the open one: 1.6 to 1.8 s."""
+
+_FFT = 512
+_BAND_STARTS = (3, 8, 16, 32, 64)
+"""Bins of 31.25 Hz: 94-250, 250-500, 500-1000, 1000-2000, 2000-4000 Hz."""
+_BINS = 128
+_TONE_FIRST_BIN = 13
+
+_LAGS = slice(10, 58)
+"""Pitch periods at 4 kHz: 70 to 400 Hz."""
+_CORRELATED = 102
+_FOLDED = 160
+
+_FRAME_SECONDS = 0.02
+_NOISE_RATE = _FRAME_SECONDS / 0.7
+_NOISE_RATE_IN_SPEECH = _FRAME_SECONDS / 20
+_LEVEL_RATE = 0.05
+_FIRST_NOISE_LIMIT = -55.0
+_GATE = 3.0
+
+_Floats = npt.NDArray[np.float32]
+_Doubles = npt.NDArray[np.float64]
+
+
+class _Floor:
+    """Minimum statistics of one band: the power that is there whoever speaks."""
+
+    __slots__ = ("blocks", "held", "lowest", "smoothed")
+
+    def __init__(self) -> None:
+        self.smoothed = -1.0
+        self.lowest = inf
+        self.blocks = [inf] * _FLOOR_BLOCKS
+        self.held = inf
+
+    def above(self, power: float) -> float:
+        """Take the power of a frame, return how far it stands above the floor: 0 to 20 dB."""
+        smoothed = power if self.smoothed < 0 else 0.5 * (self.smoothed + power)
+        self.smoothed = smoothed
+        if smoothed < self.lowest:
+            self.lowest = smoothed
+        lowest = self.lowest
+        if self.held < lowest:
+            lowest = self.held
+        floor = _FLOOR_FACTOR * lowest
+        if floor < _SILENCE_POWER:
+            floor = _SILENCE_POWER
+        if power <= floor:
+            return 0.0
+        distance = 10 * log10(power / floor)
+        return distance if distance < 20.0 else 20.0
+
+    def close_block(self, block: int) -> None:
+        """Ten frames are over: what was lowest in them replaces block number `block`."""
+        self.blocks[block] = self.lowest
+        self.lowest = inf
+        self.held = min(self.blocks)
+
+
+class Detector:
+    """Scores one microphone's frames; one object per stream, causal, no look-ahead.
+
+    Args:
+        preset: How readily speech is assumed, a key of `PRESETS`.
+    """
+
+    def __init__(self, preset: PresetName = "default") -> None:
+        self.preset = PRESETS[preset]
+        self._bias = self.preset.bias
+        # Mode 2: modes 0 and 1 score the same here, mode 3 misses twice as many utterances.
+        self._webrtc = webrtcvad.Vad(2)
+        self._buffer: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
+        self._floors = [_Floor() for _ in _BAND_STARTS]
+        self._frames_in_block = 0
+        self._block = 0
+        self._tone_run = 0
+
+        self._frames = 0
+        self._level = 0.0
+        self._noise = 0.0
+        self._spread = 2.0
+        self._voiced_level: float | None = None
+
+        # Scratch arrays and the views into them, made once: at 20 ms a frame numpy's price is per call.
+        self._old = self._buffer[:FRAME_SAMPLES]
+        self._new = self._buffer[FRAME_SAMPLES:]
+        self._windowed = self._buffer[2 * FRAME_SAMPLES - _FFT :]
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)
+        # 192 = 3/8 * 512 is the energy of the window; 2 counts the negative frequencies.
+        self._window = (hann * sqrt(2 / (_FFT * 192))).astype(np.float32)
+        self._parts: _Floats = np.empty(2 * _BINS, np.float32)
+        self._part_starts = 2 * np.array(_BAND_STARTS)
+        self._tone_parts = self._parts[2 * _TONE_FIRST_BIN :]
+        self._fours = self._buffer.reshape(_FOLDED, 4)
+        self._ones = np.ones(4, np.float32)
+        self._folded: _Floats = np.empty(_FOLDED, np.float32)
+        self._sloped: _Doubles = np.empty(_FOLDED - 1)
+        self._energy: _Doubles = np.zeros(_FOLDED)
+
+    def feed(self, frame: Samples, in_speech: bool) -> Decision:
+        """Score the next frame.
+
+        Args:
+            frame: int16 mono, shape (320,): 20 ms at 16 kHz.
+            in_speech: Whether the turn machine was in speech, suspected or confirmed, after it took the
+                decision about the previous frame. While it is, the noise is hardly learned.
+        """
+        if self._frames:
+            self._learn_noise(in_speech)
+        z, level = self._score(frame)
+        if not self._frames:
+            # The limit lets speech through that is there from the first frame on.
+            self._noise = min(level, _FIRST_NOISE_LIMIT)
+        self._frames += 1
+        self._level = level
+
+        noise = self._noise
+        score = -3.0 if z < -3.0 else min(z, 3.0)
+        if score > -1.0 and level < noise + _GATE + max(self._spread, 1.0):
+            score = -1.0
+        voiced = score > 0.0
+        voiced_level = self._voiced_level
+        if voiced:
+            if voiced_level is None:
+                voiced_level = level
+            else:
+                voiced_level += _LEVEL_RATE * (level - voiced_level)
+            self._voiced_level = voiced_level
+        snr = 0.0 if voiced_level is None else voiced_level - noise
+        return Decision(score, voiced, z > -1.5 and level > noise + _GATE, level, noise, snr)
+
+    def _learn_noise(self, in_speech: bool) -> None:
+        """Let the previous frame move the mean and the spread of the noise, now that its fate is known."""
+        distance = self._level - self._noise
+        rate = _NOISE_RATE_IN_SPEECH if in_speech else max(_NOISE_RATE, 1 / self._frames)
+        self._noise += (max(rate, _NOISE_RATE) if distance < 0 else rate) * distance
+        if not in_speech:
+            # 1.25 times the mean deviation of a normal distribution is its standard deviation.
+            self._spread += rate * (1.25 * abs(distance) - self._spread)
+
+    def _score(self, frame: Samples) -> tuple[float, float]:
+        """The raw score z and the level of the voice band."""
+        speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
+        self._old[:] = self._new
+        np.multiply(frame, np.float32(1 / 32768), out=self._new)
+
+        spectrum = np.fft.rfft(self._windowed * self._window)
+        # numpy 1 transforms in double precision whatever it is given.
+        np.copyto(self._parts, spectrum[:_BINS].view(spectrum.real.dtype), casting="same_kind")
+        parts = np.square(self._parts, out=self._parts)
+        bands: list[float] = np.add.reduceat(parts, self._part_starts).tolist()
+
+        above = [floor.above(power) for floor, power in zip(self._floors, bands, strict=True)]
+        self._frames_in_block += 1
+        if self._frames_in_block == _FLOOR_BLOCK:
+            for floor in self._floors:
+                floor.close_block(self._block)
+            self._block = (self._block + 1) % _FLOOR_BLOCKS
+            self._frames_in_block = 0
+
+        snr = sum(above) / 50
+        voice = min((above[1] + above[2] + above[3]) / 30, 1.0)
+        z = self._bias + _SNR_WEIGHT * snr
+        if speech:
+            z += _WEBRTC_WEIGHT
+        if voice:
+            z += _PITCH_WEIGHT * self._pitch() * voice
+
+        if z > 0 and self._is_tone(sum(bands)):
+            self._tone_run += 1
+            if self._tone_run >= 2:
+                z = -1.0
+        else:
+            self._tone_run = 0
+        return z, 10 * log10(bands[1] + bands[2] + bands[3] + _SILENCE_POWER)
+
+    def _pitch(self) -> float:
+        """How periodic the last 40 ms are, 0 to 1: the highest normalised autocorrelation at 70-400 Hz."""
+        np.dot(self._fours, self._ones, out=self._folded)
+        sloped = self._sloped
+        # The slope takes out 1/f noise, which looks periodic to a short window.
+        np.subtract(self._folded[1:], self._folded[:-1], out=sloped)
+        recent = sloped[-_CORRELATED:]
+        products = np.correlate(sloped[: -_LAGS.start], recent, "valid")
+        energy = self._energy
+        np.cumsum(np.square(sloped), out=energy[1:])
+        of_recent = energy[-1] - energy[-1 - _CORRELATED]
+        of_shifted = energy[_CORRELATED : -_LAGS.start] - energy[: -_CORRELATED - _LAGS.start]
+        of_shifted *= of_recent
+        of_shifted += 1e-9
+        np.sqrt(of_shifted, out=of_shifted)
+        products /= of_shifted
+        return max(float(products.max()), 0.0)
+
+    def _is_tone(self, total: float) -> bool:
+        """Beeps and dial tones: nearly all of the energy above 400 Hz, and that in one or two bins."""
+        high = float(self._tone_parts.sum())
+        if high <= 0.8 * total:
+            return False
+        powers = self._tone_parts[::2] + self._tone_parts[1::2]
+        return float(np.dot(powers, powers)) > 0.22 * high * high
