@@ -1,0 +1,27 @@
+"""Model backends: the port, its events and ordered outbox, the registry, and the built-in bots."""
+
+from __future__ import annotations
+
+from fishjam_agents.backends.parrot import Parrot
+from fishjam_agents.backends.port import (
+    Backend,
+    BackendEvent,
+    BackendSession,
+    Capabilities,
+    Conversation,
+    Entry,
+    InlineSession,
+)
+from fishjam_agents.backends.wav import Wav
+
+__all__ = [
+    "Backend",
+    "BackendEvent",
+    "BackendSession",
+    "Capabilities",
+    "Conversation",
+    "Entry",
+    "InlineSession",
+    "Parrot",
+    "Wav",
+]

@@ -300,6 +300,13 @@ class Backend(ABC):
 
     capabilities: ClassVar[Capabilities] = Capabilities()
 
+    def check(self) -> None:  # noqa: B027 - most backends have nothing to check
+        """Verify what can be known without connecting: files, keys, combinations of settings.
+
+        Raises:
+            FishjamAgentsError: Something is wrong, in one sentence that says what to do.
+        """
+
     @abstractmethod
     def connect(
         self, conversation: Conversation

@@ -1,0 +1,1 @@
+"""What one microphone says: frames and turn events."""

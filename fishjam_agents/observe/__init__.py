@@ -1,0 +1,1 @@
+"""Reading a call's events: log lines and the timeline."""

@@ -1,0 +1,1 @@
+"""The bot's voice: pacing, what has been heard, pause, resume, interrupt."""

@@ -1,0 +1,1 @@
+"""Turn-taking: pure state machines and their settings."""

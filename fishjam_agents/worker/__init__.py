@@ -1,0 +1,1 @@
+"""Which room gets a bot: starting it, stopping it, cleaning up."""

@@ -1,0 +1,178 @@
+"""The pipeline's end of a backend: the outbox, its sender, the reader, and reconnecting.
+
+What the user says while the backend is away stays in the outbox (bounded) and is delivered once when it is
+back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fishjam_agents.backends.outbox import Outbox
+from fishjam_agents.backends.port import (
+    Backend,
+    BackendEvent,
+    BackendSession,
+    Conversation,
+    Entry,
+    Failure,
+    InlineSession,
+    Warning,
+)
+from fishjam_agents.errors import BackendError
+
+CONNECT_DEADLINE = 15.0
+SEND_DEADLINE = 10.0
+MAX_ATTEMPTS = 6
+"""Failed attempts in a row after which the backend is given up."""
+FIRST_BACKOFF = 0.25
+MAX_BACKOFF = 8.0
+STEADY = 30.0
+"""A session that lasted this long, in seconds, resets the count of attempts."""
+
+
+class BackendLink:
+    """One backend for one call.
+
+    Args:
+        backend: What to connect to.
+        call: Id of the call.
+        emit: Takes the backend's events; synchronous.
+        outage: Told the length of an outage when it is over, in seconds.
+        instructions: The system prompt.
+        tools: JSON schemas of the tools on offer.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        call: str,
+        emit: Callable[[BackendEvent], None],
+        outage: Callable[[float], None],
+        instructions: str | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._backend = backend
+        self._call = call
+        self._emit = emit
+        self._outage = outage
+        self._instructions = instructions
+        self._tools = tools
+        self._outbox = Outbox()
+        self._inline: InlineSession | None = None
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reported_drop = 0.0
+        self.connected = asyncio.Event()
+
+    def put(self, entry: Entry) -> None:
+        """Pass an entry on, in order. Never waits."""
+        if self._inline is not None:
+            self._handle(self._inline, entry)
+            return
+        self._outbox.put(entry)
+        if self._outbox.dropped - self._reported_drop >= 1.0:
+            lost = self._outbox.dropped - self._reported_drop
+            self._reported_drop = self._outbox.dropped
+            self._emit(Warning(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped"))
+
+    def _handle(self, session: InlineSession, entry: Entry) -> None:
+        try:
+            session.handle(entry)
+        except Exception as error:  # noqa: BLE001 - a backend's bug ends its call with a sentence, not the room's loop
+            self._inline = None
+            if not self._broken.done():
+                self._broken.set_exception(
+                    BackendError(f"the backend failed on {type(entry).__name__}: {error!r}")
+                )
+
+    async def run(self) -> None:
+        """Keep a session open until cancelled.
+
+        Raises:
+            BackendError: The backend failed in a way only the user can mend, or too often in a row.
+        """
+        loop = asyncio.get_running_loop()
+        attempt = failures = 0
+        lost_at: float | None = None
+        while True:
+            started = loop.time()
+            try:
+                async with self._open(attempt) as session:
+                    if lost_at is not None:
+                        self._outage(loop.time() - lost_at)
+                        lost_at = None
+                    self.connected.set()
+                    await self._serve(session)
+                error = BackendError("the backend ended the session", retryable=True)
+            except BackendError as raised:
+                error = raised
+            finally:
+                self._inline = None
+            attempt += 1
+            failures = 1 if loop.time() - started > STEADY else failures + 1
+            if not error.retryable or failures >= MAX_ATTEMPTS:
+                raise error
+            if lost_at is None:
+                lost_at = loop.time()
+            self._emit(Failure("network", str(error), retryable=True))
+            delay = min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+
+    def _open(self, attempt: int) -> _Connecting:
+        conversation = Conversation(self._call, self._emit, self._instructions, self._tools, attempt)
+        return _Connecting(self._backend, conversation)
+
+    async def _serve(self, session: BackendSession | InlineSession) -> None:
+        if isinstance(session, InlineSession):
+            self._broken = asyncio.get_running_loop().create_future()
+            self._inline = session
+            while len(self._outbox) and not self._broken.done():
+                entry = await self._outbox.peek()
+                self._outbox.sent(entry)
+                self._handle(session, entry)
+            await self._broken
+            return
+        sender = asyncio.create_task(self._send(session), name=f"backend-sender-{self._call}")
+        reader = asyncio.create_task(session.read(), name=f"backend-reader-{self._call}")
+        try:
+            done, _ = await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            sender.cancel()
+            reader.cancel()
+            await asyncio.gather(sender, reader, return_exceptions=True)
+
+    async def _send(self, session: BackendSession) -> None:
+        while True:
+            entry = await self._outbox.peek()
+            try:
+                async with asyncio.timeout(SEND_DEADLINE):
+                    await session.send(entry)
+            except TimeoutError as error:
+                raise BackendError(
+                    f"the backend took nothing for {SEND_DEADLINE:g} s", retryable=True
+                ) from error
+            self._outbox.sent(entry)
+
+
+class _Connecting:
+    """Entering a backend's session under a deadline."""
+
+    def __init__(self, backend: Backend, conversation: Conversation) -> None:
+        self._manager = backend.connect(conversation)
+
+    async def __aenter__(self) -> BackendSession | InlineSession:
+        try:
+            async with asyncio.timeout(CONNECT_DEADLINE):
+                return await self._manager.__aenter__()
+        except TimeoutError as error:
+            raise BackendError(
+                f"the backend did not answer within {CONNECT_DEADLINE:g} s", retryable=True
+            ) from error
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._manager.__aexit__(*exc)

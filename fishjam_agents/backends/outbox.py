@@ -1,0 +1,71 @@
+"""One ordered queue from the pipeline to a backend, bounded where it may lose and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from fishjam_agents.backends.port import AudioEntry, Entry
+
+
+class Outbox:
+    """Entries in the order they were written.
+
+    Audio is bounded in seconds and drops its own oldest audio; every other entry is kept, and nothing
+    overtakes anything.
+
+    Args:
+        max_audio: Seconds of audio held while the backend does not take any.
+
+    Attributes:
+        dropped: Seconds of audio dropped so far.
+    """
+
+    def __init__(self, max_audio: float = 10.0) -> None:
+        self._max_audio = max_audio
+        self._entries: deque[Entry] = deque()
+        self._audio = 0.0
+        self._waiter: asyncio.Future[None] | None = None
+        self.dropped = 0.0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, entry: Entry) -> None:
+        """Append an entry. Never waits, never fails."""
+        self._entries.append(entry)
+        if isinstance(entry, AudioEntry):
+            self._audio += entry.seconds
+            if self._audio > self._max_audio:
+                self._drop_oldest()
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _drop_oldest(self) -> None:
+        while self._audio > self._max_audio:
+            for index, entry in enumerate(self._entries):
+                if isinstance(entry, AudioEntry):
+                    del self._entries[index]
+                    self._audio -= entry.seconds
+                    self.dropped += entry.seconds
+                    break
+            else:
+                return
+
+    async def peek(self) -> Entry:
+        """Wait for the oldest entry and leave it in place, so that a failed send loses nothing."""
+        while not self._entries:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._entries[0]
+
+    def sent(self, entry: Entry) -> None:
+        """Take the entry that was peeked out, unless it has been dropped meanwhile."""
+        if self._entries and self._entries[0] is entry:
+            self._entries.popleft()
+            if isinstance(entry, AudioEntry):
+                self._audio -= entry.seconds

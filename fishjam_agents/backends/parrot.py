@@ -1,0 +1,138 @@
+"""`type: parrot`: answers each turn with the speaker's own words. Needs no key and no network."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fishjam_agents.audio.resampling import resample
+from fishjam_agents.backends.port import (
+    Backend,
+    Capabilities,
+    Conversation,
+    Entry,
+    InlineSession,
+    InterruptEntry,
+    ReplyAudio,
+    ReplyEnded,
+    ReplyStarted,
+    ReplyText,
+    Samples,
+    TurnEndedEntry,
+    TurnStartedEntry,
+)
+
+_INPUT_RATE = 16000
+_OUTPUT_RATE = 24000
+
+
+@dataclass(frozen=True, slots=True)
+class Parrot(Backend):
+    """A bot that repeats what it was told, at 24 kHz as most models speak.
+
+    Attributes:
+        delay: Seconds between the end of a turn and the reply: a slow model.
+        chunk: Seconds of audio in one piece.
+        speed: How many times faster than real time the reply is given; 0 gives all of it at once.
+        at_least: The words are repeated until the reply has this many seconds.
+        text: What the reply is said to say; None leaves replies without words.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        input_rate=_INPUT_RATE, output_rate=_OUTPUT_RATE, wants_turn_audio=True, cancel=True, truncate=True
+    )
+
+    delay: float = 0.2
+    chunk: float = 0.1
+    speed: float = 0.0
+    at_least: float = 0.0
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.delay < 0 or self.speed < 0 or not 0 <= self.at_least <= 600:
+            raise ValueError("delay, speed and at_least must not be negative, at_least at most 600 s")
+        if not 0.02 <= self.chunk <= 60:
+            raise ValueError(f"chunk must be between 0.02 and 60 s, not {self.chunk:g}")
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+        """Open a session; it lives in this process."""
+        session = _ParrotSession(self, conversation)
+        try:
+            yield session
+        finally:
+            session.hush()
+
+
+@dataclass(slots=True)
+class _Answer:
+    reply: str
+    peer: str
+    samples: Samples
+    started: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+
+class _ParrotSession(InlineSession):
+    def __init__(self, settings: Parrot, conversation: Conversation) -> None:
+        self._settings = settings
+        self._emit = conversation.emit
+        self._loop = asyncio.get_running_loop()
+        self._answers: dict[str, _Answer] = {}
+        self._ids = (f"parrot-{conversation.attempt}-{n}" for n in itertools.count(1))
+
+    def handle(self, entry: Entry) -> None:
+        if isinstance(entry, TurnEndedEntry):
+            self._answer(entry)
+        elif isinstance(entry, TurnStartedEntry):
+            # The speaker goes on: what would have answered the first half is out of date.
+            for answer in [a for a in self._answers.values() if a.peer == entry.peer and not a.started]:
+                self._drop(answer)
+        elif isinstance(entry, InterruptEntry):
+            self.hush()
+
+    def hush(self) -> None:
+        """Drop every answer that is not complete."""
+        for answer in list(self._answers.values()):
+            self._drop(answer)
+
+    def _drop(self, answer: _Answer) -> None:
+        if answer.timer is not None:
+            answer.timer.cancel()
+        self._answers.pop(answer.reply, None)
+
+    def _answer(self, entry: TurnEndedEntry) -> None:
+        words = entry.audio
+        if words is None or not len(words):
+            return
+        samples = resample(words, _INPUT_RATE, _OUTPUT_RATE)
+        times = max(1, int(np.ceil(self._settings.at_least * _OUTPUT_RATE / len(samples))))
+        answer = _Answer(next(self._ids), entry.turn.peer, np.tile(samples, times))
+        self._answers[answer.reply] = answer
+        answer.timer = self._loop.call_later(self._settings.delay, self._speak, answer, 0)
+
+    def _speak(self, answer: _Answer, position: int) -> None:
+        settings = self._settings
+        if not answer.started:
+            answer.started = True
+            self._emit(ReplyStarted(answer.reply))
+            if settings.text:
+                self._emit(ReplyText(answer.reply, settings.text))
+        size = round(settings.chunk * _OUTPUT_RATE)
+        # An event can end the answer (`hush`) while it is being given.
+        while position < len(answer.samples) and answer.reply in self._answers:
+            self._emit(ReplyAudio(answer.reply, answer.samples[position : position + size]))
+            position += size
+            if settings.speed:
+                answer.timer = self._loop.call_later(
+                    settings.chunk / settings.speed, self._speak, answer, position
+                )
+                return
+        if self._answers.pop(answer.reply, None) is not None:
+            self._emit(ReplyEnded(answer.reply))

@@ -1,0 +1,207 @@
+"""What one microphone says: packets in; 20 ms frames and turn events out.
+
+Everything here is synchronous, from the bytes of a packet to the events of the turn machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
+from fishjam_agents.audio.reblock import Reblocker
+from fishjam_agents.audio.resampling import vad_resampler
+from fishjam_agents.audio.vad import Detector
+from fishjam_agents.hearing.ring import Ring
+from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
+from fishjam_agents.turns.settings import TurnSettings
+
+Samples = npt.NDArray[np.int16]
+Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
+
+QUIET_AFTER = 0.12
+"""Seconds without a packet after which their absence counts as silence."""
+MAX_PACKET = 1.0
+"""Seconds of audio beyond which a packet is dropped as damaged."""
+_VAD_RATE = 16000
+_TURN_TAIL = 0.2
+"""Seconds kept after the last sound when the audio of a whole turn is handed over."""
+
+
+class Microphone:
+    """One (peer, track) input.
+
+    Args:
+        peer: Id of the speaker.
+        track: Id of the track.
+        format: What the packets hold: 16-bit mono at the rate asked of the server.
+        turns: Settings of the turn machine.
+        stages: The user's processing, instances of this microphone's own.
+        deliver: Told of every frame with what follows from it, and of silences (frame None).
+        stage_failed: Told once of each stage that raised.
+
+    Attributes:
+        peer: Id of the speaker.
+        track: Id of the track; changes when the peer's track returns under a new one.
+        media: Media time, call time in seconds at the end of the last frame. Never runs back.
+        missing_samples: With a silence, how many samples it stands for.
+        damaged: Packets dropped because they were empty, odd or too long.
+        machine: The turn machine.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        track: str,
+        format: AudioFormat,
+        turns: TurnSettings,
+        stages: Sequence[Stage],
+        deliver: Deliver,
+        stage_failed: Callable[[Microphone, Stage, Exception], None],
+    ) -> None:
+        self.peer = peer
+        self.track = track
+        self.media = 0.0
+        self.damaged = 0
+        self.missing_samples = 0
+        self.machine = TurnMachine(turns)
+        self._format = format
+        self._settings = turns
+        self._stages = list(stages)
+        self._deliver = deliver
+        self._stage_failed = stage_failed
+        self._reblocker = Reblocker(format.frame_samples)
+        self._staged = Reblocker(format.frame_samples)
+        self._detector = Detector(turns.preset)
+        self._to_vad = vad_resampler(format.sample_rate) if format.sample_rate != _VAD_RATE else None
+        self._vad_blocks = Reblocker(_VAD_RATE // 50)
+        self._ring = Ring()
+        self._turn: list[tuple[float, Samples]] | None = None
+        self._last_packet: float | None = None
+
+    def feed(self, data: bytes, now: float, barge_in: bool) -> bool:
+        """Take a packet.
+
+        Args:
+            data: 16-bit little-endian mono PCM.
+            now: Call time, seconds.
+            barge_in: Whether the bot has a reply under way.
+
+        Returns:
+            False when the packet was dropped because it was damaged.
+        """
+        size = len(data)
+        if size == 0 or size & 1 or size > self._format.sample_rate * 2 * MAX_PACKET:
+            self.damaged += 1
+            return False
+        if self._last_packet is None:
+            self.media = max(0.0, now - size / (2 * self._format.sample_rate))
+        self._last_packet = now
+        samples = np.frombuffer(data, np.int16)
+        for frame in self._reblocker.process(samples):
+            if self._stages:
+                for staged in self._staged.process(self._run_stages(frame)):
+                    self._hear(staged, now, barge_in)
+            else:
+                self._hear(frame, now, barge_in)
+        return True
+
+    def _run_stages(self, frame: Samples) -> Samples:
+        for stage in tuple(self._stages):
+            try:
+                processed = stage.process(frame, self._format)
+                if processed.dtype != np.int16 or processed.ndim != 1:
+                    raise TypeError(
+                        f"a stage must return int16 of shape (m,), not {processed.dtype} {processed.shape}"
+                    )
+                frame = processed
+            except Exception as error:  # noqa: BLE001 - user code; one peer's bad stage must not end the room
+                self._stages.remove(stage)
+                self._stage_failed(self, stage, error)
+        return frame
+
+    def _hear(self, frame: Samples, now: float, barge_in: bool) -> None:
+        # A burst after a stall must not carry media time past call time: it replaces the silence that was
+        # counted in its stead.
+        self.media = max(self.media, min(self.media + FRAME_SECONDS, now))
+        self._ring.append(self.media, frame)
+        if self._turn is not None:
+            self._turn.append((self.media, frame))
+        if self._to_vad is None:
+            events = self._decide(frame, barge_in)
+        else:
+            events = ()
+            for block in self._vad_blocks.process(self._to_vad.process(frame)):
+                events = (*events, *self._decide(block, barge_in))
+        self._collect(events)
+        self._deliver(self, frame, events)
+        self._release(events)
+
+    def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
+        machine = self.machine
+        return machine.feed(self._detector.feed(block, machine.in_speech), self.media, barge_in)
+
+    def quiet_for(self, now: float) -> float:
+        """Seconds since the last packet; 0 before the first."""
+        return 0.0 if self._last_packet is None else now - self._last_packet
+
+    def silence(self, now: float) -> None:
+        """Take notice that no packet has come, if none has for 120 ms. Called by the ticker."""
+        if self._last_packet is None or now - self._last_packet < QUIET_AFTER:
+            return
+        missing = now - self.media
+        if missing < FRAME_SECONDS:
+            return
+        self.media = now
+        self.missing_samples = round(missing * self._format.sample_rate)
+        if not self.machine.in_speech:
+            self._deliver(self, None, ())
+            return
+        events = self.machine.silence(missing)
+        self._collect(events)
+        self._deliver(self, None, events)
+        self._release(events)
+
+    def end(self, reason: str) -> None:
+        """End what is being said: the peer left, or the connection was lost."""
+        events = self.machine.end(self.media, reason)
+        self._collect(events)
+        if events:
+            self._deliver(self, None, events)
+        self._release(events)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the past: what comes next is unrelated to what came before."""
+        self._reblocker.clear()
+        self._staged.clear()
+        self._vad_blocks.clear()
+        self._ring.clear()
+        self._last_packet = None
+        for stage in self._stages:
+            stage.reset()
+
+    def _collect(self, events: Sequence[TurnEvent]) -> None:
+        for event in events:
+            if isinstance(event, TurnStarted):
+                start = event.at - self._settings.pre_roll
+                frames = self._ring.since(start)
+                end = self.media - FRAME_SECONDS * (len(frames) - 1)
+                self._turn = [(end + FRAME_SECONDS * i, frame) for i, frame in enumerate(frames)]
+
+    def _release(self, events: Sequence[TurnEvent]) -> None:
+        for event in events:
+            if isinstance(event, TurnEnded):
+                self._turn = None
+
+    def turn_frames(self) -> list[Samples]:
+        """Frames of the open turn so far, pre-roll first, up to and with the current one."""
+        return [frame for _, frame in self._turn or ()]
+
+    def turn_audio(self, end: float) -> Samples:
+        """Audio of the open turn, pre-roll first, up to shortly after `end`: int16 mono, shape (n,)."""
+        frames = [frame for at, frame in self._turn or () if at <= end + _TURN_TAIL + 1e-6]
+        return np.concatenate(frames) if frames else np.empty(0, np.int16)

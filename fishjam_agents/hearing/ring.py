@@ -1,0 +1,34 @@
+"""The last moments of a microphone, so that a turn can begin before it was noticed."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.int16]
+
+SECONDS = 1.3
+"""Pre-roll (at most 0.5 s), confirm time (0.34 s) and a hesitant onset in between."""
+
+
+class Ring:
+    """20 ms frames of the last `SECONDS`, each with the media time at which it ends."""
+
+    __slots__ = ("_frames",)
+
+    def __init__(self) -> None:
+        self._frames: deque[tuple[float, Samples]] = deque(maxlen=round(SECONDS / 0.02))
+
+    def append(self, end: float, frame: Samples) -> None:
+        """Keep a frame; the oldest goes."""
+        self._frames.append((end, frame))
+
+    def since(self, start: float) -> list[Samples]:
+        """Frames of which any part lies after `start`, oldest first."""
+        return [frame for end, frame in self._frames if end > start + 1e-6]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._frames.clear()

@@ -1,0 +1,25 @@
+"""What a user can say about whom the bot hears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class HearingSettings:
+    """Whom the bot hears.
+
+    Attributes:
+        mode: `active_speaker`: the first to speak holds the floor until their turn ends, the others are
+            heard next.
+        agents: Whether other bots are heard.
+        tracks: Values of a track's metadata `type` that count as a microphone; a track without a type
+            always does.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    mode: Literal["active_speaker"] = "active_speaker"
+    agents: bool = False
+    tracks: tuple[str, ...] = ("microphone",)

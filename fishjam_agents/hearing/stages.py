@@ -1,0 +1,34 @@
+"""Stages: a user's own processing of one microphone, before voice detection and the backend hear it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.formats import AudioFormat
+
+
+class Stage(Protocol):
+    """Audio in, audio out, called synchronously for every 20 ms of every microphone.
+
+    A stage that raises is reported once and left out for that microphone from then on. Each microphone has
+    its own instance: `AgentPipeline.input_stages` holds factories or stages with a `copy`.
+    """
+
+    def process(self, samples: npt.NDArray[np.int16], format: AudioFormat) -> npt.NDArray[np.int16]:
+        """Process one block.
+
+        Args:
+            samples: int16 mono, shape (n,).
+            format: Their rate and channels.
+
+        Returns:
+            int16 mono, shape (m,), at the same rate; m may differ from n.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget what was heard; the next block is unrelated."""
+        ...

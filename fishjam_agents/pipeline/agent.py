@@ -1,0 +1,226 @@
+"""The class a user subclasses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.resampling import resample
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.backends import port
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.errors import BackendError, FishjamAgentsError
+from fishjam_agents.events import Event, Heard, Speech, Turn
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.pipeline.call import Call
+from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.session import RoomView, Session
+from fishjam_agents.turns.settings import TurnSettings
+
+
+class AgentPipeline:
+    """A voice bot: subclass it, set `backend`, override the hooks you need.
+
+    One instance is one bot in one room. Hooks run as tasks of the call: one that raises is logged and
+    becomes an `error` event, one that is slow delays nothing. Settings are class attributes or attributes
+    of the instance set before `run`.
+
+    Attributes:
+        backend: The model.
+        turns: Turn-taking.
+        playout: The bot's voice.
+        hearing: Whom the bot hears.
+        input_stages: Processing of every microphone's audio before anything hears it. Each microphone gets
+            a deep copy of each stage.
+        instructions: The system prompt.
+        greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
+        observers: Called synchronously with every event; quick functions only.
+    """
+
+    backend: Backend
+    turns: TurnSettings = TurnSettings()
+    playout: PlayoutSettings = PlayoutSettings()
+    hearing: HearingSettings = HearingSettings()
+    input_stages: Sequence[Stage] = ()
+    instructions: str | None = None
+    greeting: Samples | None = None
+    hook_base: ClassVar[type]
+
+    def __init__(self) -> None:
+        self.observers: list[Callable[[Event], None]] = []
+        self._call: Call | None = None
+
+    # --- hooks ---
+
+    async def on_start(self) -> None:
+        """The bot is in the room and listening."""
+
+    async def on_peer_joined(self, peer: str) -> None:
+        """A peer is in the room."""
+
+    async def on_peer_left(self, peer: str) -> None:
+        """A peer is gone."""
+
+    async def on_speech_started(self, peer: str) -> None:
+        """A peer speaks."""
+
+    async def on_turn(self, turn: Turn) -> None:
+        """A peer has finished a turn."""
+
+    async def on_transcript(self, text: str, final: bool, peer: str | None) -> None:
+        """The backend understood words of a user."""
+
+    async def on_reply_started(self, reply: str) -> None:
+        """The backend begins a reply."""
+
+    async def on_reply_ended(self, speech: Speech) -> None:
+        """A reply is over: played to its end, or interrupted."""
+
+    async def on_interrupted(self, heard: Heard) -> None:
+        """Somebody spoke over a reply; `heard` is what was heard of it."""
+
+    async def on_error(self, error: Exception) -> None:
+        """A hook or a stage raised `error`."""
+
+    async def on_stop(self) -> None:
+        """The call is over; has five seconds."""
+
+    # --- running ---
+
+    async def run(
+        self,
+        session: Session,
+        *,
+        input_format: AudioFormat = AudioFormat(16000, 1),  # noqa: B008 - frozen
+        room: RoomView | None = None,
+    ) -> None:
+        """Be the bot of a room until `stop()`, the end of the session or of the backend.
+
+        Args:
+            session: The connection to the room: an `AgentSession`, ours or the official SDK's.
+            input_format: What the room's audio looks like, as asked for when the agent was made.
+            room: What is known of the room; without it peers are known by their audio alone.
+
+        Raises:
+            SessionError: The media server ended the session.
+            BackendError: The backend failed for good.
+            FishjamAgentsError: The pipeline cannot work as built.
+        """
+        if self._call is not None:
+            raise FishjamAgentsError("this pipeline already runs in a room: make one instance for each room")
+        self.verify()
+        self._call = Call(self, session, input_format, room)
+        try:
+            await self._call.run()
+        finally:
+            self._call = None
+
+    def verify(self) -> None:
+        """Check that the parts fit, as `run` and the command `check` do.
+
+        Raises:
+            FishjamAgentsError: They do not, in one sentence that says what to do.
+        """
+        backend = getattr(self, "backend", None)
+        name = type(self).__name__
+        if not isinstance(backend, Backend):
+            raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
+        if self.turns.owner == "backend" and not backend.capabilities.own_turn_detection:
+            raise FishjamAgentsError(
+                f"turns.owner is 'backend', but {type(backend).__name__} has no turn detection: use 'local'"
+            )
+        backend.check()
+
+    def make_stages(self) -> list[Stage]:
+        """Stages for one microphone: copies, because stages have state."""
+        return [copy.deepcopy(stage) for stage in self.input_stages]
+
+    @property
+    def call_id(self) -> str | None:
+        """Id of the running call, None between calls."""
+        return None if self._call is None else self._call.id
+
+    def _running(self) -> Call:
+        if self._call is None:
+            raise FishjamAgentsError("the pipeline is not running: call this from a hook")
+        return self._call
+
+    # --- actions ---
+
+    def say(self, text: str) -> None:
+        """Speak given words with the backend's voice.
+
+        Raises:
+            BackendError: The backend cannot.
+        """
+        call = self._running()
+        if not self.backend.capabilities.verbatim_say:
+            raise BackendError(
+                f"{type(self.backend).__name__} cannot speak given words: use play() or send_text()"
+            )
+        call.put(port.TextEntry(text, verbatim=True))
+
+    def play(
+        self, audio: Samples | str | Path, sample_rate: int | None = None, text: str | None = None
+    ) -> str:
+        """Play a recording as a reply: it can be spoken over like any other.
+
+        Args:
+            audio: A WAV file, or int16 mono of shape (n,).
+            sample_rate: Hz of the samples; None means the backend's output rate.
+            text: What it says, so that what was heard of it has words.
+
+        Returns:
+            The id of the reply.
+
+        Raises:
+            AudioError: The file cannot be played.
+        """
+        rate = self.backend.capabilities.output_rate or 24000
+        if isinstance(audio, (str, Path)):
+            samples = load_speech(audio, rate)
+        else:
+            samples = resample(audio, sample_rate or rate, rate)
+        return self._running().replies.play(samples, text)
+
+    def interrupt(self) -> Heard | None:
+        """End the reply under way.
+
+        Returns:
+            What was heard of it, None when there was none.
+        """
+        return self._running().interrupt()
+
+    def send_text(self, text: str) -> None:
+        """Tell the backend something in writing.
+
+        Raises:
+            BackendError: The backend takes no text.
+        """
+        call = self._running()
+        if not self.backend.capabilities.text:
+            raise BackendError(f"{type(self.backend).__name__} takes no text")
+        call.put(port.TextEntry(text))
+
+    async def capture_image(self, track: str) -> None:
+        """Ask for a still of a video track; it goes to the backend when it comes.
+
+        Raises:
+            BackendError: The backend takes no images.
+        """
+        if not self.backend.capabilities.images:
+            raise BackendError(f"{type(self.backend).__name__} takes no images")
+        await self._running().capture_image(track)
+
+    def stop(self) -> None:
+        """End the call. Does nothing when none runs."""
+        if self._call is not None:
+            self._call.stop()
+
+
+AgentPipeline.hook_base = AgentPipeline

@@ -1,0 +1,305 @@
+"""Who rules over turns: our own voice detection, or the model's.
+
+Both silence the bot at the first suspicion; they differ in who confirms it and in what the backend hears.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from fishjam_agents import events
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.backends import port
+from fishjam_agents.events import Event, Heard, Turn
+from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.turns.floor import Floor, FloorEvent
+from fishjam_agents.turns.machine import (
+    Confirmed,
+    SpeechEnded,
+    SpeechStarted,
+    Suspected,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    Withdrawn,
+)
+from fishjam_agents.turns.settings import TurnSettings
+
+_ANSWER_TIME = 5.0
+"""Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
+
+
+class Room(Protocol):
+    """What an owner can do and see; `pipeline.call.Call` is one."""
+
+    settings: TurnSettings
+    capabilities: port.Capabilities
+
+    def now(self) -> float:
+        """Call time, seconds."""
+        ...
+
+    def emit(self, event: Event) -> None:
+        """Publish an event."""
+        ...
+
+    def hook(self, name: str, *arguments: object) -> None:
+        """Start a hook."""
+        ...
+
+    def put(self, entry: port.Entry) -> None:
+        """Pass an entry to the backend."""
+        ...
+
+    def for_backend(self, samples: Samples) -> Samples:
+        """Audio at the backend's rate."""
+        ...
+
+    def cut(self) -> Heard | None:
+        """Interrupt every reply; what was heard of the one playing."""
+        ...
+
+    def pause(self) -> None:
+        """Hold the replies."""
+        ...
+
+    def resume(self) -> None:
+        """Let the replies go on."""
+        ...
+
+    def paused(self) -> bool:
+        """Whether the replies are being held."""
+        ...
+
+    def bot_speaks(self) -> bool:
+        """Whether a reply is under way."""
+        ...
+
+    def current_reply(self) -> str | None:
+        """The reply under way."""
+        ...
+
+    def anyone_in_speech(self) -> bool:
+        """Whether any microphone follows a sound."""
+        ...
+
+
+class Owner:
+    """What both ways share: events about speech, and the silence before a verdict."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._floor: Floor[Microphone] = Floor()
+        self._turns = itertools.count(1)
+
+    def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
+        """Take a frame of a microphone, or its silence (None), with what follows from it."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """Called every 20 ms."""
+        room = self._room
+        if room.paused() and self._floor.holder is None and not room.anyone_in_speech():
+            room.resume()
+
+    def reply_begins(self) -> None:
+        """A reply is about to begin: it waits while somebody speaks."""
+        if not self._room.bot_speaks() and (self._floor.holder is not None or self._room.anyone_in_speech()):
+            self._room.pause()
+
+    def user_speech(self, speaking: bool) -> None:
+        """The model's own turn detection spoke; of no weight unless it owns turns."""
+
+    def interrupted(self) -> None:
+        """The model interrupts its reply."""
+        self.confirm()
+
+    def confirm(self) -> Heard | None:
+        """End the replies under way; what was heard of the one playing."""
+        room = self._room
+        if not room.bot_speaks():
+            return None
+        heard = room.cut()
+        if room.capabilities.truncate or room.capabilities.cancel:
+            room.put(port.InterruptEntry(heard))
+        return heard
+
+    def _publish(self, microphone: Microphone, event: TurnEvent) -> Turn | None:
+        room, peer, track = self._room, microphone.peer, microphone.track
+        if isinstance(event, SpeechStarted):
+            room.emit(events.UserStartedSpeaking(room.now(), event.at, peer, track))
+            room.hook("on_speech_started", peer)
+        elif isinstance(event, SpeechEnded):
+            room.emit(events.UserStoppedSpeaking(room.now(), event.at, peer, track))
+        elif isinstance(event, TurnEnded):
+            turn = Turn(f"turn-{next(self._turns)}", peer, track, event.start, event.end, event.reason)
+            room.emit(
+                events.UserTurnEnded(room.now(), event.end, peer, track, event.start, turn.id, event.reason)
+            )
+            room.hook("on_turn", turn)
+            return turn
+        return None
+
+    def _publish_barge_in(
+        self, make: Callable[..., Event], microphone: Microphone, event: Suspected | Confirmed | Withdrawn
+    ) -> None:
+        room = self._room
+        room.emit(make(room.now(), event.at, microphone.peer, microphone.track, room.current_reply()))
+
+
+class LocalOwner(Owner):
+    """Our voice detection decides: the backend hears turns, one speaker at a time."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room)
+        self._speaker: Microphone | None = None
+        self._answering: str | None = None
+        self._asked_at: float | None = None
+        self._waiting: deque[tuple[Turn, Samples]] = deque()
+        self._whole = room.capabilities.wants_turn_audio
+
+    def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
+        """Take a frame of a microphone, or its silence (None), with what follows from it."""
+        if frame is not None and self._speaker is microphone and not self._whole:
+            self._send(microphone.peer, frame)
+        for event in happened:
+            turn = self._publish(microphone, event)
+            answers = self._floor.handle(microphone, event)
+            if turn is not None and not answers:
+                self._waiting.append((turn, microphone.turn_audio(turn.end)))
+            for answer in answers:
+                self._act(answer, turn)
+
+    def _act(self, answer: FloorEvent[Microphone], turn: Turn | None) -> None:
+        room, microphone, event = self._room, answer.key, answer.event
+        if isinstance(event, Suspected):
+            room.pause()
+            self._publish_barge_in(events.BargeInSuspected, microphone, event)
+        elif isinstance(event, Withdrawn):
+            self._publish_barge_in(events.BargeInWithdrawn, microphone, event)
+            room.resume()
+        elif isinstance(event, Confirmed):
+            self._publish_barge_in(events.BargeInConfirmed, microphone, event)
+            self.confirm()
+        elif isinstance(event, TurnStarted):
+            self._open(microphone, event)
+        elif turn is not None:
+            self._speaker = None
+            audio = room.for_backend(microphone.turn_audio(turn.end)) if self._whole else None
+            self._ask(port.TurnEndedEntry(turn, audio))
+
+    def _open(self, microphone: Microphone, event: TurnStarted) -> None:
+        room = self._room
+        if room.paused() and microphone.peer == self._answering:
+            # The speaker went on before the answer began: it is an answer to half a question.
+            self.confirm()
+        self._speaker = microphone
+        room.put(port.TurnStartedEntry(microphone.peer, event.at))
+        if not self._whole:
+            for frame in microphone.turn_frames():
+                self._send(microphone.peer, frame)
+
+    def _send(self, peer: str, frame: Samples) -> None:
+        samples = self._room.for_backend(frame)
+        self._room.put(port.AudioEntry(peer, samples, len(samples) / self._room.capabilities.input_rate))
+
+    def _ask(self, entry: port.TurnEndedEntry) -> None:
+        self._answering = entry.turn.peer
+        self._asked_at = self._room.now()
+        self._room.put(entry)
+
+    def reply_begins(self) -> None:
+        """A reply is about to begin: it waits while somebody speaks."""
+        self._asked_at = None
+        super().reply_begins()
+
+    def tick(self) -> None:
+        """Called every 20 ms."""
+        super().tick()
+        if self._waiting and not self._room.bot_speaks() and not self._room.anyone_in_speech():
+            self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        if self._asked_at is not None and self._room.now() - self._asked_at < _ANSWER_TIME:
+            return
+        if not self._floor.next_waiting():
+            return
+        room = self._room
+        turn, audio = self._waiting.popleft()
+        room.put(port.TurnStartedEntry(turn.peer, turn.start))
+        samples = room.for_backend(audio)
+        if self._whole:
+            self._ask(port.TurnEndedEntry(turn, samples))
+            return
+        room.put(port.AudioEntry(turn.peer, samples, len(samples) / room.capabilities.input_rate))
+        self._ask(port.TurnEndedEntry(turn))
+
+
+class BackendOwner(Owner):
+    """The model decides: it hears the active speaker all the time, and our suspicion only silences."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__(room)
+        self._source: Microphone | None = None
+        self._suspected: tuple[Microphone, Suspected, float] | None = None
+
+    def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
+        """Take a frame of a microphone, or its silence (None), with what follows from it."""
+        if self._source is None or (happened and not self._source.machine.in_speech):
+            self._source = microphone
+        for event in happened:
+            self._publish(microphone, event)
+            for answer in self._floor.handle(microphone, event):
+                if isinstance(answer.event, Suspected):
+                    self._suspect(microphone, answer.event)
+        if self._source is microphone:
+            self._send(microphone, frame)
+
+    def _send(self, microphone: Microphone, frame: Samples | None) -> None:
+        room = self._room
+        if frame is None:
+            frame = np.zeros(microphone.missing_samples, np.int16)
+        samples = room.for_backend(frame)
+        room.put(port.AudioEntry(microphone.peer, samples, len(samples) / room.capabilities.input_rate))
+
+    def _suspect(self, microphone: Microphone, event: Suspected) -> None:
+        room = self._room
+        if room.settings.silence_locally:
+            room.pause()
+        self._suspected = (microphone, event, room.now())
+        self._publish_barge_in(events.BargeInSuspected, microphone, event)
+
+    def reply_begins(self) -> None:
+        """A new reply over one under way is the model's verdict that it was interrupted."""
+        if self._suspected is not None and self._room.bot_speaks():
+            self.confirm()
+
+    def user_speech(self, speaking: bool) -> None:
+        """The model hears the user speak: its verdict, if the bot is speaking."""
+        if speaking:
+            self.confirm()
+
+    def confirm(self) -> Heard | None:
+        """The model's verdict, or the app's: the reply is over."""
+        if self._suspected is not None:
+            microphone, suspected, _ = self._suspected
+            self._suspected = None
+            self._publish_barge_in(events.BargeInConfirmed, microphone, Confirmed(suspected.at))
+        return super().confirm()
+
+    def tick(self) -> None:
+        """Called every 20 ms: a suspicion without a verdict is withdrawn when it is quiet again."""
+        if self._suspected is None:
+            super().tick()
+            return
+        microphone, suspected, since = self._suspected
+        waited = self._room.now() - since >= self._room.settings.verdict_timeout
+        if waited and not microphone.machine.in_speech:
+            self._suspected = None
+            self._publish_barge_in(events.BargeInWithdrawn, microphone, Withdrawn(suspected.at))
+            self._room.resume()

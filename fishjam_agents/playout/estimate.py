@@ -1,0 +1,68 @@
+"""What Fishjam has played of what it was sent: an estimate by Fishjam's own rules.
+
+Fishjam acknowledges nothing. It queues chunks and plays them in real time from their arrival; a chunk that
+comes at most 100 ms after the queue ran dry continues the old timeline, a later one starts a new timeline
+at its arrival; `interrupt` drops what has not begun to play, one chunk being the grain (facts: Fishjam
+protocol 3.4). A constant network delay cancels out, because chunks and interrupts travel the same way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+GAP = 0.1
+"""Seconds after which an empty queue restarts its timeline at the next arrival."""
+
+
+class PlayoutEstimate:
+    """Times at which the chunks of one track play. Times are loop time in seconds, counts are samples.
+
+    Attributes:
+        end: When the last chunk sent ends; minus infinity before the first.
+        sent: Samples sent and not removed by an interrupt.
+    """
+
+    __slots__ = ("_chunks", "_rate", "_settled", "end", "sent")
+
+    def __init__(self, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._chunks: deque[tuple[float, float, int]] = deque()
+        self._settled = 0
+        self.end = float("-inf")
+        self.sent = 0
+
+    def send(self, now: float, samples: int) -> None:
+        """Note that a chunk of `samples` was sent at `now`."""
+        start = self.end if now - self.end <= GAP else now
+        self.end = start + samples / self._rate
+        self.sent += samples
+        self._chunks.append((start, self.end, samples))
+
+    def played(self, now: float) -> int:
+        """Samples played by `now`, of all that were sent and not removed."""
+        self._settle(now)
+        if not self._chunks:
+            return self._settled
+        start, _, samples = self._chunks[0]
+        return self._settled + min(samples, max(0, int((now - start) * self._rate)))
+
+    def interrupt(self, now: float) -> int:
+        """Remove what has not begun to play.
+
+        Returns:
+            Samples played when silence begins: the chunk that is playing now is played to its end.
+        """
+        self._settle(now)
+        if self._chunks and self._chunks[0][0] < now:
+            _, self.end, samples = self._chunks[0]
+            self._settled += samples
+        else:
+            self.end = min(self.end, now)
+        self._chunks.clear()
+        self.sent = self._settled
+        return self._settled
+
+    def _settle(self, now: float) -> None:
+        chunks = self._chunks
+        while chunks and chunks[0][1] <= now:
+            self._settled += chunks.popleft()[2]

@@ -1,0 +1,96 @@
+"""One reply on its way to the room: its audio, its words, how far it has got."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.events import Heard
+
+
+class Reply:
+    """Buffered audio and text of one reply. Counts are samples at the track's rate.
+
+    Attributes:
+        id: The reply's id.
+        written: Samples given by the backend.
+        position: Next sample to send.
+        generated: Whether the backend has given all of it.
+    """
+
+    __slots__ = ("_base", "_parts", "_words", "generated", "id", "position", "written")
+
+    def __init__(self, reply: str) -> None:
+        self.id = reply
+        self.written = 0
+        self.position = 0
+        self.generated = False
+        self._parts: deque[npt.NDArray[np.int16]] = deque()
+        self._base = 0
+        self._words: list[tuple[str, float | None]] = []
+
+    @property
+    def unsent(self) -> int:
+        """Samples written and not sent."""
+        return self.written - self.position
+
+    def write(self, samples: npt.NDArray[np.int16]) -> None:
+        """Append audio."""
+        self._parts.append(samples)
+        self.written += len(samples)
+
+    def add_text(self, text: str, at: float | None) -> None:
+        """Append words; `at` is where they begin in the audio, seconds, if the backend knows."""
+        self._words.append((text, at))
+
+    def take(self, samples: int) -> npt.NDArray[np.int16]:
+        """Give the next audio, up to `samples`, and move on."""
+        samples = min(samples, self.unsent)
+        start = self.position - self._base
+        self.position += samples
+        pieces = []
+        for part in self._parts:
+            if start >= len(part):
+                start -= len(part)
+                continue
+            piece = part[start : start + samples]
+            pieces.append(piece)
+            samples -= len(piece)
+            start = 0
+            if not samples:
+                break
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.empty(0, np.int16)])
+
+    def forget(self, before: int) -> None:
+        """Let go of audio that can no longer be played again: all parts that end at or before `before`."""
+        while self._parts and self._base + len(self._parts[0]) <= before:
+            self._base += len(self._parts.popleft())
+
+    @property
+    def oldest(self) -> int:
+        """The earliest sample still held."""
+        return self._base
+
+    def heard(self, samples: int, sample_rate: int) -> Heard:
+        """What a listener has heard after `samples` of this reply."""
+        seconds = samples / sample_rate
+        words = self._words
+        if words and all(at is not None for _, at in words):
+            text = "".join(text for text, at in words if at is not None and at < seconds)
+            return Heard(self.id, seconds, text.strip(), text_exact=True)
+        text = "".join(text for text, _ in words)
+        if not self.written or samples <= 0:
+            return Heard(self.id, seconds, "")
+        if self.generated and samples >= self.written:
+            return Heard(self.id, seconds, text.strip())
+        return Heard(self.id, seconds, _proportion(text, samples / self.written).strip())
+
+
+def _proportion(text: str, share: float) -> str:
+    """The beginning of `text` that fills `share` of it, cut at a word's end."""
+    cut = round(len(text) * min(share, 1.0))
+    if cut >= len(text) or text[cut].isspace():
+        return text[:cut]
+    return text[: text.rfind(" ", 0, cut) + 1]

@@ -1,0 +1,217 @@
+"""What to send when: replies in, 20 ms chunks out, and what of them was heard. No I/O, no clock.
+
+Invariant: the samples of a reply that are played form one contiguous run of indices; where a reply goes on
+after a pause it repeats at most `rewind` plus one chunk, and nothing is skipped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.gain import fade_in, fade_out
+from fishjam_agents.events import Heard
+from fishjam_agents.playout.estimate import PlayoutEstimate
+from fishjam_agents.playout.reply import Reply
+from fishjam_agents.playout.settings import PlayoutSettings
+
+Samples = npt.NDArray[np.int16]
+
+_FADE = 0.01
+"""Length of the chunk that fades out at a pause and of the fade-in at a resume, seconds."""
+_GROWTH = 0.02
+"""What an underrun adds to the lead, seconds."""
+
+
+class Schedule:
+    """The playout of one bot's track. Times are loop time in seconds; audio is int16 mono, shape (n,).
+
+    Attributes:
+        paused: Whether replies are being held.
+        lead: Audio kept ahead of real time, seconds; grows at underruns.
+        underruns: How often the audio of an unfinished reply ran out at the listener.
+        dropped: Seconds of audio refused because the buffer was full.
+    """
+
+    def __init__(self, sample_rate: int, settings: PlayoutSettings | None = None) -> None:
+        self._settings = settings or PlayoutSettings()
+        self._rate = sample_rate
+        self._chunk = sample_rate // 50
+        self._fade = round(sample_rate * _FADE)
+        self._keep = round((self._settings.rewind + _FADE) * sample_rate) + self._chunk
+        self._estimate = PlayoutEstimate(sample_rate)
+        self._replies: deque[Reply] = deque()
+        self._sent: deque[tuple[Reply | None, int, int]] = deque()
+        self._counted = 0
+        self._fade_next = False
+        self.paused = False
+        self.lead = self._settings.lead
+        self.underruns = 0
+        self.dropped = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether a reply is under way: begun, and neither played to its end nor interrupted."""
+        return bool(self._replies)
+
+    @property
+    def current(self) -> str | None:
+        """Id of the reply that is playing or next to play."""
+        return self._replies[0].id if self._replies else None
+
+    def sounding(self) -> Iterator[str]:
+        """Ids of the live replies of which something was sent."""
+        return (reply.id for reply in self._replies if reply.position)
+
+    def find(self, reply: str) -> Reply | None:
+        """The live reply of that id; None when it has ended or never began."""
+        for candidate in self._replies:
+            if candidate.id == reply:
+                return candidate
+        return None
+
+    def begin(self, reply: str) -> None:
+        """A reply begins; it plays after those before it."""
+        if self.find(reply) is None:
+            self._replies.append(Reply(reply))
+
+    def write(self, reply: str, samples: Samples) -> bool:
+        """Buffer audio of a live reply.
+
+        Returns:
+            False when nothing was kept: the reply is dead or the buffer is full.
+        """
+        target = self.find(reply)
+        if target is None:
+            return False
+        if (sum(r.unsent for r in self._replies) + len(samples)) / self._rate > self._settings.max_buffer:
+            self.dropped += len(samples) / self._rate
+            return False
+        target.write(samples)
+        return True
+
+    def pump(self, now: float) -> Iterator[Samples]:
+        """Give the chunks that are due: as many as keep the lead."""
+        if self.paused:
+            return
+        estimate = self._estimate
+        for reply in self._replies:
+            if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
+                self.underruns += 1
+                self.lead = min(self.lead + _GROWTH, max(self.lead, self._settings.max_lead))
+            while estimate.end < now + self.lead and reply.unsent:
+                if reply.unsent < self._chunk and not reply.generated:
+                    return
+                yield self._next_chunk(reply, now)
+            if reply.unsent or not reply.generated:
+                return
+
+    def _next_chunk(self, reply: Reply, now: float) -> Samples:
+        start = reply.position
+        chunk = reply.take(self._chunk)
+        if self._fade_next:
+            chunk = np.concatenate((fade_in(chunk[: self._fade]), chunk[self._fade :]))
+            self._fade_next = False
+        self._sent.append((reply, start, len(chunk)))
+        self._estimate.send(now, len(chunk))
+        return chunk
+
+    def pause(self, now: float) -> Samples | None:
+        """Hold the replies: what was sent and not heard counts as unsent again.
+
+        Returns:
+            None when the server can hold no audio of ours. Else the caller interrupts the track and sends
+            the returned chunk: 10 ms that fade what would have come next to zero, or nothing.
+        """
+        if self.paused:
+            return None
+        self.paused = True
+        if not self.audible(now):
+            return None
+        self._rollback(now)
+        if not self._replies:
+            return np.empty(0, np.int16)
+        reply = self._replies[0]
+        position = reply.position
+        tail = fade_out(reply.take(self._fade))
+        reply.position = position
+        if len(tail):
+            self._sent.append((None, 0, len(tail)))
+            self._estimate.send(now, len(tail))
+        return tail
+
+    def resume(self) -> None:
+        """Go on after a pause, a little before the cut, with a fade-in."""
+        if not self.paused:
+            return
+        self.paused = False
+        if self._replies and self._replies[0].position:
+            reply = self._replies[0]
+            back = round(self._settings.rewind * self._rate)
+            reply.position = max(reply.oldest, reply.position - back)
+            self._fade_next = True
+
+    def interrupt(self, now: float) -> list[Heard]:
+        """Drop every reply.
+
+        Returns:
+            What was heard of each that was under way, oldest first. The caller interrupts the track.
+        """
+        self._rollback(now)
+        heard = [reply.heard(reply.position, self._rate) for reply in self._replies]
+        self._replies.clear()
+        self.paused = False
+        self._fade_next = False
+        return heard
+
+    def audible(self, now: float) -> bool:
+        """Whether the server may still hold audio of ours; half a second of grace for the network."""
+        return self._estimate.end + 0.5 > now
+
+    def collect(self, now: float) -> list[Heard]:
+        """Take the replies whose last sample has been played."""
+        self._settle(now)
+        ended = []
+        while self._replies:
+            reply = self._replies[0]
+            if not reply.generated or reply.unsent or any(sent[0] is reply for sent in self._sent):
+                break
+            self._replies.popleft()
+            ended.append(reply.heard(reply.written, self._rate))
+        return ended
+
+    def heard(self, now: float) -> Heard | None:
+        """What has been heard of the current reply by now."""
+        if not self._replies:
+            return None
+        self._settle(now)
+        reply = self._replies[0]
+        samples = reply.position
+        for sent, start, _ in self._sent:
+            if sent is reply:
+                samples = start + self._estimate.played(now) - self._counted
+                break
+        return reply.heard(samples, self._rate)
+
+    def _settle(self, now: float) -> None:
+        """Let go of chunks that have been played, but for what a rewind may need."""
+        played = self._estimate.played(now)
+        sent = self._sent
+        while sent and self._counted + sent[0][2] <= played:
+            reply, start, samples = sent.popleft()
+            self._counted += samples
+            if reply is not None:
+                reply.forget(start + samples - self._keep)
+
+    def _rollback(self, now: float) -> None:
+        """Count what was sent and not heard as unsent: the cut falls between two chunks."""
+        played = self._estimate.interrupt(now)
+        while self._sent and self._counted < played:
+            self._counted += self._sent.popleft()[2]
+        for reply, start, _ in reversed(self._sent):
+            if reply is not None:
+                reply.position = start
+        self._sent.clear()

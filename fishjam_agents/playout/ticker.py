@@ -1,0 +1,78 @@
+"""One 20 ms tick per process: it pumps every playout and feeds every silence.
+
+A task or a timer per call would spend the CPU budget on wake-ups. Deadlines are absolute, so ticks do not
+drift; a loop that was held up gets one late tick, not a burst of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import ClassVar
+from weakref import WeakKeyDictionary
+
+logger = logging.getLogger(__name__)
+
+PERIOD = 0.02
+
+
+class Ticker:
+    """Calls every subscriber each 20 ms with the loop's time. Runs only while someone subscribes."""
+
+    _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker]] = WeakKeyDictionary()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._subscribers: dict[int, Callable[[float], None]] = {}
+        self._next_key = 0
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def shared(cls) -> Ticker:
+        """The ticker of the running loop."""
+        loop = asyncio.get_running_loop()
+        ticker = cls._shared.get(loop)
+        if ticker is None:
+            ticker = cls._shared[loop] = cls(loop)
+        return ticker
+
+    def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
+        """Call `tick(now)` every 20 ms.
+
+        Args:
+            tick: Synchronous and quick; one that raises is logged and not called again.
+
+        Returns:
+            The function that ends the subscription.
+        """
+        key = self._next_key
+        self._next_key += 1
+        self._subscribers[key] = tick
+        if self._timer is None:
+            self._deadline = self._loop.time() + PERIOD
+            self._timer = self._loop.call_at(self._deadline, self._tick)
+
+        def unsubscribe() -> None:
+            self._subscribers.pop(key, None)
+            if not self._subscribers and self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        return unsubscribe
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        for key, tick in list(self._subscribers.items()):
+            try:
+                tick(now)
+            except Exception:
+                logger.exception("A subscriber of the ticker failed and is no longer called")
+                self._subscribers.pop(key, None)
+        if not self._subscribers:
+            self._timer = None
+            return
+        missed = int((now - self._deadline) / PERIOD)
+        self._deadline += PERIOD * (missed + 1)
+        self._timer = self._loop.call_at(self._deadline, self._tick)

@@ -1,0 +1,187 @@
+"""The bot's voice: replies in, paced chunks on the track out, and what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
+from fishjam_agents.events import Heard
+from fishjam_agents.playout.schedule import Schedule
+from fishjam_agents.playout.sender import TrackSender
+from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.session import OutgoingTrack
+
+Samples = npt.NDArray[np.int16]
+
+
+class VoiceListener(Protocol):
+    """What the owner of a voice is told. Called synchronously."""
+
+    def first_audio(self, reply: str) -> None:
+        """The first chunk of a reply is on the wire."""
+        ...
+
+    def reply_played(self, heard: Heard) -> None:
+        """The last sample of a reply has been played."""
+        ...
+
+    def voice_failed(self, error: Exception) -> None:
+        """The track can no longer be written to."""
+        ...
+
+
+class Voice:
+    """Paced playout of replies on one track.
+
+    Args:
+        track: The bot's track.
+        sample_rate: Hz of the track.
+        source_rate: Hz of the audio given to `write`.
+        settings: Lead, rewind and bounds.
+        listener: Told of first audio, ends and failures.
+    """
+
+    def __init__(
+        self,
+        track: OutgoingTrack,
+        sample_rate: int,
+        source_rate: int,
+        settings: PlayoutSettings,
+        listener: VoiceListener,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rates = (source_rate, sample_rate)
+        self._listener = listener
+        self._schedule = Schedule(sample_rate, settings)
+        self._sender = TrackSender(track, listener.voice_failed)
+        self._resamplers: dict[str, StreamResampler] = {}
+        self._announced: set[str] = set()
+
+    @property
+    def active(self) -> bool:
+        """Whether a reply is under way."""
+        return self._schedule.active
+
+    @property
+    def paused(self) -> bool:
+        """Whether replies are being held."""
+        return self._schedule.paused
+
+    @property
+    def current(self) -> str | None:
+        """Id of the reply that is playing or next to play."""
+        return self._schedule.current
+
+    @property
+    def underruns(self) -> int:
+        """How often the audio of an unfinished reply ran out at the listener."""
+        return self._schedule.underruns
+
+    @property
+    def dropped(self) -> float:
+        """Seconds of audio refused because the buffer was full."""
+        return self._schedule.dropped
+
+    def lives(self, reply: str) -> bool:
+        """Whether a reply has begun and neither ended nor been interrupted."""
+        return self._schedule.find(reply) is not None
+
+    def begin(self, reply: str) -> None:
+        """A reply begins; it plays after those before it."""
+        self._schedule.begin(reply)
+
+    def add_text(self, reply: str, text: str, at: float | None = None) -> None:
+        """Words of a live reply; `at` is where in its audio they begin, seconds, if known."""
+        target = self._schedule.find(reply)
+        if target is not None:
+            target.add_text(text, at)
+
+    def write(self, reply: str, samples: Samples) -> bool:
+        """Play audio of a live reply: int16 mono, shape (n,), at the source rate.
+
+        Returns:
+            False when it was not kept: the reply is dead, or the buffer is full.
+        """
+        if self._rates[0] != self._rates[1]:
+            if not self.lives(reply):
+                return False
+            resampler = self._resamplers.get(reply)
+            if resampler is None:
+                resampler = self._resamplers[reply] = playout_resampler(*self._rates)
+            samples = resampler.process(samples)
+        if not self._schedule.write(reply, samples):
+            return False
+        self.pump(self._loop.time())
+        return True
+
+    def finish(self, reply: str) -> float | None:
+        """All audio of a reply has been given.
+
+        Returns:
+            Its length in seconds, None when it is dead.
+        """
+        target = self._schedule.find(reply)
+        if target is None:
+            return None
+        resampler = self._resamplers.pop(reply, None)
+        if resampler is not None:
+            self._schedule.write(reply, resampler.flush())
+        target.generated = True
+        self.pump(self._loop.time())
+        return target.written / self._rates[1]
+
+    def pump(self, now: float) -> None:
+        """Send what is due and tell of what has ended. Called by the ticker and after writes."""
+        chunks = self._schedule.pump(now)
+        while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
+            self._sender.send(chunk.tobytes())
+        self._announce()
+        for heard in self._schedule.collect(now):
+            self._announced.discard(heard.reply)
+            self._listener.reply_played(heard)
+
+    def _announce(self) -> None:
+        for reply in self._schedule.sounding():
+            if reply not in self._announced:
+                self._announced.add(reply)
+                self._listener.first_audio(reply)
+
+    def pause(self) -> None:
+        """Fall silent, and be able to go on."""
+        tail = self._schedule.pause(self._loop.time())
+        if tail is not None:
+            self._sender.interrupt()
+            if len(tail):
+                self._sender.send(tail.tobytes())
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._schedule.resume()
+        self.pump(self._loop.time())
+
+    def interrupt(self) -> list[Heard]:
+        """Fall silent and drop every reply.
+
+        Returns:
+            What was heard of each that was under way, oldest first.
+        """
+        now = self._loop.time()
+        audible = self._schedule.audible(now)
+        heard = self._schedule.interrupt(now)
+        if audible:
+            self._sender.interrupt()
+        self._resamplers.clear()
+        self._announced.clear()
+        return heard
+
+    def heard(self) -> Heard | None:
+        """What has been heard of the current reply by now."""
+        return self._schedule.heard(self._loop.time())
+
+    async def close(self) -> None:
+        """Stop sending."""
+        await self._sender.close()

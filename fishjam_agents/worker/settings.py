@@ -1,0 +1,71 @@
+"""Where the bot works and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FishjamSettings:
+    """The media server.
+
+    Attributes:
+        id: `local` (an embedded server is started), a Fishjam id, or the URL of a Fishjam.
+        management_token: Its management token; `local` needs none.
+        host: Address the embedded server listens on.
+        port: Port the embedded server listens on; 0 takes any.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    id: str = "local"
+    management_token: str | None = field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: int = 5002
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"fishjam.port must be between 0 and 65535, not {self.port}")
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSettings:
+    """The room.
+
+    Attributes:
+        id: An existing room.
+        create: Make a room, and delete it at the end. The default where no id is given.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    id: str | None = None
+    create: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.id is not None and self.create:
+            raise ValueError("room has both id and create: keep one of them")
+        if self.id is None and self.create is False:
+            raise ValueError("room has neither an id nor create: give one of them")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What bounds the bill. All in seconds; None is no limit.
+
+    Attributes:
+        max_call: A call ends after this long.
+        empty_room: A call ends when nobody but bots has been in the room for this long.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    max_call: float | None = None
+    empty_room: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_call", "empty_room"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"limits.{name} must be positive, not {value:g}")
