@@ -182,7 +182,9 @@ class Detector:
         self._ones = np.ones(4, np.float32)
         self._folded: _Floats = np.empty(_FOLDED, np.float32)
         self._sloped: _Doubles = np.empty(_FOLDED - 1)
+        self._squares: _Doubles = np.empty(_FOLDED - 1)
         self._energy: _Doubles = np.zeros(_FOLDED)
+        self._energy_after = self._energy[1:]
 
     def feed(self, frame: Samples, in_speech: bool) -> Decision:
         """Score the next frame.
@@ -270,18 +272,19 @@ class Detector:
         recent = sloped[-_CORRELATED:]
         products = np.correlate(sloped[: -_LAGS.start], recent, "valid")
         energy = self._energy
-        np.cumsum(np.square(sloped), out=energy[1:])
-        of_recent = energy[-1] - energy[-1 - _CORRELATED]
+        np.multiply(sloped, sloped, out=self._squares)
+        np.add.accumulate(self._squares, out=self._energy_after)
+        of_recent = float(energy[-1] - energy[-1 - _CORRELATED])
         of_shifted = energy[_CORRELATED : -_LAGS.start] - energy[: -_CORRELATED - _LAGS.start]
         of_shifted *= of_recent
         of_shifted += 1e-9
         np.sqrt(of_shifted, out=of_shifted)
         products /= of_shifted
-        return max(float(products.max()), 0.0)
+        return max(float(np.maximum.reduce(products)), 0.0)
 
     def _is_tone(self, total: float) -> bool:
         """Beeps and dial tones: nearly all of the energy above 400 Hz, and that in one or two bins."""
-        high = float(self._tone_parts.sum())
+        high = float(np.add.reduce(self._tone_parts))
         if high <= 0.8 * total:
             return False
         powers = self._tone_parts[::2] + self._tone_parts[1::2]
