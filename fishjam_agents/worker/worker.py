@@ -1,0 +1,247 @@
+"""One bot in one room: get in, run the pipeline, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.errors import ConfigError, FishjamAgentsError, SessionError
+from fishjam_agents.fishjam import (
+    Agent,
+    AgentOptions,
+    AgentOutputOptions,
+    AsyncFishjamClient,
+    NotFoundError,
+    RoomFeed,
+    UnauthorizedError,
+)
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.worker.ending import Ending
+from fishjam_agents.worker.leftovers import Leftovers, Note
+from fishjam_agents.worker.limits import CallLimits
+from fishjam_agents.worker.possessions import possession
+from fishjam_agents.worker.settings import LimitSettings, RoomSettings
+
+logger = logging.getLogger(__name__)
+
+ROOM_DEADLINE = 10.0
+"""Seconds until it must be known who is in the room."""
+DRAIN_DEADLINE = 7.0
+"""Seconds from `stop` until the pipeline is cancelled: five are promised to `on_stop` and hooks under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the bot is.
+
+    Attributes:
+        room_id: Its room.
+        peer_id: The bot's own peer.
+        made_room: Whether the room was made for it, and goes with it.
+    """
+
+    room_id: str
+    peer_id: str
+    made_room: bool
+
+
+class Worker:
+    """Puts one bot into one room.
+
+    Args:
+        pipeline: The bot.
+        fishjam_id: A Fishjam id, or the URL of a Fishjam.
+        management_token: Its management token.
+        room: Which room; the default makes one.
+        limits: What ends the call.
+        placed: Called when the bot is in its room.
+        leftovers: Remembers what a crash would leave behind; None remembers nothing, which suits a server
+            that ends with this process.
+    """
+
+    def __init__(
+        self,
+        pipeline: AgentPipeline,
+        *,
+        fishjam_id: str,
+        management_token: str,
+        room: RoomSettings = RoomSettings(),  # noqa: B008 - frozen
+        limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
+        placed: Callable[[Placement], None] | None = None,
+        leftovers: Leftovers | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._fishjam_id = fishjam_id
+        self._management_token = management_token
+        self._room = room
+        self._limits = limits
+        self._placed = placed
+        self._leftovers = leftovers
+        self._task: asyncio.Task[Ending] | None = None
+        self._ending: Ending | None = None
+        self._leaving = False
+
+    async def run(self) -> Ending:
+        """Be in the room until the call ends; the agent, and a room that was made, are deleted in any case.
+
+        Returns:
+            Why the call ended.
+
+        Raises:
+            ConfigError: The token is rejected or the room does not exist.
+            UnreachableError: The server cannot be reached.
+            SessionError: The server ended the session or went away.
+            BackendError: The backend failed for good.
+        """
+        self._task = asyncio.create_task(self._work(), name="worker")
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            # `stop` cancels the work where there is no call to end yet; that is no cancellation of ours.
+            caller = asyncio.current_task()
+            if self._ending is None or caller is None or caller.cancelling():
+                raise
+            return self._ending
+
+    def stop(self) -> None:
+        """Leave the room: the bot falls silent at once, then hooks and connections get their time to end."""
+        self._end(Ending.STOPPED)
+
+    def _end(self, ending: Ending) -> None:
+        if self._ending is not None or self._task is None:
+            return
+        self._ending = ending
+        if self._leaving:
+            return
+        if self._pipeline.call_id is None:
+            self._task.cancel()
+        else:
+            self._pipeline.stop()
+            asyncio.get_running_loop().call_later(DRAIN_DEADLINE, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._task is not None and not self._leaving:
+            logger.warning("the bot did not end its call within %g s and was cut off", DRAIN_DEADLINE)
+            self._task.cancel()
+
+    async def _work(self) -> Ending:
+        self._pipeline.verify()
+        async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
+            await self._check(client)
+            if self._leftovers is not None:
+                await self._leftovers.remove(client)
+            async with (
+                self._place(client) as room_id,
+                self._follow(client, room_id) as feed,
+                self._agent(client, room_id) as agent,
+                agent.connect() as session,
+            ):
+                if self._placed is not None:
+                    self._placed(Placement(room_id, agent.id, self._room.id is None))
+                limits = CallLimits(self._limits, feed, self._end)
+                limits.start()
+                try:
+                    await self._pipeline.run(session, input_format=AudioFormat(self._input_rate()), room=feed)
+                finally:
+                    self._leaving = True
+                    limits.close()
+        return self._ending or Ending.FINISHED
+
+    async def _check(self, client: AsyncFishjamClient) -> None:
+        try:
+            await client.check_credentials()
+            if self._room.id is not None:
+                await client.get_room(self._room.id)
+        except UnauthorizedError as error:
+            raise ConfigError(
+                f"Fishjam rejected the management token for {self._fishjam_id}: set fishjam.management_token "
+                "or FISHJAM_MANAGEMENT_TOKEN to the token of this Fishjam"
+            ) from error
+        except NotFoundError as error:
+            raise ConfigError(
+                f"there is no room {self._room.id!r} on this Fishjam: correct room.id, or leave it out "
+                "to make a room"
+            ) from error
+
+    @asynccontextmanager
+    async def _place(self, client: AsyncFishjamClient) -> AsyncIterator[str]:
+        if self._room.id is not None:
+            yield self._room.id
+            return
+        made = possession("the room", client.create_room(), lambda room: client.delete_room(room.id))
+        async with made as room:
+            yield room.id
+
+    @asynccontextmanager
+    async def _agent(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[Agent]:
+        options = AgentOptions(output=AgentOutputOptions(audio_sample_rate=self._input_rate()))
+        made_room = self._room.id is None
+        note: Note | None = None
+
+        async def make() -> Agent:
+            nonlocal note
+            agent = await client.create_agent(room_id, options)
+            if self._leftovers is not None:
+                note = self._leftovers.note(client.url, room_id, agent.id, made_room=made_room)
+            return agent
+
+        async def remove(agent: Agent) -> None:
+            await client.delete_peer(room_id, agent.id)
+            if note is not None:
+                note.forget()
+
+        try:
+            async with possession("the agent", make(), remove) as agent:
+                yield agent
+        finally:
+            if note is not None:
+                note.close()
+
+    @asynccontextmanager
+    async def _follow(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[RoomFeed]:
+        feed = RoomFeed(client, room_id)
+        following = asyncio.create_task(feed.run(), name=f"follow {room_id}")
+        try:
+            await self._known(feed, following)
+            following.add_done_callback(self._no_longer_followed)
+            yield feed
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _known(self, feed: RoomFeed, following: asyncio.Task[None]) -> None:
+        ready = asyncio.create_task(feed.ready(), name="room ready")
+        try:
+            done, _ = await asyncio.wait(
+                {ready, following}, timeout=ROOM_DEADLINE, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            ready.cancel()
+        if following in done and not ready.done():
+            error = following.exception()
+            raise SessionError(f"the room cannot be followed ({error}): start the bot again") from error
+        if not done:
+            raise SessionError(
+                f"the server did not tell who is in the room within {ROOM_DEADLINE:g} s: is it overloaded?"
+            )
+
+    def _no_longer_followed(self, following: asyncio.Task[None]) -> None:
+        if following.cancelled() or self._leaving:
+            return
+        error = following.exception()
+        if error is None:
+            # The room was deleted; the agent's own socket says so, too.
+            return
+        if isinstance(error, FishjamAgentsError):
+            logger.error("it is no longer known who joins and leaves the room (%s): the call goes on", error)
+        else:
+            logger.error("following the room failed: the call goes on", exc_info=error)
+
+    def _input_rate(self) -> Literal[16000, 24000]:
+        # Fishjam sends at these two rates (facts: agent `output`); a lower one is made from the nearest.
+        return 24000 if self._pipeline.backend.capabilities.input_rate > 16000 else 16000
