@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
-from fishjam_agents.audio.vad import Detector
+from fishjam_agents.audio.vad import PRESETS, Detector
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
@@ -67,7 +67,7 @@ class Microphone:
         self.media = 0.0
         self.damaged = 0
         self.missing_samples = 0
-        self.machine = TurnMachine(turns)
+        self.machine = TurnMachine(turns, PRESETS[turns.preset].start)
         self._format = format
         self._settings = turns
         self._stages = list(stages)

@@ -15,8 +15,6 @@ from typing import Protocol
 from fishjam_agents.turns.settings import TurnSettings
 
 FRAME = 0.02
-_START = 4.0
-"""Sum of scores that makes a suspicion (leaky sequential test)."""
 _CONFIRM_FRAMES = 17
 """A barge-in is confirmed 340 ms after its onset at the earliest: the shortest span that lets no voiced
 burst of 300 ms through."""
@@ -124,6 +122,10 @@ NOTHING: tuple[TurnEvent, ...] = ()
 class TurnMachine:
     """Turn-taking of one microphone. Times are media time, in seconds; no clock is read here.
 
+    Args:
+        settings: The user's settings.
+        start: Sum of scores that makes a suspicion (leaky sequential test, `audio.vad.Preset.start`).
+
     Attributes:
         state: Where the microphone stands.
         barge_in: Whether the current sound began while the bot was speaking.
@@ -138,6 +140,7 @@ class TurnMachine:
         "_quiet",
         "_settings",
         "_speaking",
+        "_start",
         "_unvoiced",
         "_voiced",
         "_withdraw_frames",
@@ -145,7 +148,8 @@ class TurnMachine:
         "state",
     )
 
-    def __init__(self, settings: TurnSettings | None = None) -> None:
+    def __init__(self, settings: TurnSettings | None = None, start: float = 4.0) -> None:
+        self._start = start
         self._settings = settings or TurnSettings()
         self._withdraw_frames = round(self._settings.withdraw / FRAME)
         self.state = State.IDLE
@@ -196,12 +200,12 @@ class TurnMachine:
                 self._voiced = 0.0
                 self._frames = 0
             evidence = self._evidence + decision.score
-            self._evidence = 0.0 if evidence < 0.0 else min(evidence, _START)
+            self._evidence = 0.0 if evidence < 0.0 else min(evidence, self._start)
             self._frames += 1
             if self._evidence == 0.0:
                 return NOTHING
             self._voiced = self._voiced + 1.0 if voiced else max(0.0, self._voiced - _DECAY)
-            if self._evidence < _START:
+            if self._evidence < self._start:
                 return NOTHING
             self.state = State.SUSPECTED
             self.barge_in = barge_in

@@ -1,0 +1,97 @@
+"""Virtual time: an asyncio loop whose clock jumps to the next deadline instead of waiting for it.
+
+A ten-minute conversation takes about as long as its computing. Real sockets, threads and processes do not
+know of this clock, so the loop refuses them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+
+class VirtualClockError(RuntimeError):
+    """Something was asked of virtual time that it cannot give."""
+
+
+class _JumpingSelector:
+    """Stands where the loop waits for sockets: moves the clock on instead."""
+
+    def __init__(self, loop: _VirtualLoop) -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            raise VirtualClockError(
+                "every task waits for something that will never happen: a deadlock in the test"
+            )
+        if timeout > 0:
+            self._loop.now += timeout
+            if self._loop.now > self._loop.limit:
+                raise VirtualClockError(
+                    f"the test ran for {self._loop.limit:g} virtual seconds: raise limit, or end what it awaits"
+                )
+        return []
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _VirtualLoop(asyncio.BaseEventLoop):
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.limit = limit
+        self._selector = _JumpingSelector(self)
+        # BaseEventLoop runs timers that are due within one tick of its clock; rounding needs a little.
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        return self.now
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are never any."""
+
+    def _write_to_self(self) -> None:
+        """Nothing sleeps, so nothing needs waking."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise VirtualClockError(
+            "real sockets, threads and processes do not know virtual time: "
+            "use a MemoryRoom, or run the test in real time"
+        )
+
+    run_in_executor = _refuse  # type: ignore[assignment]
+    create_connection = _refuse
+    create_server = _refuse
+    create_unix_connection = _refuse
+    create_unix_server = _refuse
+    create_datagram_endpoint = _refuse
+    getaddrinfo = _refuse
+    subprocess_exec = _refuse
+    subprocess_shell = _refuse
+    add_reader = _refuse  # type: ignore[assignment]
+    add_writer = _refuse  # type: ignore[assignment]
+
+
+class VirtualClock:
+    """Runs coroutines in virtual time.
+
+    Args:
+        limit: Virtual seconds after which a test that will not end is stopped.
+    """
+
+    def __init__(self, limit: float = 3600.0) -> None:
+        self.limit = limit
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run `main` from virtual second zero to its end, in debug mode.
+
+        Raises:
+            VirtualClockError: A deadlock, a test that does not end, or a real socket, thread or process.
+        """
+        with asyncio.Runner(loop_factory=lambda: _VirtualLoop(self.limit), debug=False) as runner:
+            return runner.run(main)

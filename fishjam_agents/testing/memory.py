@@ -1,0 +1,245 @@
+"""A room in memory: peers that speak, a bot's session, and a server that plays by Fishjam's rules."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.protocol.messages import Track, TrackData
+from fishjam_agents.server.network import Network
+from fishjam_agents.server.playout import Playout
+from fishjam_agents.session import PeerType, PeerView
+
+Samples = npt.NDArray[np.int16]
+
+_TICK = 0.02
+
+
+class MemoryPeer:
+    """Somebody in the room with one microphone.
+
+    Attributes:
+        id: The peer's id.
+        track: Its microphone.
+        type: Browser or bot.
+        muted: While true no packets come, as from a muted browser; else silence is sent between lines.
+    """
+
+    def __init__(self, room: MemoryRoom, peer: str, kind: PeerType, metadata: Mapping[str, Any]) -> None:
+        self.id = peer
+        self.type = kind
+        self.muted = False
+        self.track = Track(f"{peer}-mic", 2, json.dumps(dict(metadata)))
+        self._room = room
+        self._line: Samples = np.empty(0, np.int16)
+
+    def say(self, samples: Samples) -> float:
+        """Speak from the next tick on, after what is still being said: int16 mono at the room's rate.
+
+        Returns:
+            How long it takes, with what was still being said, in seconds.
+        """
+        self._line = np.concatenate((self._line, samples))
+        return len(self._line) / self._room.sample_rate
+
+    async def speak(self, samples: Samples) -> None:
+        """Speak, and return when it has been said."""
+        await asyncio.sleep(self.say(samples) + _TICK)
+
+    def hush(self) -> None:
+        """Stop speaking in mid-word."""
+        self._line = np.empty(0, np.int16)
+
+    def republish(self, track: str) -> None:
+        """The microphone comes back under another track id, as after a reconnect."""
+        self.track = Track(track, self.track.type, self.track.metadata)
+
+    def next_frame(self) -> Samples | None:
+        """The next 20 ms; None while no packets come."""
+        if self.muted:
+            return None
+        size = self._room.frame_samples
+        frame, self._line = self._line[:size], self._line[size:]
+        if len(frame) < size:
+            frame = np.concatenate((frame, np.zeros(size - len(frame), np.int16)))
+        return frame
+
+
+class MemoryTrack:
+    """The bot's track. Follows Fishjam's playout rules behind an adjustable network.
+
+    Attributes:
+        playout: The server's truth: what was played, and every cut.
+        interrupts: How many interrupts arrived.
+    """
+
+    def __init__(self, track: str, options: Any, network: Network, zero: float) -> None:
+        self.id = track
+        self.options = options
+        self.playout = Playout(options.sample_rate)
+        self.interrupts = 0
+        self._zero = zero
+        self._link = network.link(self._arrive)
+
+    async def send_chunk(self, data: bytes) -> None:
+        """Queue audio."""
+        self._link.send(b"\x01" + data)
+
+    async def interrupt(self) -> None:
+        """Drop what has not been played."""
+        self._link.send(b"\x00")
+
+    def _arrive(self, message: bytes) -> None:
+        now = asyncio.get_running_loop().time() - self._zero
+        self.playout.play(round(now * self.playout.sample_rate))
+        if message[0]:
+            self.playout.write(message[1:], now)
+        else:
+            self.interrupts += 1
+            self.playout.interrupt(now)
+
+
+class MemorySession:
+    """An agent's session in a `MemoryRoom`; what `AgentPipeline.run` is given.
+
+    Attributes:
+        tracks: The tracks the bot has added.
+        captured: Ids of the video tracks it asked stills of.
+    """
+
+    def __init__(self, room: MemoryRoom) -> None:
+        self.tracks: list[MemoryTrack] = []
+        self.captured: list[str] = []
+        self._room = room
+        self._messages: asyncio.Queue[Any] = asyncio.Queue()
+
+    def deliver(self, message: Any) -> None:
+        """Hand any message to the bot; None ends the session, an exception breaks it."""
+        self._messages.put_nowait(message)
+
+    async def receive(self) -> AsyncIterator[Any]:
+        """Yield what the room sends."""
+        while (message := await self._messages.get()) is not None:
+            if isinstance(message, Exception):
+                raise message
+            yield message
+
+    async def add_track(self, options: Any) -> MemoryTrack:
+        """Add a track of the bot."""
+        track = MemoryTrack(f"bot-{len(self.tracks) + 1}", options, self._room.network, self._room.zero)
+        self.tracks.append(track)
+        return track
+
+    async def capture_image(self, track_id: str) -> None:
+        """Note that a still was asked for."""
+        self.captured.append(track_id)
+
+
+class MemoryRoom:
+    """A room with a 20 ms clock: every peer's microphone goes to the bot's session. Is its `RoomView` too.
+
+    Use as an async context manager.
+
+    Args:
+        sample_rate: Hz of the audio the bot is sent.
+        delay: Seconds the bot's messages take to the server.
+        jitter: Largest extra, in seconds.
+
+    Attributes:
+        session: The bot's session.
+        zero: Loop time at which the room opened.
+    """
+
+    def __init__(self, sample_rate: int = 16000, delay: float = 0.0, jitter: float = 0.0) -> None:
+        self.sample_rate = sample_rate
+        self.frame_samples = sample_rate // 50
+        self.network = Network(delay, jitter)
+        self.zero = 0.0
+        self.session = MemorySession(self)
+        self._members: dict[str, MemoryPeer] = {}
+        self._subscribers: dict[int, Callable[[], None]] = {}
+        self._keys = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticks = 0
+        self._heard: list[tuple[int, Samples]] = []
+
+    async def __aenter__(self) -> MemoryRoom:
+        loop = asyncio.get_running_loop()
+        self.zero = loop.time()
+        self._timer = loop.call_at(self.zero + _TICK, self._tick)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the room opened."""
+        return asyncio.get_running_loop().time() - self.zero
+
+    # --- RoomView ---
+
+    @property
+    def peers(self) -> Mapping[str, PeerView]:
+        """Peer id to peer, as of now."""
+        return {
+            peer.id: PeerView(
+                peer.id, peer.type, True, None, {peer.track.id: json.loads(peer.track.metadata)}
+            )
+            for peer in self._members.values()
+        }
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` after every join and leave; returns the function that ends it."""
+        key = next(self._keys)
+        self._subscribers[key] = changed
+        return lambda: self._subscribers.pop(key, None) and None
+
+    # --- what a test does ---
+
+    def join(
+        self, peer: str, kind: PeerType = PeerType.WEBRTC, metadata: Mapping[str, Any] | None = None
+    ) -> MemoryPeer:
+        """Somebody comes in; their microphone is open."""
+        member = MemoryPeer(self, peer, kind, {"type": "microphone"} if metadata is None else metadata)
+        self._members[peer] = member
+        self._changed()
+        return member
+
+    def leave(self, peer: str) -> None:
+        """Somebody goes."""
+        del self._members[peer]
+        self._changed()
+
+    def _changed(self) -> None:
+        for changed in list(self._subscribers.values()):
+            changed()
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ticks += 1
+        for peer in list(self._members.values()):
+            frame = peer.next_frame()
+            if frame is not None:
+                self.session.deliver(TrackData(peer.id, peer.track, frame.tobytes()))
+        for track in self.session.tracks:
+            rate = track.playout.sample_rate
+            for segment in track.playout.play(round(self._ticks * _TICK * rate)):
+                self._heard.append((segment.position, segment.samples))
+        self._timer = loop.call_at(self.zero + (self._ticks + 1) * _TICK, self._tick)
+
+    def played(self) -> Samples:
+        """What the room has heard of the bot, gaps as zeros: int16 mono at the bot's track's rate."""
+        rate = self.session.tracks[0].playout.sample_rate
+        wave = np.zeros(round(self._ticks * _TICK * rate), np.int16)
+        for position, samples in self._heard:
+            samples = samples[: max(0, len(wave) - position)]
+            wave[position : position + len(samples)] = samples
+        return wave

@@ -1,0 +1,123 @@
+"""A backend that follows a script: what must be sent to it, and what it answers.
+
+A test fails when an entry comes that the script does not expect, or when steps are left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    Backend,
+    BackendEvent,
+    BackendSession,
+    Capabilities,
+    Conversation,
+    Entry,
+)
+from fishjam_agents.errors import BackendError
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a script.
+
+    Attributes:
+        expect: The type of the next entry that is not audio, or None for a step that waits for nothing.
+        answer: Events to emit, in order; a number is a pause in seconds, an exception ends the session.
+        check: Called with the entry; asserts what it likes.
+    """
+
+    expect: type | None
+    answer: Sequence[BackendEvent | float | BackendError] = ()
+    check: Callable[[Entry], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scripted(Backend):
+    """A backend for tests.
+
+    Attributes:
+        script: Steps, taken in order over all connections of the call.
+        offers: What it can do.
+        refuse: How many connections fail before one succeeds.
+        entries: Everything it was sent, audio too.
+        connections: How often it was connected to.
+    """
+
+    script: Sequence[Step] = ()
+    offers: Capabilities = field(default_factory=Capabilities)
+    refuse: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    connections: list[Conversation] = field(default_factory=list)
+    steps: deque[Step] = field(default_factory=deque)
+    surprises: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps.extend(self.script)
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]
+        """What it was built to offer."""
+        return self.offers
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+        """Open a session, or fail as the script has it."""
+        self.connections.append(conversation)
+        if len(self.connections) <= self.refuse:
+            raise BackendError("the script refuses the connection", retryable=True)
+        yield _ScriptedSession(self, conversation)
+
+    def finish(self) -> None:
+        """Assert that the script was followed to its end."""
+        assert not self.surprises, self.surprises
+        assert not self.steps, f"left over: {list(self.steps)}"
+
+
+class _ScriptedSession(BackendSession):
+    def __init__(self, backend: Scripted, conversation: Conversation) -> None:
+        self._backend = backend
+        self._emit = conversation.emit
+        self._answers: asyncio.Queue[Sequence[BackendEvent | float | BackendError]] = asyncio.Queue()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Steps that wait for nothing answer at once."""
+        steps = self._backend.steps
+        while steps and steps[0].expect is None:
+            self._answers.put_nowait(steps.popleft().answer)
+
+    async def send(self, entry: Entry) -> None:
+        backend = self._backend
+        backend.entries.append(entry)
+        if isinstance(entry, AudioEntry):
+            return
+        if not backend.steps:
+            backend.surprises.append(f"after the script's end: {entry}")
+            return
+        step = backend.steps.popleft()
+        if step.expect is not None and not isinstance(entry, step.expect):
+            backend.surprises.append(f"expected {step.expect.__name__}, got {entry}")
+        elif step.check is not None:
+            try:
+                step.check(entry)
+            except AssertionError as error:
+                backend.surprises.append(f"{entry}: {error}")
+        self._answers.put_nowait(step.answer)
+        self._go_on()
+
+    async def read(self) -> None:
+        while True:
+            for event in await self._answers.get():
+                if isinstance(event, BackendError):
+                    raise event
+                if isinstance(event, (int, float)):
+                    await asyncio.sleep(event)
+                else:
+                    self._emit(event)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishjam_agents.playout.schedule import Schedule
+from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.server.playout import Playout
+
+RATE = 16000
+
+
+def ramp(seconds: float, first: int = 1) -> np.ndarray:
+    """Samples that tell their own index, as long as there are fewer than 32767 of them."""
+    return np.arange(first, first + round(seconds * RATE), dtype=np.int16)
+
+
+class Line:
+    """A schedule on a network without delay, in front of a server that knows the truth."""
+
+    def __init__(self, settings: PlayoutSettings | None = None) -> None:
+        self.schedule = Schedule(RATE, settings)
+        self.server = Playout(RATE)
+        self.now = 0.0
+        self.heard: list[np.ndarray] = []
+
+    def tick(self, ticks: int = 1) -> None:
+        for _ in range(ticks):
+            self.now = round(self.now + 0.02, 6)
+            self.send()
+            self.listen()
+
+    def send(self) -> None:
+        for chunk in self.schedule.pump(self.now):
+            self.server.write(chunk.tobytes(), self.now)
+
+    def listen(self) -> None:
+        self.heard += [s.samples for s in self.server.play(round(self.now * RATE))]
+
+    def pause(self) -> None:
+        self.listen()
+        tail = self.schedule.pause(self.now)
+        if tail is not None:
+            self.server.interrupt(self.now)
+            if len(tail):
+                self.server.write(tail.tobytes(), self.now)
+
+    @property
+    def wave(self) -> np.ndarray:
+        return np.concatenate(self.heard) if self.heard else np.empty(0, np.int16)
+
+
+def test_the_lead_is_sent_at_once_and_kept() -> None:
+    line = Line()
+    line.schedule.begin("r")
+    assert line.schedule.write("r", ramp(1.0))
+    line.send()
+    assert line.server.received == 6 * 320
+    line.tick(10)
+    assert line.server.received == pytest.approx((0.2 + 0.12) * RATE, abs=320)
+
+
+def test_a_reply_ends_when_its_last_sample_has_been_played() -> None:
+    line = Line()
+    line.schedule.begin("r")
+    line.schedule.write("r", ramp(0.5))
+    line.schedule.find("r").generated = True  # type: ignore[union-attr]
+    line.send()
+    line.tick(24)
+    assert line.schedule.collect(line.now) == []
+    line.tick(2)
+    assert [h.seconds for h in line.schedule.collect(line.now)] == [0.5]
+    assert not line.schedule.active
+    np.testing.assert_array_equal(line.wave, ramp(0.5))
+
+
+def test_a_pause_silences_and_a_resume_skips_nothing() -> None:
+    line = Line()
+    line.schedule.begin("r")
+    line.schedule.write("r", ramp(1.5))
+    line.schedule.find("r").generated = True  # type: ignore[union-attr]
+    line.send()
+    line.tick(25)
+    line.pause()
+    before = len(line.wave)
+    line.tick(20)
+    # The chunk in play and a fade of 10 ms, then silence.
+    assert len(line.wave) - before <= 320 + 160
+    line.schedule.resume()
+    line.tick(80)
+    wave = line.wave
+    cut = line.server.cuts[0].played_seconds
+    first = wave[: round(cut * RATE)]
+    np.testing.assert_array_equal(first, np.arange(1, len(first) + 1))
+    rest = wave[len(first) + 160 :]
+    assert rest[-1] == round(1.5 * RATE)
+    # After the fade-in the indices run on, from at most the rewind and one chunk before the cut.
+    np.testing.assert_array_equal(np.diff(rest[160:]), 1)
+    resumed_at = rest[160] - 160
+    assert len(first) - (0.1 * RATE + 320) <= resumed_at <= len(first) + 1
+
+
+def test_an_interrupt_reports_what_was_heard() -> None:
+    line = Line()
+    line.schedule.begin("r")
+    line.schedule.write("r", ramp(2.0))
+    line.schedule.find("r").add_text("one two three four", None)  # type: ignore[union-attr]
+    line.send()
+    line.tick(50)
+    (heard,) = line.schedule.interrupt(line.now)
+    cut = line.server.interrupt(line.now)
+    assert heard.seconds == pytest.approx(cut.played_seconds, abs=0.02)
+    assert heard.text == "one two"
+    assert not heard.text_exact
+    assert not line.schedule.write("r", ramp(0.1))
+    assert line.schedule.interrupt(line.now) == []
+
+
+def test_word_times_make_the_text_exact() -> None:
+    line = Line()
+    line.schedule.begin("r")
+    line.schedule.write("r", ramp(2.0))
+    for word, at in (("one ", 0.0), ("two ", 0.5), ("three", 1.2)):
+        line.schedule.find("r").add_text(word, at)  # type: ignore[union-attr]
+    line.send()
+    line.tick(50)
+    (heard,) = line.schedule.interrupt(line.now)
+    assert (heard.text, heard.text_exact) == ("one two", True)
+
+
+def test_replies_play_one_after_the_other() -> None:
+    line = Line()
+    for reply, first in (("a", 1), ("b", 10001)):
+        line.schedule.begin(reply)
+        line.schedule.write(reply, ramp(0.3, first))
+        line.schedule.find(reply).generated = True  # type: ignore[union-attr]
+    line.send()
+    line.tick(40)
+    assert [h.reply for h in line.schedule.collect(line.now)] == ["a", "b"]
+    np.testing.assert_array_equal(line.wave, np.concatenate((ramp(0.3), ramp(0.3, 10001))))
+
+
+def test_a_full_buffer_refuses_and_counts() -> None:
+    schedule = Schedule(RATE, PlayoutSettings(max_buffer=1.0))
+    schedule.begin("r")
+    assert schedule.write("r", ramp(1.0))
+    assert not schedule.write("r", ramp(0.5))
+    assert schedule.dropped == 0.5
+
+
+def test_an_underrun_grows_the_lead_within_its_bound() -> None:
+    line = Line(PlayoutSettings(max_lead=0.16))
+    line.schedule.begin("r")
+    for _ in range(5):
+        line.schedule.write("r", ramp(0.1))
+        line.send()
+        line.tick(10)
+    assert line.schedule.underruns == 4
+    assert line.schedule.lead == pytest.approx(0.16)
+
+
+@given(st.data())
+def test_played_indices_form_one_contiguous_run(data: st.DataObject) -> None:
+    """Whatever is written, paused and resumed when: no sample is skipped, overlap is bounded."""
+    settings = PlayoutSettings(rewind=data.draw(st.sampled_from([0.02, 0.1, 0.3])))
+    line = Line(settings)
+    line.schedule.begin("r")
+    total = 0
+    reached = 0
+    for _ in range(data.draw(st.integers(1, 8))):
+        if total < 1.6 * RATE:
+            size = data.draw(st.integers(1, 6000))
+            line.schedule.write("r", np.arange(total + 1, total + size + 1, dtype=np.int16))
+            total += size
+            line.send()
+        line.tick(data.draw(st.integers(1, 20)))
+        if data.draw(st.booleans()):
+            line.pause()
+            line.tick(data.draw(st.integers(1, 30)))
+            line.schedule.resume()
+    line.schedule.find("r").generated = True  # type: ignore[union-attr]
+    line.send()
+    line.tick(150)
+    previous = 0
+    for position, value in enumerate(line.wave):
+        if value == previous + 1:
+            previous = int(value)
+            reached = max(reached, previous)
+            continue
+        # Anything else is a fade, or a resume: it may repeat, never skip.
+        assert value <= reached + 160, (position, value, reached)
+        if reached - value <= settings.rewind * RATE + 320 + 160 and value > 0:
+            previous = int(value)
+    assert reached == total

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from fishjam_agents.turns.floor import Floor, FloorEvent
+from fishjam_agents.turns.machine import (
+    Confirmed,
+    SpeechStarted,
+    Suspected,
+    TurnEnded,
+    TurnStarted,
+    Withdrawn,
+)
+
+
+def test_the_first_to_speak_holds_the_floor_until_their_turn_ends() -> None:
+    floor: Floor[str] = Floor()
+    assert floor.handle("alice", TurnStarted(1.0)) == [FloorEvent("alice", TurnStarted(1.0))]
+    assert floor.handle("bob", TurnStarted(1.2)) == []
+    assert floor.holder == "alice"
+    assert floor.handle("alice", TurnEnded(1.0, 2.0)) == [
+        FloorEvent("alice", TurnEnded(1.0, 2.0)),
+        FloorEvent("bob", TurnStarted(1.2), late=True),
+    ]
+    assert floor.holder == "bob"
+
+
+def test_a_turn_that_ended_meanwhile_is_heard_when_the_room_is_quiet() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("alice", TurnStarted(1.0))
+    floor.handle("bob", TurnStarted(1.2))
+    assert floor.handle("bob", TurnEnded(1.2, 1.6)) == []
+    assert floor.next_waiting() == []
+    floor.handle("alice", TurnEnded(1.0, 3.0))
+    assert floor.waiting
+    assert floor.next_waiting() == [
+        FloorEvent("bob", TurnStarted(1.2), late=True),
+        FloorEvent("bob", TurnEnded(1.2, 1.6), late=True),
+    ]
+    assert not floor.waiting
+
+
+def test_one_cough_after_another_is_one_silence() -> None:
+    floor: Floor[str] = Floor()
+    assert floor.handle("alice", Suspected(1.0))
+    assert floor.handle("bob", Suspected(1.1)) == []
+    assert floor.handle("alice", Withdrawn(1.2)) == []
+    assert floor.holder == "bob"
+    assert floor.handle("bob", Withdrawn(1.3)) == [FloorEvent("bob", Withdrawn(1.3))]
+    assert floor.holder is None
+
+
+def test_words_outrank_a_cough() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("alice", Suspected(1.0))
+    floor.handle("bob", Suspected(1.1))
+    assert floor.handle("bob", Confirmed(1.1)) == [FloorEvent("bob", Confirmed(1.1))]
+    assert floor.handle("bob", TurnStarted(1.1)) == [FloorEvent("bob", TurnStarted(1.1))]
+    assert floor.handle("alice", Withdrawn(1.3)) == []
+    assert floor.holder == "bob"
+
+
+def test_a_barge_in_does_not_take_the_floor_from_an_open_turn() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("alice", TurnStarted(1.0))
+    assert floor.handle("bob", Suspected(1.1)) == []
+    assert floor.handle("bob", Confirmed(1.1)) == []
+    assert floor.holder == "alice"
+
+
+def test_speech_alone_changes_nothing() -> None:
+    floor: Floor[str] = Floor()
+    assert floor.handle("alice", SpeechStarted(1.0)) == []
+    assert floor.holder is None
