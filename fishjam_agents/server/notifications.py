@@ -1,0 +1,115 @@
+"""Server notifications: what happened in which room, in order (facts/fishjam-protocol.md 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..protocol import Track, encode
+from ..protocol.generated import notifications as schema
+from ..protocol.generated.shared import Track as WireTrack
+from ..protocol.generated.shared import TrackType
+from ..session import PeerType
+
+_PEER_TYPES = {
+    PeerType.WEBRTC: schema.PeerType(schema.PeerType.WEBRTC),
+    PeerType.AGENT: schema.PeerType(schema.PeerType.AGENT),
+    PeerType.VAPI: schema.PeerType(schema.PeerType.VAPI),
+}
+
+Subscriber = Callable[[str, bytes], None]
+"""Called with the room's id and the encoded `ServerMessage`."""
+
+
+class Notifications:
+    """Encodes each notification once and hands it to every subscriber, in the order it happened."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, notified: Subscriber) -> Callable[[], None]:
+        """Call `notified(room_id, message)` from now on; returns the function that ends it."""
+        self._subscribers.append(notified)
+
+        def unsubscribe() -> None:
+            if notified in self._subscribers:
+                self._subscribers.remove(notified)
+
+        return unsubscribe
+
+    def room_created(self, room_id: str) -> None:
+        """A room was made."""
+        message = schema.ServerMessageRoomCreated(room_id=room_id)
+        self._publish(room_id, schema.ServerMessage(room_created=message))
+
+    def room_deleted(self, room_id: str) -> None:
+        """A room is gone, after everything that was in it."""
+        message = schema.ServerMessageRoomDeleted(room_id=room_id)
+        self._publish(room_id, schema.ServerMessage(room_deleted=message))
+
+    def peer_added(self, room_id: str, peer_id: str, peer_type: PeerType) -> None:
+        """A peer may join from now on."""
+        message = schema.ServerMessagePeerAdded(
+            room_id=room_id, peer_id=peer_id, peer_type=_PEER_TYPES[peer_type]
+        )
+        self._publish(room_id, schema.ServerMessage(peer_added=message))
+
+    def peer_deleted(self, room_id: str, peer_id: str, peer_type: PeerType) -> None:
+        """A peer is gone for good."""
+        message = schema.ServerMessagePeerDeleted(
+            room_id=room_id, peer_id=peer_id, peer_type=_PEER_TYPES[peer_type]
+        )
+        self._publish(room_id, schema.ServerMessage(peer_deleted=message))
+
+    def peer_connected(self, room_id: str, peer_id: str, peer_type: PeerType) -> None:
+        """A peer's socket authenticated."""
+        message = schema.ServerMessagePeerConnected(
+            room_id=room_id, peer_id=peer_id, peer_type=_PEER_TYPES[peer_type]
+        )
+        self._publish(room_id, schema.ServerMessage(peer_connected=message))
+
+    def peer_disconnected(self, room_id: str, peer_id: str, peer_type: PeerType) -> None:
+        """A peer's socket closed; the peer stays in the room."""
+        message = schema.ServerMessagePeerDisconnected(
+            room_id=room_id, peer_id=peer_id, peer_type=_PEER_TYPES[peer_type]
+        )
+        self._publish(room_id, schema.ServerMessage(peer_disconnected=message))
+
+    def peer_crashed(self, room_id: str, peer_id: str, peer_type: PeerType, reason: str) -> None:
+        """A peer broke a rule of its socket and was removed."""
+        message = schema.ServerMessagePeerCrashed(
+            room_id=room_id, peer_id=peer_id, peer_type=_PEER_TYPES[peer_type], reason=reason
+        )
+        self._publish(room_id, schema.ServerMessage(peer_crashed=message))
+
+    def peer_metadata_updated(self, room_id: str, peer_id: str, peer_type: PeerType, metadata: str) -> None:
+        """A peer said something about itself; `metadata` is JSON text."""
+        message = schema.ServerMessagePeerMetadataUpdated(
+            room_id=room_id, peer_id=peer_id, peer_type=_PEER_TYPES[peer_type], metadata=metadata
+        )
+        self._publish(room_id, schema.ServerMessage(peer_metadata_updated=message))
+
+    def track_added(self, room_id: str, peer_id: str, track: Track) -> None:
+        """A peer publishes a track."""
+        message = schema.ServerMessageTrackAdded(room_id=room_id, peer_id=peer_id, track=_wire(track))
+        self._publish(room_id, schema.ServerMessage(track_added=message))
+
+    def track_removed(self, room_id: str, peer_id: str, track: Track) -> None:
+        """A track is gone."""
+        message = schema.ServerMessageTrackRemoved(room_id=room_id, peer_id=peer_id, track=_wire(track))
+        self._publish(room_id, schema.ServerMessage(track_removed=message))
+
+    def track_metadata_updated(self, room_id: str, peer_id: str, track: Track) -> None:
+        """A track's metadata changed (a mute, for one)."""
+        message = schema.ServerMessageTrackMetadataUpdated(
+            room_id=room_id, peer_id=peer_id, track=_wire(track)
+        )
+        self._publish(room_id, schema.ServerMessage(track_metadata_updated=message))
+
+    def _publish(self, room_id: str, message: schema.ServerMessage) -> None:
+        data = encode(message)
+        for notified in tuple(self._subscribers):
+            notified(room_id, data)
+
+
+def _wire(track: Track) -> WireTrack:
+    return WireTrack(id=track.id, type=TrackType(track.type), metadata=track.metadata)

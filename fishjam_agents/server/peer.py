@@ -1,0 +1,124 @@
+"""One peer of a room: its state, and what REST says about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from ..protocol import Track
+from ..session import PeerType
+from .settings import PeerConfig
+from .sources import Source
+
+
+class Attachment(Protocol):
+    """What a connected peer hangs on: a socket, or a simulated caller."""
+
+    def detach(self, code: int, reason: str) -> None:
+        """The room lets go of it: close with `code` and `reason`."""
+        ...
+
+
+class Listener(Protocol):
+    """An attachment that hears the room."""
+
+    def hear(self, frames: bytes, count: int) -> None:
+        """Take `count` WebSocket frames of `TrackData`, joined. Must return at once."""
+        ...
+
+
+class Peer:
+    """State of one peer.
+
+    Attributes:
+        id: The peer's id.
+        config: What it was made with.
+        attachment: What it is connected by; None while disconnected.
+        listener: Where its audio goes; None if it takes none in this form.
+        client_metadata: The client's part of its metadata.
+        sources: Track id to what it publishes.
+        subscribed_peers: Peers it was subscribed to, in order.
+        subscribed_tracks: Tracks it was subscribed to, in order.
+    """
+
+    def __init__(self, peer_id: str, config: PeerConfig) -> None:
+        self.id = peer_id
+        self.config = config
+        self.attachment: Attachment | None = None
+        self.listener: Listener | None = None
+        self.client_metadata: Any = {}
+        self.sources: dict[str, Source] = {}
+        self.subscribed_peers: dict[str, None] = {}
+        self.subscribed_tracks: dict[str, None] = {}
+
+    @property
+    def type(self) -> PeerType:
+        """What it is."""
+        return self.config.type
+
+    @property
+    def connected(self) -> bool:
+        """Whether its socket is open."""
+        return self.attachment is not None
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """The client's and the server's part; None for an agent, which has neither."""
+        if self.type is PeerType.AGENT:
+            return None
+        return {"peer": self.client_metadata, "server": dict(self.config.metadata)}
+
+    def hears(self, publisher: Peer, track: Track) -> bool:
+        """Whether `track` of `publisher` is sent to it: all but its own, unless it subscribes by hand."""
+        if publisher is self:
+            return False
+        if not self.config.manual:
+            return True
+        return publisher.id in self.subscribed_peers or track.id in self.subscribed_tracks
+
+    def as_json(self) -> dict[str, Any]:
+        """The seven keys REST answers with; clients compare them, so there must be no eighth."""
+        return {
+            "id": self.id,
+            "type": self.type.value,
+            "status": "connected" if self.connected else "disconnected",
+            "metadata": self.metadata,
+            "subscribeMode": "manual" if self.config.manual else "auto",
+            "subscriptions": {"peers": list(self.subscribed_peers), "tracks": list(self.subscribed_tracks)},
+            "tracks": [_track_json(source.track) for source in self.sources.values()],
+        }
+
+
+def _track_json(track: Track) -> dict[str, Any]:
+    metadata = json.loads(track.metadata)
+    return {
+        "id": track.id,
+        "type": "audio",
+        "metadata": metadata if isinstance(metadata, dict) else None,
+    }
+
+
+def metadata_text(text: str) -> str:
+    """Metadata from a socket as JSON text: kept if it is JSON, else quoted as the string it is."""
+    if not text:
+        return "null"
+    try:
+        strict_json(json.loads(text))
+    except (ValueError, RecursionError):
+        return json.dumps(text)
+    return text
+
+
+def strict_json(value: Any) -> str:
+    """`value` as JSON text that every client can read.
+
+    Python reads NaN and lone surrogates that other parsers refuse: one room's metadata would spoil the
+    listing of all rooms.
+
+    Raises:
+        ValueError: `value` holds such a thing.
+        RecursionError: It is nested too deeply.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode()
+    return text

@@ -1,0 +1,185 @@
+"""One room: its peers, who is connected, what is published, and the notifications that tell of it.
+
+The order of notifications is that of facts/fishjam-protocol.md 4.3.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from ..protocol import Track
+from ..session import PeerType
+from .errors import RequestError, peer_not_found
+from .fanout import Fanout
+from .notifications import Notifications
+from .peer import Attachment, Listener, Peer
+from .recorder import Recorder
+from .settings import LIVESTREAM_TYPES, PeerConfig, RoomConfig
+from .sources import Source
+
+
+class Room:
+    """A room and everything in it.
+
+    Attributes:
+        id: The room's id.
+        config: What it was made with.
+        peers: Peer id to peer, in the order they were added.
+    """
+
+    def __init__(self, room_id: str, config: RoomConfig, notifications: Notifications) -> None:
+        self.id = room_id
+        self.config = config
+        self.peers: dict[str, Peer] = {}
+        self._notifications = notifications
+        self._fanout = Fanout()
+        self._recorders: list[Recorder] = []
+
+    @property
+    def is_livestream(self) -> bool:
+        """Whether it has viewers instead of peers."""
+        return self.config.room_type in LIVESTREAM_TYPES
+
+    def as_json(self) -> dict[str, Any]:
+        """As REST answers it."""
+        return {
+            "id": self.id,
+            "config": self.config.as_json(),
+            "peers": [peer.as_json() for peer in self.peers.values()],
+        }
+
+    def peer(self, peer_id: str) -> Peer:
+        """The peer of that id.
+
+        Raises:
+            RequestError: 404, there is none.
+        """
+        peer = self.peers.get(peer_id)
+        if peer is None:
+            raise peer_not_found(peer_id)
+        return peer
+
+    def add_peer(self, config: PeerConfig) -> Peer:
+        """Add a peer, disconnected at first.
+
+        Raises:
+            RequestError: 409, the room is full; connected or not, every peer counts.
+        """
+        if 0 < self.config.max_peers <= len(self.peers):
+            raise RequestError(409, f"Reached {config.type.value} peers limit in room {self.id}")
+        peer = Peer(str(uuid.uuid4()), config)
+        self.peers[peer.id] = peer
+        self._notifications.peer_added(self.id, peer.id, peer.type)
+        return peer
+
+    def remove_peer(self, peer: Peer, reason: str = "Peer removed") -> None:
+        """Remove a peer and close its socket with `reason`."""
+        if self.peers.get(peer.id) is not peer:
+            return
+        self._release(peer, 1000, reason)
+        del self.peers[peer.id]
+        self._notifications.peer_deleted(self.id, peer.id, peer.type)
+
+    def crash_peer(self, peer: Peer, reason: str) -> None:
+        """Remove a peer that broke a rule, as Fishjam does when its endpoint crashes."""
+        if self.peers.get(peer.id) is not peer:
+            return
+        self._remove_tracks(peer)
+        attachment, peer.attachment, peer.listener = peer.attachment, None, None
+        del self.peers[peer.id]
+        self._fanout.invalidate()
+        self._notifications.peer_crashed(self.id, peer.id, peer.type, reason)
+        if attachment is not None:
+            attachment.detach(1011, reason)
+
+    def connect(self, peer: Peer, attachment: Attachment, listener: Listener | None = None) -> None:
+        """A peer's socket authenticated. One that is connected already is taken over."""
+        self._release(peer, 1000, "peer already connected")
+        peer.attachment = attachment
+        peer.listener = listener
+        self._fanout.invalidate()
+        self._notifications.peer_connected(self.id, peer.id, peer.type)
+        if peer.type is PeerType.AGENT:
+            self._notifications.peer_metadata_updated(self.id, peer.id, peer.type, "null")
+
+    def disconnect(self, peer: Peer, attachment: Attachment) -> None:
+        """A peer's socket closed; the peer stays, without tracks. Ignored once it was taken over."""
+        if peer.attachment is attachment:
+            self._release(peer, 1000, "")
+
+    def update_peer_metadata(self, peer: Peer, metadata: Any) -> None:
+        """The client's part of a peer's metadata."""
+        peer.client_metadata = metadata
+        self._notifications.peer_metadata_updated(self.id, peer.id, peer.type, json.dumps(peer.metadata))
+
+    def add_track(self, peer: Peer, source: Source) -> None:
+        """A peer publishes a track."""
+        peer.sources[source.track.id] = source
+        self._fanout.invalidate()
+        self._notifications.track_added(self.id, peer.id, source.track)
+
+    def remove_track(self, peer: Peer, source: Source) -> None:
+        """A track ends now."""
+        if peer.sources.pop(source.track.id, None) is not None:
+            self._fanout.invalidate()
+            self._notifications.track_removed(self.id, peer.id, source.track)
+
+    def track_metadata_updated(self, peer: Peer, track: Track) -> None:
+        """A published track has new metadata."""
+        self._fanout.invalidate()
+        self._notifications.track_metadata_updated(self.id, peer.id, track)
+
+    def has_track(self, track_id: str) -> bool:
+        """Whether a track of that id is published by anyone."""
+        return any(track_id in peer.sources for peer in self.peers.values())
+
+    def subscribe(self, peer: Peer, *, peer_id: str | None = None, track_ids: tuple[str, ...] = ()) -> None:
+        """Let a peer with manual subscriptions hear a peer or some tracks; a no-op for an automatic one.
+
+        Raises:
+            RequestError: 404, there is no such peer or track.
+        """
+        if peer_id is not None and peer_id not in self.peers:
+            raise peer_not_found(peer_id)
+        for track_id in track_ids:
+            if not self.has_track(track_id):
+                raise RequestError(404, f"Track {track_id} does not exist")
+        if not peer.config.manual:
+            return
+        if peer_id is not None:
+            peer.subscribed_peers[peer_id] = None
+        peer.subscribed_tracks.update(dict.fromkeys(track_ids))
+        self._fanout.invalidate()
+
+    def record(self, position: float) -> Recorder:
+        """Begin a recording whose sample 0 is room time `position`, in seconds: now, or later."""
+        recorder = Recorder(position, self._recorders.remove)
+        self._recorders.append(recorder)
+        return recorder
+
+    def tick(self, ticks: int) -> None:
+        """Close the window that ends at tick `ticks`: everyone hears what sounded in it."""
+        for peer, source in self._fanout.tick(ticks, self.peers.values(), self._recorders):
+            self.remove_track(peer, source)
+
+    def close(self) -> None:
+        """Remove every peer and the room."""
+        for peer in tuple(self.peers.values()):
+            self.remove_peer(peer, "Room stopped")
+        self._notifications.room_deleted(self.id)
+
+    def _release(self, peer: Peer, code: int, reason: str) -> None:
+        attachment = peer.attachment
+        if attachment is None:
+            return
+        self._remove_tracks(peer)
+        peer.attachment = peer.listener = None
+        self._fanout.invalidate()
+        self._notifications.peer_disconnected(self.id, peer.id, peer.type)
+        attachment.detach(code, reason)
+
+    def _remove_tracks(self, peer: Peer) -> None:
+        for source in tuple(peer.sources.values()):
+            self.remove_track(peer, source)

@@ -1,0 +1,85 @@
+"""All rooms of the server."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+from .errors import room_not_found
+from .notifications import Notifications
+from .peer import Peer
+from .room import Room
+from .settings import RoomConfig
+from .tokens import Claim, TokenError, Tokens
+
+
+class Rooms:
+    """The registry of rooms, and the way from a token to its peer.
+
+    Attributes:
+        notifications: What happens in the rooms.
+        tokens: Where peer tokens are issued.
+    """
+
+    def __init__(self) -> None:
+        self.notifications = Notifications()
+        self.tokens = Tokens()
+        self._rooms: dict[str, Room] = {}
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(tuple(self._rooms.values()))
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def get(self, room_id: str) -> Room:
+        """The room of that id.
+
+        Raises:
+            RequestError: 404, there is none.
+        """
+        room = self._rooms.get(room_id)
+        if room is None:
+            raise room_not_found(room_id)
+        return room
+
+    def create(self, config: RoomConfig | None = None) -> Room:
+        """Make a room."""
+        room = Room(str(uuid.uuid4()), config or RoomConfig(), self.notifications)
+        self._rooms[room.id] = room
+        self.notifications.room_created(room.id)
+        return room
+
+    def delete(self, room_id: str) -> None:
+        """Delete a room and everyone in it.
+
+        Raises:
+            RequestError: 404, there is none.
+        """
+        room = self.get(room_id)
+        del self._rooms[room_id]
+        room.close()
+
+    def token(self, room: Room, peer: Peer) -> str:
+        """A new token for a peer; earlier ones stay valid."""
+        return self.tokens.issue(Claim(room.id, peer.id))
+
+    def admit(self, token: str) -> tuple[Room, Peer]:
+        """Whom a token lets in.
+
+        Raises:
+            TokenError: With the close reason Fishjam's clients know.
+        """
+        claim = self.tokens.read(token)
+        room = self._rooms.get(claim.room_id)
+        if room is None:
+            raise TokenError("room not found")
+        peer = room.peers.get(claim.peer_id)
+        if peer is None:
+            raise TokenError("peer not found")
+        return room, peer
+
+    def tick(self, ticks: int) -> None:
+        """Close the window that ends at tick `ticks` in every room."""
+        for room in tuple(self._rooms.values()):
+            room.tick(ticks)

@@ -1,0 +1,233 @@
+"""One WebSocket connection, straight on the transport.
+
+uvicorn hands an upgraded connection to this protocol, and the handshake and the frames of RFC 6455 are
+those of websockets' sans-I/O `ServerProtocol`. Going through ASGI would cost a queue, a task switch and two
+dictionaries per message; here a message is a function call in either direction, and a frame that has many
+listeners is built once (`frame`), because a server's frames are not masked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import struct
+from collections.abc import Callable
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+_log = logging.getLogger(__name__)
+# websockets reports every connection at level INFO.
+_log.setLevel(logging.WARNING)
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Largest message taken from a client; a larger one closes its socket with 1009."""
+
+BACKLOG_BYTES = 256 * 1024
+"""What may wait in our process for a client that reads slowly (8 s of one track at 16 kHz)."""
+
+BACKLOG_SECONDS = 5.0
+"""A client whose backlog stays over `BACKLOG_BYTES` for so long is closed."""
+
+PING_SECONDS = 30.0
+"""Fishjam pings every 30 s (facts/fishjam-protocol.md 8.3); a client that has not answered by the next
+ping is gone."""
+
+CLOSE_SECONDS = 1.0
+"""How long a client may take to answer our close frame, and to read what was sent before it."""
+
+
+class Endpoint(Protocol):
+    """What stands behind one connection: the handler of one of the three sockets."""
+
+    def opened(self, connection: Connection) -> None:
+        """The handshake is done; `connection` may be written to."""
+
+    def received(self, message: bytes) -> None:
+        """A whole binary message arrived. Text messages are ignored, as Fishjam does."""
+
+    def closed(self) -> None:
+        """The connection ended, whoever ended it. Called once; nothing is received after it."""
+
+
+Router = Callable[[str], Endpoint | None]
+"""From the request path, percent-decoded, to the endpoint; None is a 404."""
+
+
+def frame(message: bytes) -> bytes:
+    """`message` as one unmasked binary frame (RFC 6455, section 5.2)."""
+    size = len(message)
+    if size < 126:
+        return b"\x82" + bytes((size,)) + message
+    if size < 0x10000:
+        return struct.pack("!BBH", 0x82, 126, size) + message
+    return struct.pack("!BBQ", 0x82, 127, size) + message
+
+
+class Connection(asyncio.Protocol):
+    """A WebSocket connection as an asyncio protocol for `uvicorn.Config(ws=...)`.
+
+    Attributes:
+        transport: Its transport, where uvicorn looks for it.
+        dropped: Messages not sent because the client reads too slowly.
+    """
+
+    def __init__(self, router: Router, connections: set[Any]) -> None:
+        self.dropped = 0
+        self._router = router
+        self._connections = connections
+        self._websocket = ServerProtocol(max_size=MAX_MESSAGE_BYTES, logger=_log)
+        self._fragments: list[bytes] = []
+        self._endpoint: Endpoint | None = None
+        self._open = False
+        self._over_since: float | None = None
+        self._ping: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._pinged = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by uvicorn with the connection's transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport."""
+        self._websocket.receive_data(data)
+        for event in self._websocket.events_received():
+            if isinstance(event, Request):
+                self._handshake(event)
+            elif self._open:
+                self._frame_received(event)
+        self._write_out()
+        if self._websocket.close_expected():
+            self._finish()
+
+    def eof_received(self) -> None:
+        """Called by the transport; the connection closes."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by the transport."""
+        self._connections.discard(self)
+        if self._closing is not None:
+            self._closing.cancel()
+        self._end()
+
+    def send(self, message: bytes) -> None:
+        """Send one binary message; dropped and counted when the client reads too slowly."""
+        self.send_frames(frame(message))
+
+    def send_frames(self, frames: bytes, count: int = 1) -> None:
+        """Send `count` frames made by `frame`, joined; dropped and counted when the client is too slow."""
+        if not self._open:
+            return
+        if self.transport.get_write_buffer_size() > BACKLOG_BYTES:
+            self.dropped += count
+            now = self._loop.time()
+            if self._over_since is None:
+                self._over_since = now
+            elif now - self._over_since > BACKLOG_SECONDS:
+                self.close(1011, "client reads too slowly")
+            return
+        self._over_since = None
+        self.transport.write(frames)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close with `code` and `reason` (cut to the 123 bytes a close frame holds).
+
+        The endpoint's `closed` is called before this returns.
+        """
+        if not self._open:
+            return
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_close(code, reason.encode()[:123].decode(errors="ignore"))
+        self._write_out()
+        self._finish()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when the server stops."""
+        self.close(1001, "server stopped")
+
+    def _handshake(self, request: Request) -> None:
+        response = self._websocket.accept(request)
+        endpoint = None
+        if response.status_code == 101:
+            endpoint = self._router(unquote(request.path.partition("?")[0]))
+            if endpoint is None:
+                response = self._websocket.reject(404, json.dumps({"errors": "Not Found"}))
+                del response.headers["Content-Type"]
+                response.headers["Content-Type"] = "application/json"
+        self._websocket.send_response(response)
+        self._write_out()
+        if endpoint is None:
+            return
+        self._open = True
+        self._endpoint = endpoint
+        self._ping = self._loop.call_later(PING_SECONDS, self._send_ping)
+        endpoint.opened(self)
+
+    def _frame_received(self, event: Any) -> None:
+        assert isinstance(event, Frame)
+        opcode = event.opcode
+        if opcode is Opcode.PONG:
+            self._pinged = False
+            return
+        if opcode is Opcode.BINARY:
+            if event.fin:
+                self._deliver(bytes(event.data))
+            else:
+                self._fragments = [bytes(event.data)]
+        elif opcode is Opcode.CONT and self._fragments:
+            self._fragments.append(bytes(event.data))
+            if event.fin:
+                message, self._fragments = b"".join(self._fragments), []
+                self._deliver(message)
+
+    def _deliver(self, message: bytes) -> None:
+        if self._endpoint is not None:
+            self._endpoint.received(message)
+
+    def _write_out(self) -> None:
+        for output in self._websocket.data_to_send():
+            if self.transport.is_closing():
+                return
+            if output:
+                self.transport.write(output)
+            elif self.transport.can_write_eof():
+                # Half-closed first: closing with unread input would reset the connection, and the client
+                # would never see the reason.
+                self.transport.write_eof()
+
+    def _end(self) -> None:
+        self._open = False
+        if self._ping is not None:
+            self._ping.cancel()
+            self._ping = None
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            endpoint.closed()
+
+    def _finish(self) -> None:
+        """End the connection: at once when the closing handshake is over, else after a short wait."""
+        self._end()
+        if self._websocket.close_rcvd is not None:
+            self.transport.close()
+        if self._closing is None:
+            self._closing = self._loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def _send_ping(self) -> None:
+        if self._pinged:
+            self._websocket.fail(1011, "keepalive ping timeout")
+            self._write_out()
+            self._finish()
+            return
+        self._pinged = True
+        self._websocket.send_ping(b"")
+        self._write_out()
+        self._ping = self._loop.call_later(PING_SECONDS, self._send_ping)
