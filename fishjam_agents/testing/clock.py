@@ -32,7 +32,7 @@ class _JumpingSelector:
             self._loop.now += timeout
             if self._loop.now > self._loop.limit:
                 raise VirtualClockError(
-                    f"the test ran for {self._loop.limit:g} virtual seconds: raise limit, or end what it awaits"
+                    f"the test ran for {self._loop.limit:g} virtual seconds: raise limit or end its wait"
                 )
         return []
 
