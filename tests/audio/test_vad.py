@@ -56,6 +56,18 @@ def test_speech_is_found_soon_at_any_level(name, level):
     assert -0.02 < found - onset < 0.22
 
 
+@pytest.mark.parametrize("cut", [0.0, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("name", SPEECH)
+def test_speech_that_is_there_from_the_first_frame_is_found_after_ten_frames_of_silence(name, cut):
+    start = FACTS[name]["sounds"][0]["start"] + cut
+    speech = read_wav(FIXTURES / name).samples[round(start * 16000) :]
+    noisy = np.clip(speech.astype(int) + white(len(speech) / 16000, -60), -32768, 32767).astype(np.int16)
+    found = first_start(np.concatenate([np.zeros(3200, np.int16), noisy]))
+    if "yes" in name and cut >= 0.2:
+        return  # no voice is left to be found
+    assert 0.2 < found < 0.4
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_all_presets_find_speech_and_none_hears_voices_in_noise(preset):
     assert first_start(read_wav(FIXTURES / "bob_question.wav").samples, preset) is not None
