@@ -1,1 +1,51 @@
-"""fishjam_agents."""
+"""A template for integrations: a backend that answers every turn with a beep."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fishjam_agents.backends import Backend, Capabilities, Conversation, Entry, InlineSession
+from fishjam_agents.backends.port import ReplyAudio, ReplyEnded, ReplyStarted, TurnEndedEntry
+
+_RATE = 24000
+
+
+@dataclass(frozen=True, slots=True)
+class Beep(Backend):
+    """Answers with a beep.
+
+    Attributes:
+        pitch: Hz.
+        seconds: Length of the beep.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(output_rate=_RATE, wants_turn_audio=True)
+
+    pitch: float = 440.0
+    seconds: float = 0.5
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+        """Open a session. A real backend imports its vendor's SDK here and dials."""
+        yield _BeepSession(self, conversation)
+
+
+class _BeepSession(InlineSession):
+    def __init__(self, settings: Beep, conversation: Conversation) -> None:
+        times = np.arange(round(settings.seconds * _RATE)) / _RATE
+        self._beep = (8000 * np.sin(2 * np.pi * settings.pitch * times)).astype(np.int16)
+        self._emit = conversation.emit
+        self._ids = (f"beep-{conversation.attempt}-{n}" for n in itertools.count(1))
+
+    def handle(self, entry: Entry) -> None:
+        if isinstance(entry, TurnEndedEntry):
+            reply = next(self._ids)
+            self._emit(ReplyStarted(reply))
+            self._emit(ReplyAudio(reply, self._beep))
+            self._emit(ReplyEnded(reply))

@@ -1,0 +1,33 @@
+# Everything runs through uv, which builds the environment on first use.
+.PHONY: setup format lint types test test-compat bench demo protocol
+
+setup:            ## build the environment with every member, extra and group
+	uv sync --all-packages --all-extras --all-groups
+
+format:           ## rewrite the code in our format
+	uv run ruff format .
+	uv run ruff check --fix .
+
+lint:             ## format, style and the layers of the floor plan
+	uv run ruff format --check .
+	uv run ruff check .
+	uv run lint-imports
+
+types:            ## mypy, strict
+	uv run mypy
+
+test:             ## every test but those that need the official SDK
+	uv run pytest
+
+test-compat:      ## the official Fishjam SDK against our server and in our pipeline
+	uv run --with fishjam-server-sdk==0.31.1 pytest tests/compat
+
+bench:            ## the budget table
+	uv run python -m bench
+
+demo:             ## a caller asks, the parrot answers, the caller talks over it: see out/demo
+	uv run python -m fishjam_agents simulate examples/parrot/config.yaml \
+		--caller audio_fixtures/interrupter.wav --out out/demo
+
+protocol:         ## regenerate fishjam_agents/protocol/generated from the schema
+	uv run --group protocol bash fishjam_agents/protocol/generate.sh

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+from fishjam_agents_template import Beep
+
+from fishjam_agents import AgentPipeline
+from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.backends import registry
+from fishjam_agents.events import Event
+from fishjam_agents.testing import MemoryRoom, VirtualClock
+
+QUESTION = Path(__file__).parents[3] / "audio_fixtures" / "alice_question.wav"
+
+
+def test_it_is_found_by_its_type() -> None:
+    assert registry.load("template") is Beep
+
+
+def test_it_answers_with_a_beep(virtual_clock: VirtualClock) -> None:
+    class Bot(AgentPipeline):
+        backend = Beep(pitch=660.0)
+
+    async def call() -> tuple[list[Event], np.ndarray]:
+        bot = Bot()
+        events: list[Event] = []
+        bot.observers.append(events.append)
+        async with MemoryRoom() as room:
+            running = asyncio.create_task(bot.run(room.session, room=room))
+            await room.join("alice").speak(load_speech(QUESTION, 16000))
+            await asyncio.sleep(3)
+            bot.stop()
+            await running
+            return events, room.played()
+
+    events, played = virtual_clock.run(call())
+    assert [e.kind for e in events][-3:] == ["reply_first_audio", "reply_generated", "reply_ended"]
+    sound = played[np.flatnonzero(played)[0] :][:12000]
+    assert abs(np.argmax(np.abs(np.fft.rfft(sound))) * 2 - 660) < 5
