@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from tests.pipeline.conftest import speech
+
+from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.resampling import resample
+from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.turns.machine import SpeechStarted, TurnEnded, TurnEvent, TurnStarted
+from fishjam_agents.turns.settings import TurnSettings
+
+
+class Listener:
+    """Feeds a microphone and keeps what it says."""
+
+    def __init__(self, rate: int = 16000) -> None:
+        self.rate = rate
+        self.now = 0.0
+        self.frames: list[np.ndarray] = []
+        self.events: list[TurnEvent] = []
+        self.turns: list[np.ndarray] = []
+        self.microphone = Microphone(
+            "alice", "mic", AudioFormat(rate), TurnSettings(), [], self._deliver, self._failed
+        )
+
+    def _deliver(self, microphone: Microphone, frame: np.ndarray | None, events: Sequence[TurnEvent]) -> None:
+        if frame is not None:
+            self.frames.append(frame)
+        self.events += events
+        self.turns += [microphone.turn_audio(e.end) for e in events if isinstance(e, TurnEnded)]
+
+    def _failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:
+        raise error
+
+    def hear(self, samples: np.ndarray, packet: int | None = None) -> Listener:
+        size = packet or self.rate // 50
+        for start in range(0, len(samples), size):
+            chunk = samples[start : start + size]
+            self.now += len(chunk) / self.rate
+            assert self.microphone.feed(chunk.astype(np.int16).tobytes(), self.now, False)
+        return self
+
+    def kinds(self, *types: type) -> list[TurnEvent]:
+        return [e for e in self.events if isinstance(e, types)]
+
+
+WORDS = ["alice_question.wav", "alice_long.wav", "bob_question.wav", "bob_long.wav", "bob_numbers.wav"]
+
+
+@pytest.mark.parametrize("gain", [0, -20])
+@pytest.mark.parametrize("name", WORDS)
+def test_who_speaks_with_the_first_packet_is_heard(name: str, gain: int) -> None:
+    words = speech(name) * 10 ** (gain / 20)
+    listener = Listener().hear(np.concatenate((words, np.zeros(16000))))
+    (started,) = listener.kinds(TurnStarted)
+    assert started.at < 0.3  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("level", [-30, -40, -50, -60])
+def test_a_noisy_room_is_no_speech_from_the_first_packet(level: int) -> None:
+    noise = np.random.default_rng(level).standard_normal(64000) * 32768 * 10 ** (level / 20)
+    assert not Listener().hear(noise).kinds(SpeechStarted)
+
+
+@pytest.mark.parametrize("packet", [160, 320, 480, 1000, 4000])
+def test_packets_of_any_size_are_the_same_speech(packet: int) -> None:
+    words = np.concatenate((np.zeros(8000), speech("alice_question.wav"), np.zeros(16000)))
+    events = Listener().hear(words, packet).events
+    reference = Listener().hear(words).events
+    assert [type(e) for e in events] == [type(e) for e in reference]
+
+
+@pytest.mark.parametrize("rate", [16000, 24000])
+def test_a_turn_has_its_pre_roll_and_its_tail(rate: int) -> None:
+    words = resample(speech("alice_question.wav"), 16000, rate)
+    quiet = np.zeros(rate)
+    listener = Listener(rate).hear(np.concatenate((quiet, words, quiet)))
+    (turn,) = listener.turns
+    expected = 0.3 + len(words) / rate + 0.2
+    assert len(turn) / rate == pytest.approx(expected, abs=0.15)
+    assert np.abs(turn).max() == np.abs(words).max()
+
+
+def test_media_time_follows_the_samples_and_never_call_time() -> None:
+    listener = Listener().hear(np.zeros(16000))
+    assert listener.microphone.media == pytest.approx(1.0, abs=0.021)
+    listener.now += 0.5
+    listener.microphone.silence(listener.now)
+    assert listener.microphone.media == listener.now
+    # The half second arrives after all, at once: it replaces the silence.
+    for _ in range(25):
+        listener.microphone.feed(bytes(640), listener.now, False)
+    assert listener.microphone.media == listener.now
+
+
+def test_absence_is_no_silence_before_120_ms() -> None:
+    listener = Listener().hear(np.zeros(16000))
+    before = listener.microphone.media
+    listener.microphone.silence(listener.now + 0.1)
+    assert listener.microphone.media == before
