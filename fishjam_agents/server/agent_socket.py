@@ -20,7 +20,7 @@ from ..protocol import (
 from ..session import PeerType, TrackEncoding
 from .clock import RoomClock
 from .gate import Gate
-from .network import Link, Network
+from .network import Network
 from .peer import Peer, metadata_text
 from .room import Room
 from .rooms import Rooms
@@ -50,23 +50,24 @@ class AgentSocket(Gate):
         super().__init__()
         self._rooms = rooms
         self._clock = clock
-        self._link: Link | None = network.link(super().received) if network.bends else None
+        self._network = network
+        self._link = network.link(super().received)
         self._room: Room | None = None
         self._peer: Peer | None = None
         self._tracks: dict[str, AgentTrack] = {}
 
     def received(self, message: bytes) -> None:
         """Part of `websocket.Endpoint`."""
-        if self._link is None:
-            super().received(message)
-        else:
+        # No timer per frame where nothing is late.
+        if self._network.bends or not self._link.empty:
             self._link.send(message)
+        else:
+            super().received(message)
 
     def closed(self) -> None:
         """Part of `websocket.Endpoint`."""
         super().closed()
-        if self._link is not None:
-            self._link.close()
+        self._link.close()
         if self._room is not None and self._peer is not None:
             self._room.disconnect(self._peer, self)
 

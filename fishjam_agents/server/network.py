@@ -11,9 +11,14 @@ from collections.abc import Callable
 class Network:
     """What every message from an agent suffers on its way.
 
+    Args:
+        delay: Seconds every message takes.
+        jitter: Largest extra, in seconds, drawn evenly for each message.
+        seed: Seed of that draw.
+
     Attributes:
-        delay: Seconds every message takes; may be changed, new connections follow.
-        jitter: Largest extra, in seconds.
+        delay: May be changed at any time; messages sent from then on follow.
+        jitter: Likewise.
     """
 
     def __init__(self, delay: float = 0.0, jitter: float = 0.0, seed: int = 0) -> None:
@@ -26,41 +31,44 @@ class Network:
         """Whether it does anything at all."""
         return self.delay > 0 or self.jitter > 0
 
+    def draw(self) -> float:
+        """How long the next message takes, in seconds."""
+        return self.delay + self._rng.uniform(0.0, self.jitter)
+
     def link(self, deliver: Callable[[bytes], None]) -> Link:
         """A new connection through this network."""
-        return Link(deliver, self.delay, self.jitter, self._rng)
+        return Link(deliver, self)
 
 
 class Link:
-    """Delivers messages after `delay` plus up to `jitter` seconds, in the order they were sent.
+    """One connection: messages arrive late, but in the order they were sent.
 
     Args:
         deliver: Called with each message when it arrives.
-        delay: Seconds every message takes.
-        jitter: Largest extra, in seconds; drawn evenly for each message.
-        rng: Where the extra is drawn from.
+        network: How late messages are.
     """
 
-    def __init__(
-        self, deliver: Callable[[bytes], None], delay: float, jitter: float, rng: random.Random
-    ) -> None:
+    def __init__(self, deliver: Callable[[bytes], None], network: Network) -> None:
         self._deliver = deliver
-        self._delay = delay
-        self._jitter = jitter
-        self._rng = rng
+        self._network = network
         self._under_way: deque[tuple[float, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     def send(self, message: bytes) -> None:
-        """Put a message on the way."""
+        """Put a message on the way; it arrives in a later turn of the loop, however short the way."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + self._delay + self._rng.uniform(0.0, self._jitter)
+        due = loop.time() + self._network.draw()
         if self._under_way:
             due = max(due, self._under_way[-1][0])
         self._under_way.append((due, message))
         if self._timer is None:
             self._timer = loop.call_at(due, self._arrive)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
 
     def close(self) -> None:
         """Lose whatever is still under way."""
@@ -73,13 +81,11 @@ class Link:
     def _arrive(self) -> None:
         self._timer = None
         loop = asyncio.get_running_loop()
-        due, message = self._under_way.popleft()
-        while True:
-            self._deliver(message)
+        # The first is due, whatever rounding the loop's timers have.
+        due = 0.0
+        while due <= loop.time():
+            self._deliver(self._under_way.popleft()[1])
             if self._closed or not self._under_way:
                 return
-            due, message = self._under_way[0]
-            if due > loop.time():
-                break
-            self._under_way.popleft()
+            due = self._under_way[0][0]
         self._timer = loop.call_at(due, self._arrive)

@@ -50,7 +50,7 @@ class EmbeddedServer:
         token: The management token.
         rooms: The rooms, their peers and their notifications.
         clock: Room time.
-        network: Delay and jitter; a change holds for connections made after it.
+        network: Delay and jitter; may be changed at any time.
 
     Raises:
         FishjamAgentsError: `host` can be reached from other machines and no token was given.
