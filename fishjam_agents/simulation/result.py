@@ -1,0 +1,94 @@
+"""What a simulated call leaves behind: two recordings and a timeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.wav import write_wav
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.server.recorder import RECORDING_RATE
+
+LAG_LIMIT = 0.02
+"""Seconds the loop may be late, one frame: beyond, times in the timeline are not to be trusted to a frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimulationResult:
+    """A simulated call. Sample 0 of both recordings and 0.0 of the timeline are the same moment.
+
+    Attributes:
+        seconds: Length of the call.
+        heard: All that the first caller hears, int16 mono at 16 kHz, shape (n,).
+        room: Everybody, int16 stereo at 16 kHz, shape (n, 2): callers left, bot right.
+        timeline: What `timeline.json` holds: `version`, `duration`, `lag`, `events`; peers are `caller-1`, ...
+        lag: How late the loop was at worst, in seconds.
+        failure: What ended the call early, None if nothing did.
+    """
+
+    seconds: float
+    heard: Samples
+    room: Samples
+    timeline: Mapping[str, Any]
+    lag: float
+    failure: FishjamAgentsError | None = None
+
+    @property
+    def lagged(self) -> bool:
+        """Whether the machine was too slow for times to be exact."""
+        return self.lag > LAG_LIMIT
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the events, in order."""
+        return [event["kind"] for event in self.timeline["events"]]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write `heard.wav`, `room.wav` and `timeline.json`.
+
+        Returns:
+            The files.
+
+        Raises:
+            FishjamAgentsError: One cannot be written.
+        """
+        heard, room, timeline = (folder / name for name in ("heard.wav", "room.wav", "timeline.json"))
+        write_wav(heard, self.heard, RECORDING_RATE)
+        write_wav(room, self.room, RECORDING_RATE)
+        try:
+            timeline.write_text(_text(self.timeline), encoding="utf-8")
+        except OSError as error:
+            raise FishjamAgentsError(
+                f"cannot write {timeline} ({error.strerror}): check the folder"
+            ) from error
+        return [heard, room, timeline]
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make sure results can be written to a folder, before anything starts.
+
+    Raises:
+        FishjamAgentsError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, probe = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        Path(probe).unlink()
+    except OSError as error:
+        raise FishjamAgentsError(
+            f"cannot write to {folder} ({error.strerror}): give a folder you may write to"
+        ) from error
+
+
+def _text(timeline: Mapping[str, Any]) -> str:
+    """JSON with one event a line, so that two runs can be compared with `diff`."""
+    head = {key: value for key, value in timeline.items() if key != "events"}
+    lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in timeline["events"])
+    return f'{json.dumps(head)[:-1]}, "events": [\n{lines}\n]}}\n'
