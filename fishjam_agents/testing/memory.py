@@ -77,6 +77,7 @@ class MemoryTrack:
     Attributes:
         playout: The server's truth: what was played, and every cut.
         interrupts: How many interrupts arrived.
+        heard: What was played, as pieces with the position of their first sample in room time.
     """
 
     def __init__(self, track: str, options: Any, network: Network, zero: float) -> None:
@@ -84,8 +85,14 @@ class MemoryTrack:
         self.options = options
         self.playout = Playout(options.sample_rate)
         self.interrupts = 0
+        self.heard: list[tuple[int, Samples]] = []
         self._zero = zero
         self._link = network.link(self._arrive)
+
+    def advance(self, now: float) -> None:
+        """Play until `now`, seconds of room time."""
+        for segment in self.playout.play(round(now * self.playout.sample_rate)):
+            self.heard.append((segment.position, segment.samples))
 
     async def send_chunk(self, data: bytes) -> None:
         """Queue audio."""
@@ -97,7 +104,7 @@ class MemoryTrack:
 
     def _arrive(self, message: bytes) -> None:
         now = asyncio.get_running_loop().time() - self._zero
-        self.playout.play(round(now * self.playout.sample_rate))
+        self.advance(now)
         if message[0]:
             self.playout.write(message[1:], now)
         else:
@@ -167,7 +174,6 @@ class MemoryRoom:
         self._keys = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
-        self._heard: list[tuple[int, Samples]] = []
 
     async def __aenter__(self) -> MemoryRoom:
         loop = asyncio.get_running_loop()
@@ -230,16 +236,14 @@ class MemoryRoom:
             if frame is not None:
                 self.session.deliver(TrackData(peer.id, peer.track, frame.tobytes()))
         for track in self.session.tracks:
-            rate = track.playout.sample_rate
-            for segment in track.playout.play(round(self._ticks * _TICK * rate)):
-                self._heard.append((segment.position, segment.samples))
+            track.advance(self._ticks * _TICK)
         self._timer = loop.call_at(self.zero + (self._ticks + 1) * _TICK, self._tick)
 
     def played(self) -> Samples:
         """What the room has heard of the bot, gaps as zeros: int16 mono at the bot's track's rate."""
-        rate = self.session.tracks[0].playout.sample_rate
-        wave = np.zeros(round(self._ticks * _TICK * rate), np.int16)
-        for position, samples in self._heard:
+        track = self.session.tracks[0]
+        wave = np.zeros(round(self._ticks * _TICK * track.playout.sample_rate), np.int16)
+        for position, samples in track.heard:
             samples = samples[: max(0, len(wave) - position)]
             wave[position : position + len(samples)] = samples
         return wave
