@@ -1,1 +1,70 @@
-"""fishjam_agents."""
+"""Voice agents in Fishjam rooms.
+
+The names people import. Each is loaded when it is first used, so that `import fishjam_agents` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents._version import __version__
+
+if TYPE_CHECKING:
+    from fishjam_agents.audio.formats import AudioFormat
+    from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError
+    from fishjam_agents.events import Heard, Speech, Turn
+    from fishjam_agents.hearing.settings import HearingSettings
+    from fishjam_agents.hearing.stages import Stage
+    from fishjam_agents.pipeline.agent import AgentPipeline
+    from fishjam_agents.playout.settings import PlayoutSettings
+    from fishjam_agents.session import RoomView, Session
+    from fishjam_agents.turns.settings import TurnSettings
+
+__all__ = [
+    "AgentPipeline",
+    "AudioFormat",
+    "BackendError",
+    "ConfigError",
+    "FishjamAgentsError",
+    "Heard",
+    "HearingSettings",
+    "PlayoutSettings",
+    "RoomView",
+    "Session",
+    "Speech",
+    "Stage",
+    "Turn",
+    "TurnSettings",
+    "__version__",
+]
+
+_HOMES = {
+    "AgentPipeline": "pipeline.agent",
+    "AudioFormat": "audio.formats",
+    "BackendError": "errors",
+    "ConfigError": "errors",
+    "FishjamAgentsError": "errors",
+    "Heard": "events",
+    "HearingSettings": "hearing.settings",
+    "PlayoutSettings": "playout.settings",
+    "RoomView": "session",
+    "Session": "session",
+    "Speech": "events",
+    "Stage": "hearing.stages",
+    "Turn": "events",
+    "TurnSettings": "turns.settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

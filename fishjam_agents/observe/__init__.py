@@ -1,1 +1,9 @@
-"""Reading a call's events: log lines and the timeline."""
+"""One stream of events, shown to people: the log and the timeline."""
+
+from __future__ import annotations
+
+from fishjam_agents.observe.log import EventLog, setup_logging
+from fishjam_agents.observe.settings import LogSettings
+from fishjam_agents.observe.timeline import Timeline, render
+
+__all__ = ["EventLog", "LogSettings", "Timeline", "render", "setup_logging"]

@@ -1,0 +1,18 @@
+"""config.yaml: read it, build its pipelines, describe them."""
+
+from __future__ import annotations
+
+from fishjam_agents.config.describe import describe
+from fishjam_agents.config.factory import pipeline_factory
+from fishjam_agents.config.load import load_config
+from fishjam_agents.config.settings import AgentSettings, Config, Given, GreetingSettings
+
+__all__ = [
+    "AgentSettings",
+    "Config",
+    "Given",
+    "GreetingSettings",
+    "describe",
+    "load_config",
+    "pipeline_factory",
+]

@@ -1,0 +1,105 @@
+"""What `check` shows: the pipeline as it will be built, with every format and conversion."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.config.settings import Config
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.pipeline.rates import room_rate, track_rate
+from fishjam_agents.turns.settings import TurnSettings
+
+_VAD_RATE = 16000
+_ARROW = " -> "
+
+
+def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
+    """The resolved pipeline, one `name  value` line for each of its parts. No secrets.
+
+    Args:
+        config: The file.
+        pipeline: A pipeline made by its factory.
+    """
+    parts = {
+        "fishjam": _fishjam(config),
+        "room": config.room.id or "a new one, deleted at the end",
+        "bot": config.agent.pipeline or "AgentPipeline, as no pipeline is given",
+        "hears": _ARROW.join(_input(pipeline)),
+        "speaks": _ARROW.join(_output(pipeline)),
+        "turns": _turns(pipeline.turns),
+        "hearing": _hearing(pipeline.hearing),
+        "limits": _limits(config),
+    }
+    if pipeline.greeting is not None:
+        seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
+        parts["greeting"] = f"{seconds:.1f} s"
+    return [f"{name:<9} {value}" for name, value in parts.items()]
+
+
+def _fishjam(config: Config) -> str:
+    settings = config.fishjam
+    if settings.id != "local":
+        return settings.id
+    port = f"port {settings.port}" if settings.port else "any free port"
+    return f"local: an embedded server on {settings.host}, {port}"
+
+
+def _backend_name(pipeline: AgentPipeline) -> str:
+    return type(pipeline.backend).__name__.lower()
+
+
+def _input(pipeline: AgentPipeline) -> list[str]:
+    capabilities = pipeline.backend.capabilities
+    rate = room_rate(capabilities)
+    steps = [f"room {AudioFormat(rate)}"]
+    steps += [f"stage {type(stage).__name__}" for stage in pipeline.input_stages]
+    detection = f"voice detection {_VAD_RATE} Hz"
+    steps.append(detection if rate == _VAD_RATE else f"{detection} (through a resampler of its own)")
+    name = _backend_name(pipeline)
+    if not capabilities.input_rate:
+        return [*steps, f"{name}, which takes no audio"]
+    if rate != capabilities.input_rate:
+        steps.append(f"resampler {rate} to {capabilities.input_rate} Hz")
+    whole = ", whole turns" if capabilities.wants_turn_audio else ""
+    return [*steps, f"{name} {capabilities.input_rate} Hz{whole}"]
+
+
+def _output(pipeline: AgentPipeline) -> list[str]:
+    capabilities = pipeline.backend.capabilities
+    rate = track_rate(capabilities, pipeline.playout)
+    track = [f"track {rate} Hz", "Fishjam"]
+    name = _backend_name(pipeline)
+    if not capabilities.output_rate:
+        return [f"{name}, which gives no audio", *track]
+    source = f"{name} {capabilities.output_rate} Hz"
+    if capabilities.output_rate == rate:
+        return [source, *track]
+    return [source, f"resampler {capabilities.output_rate} to {rate} Hz", *track]
+
+
+def _turns(settings: TurnSettings) -> str:
+    silence = "by the noise" if settings.end_silence is None else f"{settings.end_silence:g} s"
+    shown = [f"owner {settings.owner}", f"preset {settings.preset}", f"end_silence {silence}"]
+    base = TurnSettings()
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if item.name not in ("owner", "preset", "end_silence") and value != getattr(base, item.name):
+            shown.append(f"{item.name} {value}")
+    return ", ".join(shown)
+
+
+def _hearing(settings: HearingSettings) -> str:
+    agents = "other agents too" if settings.agents else "no other agents"
+    return f"{settings.mode}, {agents}, tracks of type {' or '.join(settings.tracks) or 'none'}"
+
+
+def _limits(config: Config) -> str:
+    limits = config.limits
+    shown = [
+        f"{name} {value:g} s"
+        for name, value in (("max_call", limits.max_call), ("empty_room", limits.empty_room))
+        if value is not None
+    ]
+    return ", ".join(shown) or "none"

@@ -1,0 +1,170 @@
+"""From a file and the environment to a `Config`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+from fishjam_agents.backends import registry
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, read_document
+from fishjam_agents.config.problems import Problems, alternatives
+from fishjam_agents.config.sections import SectionReader
+from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.fishjam.addressing import base_url
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.observe.settings import LogSettings
+from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
+
+ID_VARIABLE = "FISHJAM_ID"
+TOKEN_VARIABLE = "FISHJAM_MANAGEMENT_TOKEN"
+
+_SECTIONS = ("fishjam", "room", "agent", "limits", "log")
+_AGENT_KEYS = tuple(item.name for item in fields(AgentSettings))
+
+
+def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Config:
+    """Read a config.yaml.
+
+    What the file leaves out of `fishjam` comes from `FISHJAM_ID` and `FISHJAM_MANAGEMENT_TOKEN`; without an
+    id it is `local`. Relative paths in the file are relative to the file.
+
+    Args:
+        path: The file.
+        environ: The environment.
+
+    Raises:
+        ConfigError: It cannot be used as written; one line for each mistake, each with file and line.
+    """
+    source = Path(path)
+    problems = Problems(str(source))
+    document = read_document(source, environ, problems)
+    reader = SectionReader(problems, source.parent)
+    reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in _AGENT_KEYS})
+    entries = document.entries
+    fishjam = _fishjam(entries.get("fishjam"), environ, reader, problems)
+    room = reader.read(RoomSettings, entries.get("room"), "room")
+    if fishjam and fishjam.id == "local" and room and room.settings.id:
+        problems.add(
+            reader.lines["room.id"],
+            "room.id names a room, but a local Fishjam starts without any: remove it, or set fishjam.id",
+        )
+    agent = _agent(entries.get("agent"), reader, problems)
+    limits = reader.read(LimitSettings, entries.get("limits"), "limits")
+    log = reader.read(LogSettings, entries.get("log"), "log")
+    problems.check()
+    # What could not be read has been raised.
+    assert fishjam is not None
+    assert room is not None
+    assert agent is not None
+    assert limits is not None
+    assert log is not None
+    return Config(source, fishjam, room.settings, agent, limits.settings, log.settings, reader.lines)
+
+
+def _fishjam(
+    node: Node | None, environ: Mapping[str, str], reader: SectionReader, problems: Problems
+) -> FishjamSettings | None:
+    given = reader.read(FishjamSettings, node, "fishjam")
+    if given is None:
+        return None
+    settings = given.settings
+    line = reader.lines.get("fishjam.id")
+    name = "fishjam.id" if "id" in given.keys else ID_VARIABLE
+    identity = (settings.id if "id" in given.keys else environ.get(ID_VARIABLE) or "local").strip()
+    if identity == "local":
+        return replace(settings, id=identity)
+    try:
+        base_url(identity)
+    except ConfigError as error:
+        problems.add(line, f"{name}: {error}")
+        return None
+    token = settings.management_token or environ.get(TOKEN_VARIABLE)
+    if not token:
+        problems.add(
+            line,
+            f"{name} is {identity!r}, which needs a management token: set fishjam.management_token or "
+            f"{TOKEN_VARIABLE}, or use local",
+        )
+        return None
+    return replace(settings, id=identity, management_token=token)
+
+
+def _agent(node: Node | None, reader: SectionReader, problems: Problems) -> AgentSettings | None:
+    section = reader.mapping(node, "agent", _AGENT_KEYS)
+    if section is None:
+        return None
+    entries = section.entries
+    if not {"pipeline", "backend"} & entries.keys():
+        problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
+    turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
+    playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")
+    hearing = reader.read(HearingSettings, _hearing(entries.get("hearing")), "agent.hearing")
+    return AgentSettings(
+        pipeline=_pipeline(entries.get("pipeline"), reader, problems),
+        backend=_backend(entries.get("backend"), reader, problems),
+        turns=turns if turns and turns.keys else None,
+        playout=playout if playout and playout.keys else None,
+        hearing=hearing if hearing and hearing.keys else None,
+        greeting=_greeting(entries.get("greeting"), reader, problems),
+        instructions=reader.text(entries.get("instructions"), "agent.instructions"),
+    )
+
+
+def _hearing(node: Node | None) -> Node | None:
+    """`hearing: active_speaker` is short for `hearing: {mode: active_speaker}`."""
+    if isinstance(node, Scalar) and not node.null:
+        return Section({"mode": node}, {"mode": node.line}, node.line)
+    return node
+
+
+def _pipeline(node: Node | None, reader: SectionReader, problems: Problems) -> str | None:
+    name = reader.text(node, "agent.pipeline")
+    if name is not None and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
+        problems.add(
+            reader.lines["agent.pipeline"], f"agent.pipeline must be module:Class like bot:Bot, not {name!r}"
+        )
+    return name
+
+
+def _backend(node: Node | None, reader: SectionReader, problems: Problems) -> Backend | None:
+    if node is None:
+        return None
+    line = reader.lines["agent.backend"]
+    if not isinstance(node, Section):
+        problems.add(line, "agent.backend must be a mapping with a type: write backend: {type: parrot}")
+        return None
+    kind = node.entries.get("type")
+    if kind is None or (isinstance(kind, Scalar) and kind.null):
+        problems.add(line, f"agent.backend.type is missing: use {alternatives(sorted(registry.installed()))}")
+        return None
+    name = reader.text(kind, "agent.backend.type")
+    if name is None:
+        return None
+    try:
+        backend = registry.load(name)
+    except ConfigError as error:
+        problems.add(kind.line, f"agent.backend.type: {error}")
+        return None
+    given = reader.read(backend, node, "agent.backend", besides=("type",))  # type: ignore[type-var]
+    return None if given is None else given.settings
+
+
+def _greeting(node: Node | None, reader: SectionReader, problems: Problems) -> GreetingSettings | None:
+    if node is None or (isinstance(node, Scalar) and node.null):
+        return None
+    given = reader.read(GreetingSettings, node, "agent.greeting")
+    if given is None:
+        return None
+    if not given.settings.wav.is_file():
+        problems.add(
+            reader.lines["agent.greeting.wav"],
+            f"agent.greeting.wav: there is no file {given.settings.wav}: check the path",
+        )
+    return given.settings

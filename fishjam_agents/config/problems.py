@@ -1,0 +1,54 @@
+"""Everything that is wrong with a file, told at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from fishjam_agents.errors import ConfigError
+
+
+class Problems:
+    """Collects what is wrong, one sentence each.
+
+    Args:
+        source: The file as the user named it.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, line: int | None, sentence: str) -> None:
+        """Note a mistake in a line, counted from 1; None where it is in no line of the file."""
+        where = self._source if line is None else f"{self._source}:{line}"
+        entry = (line or 0, f"{where}: {sentence}")
+        if entry not in self._found:
+            self._found.append(entry)
+
+    def error(self, line: int | None, sentence: str) -> ConfigError:
+        """The error of a mistake after which reading on makes no sense."""
+        self.add(line, sentence)
+        return ConfigError(self._found[-1][1])
+
+    def check(self) -> None:
+        """Raise what was found, one line each in the order of the file.
+
+        Raises:
+            ConfigError: Something was.
+        """
+        if self._found:
+            raise ConfigError("\n".join(text for _, text in sorted(self._found, key=lambda entry: entry[0])))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The advice for a word that is none of the known ones: `did you mean x?`, else all of them."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"did you mean {by_lower[near[0]]}?" if near else f"use {alternatives(by_lower.values())}"
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last

@@ -1,0 +1,159 @@
+"""A mapping of a file as the settings dataclass that a module owns."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from fishjam_agents.config.document import Node, Scalar, Section
+from fishjam_agents.config.problems import Problems, nearest
+from fishjam_agents.config.settings import Given
+from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    T = TypeVar("T", bound=DataclassInstance)
+else:
+    T = TypeVar("T")
+
+PLANNED_KEYS = frozenset({"tools", "agent.tools"})
+"""Settings that later versions will have; using one says so."""
+PLANNED_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
+    "agent.hearing.mode": (frozenset({"mix", "per_peer"}), "active_speaker"),
+    "agent.turns.owner": (frozenset({"push_to_talk"}), "local"),
+}
+"""Values that later versions will have, and what to use until then."""
+
+
+class SectionReader:
+    """Reads sections and notes what is wrong with them.
+
+    Args:
+        problems: Takes what is wrong.
+        folder: What relative paths are relative to.
+
+    Attributes:
+        lines: Line of every key seen, by its path.
+    """
+
+    def __init__(self, problems: Problems, folder: Path) -> None:
+        self.lines: dict[str, int] = {}
+        self._problems = problems
+        self._folder = folder
+
+    def mapping(
+        self, node: Node | None, path: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None
+    ) -> Section | None:
+        """The node as a mapping with its unknown keys noted; None if it is something else.
+
+        Args:
+            node: The value of `path`; nothing is an empty mapping.
+            path: The key it belongs to, "" for the file.
+            known: The keys it may have.
+            elsewhere: Keys that belong to another place, and which.
+        """
+        if node is None or (isinstance(node, Scalar) and node.null):
+            return Section({}, {}, 1 if node is None else node.line)
+        if not isinstance(node, Section):
+            if not (isinstance(node, Scalar) and node.broken):
+                self._problems.add(node.line, f"{path} must be a mapping of settings, not {show(node)}")
+            return None
+        known = list(known)
+        for key, line in node.lines.items():
+            where = f"{path}.{key}" if path else key
+            self.lines[where] = line
+            if key in known:
+                continue
+            if where in PLANNED_KEYS:
+                self._problems.add(line, f"{where} is not available yet: remove it")
+            else:
+                home = (elsewhere or {}).get(key)
+                advice = f"did you mean {home}?" if home else nearest(key, known)
+                self._problems.add(line, f"{where} is not a setting: {advice}")
+        return node
+
+    def read(
+        self, kind: type[T], node: Node | None, path: str, besides: Iterable[str] = ()
+    ) -> Given[T] | None:
+        """The node as settings.
+
+        Args:
+            kind: Their dataclass.
+            node: The value of `path`, None where the file has none.
+            path: The key the settings belong to.
+            besides: Keys of the mapping that are no fields of the dataclass.
+
+        Returns:
+            The settings, None if anything is wrong with them.
+        """
+        hints = get_type_hints(kind)
+        fields = {item.name: item for item in dataclasses.fields(kind) if item.init}
+        section = self.mapping(node, path, [*besides, *fields])
+        if section is None:
+            return None
+        complete = section.lines.keys() <= {*besides, *fields}
+        values: dict[str, Any] = {}
+        for name, item in fields.items():
+            found, value = self._field(hints[name], section.entries.get(name), f"{path}.{name}")
+            if found:
+                values[name] = value
+            elif found is None:
+                complete = False
+            elif item.default is item.default_factory is dataclasses.MISSING:
+                complete = False
+                line = self.lines.get(path, section.line)
+                self._problems.add(line, f"{path}.{name} is missing: give it")
+        if not complete:
+            return None
+        try:
+            return Given(kind(**values), frozenset(values))
+        except ValueError as error:
+            self._refused(str(error), section, path)
+            return None
+
+    def text(self, node: Node | None, path: str) -> str | None:
+        """The node as text, None where there is none or it is wrong."""
+        found, value = self._field(str, node, path)
+        return value if found else None
+
+    def _field(self, hint: Any, node: Node | None, path: str) -> tuple[bool | None, Any]:
+        """Whether there is a value (None: it is wrong), and the value."""
+        if node is None or (isinstance(node, Scalar) and node.null and not accepts_none(hint)):
+            return False, None
+        if isinstance(node, Scalar):
+            if node.broken or self._is_planned(node, path):
+                return None, None
+            if node.null:
+                return True, None
+        inner = next((kind for kind in members(hint) if dataclasses.is_dataclass(kind)), None)
+        if isinstance(inner, type):
+            settings = self.read(inner, node, path)
+            return (None, None) if settings is None else (True, settings.settings)
+        try:
+            return True, read_value(hint, node, self._folder)
+        except WrongValueError as error:
+            self._problems.add(node.line, f"{path} {error}")
+            return None, None
+
+    def _is_planned(self, node: Scalar, path: str) -> bool:
+        values, instead = PLANNED_VALUES.get(path, (frozenset(), ""))
+        if node.text not in values:
+            return False
+        self._problems.add(node.line, f"{path}: {node.text} is not available yet: use {instead}")
+        return True
+
+    def _refused(self, sentence: str, section: Section, path: str) -> None:
+        """Note what a dataclass says of its values, in the line of the first key it speaks of."""
+        words = re.findall(r"\w+", sentence)
+        named = [section.lines[word] for word in words if word in section.lines]
+        line = named[0] if named else self.lines.get(path, section.line)
+        name = path.rpartition(".")[2]
+        if sentence.startswith(f"{name}."):
+            sentence = path.removesuffix(name) + sentence
+        elif not sentence.startswith(f"{name} "):
+            sentence = f"{path}: {sentence}"
+        self._problems.add(line, sentence)

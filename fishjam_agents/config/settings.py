@@ -1,0 +1,108 @@
+"""What a file says, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.observe.settings import LogSettings
+from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from fishjam_agents.backends.port import Backend
+
+    T = TypeVar("T", bound=DataclassInstance)
+else:
+    T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Generic[T]):
+    """Settings of which a file gives some; the others stay what the pipeline's class says.
+
+    Attributes:
+        settings: What the file gives, over the defaults.
+        keys: The keys it gives.
+    """
+
+    settings: T
+    keys: frozenset[str]
+
+    def over(self, base: T) -> T:
+        """`base` with what the file gives.
+
+        Raises:
+            ValueError: The two do not go together.
+        """
+        changes: dict[str, Any] = {key: getattr(self.settings, key) for key in self.keys}
+        return dataclasses.replace(base, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class GreetingSettings:
+    """What the bot says to the first who joins.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo.
+    """
+
+    wav: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The bot. None is what the file does not say.
+
+    Attributes:
+        pipeline: `module:Class` of an `AgentPipeline`.
+        backend: The model, in place of the class's own.
+        turns: Turn-taking.
+        playout: The bot's voice.
+        hearing: Whom it hears.
+        greeting: What it says first.
+        instructions: The system prompt.
+    """
+
+    pipeline: str | None = None
+    backend: Backend | None = None
+    turns: Given[TurnSettings] | None = None
+    playout: Given[PlayoutSettings] | None = None
+    hearing: Given[HearingSettings] | None = None
+    greeting: GreetingSettings | None = None
+    instructions: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole config.yaml, checked.
+
+    Attributes:
+        source: The file as it was named.
+        fishjam: The media server.
+        room: The room.
+        agent: The bot.
+        limits: What bounds the bill.
+        log: What is logged and where to.
+        lines: Line of each key the file gives, by its path (`agent.turns.owner`).
+    """
+
+    source: Path
+    fishjam: FishjamSettings
+    room: RoomSettings
+    agent: AgentSettings
+    limits: LimitSettings
+    log: LogSettings
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    def where(self, key: str) -> str:
+        """`config.yaml:7`, where the file gives a key; the file alone where it does not."""
+        line = self.lines.get(key)
+        return str(self.source) if line is None else f"{self.source}:{line}"

@@ -1,0 +1,114 @@
+"""Log lines a person can read: what happened, in which call, in which room, to whom.
+
+What people and bots say appears at DEBUG only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fishjam_agents import events
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.events import Event
+from fishjam_agents.observe.settings import LogSettings
+from fishjam_agents.observe.words import sentence
+
+logger = logging.getLogger("fishjam_agents.call")
+
+_TALKATIVE = ("asyncio", "httpcore", "httpx", "uvicorn", "websockets")
+"""Libraries whose own details hide the call's, and at DEBUG print headers with tokens in them."""
+_DEBUG = (
+    events.UserStartedSpeaking,
+    events.UserStoppedSpeaking,
+    events.UserTranscript,
+    events.ReplyFirstAudio,
+    events.ReplyGenerated,
+    events.ReplyText,
+)
+_WARNING = (events.Outage, events.BackendWarning)
+
+
+class EventLog:
+    """An observer that logs each event of a call.
+
+    Args:
+        call: Id of the call, or what tells it: a pipeline knows its id only while it runs.
+        room: Id of the room.
+    """
+
+    def __init__(self, call: str | Callable[[], str | None], room: str) -> None:
+        self._call = call
+        self._room = room
+
+    def __call__(self, event: Event) -> None:
+        """Log one event."""
+        level = level_of(event)
+        if logger.isEnabledFor(level):
+            call = self._call if isinstance(self._call, str) else self._call()
+            extra = {"call": call, "room": self._room, "peer": getattr(event, "peer", None)}
+            logger.log(level, "%s", sentence(event, words=logger.isEnabledFor(logging.DEBUG)), extra=extra)
+
+
+def level_of(event: Event) -> int:
+    """The level an event is logged at."""
+    if isinstance(event, _DEBUG):
+        return logging.DEBUG
+    if isinstance(event, _WARNING):
+        return logging.WARNING
+    if isinstance(event, events.BackendFailure):
+        return logging.WARNING if event.retryable else logging.ERROR
+    return logging.ERROR if isinstance(event, events.ErrorRaised) else logging.INFO
+
+
+class LineFormatter(logging.Formatter):
+    """`12:03:44.120 INFO    the bot replies  [call 1a2b3c4d room r1 peer p1]`.
+
+    Lines that belong to no call end with their logger's name instead, unless it is ours.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s%(where)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line, followed by its traceback if it has one."""
+        known = [(name, getattr(record, name, None)) for name in ("call", "room", "peer")]
+        where = " ".join(f"{name} {value}" for name, value in known if value)
+        if not where and not record.name.startswith("fishjam_agents"):
+            where = record.name
+        record.where = f"  [{where}]" if where else ""
+        return super().format(record)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time of day with milliseconds."""
+        return f"{super().formatTime(record, datefmt)}.{int(record.msecs):03d}"
+
+
+def setup_logging(settings: LogSettings) -> None:
+    """Log to standard error or a file; a second call replaces what the first one set up.
+
+    Args:
+        settings: What and where to.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    try:
+        handler = (
+            logging.StreamHandler()
+            if settings.file is None
+            else logging.FileHandler(settings.file, encoding="utf-8")
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"log.file {settings.file} cannot be written ({error.strerror}): check the folder"
+        ) from error
+    handler.setFormatter(LineFormatter())
+    root = logging.getLogger()
+    for old in [known for known in root.handlers if isinstance(known.formatter, LineFormatter)]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(settings.level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -1,0 +1,118 @@
+"""The timeline of a call: every event on one time axis, as JSON and as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.events import Event
+
+VERSION = 1
+"""Of the JSON's shape."""
+
+_TIMES = ("at", "media_at", "start")
+_SHOWN_FIRST = ("at", "media_at", "kind", "peer")
+
+
+class Timeline:
+    """An observer that collects the events of a call."""
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        self._events.append(event.as_dict())
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the events so far, in the order they came."""
+        return [event["kind"] for event in self._events]
+
+    def document(
+        self, duration: float, *, offset: float = 0.0, names: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The timeline as JSON data: `{"version": 1, "duration": …, "events": [{"at": …, "kind": …}, …]}`.
+
+        Args:
+            duration: Of the call, seconds.
+            offset: Where on the wanted time axis call time has its zero, seconds: it is added to `at`,
+                `media_at` and `start`.
+            names: Peer ids to what to call them.
+        """
+        shown = [_shown(event, offset, names or {}) for event in self._events]
+        return {
+            "version": VERSION,
+            "duration": _round(duration),
+            "events": sorted(shown, key=lambda event: event["at"]),
+        }
+
+    def write(
+        self,
+        path: str | Path,
+        duration: float,
+        *,
+        offset: float = 0.0,
+        names: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Write `document` to a file, one event a line.
+
+        Returns:
+            The document.
+
+        Raises:
+            FishjamAgentsError: The file cannot be written.
+        """
+        document = self.document(duration, offset=offset, names=names)
+        lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in document["events"])
+        text = f'{{"version": {VERSION}, "duration": {document["duration"]}, "events": [\n{lines}\n]}}\n'
+        try:
+            Path(path).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise FishjamAgentsError(f"cannot write {path} ({error.strerror}): check the folder") from error
+        return document
+
+
+def render(timeline: Mapping[str, Any]) -> str:
+    """A timeline as a table for the terminal: when, when in the audio, what, who, and the rest."""
+    rows = [("at", "media_at", "event", "peer", "")]
+    for event in timeline["events"]:
+        rest = ", ".join(f"{key} {_cell(event[key])}" for key in event if key not in _SHOWN_FIRST)
+        media = f"{event['media_at']:.2f}" if "media_at" in event else ""
+        rows.append((f"{event['at']:.2f}", media, event["kind"], event.get("peer", ""), rest))
+    at, media_at, kind, peer = (max(len(row[column]) for row in rows) for column in range(4))
+    return "\n".join(
+        f"{row[0]:>{at}}  {row[1]:>{media_at}}  {row[2]:<{kind}}  {row[3]:<{peer}}  {row[4]}".rstrip()
+        for row in rows
+    )
+
+
+def _shown(event: Mapping[str, Any], offset: float, names: Mapping[str, str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for key in (*_SHOWN_FIRST, *event):
+        if key not in event or key in shown:
+            continue
+        value = event[key]
+        if key in _TIMES:
+            value = _round(value + offset)
+        elif key == "peer":
+            value = names.get(value, value)
+        elif isinstance(value, float):
+            value = _round(value)
+        shown[key] = value
+    return shown
+
+
+def _round(seconds: float) -> float:
+    # Adding zero turns the -0.0 that rounding may leave into 0.0.
+    return round(float(seconds), 3) + 0.0
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        text = f" {value['text']!r}" if value.get("text") else ""
+        return f"{value['seconds']:.2f} s{text}" if "seconds" in value else json.dumps(value)
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,67 @@
+"""An event in plain words, for the log and the timeline's table."""
+
+from __future__ import annotations
+
+from fishjam_agents import events
+from fishjam_agents.events import Event, Heard
+
+
+def sentence(event: Event, *, words: bool) -> str:
+    """What happened.
+
+    Args:
+        event: The event.
+        words: Whether to quote what people and bots say.
+    """
+    match event:
+        case events.PeerJoined():
+            return f"{event.peer} is in the room"
+        case events.PeerLeft():
+            return f"{event.peer} left the room"
+        case events.UserStartedSpeaking():
+            return f"{event.peer} speaks"
+        case events.UserStoppedSpeaking():
+            return f"{event.peer} pauses"
+        case events.UserTurnEnded():
+            why = "" if event.reason == "silence" else f" (ended by: {event.reason})"
+            return f"{event.peer} finished a turn of {event.media_at - event.start:.1f} s{why}"
+        case events.BargeInSuspected():
+            return f"{event.peer} may be speaking over the bot: it pauses"
+        case events.BargeInConfirmed():
+            return f"{event.peer} speaks over the bot: its reply is over"
+        case events.BargeInWithdrawn():
+            return f"{event.peer} did not speak over the bot: it goes on"
+        case events.ReplyStarted():
+            return f"the bot replies ({event.reply})"
+        case events.ReplyFirstAudio():
+            return f"first audio of {event.reply} is on the wire"
+        case events.ReplyGenerated():
+            return f"{event.reply} is complete: {event.seconds:.1f} s"
+        case events.ReplyInterrupted():
+            return f"{event.reply} was interrupted, {_heard(event.heard, words)}"
+        case events.ReplyEnded():
+            return f"{event.reply} was played, {_heard(event.heard, words)}"
+        case events.UserTranscript():
+            said = f": {event.text!r}" if words else ""
+            return f"{event.peer or 'somebody'} {'said' if event.final else 'is saying'}{said}"
+        case events.ReplyText():
+            return f"{event.reply} says{f' {event.text!r}' if words else ' words'}"
+        case events.ToolCalled():
+            return f"the model calls {event.tool} ({event.call})"
+        case events.Outage():
+            return f"the connection to {event.what} was lost for {event.seconds:.1f} s"
+        case events.BackendWarning():
+            return event.message
+        case events.BackendFailure():
+            return (
+                f"the backend failed ({event.failure}): {event.message}{', trying again' * event.retryable}"
+            )
+        case events.ErrorRaised():
+            return f"{event.where}: {event.message}"
+        case _:
+            return event.kind
+
+
+def _heard(heard: Heard, words: bool) -> str:
+    text = f": {heard.text!r}" if words and heard.text else ""
+    return f"{heard.seconds:.1f} s of it heard{text}"

@@ -1,0 +1,245 @@
+"""From a file to a pipeline, and to what `check` says of it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fishjam_agents.audio.wav import write_wav
+from fishjam_agents.backends import Capabilities, Parrot
+from fishjam_agents.config import describe, load_config, pipeline_factory
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.rates import room_rate, track_rate
+from fishjam_agents.playout.settings import PlayoutSettings
+
+names = itertools.count()
+
+Make = Callable[..., AgentPipeline]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("bot_of_test"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def make(folder: Path) -> Make:
+    """A pipeline of a file whose agent has a class and more; `BOT` is the name of its module."""
+
+    def make(code: str | None, agent: str) -> AgentPipeline:
+        module = f"bot_of_test_{next(names)}"
+        if code is not None:
+            (folder / f"{module}.py").write_text(code)
+        (folder / "config.yaml").write_text(f"agent:\n  {agent.replace('BOT', module)}\n")
+        return pipeline_factory(load_config(folder / "config.yaml", {}))()
+
+    return make
+
+
+def refused(make: Make, code: str | None, agent: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        make(code, agent)
+    return str(caught.value)
+
+
+CLASS = """
+from fishjam_agents import AgentPipeline, TurnSettings
+from fishjam_agents.backends import Parrot
+
+class Bot(AgentPipeline):
+    backend = Parrot(delay=3)
+    turns = TurnSettings(preset="noisy", withdraw=0.5)
+    instructions = "of the class"
+
+class NoBackend(AgentPipeline):
+    pass
+
+def function(): pass
+"""
+
+
+def test_a_backend_alone_makes_a_pipeline(make: Make) -> None:
+    pipeline = make(None, "backend: {type: parrot, delay: 1}")
+    assert type(pipeline) is AgentPipeline
+    assert pipeline.backend == Parrot(delay=1)
+
+
+def test_each_room_gets_its_own_pipeline(folder: Path) -> None:
+    (folder / "config.yaml").write_text("agent: {backend: {type: parrot}}")
+    factory = pipeline_factory(load_config(folder / "config.yaml", {}))
+    assert factory() is not factory()
+
+
+def test_settings_of_the_class_stay_where_the_file_says_nothing(make: Make) -> None:
+    pipeline = make(CLASS, "pipeline: BOT:Bot\n  turns: {withdraw: 0.2}")
+    assert type(pipeline).__name__ == "Bot"
+    assert pipeline.backend == Parrot(delay=3)
+    assert (pipeline.turns.preset, pipeline.turns.withdraw) == ("noisy", 0.2)
+    assert pipeline.instructions == "of the class"
+    assert type(pipeline).turns.withdraw == 0.5
+
+
+def test_the_file_overrides_the_class(make: Make) -> None:
+    pipeline = make(
+        CLASS, "pipeline: BOT:Bot\n  backend: {type: parrot}\n  instructions: hi\n  hearing: {agents: true}"
+    )
+    assert pipeline.backend == Parrot()
+    assert pipeline.instructions == "hi"
+    assert pipeline.hearing.agents
+
+
+def test_the_greeting_is_at_the_rate_of_the_backend(make: Make, folder: Path) -> None:
+    write_wav(folder / "hello.wav", np.zeros(8000, np.int16), 8000)
+    pipeline = make(None, "backend: {type: parrot}\n  greeting: {wav: hello.wav}")
+    assert pipeline.greeting is not None
+    assert len(pipeline.greeting) == 24000
+
+
+def test_a_class_that_cannot_be_had_is_told(make: Make, folder: Path) -> None:
+    where = f"{folder}/config.yaml:2: agent.pipeline: "
+    assert refused(make, None, "pipeline: no_such_bot:Bot") == (
+        f"{where}there is no module no_such_bot in {folder} or installed: check the name"
+    )
+    assert refused(make, CLASS, "pipeline: BOT:Bo").endswith("has no class Bo: did you mean Bot?")
+    assert refused(make, CLASS, "pipeline: BOT:Xyz").endswith("has no class Xyz: use Bot or NoBackend")
+    assert refused(make, "", "pipeline: BOT:Bot").endswith("Bot: define it as a subclass of AgentPipeline")
+    assert refused(make, CLASS, "pipeline: BOT:function").endswith(
+        ":function is not a pipeline: make it a class that subclasses AgentPipeline"
+    )
+    assert refused(make, CLASS, "pipeline: BOT:NoBackend").endswith(
+        "NoBackend has no backend: set `backend = Parrot()` or another one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("\nx = undefined", ".py:2: NameError: name 'undefined' is not defined"),
+        ("import no_such_library", ".py:1: ModuleNotFoundError: No module named 'no_such_library'"),
+        ("def f(:", ".py:1: invalid syntax"),
+    ],
+)
+def test_an_error_of_the_users_module_names_its_line_and_is_chained(make: Make, code: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(code, "pipeline: BOT:Bot")
+    assert str(caught.value).endswith(told)
+    assert "failed" in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_parts_that_do_not_fit_are_a_mistake_of_the_file(make: Make, folder: Path) -> None:
+    where = f"{folder}/config.yaml"
+    assert refused(make, None, "backend: {type: parrot}\n  turns: {owner: backend}") == (
+        f"{where}:2: turns.owner is 'backend', but Parrot has no turn detection: use 'local'"
+    )
+    assert refused(make, None, "backend: {type: wav, file: no.wav}").startswith(f"{where}:2: cannot read")
+    (folder / "text.wav").write_text("hello")
+    assert refused(make, None, "backend: {type: parrot}\n  greeting: {wav: text.wav}").startswith(
+        f"{where}:3: {folder}/text.wav is not a WAV file"
+    )
+
+
+def test_values_that_clash_with_the_class_are_told(make: Make) -> None:
+    code = (
+        CLASS + "\nfrom fishjam_agents import PlayoutSettings\nBot.playout = PlayoutSettings(max_lead=0.2)\n"
+    )
+    assert "playout.max_lead (0.2) must not be below playout.lead (0.3) (with what" in refused(
+        make, code, "pipeline: BOT:Bot\n  playout: {lead: 0.3}"
+    )
+
+
+def described(make: Make, folder: Path, agent: str, code: str | None = None) -> dict[str, str]:
+    pipeline = make(code, agent)
+    lines = describe(load_config(folder / "config.yaml", {}), pipeline)
+    return {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
+
+
+def test_the_description_shows_formats_and_settings(make: Make, folder: Path) -> None:
+    assert described(make, folder, "backend: {type: parrot}\n  turns: {end_silence: 0.8, withdraw: 0.3}") == {
+        "fishjam": "local: an embedded server on 127.0.0.1, port 5002",
+        "room": "a new one, deleted at the end",
+        "bot": "AgentPipeline, as no pipeline is given",
+        "hears": "room 16000 Hz mono -> voice detection 16000 Hz -> parrot 16000 Hz, whole turns",
+        "speaks": "parrot 24000 Hz -> track 24000 Hz -> Fishjam",
+        "turns": "owner local, preset default, end_silence 0.8 s, withdraw 0.3",
+        "hearing": "active_speaker, no other agents, tracks of type microphone",
+        "limits": "none",
+    }
+
+
+ODD_RATES = """
+from fishjam_agents import AgentPipeline
+from fishjam_agents.backends import Capabilities, Parrot
+
+class Denoise:
+    def process(self, samples, format): return samples
+    def reset(self): pass
+
+class Model(Parrot):
+    capabilities = Capabilities(input_rate=INPUT, output_rate=OUTPUT)
+
+class Bot(AgentPipeline):
+    backend = Model()
+    input_stages = [Denoise()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("rates", "hears", "speaks"),
+    [
+        (
+            (24000, 16000),
+            "room 24000 Hz mono -> stage Denoise -> voice detection 16000 Hz (through a resampler of "
+            "its own) -> model 24000 Hz",
+            "model 16000 Hz -> track 16000 Hz -> Fishjam",
+        ),
+        (
+            (8000, 48000),
+            "room 16000 Hz mono -> stage Denoise -> voice detection 16000 Hz -> resampler 16000 to 8000 Hz "
+            "-> model 8000 Hz",
+            "model 48000 Hz -> resampler 48000 to 24000 Hz -> track 24000 Hz -> Fishjam",
+        ),
+        (
+            (0, 0),
+            "room 16000 Hz mono -> stage Denoise -> voice detection 16000 Hz -> model, which takes no audio",
+            "model, which gives no audio -> track 24000 Hz -> Fishjam",
+        ),
+    ],
+)
+def test_the_description_names_every_resampler(
+    make: Make, folder: Path, rates: tuple[int, int], hears: str, speaks: str
+) -> None:
+    code = ODD_RATES.replace("INPUT", str(rates[0])).replace("OUTPUT", str(rates[1]))
+    shown = described(make, folder, "pipeline: BOT:Bot", code)
+    assert (shown["hears"], shown["speaks"]) == (hears, speaks)
+
+
+@pytest.mark.parametrize(
+    ("rate", "room", "track"), [(16000, 16000, 16000), (24000, 24000, 24000), (8000, 16000, 24000)]
+)
+def test_fishjam_is_asked_for_the_rate_of_the_backend_where_it_has_it(
+    rate: int, room: int, track: int
+) -> None:
+    capabilities = Capabilities(input_rate=rate, output_rate=rate)
+    assert room_rate(capabilities) == room
+    assert track_rate(capabilities, PlayoutSettings()) == track
+    assert track_rate(capabilities, PlayoutSettings(sample_rate=16000)) == 16000
+
+
+@pytest.mark.parametrize("example", ["parrot", "pipeline"])
+def test_the_examples_make_pipelines(example: str, folder: Path) -> None:
+    root: Any = Path(__file__).parents[2]
+    pipeline = pipeline_factory(load_config(root / "examples" / example / "config.yaml", {}))()
+    assert isinstance(pipeline.backend, Parrot)

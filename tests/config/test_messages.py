@@ -1,0 +1,248 @@
+"""Every mistake in a config.yaml is told in one exact sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents.backends import registry
+from fishjam_agents.config import load_config
+from fishjam_agents.config.problems import alternatives
+from fishjam_agents.errors import ConfigError
+
+INSTALLED = sorted(registry.installed())
+PARROT = "agent: {backend: {type: parrot}}\n"
+TURNS = "agent:\n  backend: {type: parrot}\n  turns:\n"
+
+MISTAKES = {
+    # keys
+    TURNS + "    end_silense: 1": (
+        "config.yaml:4: agent.turns.end_silense is not a setting: did you mean end_silence?"
+    ),
+    "agnt: {}\n" + PARROT: "config.yaml:1: agnt is not a setting: did you mean agent?",
+    "colour: red\n" + PARROT: (
+        "config.yaml:1: colour is not a setting: use fishjam, room, agent, limits or log"
+    ),
+    "turns: {}\n" + PARROT: "config.yaml:1: turns is not a setting: did you mean agent.turns?",
+    "agent:\n  backend: {type: parrot, dely: 1}": (
+        "config.yaml:2: agent.backend.dely is not a setting: did you mean delay?"
+    ),
+    "fishjam: {id: local, prt: 1}\n"
+    + PARROT: "config.yaml:1: fishjam.prt is not a setting: did you mean port?",
+    PARROT + PARROT: "config.yaml:2: agent is there twice, first in line 1: keep one of them",
+    PARROT + "log:\n  level: info\n  level: debug": (
+        "config.yaml:4: log.level is there twice, first in line 3: keep one of them"
+    ),
+    PARROT + "? [a, b]\n: 1": "config.yaml:2: the file has a key that is no word: remove it",
+    # types
+    TURNS + "    end_silence: soon": "config.yaml:4: agent.turns.end_silence must be a number, not 'soon'",
+    TURNS + "    silence_locally: maybe": (
+        "config.yaml:4: agent.turns.silence_locally must be true or false, not 'maybe'"
+    ),
+    TURNS + "    owner: backed": (
+        "config.yaml:4: agent.turns.owner must be local or backend, not 'backed': did you mean backend?"
+    ),
+    TURNS + "    withdraw: [1]": "config.yaml:4: agent.turns.withdraw must be a number, not a list",
+    TURNS + "    withdraw: .nan": ("config.yaml:4: agent.turns.withdraw must be a number, not '.nan'"),
+    TURNS + "    withdraw: nan": "config.yaml:4: agent.turns.withdraw must be a finite number, not 'nan'",
+    TURNS + "    - 1": "config.yaml:4: agent.turns must be a mapping of settings, not a list",
+    "fishjam: {port: five}\n" + PARROT: "config.yaml:1: fishjam.port must be a whole number, not 'five'",
+    "fishjam: {port: true}\n" + PARROT: "config.yaml:1: fishjam.port must be a whole number, not 'true'",
+    "fishjam: {port: 50.5}\n" + PARROT: "config.yaml:1: fishjam.port must be a whole number, not '50.5'",
+    "fishjam: local\n" + PARROT: "config.yaml:1: fishjam must be a mapping of settings, not 'local'",
+    "room: {id: {a: b}}\n" + PARROT: "config.yaml:1: room.id must be text, not a mapping",
+    "agent: {backend: {type: parrot}, hearing: {tracks: microphone}}": (
+        "config.yaml:1: agent.hearing.tracks must be a list, each of it text, not 'microphone'"
+    ),
+    "agent: {backend: {type: parrot}, playout: {sample_rate: 8000}}": (
+        "config.yaml:1: agent.playout.sample_rate must be 16000 or 24000, not '8000'"
+    ),
+    "agent: {backend: {type: parrot, delay: " + "x" * 50 + "}}": (
+        "config.yaml:1: agent.backend.delay must be a number, not '" + "x" * 40 + "…'"
+    ),
+    # ranges
+    TURNS + "    end_silence: 99": (
+        "config.yaml:4: agent.turns.end_silence must be between 0.1 and 10 seconds, not 99"
+    ),
+    "fishjam:\n  port: 70000\n"
+    + PARROT: "config.yaml:2: fishjam.port must be between 0 and 65535, not 70000",
+    "agent:\n  backend:\n    type: parrot\n    chunk: 99": (
+        "config.yaml:4: agent.backend: chunk must be between 0.02 and 60 s, not 99"
+    ),
+    "room: {id: x, create: true}\n" + PARROT: "config.yaml:1: room has both id and create: keep one of them",
+    PARROT + "limits: {max_call: 0}": "config.yaml:2: limits.max_call must be positive, not 0",
+    # the agent
+    "fishjam: {id: local}": (
+        "config.yaml:1: agent has neither backend nor pipeline: `agent: {backend: {type: parrot}}` is a "
+        "complete file"
+    ),
+    "agent:\n  backend: parrot": (
+        "config.yaml:2: agent.backend must be a mapping with a type: write backend: {type: parrot}"
+    ),
+    "agent:\n  backend: {delay: 1}": (
+        f"config.yaml:2: agent.backend.type is missing: use {alternatives(INSTALLED)}"
+    ),
+    "agent:\n  backend: {type: parot}": (
+        "config.yaml:2: agent.backend.type: no backend of type 'parot' is installed: did you mean 'parrot'?"
+    ),
+    "agent:\n  backend: {type: wav}": "config.yaml:2: agent.backend.file is missing: give it",
+    "agent:\n  pipeline: bot.py": (
+        "config.yaml:2: agent.pipeline must be module:Class like bot:Bot, not 'bot.py'"
+    ),
+    "agent:\n  backend: {type: parrot}\n  greeting: {wav: hello.wav}": (
+        "config.yaml:3: agent.greeting.wav: there is no file hello.wav: check the path"
+    ),
+    # planned
+    "agent: {backend: {type: parrot}, hearing: mix}": (
+        "config.yaml:1: agent.hearing.mode: mix is not available yet: use active_speaker"
+    ),
+    "agent: {backend: {type: parrot}, hearing: {mode: per_peer}}": (
+        "config.yaml:1: agent.hearing.mode: per_peer is not available yet: use active_speaker"
+    ),
+    TURNS + "    owner: push_to_talk": (
+        "config.yaml:4: agent.turns.owner: push_to_talk is not available yet: use local"
+    ),
+    "agent: {backend: {type: parrot}, tools: []}": (
+        "config.yaml:1: agent.tools is not available yet: remove it"
+    ),
+    # Fishjam
+    "fishjam: {id: 'localhost:5002'}\n" + PARROT: (
+        "config.yaml:1: fishjam.id: the Fishjam ID 'localhost:5002' is neither an ID nor a URL: for a server "
+        "write http://localhost:5002"
+    ),
+    "fishjam: {id: abc123}\n" + PARROT: (
+        "config.yaml:1: fishjam.id is 'abc123', which needs a management token: set fishjam.management_token "
+        "or FISHJAM_MANAGEMENT_TOKEN, or use local"
+    ),
+    "fishjam:\n  id: http://127.0.0.1:5002\n" + PARROT: (
+        "config.yaml:2: fishjam.id is 'http://127.0.0.1:5002', which needs a management token: set "
+        "fishjam.management_token or FISHJAM_MANAGEMENT_TOKEN, or use local"
+    ),
+    "fishjam: {id: local}\nroom: {id: r1}\n" + PARROT: (
+        "config.yaml:2: room.id names a room, but a local Fishjam starts without any: remove it, or set "
+        "fishjam.id"
+    ),
+    # variables
+    "fishjam:\n  port: ${PORT}\n" + PARROT: (
+        "config.yaml:2: fishjam.port: the variable PORT is not set: set it, or write ${PORT:-default}"
+    ),
+    "fishjam:\n  port: ${SECRET}\n" + PARROT: (
+        "config.yaml:2: fishjam.port must be a whole number, not the value of ${SECRET}"
+    ),
+    "fishjam:\n  host: ${9}\n" + PARROT: (
+        "config.yaml:2: fishjam.host: `${` does not begin a variable: write ${NAME}, or $${ for the "
+        "characters"
+    ),
+    "agent: ${AGENT}": (
+        "config.yaml:1: agent: the variable AGENT is not set: set it, or write ${AGENT:-default}"
+    ),
+    # the file
+    "": "config.yaml:1: the file is empty: `agent: {backend: {type: parrot}}` is a complete one",
+    "# nothing\n": "config.yaml:1: the file is empty: `agent: {backend: {type: parrot}}` is a complete one",
+    "- agent\n": (
+        "config.yaml:1: the file holds a list where settings belong: try `agent: {backend: {type: parrot}}`"
+    ),
+    "\nagent": (
+        "config.yaml:2: the file holds a single value where settings belong: try "
+        "`agent: {backend: {type: parrot}}`"
+    ),
+    "agent:\n\tbackend: {}": (
+        "config.yaml:2: this is not YAML (found character '\\t' that cannot start any token): indent with "
+        "spaces, not with tabs"
+    ),
+    "agent: {backend: {type: parrot}\nlog: {}": (
+        "config.yaml:2: this is not YAML (expected ',' or '}', but got '<scalar>'): mend this line "
+        "or the one "
+        "above"
+    ),
+    "agent: {pipeline: ${BOT}}": (
+        "config.yaml:1: this is not YAML (expected ',' or '}', but got '{'): inside braces and brackets a "
+        'variable needs quotes, like "${NAME}"'
+    ),
+    "agent: *other": (
+        "config.yaml:1: this is not YAML (found undefined alias 'other'): mend this line or the one above"
+    ),
+    "agent: &agent {backend: *agent}": "config.yaml:1: the file is nested without end: write it flat",
+    "[" * 5000: "config.yaml:1: the file is nested without end: write it flat",
+    "agent: {}\nfish\x07jam: {}": "config.yaml:2: the file is not text: give a YAML file",
+}
+
+
+@pytest.fixture(autouse=True)
+def beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal(environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config("config.yaml", environ or {})
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "sentence"), MISTAKES.items(), ids=list(MISTAKES.values()))
+def test_a_mistake_is_told_with_file_line_and_key(text: str, sentence: str) -> None:
+    Path("config.yaml").write_text(text)
+    assert refusal({"SECRET": "hunter2"}) == sentence
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
+    Path("config.yaml").write_text(
+        "log: {level: loud}\nagent:\n  backend: {type: parrot, delay: x}\n"
+        "  turns: {owner: me, max_turns: 3}\n"
+        "limits: {max_call: '${LONG}'}\n"
+    )
+    assert refusal().splitlines() == [
+        "config.yaml:1: log.level must be debug, info, warning or error, not 'loud'",
+        "config.yaml:3: agent.backend.delay must be a number, not 'x'",
+        "config.yaml:4: agent.turns.max_turns is not a setting: did you mean max_turn?",
+        "config.yaml:4: agent.turns.owner must be local or backend, not 'me'",
+        "config.yaml:5: limits.max_call: the variable LONG is not set: set it, or write ${LONG:-default}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["gemini", "vapi", "vapi_peer", "openai_realtime", "cascade"])
+def test_a_planned_backend_is_not_available_yet(name: str) -> None:
+    Path("config.yaml").write_text(f"agent: {{backend: {{type: {name}}}}}")
+    assert refusal() == (
+        f"config.yaml:1: agent.backend.type: backend type '{name}' is not available yet: "
+        f"use one of {', '.join(INSTALLED)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"agent: 1\n\xff\xfe", "config.yaml:2: the file is not text in UTF-8: give a YAML file"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "config.yaml:1: the file is not text: give a YAML file"),
+        (b"#" * 1_000_001, "config.yaml: the file has more than 1000000 bytes: give a file of settings"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(content: bytes, sentence: str) -> None:
+    Path("config.yaml").write_bytes(content)
+    assert refusal() == sentence
+
+
+def test_a_missing_file_is_told() -> None:
+    assert refusal() == "config.yaml: there is no such file: check the path"
+
+
+def test_a_folder_is_told() -> None:
+    Path("config.yaml").mkdir()
+    assert refusal() == "config.yaml: this is a folder: name the file in it"
+
+
+def test_a_wrong_id_in_the_environment_is_told_by_the_variable() -> None:
+    Path("config.yaml").write_text(PARROT)
+    assert refusal({"FISHJAM_ID": "localhost:5002"}) == (
+        "config.yaml: FISHJAM_ID: the Fishjam ID 'localhost:5002' is neither an ID nor a URL: for a server "
+        "write http://localhost:5002"
+    )
+    assert refusal({"FISHJAM_ID": "abc"}).startswith("config.yaml: FISHJAM_ID is 'abc', which needs")
+
+
+def test_a_few_aliases_cannot_unfold_into_gigabytes() -> None:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    Path("config.yaml").write_text("\n".join(lines))
+    assert "a29 is not a setting" in refusal()
