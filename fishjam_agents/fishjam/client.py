@@ -131,5 +131,5 @@ class AsyncFishjamClient:
                 f"{self.url} did not answer {request} within {REQUEST_TIMEOUT:.0f} s: is it overloaded?"
             ) from error
         except httpx.TransportError as error:
-            raise UnreachableError(f"cannot reach {self.url} ({error}): is the server running?") from error
+            raise UnreachableError(f"cannot reach {self.url}: is the server running? ({error})") from error
         return request.answer(response.status_code, response.content)

@@ -67,7 +67,7 @@ async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
             logger=_log,
         )
     except (OSError, TimeoutError) as error:
-        raise UnreachableError(f"cannot reach {url} ({_why(error)}): is the server running?") from error
+        raise UnreachableError(f"cannot reach {url}: is the server running? ({_why(error)})") from error
     except (InvalidHandshake, InvalidURI) as error:
         raise UnreachableError(
             f"no Fishjam socket at {url} ({error}): check the Fishjam ID or URL"

@@ -1,0 +1,70 @@
+"""Small real servers that say what a test wants them to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.server import ServerConnection, serve
+
+from fishjam_agents.fishjam import Agent, AgentSession
+from fishjam_agents.protocol import AuthRequest, decode_agent_request, encode_authenticated
+
+Script = Callable[[ServerConnection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def websocket_server(script: Script) -> AsyncIterator[str]:
+    """Runs `script` for every connection; gives the base URL."""
+    async with serve(script, "127.0.0.1", 0, compression=None, max_size=None) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@asynccontextmanager
+async def agent_session(script: Script) -> AsyncIterator[AgentSession]:
+    """An agent's session with a server that takes any token and then follows `script`."""
+
+    async def admit(socket: ServerConnection) -> None:
+        request = decode_agent_request(await socket.recv(decode=False))
+        assert request == AuthRequest("token")
+        await socket.send(encode_authenticated())
+        await script(socket)
+
+    async with (
+        asyncio.timeout(10),
+        websocket_server(admit) as url,
+        Agent("agent", "room", "token", url).connect() as session,
+    ):
+        yield session
+
+
+async def stay(socket: ServerConnection) -> None:
+    await socket.wait_closed()
+
+
+Respond = Callable[[str, str, dict[str, str], bytes], tuple[int, bytes]]
+
+
+@asynccontextmanager
+async def http_server(respond: Respond) -> AsyncIterator[str]:
+    """Answers each request with `respond(method, path, headers, body)`; gives the base URL."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        method, path, _ = head[0].split(" ")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        status, content = respond(method, path, headers, body)
+        # Closed afterwards, so that no connection outlives its test.
+        writer.write(
+            b"HTTP/1.1 %d X\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % (status, len(content))
+        )
+        writer.write(content)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with asyncio.timeout(10), server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
