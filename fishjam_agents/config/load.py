@@ -15,7 +15,6 @@ from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
 from fishjam_agents.errors import ConfigError
-from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -80,6 +79,9 @@ def _fishjam(
     identity = (settings.id if "id" in given.keys else environ.get(ID_VARIABLE) or "local").strip()
     if identity == "local":
         return replace(settings, id=identity)
+    # The client and what it needs take longer to load than everything else here, and `local` needs neither.
+    from fishjam_agents.fishjam.addressing import base_url
+
     try:
         base_url(identity)
     except ConfigError as error:
@@ -101,7 +103,8 @@ def _agent(node: Node | None, reader: SectionReader, problems: Problems) -> Agen
     if section is None:
         return None
     entries = section.entries
-    if not {"pipeline", "backend"} & entries.keys():
+    misspelt = entries.keys() - set(_AGENT_KEYS)
+    if not misspelt and not {"pipeline", "backend"} & entries.keys():
         problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
     turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
     playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")

@@ -15,6 +15,7 @@ VERSION = 1
 
 _TIMES = ("at", "media_at", "start")
 _SHOWN_FIRST = ("at", "media_at", "kind", "peer")
+_IN_COLUMNS = frozenset({*_SHOWN_FIRST, "track"})
 
 
 class Timeline:
@@ -77,10 +78,13 @@ class Timeline:
 
 
 def render(timeline: Mapping[str, Any]) -> str:
-    """A timeline as a table for the terminal: when, when in the audio, what, who, and the rest."""
+    """A timeline as a table for the terminal: when, when in the audio, what, who, and the rest.
+
+    Tracks are left to the JSON: which peer it was says enough.
+    """
     rows = [("at", "media_at", "event", "peer", "")]
     for event in timeline["events"]:
-        rest = ", ".join(f"{key} {_cell(event[key])}" for key in event if key not in _SHOWN_FIRST)
+        rest = ", ".join(f"{key} {_cell(event[key])}" for key in event if key not in _IN_COLUMNS)
         media = f"{event['media_at']:.2f}" if "media_at" in event else ""
         rows.append((f"{event['at']:.2f}", media, event["kind"], event.get("peer", ""), rest))
     at, media_at, kind, peer = (max(len(row[column]) for row in rows) for column in range(4))
@@ -115,4 +119,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         text = f" {value['text']!r}" if value.get("text") else ""
         return f"{value['seconds']:.2f} s{text}" if "seconds" in value else json.dumps(value)
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    # What a model or a peer says must not move the cursor.
+    text = str(value)
+    return text if text.isprintable() else repr(text)

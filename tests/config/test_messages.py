@@ -164,7 +164,7 @@ MISTAKES = {
         "config.yaml:1: this is not YAML (found undefined alias 'other'): mend this line or the one above"
     ),
     "agent: &agent {backend: *agent}": "config.yaml:1: the file is nested without end: write it flat",
-    "[" * 5000: "config.yaml:1: the file is nested without end: write it flat",
+    "[" * 1500: "config.yaml:1: the file is nested without end: write it flat",
     "agent: {}\nfish\x07jam: {}": "config.yaml:2: the file is not text: give a YAML file",
 }
 

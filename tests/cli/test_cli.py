@@ -1,0 +1,154 @@
+"""The command line, as a program: what it prints where, and what it exits with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fishjam_agents
+from fishjam_agents import cli
+from fishjam_agents.cli import check as check_module
+from fishjam_agents.errors import FishjamAgentsError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_fishjam_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FISHJAM_ID", raising=False)
+    monkeypatch.delenv("FISHJAM_MANAGEMENT_TOKEN", raising=False)
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as exited:
+        cli.main(words)
+    printed = capsys.readouterr()
+    code = exited.value.code
+    assert isinstance(code, int)
+    return code, printed.out, printed.err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(capsys, "--version") == (0, f"fishjam-agents {fishjam_agents.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["chek", "x"], "No such command 'chek'."),
+        (["check"], "Missing argument"),
+        (["--loud"], "No such option: --loud"),
+        (["server", "--port", "many"], "Invalid value for '--port'"),
+        (["server", "--port", "70000"], "Invalid value for '--port'"),
+    ],
+)
+def test_a_wrong_command_line_exits_2_without_boxes(
+    capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    code, out, err = command(capsys, *words)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Usage: fishjam-agents" in err
+    assert err.isascii()
+
+
+def test_check_prints_the_resolved_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = command(capsys, "check", str(ROOT / "examples/parrot/config.yaml"))
+    assert (code, err) == (0, "")
+    assert "parrot 24000 Hz -> track 24000 Hz -> Fishjam" in out
+
+
+def test_check_prints_every_mistake_and_exits_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: loud}\nlimit: {}\n")
+    assert command(capsys, "check", str(path)) == (
+        2,
+        "",
+        f"error: {path}:2: log.level must be debug, info, warning or error, not 'loud'\n"
+        f"error: {path}:3: limit is not a setting: did you mean limits?\n",
+    )
+
+
+def test_check_finds_what_only_the_parts_together_show(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: wav, file: missing.wav}}\n")
+    code, _, err = command(capsys, "check", str(path))
+    assert code == 2
+    assert err.startswith(f"error: {path}:1: cannot read {tmp_path}/missing.wav")
+    assert err.count("\n") == 1
+
+
+def test_a_failure_exits_1_and_a_bug_keeps_its_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(error: Exception) -> None:
+        def check() -> None:
+            raise error
+
+        monkeypatch.setattr(check_module, "check", check)
+
+    fail(FishjamAgentsError("the server is gone: start it"))
+    assert command(capsys, "check") == (1, "", "error: the server is gone: start it\n")
+    fail(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["check"])
+
+
+def test_the_program_starts_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fishjam_agents", "check", "no.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no.yaml: there is no such file: check the path\n"
+
+
+def test_the_server_says_where_it_is_and_leaves_on_ctrl_c() -> None:
+    words = [sys.executable, "-m", "fishjam_agents", "server", "--port", "0", "--token", "hunter2"]
+    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environ
+    ) as program:
+        assert program.stdout is not None
+        lines = [program.stdout.readline() for _ in range(4)]
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=20)
+    assert (program.returncode, out, err) == (0, "goodbye\n", "")
+    url = lines[1].split("=")[1].strip()
+    assert lines == [
+        f"Fishjam runs at {url}. Point a client at it:\n",
+        f"  export FISHJAM_ID={url}\n",
+        "  export FISHJAM_MANAGEMENT_TOKEN=hunter2\n",
+        "Ctrl-C ends it.\n",
+    ]
+    assert url.startswith("http://127.0.0.1:")
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    code = (
+        "import sys, fishjam_agents; heavy = {'numpy', 'pydantic', 'yaml', 'asyncio', 'httpx', 'typer'};"
+        "print(sorted(heavy & sys.modules.keys()), fishjam_agents.__version__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=30
+    )
+    assert done.stdout == f"[] {fishjam_agents.__version__}\n"
+
+
+def test_every_name_the_package_offers_can_be_had() -> None:
+    for name in fishjam_agents.__all__:
+        assert getattr(fishjam_agents, name) is not None
+        assert name in dir(fishjam_agents)
+    with pytest.raises(AttributeError, match="has no attribute 'Bot'"):
+        _ = fishjam_agents.Bot

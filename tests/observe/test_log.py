@@ -1,0 +1,150 @@
+"""The log: plain words, ids, and no talk above debug."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fishjam_agents import events
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.events import Event, Heard
+from fishjam_agents.observe import EventLog, LogSettings, setup_logging
+from fishjam_agents.observe.log import LineFormatter
+from fishjam_agents.observe.words import sentence
+
+HEARD = Heard("r1", 1.25, "the secret plan")
+
+LINES: list[tuple[Event, str, str]] = [
+    (events.PeerJoined(1, "ann"), "INFO", "ann is in the room"),
+    (events.PeerLeft(1, "ann"), "INFO", "ann left the room"),
+    (events.UserStartedSpeaking(1, 1, "ann", "t"), "DEBUG", "ann speaks"),
+    (events.UserStoppedSpeaking(1, 1, "ann", "t"), "DEBUG", "ann pauses"),
+    (events.UserTurnEnded(4, 3.5, "ann", "t", 1, "turn-1"), "INFO", "ann finished a turn of 2.5 s"),
+    (
+        events.UserTurnEnded(4, 3.5, "ann", "t", 1, "turn-1", "missing"),
+        "INFO",
+        "ann finished a turn of 2.5 s (ended by: missing)",
+    ),
+    (events.BargeInSuspected(1, 1, "ann", "t"), "INFO", "ann may be speaking over the bot: it pauses"),
+    (events.BargeInConfirmed(1, 1, "ann", "t"), "INFO", "ann speaks over the bot: its reply is over"),
+    (events.BargeInWithdrawn(1, 1, "ann", "t"), "INFO", "ann did not speak over the bot: it goes on"),
+    (events.ReplyStarted(1, "r1"), "INFO", "the bot replies (r1)"),
+    (events.ReplyFirstAudio(1, "r1"), "DEBUG", "first audio of r1 is on the wire"),
+    (events.ReplyGenerated(1, "r1", 7.24), "DEBUG", "r1 is complete: 7.2 s"),
+    (events.ReplyInterrupted(1, "r1", HEARD), "INFO", "r1 was interrupted, 1.2 s of it heard"),
+    (events.ReplyEnded(1, "r1", HEARD), "INFO", "r1 was played, 1.2 s of it heard"),
+    (events.UserTranscript(1, "the secret plan", True, "ann"), "DEBUG", "ann said"),
+    (events.UserTranscript(1, "the secret"), "DEBUG", "somebody is saying"),
+    (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),
+    (events.ToolCalled(1, "weather", "c1"), "INFO", "the model calls weather (c1)"),
+    (events.Outage(1, "backend", 2), "WARNING", "the connection to backend was lost for 2.0 s"),
+    (events.BackendWarning(1, "audio was dropped"), "WARNING", "audio was dropped"),
+    (
+        events.BackendFailure(1, "no route", "network", True),
+        "WARNING",
+        "the backend failed (network): no route, trying again",
+    ),
+    (events.BackendFailure(1, "bad key", "auth", False), "ERROR", "the backend failed (auth): bad key"),
+    (events.ErrorRaised(1, "boom", "on_turn", "ann"), "ERROR", "on_turn: boom"),
+]
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What is logged, under settings that are put back."""
+    root = logging.getLogger()
+    names = ("asyncio", "httpcore", "httpx", "uvicorn", "websockets")
+    before = root.level, {name: logging.getLogger(name).level for name in names}
+    setup_logging(LogSettings())
+    ours = next(handler for handler in root.handlers if isinstance(handler.formatter, LineFormatter))
+    assert isinstance(ours, logging.StreamHandler)
+    yield ours.setStream(io.StringIO()) and ours.stream
+    for handler in [known for known in root.handlers if isinstance(known.formatter, LineFormatter)]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(before[0])
+    for name, level in before[1].items():
+        logging.getLogger(name).setLevel(level)
+
+
+def test_every_kind_of_event_has_a_sentence() -> None:
+    assert {event.kind for event, _, _ in LINES} == events.KINDS
+
+
+@pytest.mark.parametrize(("event", "level", "words"), LINES, ids=[words for _, _, words in LINES])
+def test_an_event_is_logged_at_its_level_in_plain_words(
+    event: Event, level: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert sentence(event, words=False) == words
+    with caplog.at_level(logging.DEBUG):
+        EventLog("c1", "room-1")(event)
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert (vars(record)["call"], vars(record)["room"]) == ("c1", "room-1")
+
+
+def test_what_people_say_is_logged_at_debug_only(caplog: pytest.LogCaptureFixture) -> None:
+    observer = EventLog("c1", "room-1")
+    with caplog.at_level(logging.INFO):
+        for event, _, _ in LINES:
+            observer(event)
+    assert "secret" not in caplog.text
+    with caplog.at_level(logging.DEBUG):
+        for event, _, _ in LINES:
+            observer(event)
+    talking = [event for event, _, _ in LINES if {"text", "heard"} & {item.name for item in fields(event)}]
+    assert caplog.text.count("secret") == len(talking)
+
+
+def test_a_line_names_call_room_and_peer(log: io.StringIO) -> None:
+    EventLog(lambda: "1a2b", "room-1")(events.PeerJoined(1, "ann"))
+    EventLog(lambda: None, "room-1")(events.ReplyStarted(1, "r1"))
+    first, second = log.getvalue().splitlines()
+    assert first.split(" ", 1)[1] == "INFO    ann is in the room  [call 1a2b room room-1 peer ann]"
+    assert second.split(" ", 1)[1] == "INFO    the bot replies (r1)  [room room-1]"
+    hours, minutes, seconds = first.split(" ")[0].split(":")
+    assert (len(hours), len(minutes), len(seconds)) == (2, 2, len("44.120"))
+
+
+def test_lines_of_others_end_with_their_logger(log: io.StringIO) -> None:
+    logging.getLogger("mybot").info("hello")
+    logging.getLogger("fishjam_agents.pipeline.call").info("ours")
+    logging.getLogger("httpx").info("GET https://example.org?token=secret")
+    assert [line.split(" ", 1)[1] for line in log.getvalue().splitlines()] == [
+        "INFO    hello  [mybot]",
+        "INFO    ours",
+    ]
+
+
+def test_libraries_stay_quiet_at_debug(log: io.StringIO) -> None:
+    setup_logging(LogSettings(level="debug"))
+    assert not logging.getLogger("websockets.client").isEnabledFor(logging.DEBUG)
+    assert logging.getLogger("mybot").isEnabledFor(logging.DEBUG)
+
+
+def test_a_second_setup_replaces_the_first(log: io.StringIO, tmp_path: Path) -> None:
+    setup_logging(LogSettings(file=tmp_path / "bot.log"))
+    logging.getLogger("mybot").info("into the file")
+    assert log.getvalue() == ""
+    assert (tmp_path / "bot.log").read_text().endswith("INFO    into the file  [mybot]\n")
+
+
+def test_a_traceback_follows_its_line(log: io.StringIO) -> None:
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        logging.getLogger("fishjam_agents").exception("on_turn failed")
+    lines: list[Any] = log.getvalue().splitlines()
+    assert lines[0].endswith("ERROR   on_turn failed")
+    assert lines[-1] == "ValueError: boom"
+
+
+def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"log\.file .*bot\.log cannot be written \(No such file"):
+        setup_logging(LogSettings(file=tmp_path / "missing" / "bot.log"))

@@ -1,0 +1,111 @@
+"""The timeline: one axis, plain names, a table that can be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents import events
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.events import Event, Heard
+from fishjam_agents.observe import Timeline, render
+
+CALL: list[Event] = [
+    events.PeerJoined(0.0004, "p1"),
+    events.UserTurnEnded(3.0, 2.4444444, "p1", "t1", 1.0, "turn-1"),
+    events.ReplyText(3.25, "r1", "hello\nyou"),
+    events.UserStartedSpeaking(1.1234567, 1.0, "p1", "t1"),
+    events.ReplyInterrupted(4.0, "r1", Heard("r1", 0.5, "hel")),
+    events.Outage(5.0, "backend", 1.23456),
+]
+
+
+def timeline_of(call: list[Event]) -> Timeline:
+    timeline = Timeline()
+    for event in call:
+        timeline(event)
+    return timeline
+
+
+def test_events_are_sorted_rounded_moved_to_the_zero_and_named() -> None:
+    document = timeline_of(CALL).document(10.00049, offset=-1.0, names={"p1": "caller-1"})
+    assert document == {
+        "version": 1,
+        "duration": 10.0,
+        "events": [
+            {"at": -1.0, "kind": "peer_joined", "peer": "caller-1"},
+            {
+                "at": 0.123,
+                "media_at": 0.0,
+                "kind": "user_started_speaking",
+                "peer": "caller-1",
+                "track": "t1",
+            },
+            {
+                "at": 2.0,
+                "media_at": 1.444,
+                "kind": "user_turn_ended",
+                "peer": "caller-1",
+                "track": "t1",
+                "start": 0.0,
+                "turn": "turn-1",
+                "reason": "silence",
+            },
+            {"at": 2.25, "kind": "reply_text", "reply": "r1", "text": "hello\nyou"},
+            {
+                "at": 3.0,
+                "kind": "reply_interrupted",
+                "reply": "r1",
+                "heard": {"seconds": 0.5, "text": "hel", "text_exact": False},
+            },
+            {"at": 4.0, "kind": "outage", "what": "backend", "seconds": 1.235},
+        ],
+    }
+    assert list(document["events"][1]) == ["at", "media_at", "kind", "peer", "track"]
+
+
+def test_no_time_is_a_negative_zero() -> None:
+    document = timeline_of([events.PeerJoined(1.0, "p")]).document(0, offset=-1.0001)
+    assert json.dumps(document["events"][0]["at"]) == "0.0"
+
+
+def test_the_file_holds_the_document(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.json"
+    document = timeline_of(CALL).write(path, 10, offset=1.5, names={"p1": "Zoë"})
+    assert json.loads(path.read_text(encoding="utf-8")) == document
+    assert json.loads((tmp_path / "timeline.json").read_bytes())["events"][0]["peer"] == "Zoë"
+
+
+def test_a_call_without_events_has_a_timeline_too(tmp_path: Path) -> None:
+    Timeline().write(tmp_path / "timeline.json", 0)
+    assert json.loads((tmp_path / "timeline.json").read_text()) == {
+        "version": 1,
+        "duration": 0.0,
+        "events": [],
+    }
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FishjamAgentsError, match=r"cannot write .*timeline\.json .*: check the folder"):
+        Timeline().write(tmp_path / "missing" / "timeline.json", 0)
+
+
+def test_the_table_has_a_line_for_each_event() -> None:
+    table = render(timeline_of(CALL).document(10, names={"p1": "caller-1"}))
+    assert table.splitlines() == [
+        "  at  media_at  event                  peer",
+        "0.00            peer_joined            caller-1",
+        "1.12      1.00  user_started_speaking  caller-1",
+        "3.00      2.44  user_turn_ended        caller-1  start 1.00, turn turn-1, reason silence",
+        r"3.25            reply_text                       reply r1, text 'hello\nyou'",
+        "4.00            reply_interrupted                reply r1, heard 0.50 s 'hel'",
+        "5.00            outage                           what backend, seconds 1.24",
+    ]
+
+
+def test_every_kind_of_event_is_known_by_its_kind() -> None:
+    timeline = timeline_of(CALL)
+    assert timeline.kinds[:2] == ["peer_joined", "user_turn_ended"]
+    assert set(timeline.kinds) <= events.KINDS
