@@ -27,7 +27,7 @@ class SimulationResult:
         seconds: Length of the call.
         heard: All that the first caller hears, int16 mono at 16 kHz, shape (n,).
         room: Everybody, int16 stereo at 16 kHz, shape (n, 2): callers left, bot right.
-        timeline: What `timeline.json` holds: `version`, `duration`, `lag`, `events`; peers are `caller-1`, ...
+        timeline: What `timeline.json` holds: `version`, `duration`, `lag` and `events`.
         lag: How late the loop was at worst, in seconds.
         failure: What ended the call early, None if nothing did.
     """

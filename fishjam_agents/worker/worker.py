@@ -98,25 +98,30 @@ class Worker:
             SessionError: The server ended the session or went away.
             BackendError: The backend failed for good.
         """
+        if self._was_stopped():
+            return Ending.STOPPED
         self._task = asyncio.create_task(self._work(), name="worker")
         try:
             return await self._task
         except asyncio.CancelledError:
             # `stop` cancels the work where there is no call to end yet; that is no cancellation of ours.
             caller = asyncio.current_task()
-            if self._ending is None or caller is None or caller.cancelling():
+            if not self._was_stopped() or caller is None or caller.cancelling():
                 raise
-            return self._ending
+            return Ending.STOPPED
 
     def stop(self) -> None:
         """Leave the room: the bot falls silent at once, then hooks and connections get their time to end."""
         self._end(Ending.STOPPED)
 
+    def _was_stopped(self) -> bool:
+        return self._ending is Ending.STOPPED
+
     def _end(self, ending: Ending) -> None:
-        if self._ending is not None or self._task is None:
+        if self._ending is not None:
             return
         self._ending = ending
-        if self._leaving:
+        if self._task is None or self._leaving:
             return
         if self._pipeline.call_id is None:
             self._task.cancel()

@@ -1,0 +1,53 @@
+"""Ctrl-C and SIGTERM: the first asks the program to leave, the second ends it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+INTERRUPTED = 130
+"""Exit code after a second Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+@contextmanager
+def interrupts(leave: Callable[[], None]) -> Iterator[None]:
+    """Call `leave` on the running loop at the first SIGINT or SIGTERM; the second ends the process."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def arrived() -> None:
+        nonlocal asked
+        if asked:
+            sys.stdout.flush()
+            # Nothing may hold this one up: no cleanup, no exit handler, no thread.
+            os._exit(INTERRUPTED)
+        asked = True
+        leave()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def arrived_in_main_thread(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(arrived)
+
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, arrived)
+        own_handlers = True
+    except NotImplementedError:
+        # Windows: its event loops know no signals.
+        own_handlers = False
+        for number in numbers:
+            signal.signal(number, arrived_in_main_thread)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            if own_handlers:
+                loop.remove_signal_handler(number)
+            signal.signal(number, before[number])

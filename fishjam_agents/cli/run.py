@@ -1,0 +1,213 @@
+"""`run CONFIG`: a bot in a room, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fishjam_agents.errors import ConfigError, FishjamAgentsError
+
+if TYPE_CHECKING:
+    from fishjam_agents.audio.wav import Clip
+    from fishjam_agents.config import Config
+    from fishjam_agents.pipeline import AgentPipeline
+    from fishjam_agents.server import EmbeddedServer
+    from fishjam_agents.simulation import Scene
+    from fishjam_agents.worker import Ending, Placement, Worker
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)],
+    caller: Annotated[
+        list[Path] | None,
+        typer.Option(help="A 16-bit WAV that a simulated caller speaks. Give it again for another caller."),
+    ] = None,
+    listen: Annotated[
+        Path | None, typer.Option(help="WAV to write what the first caller heard to.", show_default=False)
+    ] = None,
+    peer_token: Annotated[
+        bool, typer.Option("--peer-token", help="Print a token with which a person can join, for a day.")
+    ] = False,
+) -> None:
+    """Put the bot into a room and keep it there until Ctrl-C."""
+    # httpx imports its own command line, 0.2 s of rich and pygments, unless that seems not to be installed.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+    from fishjam_agents.audio.wav import read_wav
+    from fishjam_agents.config import load_config, pipeline_factory
+    from fishjam_agents.observe.log import setup_logging
+
+    settings = load_config(config)
+    if caller and settings.fishjam.id != "local":
+        raise ConfigError("--caller needs a Fishjam on this machine: set fishjam.id to local")
+    if listen is not None and not caller:
+        raise ConfigError("--listen writes what a caller heard: add --caller")
+    pipeline = pipeline_factory(settings)()
+    clips = [read_wav(path) for path in caller or ()]
+    if listen is not None and not os.access(listen.parent, os.W_OK):
+        raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
+    setup_logging(settings.log)
+    asyncio.run(_Run(settings, pipeline, clips, listen, peer_token).run())
+
+
+class _Run:
+    """One run of the command: server, worker, callers."""
+
+    def __init__(
+        self,
+        settings: Config,
+        pipeline: AgentPipeline,
+        clips: Sequence[Clip],
+        listen: Path | None,
+        peer_token: bool,
+    ) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._clips = clips
+        self._listen = listen
+        self._peer_token = peer_token
+        self._left = False
+        self._server: EmbeddedServer | None = None
+        self._worker: Worker | None = None
+        self._scene: Scene | None = None
+
+    async def run(self) -> None:
+        from fishjam_agents.cli.interrupts import interrupts
+        from fishjam_agents.worker import Ending
+
+        with interrupts(self._leave):
+            async with AsyncExitStack() as stack:
+                if self._settings.fishjam.id == "local":
+                    self._server = await self._start_server(stack)
+                outcome = await self._call()
+        if isinstance(outcome, FishjamAgentsError):
+            raise outcome
+        if outcome is not Ending.STOPPED:
+            _say(f"The call is over: {outcome.value}.")
+
+    def _leave(self) -> None:
+        _say("goodbye")
+        self._left = True
+        if self._worker is not None:
+            self._worker.stop()
+
+    async def _start_server(self, stack: AsyncExitStack) -> EmbeddedServer:
+        from fishjam_agents.server import EmbeddedServer
+
+        fishjam = self._settings.fishjam
+        try:
+            server = EmbeddedServer(fishjam.host, fishjam.port, fishjam.management_token)
+            return await stack.enter_async_context(server)
+        except FishjamAgentsError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+                raise FishjamAgentsError(
+                    f"port {fishjam.port} on {fishjam.host} is in use: stop what uses it, or write "
+                    f"`fishjam: {{port: 0}}` in {self._settings.source} to take a free one"
+                ) from error
+            raise
+
+    async def _call(self) -> Ending | FishjamAgentsError:
+        from fishjam_agents.worker import Leftovers, Worker
+
+        fishjam = self._settings.fishjam
+        if self._server is not None:
+            url, token = self._server.url, self._server.token
+        else:
+            url, token = fishjam.id, fishjam.management_token or ""
+        placement: asyncio.Future[Placement] = asyncio.get_running_loop().create_future()
+
+        def placed(where: Placement) -> None:
+            self._welcome(url, where)
+            placement.set_result(where)
+
+        self._worker = Worker(
+            self._pipeline,
+            fishjam_id=url,
+            management_token=token,
+            room=self._settings.room,
+            limits=self._settings.limits,
+            placed=placed,
+            # The embedded server takes its rooms with it, whatever happens.
+            leftovers=None if self._server is not None else Leftovers(),
+        )
+        if self._left:
+            self._worker.stop()
+        async with asyncio.TaskGroup() as tasks:
+            company = tasks.create_task(self._company(placement, url, token))
+            outcome = await _outcome(self._worker)
+            if self._scene is not None:
+                self._scene.stop()
+            else:
+                company.cancel()
+        return outcome
+
+    def _welcome(self, url: str, where: Placement) -> None:
+        from fishjam_agents.cli.welcome import hear_it, meet_it, welcome
+        from fishjam_agents.observe.log import EventLog
+
+        self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id))
+        config = self._settings.source
+        if self._clips:
+            next_step = [f"{len(self._clips)} caller{'s' if len(self._clips) > 1 else ''} will speak to it."]
+        elif self._server is not None:
+            next_step = hear_it(config)
+        else:
+            next_step = [] if self._peer_token else meet_it(config)
+        _say(welcome(url, where.room_id, next_step))
+
+    async def _company(self, placement: asyncio.Future[Placement], url: str, token: str) -> None:
+        """Whoever the user wants in the room besides the bot."""
+        where = await placement
+        try:
+            if self._peer_token:
+                await _admit(url, token, where.room_id)
+            if self._server is not None and self._clips:
+                await self._play(self._server, where.room_id)
+        except FishjamAgentsError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+
+    async def _play(self, server: EmbeddedServer, room_id: str) -> None:
+        from fishjam_agents.audio.wav import write_wav
+        from fishjam_agents.server.recorder import RECORDING_RATE
+        from fishjam_agents.simulation import Scene
+
+        self._scene = Scene(server, room_id, self._clips)
+        await self._scene.join()
+        recording = await self._scene.play()
+        if recording is None:
+            return
+        if self._listen is not None:
+            write_wav(self._listen, recording.heard(self._scene.callers[0].id), RECORDING_RATE)
+            _say(f"The callers have hung up; {self._listen} is what the first of them heard.")
+        else:
+            _say("The callers have hung up.")
+        self._scene.leave()
+
+
+async def _outcome(worker: Worker) -> Ending | FishjamAgentsError:
+    try:
+        return await worker.run()
+    except FishjamAgentsError as error:
+        return error
+
+
+async def _admit(url: str, token: str, room_id: str) -> None:
+    from fishjam_agents.fishjam import AsyncFishjamClient
+
+    async with AsyncFishjamClient(url, token) as client:
+        _, peer_token = await client.create_peer(room_id)
+    _say(f"A person joins with this peer token:\n  {peer_token}")
+
+
+def _say(text: str) -> None:
+    # Flushed, because whoever reads a pipe waits for exactly these lines.
+    print(text, flush=True)

@@ -1,0 +1,65 @@
+"""What `run` says when the bot is in its room: where it is, and how to hear it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import fishjam_agents
+
+
+def welcome(url: str, room_id: str, next_step: Sequence[str]) -> str:
+    """The block of lines.
+
+    Args:
+        url: Where the Fishjam is.
+        room_id: The bot's room.
+        next_step: What the user can do now, one line each.
+    """
+    lines = [
+        "The bot is in its room and listens.",
+        "",
+        f"  Fishjam  {url}",
+        f"  Room     {room_id}",
+        "",
+        *next_step,
+        "",
+        "Ctrl-C ends the call.",
+    ]
+    return "\n".join(lines)
+
+
+def hear_it(config: Path) -> list[str]:
+    """How to hear a bot whose Fishjam runs here: the command that calls it with a recorded caller."""
+    command = shlex.join(
+        [*program(), "simulate", str(config), "--caller", str(example_caller()), "--out", "out"]
+    )
+    return ["Hear it, in another terminal; out/heard.wav is what the caller heard:", f"  {command}"]
+
+
+def meet_it(config: Path) -> list[str]:
+    """How a person joins a bot in a Fishjam that others can reach."""
+    command = shlex.join([*program(), "run", str(config), "--peer-token"])
+    return ["A person joins the room with a peer token. To be given one, start the bot with:", f"  {command}"]
+
+
+def program(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The words this program was started with, so that the next command works in the same place."""
+    name = Path((argv or sys.argv)[0]).name
+    words = [name] if name == "fishjam-agents" else ["python", "-m", "fishjam_agents"]
+    # uv names itself to what `uv run` starts; without it the next command would miss the environment.
+    return ["uv", "run", *words] if environ.get("UV") else words
+
+
+def example_caller() -> Path:
+    """A recorded caller: the one of the checkout this runs from, else a name to replace."""
+    path = Path(fishjam_agents.__file__).parents[1] / "audio_fixtures" / "caller.wav"
+    if not path.is_file():
+        return Path("caller.wav")
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
