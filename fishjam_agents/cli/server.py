@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from typing import Annotated
 
 import typer
@@ -22,23 +21,15 @@ def server(
 
 
 async def _serve(host: str, port: int, token: str | None) -> None:
+    from fishjam_agents.cli.interrupts import interrupts
     from fishjam_agents.server import EmbeddedServer
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def leave() -> None:
-        # The next Ctrl-C finds Python's own handler and ends at once.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        stop.set()
-
-    async with EmbeddedServer(host, port, token) as embedded:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, leave)
-        print(f"Fishjam runs at {embedded.url}. Point a client at it:", flush=True)
-        print(f"  export FISHJAM_ID={embedded.url}")
-        print(f"  export FISHJAM_MANAGEMENT_TOKEN={embedded.token}")
-        print("Ctrl-C ends it.", flush=True)
-        await stop.wait()
+    with interrupts(stop.set):
+        async with EmbeddedServer(host, port, token) as embedded:
+            print(f"Fishjam runs at {embedded.url}. Point a client at it:")
+            print(f"  export FISHJAM_ID={embedded.url}")
+            print(f"  export FISHJAM_MANAGEMENT_TOKEN={embedded.token}")
+            print("Ctrl-C ends it.", flush=True)
+            await stop.wait()
     print("goodbye", flush=True)
