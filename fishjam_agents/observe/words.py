@@ -5,6 +5,9 @@ from __future__ import annotations
 from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 
+_READABLE = 12
+"""Characters up to which an id is shown whole in a sentence."""
+
 
 def sentence(event: Event, *, words: bool) -> str:
     """What happened.
@@ -15,22 +18,22 @@ def sentence(event: Event, *, words: bool) -> str:
     """
     match event:
         case events.PeerJoined():
-            return f"{event.peer} is in the room"
+            return f"{_who(event.peer)} is in the room"
         case events.PeerLeft():
-            return f"{event.peer} left the room"
+            return f"{_who(event.peer)} left the room"
         case events.UserStartedSpeaking():
-            return f"{event.peer} speaks"
+            return f"{_who(event.peer)} speaks"
         case events.UserStoppedSpeaking():
-            return f"{event.peer} pauses"
+            return f"{_who(event.peer)} pauses"
         case events.UserTurnEnded():
             why = "" if event.reason == "silence" else f" (ended by: {event.reason})"
-            return f"{event.peer} finished a turn of {event.media_at - event.start:.1f} s{why}"
+            return f"{_who(event.peer)} finished a turn of {event.media_at - event.start:.1f} s{why}"
         case events.BargeInSuspected():
-            return f"{event.peer} may be speaking over the bot: it pauses"
+            return f"{_who(event.peer)} may be speaking over the bot: it pauses"
         case events.BargeInConfirmed():
-            return f"{event.peer} speaks over the bot: its reply is over"
+            return f"{_who(event.peer)} speaks over the bot: its reply is over"
         case events.BargeInWithdrawn():
-            return f"{event.peer} did not speak over the bot: it goes on"
+            return f"{_who(event.peer)} did not speak over the bot: it goes on"
         case events.ReplyStarted():
             return f"the bot replies ({event.reply})"
         case events.ReplyFirstAudio():
@@ -43,7 +46,7 @@ def sentence(event: Event, *, words: bool) -> str:
             return f"{event.reply} was played, {_heard(event.heard, words)}"
         case events.UserTranscript():
             said = f": {event.text!r}" if words else ""
-            return f"{event.peer or 'somebody'} {'said' if event.final else 'is saying'}{said}"
+            return f"{_who(event.peer or 'somebody')} {'said' if event.final else 'is saying'}{said}"
         case events.ReplyText():
             return f"{event.reply} says{f' {event.text!r}' if words else ' words'}"
         case events.ToolCalled():
@@ -60,6 +63,11 @@ def sentence(event: Event, *, words: bool) -> str:
             return f"{event.where}: {event.message}"
         case _:
             return event.kind
+
+
+def _who(peer: str) -> str:
+    # Fishjam's ids are UUIDs; the log has the whole of it at the end of the line.
+    return peer if len(peer) <= _READABLE else peer[:8]
 
 
 def _heard(heard: Heard, words: bool) -> str:

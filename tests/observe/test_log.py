@@ -89,6 +89,11 @@ def test_an_event_is_logged_at_its_level_in_plain_words(
     assert (vars(record)["call"], vars(record)["room"]) == ("c1", "room-1")
 
 
+def test_a_sentence_shows_the_beginning_of_a_long_id() -> None:
+    joined = events.PeerJoined(1, "9fb0a9f5-dc6b-4a6a-9cd9-9357b5556e1a")
+    assert sentence(joined, words=False) == "9fb0a9f5 is in the room"
+
+
 def test_what_people_say_is_logged_at_debug_only(caplog: pytest.LogCaptureFixture) -> None:
     observer = EventLog("c1", "room-1")
     with caplog.at_level(logging.INFO):
