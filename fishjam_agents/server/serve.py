@@ -114,6 +114,7 @@ class EmbeddedServer:
             http="h11",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             date_header=False,
