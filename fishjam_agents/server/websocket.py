@@ -13,7 +13,7 @@ import json
 import logging
 import struct
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 from websockets.frames import Frame, Opcode
@@ -92,8 +92,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by uvicorn with the connection's transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # Not checked: uvloop's transports are no subclass.
+        self.transport = cast(asyncio.Transport, transport)
         self._loop = asyncio.get_running_loop()
         self._connections.add(self)
 
