@@ -1,0 +1,172 @@
+"""The bots that are measured: ours, and what they are compared with."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+
+from bench.sounds import FRAME, RATE, noise
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    Backend,
+    BackendSession,
+    Capabilities,
+    Conversation,
+    Entry,
+    InlineSession,
+    ReplyAudio,
+    ReplyEnded,
+    ReplyStarted,
+)
+from fishjam_agents.errors import BackendError
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.protocol import Track, TrackChunkEncoder, TrackType, encode_add_track, encode_auth_request
+from fishjam_agents.turns.settings import TurnSettings
+
+
+class Counter:
+    """Frames handled by this process: in and out count as one."""
+
+    frames = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Echo(Backend):
+    """Says what it hears in one endless reply, as a full-duplex model would.
+
+    It owns the turns and is not silenced by us: so audio flows both ways all the time while voice detection
+    and the turn machine work on every frame.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        input_rate=RATE, output_rate=RATE, own_turn_detection=True
+    )
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+        """Open a session in this process."""
+        yield _EchoSession(conversation)
+
+
+class _EchoSession(InlineSession):
+    def __init__(self, conversation: Conversation) -> None:
+        self._emit = conversation.emit
+        self._emit(ReplyStarted("echo"))
+
+    def handle(self, entry: Entry) -> None:
+        # Silence that stands for packets that never came has no frame's length: it is not an echo of any.
+        if isinstance(entry, AudioEntry) and len(entry.samples) == FRAME:
+            Counter.frames += 1
+            self._emit(ReplyAudio("echo", entry.samples))
+
+
+@dataclass(frozen=True, slots=True)
+class Talker(Backend):
+    """Has begun a long reply before anyone says a word."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        input_rate=RATE, output_rate=RATE, wants_turn_audio=True, cancel=True
+    )
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+        """Open a session in this process."""
+        conversation.emit(ReplyAudio("talk", noise(30.0, -30, seed=4)))
+        yield _DeafSession()
+
+
+class _DeafSession(InlineSession):
+    def handle(self, entry: Entry) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel(Backend):
+    """A model behind a WebSocket; each message is the audio of one reply."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(input_rate=RATE, output_rate=RATE)
+
+    url: str = ""
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+        """Connect to it."""
+        async with connect(self.url, compression=None) as socket:
+            yield _RemoteSession(socket, conversation)
+
+
+class _RemoteSession(BackendSession):
+    def __init__(self, socket: ClientConnection, conversation: Conversation) -> None:
+        self._socket = socket
+        self._emit = conversation.emit
+
+    async def send(self, entry: Entry) -> None:
+        if isinstance(entry, AudioEntry):
+            await self._socket.send(entry.samples.tobytes())
+
+    async def read(self) -> None:
+        replies = itertools.count()
+        async for message in self._socket:
+            assert isinstance(message, bytes)
+            reply = f"reply-{next(replies)}"
+            self._emit(ReplyAudio(reply, np.frombuffer(message, np.int16)))
+            self._emit(ReplyEnded(reply))
+        raise BackendError("the model hung up")
+
+
+def make_bot(kind: str, model_url: str = "") -> AgentPipeline:
+    """A pipeline with one of the backends above."""
+    bot = AgentPipeline()
+    if kind == "echo":
+        bot.backend = Echo()
+        bot.turns = TurnSettings(owner="backend", silence_locally=False)
+    else:
+        bot.backend = RemoteModel(model_url) if kind == "model" else Talker()
+    return bot
+
+
+@asynccontextmanager
+async def bare_socket(port: int) -> AsyncIterator[ClientConnection]:
+    """A plain client of the load generator, with the options our own sockets have."""
+    async with connect(
+        f"ws://127.0.0.1:{port}/socket/agent/websocket", compression=None, proxy=None
+    ) as socket:
+        await socket.send(encode_auth_request("token"))
+        await socket.recv()
+        await socket.send(encode_add_track(Track("voice", TrackType.AUDIO, "null"), sample_rate=RATE))
+        yield socket
+
+
+async def bare_echo(port: int, joined: asyncio.Semaphore) -> None:
+    """The reference: every message is sent back as it came."""
+    async with bare_socket(port) as socket:
+        joined.release()
+        while True:
+            message = await socket.recv()
+            await socket.send(message)
+            Counter.frames += 1
+
+
+async def bare_relay(port: int, model_url: str, joined: asyncio.Semaphore) -> None:
+    """The reference for a model: its audio goes to the room as it came, the room's audio nowhere."""
+    encode = TrackChunkEncoder("voice").encode
+    async with bare_socket(port) as socket, connect(model_url, compression=None, proxy=None) as model:
+
+        async def listen() -> None:
+            while True:
+                await model.send((await socket.recv())[-640:])
+
+        listening = asyncio.create_task(listen())
+        joined.release()
+        try:
+            while True:
+                await socket.send(encode(await model.recv(decode=False)))
+        finally:
+            listening.cancel()

@@ -1,0 +1,83 @@
+"""Processes of the bench: one line of JSON in, one line of JSON out, and none of them outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from typing import Any
+
+from bench.machine import ROOT
+
+
+class Child:
+    """A module of the bench running in a process of its own."""
+
+    def __init__(self, process: Process, name: str) -> None:
+        self._process = process
+        self._name = name
+
+    async def hear(self, timeout: float) -> dict[str, Any]:
+        """The next line it says.
+
+        Raises:
+            RuntimeError: It ended, or said nothing in time.
+        """
+        assert self._process.stdout is not None
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), timeout)
+        except TimeoutError as error:
+            raise RuntimeError(f"{self._name} said nothing for {timeout:g} s") from error
+        if not line:
+            raise RuntimeError(f"{self._name} ended early: see its error above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def ask(self, timeout: float, **request: Any) -> dict[str, Any]:
+        """Say something and hear the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        await self._process.stdin.drain()
+        return await self.hear(timeout)
+
+
+@contextlib.asynccontextmanager
+async def child(module: str, **arguments: Any) -> AsyncIterator[Child]:
+    """Run `python -m bench.<module>` with its arguments as JSON; it is gone when the context is left."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"bench.{module}", json.dumps(arguments)),
+        stdin=PIPE,
+        stdout=PIPE,
+        cwd=ROOT,
+        limit=1 << 24,
+    )
+    try:
+        yield Child(process, module)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def requests() -> AsyncIterator[dict[str, Any]]:
+    """In a child: what its parent asks, until the parent hangs up."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while line := await reader.readline():
+            yield json.loads(line)
+    finally:
+        transport.close()
+
+
+def say(**answer: Any) -> None:
+    """In a child: answer the parent."""
+    print(json.dumps(answer), flush=True)

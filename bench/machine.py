@@ -1,0 +1,46 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+_PACKAGES = ("websockets", "numpy", "betterproto", "soxr", "uvloop")
+
+
+def describe() -> str:
+    """Versions, cores and load, in one line."""
+    versions = [f"{name} {_version(name)}" for name in _PACKAGES]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    machine = f"{_processor()}, {cores} cores{load}, {platform.system()} {platform.machine()}"
+    return f"python {platform.python_version()}, {', '.join(versions)}; {machine}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process that is in RAM, bytes; None where the system does not tell (no /proc)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""One module per row of the table: `async def measure(quick: bool) -> list[Row]`."""
