@@ -56,7 +56,9 @@ async def _interrupted(run: int) -> tuple[float, float]:
     heard, lag = await _call(samples)
     start = round(onset * sounds.RATE)
     audible = np.flatnonzero(heard[start : start + 2 * sounds.RATE])
-    return (1000 * (audible[-1] + 1) / sounds.RATE if len(audible) else 0.0), lag
+    if not len(audible):
+        raise RuntimeError("the bot did not speak when it was interrupted")
+    return 1000 * (int(audible[-1]) + 1) / sounds.RATE, lag
 
 
 async def _coughed(run: int) -> tuple[float, float, float]:
