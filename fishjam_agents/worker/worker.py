@@ -164,7 +164,7 @@ class Worker:
                 await client.get_room(self._room.id)
         except UnauthorizedError as error:
             raise ConfigError(
-                f"Fishjam rejected the management token for {self._fishjam_id}: set fishjam.management_token "
+                "Fishjam rejected the management token: set fishjam.management_token "
                 "or FISHJAM_MANAGEMENT_TOKEN to the token of this Fishjam"
             ) from error
         except NotFoundError as error:
