@@ -52,7 +52,7 @@ def run(
         raise ConfigError("--listen writes what a caller heard: add --caller")
     pipeline = pipeline_factory(settings)()
     clips = [read_wav(path) for path in caller or ()]
-    if listen is not None and not os.access(listen.parent, os.W_OK):
+    if listen is not None and (listen.is_dir() or not os.access(listen.parent, os.W_OK)):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
     setup_logging(settings.log)
     asyncio.run(_Run(settings, pipeline, clips, listen, peer_token).run())

@@ -1,0 +1,119 @@
+"""`simulate` as a program: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents import cli
+from fishjam_agents.audio.wav import read_wav
+
+FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("FISHJAM_ID", raising=False)
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\n")
+    return path
+
+
+def simulate(capsys: pytest.CaptureFixture[str], config: Path, *words: object) -> tuple[object, str, str]:
+    with pytest.raises(SystemExit) as exited:
+        cli.main(["simulate", str(config), *(str(word) for word in words)])
+    printed = capsys.readouterr()
+    return exited.value.code, printed.out, printed.err
+
+
+def test_a_call_is_written_down_and_told(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "out"
+    callers = ["--caller", FIXTURES / "stereo.wav", "--caller", FIXTURES / "rate_44100.wav"]
+    code, printed, errors = simulate(capsys, config, *callers, "--out", out, "--seconds", 1)
+    assert (code, errors) == (0, "")
+    assert "user_started_speaking  caller-1" in printed
+    assert f"1.00 s of call in {out / 'heard.wav'}, {out / 'room.wav'}, {out / 'timeline.json'}" in printed
+    timeline = json.loads((out / "timeline.json").read_text())
+    assert timeline["version"] == 1
+    assert timeline["duration"] == 1.0
+    assert ("more than 20 ms" in printed) == (timeline["lag"] > 0.02)
+    assert {event.get("peer") for event in timeline["events"]} <= {"caller-1", "caller-2", None}
+    heard, room = read_wav(out / "heard.wav"), read_wav(out / "room.wav")
+    assert (heard.sample_rate, heard.samples.shape) == (16000, (16000,))
+    assert (room.sample_rate, room.samples.shape) == (16000, (16000, 2))
+    # The first caller hears the second one.
+    assert heard.samples.any()
+
+
+def test_a_configured_fishjam_is_not_needed(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+) -> None:
+    config.write_text(
+        "fishjam: {id: https://fishjam.invalid, management_token: x}\n"
+        "agent: {backend: {type: parrot}}\nlog: {level: error}\n"
+    )
+    caller = FIXTURES / "silence.wav"
+    code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path, "--seconds", 0.1)
+    assert (code, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("caller", "told"),
+    [("README.md", "is not a WAV file: convert it"), ("nowhere.wav", "cannot read"), ("", "cannot read")],
+)
+def test_a_caller_that_is_no_wav_is_said_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path, caller: str, told: str
+) -> None:
+    out = tmp_path / "out"
+    code, printed, errors = simulate(capsys, config, "--caller", FIXTURES / caller, "--out", out)
+    assert (code, printed) == (1, "")
+    assert errors.startswith("error: ")
+    assert told in errors
+    assert errors.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], config: Path
+) -> None:
+    out = config / "out"
+    code, printed, errors = simulate(capsys, config, "--caller", FIXTURES / "caller.wav", "--out", out)
+    assert (code, printed) == (1, "")
+    assert errors.startswith(f"error: cannot write to {out} (")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("seconds", ["0", "601", "soon"])
+def test_a_length_out_of_range_is_a_wrong_command_line(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path, seconds: str
+) -> None:
+    caller = FIXTURES / "caller.wav"
+    code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path, "--seconds", seconds)
+    assert code == 2
+    assert "Invalid value for '--seconds'" in errors
+
+
+def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "keyless.py").write_text(
+        "from contextlib import asynccontextmanager\n"
+        "from fishjam_agents.backends.port import Backend\n"
+        "from fishjam_agents.errors import BackendError\n"
+        "from fishjam_agents.pipeline import AgentPipeline\n"
+        "class Keyless(Backend):\n"
+        "    @asynccontextmanager\n"
+        "    async def connect(self, conversation):\n"
+        "        raise BackendError('the key was refused: give another one')\n"
+        "        yield\n"
+        "class Bot(AgentPipeline):\n"
+        "    backend = Keyless()\n"
+    )
+    config.write_text("agent: {pipeline: 'keyless:Bot'}\nlog: {level: error}\n")
+    caller = FIXTURES / "caller.wav"
+    code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path / "out")
+    assert (code, errors) == (1, "error: the key was refused: give another one\n")
