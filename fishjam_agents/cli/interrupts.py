@@ -12,22 +12,27 @@ from types import FrameType
 
 INTERRUPTED = 130
 """Exit code after a second Ctrl-C: 128 + SIGINT, as shells have it."""
+ECHO = 0.5
+"""Seconds in which a further signal is the same one again. A launcher (`uv run`, a shell, a supervisor)
+passes on to the program what the whole process group was sent, so one Ctrl-C may arrive twice."""
 
 
 @contextmanager
 def interrupts(leave: Callable[[], None]) -> Iterator[None]:
-    """Call `leave` on the running loop at the first SIGINT or SIGTERM; the second ends the process."""
+    """Call `leave` on the running loop at the first SIGINT or SIGTERM; a later one ends the process."""
     loop = asyncio.get_running_loop()
-    asked = False
+    asked_at: float | None = None
 
     def arrived() -> None:
-        nonlocal asked
-        if asked:
+        nonlocal asked_at
+        now = loop.time()
+        if asked_at is None:
+            asked_at = now
+            leave()
+        elif now - asked_at > ECHO:
             sys.stdout.flush()
             # Nothing may hold this one up: no cleanup, no exit handler, no thread.
             os._exit(INTERRUPTED)
-        asked = True
-        leave()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}

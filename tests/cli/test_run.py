@@ -152,18 +152,9 @@ def test_a_rejected_token_is_one_sentence(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_second_interrupt_does_not_wait(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running(config) as run:
-            await run.says(LAST_LINE)
-            run.interrupt()
-            await run.says("goodbye")
-            await run.says("thinking about it")
-            run.interrupt()
-            assert await run.exits() == (130, "")
-            assert "thought about it" not in run.said
-
-    (tmp_path / "slow.py").write_text(
+def thoughtful(folder: Path) -> Path:
+    """A bot that takes its time to say goodbye."""
+    (folder / "slow.py").write_text(
         "import asyncio\n"
         "from fishjam_agents.backends.parrot import Parrot\n"
         "from fishjam_agents.pipeline import AgentPipeline\n"
@@ -171,10 +162,38 @@ def test_the_second_interrupt_does_not_wait(tmp_path: Path) -> None:
         "    backend = Parrot()\n"
         "    async def on_stop(self):\n"
         "        print('thinking about it', flush=True)\n"
-        "        await asyncio.sleep(4.5)\n"
+        "        await asyncio.sleep(0.8)\n"
+        "        print('still thinking', flush=True)\n"
+        "        await asyncio.sleep(1.2)\n"
         "        print('thought about it', flush=True)\n"
     )
-    config = written(tmp_path, "agent: {pipeline: 'slow:Bot'}\nfishjam: {port: 0}\n")
+    return written(folder, "agent: {pipeline: 'slow:Bot'}\nfishjam: {port: 0}\n")
+
+
+def test_the_second_interrupt_does_not_wait(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(thoughtful(tmp_path)) as run:
+            await run.says(LAST_LINE)
+            run.interrupt()
+            await run.says("goodbye")
+            await run.says("still thinking")
+            run.interrupt()
+            assert await run.exits() == (130, "")
+            assert "thought about it" not in run.said
+
+    asyncio.run(scenario())
+
+
+def test_an_interrupt_that_a_launcher_passes_on_again_is_still_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(thoughtful(tmp_path)) as run:
+            await run.says(LAST_LINE)
+            run.interrupt()
+            await run.says("goodbye")
+            run.interrupt()
+            assert await run.exits() == (0, "")
+            assert "thought about it" in run.said
+
     asyncio.run(scenario())
 
 

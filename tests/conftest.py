@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("fishjam_agents", deadline=None)
+settings.load_profile("fishjam_agents")
