@@ -38,6 +38,8 @@ def test_an_official_agent_session_runs_the_pipeline() -> None:
         bot.observers.append(observe)
         async with EmbeddedServer() as server:
             client = fishjam.FishjamClient(server.url, server.token)
+            # It leaves its connections to the garbage collector.
+            hang_up = client.client.get_httpx_client().close
             room = await asyncio.to_thread(client.create_room)
             agent = await asyncio.to_thread(client.create_agent, room.id)
             async with agent.connect() as session:
@@ -52,6 +54,7 @@ def test_an_official_agent_session_runs_the_pipeline() -> None:
                 await running
             recording = recorder.stop(server.clock.position)
             await asyncio.to_thread(client.delete_room, room.id)
+            hang_up()
             return events, recording.heard(caller.id)
 
     events, heard = asyncio.run(scenario())
