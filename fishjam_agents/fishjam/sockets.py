@@ -13,6 +13,7 @@ from websockets.frames import Close, CloseCode
 
 from ..errors import ProtocolError, SessionError
 from .addressing import is_loopback
+from .direct import DirectConnection
 from .errors import SessionClosedError, SessionLostError, UnreachableError
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -48,7 +49,7 @@ _log.setLevel(logging.INFO)
 
 
 @asynccontextmanager
-async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
+async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
     """Connect to one of Fishjam's sockets; leaving the context closes it.
 
     Raises:
@@ -65,6 +66,7 @@ async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
             close_timeout=CLOSE_TIMEOUT,
             proxy=None if is_loopback(url) else True,
             logger=_log,
+            create_connection=DirectConnection,
         )
     except (OSError, TimeoutError) as error:
         raise UnreachableError(f"cannot reach {url}: is the server running? ({_why(error)})") from error
@@ -72,6 +74,7 @@ async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
         raise UnreachableError(
             f"no Fishjam socket at {url} ({error}): check the Fishjam ID or URL"
         ) from error
+    assert isinstance(socket, DirectConnection)
     async with socket:
         yield socket
 

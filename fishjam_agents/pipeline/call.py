@@ -219,18 +219,26 @@ class Call:
         self._replies.verdicts = self._owner
 
     async def _receive(self) -> None:
+        # A session may offer `listen` (`fishjam.AgentSession` does): no task has to wake up for each frame.
+        listen = getattr(self._session, "listen", None)
         try:
+            if listen is not None:
+                await listen(self._message)
+                return
             async for message in self._session.receive():
-                if hasattr(message, "peer_id"):
-                    self._hear(message)
-                elif hasattr(message, "content_type"):
-                    self._image(message)
+                self._message(message)
         except FishjamAgentsError:
             raise
         except Exception as error:
             raise SessionError(
                 f"the media server ended the session ({error}): start the bot again"
             ) from error
+
+    def _message(self, message: Any) -> None:
+        if hasattr(message, "peer_id"):
+            self._hear(message)
+        elif hasattr(message, "content_type"):
+            self._image(message)
 
     def _hear(self, frame: Any) -> None:
         now = self._loop.time() - self._zero
