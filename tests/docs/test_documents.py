@@ -1,0 +1,108 @@
+"""What the documents promise is run here, as it stands there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents.config import load_config, pipeline_factory
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The code of every block of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_first_two_commands_are_those_ci_runs() -> None:
+    commands = [line.split("  #")[0].strip() for line in README.splitlines() if line.startswith("    pip")]
+    assert len(commands) == 2
+    ci = (ROOT / ".ci" / "run").read_text()
+    for command in commands:
+        pip, _, uv = command.partition(" && ")
+        assert pip == "pip install uv"
+        assert f"\n{uv}" in ci
+
+
+def test_the_simulation_of_the_readme_prints_its_timeline(tmp_path: Path) -> None:
+    (block,) = blocks(README, "console")
+    command, *printed = block.splitlines()
+    words = shlex.split(command.removeprefix("$ uv run python "))
+    words[words.index("--out") + 1] = str(tmp_path)
+    result = run(*words)
+    assert result.returncode == 0, result.stderr
+    events = re.compile(r"^ *\d+\.\d\d +(?:\d+\.\d\d +)?([a-z_]{2,})", re.MULTILINE)
+    assert events.findall(result.stdout) == events.findall("\n".join(printed))
+    assert result.stdout.splitlines()[0] == printed[0]
+    timeline = json.loads((tmp_path / "timeline.json").read_text())
+    assert [event["kind"] for event in timeline["events"]] == events.findall("\n".join(printed))
+
+
+def test_the_ten_line_bot_of_the_readme_runs_from_its_two_files(tmp_path: Path) -> None:
+    bot, program = blocks(README, "python")
+    assert len([line for line in bot.splitlines() if line]) <= 10
+    (tmp_path / "bot.py").write_text(bot)
+    (tmp_path / "config.yaml").write_text(blocks(README, "yaml")[0])
+    compile(program, "README.md", "exec")
+    words = ("--caller", ROOT / "audio_fixtures" / "alice_yes.wav", "--out", tmp_path / "out")
+    result = run("-m", "fishjam_agents", "simulate", "config.yaml", *words, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^\S+ spoke for 0\.\d s$", result.stdout, re.MULTILINE)
+
+
+def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own() -> None:
+    from fishjam_agents.server import EmbeddedServer
+
+    names: dict[str, object] = {}
+    for block in blocks(README, "python"):
+        exec(block, names)
+
+    class Bot(names["Bot"]):  # type: ignore[name-defined,misc]
+        async def on_start(self) -> None:
+            self.stop()
+
+    names["Bot"] = Bot
+
+    async def scenario() -> None:
+        async with EmbeddedServer() as server, asyncio.timeout(20):
+            await names["call"](server.url, server.token)  # type: ignore[operator]
+            assert [len(room.peers) for room in server.rooms] == [1]
+
+    asyncio.run(scenario())
+
+
+def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
+    _, text = blocks(README, "yaml")
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    pipeline_factory(load_config(config))().verify()
+
+
+def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
+    page = "\n\n".join(blocks((ROOT / "docs" / "testing.md").read_text(), "python"))
+    (tmp_path / "test_page.py").write_text(page)
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_page.py")
+    assert result.returncode == 0, result.stdout
+    assert "3 passed" in result.stdout
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md")]))
+def test_no_link_leads_nowhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
