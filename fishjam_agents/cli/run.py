@@ -38,9 +38,6 @@ def run(
     ] = False,
 ) -> None:
     """Put the bot into a room and keep it there until Ctrl-C."""
-    # httpx imports its own command line, 0.2 s of rich and pygments, unless that seems not to be installed.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-
     from fishjam_agents.audio.wav import read_wav
     from fishjam_agents.config import load_config, pipeline_factory
     from fishjam_agents.observe.log import setup_logging

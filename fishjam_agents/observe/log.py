@@ -6,7 +6,9 @@ What people and bots say appears at DEBUG only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from fishjam_agents import events
 from fishjam_agents.errors import ConfigError
@@ -35,18 +37,28 @@ class EventLog:
     Args:
         call: Id of the call, or what tells it: a pipeline knows its id only while it runs.
         room: Id of the room.
+        names: Peer ids to what to call them in the sentence.
     """
 
-    def __init__(self, call: str | Callable[[], str | None], room: str) -> None:
+    def __init__(
+        self,
+        call: str | Callable[[], str | None],
+        room: str,
+        names: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._call = call
         self._room = room
+        self._names = names
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
         level = level_of(event)
         if logger.isEnabledFor(level):
             call = self._call if isinstance(self._call, str) else self._call()
-            extra = {"call": call, "room": self._room, "peer": getattr(event, "peer", None)}
+            peer = getattr(event, "peer", None)
+            extra = {"call": call, "room": self._room, "peer": peer}
+            if peer is not None and peer in self._names:
+                event = replace(event, peer=self._names[peer])  # type: ignore[call-arg]
             logger.log(level, "%s", sentence(event, words=logger.isEnabledFor(logging.DEBUG)), extra=extra)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event
 
 VERSION = 1
@@ -51,30 +49,12 @@ class Timeline:
             "events": sorted(shown, key=lambda event: event["at"]),
         }
 
-    def write(
-        self,
-        path: str | Path,
-        duration: float,
-        *,
-        offset: float = 0.0,
-        names: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """Write `document` to a file, one event a line.
 
-        Returns:
-            The document.
-
-        Raises:
-            FishjamAgentsError: The file cannot be written.
-        """
-        document = self.document(duration, offset=offset, names=names)
-        lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in document["events"])
-        text = f'{{"version": {VERSION}, "duration": {document["duration"]}, "events": [\n{lines}\n]}}\n'
-        try:
-            Path(path).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise FishjamAgentsError(f"cannot write {path} ({error.strerror}): check the folder") from error
-        return document
+def to_json(timeline: Mapping[str, Any]) -> str:
+    """A timeline as the text of its file, one event a line, so that two calls can be compared with `diff`."""
+    head = {key: value for key, value in timeline.items() if key != "events"}
+    lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in timeline["events"])
+    return f'{json.dumps(head)[:-1]}, "events": [\n{lines}\n]}}\n'
 
 
 def render(timeline: Mapping[str, Any]) -> str:

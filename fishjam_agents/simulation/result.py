@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.observe.timeline import to_json
 from fishjam_agents.server.recorder import RECORDING_RATE
 
 LAG_LIMIT = 0.02
@@ -62,7 +62,7 @@ class SimulationResult:
         write_wav(heard, self.heard, RECORDING_RATE)
         write_wav(room, self.room, RECORDING_RATE)
         try:
-            timeline.write_text(_text(self.timeline), encoding="utf-8")
+            timeline.write_text(to_json(self.timeline), encoding="utf-8")
         except OSError as error:
             raise FishjamAgentsError(
                 f"cannot write {timeline} ({error.strerror}): check the folder"
@@ -85,10 +85,3 @@ def prepare_folder(folder: Path) -> None:
         raise FishjamAgentsError(
             f"cannot write to {folder} ({error.strerror}): give a folder you may write to"
         ) from error
-
-
-def _text(timeline: Mapping[str, Any]) -> str:
-    """JSON with one event a line, so that two runs can be compared with `diff`."""
-    head = {key: value for key, value in timeline.items() if key != "events"}
-    lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in timeline["events"])
-    return f'{json.dumps(head)[:-1]}, "events": [\n{lines}\n]}}\n'

@@ -9,6 +9,7 @@ from typing import Any
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event
+from fishjam_agents.observe.log import EventLog
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer, RoomClock
@@ -72,7 +73,8 @@ async def simulate(
             room=RoomSettings(id=room.id),
             limits=limits,
         )
-        observers: list[Callable[[Event], None]] = [room_time, timeline]
+        log = EventLog(lambda: pipeline.call_id, room.id, scene.names)
+        observers: list[Callable[[Event], None]] = [room_time, timeline, log]
         pipeline.observers.extend(observers)
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(_failure(worker))

@@ -146,6 +146,19 @@ def test_importing_the_package_loads_nothing() -> None:
     assert done.stdout == f"[] {fishjam_agents.__version__}\n"
 
 
+def test_check_loads_neither_the_rest_client_nor_the_server() -> None:
+    heavy = {"httpx", "websockets", "betterproto", "starlette", "uvicorn", "rich"}
+    code = (
+        "import sys\nfrom fishjam_agents.cli import main\n"
+        "try:\n    main(['check', 'examples/parrot/config.yaml'])\n"
+        f"finally:\n    print(sorted({heavy!r} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=30
+    )
+    assert done.stdout.endswith("\n[]\n")
+
+
 def test_every_name_the_package_offers_can_be_had() -> None:
     for name in fishjam_agents.__all__:
         assert getattr(fishjam_agents, name) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_configured_fishjam_is_not_needed(
     assert (code, errors) == (0, "")
 
 
+def test_the_log_tells_of_the_call_while_it_lasts(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+) -> None:
+    config.write_text("agent: {backend: {type: parrot}}\nlog: {level: debug}\n")
+    caller = FIXTURES / "alice_yes.wav"
+    code, printed, log = simulate(capsys, config, "--caller", caller, "--out", tmp_path, "--seconds", 1)
+    assert code == 0
+    assert re.search(r" INFO    caller-1 is in the room  \[call \w{8} room [\w-]{36} peer [\w-]{36}\]\n", log)
+    assert re.search(r" DEBUG   caller-1 speaks  \[", log)
+    assert "is in the room" not in printed
+
+
 @pytest.mark.parametrize(
     ("caller", "told"),
     [("README.md", "is not a WAV file: convert it"), ("nowhere.wav", "cannot read"), ("", "cannot read")],
@@ -116,4 +129,7 @@ def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
     config.write_text("agent: {pipeline: 'keyless:Bot'}\nlog: {level: error}\n")
     caller = FIXTURES / "caller.wav"
     code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path / "out")
-    assert (code, errors) == (1, "error: the key was refused: give another one\n")
+    logged, told = errors.splitlines()
+    assert code == 1
+    assert " ERROR   the backend failed (backend): the key was refused: give another one  [call " in logged
+    assert told == "error: the key was refused: give another one"
