@@ -147,6 +147,9 @@ class Microphone:
             events = ()
             for block in self._vad_blocks.process(self._to_vad.process(frame)):
                 events = (*events, *self._decide(block, barge_in))
+        if not events:
+            self._deliver(self, frame, events)
+            return
         self._collect(events)
         self._deliver(self, frame, events)
         self._release(events)

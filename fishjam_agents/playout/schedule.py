@@ -42,6 +42,7 @@ class Schedule:
         self._chunk = sample_rate // 50
         self._fade = round(sample_rate * _FADE)
         self._keep = round((self._settings.rewind + _FADE) * sample_rate) + self._chunk
+        self._max_buffer = self._settings.max_buffer * sample_rate
         self._estimate = PlayoutEstimate(sample_rate)
         self._replies: deque[Reply] = deque()
         self._sent: deque[tuple[Reply | None, int, int]] = deque()
@@ -87,7 +88,10 @@ class Schedule:
         target = self.find(reply)
         if target is None:
             return False
-        if (sum(r.unsent for r in self._replies) + len(samples)) / self._rate > self._settings.max_buffer:
+        buffered = len(samples)
+        for each in self._replies:
+            buffered += each.unsent
+        if buffered > self._max_buffer:
             self.dropped += len(samples) / self._rate
             return False
         target.write(samples)
@@ -102,8 +106,8 @@ class Schedule:
             if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
                 self.underruns += 1
                 self.lead = min(self.lead + _GROWTH, max(self.lead, self._settings.max_lead))
-            while estimate.end < now + self.lead and reply.unsent:
-                if reply.unsent < self._chunk and not reply.generated:
+            while estimate.end < now + self.lead and (unsent := reply.unsent):
+                if unsent < self._chunk and not reply.generated:
                     return
                 yield self._next_chunk(reply, now)
             if reply.unsent or not reply.generated:

@@ -115,7 +115,7 @@ class Voice:
             samples = resampler.process(samples)
         if not self._schedule.write(reply, samples):
             return False
-        self.pump(self._loop.time())
+        self._send(self._loop.time())
         return True
 
     def finish(self, reply: str) -> float | None:
@@ -135,14 +135,26 @@ class Voice:
         return target.written / self._rates[1]
 
     def pump(self, now: float) -> None:
-        """Send what is due and tell of what has ended. Called by the ticker and after writes."""
-        chunks = self._schedule.pump(now)
-        while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
-            self._sender.send(chunk.tobytes())
-        self._announce()
+        """Send what is due and tell of what has ended. Called by the ticker; does nothing between replies."""
+        if not self._schedule.active:
+            return
+        self._send(now)
         for heard in self._schedule.collect(now):
             self._announced.discard(heard.reply)
             self._listener.reply_played(heard)
+
+    def _send(self, now: float) -> None:
+        sender = self._sender
+        if sender.blocked:
+            return
+        sent = False
+        for chunk in self._schedule.pump(now):
+            sender.send(chunk.tobytes())
+            sent = True
+            if sender.blocked:
+                break
+        if sent:
+            self._announce()
 
     def _announce(self) -> None:
         for reply in self._schedule.sounding():
