@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fishjam_agents.errors import MissingExtraError
 
 
 def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)]) -> None:
@@ -13,4 +16,6 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
     from fishjam_agents.config import describe, load_config, pipeline_factory
 
     settings = load_config(config)
+    if settings.fishjam.id == "local" and not (find_spec("starlette") and find_spec("uvicorn")):
+        raise MissingExtraError("the embedded Fishjam server (fishjam.id is local)", "server")
     print("\n".join(describe(settings, pipeline_factory(settings)())))

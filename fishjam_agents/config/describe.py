@@ -25,12 +25,14 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     parts = {
         "fishjam": _fishjam(config),
         "room": config.room.id or "a new one, deleted at the end",
-        "bot": config.agent.pipeline or "AgentPipeline, as no pipeline is given",
+        "bot": config.agent.pipeline or "the built-in AgentPipeline",
         "hears": _ARROW.join(_input(pipeline)),
         "speaks": _ARROW.join(_output(pipeline)),
+        "vad": f"webrtcvad, SNR of the voice band and pitch; preset {pipeline.turns.preset}",
         "turns": _turns(pipeline.turns),
         "hearing": _hearing(pipeline.hearing),
         "limits": _limits(config),
+        "log": f"{config.log.level}, to {config.log.file or 'standard error'}",
     }
     if pipeline.greeting is not None:
         seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
@@ -80,8 +82,8 @@ def _output(pipeline: AgentPipeline) -> list[str]:
 
 
 def _turns(settings: TurnSettings) -> str:
-    silence = "by the noise" if settings.end_silence is None else f"{settings.end_silence:g} s"
-    shown = [f"owner {settings.owner}", f"preset {settings.preset}", f"end_silence {silence}"]
+    silence = "0.58 to 0.74 s by the noise" if settings.end_silence is None else f"{settings.end_silence:g} s"
+    shown = [f"owner {settings.owner}", f"end_silence {silence}"]
     base = TurnSettings()
     for item in fields(settings):
         value = getattr(settings, item.name)

@@ -115,7 +115,7 @@ def _read_text(path: Path, problems: Problems) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise problems.error(line, "the file is not text in UTF-8: give a YAML file") from error
+        raise problems.error(line, "the file is not text in UTF-8: save it as UTF-8") from error
     if len(content) > MAX_BYTES:
         raise problems.error(None, f"the file has more than {MAX_BYTES} bytes: give a file of settings")
     return text

@@ -27,14 +27,26 @@ def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
     Raises:
         ConfigError: The class cannot be imported or is no pipeline.
     """
-    kind = AgentPipeline if config.agent.pipeline is None else _import(config, config.agent.pipeline)
+    name = config.agent.pipeline
+    kind = AgentPipeline if name is None else _import(config, name)
 
     def make() -> AgentPipeline:
-        pipeline = kind()
+        pipeline = kind() if name is None else _instance(config, name, kind)
         _apply(config, pipeline)
         return pipeline
 
     return make
+
+
+def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipeline:
+    where = f"{config.where('agent.pipeline')}: agent.pipeline"
+    try:
+        pipeline = kind()
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{where}: {name} cannot be made: {_told(error)}") from error
+    if not hasattr(pipeline, "observers"):
+        raise ConfigError(f"{where}: {name} is half made: call super().__init__() in its __init__")
+    return pipeline
 
 
 def _import(config: Config, name: str) -> type[AgentPipeline]:
@@ -52,7 +64,7 @@ def _import(config: Config, name: str) -> type[AgentPipeline]:
                 f"{where}: there is no module {module_name} in {folder} or installed: check the name"
             ) from error
         raise ConfigError(f"{where}: importing {module_name} failed: {_told(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{where}: importing {module_name} failed: {_told(error)}") from error
     kind = getattr(module, class_name, None)
     if kind is None:
@@ -68,12 +80,14 @@ def _is_pipeline(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, AgentPipeline) and value is not AgentPipeline
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """An error of the user's module with the line it came from."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.filename}:{last.lineno}: {type(error).__name__}: {error}"
+    # A class that wants arguments fails in the line that makes it, which is ours.
+    return what if last.filename == __file__ else f"{last.filename}:{last.lineno}: {what}"
 
 
 def _apply(config: Config, pipeline: AgentPipeline) -> None:

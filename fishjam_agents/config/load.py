@@ -54,9 +54,14 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.en
             reader.lines["room.id"],
             "room.id names a room, but a local Fishjam starts without any: remove it, or set fishjam.id",
         )
-    agent = _agent(entries.get("agent"), reader, problems)
+    # Where `agent` may be misspelt, its unknown key says enough.
+    unknown = entries.keys() - set(_SECTIONS)
+    agent = _agent(entries.get("agent"), reader, problems, optional=bool(unknown))
     limits = reader.read(LimitSettings, entries.get("limits"), "limits")
     log = reader.read(LogSettings, entries.get("log"), "log")
+    if log and log.settings.file and not log.settings.file.parent.is_dir():
+        folder = log.settings.file.parent
+        problems.add(reader.lines["log.file"], f"log.file: there is no folder {folder}: make it first")
     problems.check()
     # What could not be read has been raised.
     assert fishjam is not None
@@ -98,13 +103,16 @@ def _fishjam(
     return replace(settings, id=identity, management_token=token)
 
 
-def _agent(node: Node | None, reader: SectionReader, problems: Problems) -> AgentSettings | None:
+def _agent(
+    node: Node | None, reader: SectionReader, problems: Problems, *, optional: bool
+) -> AgentSettings | None:
     section = reader.mapping(node, "agent", _AGENT_KEYS)
     if section is None:
         return None
     entries = section.entries
     misspelt = entries.keys() - set(_AGENT_KEYS)
-    if not misspelt and not {"pipeline", "backend"} & entries.keys():
+    absent = node is None and optional
+    if not absent and not misspelt and not {"pipeline", "backend"} & entries.keys():
         problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
     turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
     playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")

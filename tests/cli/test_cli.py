@@ -74,6 +74,25 @@ def test_check_prints_every_mistake_and_exits_2(capsys: pytest.CaptureFixture[st
     )
 
 
+def test_check_says_when_the_embedded_server_is_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def found(name: str) -> object:
+        return None if name == "starlette" else object()
+
+    monkeypatch.setattr(check_module, "find_spec", found)
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: parrot}}\n")
+    assert command(capsys, "check", str(path)) == (
+        2,
+        "",
+        "error: the embedded Fishjam server (fishjam.id is local) needs the extra 'server': "
+        "pip install 'fishjam-agents[server]'\n",
+    )
+    path.write_text("fishjam: {id: abc, management_token: x}\nagent: {backend: {type: parrot}}\n")
+    assert command(capsys, "check", str(path))[0] == 0
+
+
 def test_check_finds_what_only_the_parts_together_show(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_class_that_cannot_be_had_is_told(make: Make, folder: Path) -> None:
         ("\nx = undefined", ".py:2: NameError: name 'undefined' is not defined"),
         ("import no_such_library", ".py:1: ModuleNotFoundError: No module named 'no_such_library'"),
         ("def f(:", ".py:1: invalid syntax"),
+        ("import sys\nsys.exit(3)", ".py:2: SystemExit: 3"),
     ],
 )
 def test_an_error_of_the_users_module_names_its_line_and_is_chained(make: Make, code: str, told: str) -> None:
@@ -137,6 +138,26 @@ def test_an_error_of_the_users_module_names_its_line_and_is_chained(make: Make, 
     assert str(caught.value).endswith(told)
     assert "failed" in str(caught.value)
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("def __init__(self):\n        raise ValueError('no\\nmoney')", ".py:6: ValueError: no"),
+        ("def __init__(self, key):\n        pass", "missing 1 required positional argument: 'key'"),
+        ("def __init__(self):\n        pass", "is half made: call super().__init__() in its __init__"),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_one_sentence(make: Make, body: str, told: str) -> None:
+    code = (
+        "from fishjam_agents import AgentPipeline\nfrom fishjam_agents.backends import Parrot\n"
+        f"class Bot(AgentPipeline):\n    backend = Parrot()\n    {body}\n"
+    )
+    sentence = refused(make, code, "pipeline: BOT:Bot")
+    assert "config.yaml:2: agent.pipeline: bot_of_test_" in sentence
+    assert sentence.endswith(told)
+    assert sentence.count("\n") == 0
+    assert "factory.py" not in sentence
 
 
 def test_parts_that_do_not_fit_are_a_mistake_of_the_file(make: Make, folder: Path) -> None:
@@ -170,12 +191,14 @@ def test_the_description_shows_formats_and_settings(make: Make, folder: Path) ->
     assert described(make, folder, "backend: {type: parrot}\n  turns: {end_silence: 0.8, withdraw: 0.3}") == {
         "fishjam": "local: an embedded server on 127.0.0.1, port 5002",
         "room": "a new one, deleted at the end",
-        "bot": "AgentPipeline, as no pipeline is given",
+        "bot": "the built-in AgentPipeline",
         "hears": "room 16000 Hz mono -> voice detection 16000 Hz -> parrot 16000 Hz, whole turns",
         "speaks": "parrot 24000 Hz -> track 24000 Hz -> Fishjam",
-        "turns": "owner local, preset default, end_silence 0.8 s, withdraw 0.3",
+        "vad": "webrtcvad, SNR of the voice band and pitch; preset default",
+        "turns": "owner local, end_silence 0.8 s, withdraw 0.3",
         "hearing": "active_speaker, no other agents, tracks of type microphone",
         "limits": "none",
+        "log": "info, to standard error",
     }
 
 

@@ -166,6 +166,10 @@ MISTAKES = {
     "agent: &agent {backend: *agent}": "config.yaml:1: the file is nested without end: write it flat",
     "[" * 1500: "config.yaml:1: the file is nested without end: write it flat",
     "agent: {}\nfish\x07jam: {}": "config.yaml:2: the file is not text: give a YAML file",
+    "agents: {backend: {type: parrot}}": "config.yaml:1: agents is not a setting: did you mean agent?",
+    "log: {file: no/such/call.log}\nagent: {backend: {type: parrot}}": (
+        "config.yaml:1: log.file: there is no folder no/such: make it first"
+    ),
 }
 
 
@@ -214,7 +218,7 @@ def test_a_planned_backend_is_not_available_yet(name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"agent: 1\n\xff\xfe", "config.yaml:2: the file is not text in UTF-8: give a YAML file"),
+        (b"agent: 1\n\xff\xfe", "config.yaml:2: the file is not text in UTF-8: save it as UTF-8"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "config.yaml:1: the file is not text: give a YAML file"),
         (b"#" * 1_000_001, "config.yaml: the file has more than 1000000 bytes: give a file of settings"),
     ],
