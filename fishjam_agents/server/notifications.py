@@ -16,8 +16,15 @@ _PEER_TYPES = {
     PeerType.VAPI: schema.PeerType(schema.PeerType.VAPI),
 }
 
+_RECORDING_STATUS = {
+    "active": schema.RecordingStatus(schema.RecordingStatus.ACTIVE),
+    "finished": schema.RecordingStatus(schema.RecordingStatus.FINISHED),
+    "available": schema.RecordingStatus(schema.RecordingStatus.AVAILABLE),
+    "failed": schema.RecordingStatus(schema.RecordingStatus.FAILED),
+}
+
 Subscriber = Callable[[str, bytes], None]
-"""Called with the room's id and the encoded `ServerMessage`."""
+"""Called with the id of the room (a recording, which is in no room, has its own) and the encoded message."""
 
 
 class Notifications:
@@ -104,6 +111,31 @@ class Notifications:
             room_id=room_id, peer_id=peer_id, track=_wire(track)
         )
         self._publish(room_id, schema.ServerMessage(track_metadata_updated=message))
+
+    def track_forwarding(self, room_id: str, peer_id: str, url: str, input_id: str, track: Track) -> None:
+        """An audio track is an input of a composition from now on."""
+        message = schema.ServerMessageTrackForwarding(
+            room_id=room_id,
+            peer_id=peer_id,
+            composition_url=url,
+            input_id=input_id,
+            audio_track=_wire(track),
+        )
+        self._publish(room_id, schema.ServerMessage(track_forwarding=message))
+
+    def track_forwarding_removed(self, room_id: str, peer_id: str, url: str, input_id: str) -> None:
+        """A track is no input of a composition any more."""
+        message = schema.ServerMessageTrackForwardingRemoved(
+            room_id=room_id, peer_id=peer_id, composition_url=url, input_id=input_id
+        )
+        self._publish(room_id, schema.ServerMessage(track_forwarding_removed=message))
+
+    def recording_status_changed(self, recording_id: str, status: str, metadata: str) -> None:
+        """A recording is in another state, by its REST name; `metadata` is JSON text."""
+        message = schema.ServerMessageRecordingStatusChanged(
+            recording_id=recording_id, status=_RECORDING_STATUS[status], metadata=metadata
+        )
+        self._publish(recording_id, schema.ServerMessage(recording_status_changed=message))
 
     def _publish(self, room_id: str, message: schema.ServerMessage) -> None:
         data = encode(message)

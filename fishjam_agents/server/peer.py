@@ -9,6 +9,7 @@ from ..protocol import Track
 from ..session import PeerType
 from .settings import PeerConfig
 from .sources import Source
+from .subscriptions import Subscriptions
 
 
 class Attachment(Protocol):
@@ -37,8 +38,7 @@ class Peer:
         listener: Where its audio goes; None if it takes none in this form.
         client_metadata: The client's part of its metadata.
         sources: Track id to what it publishes.
-        subscribed_peers: Peers it was subscribed to, in order.
-        subscribed_tracks: Tracks it was subscribed to, in order.
+        subscriptions: Whom it hears.
     """
 
     def __init__(self, peer_id: str, config: PeerConfig) -> None:
@@ -48,8 +48,7 @@ class Peer:
         self.listener: Listener | None = None
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}
-        self.subscribed_peers: dict[str, None] = {}
-        self.subscribed_tracks: dict[str, None] = {}
+        self.subscriptions = Subscriptions(config.manual)
 
     @property
     def type(self) -> PeerType:
@@ -63,18 +62,14 @@ class Peer:
 
     @property
     def metadata(self) -> dict[str, Any] | None:
-        """The client's and the server's part; None for an agent, which has neither."""
-        if self.type is PeerType.AGENT:
+        """The client's and the server's part; None for an agent and a VAPI peer, which have neither."""
+        if self.type is not PeerType.WEBRTC:
             return None
         return {"peer": self.client_metadata, "server": dict(self.config.metadata)}
 
     def hears(self, publisher: Peer, track: Track) -> bool:
-        """Whether `track` of `publisher` is sent to it: all but its own, unless it subscribes by hand."""
-        if publisher is self:
-            return False
-        if not self.config.manual:
-            return True
-        return publisher.id in self.subscribed_peers or track.id in self.subscribed_tracks
+        """Whether `track` of `publisher` is sent to it: what it is subscribed to, and never its own."""
+        return publisher is not self and self.subscriptions.cover(publisher.id, track.id)
 
     def as_json(self) -> dict[str, Any]:
         """The seven keys REST answers with; clients compare them, so there must be no eighth."""
@@ -84,7 +79,7 @@ class Peer:
             "status": "connected" if self.connected else "disconnected",
             "metadata": self.metadata,
             "subscribeMode": "manual" if self.config.manual else "auto",
-            "subscriptions": {"peers": list(self.subscribed_peers), "tracks": list(self.subscribed_tracks)},
+            "subscriptions": self.subscriptions.as_json(),
             "tracks": [_track_json(source.track) for source in self.sources.values()],
         }
 

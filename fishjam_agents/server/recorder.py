@@ -87,7 +87,15 @@ class Recorder:
 
     def stop(self, position: float) -> Recording:
         """End the recording at room time `position`, in seconds, and mix it."""
+        self.detach()
+        return self.mix(position)
+
+    def detach(self) -> None:
+        """Record nothing more."""
         self._stopped(self)
+
+    def mix(self, position: float) -> Recording:
+        """What was recorded up to room time `position`, in seconds. Once detached, any thread may ask."""
         zero = round(self.position * RECORDING_RATE)
         length = max(round(position * RECORDING_RATE) - zero, 0)
         peers: dict[str, _Mix] = {}

@@ -13,10 +13,12 @@ from ..protocol import Track
 from ..session import PeerType
 from .errors import RequestError, peer_not_found
 from .fanout import Fanout
+from .forwarding import Forwarding
+from .livestream import Livestream
 from .notifications import Notifications
 from .peer import Attachment, Listener, Peer
 from .recorder import Recorder
-from .settings import LIVESTREAM_TYPES, PeerConfig, RoomConfig
+from .settings import PeerConfig, RoomConfig
 from .sources import Source
 
 
@@ -27,28 +29,36 @@ class Room:
         id: The room's id.
         config: What it was made with.
         peers: Peer id to peer, in the order they were added.
+        livestream: Who may send and watch, in a room that has viewers instead of peers.
+        forwarding: Its link to a composition, if it has one.
     """
 
-    def __init__(self, room_id: str, config: RoomConfig, notifications: Notifications) -> None:
+    def __init__(
+        self,
+        room_id: str,
+        config: RoomConfig,
+        notifications: Notifications,
+        livestream: Livestream | None = None,
+    ) -> None:
         self.id = room_id
         self.config = config
         self.peers: dict[str, Peer] = {}
+        self.livestream = livestream
+        self.forwarding: Forwarding | None = None
         self._notifications = notifications
         self._fanout = Fanout()
         self._recorders: list[Recorder] = []
 
-    @property
-    def is_livestream(self) -> bool:
-        """Whether it has viewers instead of peers."""
-        return self.config.room_type in LIVESTREAM_TYPES
-
     def as_json(self) -> dict[str, Any]:
         """As REST answers it."""
-        return {
+        answer = {
             "id": self.id,
             "config": self.config.as_json(),
             "peers": [peer.as_json() for peer in self.peers.values()],
         }
+        if self.forwarding is not None:
+            answer["compositionInfo"] = self.forwarding.as_json()
+        return answer
 
     def peer(self, peer_id: str) -> Peer:
         """The peer of that id.
@@ -65,8 +75,13 @@ class Room:
         """Add a peer, disconnected at first.
 
         Raises:
-            RequestError: 409, the room is full; connected or not, every peer counts.
+            RequestError: 400, a livestream has no peers; 409, the room is full, and connected or not, every
+                peer counts.
         """
+        if self.livestream is not None:
+            raise RequestError(
+                400, f"Room {self.id} is a livestream: it takes a streamer and viewers, no peers"
+            )
         if 0 < self.config.max_peers <= len(self.peers):
             raise RequestError(409, f"Reached {config.type.value} peers limit in room {self.id}")
         peer = Peer(str(uuid.uuid4()), config)
@@ -119,11 +134,15 @@ class Room:
         peer.sources[source.track.id] = source
         self._fanout.invalidate()
         self._notifications.track_added(self.id, peer.id, source.track)
+        if self.forwarding is not None:
+            self.forwarding.track_added(peer.id, source.track)
 
     def remove_track(self, peer: Peer, source: Source) -> None:
         """A track ends now."""
         if peer.sources.pop(source.track.id, None) is not None:
             self._fanout.invalidate()
+            if self.forwarding is not None:
+                self.forwarding.track_removed(peer.id, source.track)
             self._notifications.track_removed(self.id, peer.id, source.track)
 
     def track_metadata_updated(self, peer: Peer, track: Track) -> None:
@@ -146,12 +165,21 @@ class Room:
         for track_id in track_ids:
             if not self.has_track(track_id):
                 raise RequestError(404, f"Track {track_id} does not exist")
-        if not peer.config.manual:
-            return
-        if peer_id is not None:
-            peer.subscribed_peers[peer_id] = None
-        peer.subscribed_tracks.update(dict.fromkeys(track_ids))
-        self._fanout.invalidate()
+        if peer.subscriptions.add(peer_id=peer_id, track_ids=track_ids):
+            self._fanout.invalidate()
+
+    def forward(self, url: str) -> None:
+        """Forward every track, now and later, to the composition at `url`.
+
+        Raises:
+            RequestError: 409, the room is linked to a composition already.
+        """
+        if self.forwarding is not None:
+            raise RequestError(409, f"Room {self.id} is forwarded to {self.forwarding.url} already")
+        self.forwarding = Forwarding(self.id, url, self._notifications)
+        for peer in self.peers.values():
+            for source in peer.sources.values():
+                self.forwarding.track_added(peer.id, source.track)
 
     def record(self, position: float) -> Recorder:
         """Begin a recording whose sample 0 is room time `position`, in seconds: now, or later."""

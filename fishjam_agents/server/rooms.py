@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .errors import room_not_found
+from .livestream import Livestream
 from .notifications import Notifications
 from .peer import Peer
 from .room import Room
-from .settings import RoomConfig
+from .settings import LIVESTREAM_TYPES, RoomConfig
 from .tokens import Claim, TokenError, Tokens
 
 
 class Rooms:
     """The registry of rooms, and the way from a token to its peer.
 
+    Args:
+        now: Seconds since the epoch, for the life of tokens.
+
     Attributes:
         notifications: What happens in the rooms.
         tokens: Where peer tokens are issued.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.notifications = Notifications()
-        self.tokens = Tokens()
+        self.tokens = Tokens(now)
         self._rooms: dict[str, Room] = {}
 
     def __iter__(self) -> Iterator[Room]:
@@ -31,6 +36,10 @@ class Rooms:
 
     def __len__(self) -> int:
         return len(self._rooms)
+
+    def find(self, room_id: str) -> Room | None:
+        """The room of that id, if there is one."""
+        return self._rooms.get(room_id)
 
     def get(self, room_id: str) -> Room:
         """The room of that id.
@@ -45,7 +54,12 @@ class Rooms:
 
     def create(self, config: RoomConfig | None = None) -> Room:
         """Make a room."""
-        room = Room(str(uuid.uuid4()), config or RoomConfig(), self.notifications)
+        config = config or RoomConfig()
+        room_id = str(uuid.uuid4())
+        livestream = None
+        if config.room_type in LIVESTREAM_TYPES:
+            livestream = Livestream(lambda holder: self.tokens.issue(Claim(room_id, holder)))
+        room = Room(room_id, config, self.notifications, livestream)
         self._rooms[room.id] = room
         self.notifications.room_created(room.id)
         return room
@@ -56,9 +70,9 @@ class Rooms:
         Raises:
             RequestError: 404, there is none.
         """
-        room = self.get(room_id)
+        # Removed last: who is told of its end still finds out where it wanted that reported.
+        self.get(room_id).close()
         del self._rooms[room_id]
-        room.close()
 
     def token(self, room: Room, peer: Peer) -> str:
         """A new token for a peer; earlier ones stay valid."""

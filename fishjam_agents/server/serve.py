@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import secrets
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..audio.wav import Clip
 from ..errors import FishjamAgentsError, MissingExtraError
 from ..session import PeerType
+from .address import authority, is_loopback, listen
 from .agent_socket import AgentSocket
 from .callers import Caller
 from .clock import RoomClock
 from .microphone import PreparedClip
+from .moq import MoqAccess
 from .network import Network
 from .paths import normal_path
 from .peer_socket import PeerSocket
 from .recorder import Recorder
+from .recordings import Recordings
 from .rooms import Rooms
 from .server_socket import ServerSocket
 from .settings import PeerConfig
+from .tasks import Tasks
+from .webhooks import Target, Webhooks
 from .websocket import Connection, Endpoint
 
 if TYPE_CHECKING:
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 2.0
 """How long `EmbeddedServer.stop` may take."""
+
+DRAIN_SECONDS = 0.5
+"""How long it waits for webhooks to be delivered and recordings to be written."""
 
 
 class EmbeddedServer:
@@ -45,9 +53,16 @@ class EmbeddedServer:
         delay: Seconds every message from an agent takes to arrive.
         jitter: Largest extra delay, in seconds, drawn evenly for each message; the order stays.
         seed: Seed of that draw.
+        now: Seconds since the epoch, for the life of tokens.
+        webhook_url: Where notifications of rooms without a webhook of their own, and of recordings, go.
+        webhook_secret: Key of the webhooks' signature; None makes a random one.
 
     Attributes:
         token: The management token.
+        webhook_secret: Key of the webhooks' signature.
+        webhooks: What was posted to backends.
+        recordings: Recordings of compositions.
+        moq: What signs access to MoQ.
         rooms: The rooms, their peers and their notifications.
         clock: Room time.
         network: Delay and jitter; may be changed at any time.
@@ -65,15 +80,25 @@ class EmbeddedServer:
         delay: float = 0.0,
         jitter: float = 0.0,
         seed: int = 0,
+        now: Callable[[], float] = time.time,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
     ) -> None:
-        if not token and not _is_loopback(host):
+        if not token and not is_loopback(host):
             raise FishjamAgentsError(
                 f"{host} can be reached from other machines: give the server a token of your own"
             )
         self.token = token or secrets.token_urlsafe(24)
-        self.rooms = Rooms()
+        self.rooms = Rooms(now)
         self.clock = RoomClock()
         self.clock.subscribe(self.rooms.tick)
+        self._tasks = Tasks()
+        self._webhook_url = webhook_url
+        self.webhook_secret = webhook_secret or secrets.token_urlsafe(24)
+        self.webhooks = Webhooks(self.webhook_secret, self._tasks, self._webhook_target)
+        self.rooms.notifications.subscribe(self.webhooks.notify)
+        self.recordings = Recordings(self.rooms, self.clock, self._tasks, lambda: self.url)
+        self.moq = MoqAccess(now)
         self.network = Network(delay, jitter, seed)
         self._host = host
         self._port = port
@@ -88,7 +113,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Its base URL: what a client takes as Fishjam id."""
-        return f"http://{_authority(self._host, self._port)}"
+        return f"http://{authority(self._host, self._port)}"
 
     async def start(self) -> None:
         """Listen, and start the room clock at zero.
@@ -99,16 +124,15 @@ class EmbeddedServer:
         """
         if self._server is not None:
             raise FishjamAgentsError("the embedded server runs already: stop it first")
-        uvicorn, RestApi = _import_web()  # noqa: N806
-        self._socket = await _listen(self._host, self._port)
+        uvicorn, app = self._web()
+        self._socket = await listen(self._host, self._port)
         self._port = self._socket.getsockname()[1]
 
         def websocket(*, server_state: Any, **_: Any) -> Connection:
             return Connection(self._endpoint, server_state.connections)
 
-        api = RestApi(self.rooms, self.token, self._peer_url)
         config = uvicorn.Config(
-            api.app(),
+            app,
             # uvicorn calls its WebSocket protocol class with keywords and expects nothing but a protocol.
             ws=websocket,
             http="h11",
@@ -127,6 +151,7 @@ class EmbeddedServer:
         # Not `serve`: it takes over SIGINT and SIGTERM, which belong to the program.
         await server.startup(sockets=[self._socket])
         self._server = server
+        await self._tasks.start()
         self.clock.start()
 
     async def stop(self) -> None:
@@ -134,15 +159,17 @@ class EmbeddedServer:
         server, self._server = self._server, None
         if server is None:
             return
+        self.recordings.stop_all()
         self.clock.stop()
         listening = [self._socket] if self._socket is not None else []
         try:
-            async with asyncio.timeout(STOP_SECONDS - 0.5):
+            async with asyncio.timeout(STOP_SECONDS - DRAIN_SECONDS - 0.3):
                 await server.shutdown(sockets=listening)
         except TimeoutError:
             pass
         for connection in tuple(server.server_state.connections):
             connection.transport.abort()
+        await self._tasks.stop(DRAIN_SECONDS)
         # One turn of the loop, in which aborted transports report their end.
         await asyncio.sleep(0)
 
@@ -203,57 +230,34 @@ class EmbeddedServer:
 
     def _peer_url(self) -> str:
         # With its scheme: without one, clients assume https (facts 1.3).
-        return f"ws://{_authority(self._host, self._port)}/socket/peer/websocket"
+        return f"ws://{authority(self._host, self._port)}/socket/peer/websocket"
 
+    def _webhook_target(self, room_id: str) -> Target | None:
+        room = self.rooms.find(room_id)
+        url = (room and room.config.webhook_url) or self._webhook_url
+        return Target(url, room is not None and room.config.batch_webhook_notifications) if url else None
 
-def _import_web() -> tuple[Any, Any]:
-    try:
-        import uvicorn
+    def _web(self) -> tuple[Any, Any]:
+        """The module uvicorn and the REST application, imported when a server starts."""
+        try:
+            import uvicorn
 
-        from .rest import RestApi
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] in ("uvicorn", "starlette"):
-            raise MissingExtraError("the embedded Fishjam server", "server") from error
-        raise
-    return uvicorn, RestApi
-
-
-async def _listen(host: str, port: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise FishjamAgentsError(
-            f"cannot listen on {host} ({error.strerror}): use 127.0.0.1 or an address of this machine"
-        ) from error
-    # `localhost` may name both loopbacks; most clients try IPv4.
-    family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] is not socket.AF_INET)
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        # Bound is not enough: two sockets may share a port until one of them listens.
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise FishjamAgentsError(
-            f"cannot listen on {host} port {port} ({error.strerror}): "
-            "stop what uses the port, or choose another one (0 takes any)"
-        ) from error
-    listening.setblocking(False)
-    return listening
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _authority(host: str, port: int) -> str:
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            from .rest import RestApi
+            from .rest_livestreams import LivestreamsApi
+            from .rest_moq import MoqApi
+            from .rest_peers import PeersApi
+            from .rest_recordings import FILE_PATH, RecordingsApi
+            from .rest_rooms import RoomsApi
+        except ModuleNotFoundError as error:
+            if error.name is not None and error.name.partition(".")[0] in ("uvicorn", "starlette"):
+                raise MissingExtraError("the embedded Fishjam server", "server") from error
+            raise
+        recordings = RecordingsApi(self.recordings)
+        resources = (
+            RoomsApi(self.rooms, self.recordings),
+            PeersApi(self.rooms, self.clock, self._peer_url),
+            LivestreamsApi(self.rooms),
+            MoqApi(self.moq, lambda: self.url),
+            recordings,
+        )
+        return uvicorn, RestApi(self.token, resources, {FILE_PATH: recordings.file}).app()

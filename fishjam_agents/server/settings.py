@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..session import PeerType
 from .errors import RequestError
@@ -21,6 +22,7 @@ ROOM_TYPES = (
 LIVESTREAM_TYPES = ("livestream", "audio_only_livestream", "broadcaster")
 AGENT_RATES = (16000, 24000)
 _WEBHOOK_URL = re.compile(r"https?://[^/]+/.*")
+_CALL_ID = re.compile(r"[a-zA-Z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +82,30 @@ def read_room_config(body: Mapping[str, Any]) -> RoomConfig:
     """
     room_type = body.get("roomType") or "conference"
     codec = body.get("videoCodec") or "h264"
-    webhook_url = body.get("webhookUrl")
     if room_type not in ROOM_TYPES:
         raise RequestError(400, f"Expected roomType to be one of {', '.join(ROOM_TYPES)}, got: {room_type}")
     if codec not in ("h264", "vp8"):
         raise RequestError(400, f"Expected videoCodec to be 'h264' or 'vp8', got: {codec}")
-    if webhook_url is not None and not (isinstance(webhook_url, str) and _WEBHOOK_URL.fullmatch(webhook_url)):
-        raise RequestError(400, f"Expected webhookUrl to be valid URL, got: {webhook_url}")
     return RoomConfig(
         room_type=room_type,
         video_codec=codec,
         max_peers=_max_peers(body.get("maxPeers")),
         public=_flag(body, "public"),
-        webhook_url=webhook_url,
+        webhook_url=_webhook_url(body),
+        batch_webhook_notifications=_flag(body, "batchWebhookNotifications"),
+    )
+
+
+def read_stream_config(body: Mapping[str, Any]) -> RoomConfig:
+    """Read the body of `POST /livestream`: a stream is a livestream room.
+
+    Raises:
+        RequestError: 400, a value is not what the key takes.
+    """
+    return RoomConfig(
+        room_type="audio_only_livestream" if _flag(body, "audioOnly") else "livestream",
+        public=_flag(body, "public"),
+        webhook_url=_webhook_url(body),
         batch_webhook_notifications=_flag(body, "batchWebhookNotifications"),
     )
 
@@ -101,7 +114,7 @@ def read_peer_config(body: Mapping[str, Any]) -> PeerConfig:
     """Read the body of `POST /room/{id}/peer`.
 
     Raises:
-        RequestError: 400, the body is not a peer; 501, a VAPI peer.
+        RequestError: 400, the body is not a peer.
     """
     options = body.get("options")
     if options is None:
@@ -120,8 +133,33 @@ def read_peer_config(body: Mapping[str, Any]) -> PeerConfig:
     if kind == "agent":
         return PeerConfig(PeerType.AGENT, {}, mode == "manual", _agent_rate(options.get("output")))
     if kind == "vapi":
-        raise RequestError(501, "VAPI peers are not available in the embedded server: use Fishjam's cloud")
+        _check_vapi(options)
+        return PeerConfig(PeerType.VAPI, {}, mode == "manual")
     raise RequestError(400, "Invalid peer type")
+
+
+def _webhook_url(body: Mapping[str, Any]) -> str | None:
+    url = body.get("webhookUrl")
+    if url is None:
+        return None
+    if isinstance(url, str) and _WEBHOOK_URL.fullmatch(url):
+        try:
+            parts = urlsplit(url)
+            # A port that is no number shows only when it is read.
+            if parts.hostname and parts.port != 0:
+                return url
+        except ValueError:
+            pass
+    raise RequestError(400, f"Expected webhookUrl to be valid URL, got: {url}")
+
+
+def _check_vapi(options: Mapping[str, Any]) -> None:
+    key, call_id = options.get("apiKey"), options.get("callId")
+    if not isinstance(key, str):
+        raise RequestError(400, "Expected apiKey to be the VAPI key")
+    if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
+        raise RequestError(400, f"Expected callId to be the id of a VAPI call, got: {call_id}")
+    _flag(options, "autoClose")
 
 
 def _max_peers(value: Any) -> int:

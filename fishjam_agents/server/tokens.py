@@ -54,7 +54,7 @@ class Tokens:
         """A new token; no two are equal."""
         expires = self._now() + LIFETIME_SECONDS
         payload = json.dumps([claim.room_id, claim.peer_id, expires, secrets.token_hex(8)]).encode()
-        return _text(payload) + "." + _text(self._sign(payload))
+        return url_text(payload) + "." + url_text(self._sign(payload))
 
     def read(self, token: str) -> Claim:
         """Whom `token` stands for.
@@ -80,7 +80,8 @@ class Tokens:
         return hmac.digest(self._key, payload, hashlib.sha256)
 
 
-def _text(data: bytes) -> str:
+def url_text(data: bytes) -> str:
+    """Base64 for URLs, without padding (RFC 4648, section 5)."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 

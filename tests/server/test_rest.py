@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from .conftest import Client, Scenario
-
-Serve = Callable[[Scenario], None]
+from .conftest import Client, Serve
 
 DEFAULT_CONFIG = {
     "roomType": "conference",
@@ -46,7 +43,7 @@ def test_a_room_needs_no_body_and_echoes_what_it_is_given(serve: Serve) -> None:
             "videoCodec": "vp8",
             "maxPeers": 3,
             "public": True,
-            "webhookUrl": "http://example.com/hook",
+            "webhookUrl": "http://127.0.0.1:1/hook",
             "batchWebhookNotifications": True,
         }
         answer = await client.http.post("/room", json=config)
@@ -68,6 +65,8 @@ NONSENSE: list[Any] = [
     '{"public": "yes"}',
     '{"webhookUrl": "example.com"}',
     '{"webhookUrl": 5}',
+    '{"webhookUrl": "http://[/"}',
+    '{"webhookUrl": "http://host:port/"}',
     "[]",
     "not json",
     b"\xff\xfe",
@@ -120,7 +119,11 @@ PEERS: list[tuple[dict[str, Any], int]] = [
     ({"type": "webrtc", "options": {"metadata": "name"}}, 400),
     ({"type": "robot"}, 400),
     ({}, 400),
-    ({"type": "vapi", "options": {"apiKey": "k", "callId": "c"}}, 501),
+    ({"type": "vapi", "options": {"apiKey": "k", "callId": "call-1", "autoClose": True}}, 201),
+    ({"type": "vapi", "options": {"apiKey": "k", "callId": "call 1"}}, 400),
+    ({"type": "vapi", "options": {"callId": "c"}}, 400),
+    ({"type": "vapi", "options": {"apiKey": "k", "callId": "c", "autoClose": "no"}}, 400),
+    ({"type": "vapi"}, 400),
 ]
 
 
@@ -131,6 +134,25 @@ def test_peers_by_type(serve: Serve) -> None:
             answer = await client.http.post(f"/room/{room_id}/peer", json=body)
             assert answer.status_code == status, body
             assert status == 201 or isinstance(answer.json()["errors"], str)
+
+    serve(scenario)
+
+
+def test_a_vapi_peer_is_made_like_the_others_and_its_call_fails(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fishjam_agents.server.vapi.CALL_SECONDS", 0.1)
+
+    async def scenario(client: Client) -> None:
+        room_id = await client.room()
+        peer_id, _ = await client.peer(room_id, "vapi", apiKey="k", callId="c")
+        peer = await client.shown(room_id, peer_id)
+        assert (peer["type"], peer["status"], peer["metadata"]) == ("vapi", "disconnected", None)
+        async with client.notifications() as told:
+            name, message = await anext(told)
+        assert (name, message.peer_id, message.peer_type) == ("peer_crashed", peer_id, 3)
+        assert "VAPI cannot be reached" in message.reason
+        assert (await client.http.get(f"/room/{room_id}")).json()["data"]["peers"] == []
 
     serve(scenario)
 
@@ -195,9 +217,15 @@ def test_every_error_is_json(serve: Serve) -> None:
             ("DELETE", "/room/invalid_id", 404),
             ("DELETE", "/room/invalid_id/peer/x", 404),
             ("POST", "/room/invalid_id/peer", 404),
-            ("POST", "/moq/access", 501),
-            ("GET", "/recordings", 501),
-            ("GET", "/livestream", 501),
+            ("POST", "/moq/access", 400),
+            ("GET", "/recordings/nothing", 404),
+            ("POST", "/recordings/nothing/stop", 404),
+            ("GET", "/recordings/nothing/files/guess.wav", 404),
+            ("GET", "/livestream/nothing", 404),
+            ("POST", "/api/v1/live/api/whip", 501),
+            ("POST", "/api/v1/live/api/whep/some-room", 501),
+            ("POST", "/api/composition", 501),
+            ("POST", "/api/composition/some-id/start", 501),
         ):
             answer = await client.http.request(method, path)
             assert answer.status_code == status, (method, path)
@@ -212,16 +240,6 @@ def test_an_internal_error_is_json(serve: Serve, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(client.server.rooms, "create", lambda config: 1 / 0)
         answer = await client.http.post("/room")
         assert (answer.status_code, answer.json()) == (500, {"errors": "Internal Server Error"})
-
-    serve(scenario)
-
-
-def test_a_livestream_token_asks_for_a_livestream(serve: Serve) -> None:
-    async def scenario(client: Client) -> None:
-        for kind in ("viewer", "streamer"):
-            assert (await client.http.post(f"/room/{await client.room()}/{kind}")).status_code == 404
-            room_id = await client.room(roomType="livestream")
-            assert (await client.http.post(f"/room/{room_id}/{kind}")).status_code == 501
 
     serve(scenario)
 
