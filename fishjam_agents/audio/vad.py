@@ -15,6 +15,7 @@ Music, dogs and a television in the room are voices to this detector. Whispering
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from math import inf, log10, sqrt
 from typing import Literal, NamedTuple
@@ -93,10 +94,16 @@ _BAND_STARTS = (3, 8, 16, 32, 64)
 _BINS = 128
 _TONE_FIRST_BIN = 13
 
+_FULL_SCALE = 32768
+"""Audio is kept in integers of int16: what should be a share of full scale is divided where it is cheap, and
+exactly, because this is a power of two."""
+
 _LAGS = slice(10, 58)
 """Pitch periods at 4 kHz: 70 to 400 Hz."""
 _CORRELATED = 102
 _FOLDED = 160
+_LEAST_ENERGIES = 1e-9 * _FULL_SCALE**4
+"""Added to the product of two energies, so that digital silence has no pitch."""
 
 _FRAME_SECONDS = 0.02
 _NOISE_RATE = _FRAME_SECONDS / 0.7
@@ -107,6 +114,50 @@ _GATE = 3.0
 
 _Floats = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
+
+# numpy 1 transforms in double precision whatever it is given, numpy 2 in the precision of its input.
+_SPECTRUM_PART = np.fft.rfft(np.zeros(2, np.float32)).real.dtype
+
+
+class _Scratch:
+    """Where a frame is worked on: arrays that hold nothing between two frames.
+
+    At 20 ms a frame the price of numpy is per call and per cache line: with arrays of their own a hundred
+    detectors would not find them in the cache.
+    """
+
+    def __init__(self) -> None:
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)
+        # 192 = 3/8 * 512 is the energy of the window; 2 counts the negative frequencies.
+        self.window: _Floats = (hann * sqrt(2 / (_FFT * 192)) / _FULL_SCALE).astype(np.float32)
+        self.windowed: _Floats = np.empty(_FFT, np.float32)
+        self.parts: _Floats = np.empty(2 * _BINS, np.float32)
+        self.tone_parts = self.parts[2 * _TONE_FIRST_BIN :]
+        self.ones: _Floats = np.ones(4, np.float32)
+        self.folded: _Floats = np.empty(_FOLDED, np.float32)
+        self.folded_next = self.folded[1:]
+        self.folded_here = self.folded[:-1]
+        self.slopes: _Floats = np.empty(_FOLDED - 1, np.float32)
+        self.sloped: _Doubles = np.empty(_FOLDED - 1)
+        self.sloped_past = self.sloped[: -_LAGS.start]
+        self.sloped_recent = self.sloped[-_CORRELATED:]
+        self.squares: _Doubles = np.empty(_FOLDED - 1)
+        self.energy: _Doubles = np.zeros(_FOLDED)
+        self.energy_after = self.energy[1:]
+        self.energy_ends = self.energy[_CORRELATED : -_LAGS.start]
+        self.energy_starts = self.energy[: -_CORRELATED - _LAGS.start]
+        self.shifted: _Doubles = np.empty(len(self.energy_ends))
+
+
+class _Local(threading.local):
+    """Scratch arrays of this thread."""
+
+    def __init__(self) -> None:
+        self.scratch = _Scratch()
+
+
+_local = _Local()
+_PART_STARTS = 2 * np.array(_BAND_STARTS)
 
 
 class _Floor:
@@ -171,23 +222,11 @@ class Detector:
         self._spread = 2.0
         self._voiced_level: float | None = None
 
-        # Scratch arrays and the views into them, made once: at 20 ms a frame numpy's price is per call.
+        # Views, made once.
         self._old = self._buffer[:FRAME_SAMPLES]
         self._new = self._buffer[FRAME_SAMPLES:]
-        self._windowed = self._buffer[2 * FRAME_SAMPLES - _FFT :]
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)
-        # 192 = 3/8 * 512 is the energy of the window; 2 counts the negative frequencies.
-        self._window = (hann * sqrt(2 / (_FFT * 192))).astype(np.float32)
-        self._parts: _Floats = np.empty(2 * _BINS, np.float32)
-        self._part_starts = 2 * np.array(_BAND_STARTS)
-        self._tone_parts = self._parts[2 * _TONE_FIRST_BIN :]
+        self._transformed = self._buffer[2 * FRAME_SAMPLES - _FFT :]
         self._fours = self._buffer.reshape(_FOLDED, 4)
-        self._ones = np.ones(4, np.float32)
-        self._folded: _Floats = np.empty(_FOLDED, np.float32)
-        self._sloped: _Doubles = np.empty(_FOLDED - 1)
-        self._squares: _Doubles = np.empty(_FOLDED - 1)
-        self._energy: _Doubles = np.zeros(_FOLDED)
-        self._energy_after = self._energy[1:]
 
     def feed(self, frame: Samples, in_speech: bool) -> Decision:
         """Score the next frame.
@@ -233,13 +272,14 @@ class Detector:
         """The raw score z and the level of the voice band."""
         speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
         self._old[:] = self._new
-        np.multiply(frame, np.float32(1 / 32768), out=self._new)
+        self._new[:] = frame
 
-        spectrum = np.fft.rfft(self._windowed * self._window)
-        # numpy 1 transforms in double precision whatever it is given.
-        np.copyto(self._parts, spectrum[:_BINS].view(spectrum.real.dtype), casting="same_kind")
-        parts = np.square(self._parts, out=self._parts)
-        bands: list[float] = np.add.reduceat(parts, self._part_starts).tolist()
+        scratch = _local.scratch
+        windowed = np.multiply(self._transformed, scratch.window, out=scratch.windowed)
+        spectrum = np.fft.rfft(windowed).view(_SPECTRUM_PART)
+        parts = scratch.parts
+        np.square(spectrum[: 2 * _BINS], out=parts, dtype=np.float32, casting="same_kind")
+        bands: list[float] = np.add.reduceat(parts, _PART_STARTS).tolist()
 
         above = [floor.above(power) for floor, power in zip(self._floors, bands, strict=True)]
         self._frames_in_block += 1
@@ -254,10 +294,11 @@ class Detector:
         z = self._bias + _SNR_WEIGHT * snr
         if speech:
             z += _WEBRTC_WEIGHT
-        if voice:
-            z += _PITCH_WEIGHT * self._pitch() * voice
+        # Where even a perfect pitch would leave the lowest score there is, it need not be looked for.
+        if z + _PITCH_WEIGHT * voice > -3.0:
+            z += _PITCH_WEIGHT * self._pitch(scratch) * voice
 
-        if z > 0 and self._is_tone(sum(bands)):
+        if z > 0 and _is_tone(sum(bands), scratch.tone_parts):
             self._tone_run += 1
             if self._tone_run >= 2:
                 z = -1.0
@@ -265,29 +306,29 @@ class Detector:
             self._tone_run = 0
         return z, 10 * log10(bands[1] + bands[2] + bands[3] + _SILENCE_POWER)
 
-    def _pitch(self) -> float:
+    def _pitch(self, scratch: _Scratch) -> float:
         """How periodic the last 40 ms are, 0 to 1: the highest normalised autocorrelation at 70-400 Hz."""
-        np.dot(self._fours, self._ones, out=self._folded)
-        sloped = self._sloped
-        # The slope takes out 1/f noise, which looks periodic to a short window.
-        np.subtract(self._folded[1:], self._folded[:-1], out=sloped)
-        recent = sloped[-_CORRELATED:]
-        products = np.correlate(sloped[: -_LAGS.start], recent, "valid")
-        energy = self._energy
-        np.multiply(sloped, sloped, out=self._squares)
-        np.add.accumulate(self._squares, out=self._energy_after)
+        np.dot(self._fours, scratch.ones, out=scratch.folded)
+        # The slope takes out 1/f noise, which looks periodic to a short window. Whole numbers, so exact.
+        np.subtract(scratch.folded_next, scratch.folded_here, out=scratch.slopes)
+        sloped, energy = scratch.sloped, scratch.energy
+        sloped[:] = scratch.slopes
+        products = np.correlate(scratch.sloped_past, scratch.sloped_recent, "valid")
+        np.multiply(sloped, sloped, out=scratch.squares)
+        np.add.accumulate(scratch.squares, out=scratch.energy_after)
         of_recent = float(energy[-1] - energy[-1 - _CORRELATED])
-        of_shifted = energy[_CORRELATED : -_LAGS.start] - energy[: -_CORRELATED - _LAGS.start]
+        of_shifted = np.subtract(scratch.energy_ends, scratch.energy_starts, out=scratch.shifted)
         of_shifted *= of_recent
-        of_shifted += 1e-9
+        of_shifted += _LEAST_ENERGIES
         np.sqrt(of_shifted, out=of_shifted)
         products /= of_shifted
-        return max(float(np.maximum.reduce(products)), 0.0)
+        return max(float(products[products.argmax()]), 0.0)
 
-    def _is_tone(self, total: float) -> bool:
-        """Beeps and dial tones: nearly all of the energy above 400 Hz, and that in one or two bins."""
-        high = float(np.add.reduce(self._tone_parts))
-        if high <= 0.8 * total:
-            return False
-        powers = self._tone_parts[::2] + self._tone_parts[1::2]
-        return float(np.dot(powers, powers)) > 0.22 * high * high
+
+def _is_tone(total: float, parts: _Floats) -> bool:
+    """Beeps and dial tones: nearly all of the energy above 400 Hz, and that in one or two bins."""
+    high = float(np.add.reduce(parts))
+    if high <= 0.8 * total:
+        return False
+    powers = parts[::2] + parts[1::2]
+    return float(np.dot(powers, powers)) > 0.22 * high * high

@@ -144,15 +144,11 @@ class Voice:
             self._listener.reply_played(heard)
 
     def _send(self, now: float) -> None:
-        sender = self._sender
-        if sender.blocked:
-            return
         sent = False
-        for chunk in self._schedule.pump(now):
-            sender.send(chunk.tobytes())
+        chunks = self._schedule.pump(now)
+        while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
+            self._sender.send(chunk.tobytes())
             sent = True
-            if sender.blocked:
-                break
         if sent:
             self._announce()
 
