@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from ..errors import ConfigError, ProtocolError
+from ..errors import ProtocolError
 from ..protocol import (
     Authenticated,
-    Track,
-    TrackChunkEncoder,
     TrackData,
     TrackImage,
-    TrackType,
     decode_agent_response,
-    encode_add_track,
     encode_auth_request,
     encode_capture_image,
-    encode_interrupt,
     encode_remove_track,
 )
-from ..session import OutgoingAudioTrackOptions, TrackEncoding
+from ..session import OutgoingAudioTrackOptions
 from .addressing import AGENT_SOCKET, socket_url
+from .backoff import Backoff
 from .direct import DirectConnection
 from .errors import AgentAuthError, SessionClosedError
+from .outgoing_track import OutgoingTrack, announcement
+from .reconnect import Reconnected
+from .reconnector import GIVE_UP_AFTER, Reconnector, Refresh
 from .sockets import binary, end_of_session, handshake, open_socket
-
-PCM_SAMPLE_RATES = (16000, 24000)
-"""Rates of PCM16 that Fishjam takes from an agent, Hz."""
 
 _WHAT = "agent session"
 
@@ -65,8 +59,29 @@ class Agent:
         return f"Agent(id={self.id!r}, room_id={self.room_id!r})"
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AgentSession]:
+    async def connect(
+        self,
+        *,
+        reconnect: bool = False,
+        refresh: Refresh | None = None,
+        give_up_after: float = GIVE_UP_AFTER,
+        backoff: Backoff | None = None,
+    ) -> AsyncIterator[AgentSession]:
         """Join the room. Leaving the context leaves the room; the agent may connect again later.
+
+        With `reconnect` a session that loses its connection opens another and publishes its tracks again,
+        under new ids behind the same `OutgoingTrack`. Audio sent meanwhile is dropped; then the session
+        yields a `Reconnected`. A token that is refused ends it, as does a goodbye of the server, unless
+        `refresh` says that the agent is still wanted.
+
+        Args:
+            reconnect: Make a lost connection anew.
+            refresh: Asked before each attempt that follows a goodbye of the server, which may mean that the
+                peer or its room was removed. It returns the token to use from then on; None, or a
+                `NotFoundError`, ends the session.
+                `lambda: client.refresh_peer_token(agent.room_id, agent.id)` does.
+            give_up_after: Seconds until a lost connection is given up.
+            backoff: Waits between attempts.
 
         Raises:
             UnreachableError: The server cannot be reached within 10 s.
@@ -74,11 +89,34 @@ class Agent:
             SessionLostError: It broke off, or did not answer within 10 s.
             ProtocolError: What it answered is not Fishjam's protocol.
         """
+        async with AsyncExitStack() as resources:
+            socket = await resources.enter_async_context(self._dial())
+            session = AgentSession(self, socket)
+            if reconnect:
+                reconnector = Reconnector(
+                    _WHAT,
+                    self._dial,
+                    session._adopt,
+                    refresh=refresh,
+                    give_up_after=give_up_after,
+                    backoff=backoff or Backoff(),
+                )
+                session._reconnector = reconnector
+                await resources.enter_async_context(reconnector.watching(socket, resources.pop_all()))
+            try:
+                yield session
+            finally:
+                session._leaving = True
+
+    @asynccontextmanager
+    async def _dial(self, token: str | None = None) -> AsyncIterator[DirectConnection]:
+        """Open an authenticated socket; a token given is kept for the next time."""
+        self._token = token or self._token
         async with open_socket(self._url) as socket:
             await self._authenticate(socket)
-            yield AgentSession(self, socket)
+            yield socket
 
-    async def _authenticate(self, socket: ClientConnection) -> None:
+    async def _authenticate(self, socket: DirectConnection) -> None:
         try:
             answer = await handshake(socket, _WHAT, encode_auth_request(self._token))
         except ConnectionClosed as error:
@@ -100,32 +138,41 @@ class AgentSession:
         """Made by `Agent.connect`."""
         self.agent = agent
         self._socket = socket
+        self._tracks: list[OutgoingTrack] = []
+        self._reconnector: Reconnector | None = None
         self._leaving = False
 
-    async def receive(self) -> AsyncIterator[TrackData | TrackImage]:
+    async def receive(self) -> AsyncIterator[TrackData | TrackImage | Reconnected]:
         """Yield what the other peers say and the stills that were asked for.
 
         Empty messages and messages of kinds this version does not know are skipped. Ends after `disconnect`.
+        Only a session made with `reconnect` yields `Reconnected`, after every outage.
 
         Raises:
             ProtocolError: The server sent something that is no message of Fishjam; the session is over.
             SessionClosedError: The server ended the session, because the peer or its room was removed.
-            SessionLostError: The connection broke.
+            SessionLostError: The connection broke, and did not come back.
+            AgentAuthError: The connection broke, and the server takes the token no more.
         """
-        receive = self._socket.recv
+        socket = self._socket
+        receive = socket.recv
         while True:
             try:
                 message = await receive()
             except ConnectionClosed as error:
-                if self._leaving:
+                reconnected = await self._after(socket, error)
+                if reconnected is None:
                     return
-                raise end_of_session(_WHAT, error.rcvd, error.sent) from error
+                yield reconnected
+                socket = self._socket
+                receive = socket.recv
+                continue
             if message:
                 frame = decode_agent_response(binary(message))
                 if isinstance(frame, (TrackData, TrackImage)):
                     yield frame
 
-    async def listen(self, hear: Callable[[TrackData | TrackImage], object]) -> None:
+    async def listen(self, hear: Callable[[TrackData | TrackImage | Reconnected], object]) -> None:
         """Give what `receive` would yield to `hear` as soon as it is read; no task wakes up for it.
 
         Use one of the two. Returns after `disconnect`, raises what `receive` raises.
@@ -141,11 +188,44 @@ class AgentSession:
                 if isinstance(frame, (TrackData, TrackImage)):
                     hear(frame)
 
+        while True:
+            socket = self._socket
+            try:
+                await socket.listen(take)
+            except ConnectionClosed as error:
+                reconnected = await self._after(socket, error)
+                if reconnected is None:
+                    return
+                hear(reconnected)
+
+    async def _after(self, socket: DirectConnection, error: ConnectionClosed) -> Reconnected | None:
+        """What follows the end of a socket: an error, a new connection, or None after leaving."""
+        if self._leaving:
+            return None
+        if self._reconnector is None:
+            raise end_of_session(_WHAT, error.rcvd, error.sent) from error
+        return await self._reconnector.after(socket)
+
+    async def _adopt(self, socket: DirectConnection) -> None:
+        """Publish the tracks on a new socket, then use it."""
+        published: dict[OutgoingTrack, None] = {}
         try:
-            await self._socket.listen(take)
+            # Tracks may be added and removed while this sends; nothing may come between the last look and the
+            # change of sockets.
+            while True:
+                for track in [track for track in self._tracks if track not in published]:
+                    # A half-open socket may still hold the old id, and an id in use crashes the endpoint.
+                    published[track] = None
+                    track.rename(uuid.uuid4().hex)
+                    await socket.send(announcement(track))
+                for track in [track for track in published if track not in self._tracks]:
+                    del published[track]
+                    await socket.send(encode_remove_track(track.id))
+                if len(published) == len(self._tracks):
+                    break
         except ConnectionClosed as error:
-            if not self._leaving:
-                raise end_of_session(_WHAT, error.rcvd, error.sent) from error
+            raise end_of_session(_WHAT, error.rcvd, error.sent) from error
+        self._socket = socket
 
     async def add_track(self, options: Any = None) -> OutgoingTrack:
         """Publish an audio track. Fishjam does not acknowledge it; audio may follow at once.
@@ -159,17 +239,12 @@ class AgentSession:
             SessionError: The session is over.
         """
         options = OutgoingAudioTrackOptions() if options is None else options
-        metadata = _checked_metadata(options)
-        track = Track(uuid.uuid4().hex, TrackType.AUDIO, metadata)
-        await self._send(
-            encode_add_track(
-                track,
-                encoding=int(options.encoding),
-                sample_rate=options.sample_rate,
-                channels=options.channels,
-            )
-        )
-        return OutgoingTrack(track.id, self, options)
+        track = OutgoingTrack(uuid.uuid4().hex, self, options)
+        # Encoded before it is remembered, because encoding checks the options.
+        message = announcement(track)
+        self._tracks.append(track)
+        await self._send(message)
+        return track
 
     async def remove_track(self, track: OutgoingTrack | str) -> None:
         """Take a track of ours away once what was sent on it has been played.
@@ -177,7 +252,9 @@ class AgentSession:
         Raises:
             SessionError: The session is over.
         """
-        await self._send(encode_remove_track(track if isinstance(track, str) else track.id))
+        id = track if isinstance(track, str) else track.id
+        self._tracks = [kept for kept in self._tracks if kept.id != id]
+        await self._send(encode_remove_track(id))
 
     async def capture_image(self, track_id: str) -> None:
         """Ask for one still of a peer's video track; it comes through `receive` as a `TrackImage`.
@@ -192,6 +269,8 @@ class AgentSession:
     async def disconnect(self) -> None:
         """Leave the room; only needed outside `async with agent.connect()`."""
         self._leaving = True
+        if self._reconnector is not None:
+            self._reconnector.leave()
         await self._socket.close()
 
     # Up to its first suspension this runs inside whoever calls it, perhaps no task at all (see
@@ -201,68 +280,14 @@ class AgentSession:
         if self._leaving:
             raise SessionClosedError("the agent session was left: connect again to send", "")
         if socket.state is not State.OPEN:
+            if self._reconnector is not None:
+                self._reconnector.check()
+                return
             raise end_of_session(_WHAT, socket.protocol.close_rcvd, socket.protocol.close_sent)
         if socket.post(message):
             return
         try:
             await socket.send(message)
         except ConnectionClosed as error:
-            raise end_of_session(_WHAT, error.rcvd, error.sent) from error
-
-
-class OutgoingTrack:
-    """The agent's voice: audio sent here is played to the room in real time.
-
-    Attributes:
-        id: Track id.
-        session: The session it belongs to.
-        options: What it was published with.
-    """
-
-    def __init__(self, id: str, session: AgentSession, options: Any) -> None:
-        """Made by `AgentSession.add_track`."""
-        self.id = id
-        self.session = session
-        self.options = options
-        self._encode = TrackChunkEncoder(id).encode
-        self._interrupt = encode_interrupt(id)
-        self._send = session._send
-
-    async def send_chunk(self, data: bytes) -> None:
-        """Queue audio for real-time playout.
-
-        Args:
-            data: Signed 16-bit little-endian mono PCM of any length at the track's rate, or one Opus packet.
-
-        Raises:
-            SessionError: The session is over.
-        """
-        await self._send(self._encode(data))
-
-    async def interrupt(self) -> None:
-        """Drop what was sent and has not been played. Audio sent afterwards plays normally.
-
-        Raises:
-            SessionError: The session is over.
-        """
-        await self._send(self._interrupt)
-
-
-def _checked_metadata(options: Any) -> str:
-    """Check options against what Fishjam's engine takes; the metadata as JSON text.
-
-    An agent whose track the engine refuses is cut off without a word, so this says it first.
-    """
-    encoding = int(options.encoding)
-    if encoding not in set(TrackEncoding):
-        raise ConfigError(f"{options.encoding!r} is no track encoding: use PCM16 or Opus")
-    if options.channels != 1:
-        raise ConfigError(f"an agent's track cannot have {options.channels} channels: mix it down to mono")
-    if encoding != TrackEncoding.TRACK_ENCODING_OPUS and options.sample_rate not in PCM_SAMPLE_RATES:
-        raise ConfigError(
-            f"Fishjam takes no PCM at {options.sample_rate} Hz: resample it to 16000 or 24000 Hz"
-        )
-    try:
-        return json.dumps(options.metadata, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the metadata of a track must be JSON ({error}): use plain values only") from error
+            if self._reconnector is None:
+                raise end_of_session(_WHAT, error.rcvd, error.sent) from error

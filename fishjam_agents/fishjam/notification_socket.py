@@ -1,0 +1,77 @@
+"""The server socket, `/socket/server/websocket`: its handshake and its notifications.
+
+Source: facts/fishjam-protocol.md 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import betterproto
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from ..errors import ProtocolError
+from ..protocol import decode, encode
+from ..protocol.generated.notifications import (
+    EventType,
+    ServerMessage,
+    ServerMessageAuthRequest,
+    ServerMessageNotificationBatch,
+    ServerMessageSubscribeRequest,
+)
+from .errors import NotifierAuthError
+from .sockets import binary, end_of_session, handshake, open_socket
+
+_WHAT = "notification socket"
+_HANDSHAKE_MESSAGES = frozenset({"authenticated", "auth_request", "subscribe_request", "subscribe_response"})
+
+
+@asynccontextmanager
+async def subscribed(url: str, management_token: str) -> AsyncIterator[AsyncIterator[betterproto.Message]]:
+    """Connect, authenticate and subscribe; gives the notifications. Leaving the context closes the socket.
+
+    Raises:
+        UnreachableError: The server cannot be reached within 10 s.
+        NotifierAuthError: It does not take the management token.
+        SessionLostError: It broke off, or did not answer within 10 s.
+        ProtocolError: What it answered is not Fishjam's protocol.
+    """
+    async with open_socket(url) as socket:
+        auth = ServerMessage(auth_request=ServerMessageAuthRequest(management_token))
+        await _ask(socket, url, auth, "authenticated")
+        subscription = ServerMessageSubscribeRequest(EventType(EventType.SERVER_NOTIFICATION))
+        await _ask(socket, url, ServerMessage(subscribe_request=subscription), "subscribe_response")
+        yield _notifications(socket)
+
+
+async def _ask(socket: ClientConnection, url: str, message: ServerMessage, expected: str) -> None:
+    try:
+        answer = await handshake(socket, _WHAT, encode(message))
+    except ConnectionClosed as error:
+        raise NotifierAuthError(error.rcvd.reason if error.rcvd else "") from error
+    name, _ = betterproto.which_one_of(decode(ServerMessage, answer), "content")
+    if name != expected:
+        raise ProtocolError(
+            f"{url} answered {name or 'nothing known'}, not {expected}: is it a Fishjam server?"
+        )
+
+
+async def _notifications(socket: ClientConnection) -> AsyncIterator[betterproto.Message]:
+    while True:
+        try:
+            data = binary(await socket.recv())
+        except ConnectionClosed as error:
+            raise end_of_session(_WHAT, error.rcvd, error.sent) from error
+        for event in _unpack(decode(ServerMessage, data)):
+            yield event
+
+
+def _unpack(message: ServerMessage) -> list[betterproto.Message]:
+    name, content = betterproto.which_one_of(message, "content")
+    if isinstance(content, ServerMessageNotificationBatch):
+        return [event for member in content.notifications for event in _unpack(member)]
+    if content is None or name in _HANDSHAKE_MESSAGES:
+        return []
+    return [content]

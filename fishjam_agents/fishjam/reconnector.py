@@ -1,0 +1,191 @@
+"""Keeps an agent's session connected: one task that waits for its socket to close and opens the next."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+from .backoff import Backoff
+from .direct import DirectConnection
+from .errors import AgentAuthError, NotFoundError, SessionClosedError, SessionLostError
+from .reconnect import PASSING, STEADY, Reconnected
+from .sockets import end_of_session
+
+GIVE_UP_AFTER = 60.0
+"""Seconds after which an agent that cannot come back gives up, unless told otherwise."""
+
+Refresh: TypeAlias = Callable[[], "Awaitable[str | None] | str | None"]
+"""Asks whether the agent is still wanted: its token for the next attempt, or None to end the session."""
+
+TAKEN_OVER = "peer already connected"
+"""Why Fishjam refuses, or cuts off, the second socket of a peer (facts/fishjam-protocol.md 8.3)."""
+
+_log = logging.getLogger(__name__)
+
+
+class Reconnector:
+    """Makes a session's connection anew.
+
+    Attributes:
+        error: Why it gave up, once it has.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        dial: Callable[[str | None], AbstractAsyncContextManager[DirectConnection]],
+        adopt: Callable[[DirectConnection], Awaitable[None]],
+        *,
+        refresh: Refresh | None,
+        give_up_after: float,
+        backoff: Backoff,
+    ) -> None:
+        """Does nothing until `watching`.
+
+        Args:
+            what: Names the connection in messages.
+            dial: Opens an authenticated socket, with the token given or the one it has.
+            adopt: Makes the session use a new socket.
+            refresh: Asked before every attempt that follows a goodbye; without it a goodbye is the end.
+            give_up_after: Seconds until a lost connection is given up.
+            backoff: Waits between attempts.
+        """
+        self.error: Exception | None = None
+        self._what = what
+        self._dial = dial
+        self._adopt = adopt
+        self._refresh = refresh
+        self._give_up_after = give_up_after
+        self._backoff = backoff
+        self._failures = 0
+        self._outcomes: WeakKeyDictionary[DirectConnection, asyncio.Future[Reconnected | None]] = (
+            WeakKeyDictionary()
+        )
+
+    async def after(self, socket: DirectConnection) -> Reconnected | None:
+        """Wait for what follows the end of `socket`: a new connection, or None when the session was left.
+
+        Raises:
+            SessionError: The connection is given up.
+        """
+        return await asyncio.shield(self._outcomes[socket])
+
+    def check(self) -> None:
+        """Raise why the connection was given up, if it was."""
+        if self.error is not None:
+            raise self.error
+
+    @asynccontextmanager
+    async def watching(self, socket: DirectConnection, resources: AsyncExitStack) -> AsyncIterator[None]:
+        """Keep the session connected within the context.
+
+        Args:
+            socket: Its first socket.
+            resources: What closes that socket.
+        """
+        task = asyncio.create_task(self._watch(socket, resources), name=self._what)
+        self._expect(socket)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def leave(self) -> None:
+        """The session is left on purpose: whoever waits in `after` is told so."""
+        for outcome in self._outcomes.values():
+            if not outcome.done():
+                outcome.set_result(None)
+
+    def _expect(self, socket: DirectConnection) -> asyncio.Future[Reconnected | None]:
+        outcome = self._outcomes[socket] = asyncio.get_running_loop().create_future()
+        return outcome
+
+    async def _watch(self, socket: DirectConnection, resources: AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        outcome = self._outcomes[socket]
+        try:
+            while True:
+                began = loop.time()
+                await socket.wait_closed()
+                await resources.aclose()
+                if outcome.done():
+                    return
+                if loop.time() - began >= STEADY:
+                    self._failures = 0
+                lost_at = loop.time()
+                socket, resources, attempts = await self._come_back(socket)
+                previous, outcome = outcome, self._expect(socket)
+                if not previous.done():
+                    previous.set_result(Reconnected(loop.time() - lost_at, attempts))
+        except Exception as error:  # noqa: BLE001 - `refresh` is user code; whoever waits is told either way
+            self.error = error
+            if not outcome.done():
+                outcome.set_exception(error)
+                # Nobody may be waiting; then it is `check` that tells.
+                outcome.exception()
+        finally:
+            await resources.aclose()
+            self.leave()
+
+    async def _come_back(self, socket: DirectConnection) -> tuple[DirectConnection, AsyncExitStack, int]:
+        lost = end_of_session(self._what, socket.protocol.close_rcvd, socket.protocol.close_sent)
+        if isinstance(lost, SessionClosedError) and (self._refresh is None or lost.reason == TAKEN_OVER):
+            # Two sessions of one agent would take the room from each other for ever.
+            raise lost
+        _log.warning("%s", lost)
+        last: Exception = lost
+        attempts = 0
+        goodbye = isinstance(lost, SessionClosedError)
+        try:
+            async with asyncio.timeout(self._give_up_after):
+                while True:
+                    if self._failures:
+                        await asyncio.sleep(self._backoff.delay(self._failures))
+                    attempts += 1
+                    self._failures += 1
+                    try:
+                        token = await self._ask(lost) if goodbye else None
+                        async with AsyncExitStack() as resources:
+                            opened = await resources.enter_async_context(self._dial(token))
+                            await self._adopt(opened)
+                            return opened, resources.pop_all(), attempts
+                    except AgentAuthError as error:
+                        # A socket whose end the server has not noticed still holds the place.
+                        if error.reason != TAKEN_OVER:
+                            raise
+                        last = error
+                    except _NotWantedError as error:
+                        raise lost from error.__cause__
+                    except PASSING as error:
+                        last = error
+                        goodbye = goodbye or isinstance(error, SessionClosedError)
+                    _log.info("%s: attempt %d failed (%s)", self._what, attempts, last)
+        except TimeoutError as error:
+            code = lost.code if isinstance(lost, SessionLostError) else 1000
+            raise SessionLostError(
+                f"the {self._what} was lost and did not come back within {self._give_up_after:g} s "
+                f"({last}): is the server still running?",
+                code,
+            ) from error
+
+    async def _ask(self, lost: Exception) -> str:
+        assert self._refresh is not None
+        try:
+            token = self._refresh()
+            if inspect.isawaitable(token):
+                token = await token
+        except NotFoundError as error:
+            raise _NotWantedError from error
+        if token is None:
+            raise _NotWantedError
+        return token
+
+
+class _NotWantedError(Exception):
+    """The agent's peer or its room is gone."""
