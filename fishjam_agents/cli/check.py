@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fishjam_agents.cli.console import say
 from fishjam_agents.errors import MissingExtraError
 
 
@@ -18,4 +19,4 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
     settings = load_config(config)
     if settings.fishjam.id == "local" and not (find_spec("starlette") and find_spec("uvicorn")):
         raise MissingExtraError("the embedded Fishjam server (fishjam.id is local)", "server")
-    print("\n".join(describe(settings, pipeline_factory(settings)())))
+    say("\n".join(describe(settings, pipeline_factory(settings)())))

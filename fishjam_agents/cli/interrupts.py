@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks the program to leave, the second ends it at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks the program to leave, the second ends it at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-INTERRUPTED = 130
-"""Exit code after a second Ctrl-C: 128 + SIGINT, as shells have it."""
+from fishjam_agents.cli import INTERRUPTED
+
 ECHO = 0.5
 """Seconds in which a further signal is the same one again. A launcher (`uv run`, a shell, a supervisor)
 passes on to the program what the whole process group was sent, so one Ctrl-C may arrive twice."""
@@ -19,7 +19,10 @@ passes on to the program what the whole process group was sent, so one Ctrl-C ma
 
 @contextmanager
 def interrupts(leave: Callable[[], None]) -> Iterator[None]:
-    """Call `leave` on the running loop at the first SIGINT or SIGTERM; a later one ends the process."""
+    """Call `leave` on the running loop at the first SIGINT, SIGTERM or SIGHUP; a later one ends the process.
+
+    A SIGHUP that is ignored, as under `nohup`, stays ignored.
+    """
     loop = asyncio.get_running_loop()
     asked_at: float | None = None
 
@@ -30,11 +33,15 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
             asked_at = now
             leave()
         elif now - asked_at > ECHO:
-            sys.stdout.flush()
+            with suppress(OSError):
+                sys.stdout.flush()
             # Nothing may hold this one up: no cleanup, no exit handler, no thread.
             os._exit(INTERRUPTED)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Windows has none.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
 
     def arrived_in_main_thread(number: int, frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fishjam_agents.cli.console import say
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 
 if TYPE_CHECKING:
@@ -88,13 +89,13 @@ class _Run:
         if isinstance(outcome, FishjamAgentsError):
             raise outcome
         if outcome is not Ending.STOPPED:
-            _say(f"The call is over: {outcome.value}.")
+            say(f"The call is over: {outcome.value}.")
 
     def _leave(self) -> None:
-        _say("goodbye")
         self._left = True
         if self._worker is not None:
             self._worker.stop()
+        say("goodbye")
 
     async def _start_server(self, stack: AsyncExitStack) -> EmbeddedServer:
         from fishjam_agents.server import EmbeddedServer
@@ -159,7 +160,7 @@ class _Run:
             next_step = hear_it(config)
         else:
             next_step = [] if self._peer_token else meet_it(config)
-        _say(welcome(url, where.room_id, next_step))
+        say(welcome(url, where.room_id, next_step))
 
     async def _company(self, placement: asyncio.Future[Placement], url: str, token: str) -> None:
         """Whoever the user wants in the room besides the bot."""
@@ -184,9 +185,9 @@ class _Run:
             return
         if self._listen is not None:
             write_wav(self._listen, recording.heard(self._scene.callers[0].id), RECORDING_RATE)
-            _say(f"The callers have hung up; {self._listen} is what the first of them heard.")
+            say(f"The callers have hung up; {self._listen} is what the first of them heard.")
         else:
-            _say("The callers have hung up.")
+            say("The callers have hung up.")
         self._scene.leave()
 
 
@@ -202,9 +203,4 @@ async def _admit(url: str, token: str, room_id: str) -> None:
 
     async with AsyncFishjamClient(url, token) as client:
         _, peer_token = await client.create_peer(room_id)
-    _say(f"A person joins with this peer token:\n  {peer_token}")
-
-
-def _say(text: str) -> None:
-    # Flushed, because whoever reads a pipe waits for exactly these lines.
-    print(text, flush=True)
+    say(f"A person joins with this peer token:\n  {peer_token}")

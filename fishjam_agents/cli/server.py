@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from fishjam_agents.cli.console import say
+
 
 def server(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -27,9 +29,11 @@ async def _serve(host: str, port: int, token: str | None) -> None:
     stop = asyncio.Event()
     with interrupts(stop.set):
         async with EmbeddedServer(host, port, token) as embedded:
-            print(f"Fishjam runs at {embedded.url}. Point a client at it:")
-            print(f"  export FISHJAM_ID={embedded.url}")
-            print(f"  export FISHJAM_MANAGEMENT_TOKEN={embedded.token}")
-            print("Ctrl-C ends it.", flush=True)
+            say(
+                f"Fishjam runs at {embedded.url}. Point a client at it:\n"
+                f"  export FISHJAM_ID={embedded.url}\n"
+                f"  export FISHJAM_MANAGEMENT_TOKEN={embedded.token}\n"
+                "Ctrl-C ends it."
+            )
             await stop.wait()
-    print("goodbye", flush=True)
+    say("goodbye")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fishjam_agents.cli.console import say
+
 
 def simulate(
     config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)],
@@ -39,11 +41,10 @@ def simulate(
     setup_logging(settings.log)
     result = asyncio.run(simulate_call(pipeline, clips, seconds=seconds, limits=settings.limits))
     files = result.write(out)
-    print(render(result.timeline))
-    print()
-    print(f"{result.seconds:.2f} s of call in {', '.join(str(path) for path in files)}")
+    say(render(result.timeline))
+    say(f"\n{result.seconds:.2f} s of call in {', '.join(str(path) for path in files)}")
     if result.lagged:
-        print(
+        say(
             f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "
             "the times above are not exact."
         )

@@ -165,6 +165,29 @@ def test_importing_the_package_loads_nothing() -> None:
     assert done.stdout == f"[] {fishjam_agents.__version__}\n"
 
 
+def test_ctrl_c_while_the_program_loads_says_nothing() -> None:
+    code = (
+        "import sys\nclass CtrlC:\n    def find_spec(self, name, *rest):\n"
+        "        if name == 'typer':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, CtrlC())\nfrom fishjam_agents.cli import main\nmain(['check'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_reader_who_has_had_enough_is_no_failure() -> None:
+    words = [sys.executable, "-m", "fishjam_agents", "check", "examples/parrot/config.yaml"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as program:
+        assert program.stdout is not None
+        program.stdout.close()
+        assert program.stderr is not None
+        complaints = program.stderr.read()
+        assert program.wait(timeout=20) == 0
+    assert complaints == b""
+
+
 def test_check_loads_neither_the_rest_client_nor_the_server() -> None:
     heavy = {"httpx", "websockets", "betterproto", "starlette", "uvicorn", "rich"}
     code = (

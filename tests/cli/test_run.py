@@ -124,6 +124,17 @@ def test_the_agent_and_its_room_are_deleted_on_the_way_out(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+def test_a_closed_terminal_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server, running(elsewhere(tmp_path, server)) as run:
+            await run.says(LAST_LINE)
+            run.interrupt(signal.SIGHUP)
+            assert await run.exits() == (0, "")
+            assert len(server.rooms) == 0
+
+    asyncio.run(scenario())
+
+
 def test_a_server_that_goes_away_is_one_sentence(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with EmbeddedServer() as server, running(elsewhere(tmp_path, server)) as run:
