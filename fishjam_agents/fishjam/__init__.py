@@ -1,6 +1,7 @@
 """The Fishjam SDK: rooms and peers over REST, agents and notifications over WebSocket.
 
-Names load what they need when first used: an agent does not pay for the REST client's imports.
+Every name of the official `fishjam-server-sdk` is here, but for its Composition API. Names load what they
+need when first used: an agent does not pay for the REST client's imports.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .agent import Agent, AgentSession, OutgoingTrack
+    from . import agent, errors, events, integrations, peer, recording, room
+    from .agent import Agent, AgentSession
     from .backoff import Backoff
-    from .client import AsyncFishjamClient
+    from .client import AsyncFishjamClient, FishjamClient
     from .errors import (
         AgentAuthError,
+        AgentError,
         BadRequestError,
         ConflictError,
         HTTPError,
@@ -26,71 +29,133 @@ if TYPE_CHECKING:
         ServiceUnavailableError,
         SessionClosedError,
         SessionLostError,
+        StaleSdkError,
         UnauthorizedError,
         UnreachableError,
     )
-    from .models import (
-        AgentOptions,
-        AgentOutputOptions,
-        Peer,
-        PeerOptions,
-        Room,
-        RoomConfig,
-        RoomOptions,
-        Track,
-    )
+    from .live_events import ROOM_EVENTS, ConnectionState
+    from .live_room import LiveRoom
+    from .live_state import LiveTrack
+    from .models import MoqAccess, Room, RoomConfig, RoomType, VideoCodec
     from .notifier import FishjamNotifier
-    from .room import RoomFeed
+    from .options import AgentOptions, AgentOutputOptions, PeerOptions, PeerOptionsVapi, RoomOptions
+    from .outgoing_track import OutgoingTrack
+    from .peer import Peer, PeerMetadata, PeerStatus, PeerType, SubscribeMode, Subscriptions, Track
+    from .reconnect import Disconnected, Reconnected
+    from .recording import (
+        CompositionSource,
+        Recording,
+        RecordingStatus,
+        TemplateSource,
+        TemplateSourceResolution,
+    )
+    from .webhooks import decode_server_notifications, receive_binary, verify_webhook_signature
 
 __all__ = [
+    "ROOM_EVENTS",
     "Agent",
     "AgentAuthError",
+    "AgentError",
     "AgentOptions",
     "AgentOutputOptions",
     "AgentSession",
     "AsyncFishjamClient",
     "Backoff",
     "BadRequestError",
+    "CompositionSource",
     "ConflictError",
+    "ConnectionState",
+    "Disconnected",
+    "FishjamClient",
     "FishjamNotifier",
     "HTTPError",
     "InternalServerError",
     "InvalidFishjamCredentialsError",
+    "LiveRoom",
+    "LiveTrack",
     "MissingFishjamIdError",
+    "MoqAccess",
     "NotFoundError",
     "NotifierAuthError",
     "OutgoingTrack",
     "Peer",
+    "PeerMetadata",
     "PeerOptions",
+    "PeerOptionsVapi",
+    "PeerStatus",
+    "PeerType",
     "QuotaExceededError",
+    "Reconnected",
+    "Recording",
+    "RecordingStatus",
     "Room",
     "RoomConfig",
-    "RoomFeed",
     "RoomOptions",
+    "RoomType",
     "ServiceUnavailableError",
     "SessionClosedError",
     "SessionLostError",
+    "StaleSdkError",
+    "SubscribeMode",
+    "Subscriptions",
+    "TemplateSource",
+    "TemplateSourceResolution",
     "Track",
     "UnauthorizedError",
     "UnreachableError",
+    "VideoCodec",
+    "agent",
+    "decode_server_notifications",
+    "errors",
+    "events",
+    "integrations",
+    "peer",
+    "receive_binary",
+    "recording",
+    "room",
+    "verify_webhook_signature",
 ]
 
 _MODULES = {
-    "agent": ("Agent", "AgentSession", "OutgoingTrack"),
+    "agent": ("Agent", "AgentSession"),
     "backoff": ("Backoff",),
-    "client": ("AsyncFishjamClient",),
-    "models": (
-        "AgentOptions",
-        "AgentOutputOptions",
-        "Peer",
-        "PeerOptions",
-        "Room",
-        "RoomConfig",
-        "RoomOptions",
-        "Track",
+    "client": ("AsyncFishjamClient", "FishjamClient"),
+    "errors": (
+        "AgentAuthError",
+        "AgentError",
+        "BadRequestError",
+        "ConflictError",
+        "HTTPError",
+        "InternalServerError",
+        "InvalidFishjamCredentialsError",
+        "MissingFishjamIdError",
+        "NotFoundError",
+        "NotifierAuthError",
+        "QuotaExceededError",
+        "ServiceUnavailableError",
+        "SessionClosedError",
+        "SessionLostError",
+        "StaleSdkError",
+        "UnauthorizedError",
+        "UnreachableError",
     ),
+    "models": ("MoqAccess", "Room", "RoomConfig", "RoomType", "VideoCodec"),
     "notifier": ("FishjamNotifier",),
-    "room": ("RoomFeed",),
+    "outgoing_track": ("OutgoingTrack",),
+    "options": ("AgentOptions", "AgentOutputOptions", "PeerOptions", "PeerOptionsVapi", "RoomOptions"),
+    "peer": ("Peer", "PeerMetadata", "PeerStatus", "PeerType", "SubscribeMode", "Subscriptions", "Track"),
+    "recording": (
+        "CompositionSource",
+        "Recording",
+        "RecordingStatus",
+        "TemplateSource",
+        "TemplateSourceResolution",
+    ),
+    "reconnect": ("Disconnected", "Reconnected"),
+    "live_events": ("ROOM_EVENTS", "ConnectionState"),
+    "live_room": ("LiveRoom",),
+    "live_state": ("LiveTrack",),
+    "webhooks": ("decode_server_notifications", "receive_binary", "verify_webhook_signature"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -98,7 +163,8 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+    module = importlib.import_module(f".{_HOMES.get(name, name)}", __name__)
+    value = getattr(module, name) if name in _HOMES else module
     globals()[name] = value
     return value
 

@@ -84,6 +84,12 @@ def agent_base_url(url: str, peer_websocket_url: str | None) -> str:
     return f"{scheme}://{rest.removesuffix(PEER_SOCKET).removesuffix(AGENT_SOCKET)}".rstrip("/")
 
 
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL: where livestreams live."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def is_loopback(url: str) -> bool:
     """Whether a URL leads to this machine, where a proxy of the environment has no business."""
     host = urlsplit(url).hostname or ""

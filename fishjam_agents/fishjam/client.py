@@ -1,62 +1,243 @@
-"""Managing rooms and peers over REST."""
+"""Managing rooms, peers, livestreams and recordings over REST: one client that blocks, one that awaits."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import httpx
 
-from . import requests
-from .addressing import agent_base_url, base_url, is_loopback
-from .agent import Agent
-from .errors import UnreachableError
-from .models import AgentOptions, Peer, PeerOptions, Room, RoomOptions
-from .notifier import FishjamNotifier
+from . import endpoints, recording_endpoints, requests
+from .addressing import agent_base_url, base_url, is_loopback, origin
+from .calls import DEADLINE, RETRIES, Call, deprecation, encode
+from .endpoint import endpoint
+from .models import PeerAccess
 from .requests import Request
 
-REQUEST_TIMEOUT = 10.0
-"""Seconds for one request, from connecting to the last byte of the answer."""
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .notifier import FishjamNotifier
 
 T = TypeVar("T")
 
 
-class AsyncFishjamClient:
-    """Makes and removes rooms, peers and agents. Use it as an async context manager, or call `aclose`.
+# Agent and notifier are imported when they are made: they bring WebSockets, which REST does without.
+def _agent(url: str, admitted: tuple[str, PeerAccess]) -> Agent:
+    from .agent import Agent
 
-    Every method raises `UnreachableError` if the server does not answer within 10 s, a subclass of
-    `HTTPError` if it refuses (`UnauthorizedError`, `NotFoundError`, ...), and `ProtocolError` if what
-    answers is no Fishjam.
+    room_id, access = admitted
+    return Agent(access.peer.id, room_id, access.token, agent_base_url(url, access.websocket_url))
+
+
+class Endpoints:
+    """What both clients can do. The methods of `AsyncFishjamClient` are coroutine functions.
+
+    Every method raises `UnreachableError` if no answer comes within the deadline, a subclass of `HTTPError`
+    if the server refuses (`UnauthorizedError`, `NotFoundError`, ...), and `ProtocolError` if what answers is
+    no Fishjam.
 
     Attributes:
         url: Base URL of the server.
     """
 
-    def __init__(self, fishjam_id: str, management_token: str) -> None:
+    asynchronous: ClassVar[bool]
+
+    def __init__(
+        self, fishjam_id: str, management_token: str, *, deadline: float = DEADLINE, retries: int = RETRIES
+    ) -> None:
         """Does not contact the server; `check_credentials` does.
 
         Args:
             fishjam_id: The ID of an app in Fishjam's cloud, or the URL of a server.
             management_token: The app's management token.
+            deadline: Seconds for one call, all its attempts included.
+            retries: Further attempts of an idempotent call which got no answer or a 503.
 
         Raises:
+            MissingFishjamIdError: The ID is empty.
             ConfigError: The ID cannot be used as written.
         """
         self.url = base_url(fishjam_id)
         self._management_token = management_token
-        self._http = httpx.AsyncClient(
-            headers=requests.headers(management_token),
-            timeout=REQUEST_TIMEOUT,
-            trust_env=not is_loopback(self.url),
-            # Loading certificates takes longer than the rest of the start; plain HTTP has none to verify,
-            # and redirects, which could lead elsewhere, are not followed.
-            verify=self.url.startswith("https://"),
-            follow_redirects=False,
-        )
+        self._deadline = deadline
+        self._retries = retries
+        self._warned = False
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Set up what carries requests."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Connections and locks belong to one process.
+        return {name: value for name, value in vars(self).items() if name not in ("_http", "_opening")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
 
     def __repr__(self) -> str:
-        return f"AsyncFishjamClient({self.url!r})"
+        return f"{type(self).__name__}({self.url!r})"
+
+    check_credentials = endpoint(endpoints.check_credentials)
+    create_room = endpoint(endpoints.create_room)
+    get_all_rooms = endpoint(endpoints.get_all_rooms)
+    get_room = endpoint(endpoints.get_room)
+    delete_room = endpoint(endpoints.delete_room)
+    create_peer = endpoint(endpoints.create_peer)
+    create_agent = endpoint(endpoints.create_agent, _agent)
+    create_vapi_agent = endpoint(endpoints.create_vapi_agent)
+    delete_peer = endpoint(endpoints.delete_peer)
+    refresh_peer_token = endpoint(endpoints.refresh_peer_token)
+    subscribe_peer = endpoint(endpoints.subscribe_peer)
+    subscribe_tracks = endpoint(endpoints.subscribe_tracks)
+    forward_room_tracks = endpoint(endpoints.forward_room_tracks)
+    create_livestream_viewer_token = endpoint(endpoints.create_livestream_viewer_token)
+    create_livestream_streamer_token = endpoint(endpoints.create_livestream_streamer_token)
+    create_moq_access = endpoint(endpoints.create_moq_access)
+    create_moq_token = endpoint(endpoints.create_moq_token)
+    create_composition_recording = endpoint(recording_endpoints.create_composition_recording)
+    create_template_recording = endpoint(recording_endpoints.create_template_recording)
+    create_recording = endpoint(recording_endpoints.create_recording)
+    get_recording = endpoint(recording_endpoints.get_recording)
+    get_all_recordings = endpoint(recording_endpoints.get_all_recordings)
+    stop_recording = endpoint(recording_endpoints.stop_recording)
+    delete_recording = endpoint(recording_endpoints.delete_recording)
+
+    def livestream_whip_url(self) -> str:
+        """Where to publish a livestream (WHIP), with a token of `create_livestream_streamer_token`."""
+        return origin(self.url) + "/api/v1/live/api/whip"
+
+    def livestream_whep_url(self) -> str:
+        """Where to watch a livestream (WHEP), with a token of `create_livestream_viewer_token`."""
+        return origin(self.url) + "/api/v1/live/api/whep"
+
+    def notifier(self) -> FishjamNotifier:
+        """A notifier for the same server and token."""
+        from .notifier import FishjamNotifier
+
+        return FishjamNotifier(self.url, self._management_token)
+
+    def _new_call(self, request: Request[T]) -> Call[T]:
+        return Call(request, self.url, deadline=self._deadline, retries=self._retries)
+
+    def _http_settings(self) -> dict[str, Any]:
+        return {
+            "headers": requests.headers(self._management_token),
+            "timeout": self._deadline,
+            "trust_env": not is_loopback(self.url),
+            # Loading certificates takes longer than the rest of the start; plain HTTP has none to verify,
+            # and redirects, which could lead elsewhere, are not followed.
+            "verify": self.url.startswith("https://"),
+            "follow_redirects": False,
+        }
+
+    def _heed(self, headers: Mapping[str, str], *, frames: int) -> None:
+        """Warn once that the server finds this version old; the caller is so many frames up."""
+        if not self._warned and (warning := deprecation(headers.get("x-fishjam-api-deprecated"))):
+            self._warned = True
+            kind, message = warning
+            warnings.warn(message, kind, stacklevel=frames + 1)
+
+
+class FishjamClient(Endpoints):
+    """Makes and removes rooms, peers, agents, tokens and recordings; blocks until the server has answered.
+
+    Threads may share it. `with` or `close` ends its connections; so does the garbage collector. It can be
+    pickled, and opens connections of its own where it is unpickled.
+    """
+
+    asynchronous = False
+
+    def _prepare(self) -> None:
+        self._http: httpx.Client | None = None
+        self._opening = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        with self._opening:
+            http, self._http = self._http, None
+        if http is not None:
+            http.close()
+
+    @classmethod
+    def create_and_verify(cls, *, fishjam_id: str, management_token: str) -> Self:
+        """Make a client and check its credentials.
+
+        Raises:
+            InvalidFishjamCredentialsError: The server does not know this pair of ID and token.
+        """
+        client = cls(fishjam_id, management_token)
+        try:
+            client.check_credentials()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _call(self, request: Request[T]) -> T:
+        call = self._new_call(request)
+        end = time.monotonic() + self._deadline
+        while True:
+            try:
+                status, content = self._send(request, end)
+            except httpx.RequestError as error:
+                delay = call.failed(error)
+            else:
+                if not call.refused(status):
+                    return call.result(status, content)
+                delay = call.delay()
+            time.sleep(delay)
+
+    def _send(self, request: Request[Any], end: float) -> tuple[int, bytes]:
+        left = max(end - time.monotonic(), 0.001)
+        with self._connections().stream(
+            request.method, self.url + request.path, timeout=left, **encode(request)
+        ) as response:
+            self._heed(response.headers, frames=4)
+            content = bytearray()
+            # httpx bounds each phase of a request by itself; an answer that drips in has no end there.
+            for part in response.iter_bytes():
+                content += part
+                if time.monotonic() > end:
+                    raise httpx.ReadTimeout("the answer drips in", request=response.request)
+            return response.status_code, bytes(content)
+
+    def _connections(self) -> httpx.Client:
+        with self._opening:
+            if self._http is None:
+                self._http = httpx.Client(**self._http_settings())
+                weakref.finalize(self, self._http.close)
+            return self._http
+
+
+class AsyncFishjamClient(Endpoints):
+    """`FishjamClient` for asyncio: the same methods, to be awaited.
+
+    Use it as an async context manager, or call `aclose`. It belongs to the event loop of its first call.
+    """
+
+    asynchronous = True
+
+    def _prepare(self) -> None:
+        self._http = httpx.AsyncClient(**self._http_settings())
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,63 +254,37 @@ class AsyncFishjamClient:
         """Close the connections."""
         await self._http.aclose()
 
-    def notifier(self) -> FishjamNotifier:
-        """A notifier for the same server and token."""
-        return FishjamNotifier(self.url, self._management_token)
-
-    async def check_credentials(self) -> None:
-        """Ask the server whether it knows the ID and the token.
+    @classmethod
+    async def create_and_verify(cls, *, fishjam_id: str, management_token: str) -> Self:
+        """Make a client and check its credentials.
 
         Raises:
-            InvalidFishjamCredentialsError: It does not.
+            InvalidFishjamCredentialsError: The server does not know this pair of ID and token.
         """
-        await self._call(requests.check_credentials())
-
-    async def create_room(self, options: RoomOptions | None = None) -> Room:
-        """Make a room."""
-        return await self._call(requests.create_room(options or RoomOptions()))
-
-    async def get_room(self, room_id: str) -> Room:
-        """The room as it is now."""
-        return await self._call(requests.get_room(room_id))
-
-    async def get_all_rooms(self) -> list[Room]:
-        """All rooms, livestreams included."""
-        return await self._call(requests.get_all_rooms())
-
-    async def delete_room(self, room_id: str) -> None:
-        """Delete a room and everybody in it."""
-        await self._call(requests.delete_room(room_id))
-
-    async def create_peer(self, room_id: str, options: PeerOptions | None = None) -> tuple[Peer, str]:
-        """Make a peer for a browser or an app; returns it and its token."""
-        access = await self._call(requests.create_peer(room_id, options or PeerOptions()))
-        return access.peer, access.token
-
-    async def create_agent(self, room_id: str, options: AgentOptions | None = None) -> Agent:
-        """Make an agent. It is in the room until deleted, and hears once `Agent.connect` is entered."""
-        access = await self._call(requests.create_agent(room_id, options or AgentOptions()))
-        return Agent(access.peer.id, room_id, access.token, agent_base_url(self.url, access.websocket_url))
-
-    async def delete_peer(self, room_id: str, peer_id: str) -> None:
-        """Delete a peer or an agent; if it is connected, it is cut off."""
-        await self._call(requests.delete_peer(room_id, peer_id))
-
-    async def refresh_peer_token(self, room_id: str, peer_id: str) -> str:
-        """A new token for a peer; tokens are valid for a day."""
-        return await self._call(requests.refresh_peer_token(room_id, peer_id))
+        client = cls(fishjam_id, management_token)
+        try:
+            await client.check_credentials()
+        except BaseException:
+            await client.aclose()
+            raise
+        return client
 
     async def _call(self, request: Request[T]) -> T:
+        call = self._new_call(request)
         try:
-            # httpx bounds each phase of a request by itself; an answer that drips in has no end there.
-            async with asyncio.timeout(REQUEST_TIMEOUT):
-                response = await self._http.request(
-                    request.method, self.url + request.path, json=request.body
-                )
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise UnreachableError(
-                f"{self.url} did not answer {request} within {REQUEST_TIMEOUT:.0f} s: is it overloaded?"
-            ) from error
-        except httpx.TransportError as error:
-            raise UnreachableError(f"cannot reach {self.url}: is the server running? ({error})") from error
-        return request.answer(response.status_code, response.content)
+            async with asyncio.timeout(self._deadline):
+                while True:
+                    try:
+                        response = await self._http.request(
+                            request.method, self.url + request.path, **encode(request)
+                        )
+                    except httpx.RequestError as error:
+                        delay = call.failed(error)
+                    else:
+                        self._heed(response.headers, frames=3)
+                        if not call.refused(response.status_code):
+                            return call.result(response.status_code, response.content)
+                        delay = call.delay()
+                    await asyncio.sleep(delay)
+        except TimeoutError as error:
+            raise call.timed_out() from error

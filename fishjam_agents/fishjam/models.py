@@ -1,266 +1,168 @@
-"""What Fishjam's REST interface speaks of: rooms, peers, tracks, and the options to make them.
+"""What Fishjam's REST interface answers with: rooms, and access to them.
 
-Keys this version does not know are kept in `extra`; values of enumerations stay text. So an older client
-reads the answers of a newer server.
+Peers and recordings have files of their own; options to make these things are in `options`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import ClassVar
 
-from ..errors import ProtocolError
+from .json_model import JsonModel, boolean, integer, key, list_of, member, model, text
+from .peer import Peer, PeerMetadata, PeerStatus, PeerType, SubscribeMode, Subscriptions, Track, TrackMetadata
 
-SubscribeMode = Literal["auto", "manual"]
-"""`auto` peers get every other peer's tracks, `manual` ones what they are subscribed to."""
+__all__ = [
+    "CompositionInfo",
+    "MoqAccess",
+    "Peer",
+    "PeerAccess",
+    "PeerMetadata",
+    "PeerStatus",
+    "PeerType",
+    "Room",
+    "RoomConfig",
+    "RoomType",
+    "SubscribeMode",
+    "Subscriptions",
+    "Track",
+    "TrackForwardingInfo",
+    "TrackMetadata",
+    "VideoCodec",
+]
+
+
+class RoomType(enum.StrEnum):
+    """What a room is for; `full_feature` and `broadcaster` are older names."""
+
+    AUDIO_ONLY = "audio_only"
+    AUDIO_ONLY_LIVESTREAM = "audio_only_livestream"
+    BROADCASTER = "broadcaster"
+    CONFERENCE = "conference"
+    FULL_FEATURE = "full_feature"
+    LIVESTREAM = "livestream"
+
+
+class VideoCodec(enum.StrEnum):
+    """The codec every peer of a room sends video in."""
+
+    H264 = "h264"
+    VP8 = "vp8"
 
 
 @dataclass(frozen=True, slots=True)
-class RoomConfig:
+class RoomConfig(JsonModel):
     """What a room was made with.
 
     Attributes:
+        batch_webhook_notifications: Notifications are posted in batches.
         max_peers: Most peers the room takes, 0 or None for no limit.
-        video_codec: `h264` or `vp8`.
-        room_type: `conference`, `audio_only`, `livestream` or `audio_only_livestream`.
         public: Livestream viewers need no token.
-        webhook_url: Where notifications are posted.
-        batch_webhook_notifications: They are posted in batches.
-        extra: Keys this version does not know.
+        room_type: What the room is for.
+        video_codec: None leaves it to the server.
+        webhook_url: Where notifications are posted; None is what the dashboard says.
     """
 
-    max_peers: int | None = None
-    video_codec: str | None = None
-    room_type: str = "conference"
-    public: bool = False
-    webhook_url: str | None = None
-    batch_webhook_notifications: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    WHAT: ClassVar[str] = "a room's config"
+
+    batch_webhook_notifications: bool = field(
+        default=False, metadata=key("batchWebhookNotifications", boolean, absent=False)
+    )
+    max_peers: int | None = field(default=None, metadata=key("maxPeers", integer, absent=None))
+    public: bool = field(default=False, metadata=key("public", boolean, absent=False))
+    room_type: RoomType | str = field(
+        default=RoomType.CONFERENCE, metadata=key("roomType", member(RoomType), absent=RoomType.CONFERENCE)
+    )
+    video_codec: VideoCodec | str | None = field(
+        default=None, metadata=key("videoCodec", member(VideoCodec), absent=None, omit_none=True)
+    )
+    webhook_url: str | None = field(default=None, metadata=key("webhookUrl", text, absent=None))
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """A track a peer publishes.
+class TrackForwardingInfo(JsonModel):
+    """One peer's tracks on their way into a composition.
 
     Attributes:
-        id: Unique in the room.
-        type: `audio` or `video`.
-        metadata: What the publisher said about it.
-        extra: Keys this version does not know.
+        input_id: The composition's input they become.
+        peer_id: The peer.
+        audio_track_id: Its audio track, if one is forwarded.
+        video_track_id: Its video track, if one is forwarded.
     """
 
-    id: str | None = None
-    type: str | None = None
-    metadata: Any = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    WHAT: ClassVar[str] = "a track forwarding"
+
+    input_id: str = field(metadata=key("inputId", text))
+    peer_id: str = field(metadata=key("peerId", text))
+    audio_track_id: str | None = field(default=None, metadata=key("audioTrackId", text, absent=None))
+    video_track_id: str | None = field(default=None, metadata=key("videoTrackId", text, absent=None))
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """A peer of a room.
+class CompositionInfo(JsonModel):
+    """The composition a room's tracks are forwarded to.
 
     Attributes:
-        id: Unique in the room.
-        type: `webrtc`, `agent` or `vapi`.
-        status: `connected` or `disconnected`.
-        metadata: `{"peer": ..., "server": ...}` for a browser, what each side said about it.
-        subscribe_mode: `auto` or `manual`.
-        subscriptions: `{"peers": [...], "tracks": [...]}` it was subscribed to by hand.
-        tracks: What it publishes.
-        extra: Keys this version does not know.
+        composition_url: The composition.
+        forwardings: What is forwarded.
     """
 
-    id: str
-    type: str
-    status: str
-    metadata: Mapping[str, Any] | None = None
-    subscribe_mode: str = "auto"
-    subscriptions: Mapping[str, Any] = field(default_factory=dict)
-    tracks: tuple[Track, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    WHAT: ClassVar[str] = "a composition info"
+
+    composition_url: str = field(metadata=key("compositionUrl", text))
+    forwardings: list[TrackForwardingInfo] = field(
+        metadata=key("forwardings", list_of(model(TrackForwardingInfo)), absent=list)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Room(JsonModel):
     """A room and who is in it.
 
     Attributes:
-        id: Room id.
         config: What it was made with.
+        id: Room id.
         peers: Its peers, connected or not.
-        extra: Keys this version does not know.
+        composition_info: Where its tracks are forwarded, if anywhere.
     """
 
-    id: str
-    config: RoomConfig
-    peers: tuple[Peer, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    WHAT: ClassVar[str] = "a room"
+
+    config: RoomConfig = field(metadata=key("config", model(RoomConfig), absent=RoomConfig))
+    id: str = field(metadata=key("id", text))
+    peers: list[Peer] = field(metadata=key("peers", list_of(model(Peer)), absent=list))
+    composition_info: CompositionInfo | None = field(
+        default=None, metadata=key("compositionInfo", model(CompositionInfo), absent=None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class PeerAccess:
+class MoqAccess(JsonModel):
+    """How to reach the MoQ relay.
+
+    Attributes:
+        connection_url: Its URL with the token in it.
+        token: The JWT alone. Neither is shown by `repr`.
+    """
+
+    WHAT: ClassVar[str] = "MoQ access"
+
+    connection_url: str = field(repr=False, metadata=key("connection_url", text))
+    token: str = field(repr=False, metadata=key("token", text))
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAccess(JsonModel):
     """A peer just made, and how it may connect.
 
     Attributes:
         peer: The peer.
-        token: Its peer token, valid for a day.
+        token: Its peer token, valid for a day; not shown by `repr`.
         websocket_url: Where it should connect, if the server names a place.
     """
 
-    peer: Peer
-    token: str = field(repr=False)
-    websocket_url: str | None = None
+    WHAT: ClassVar[str] = "a new peer"
 
-
-@dataclass(frozen=True, slots=True)
-class RoomOptions:
-    """What to make a room with; the attributes of `RoomConfig`."""
-
-    max_peers: int | None = None
-    video_codec: Literal["h264", "vp8"] | None = None
-    webhook_url: str | None = None
-    room_type: Literal[
-        "conference", "audio_only", "livestream", "full_feature", "broadcaster", "audio_only_livestream"
-    ] = "conference"
-    public: bool = False
-    batch_webhook_notifications: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PeerOptions:
-    """What to make a browser's or an app's peer with.
-
-    Attributes:
-        metadata: What the backend says about the peer; the peer cannot change it.
-        subscribe_mode: Whether it gets every track by itself.
-    """
-
-    metadata: Mapping[str, Any] | None = None
-    subscribe_mode: SubscribeMode = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOutputOptions:
-    """In which format the agent hears.
-
-    Attributes:
-        audio_format: PCM16 is the only one.
-        audio_sample_rate: Hz.
-    """
-
-    audio_format: Literal["pcm16"] = "pcm16"
-    audio_sample_rate: Literal[16000, 24000] = 16000
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOptions:
-    """What to make an agent with.
-
-    Attributes:
-        output: The format in which it hears.
-        subscribe_mode: Whether it hears every track by itself.
-    """
-
-    output: AgentOutputOptions = field(default_factory=AgentOutputOptions)
-    subscribe_mode: SubscribeMode = "auto"
-
-
-_ROOM_KEYS = frozenset({"id", "config", "peers"})
-_TRACK_KEYS = frozenset({"id", "type", "metadata"})
-_PEER_KEYS = frozenset({"id", "type", "status", "metadata", "subscribeMode", "subscriptions", "tracks"})
-_CONFIG_KEYS = frozenset(
-    {"maxPeers", "videoCodec", "roomType", "public", "webhookUrl", "batchWebhookNotifications"}
-)
-
-
-def parse_room(value: Any) -> Room:
-    """Read a room from decoded JSON.
-
-    Raises:
-        ProtocolError: It lacks what every room has.
-    """
-    room = as_object(value, "a room")
-    return Room(
-        id=as_text(room, "id", "a room"),
-        config=_parse_config(as_object(room.get("config") or {}, "a room's config")),
-        peers=tuple(parse_peer(peer) for peer in _list(room, "peers", "a room")),
-        extra=_extra(room, _ROOM_KEYS),
-    )
-
-
-def _parse_config(config: Mapping[str, Any]) -> RoomConfig:
-    return RoomConfig(
-        max_peers=config.get("maxPeers"),
-        video_codec=config.get("videoCodec"),
-        room_type=config.get("roomType") or "conference",
-        public=bool(config.get("public")),
-        webhook_url=config.get("webhookUrl"),
-        batch_webhook_notifications=bool(config.get("batchWebhookNotifications")),
-        extra=_extra(config, _CONFIG_KEYS),
-    )
-
-
-def parse_peer(value: Any) -> Peer:
-    """Read a peer from decoded JSON.
-
-    Raises:
-        ProtocolError: It lacks what every peer has.
-    """
-    peer = as_object(value, "a peer")
-    return Peer(
-        id=as_text(peer, "id", "a peer"),
-        type=as_text(peer, "type", "a peer"),
-        status=as_text(peer, "status", "a peer"),
-        metadata=peer.get("metadata"),
-        subscribe_mode=peer.get("subscribeMode") or "auto",
-        subscriptions=as_object(peer.get("subscriptions") or {}, "a peer's subscriptions"),
-        tracks=tuple(_parse_track(track) for track in _list(peer, "tracks", "a peer")),
-        extra=_extra(peer, _PEER_KEYS),
-    )
-
-
-def _parse_track(value: Any) -> Track:
-    track = as_object(value, "a track")
-    return Track(
-        id=track.get("id"),
-        type=track.get("type"),
-        metadata=track.get("metadata"),
-        extra=_extra(track, _TRACK_KEYS),
-    )
-
-
-def as_object(value: Any, what: str) -> Mapping[str, Any]:
-    """The value, if it is a JSON object.
-
-    Raises:
-        ProtocolError: It is something else.
-    """
-    if not isinstance(value, dict):
-        raise ProtocolError(f"the server sent {type(value).__name__} for {what}: is it a Fishjam server?")
-    return value
-
-
-def as_text(value: Mapping[str, Any], key: str, what: str) -> str:
-    """A text every such object has.
-
-    Raises:
-        ProtocolError: It is missing, or no text.
-    """
-    text = value.get(key)
-    if not isinstance(text, str):
-        raise ProtocolError(f"the server sent {what} without {key!r}: is it a Fishjam server?")
-    return text
-
-
-def _list(value: Mapping[str, Any], key: str, what: str) -> list[Any]:
-    items = value.get(key)
-    if items is None:
-        return []
-    if not isinstance(items, list):
-        raise ProtocolError(f"the server sent {what} whose {key!r} is no list: is it a Fishjam server?")
-    return items
-
-
-def _extra(value: Mapping[str, Any], known: frozenset[str]) -> Mapping[str, Any]:
-    return {key: item for key, item in value.items() if key not in known}
+    peer: Peer = field(metadata=key("peer", model(Peer)))
+    token: str = field(repr=False, metadata=key("token", text))
+    websocket_url: str | None = field(default=None, metadata=key("peer_websocket_url", text, absent=None))

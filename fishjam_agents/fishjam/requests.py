@@ -1,32 +1,43 @@
-"""The endpoints of Fishjam's REST interface, without I/O: what to send and how to read the answer.
+"""One call of Fishjam's REST interface, without I/O: what to send and how to read the answer.
 
-A client, asynchronous or not, sends `method`, `path` and `body` and passes status and bytes to `answer`.
+A client, asynchronous or not, sends a `Request` and passes status and bytes to `answer`. The requests
+themselves are in `endpoints` and `recording_endpoints`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from .._version import __version__
-from ..errors import ProtocolError
+from ..errors import ConfigError, ProtocolError
 from .errors import InvalidFishjamCredentialsError, error_for_status
-from .models import (
-    AgentOptions,
-    PeerAccess,
-    PeerOptions,
-    Room,
-    RoomOptions,
-    as_object,
-    as_text,
-    parse_peer,
-    parse_room,
-)
+from .json_model import as_object
 
 T = TypeVar("T")
+
+IDEMPOTENT_METHODS = frozenset({"GET", "DELETE"})
+"""Methods which may be sent again when no answer came (RFC 9110 section 9.2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body.
+
+    Attributes:
+        name: Its name in the form.
+        content: Its bytes.
+        filename: Sent as a file of this name; None for a plain part.
+        content_type: Its type; None leaves it to be guessed from the file name.
+    """
+
+    name: str
+    content: bytes
+    filename: str | None = None
+    content_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +49,26 @@ class Request(Generic[T]):
         path: Relative to the base URL; ids in it are percent-encoded, slashes included.
         read: Makes the result of the decoded JSON (None for an empty body).
         body: JSON to send, None for no body.
+        query: Query parameters.
+        parts: A multipart body, instead of `body`.
+        repeatable: A POST that does no harm when it is sent twice.
     """
 
     method: str
     path: str
     read: Callable[[Any], T]
     body: Mapping[str, Any] | None = None
+    query: Mapping[str, str] | None = None
+    parts: Sequence[Part] = ()
+    repeatable: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be sent again when no answer came."""
+        return self.repeatable or self.method in IDEMPOTENT_METHODS
 
     def answer(self, status: int, content: bytes) -> T:
         """Read the server's answer.
@@ -56,142 +78,86 @@ class Request(Generic[T]):
             ProtocolError: The answer is not what the endpoint gives.
         """
         if status >= 400:
-            raise error_for_status(status, _reason(content), str(self))
+            words, body = _reason(content)
+            raise error_for_status(status, words, body=body, request=str(self))
         if status >= 300:
             raise ProtocolError(f"{self} was redirected ({status}): give the server's final URL")
         if not content:
             return self.read(None)
         try:
             value = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self} was not answered with JSON: is it a Fishjam server?") from error
         return self.read(value)
 
 
-class _Validation(Request[None]):
+class Validation(Request[None]):
     """`/validate` speaks in statuses of its own: 404 says that the pair of id and token is wrong."""
 
     __slots__ = ()
 
     def answer(self, status: int, content: bytes) -> None:
+        """Read the server's answer, whose body says nothing.
+
+        Raises:
+            InvalidFishjamCredentialsError: The id or the token is wrong.
+            HTTPError: The server cannot say.
+        """
         if status in (401, 404):
-            raise InvalidFishjamCredentialsError(status, _reason(content), str(self))
+            words, body = _reason(content)
+            raise InvalidFishjamCredentialsError(words, status=status, body=body, request=str(self))
         if status >= 300:
             Request.answer(self, status, content)
 
 
 def headers(management_token: str) -> dict[str, str]:
-    """Headers of every request."""
+    """Headers of every request.
+
+    Raises:
+        ConfigError: The token has characters that no header may have.
+    """
+    if not (management_token.isascii() and management_token.isprintable()):
+        raise ConfigError(
+            "the management token contains a line break or a character outside ASCII: "
+            "copy it from the dashboard again"
+        )
     return {
         "Authorization": f"Bearer {management_token}",
         "x-fishjam-api-client": f"fishjam-agents/{__version__}",
     }
 
 
-def check_credentials() -> Request[None]:
-    """Is the management token valid?"""
-    return _Validation("GET", "/validate", _nothing)
+def encoded(id: str) -> str:
+    """An id as one segment of a path."""
+    return quote(id, safe="")
 
 
-def create_room(options: RoomOptions) -> Request[Room]:
-    """Make a room."""
-    body = {
-        "maxPeers": options.max_peers,
-        "webhookUrl": options.webhook_url,
-        "roomType": options.room_type,
-        "public": options.public,
-        "batchWebhookNotifications": options.batch_webhook_notifications,
-    }
-    if options.video_codec is not None:
-        body["videoCodec"] = options.video_codec
-    return Request("POST", "/room", lambda value: parse_room(_data(value).get("room")), body)
-
-
-def get_all_rooms() -> Request[list[Room]]:
-    """List all rooms."""
-    return Request("GET", "/room", _rooms)
-
-
-def get_room(room_id: str) -> Request[Room]:
-    """Get one room."""
-    return Request("GET", f"/room/{_id(room_id)}", lambda value: parse_room(_data(value)))
-
-
-def delete_room(room_id: str) -> Request[None]:
-    """Delete a room and everybody in it."""
-    return Request("DELETE", f"/room/{_id(room_id)}", _nothing)
-
-
-def create_peer(room_id: str, options: PeerOptions) -> Request[PeerAccess]:
-    """Make a peer for a browser or an app."""
-    body = {
-        "type": "webrtc",
-        "options": {"metadata": dict(options.metadata or {}), "subscribeMode": options.subscribe_mode},
-    }
-    return Request("POST", f"/room/{_id(room_id)}/peer", _access, body)
-
-
-def create_agent(room_id: str, options: AgentOptions) -> Request[PeerAccess]:
-    """Make an agent."""
-    output = {
-        "audioFormat": options.output.audio_format,
-        "audioSampleRate": options.output.audio_sample_rate,
-    }
-    body = {"type": "agent", "options": {"output": output, "subscribeMode": options.subscribe_mode}}
-    return Request("POST", f"/room/{_id(room_id)}/peer", _access, body)
-
-
-def delete_peer(room_id: str, peer_id: str) -> Request[None]:
-    """Delete a peer; if it is connected, it is cut off."""
-    return Request("DELETE", f"/room/{_id(room_id)}/peer/{_id(peer_id)}", _nothing)
-
-
-def refresh_peer_token(room_id: str, peer_id: str) -> Request[str]:
-    """Get a new token for a peer."""
-    return Request(
-        "POST",
-        f"/room/{_id(room_id)}/peer/{_id(peer_id)}/refresh_token",
-        lambda value: as_text(_data(value), "token", "an answer"),
-    )
-
-
-def _id(value: str) -> str:
-    return quote(value, safe="")
-
-
-def _nothing(value: Any) -> None:
+def nothing(value: Any) -> None:
+    """Reads answers that have no content."""
     return None
 
 
-def _data(value: Any) -> Mapping[str, Any]:
-    return as_object(as_object(value, "an answer").get("data"), "an answer's data")
+def data_of(value: Any) -> Mapping[str, Any]:
+    """The object under `data`, in which most answers are wrapped.
+
+    Raises:
+        ProtocolError: There is none.
+    """
+    return as_object(as_object(value, "an answer").get("data"), "an answer's 'data'")
 
 
-def _rooms(value: Any) -> list[Room]:
-    rooms = as_object(value, "an answer").get("data")
-    if not isinstance(rooms, list):
-        raise ProtocolError("the server sent no list of rooms: is it a Fishjam server?")
-    return [parse_room(room) for room in rooms]
+def _reason(content: bytes) -> tuple[str, str]:
+    """The server's own words and the body they stand in.
 
-
-def _access(value: Any) -> PeerAccess:
-    data = _data(value)
-    return PeerAccess(
-        peer=parse_peer(data.get("peer")),
-        token=as_text(data, "token", "a new peer"),
-        websocket_url=data.get("peer_websocket_url"),
-    )
-
-
-def _reason(content: bytes) -> str:
-    """The server's own words: `{"errors": text}`, `{"errors": {"detail": text}}` or anything else."""
+    Seen are `{"errors": text}`, `{"errors": {"detail": text}}`, and anything else.
+    """
     text = content.decode(errors="replace")
     try:
         value = json.loads(text)
-    except ValueError:
-        return text
+    except (ValueError, RecursionError):
+        return text, text
     if isinstance(value, dict):
         value = value.get("errors", value)
     if isinstance(value, dict):
         value = value.get("detail", value)
-    return value if isinstance(value, str) else json.dumps(value)
+    return (value if isinstance(value, str) else json.dumps(value)), text
