@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
-fishjam = pytest.importorskip("fishjam")
+from fishjam_agents.audio.wav import Clip
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.sources import AgentTrack
+
+fishjam = pytest.importorskip("fishjam", reason="needs the official fishjam-server-sdk: make test-compat")
 
 from fishjam import events  # noqa: E402
 from fishjam.agent import AgentAuthError, OutgoingAudioTrackOptions  # noqa: E402
@@ -21,43 +23,11 @@ from fishjam.errors import (  # noqa: E402
     NotFoundError,
     UnauthorizedError,
 )
+from fishjam.recording import CompositionSource  # noqa: E402
 
-from fishjam_agents.audio.wav import Clip  # noqa: E402
-from fishjam_agents.server import EmbeddedServer  # noqa: E402
-from fishjam_agents.server.sources import AgentTrack  # noqa: E402
+from .official import COMPOSITION, ask, connected, serve, until  # noqa: E402
 
 pytestmark = pytest.mark.compat
-
-DEADLINE = 20.0
-
-Scenario = Callable[[EmbeddedServer, Any], Coroutine[Any, Any, None]]
-
-
-def serve(scenario: Scenario) -> None:
-    async def main() -> None:
-        async with asyncio.timeout(DEADLINE), EmbeddedServer() as server:
-            with connected(server, server.token) as client:
-                await scenario(server, client)
-
-    asyncio.run(main())
-
-
-@contextmanager
-def connected(server: EmbeddedServer, token: str) -> Iterator[Any]:
-    """An official client; it leaves its connections to the garbage collector, so they are closed here."""
-    client = fishjam.FishjamClient(server.url, token)
-    with client.client.get_httpx_client():
-        yield client
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    while not condition():  # noqa: ASYNC110 - the server has no event to wait for
-        await asyncio.sleep(0.01)
-
-
-async def ask(request: Callable[..., Any], *arguments: Any) -> Any:
-    """A request of the official client, which blocks."""
-    return await asyncio.to_thread(request, *arguments)
 
 
 def test_rooms_are_created_found_listed_and_deleted() -> None:
@@ -97,8 +67,24 @@ def test_errors_are_those_the_client_has_classes_for() -> None:
             await ask(client.delete_peer, room.id, "nobody")
         with pytest.raises(NotFoundError):
             await ask(client.create_livestream_viewer_token, room.id)
-        with pytest.raises(InternalServerError, match="Not available"):
-            await ask(client.create_moq_access, "a", "b")
+        with pytest.raises(BadRequestError):
+            await ask(client.create_moq_access)
+        livestream = await ask(client.create_room, fishjam.RoomOptions(room_type="livestream"))
+        with pytest.raises(BadRequestError):
+            await ask(client.create_peer, livestream.id)
+        for request in (client.get_recording, client.stop_recording):
+            with pytest.raises(NotFoundError):
+                await ask(request, "nothing")
+        await ask(client.delete_recording, "nothing")
+        recording = await ask(client.create_composition_recording, CompositionSource(COMPOSITION, "main"))
+        with pytest.raises(ConflictError):
+            await ask(client.delete_recording, recording.id)
+        await ask(client.forward_room_tracks, room.id, COMPOSITION)
+        with pytest.raises(ConflictError):
+            await ask(client.forward_room_tracks, room.id, COMPOSITION)
+        composition = fishjam.CompositionClient(server.token, server.url)
+        with composition.client.get_httpx_client(), pytest.raises(InternalServerError, match="Not available"):
+            await ask(composition.create_composition)
 
     serve(scenario)
 
@@ -210,6 +196,12 @@ def test_the_notifier_is_told_everything_in_order() -> None:
         await ask(client.delete_peer, room.id, agent.id)
         await ask(client.delete_room, room.id)
         await done.wait()
+        recording = await ask(client.create_composition_recording, CompositionSource(COMPOSITION, "main"))
+        await ask(client.stop_recording, recording.id)
+        await until(lambda: len(told) == 12)
+        for status in (3, 2, 1):
+            item = told.pop()
+            assert (item.recording_id, int(item.status)) == (recording.id, status)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         assert [type(item).__name__.removeprefix("ServerMessage") for item in told] == [
