@@ -50,7 +50,9 @@ def run(
         raise ConfigError("--listen writes what a caller heard: add --caller")
     pipeline = pipeline_factory(settings)()
     clips = [read_wav(path) for path in caller or ()]
-    if listen is not None and (listen.is_dir() or not os.access(listen.parent, os.W_OK)):
+    if listen is not None and (
+        listen.is_dir() or not listen.parent.is_dir() or not os.access(listen.parent, os.W_OK)
+    ):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
     setup_logging(settings.log)
     asyncio.run(_Run(settings, pipeline, clips, listen, peer_token).run())
@@ -73,6 +75,7 @@ class _Run:
         self._listen = listen
         self._peer_token = peer_token
         self._left = False
+        self._trouble = False
         self._server: EmbeddedServer | None = None
         self._worker: Worker | None = None
         self._scene: Scene | None = None
@@ -90,6 +93,8 @@ class _Run:
             raise outcome
         if outcome is not Ending.STOPPED:
             say(f"The call is over: {outcome.value}.")
+        if self._trouble:
+            raise typer.Exit(FishjamAgentsError.exit_code)
 
     def _leave(self) -> None:
         self._left = True
@@ -171,6 +176,8 @@ class _Run:
             if self._server is not None and self._clips:
                 await self._play(self._server, where.room_id)
         except FishjamAgentsError as error:
+            # The bot has done nothing wrong and stays; the exit code tells of it.
+            self._trouble = True
             print(f"error: {error}", file=sys.stderr, flush=True)
 
     async def _play(self, server: EmbeddedServer, room_id: str) -> None:

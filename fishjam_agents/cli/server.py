@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from typing import Annotated
 
 import typer
 
 from fishjam_agents.cli.console import say
+from fishjam_agents.errors import ConfigError
 
 
 def server(
@@ -19,6 +21,12 @@ def server(
     ] = None,
 ) -> None:
     """Run a Fishjam on this machine until Ctrl-C."""
+    from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
+
+    if token is not None and not can_be_token(token):
+        raise ConfigError(f"--token {NO_TOKEN}")
+    if token is None and not stays_here(host):
+        raise ConfigError(f"--host {host} can be reached from other machines: give a --token, too")
     asyncio.run(_serve(host, port, token))
 
 
@@ -32,7 +40,7 @@ async def _serve(host: str, port: int, token: str | None) -> None:
             say(
                 f"Fishjam runs at {embedded.url}. Point a client at it:\n"
                 f"  export FISHJAM_ID={embedded.url}\n"
-                f"  export FISHJAM_MANAGEMENT_TOKEN={embedded.token}\n"
+                f"  export FISHJAM_MANAGEMENT_TOKEN={shlex.quote(embedded.token)}\n"
                 "Ctrl-C ends it."
             )
             await stop.wait()

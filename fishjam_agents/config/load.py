@@ -10,11 +10,13 @@ from pathlib import Path
 
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Backend
+from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, read_document
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -82,17 +84,19 @@ def _fishjam(
     line = reader.lines.get("fishjam.id")
     name = "fishjam.id" if "id" in given.keys else ID_VARIABLE
     identity = (settings.id if "id" in given.keys else environ.get(ID_VARIABLE) or "local").strip()
+    token = (settings.management_token or "").strip() or None
     if identity == "local":
-        return replace(settings, id=identity)
-    # The client and what it needs take longer to load than everything else here, and `local` needs neither.
-    from fishjam_agents.fishjam.addressing import base_url
-
+        if token is None:
+            _not_for_everybody(settings.host, reader, problems)
+        _sendable(token, "fishjam.management_token", reader, problems)
+        return replace(settings, id=identity, management_token=token)
     try:
         base_url(identity)
     except ConfigError as error:
         problems.add(line, f"{name}: {error}")
         return None
-    token = settings.management_token or environ.get(TOKEN_VARIABLE)
+    source = "fishjam.management_token" if token else TOKEN_VARIABLE
+    token = token or environ.get(TOKEN_VARIABLE, "").strip()
     if not token:
         problems.add(
             line,
@@ -100,7 +104,21 @@ def _fishjam(
             f"{TOKEN_VARIABLE}, or use local",
         )
         return None
+    _sendable(token, source, reader, problems)
     return replace(settings, id=identity, management_token=token)
+
+
+def _sendable(token: str | None, name: str, reader: SectionReader, problems: Problems) -> None:
+    if token and not can_be_token(token):
+        problems.add(reader.lines.get(name), f"{name} {NO_TOKEN}")
+
+
+def _not_for_everybody(host: str, reader: SectionReader, problems: Problems) -> None:
+    if not stays_here(host):
+        problems.add(
+            reader.lines.get("fishjam.host"),
+            f"fishjam.host {host} can be reached from other machines: set fishjam.management_token, too",
+        )
 
 
 def _agent(

@@ -81,6 +81,8 @@ def prepare_folder(folder: Path) -> None:
         descriptor, probe = tempfile.mkstemp(dir=folder)
         os.close(descriptor)
         Path(probe).unlink()
+    except FileExistsError as error:
+        raise FishjamAgentsError(f"{folder} is a file: give a folder") from error
     except OSError as error:
         raise FishjamAgentsError(
             f"cannot write to {folder} ({error.strerror}): give a folder you may write to"

@@ -154,6 +154,23 @@ def test_the_server_says_where_it_is_and_leaves_on_ctrl_c() -> None:
     assert url.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--token", ""], "--token is no token"),
+        (["--token", "two words"], "--token is no token"),
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines: give a --token, too"),
+    ],
+)
+def test_a_server_that_everybody_could_use_is_refused(
+    capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    code, out, err = command(capsys, "server", "--port", "0", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {told}")
+    assert err.count("\n") == 1
+
+
 def test_importing_the_package_loads_nothing() -> None:
     code = (
         "import sys, fishjam_agents; heavy = {'numpy', 'pydantic', 'yaml', 'asyncio', 'httpx', 'typer'};"

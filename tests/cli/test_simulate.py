@@ -97,6 +97,11 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_starts(
     code, printed, errors = simulate(capsys, config, "--caller", FIXTURES / "caller.wav", "--out", out)
     assert (code, printed) == (1, "")
     assert errors.startswith(f"error: cannot write to {out} (")
+    assert simulate(capsys, config, "--caller", FIXTURES / "caller.wav", "--out", config) == (
+        1,
+        "",
+        f"error: {config} is a file: give a folder\n",
+    )
     assert errors.count("\n") == 1
 
 

@@ -92,6 +92,17 @@ def test_null_takes_back_what_a_class_may_have_set(load: Any) -> None:
     assert config.agent.turns.keys == {"end_silence"}
 
 
+def test_the_line_end_of_a_token_from_a_file_is_no_part_of_it(load: Any) -> None:
+    config = load("fishjam: {id: abc}\n" + PARROT, FISHJAM_MANAGEMENT_TOKEN="hunter2\n")
+    assert config.fishjam.management_token == "hunter2"
+
+
+def test_a_host_of_this_machine_needs_no_token(load: Any) -> None:
+    for host in ("127.0.0.2", "'::1'", "localhost"):
+        assert load(f"fishjam: {{host: {host}}}\n" + PARROT).fishjam.management_token is None
+    assert load("fishjam: {host: 0.0.0.0, management_token: x}\n" + PARROT).fishjam.host == "0.0.0.0"
+
+
 def test_relative_paths_are_relative_to_the_file(load: Any, tmp_path: Path) -> None:
     assert load("agent: {backend: {type: wav, file: a/b.wav}}").agent.backend == Wav(tmp_path / "a/b.wav")
     assert load("agent: {backend: {type: wav, file: /b.wav}}").agent.backend == Wav(Path("/b.wav"))

@@ -166,6 +166,18 @@ MISTAKES = {
     "agent: &agent {backend: *agent}": "config.yaml:1: the file is nested without end: write it flat",
     "[" * 1500: "config.yaml:1: the file is nested without end: write it flat",
     "agent: {}\nfish\x07jam: {}": "config.yaml:2: the file is not text: give a YAML file",
+    "fishjam: {host: 0.0.0.0}\n" + PARROT: (
+        "config.yaml:1: fishjam.host 0.0.0.0 can be reached from other machines: "
+        "set fishjam.management_token, too"
+    ),
+    "fishjam: {id: abc, management_token: 'two words'}\n" + PARROT: (
+        "config.yaml:1: fishjam.management_token is no token: it must be of ASCII letters, digits and signs, "
+        "without spaces"
+    ),
+    "fishjam: {management_token: tökén}\n" + PARROT: (
+        "config.yaml:1: fishjam.management_token is no token: it must be of ASCII letters, digits and signs, "
+        "without spaces"
+    ),
     "agents: {backend: {type: parrot}}": "config.yaml:1: agents is not a setting: did you mean agent?",
     "log: {file: no/such/call.log}\nagent: {backend: {type: parrot}}": (
         "config.yaml:1: log.file: there is no folder no/such: make it first"
@@ -244,6 +256,9 @@ def test_a_wrong_id_in_the_environment_is_told_by_the_variable() -> None:
         "write http://localhost:5002"
     )
     assert refusal({"FISHJAM_ID": "abc"}).startswith("config.yaml: FISHJAM_ID is 'abc', which needs")
+    assert refusal({"FISHJAM_ID": "abc", "FISHJAM_MANAGEMENT_TOKEN": "a\nb"}).startswith(
+        "config.yaml: FISHJAM_MANAGEMENT_TOKEN is no token"
+    )
 
 
 def test_a_few_aliases_cannot_unfold_into_gigabytes() -> None:
