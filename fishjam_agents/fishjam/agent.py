@@ -24,11 +24,25 @@ from ..session import OutgoingAudioTrackOptions
 from .addressing import AGENT_SOCKET, socket_url
 from .backoff import Backoff
 from .direct import DirectConnection
-from .errors import AgentAuthError, SessionClosedError
+from .errors import AgentAuthError, AgentError, SessionClosedError
 from .outgoing_track import OutgoingTrack, announcement
 from .reconnect import Reconnected
 from .reconnector import GIVE_UP_AFTER, Reconnector, Refresh
 from .sockets import binary, end_of_session, handshake, open_socket
+
+__all__ = [
+    "Agent",
+    "AgentAuthError",
+    "AgentError",
+    "AgentSession",
+    "IncomingTrackData",
+    "IncomingTrackImage",
+    "OutgoingAudioTrackOptions",
+    "OutgoingTrack",
+]
+
+IncomingTrackData = TrackData
+IncomingTrackImage = TrackImage
 
 _WHAT = "agent session"
 

@@ -125,7 +125,7 @@ class FishjamNotifier:
         Args:
             kinds: `ServerMessage...` classes, `Reconnected`, `Disconnected`.
         """
-        keys: tuple[Hashable, ...] = kinds
+        keys: tuple[Any, ...] = kinds
         return lambda handler: self._emitter.on(keys, handler)
 
     def events(self) -> BoundedQueue[NotifierEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -57,15 +58,19 @@ class LimitSettings:
     Attributes:
         max_call: A call ends after this long.
         empty_room: A call ends when nobody but bots has been in the room for this long.
+        reconnect: A call ends when the connection to the room has been lost for this long; 0 ends it at once.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     max_call: float | None = None
     empty_room: float | None = None
+    reconnect: float = 60.0
 
     def __post_init__(self) -> None:
         for name in ("max_call", "empty_room"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"limits.{name} must be positive, not {value:g}")
+        if not 0 <= self.reconnect < math.inf:
+            raise ValueError(f"limits.reconnect must be 0 or more seconds, not {self.reconnect:g}")

@@ -16,8 +16,8 @@ from fishjam_agents.fishjam import (
     AgentOptions,
     AgentOutputOptions,
     AsyncFishjamClient,
+    LiveRoom,
     NotFoundError,
-    RoomFeed,
     UnauthorizedError,
 )
 from fishjam_agents.pipeline import AgentPipeline
@@ -144,7 +144,11 @@ class Worker:
                 self._place(client) as room_id,
                 self._follow(client, room_id) as feed,
                 self._agent(client, room_id) as agent,
-                agent.connect() as session,
+                agent.connect(
+                    reconnect=self._limits.reconnect > 0,
+                    refresh=lambda: client.refresh_peer_token(room_id, agent.id),
+                    give_up_after=self._limits.reconnect,
+                ) as session,
             ):
                 if self._placed is not None:
                     self._placed(Placement(room_id, agent.id, self._room.id is None))
@@ -208,8 +212,8 @@ class Worker:
                 note.close()
 
     @asynccontextmanager
-    async def _follow(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[RoomFeed]:
-        feed = RoomFeed(client, room_id)
+    async def _follow(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[LiveRoom]:
+        feed = LiveRoom(client, room_id)
         following = asyncio.create_task(feed.run(), name=f"follow {room_id}")
         try:
             await self._known(feed, following)
@@ -219,7 +223,7 @@ class Worker:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    async def _known(self, feed: RoomFeed, following: asyncio.Task[None]) -> None:
+    async def _known(self, feed: LiveRoom, following: asyncio.Task[None]) -> None:
         ready = asyncio.create_task(feed.ready(), name="room ready")
         try:
             done, _ = await asyncio.wait(
