@@ -156,7 +156,8 @@ class Microphone:
 
     def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
         machine = self.machine
-        return machine.feed(self._detector.feed(block, machine.in_speech), self.media, barge_in)
+        decision = self._detector.feed(block, machine.in_speech, machine.weighing)
+        return machine.feed(decision, self.media, barge_in)
 
     def quiet_for(self, now: float) -> float:
         """Seconds since the last packet; 0 before the first."""

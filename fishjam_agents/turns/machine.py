@@ -174,6 +174,11 @@ class TurnMachine:
         return self.state is not State.IDLE
 
     @property
+    def weighing(self) -> bool:
+        """Whether scores are being summed up: only then it matters how far below zero a score is."""
+        return self._evidence > 0.0 and self.state is State.IDLE
+
+    @property
     def turn_open(self) -> bool:
         """Whether a turn has started and not ended."""
         return self.state is State.SPEAKING
