@@ -43,24 +43,31 @@ async def stay(socket: ServerConnection) -> None:
     await socket.wait_closed()
 
 
-Respond = Callable[[str, str, dict[str, str], bytes], tuple[int, bytes]]
+Answer = tuple[int, bytes] | tuple[int, bytes, dict[str, str]] | None
+Respond = Callable[[str, str, dict[str, str], bytes], Answer]
 
 
 @asynccontextmanager
 async def http_server(respond: Respond) -> AsyncIterator[str]:
-    """Answers each request with `respond(method, path, headers, body)`; gives the base URL."""
+    """Answers each request with `respond(method, path, headers, body)`; gives the base URL.
+
+    The answer is a status, a body, and perhaps headers; for None the connection breaks.
+    """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         method, path, _ = head[0].split(" ")
         headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        status, content = respond(method, path, headers, body)
+        answer = respond(method, path, headers, body)
+        if answer is None:
+            writer.transport.abort()
+            return
+        status, content, *more = answer
         # Closed afterwards, so that no connection outlives its test.
-        writer.write(
-            b"HTTP/1.1 %d X\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % (status, len(content))
-        )
-        writer.write(content)
+        fields = {"connection": "close", "content-length": str(len(content)), **(more[0] if more else {})}
+        lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in fields.items())]
+        writer.write("\r\n".join([*lines, "\r\n"]).encode() + content)
         await writer.drain()
         writer.close()
         await writer.wait_closed()
