@@ -108,4 +108,7 @@ class Caller:
 
     def _new_microphone(self) -> Microphone:
         metadata: Mapping[str, Any] = {"type": "microphone", "paused": False}
-        return Microphone(f"{self.peer.id}:{uuid.uuid4()}", metadata)
+        track_id = f"{self.peer.id}:{uuid.uuid4()}"
+        return Microphone(
+            track_id, metadata, lambda speaking: self.room.voice_changed(self.peer, track_id, speaking)
+        )

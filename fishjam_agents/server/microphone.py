@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..protocol import Track, TrackType
 from .clock import TICKS_PER_SECOND
 from .playout import Segment
 from .recorder import RECORDING_RATE
+from .voice import VoiceActivity, loud_windows
 
 LIVE_SECONDS = 10.0
 """Live audio that may wait to be spoken; older audio is dropped."""
@@ -28,6 +29,7 @@ class PreparedClip:
     Attributes:
         ticks: How many windows of 20 ms it lasts, the last one filled up with silence.
         seconds: Its exact duration.
+        voice: One byte per window: whether it is loud enough for voice.
     """
 
     def __init__(self, clip: Clip) -> None:
@@ -36,6 +38,7 @@ class PreparedClip:
         self._mono = clip.mono()
         self._rate = clip.sample_rate
         self._rates: dict[int, Samples] = {}
+        self.voice = loud_windows(self.at_rate(RECORDING_RATE))
 
     def at_rate(self, sample_rate: int) -> Samples:
         """The whole clip at `sample_rate` Hz, int16 mono, exactly `ticks` windows long."""
@@ -62,6 +65,11 @@ class Microphone:
     An open microphone always sends: digital silence where nothing is said. A muted one sends nothing,
     and time goes on.
 
+    Args:
+        track_id: Its id.
+        metadata: Its metadata.
+        voice_changed: Told when someone begins or ends to speak into it.
+
     Attributes:
         track: Id, type and metadata.
         muted: Whether it sends nothing.
@@ -71,8 +79,11 @@ class Microphone:
     recording_rate = RECORDING_RATE
     finished = False
 
-    def __init__(self, track_id: str, metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self, track_id: str, metadata: Mapping[str, Any], voice_changed: Callable[[bool], None]
+    ) -> None:
         self.muted = False
+        self._activity = VoiceActivity(voice_changed)
         self.live_dropped = 0.0
         self._metadata = dict(metadata)
         self.track = Track(track_id, int(TrackType.AUDIO), json.dumps(self._metadata))
@@ -96,7 +107,6 @@ class Microphone:
 
     def schedule(self, clip: PreparedClip, window: int) -> None:
         """Speak `clip` from window number `window` on, over whatever is being said."""
-        clip.at_rate(RECORDING_RATE)
         position = bisect.bisect_right(self._starts, window)
         self._starts.insert(position, window)
         self._lines.insert(position, clip)
@@ -129,6 +139,14 @@ class Microphone:
             if offset < self._lines[position].ticks:
                 self._line = self._lines[position], offset
         self._live_packet = self._take_live() if self._live else None
+        if self.muted:
+            loud = 0
+        elif self._line is not None:
+            loud = self._line[0].voice[self._line[1]]
+        else:
+            loud = 0 if self._live_packet is None else loud_windows(self._live_packet)[0]
+        if loud or self._activity.speaking:
+            self._activity.feed(loud)
         return not self.muted
 
     def packets(self, sample_rate: int) -> Sequence[bytes]:

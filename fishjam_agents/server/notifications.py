@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..protocol import Track, encode
 from ..protocol.generated import notifications as schema
 from ..protocol.generated.shared import Track as WireTrack
-from ..protocol.generated.shared import TrackType
+from ..protocol.generated.shared import TrackType, VadStatus
 from ..session import PeerType
 
 _PEER_TYPES = {
@@ -129,6 +129,16 @@ class Notifications:
             room_id=room_id, peer_id=peer_id, composition_url=url, input_id=input_id
         )
         self._publish(room_id, schema.ServerMessage(track_forwarding_removed=message))
+
+    def vad_notification(self, room_id: str, peer_id: str, track_id: str, speaking: bool) -> None:
+        """Someone began or ended to speak on a track."""
+        message = schema.ServerMessageVadNotification(
+            room_id=room_id,
+            peer_id=peer_id,
+            track_id=track_id,
+            status=VadStatus(VadStatus.SPEECH if speaking else VadStatus.SILENCE),
+        )
+        self._publish(room_id, schema.ServerMessage(vad_notification=message))
 
     def recording_status_changed(self, recording_id: str, status: str, metadata: str) -> None:
         """A recording is in another state, by its REST name; `metadata` is JSON text."""

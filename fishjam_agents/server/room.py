@@ -150,6 +150,10 @@ class Room:
         self._fanout.invalidate()
         self._notifications.track_metadata_updated(self.id, peer.id, track)
 
+    def voice_changed(self, peer: Peer, track_id: str, speaking: bool) -> None:
+        """Someone began or ended to speak on a published track."""
+        self._notifications.vad_notification(self.id, peer.id, track_id, speaking)
+
     def has_track(self, track_id: str) -> bool:
         """Whether a track of that id is published by anyone."""
         return any(track_id in peer.sources for peer in self.peers.values())

@@ -166,7 +166,7 @@ def _max_peers(value: Any) -> int:
     # Numeric strings pass: the cloud's own tests say so (facts 2.4).
     if value is None:
         return 0
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RequestError(400, f"Expected maxPeers to be a number, got: {value}")

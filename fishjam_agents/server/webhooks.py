@@ -38,6 +38,12 @@ ATTEMPT_SECONDS = 10.0
 BACKOFF_SECONDS = 0.2
 """Mean wait before the second attempt; each further one doubles it, so all eight fit into 30 s."""
 
+VAD_SECONDS = 0.5
+"""How long voice activity may take; it is posted once, alone, and lost if that fails."""
+
+_VAD_TAG = bytes.fromhex("8202")
+"""How a `ServerMessage` with voice activity begins: field 32, a submessage."""
+
 BATCH_SECONDS = 0.05
 """How long a batch waits for company."""
 
@@ -116,27 +122,38 @@ class Webhooks:
             httpx, client = await asyncio.to_thread(_http_client, url)
             async with client:
                 while line.waiting:
+                    if line.waiting[0].startswith(_VAD_TAG):
+                        await self._post(httpx, client, url, line.waiting.popleft(), 1, VAD_SECONDS)
+                        continue
+                    messages = [line.waiting.popleft()]
                     if line.target.batched:
                         await asyncio.sleep(BATCH_SECONDS)
-                        body = _batch(line.waiting)
-                    else:
-                        body = line.waiting.popleft()
-                    await self._post(httpx, client, url, body)
+                        _fill(messages, line.waiting)
+                    body = _batch(messages) if line.target.batched else messages[0]
+                    await self._post(httpx, client, url, body, ATTEMPTS, TOTAL_SECONDS)
                 # Before the client closes: what happens from now on begins a new line.
                 del self._lines[room_id]
         finally:
             if self._lines.get(room_id) is line:
                 del self._lines[room_id]
 
-    async def _post(self, httpx: ModuleType, client: httpx.AsyncClient, url: str, body: bytes) -> None:
+    async def _post(
+        self,
+        httpx: ModuleType,
+        client: httpx.AsyncClient,
+        url: str,
+        body: bytes,
+        attempts: int,
+        seconds: float,
+    ) -> None:
         headers = {
             "content-type": "application/x-protobuf",
             "x-fishjam-signature-256": "sha256=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest(),
         }
         problem = "no answer"
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                for attempt in range(ATTEMPTS):
+            async with asyncio.timeout(seconds):
+                for attempt in range(attempts):
                     if attempt:
                         wait = BACKOFF_SECONDS * 2 ** (attempt - 1)
                         await asyncio.sleep(wait * self._random.uniform(0.5, 1.5))
@@ -174,9 +191,13 @@ def _http_client(url: str) -> tuple[ModuleType, httpx.AsyncClient]:
     return httpx, client
 
 
-def _batch(waiting: deque[bytes]) -> bytes:
-    messages = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MESSAGES))]
-    batch = schema.ServerMessageNotificationBatch(
-        notifications=[decode(schema.ServerMessage, message) for message in messages]
-    )
+def _fill(messages: list[bytes], waiting: deque[bytes]) -> None:
+    """Add what waits, up to the size of a batch or to voice activity, which is never in one."""
+    while waiting and len(messages) < BATCH_MESSAGES and not waiting[0].startswith(_VAD_TAG):
+        messages.append(waiting.popleft())
+
+
+def _batch(messages: list[bytes]) -> bytes:
+    notifications = [decode(schema.ServerMessage, message) for message in messages]
+    batch = schema.ServerMessageNotificationBatch(notifications=notifications)
     return encode(schema.ServerMessage(notification_batch=batch))

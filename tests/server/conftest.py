@@ -116,6 +116,10 @@ class Receiver:
         finally:
             writer.close()
 
+    def kinds(self) -> list[str]:
+        """What each request held."""
+        return [read_notification(body)[0] for _, body in self.requests]
+
     def told(self) -> list[tuple[str, Any]]:
         """Every notification received, batches taken apart."""
         told = []
