@@ -7,6 +7,7 @@ back.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,8 @@ from fishjam_agents.backends.port import (
     Warning,
 )
 from fishjam_agents.errors import BackendError
+
+logger = logging.getLogger(__name__)
 
 CONNECT_DEADLINE = 15.0
 SEND_DEADLINE = 10.0
@@ -109,6 +112,13 @@ class BackendLink:
                 error = BackendError("the backend ended the session", retryable=True)
             except BackendError as raised:
                 error = raised
+            except Exception as bug:
+                # A backend's bug ends its call with a sentence, and no other call of the process with it.
+                logger.debug("the backend's own error:", exc_info=bug)
+                kind = type(self._backend).__name__
+                raise BackendError(
+                    f"the backend {kind} failed ({bug!r}): see the log at debug level"
+                ) from bug
             finally:
                 self._inline = None
             attempt += 1

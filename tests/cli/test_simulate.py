@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,8 +116,26 @@ def test_a_length_out_of_range_is_a_wrong_command_line(
     assert "Invalid value for '--seconds'" in errors
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            "BackendError('the key was refused: give another one')",
+            "the key was refused: give another one",
+        ),
+        (
+            "ZeroDivisionError('oops')",
+            "the backend Keyless failed (ZeroDivisionError('oops')): see the log at debug level",
+        ),
+    ],
+)
 def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
-    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: str,
+    told: str,
 ) -> None:
     (tmp_path / "keyless.py").write_text(
         "from contextlib import asynccontextmanager\n"
@@ -126,15 +145,17 @@ def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
         "class Keyless(Backend):\n"
         "    @asynccontextmanager\n"
         "    async def connect(self, conversation):\n"
-        "        raise BackendError('the key was refused: give another one')\n"
+        f"        raise {error}\n"
         "        yield\n"
         "class Bot(AgentPipeline):\n"
         "    backend = Keyless()\n"
     )
     config.write_text("agent: {pipeline: 'keyless:Bot'}\nlog: {level: error}\n")
+    monkeypatch.delitem(sys.modules, "keyless", raising=False)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     caller = FIXTURES / "caller.wav"
     code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path / "out")
-    logged, told = errors.splitlines()
+    logged, sentence = errors.splitlines()
     assert code == 1
-    assert " ERROR   the backend failed (backend): the key was refused: give another one  [call " in logged
-    assert told == "error: the key was refused: give another one"
+    assert f" ERROR   the backend failed (backend): {told}  [call " in logged
+    assert sentence == f"error: {told}"

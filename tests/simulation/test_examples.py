@@ -1,0 +1,39 @@
+"""Every example runs as its README says, and answers a caller."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.config import load_config, pipeline_factory
+from fishjam_agents.simulation import simulate
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/config.yaml"))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_answers_a_caller(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    # Examples may all call their module `bot`.
+    monkeypatch.delitem(sys.modules, "bot", raising=False)
+    config = load_config(ROOT / "examples" / name / "config.yaml", {})
+    caller = read_wav(ROOT / "audio_fixtures" / "alice_yes.wav")
+    result = asyncio.run(simulate(pipeline_factory(config)(), [caller], seconds=2.2))
+    assert result.failure is None
+    assert "error" not in result.kinds
+    assert "reply_first_audio" in result.kinds
+    assert (" spoke for 0." in capsys.readouterr().out) == (name == "pipeline")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_says_how_to_run_it(name: str) -> None:
+    command = f"python -m fishjam_agents run examples/{name}/config.yaml"
+    for text in (ROOT / "examples/README.md", ROOT / "examples" / name / "README.md"):
+        assert command in text.read_text()
