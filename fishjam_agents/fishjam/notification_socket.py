@@ -5,6 +5,7 @@ Source: facts/fishjam-protocol.md 4.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,19 +19,26 @@ from ..protocol.generated.notifications import (
     EventType,
     ServerMessage,
     ServerMessageAuthRequest,
-    ServerMessageNotificationBatch,
     ServerMessageSubscribeRequest,
 )
-from .errors import NotifierAuthError
+from .errors import NotifierAuthError, StaleSdkError
+from .events.allowed_notifications import AllowedNotification, notifications_of
 from .sockets import binary, end_of_session, handshake, open_socket
 
 _WHAT = "notification socket"
-_HANDSHAKE_MESSAGES = frozenset({"authenticated", "auth_request", "subscribe_request", "subscribe_response"})
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def subscribed(url: str, management_token: str) -> AsyncIterator[AsyncIterator[betterproto.Message]]:
+async def subscribed(
+    url: str, management_token: str, *, strict: bool = True
+) -> AsyncIterator[AsyncIterator[AllowedNotification]]:
     """Connect, authenticate and subscribe; gives the notifications. Leaving the context closes the socket.
+
+    Args:
+        url: The server socket.
+        management_token: The app's management token.
+        strict: Whether a notification that this version cannot read ends the iteration (`StaleSdkError`).
 
     Raises:
         UnreachableError: The server cannot be reached within 10 s.
@@ -43,7 +51,7 @@ async def subscribed(url: str, management_token: str) -> AsyncIterator[AsyncIter
         await _ask(socket, url, auth, "authenticated")
         subscription = ServerMessageSubscribeRequest(EventType(EventType.SERVER_NOTIFICATION))
         await _ask(socket, url, ServerMessage(subscribe_request=subscription), "subscribe_response")
-        yield _notifications(socket)
+        yield _notifications(socket, strict)
 
 
 async def _ask(socket: ClientConnection, url: str, message: ServerMessage, expected: str) -> None:
@@ -58,20 +66,18 @@ async def _ask(socket: ClientConnection, url: str, message: ServerMessage, expec
         )
 
 
-async def _notifications(socket: ClientConnection) -> AsyncIterator[betterproto.Message]:
+async def _notifications(socket: ClientConnection, strict: bool) -> AsyncIterator[AllowedNotification]:
     while True:
         try:
             data = binary(await socket.recv())
         except ConnectionClosed as error:
             raise end_of_session(_WHAT, error.rcvd, error.sent) from error
-        for event in _unpack(decode(ServerMessage, data)):
+        try:
+            events = notifications_of(decode(ServerMessage, data))
+        except StaleSdkError as error:
+            if strict:
+                raise
+            _log.warning("a notification was left out: %s", error)
+            continue
+        for event in events:
             yield event
-
-
-def _unpack(message: ServerMessage) -> list[betterproto.Message]:
-    name, content = betterproto.which_one_of(message, "content")
-    if isinstance(content, ServerMessageNotificationBatch):
-        return [event for member in content.notifications for event in _unpack(member)]
-    if content is None or name in _HANDSHAKE_MESSAGES:
-        return []
-    return [content]

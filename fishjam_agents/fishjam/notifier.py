@@ -15,13 +15,14 @@ from .addressing import SERVER_SOCKET, base_url, socket_url
 from .backoff import Backoff
 from .emitter import QUEUE_LIMIT, BoundedQueue, Emitter, Handler
 from .errors import NotifierAuthError
+from .events.allowed_notifications import AllowedNotification
 from .notification_socket import subscribed
 from .reconnect import PASSING, STEADY, Disconnected, Reconnected
 
 HANDLER_PATIENCE = 2.0
 """Seconds a handler under way has to end after `close`."""
 
-NotifierEvent: TypeAlias = betterproto.Message | Disconnected | Reconnected
+NotifierEvent: TypeAlias = AllowedNotification | Disconnected | Reconnected
 """A `ServerMessage...` notification, or what the notifier says about its own connection."""
 
 _log = logging.getLogger(__name__)
@@ -190,7 +191,8 @@ class FishjamNotifier:
             NotifierAuthError: It does not take the management token.
             SessionClosedError: The server ended the connection.
             SessionLostError: The connection broke, or the server did not answer within 10 s.
-            ProtocolError: What it sent is not Fishjam's protocol.
+            ProtocolError: What it sent is not Fishjam's protocol, or a status newer than this version
+                (`StaleSdkError`); with `reconnect` that one is left out and logged.
         """
         if self._running is not None:
             raise RuntimeError("the notifier is connected already: make another one for a second connection")
@@ -301,7 +303,8 @@ class FishjamNotifier:
             connected_at: float | None = None
             self._attempts += 1
             try:
-                async with subscribed(self._url, self._management_token) as notifications:
+                connection = subscribed(self._url, self._management_token, strict=not self.reconnect)
+                async with connection as notifications:
                     connected_at = loop.time()
                     self._up(connected_at)
                     async for event in notifications:
