@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -35,7 +36,7 @@ def _agent(url: str, admitted: tuple[str, PeerAccess]) -> Agent:
     return Agent(access.peer.id, room_id, access.token, agent_base_url(url, access.websocket_url))
 
 
-class Endpoints:
+class Endpoints(ABC):
     """What both clients can do. The methods of `AsyncFishjamClient` are coroutine functions.
 
     Every method raises `UnreachableError` if no answer comes within the deadline, a subclass of `HTTPError`
@@ -70,9 +71,9 @@ class Endpoints:
         self._warned = False
         self._prepare()
 
+    @abstractmethod
     def _prepare(self) -> None:
         """Set up what carries requests."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections and locks belong to one process.
