@@ -21,6 +21,7 @@ class Proxy:
     def __init__(self, target: str) -> None:
         address = urlsplit(target)
         self._target = (address.hostname, address.port)
+        self._half_open: list[asyncio.StreamWriter] = []
         self._open: dict[asyncio.StreamWriter, asyncio.StreamWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
@@ -31,12 +32,16 @@ class Proxy:
     def connections(self) -> int:
         return len(self._open)
 
-    def cut(self, index: int | None = None) -> None:
-        """Break one connection, or all, without a goodbye."""
+    def cut(self, index: int | None = None, *, half: bool = False) -> None:
+        """Break one connection, or all, without a goodbye; with `half` the server does not notice."""
         clients = list(self._open)
         for client in clients if index is None else [clients[index % len(clients)]]:
             client.transport.abort()
-            self._open[client].transport.abort()
+            there = self._open.pop(client)
+            if half:
+                self._half_open.append(there)
+            else:
+                there.transport.abort()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -49,12 +54,19 @@ class Proxy:
             there_reader, there_writer = await asyncio.open_connection(*self._target)
             self._open[writer] = there_writer
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_pass(reader, there_writer))
-                    tasks.create_task(_pass(there_reader, writer))
+                ways = [
+                    asyncio.ensure_future(_pass(reader, there_writer)),
+                    asyncio.ensure_future(_pass(there_reader, writer)),
+                ]
+                try:
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for way in ways:
+                        way.cancel()
+                    await asyncio.gather(*ways, return_exceptions=True)
             finally:
-                self._open.pop(writer, None)
-                there_writer.transport.abort()
+                if self._open.pop(writer, None) is not None:
+                    there_writer.transport.abort()
         except OSError:
             pass
         finally:
@@ -62,6 +74,8 @@ class Proxy:
             self._tasks.discard(task)
 
     async def finish(self) -> None:
+        for there in self._half_open:
+            there.transport.abort()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -72,7 +86,6 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    writer.transport.abort()
 
 
 @asynccontextmanager

@@ -154,7 +154,8 @@ class World:
             self.between.refusing = self.dice.random() < 0.2
             if self.between.connections:
                 everything = self.dice.random() < 0.2
-                self.between.cut(None if everything else self.dice.randrange(self.between.connections))
+                one = None if everything else self.dice.randrange(self.between.connections)
+                self.between.cut(one, half=self.dice.random() < 0.3)
 
     async def _happen(self) -> None:
         room_id = self.dice.choice(self.replays).room.id
