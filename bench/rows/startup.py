@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import statistics
@@ -19,6 +20,8 @@ from bench.table import Row, skipped, spread
 _IMPORT_S, _READY_S = 0.30, 1.0
 _READY = "`run examples/parrot/config.yaml` to ready"
 _PATIENCE = 15.0
+# The budgets are for bytecode; where this is set, as in many containers, every start would compile everything.
+_ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 _SAYS_READY = re.compile(rb"http://127\.0\.0\.1:\d+")
 
 
@@ -49,7 +52,9 @@ async def _python(statement: str, times: int) -> list[float]:
     # With one repetition there is no time to let a first one write the bytecode.
     for _ in range(times + (times > 1)):
         begun = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", statement, cwd=ROOT)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", statement, cwd=ROOT, env=_ENVIRON
+        )
         if await asyncio.wait_for(process.wait(), _PATIENCE):
             raise RuntimeError(f"`{statement}` failed: see the error above")
         walls.append(time.perf_counter() - begun)
@@ -77,6 +82,7 @@ async def _ready_after(config: Path) -> float:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
         cwd=ROOT,
+        env=_ENVIRON,
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
