@@ -20,7 +20,7 @@ from bench.table import Row, skipped, spread
 _IMPORT_S, _READY_S = 0.30, 1.0
 _READY = "`run examples/parrot/config.yaml` to ready"
 _PATIENCE = 15.0
-# The budgets are for bytecode; where this is set, as in many containers, every start would compile everything.
+# The budgets are with bytecode; where this is set, as in many containers, every start compiles everything.
 _ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 _SAYS_READY = re.compile(rb"http://127\.0\.0\.1:\d+")
 

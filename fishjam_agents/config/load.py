@@ -84,7 +84,7 @@ def _fishjam(
     line = reader.lines.get("fishjam.id")
     name = "fishjam.id" if "id" in given.keys else ID_VARIABLE
     identity = (settings.id if "id" in given.keys else environ.get(ID_VARIABLE) or "local").strip()
-    token = (settings.management_token or "").strip() or None
+    token: str | None = (settings.management_token or "").strip() or None
     if identity == "local":
         if token is None:
             _not_for_everybody(settings.host, reader, problems)
@@ -96,8 +96,8 @@ def _fishjam(
         problems.add(line, f"{name}: {error}")
         return None
     source = "fishjam.management_token" if token else TOKEN_VARIABLE
-    token = token or environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
+    token = token or environ.get(TOKEN_VARIABLE, "").strip() or None
+    if token is None:
         problems.add(
             line,
             f"{name} is {identity!r}, which needs a management token: set fishjam.management_token or "
