@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -19,6 +20,11 @@ class Child:
     def __init__(self, process: Process, name: str) -> None:
         self._process = process
         self._name = name
+
+    def keep_to(self, cores: set[int]) -> None:
+        """Run on these cores only, where the system can arrange that."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, cores)
 
     async def hear(self, timeout: float) -> dict[str, Any]:
         """The next line it says.

@@ -22,6 +22,19 @@ def describe() -> str:
     return f"python {platform.python_version()}, {', '.join(versions)}; {machine}"
 
 
+def split_cores() -> tuple[set[int], set[int]]:
+    """A core for the process that is measured, and the others; the same ones where there is only one.
+
+    Left to the system, whoever is sent a frame wakes up on the core of the sender, which is interrupted for
+    it and pays for the cold caches afterwards, once per frame. The peer of a real call is elsewhere.
+    """
+    cores = set(range(os.cpu_count() or 1))
+    if hasattr(os, "sched_getaffinity"):
+        cores = set(os.sched_getaffinity(0))
+    first = {min(cores)}
+    return first, cores - first or first
+
+
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.child import child
+from bench.machine import split_cores
 
 _START = 20.0
 """Seconds the children may take to start."""
@@ -58,6 +59,9 @@ async def run(
         ports = await generator.hear(_START)
         async with child("subject", kind=kind, calls=calls, uvloop=uvloop, **ports) as subject:
             await subject.hear(_START + calls * 0.05)
+            own, others = split_cores()
+            subject.keep_to(own)
+            generator.keep_to(others)
             await generator.ask(5.0, do="start")
             await asyncio.sleep(plan.warm_up)
             patience = plan.seconds + 10
