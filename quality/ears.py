@@ -1,0 +1,120 @@
+"""What is measured: a voice detector and the turn machine behind it, as a microphone joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detector, PresetName
+from fishjam_agents.turns.machine import (
+    Confirmed,
+    Decision,
+    SpeechEnded,
+    State,
+    Suspected,
+    TurnEnded,
+    TurnMachine,
+    TurnStarted,
+    Withdrawn,
+)
+from fishjam_agents.turns.settings import TurnSettings
+
+RATE = SAMPLE_RATE
+FRAME = FRAME_SAMPLES / SAMPLE_RATE
+
+_PRIMING = 10
+"""Frames of silence that a microphone gives its detector before the first packet (`hearing.microphone`)."""
+
+
+class FrameDetector(Protocol):
+    """What a voice detector must offer to be measured; `audio.vad.Detector` is one."""
+
+    def feed(self, frame: Samples, in_speech: bool) -> Decision:
+        """Judge the next 20 ms: int16 mono at 16 kHz, shape (320,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vad:
+    """A voice detector that can be measured.
+
+    Attributes:
+        name: As `--vad` names it.
+        make: A fresh detector for one microphone.
+        start: Sum of scores at which the turn machine suspects speech.
+        turns: Settings that choose it for a whole bot; None when no bot can have it yet.
+    """
+
+    name: str
+    make: Callable[[], FrameDetector]
+    start: float
+    turns: TurnSettings | None
+
+
+def _preset(name: PresetName) -> Vad:
+    return Vad(name, lambda: Detector(name), PRESETS[name].start, TurnSettings(preset=name))
+
+
+VADS: dict[str, Vad] = {name: _preset(name) for name in PRESETS}
+"""What `--vad` may name. A detector that is added here goes through the same table."""
+
+
+@dataclass(slots=True)
+class Span:
+    """A stretch that was taken for speech. Seconds from the beginning of the stream.
+
+    Attributes:
+        onset: Where the turn machine says that it began.
+        suspected: When that was decided.
+        confirmed: When it became a barge-in, or a turn; None when it never did.
+        ended: When it was decided that it is over; None when the stream ended first.
+    """
+
+    onset: float
+    suspected: float
+    confirmed: float | None = None
+    ended: float | None = None
+
+    @property
+    def until(self) -> float:
+        """When it was over; never, for one that outlasts its stream."""
+        return float("inf") if self.ended is None else self.ended
+
+
+def listen(vad: Vad, samples: Samples, *, bot_speaks: bool) -> list[Span]:
+    """Feed a whole recording to fresh ears.
+
+    Args:
+        vad: The detector.
+        samples: int16 mono at 16 kHz, shape (n,); an incomplete last frame is left out.
+        bot_speaks: Whether the bot has a reply under way all the time: then sounds are suspected and
+            confirmed as barge-ins, else they become turns.
+
+    Returns:
+        What was taken for speech, in order. A decision is dated at the end of the frame that brought it.
+    """
+    detector = vad.make()
+    machine = TurnMachine(vad.turns, vad.start)
+    for _ in range(_PRIMING):
+        detector.feed(np.zeros(FRAME_SAMPLES, np.int16), False)
+    spans: list[Span] = []
+    for number in range(len(samples) // FRAME_SAMPLES):
+        frame = samples[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
+        at = (number + 1) * FRAME
+        before = machine.in_speech
+        for event in machine.feed(detector.feed(frame, before), at, bot_speaks):
+            if isinstance(event, (Confirmed, TurnStarted)):
+                if spans[-1].confirmed is None:
+                    spans[-1].confirmed = at
+            elif isinstance(event, (TurnEnded, Withdrawn)):
+                spans[-1].ended = at
+            elif isinstance(event, SpeechEnded):
+                if machine.state is State.IDLE:
+                    spans[-1].ended = at
+            elif isinstance(event, Suspected) or not before:
+                spans.append(Span(event.at, at))
+    return spans
