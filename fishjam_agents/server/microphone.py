@@ -133,20 +133,27 @@ class Microphone:
         """Part of `sources.Source`."""
         window = self._window = ticks - 1
         self._line = None
+        loud = 0
         position = bisect.bisect_right(self._starts, window) - 1
         if position >= 0:
             offset = window - self._starts[position]
-            if offset < self._lines[position].ticks:
-                self._line = self._lines[position], offset
-        self._live_packet = self._take_live() if self._live else None
-        if self.muted:
-            loud = 0
-        elif self._line is not None:
-            loud = self._line[0].voice[self._line[1]]
+            line = self._lines[position]
+            if offset < line.ticks:
+                self._line = line, offset
+                loud = line.voice[offset]
+        if self._live:
+            self._live_packet = self._take_live()
+            if self._line is None:
+                loud = loud_windows(self._live_packet)[0]
         else:
-            loud = 0 if self._live_packet is None else loud_windows(self._live_packet)[0]
-        if loud or self._activity.speaking:
-            self._activity.feed(loud)
+            self._live_packet = None
+        activity = self._activity
+        if loud and not self.muted:
+            activity.loud_at = window
+            if not activity.speaking:
+                activity.begin()
+        elif activity.speaking:
+            activity.pause(window)
         return not self.muted
 
     def packets(self, sample_rate: int) -> Sequence[bytes]:

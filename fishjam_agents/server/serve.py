@@ -59,6 +59,7 @@ class EmbeddedServer:
 
     Attributes:
         token: The management token.
+        webhook_url: The server's own webhook, or None; may be changed at any time.
         webhook_secret: Key of the webhooks' signature.
         webhooks: What was posted to backends.
         recordings: Recordings of compositions.
@@ -93,7 +94,7 @@ class EmbeddedServer:
         self.clock = RoomClock()
         self.clock.subscribe(self.rooms.tick)
         self._tasks = Tasks()
-        self._webhook_url = webhook_url
+        self.webhook_url = webhook_url
         self.webhook_secret = webhook_secret or secrets.token_urlsafe(24)
         self.webhooks = Webhooks(self.webhook_secret, self._tasks, self._webhook_target)
         self.rooms.notifications.subscribe(self.webhooks.notify)
@@ -234,7 +235,7 @@ class EmbeddedServer:
 
     def _webhook_target(self, room_id: str) -> Target | None:
         room = self.rooms.find(room_id)
-        url = (room and room.config.webhook_url) or self._webhook_url
+        url = (room and room.config.webhook_url) or self.webhook_url
         return Target(url, room is not None and room.config.batch_webhook_notifications) if url else None
 
     def _web(self) -> tuple[Any, Any]:

@@ -32,29 +32,28 @@ def loud_windows(samples: Samples) -> bytes:
 
 
 class VoiceActivity:
-    """Whether someone speaks: at once when it is loud, until it was quiet for a while.
+    """Whether someone speaks: at once when it is loud, until it was quiet for `QUIET_TICKS`.
 
     Args:
         changed: Called with every change.
 
     Attributes:
         speaking: Whether someone does.
+        loud_at: The latest loud window.
     """
 
     def __init__(self, changed: Callable[[bool], None]) -> None:
         self.speaking = False
+        self.loud_at = 0
         self._changed = changed
-        self._quiet = 0
 
-    def feed(self, loud: int) -> None:
-        """Take the next window. May be left out while it is quiet and nobody speaks."""
-        if loud:
-            self._quiet = 0
-            if not self.speaking:
-                self.speaking = True
-                self._changed(True)
-            return
-        self._quiet += 1
-        if self.speaking and self._quiet >= QUIET_TICKS:
+    def begin(self) -> None:
+        """It is loud, and nobody spoke."""
+        self.speaking = True
+        self._changed(True)
+
+    def pause(self, window: int) -> None:
+        """It is quiet in `window`, and someone spoke."""
+        if window - self.loud_at >= QUIET_TICKS:
             self.speaking = False
             self._changed(False)

@@ -66,6 +66,11 @@ class Target:
     url: str
     batched: bool = False
 
+    @property
+    def shown(self) -> str:
+        """The URL without what may be secret in it."""
+        return self.url.partition("?")[0].rpartition("@")[2]
+
 
 @dataclass(slots=True)
 class _Line:
@@ -112,25 +117,24 @@ class Webhooks:
             line.waiting.popleft()
             self.dropped += 1
             if self.dropped == 1:
-                _log.warning("%s answers too slowly: its oldest webhooks are dropped", target.url)
+                _log.warning("%s answers too slowly: its oldest webhooks are dropped", target.shown)
         line.waiting.append(message)
 
     async def _deliver(self, room_id: str, line: _Line) -> None:
-        url = line.target.url
         try:
             # Importing httpx and reading certificates takes long enough to be heard in the rooms.
-            httpx, client = await asyncio.to_thread(_http_client, url)
+            httpx, client = await asyncio.to_thread(_http_client, line.target.url)
             async with client:
                 while line.waiting:
                     if line.waiting[0].startswith(_VAD_TAG):
-                        await self._post(httpx, client, url, line.waiting.popleft(), 1, VAD_SECONDS)
+                        await self._post(httpx, client, line.target, line.waiting.popleft(), 1, VAD_SECONDS)
                         continue
                     messages = [line.waiting.popleft()]
                     if line.target.batched:
                         await asyncio.sleep(BATCH_SECONDS)
                         _fill(messages, line.waiting)
                     body = _batch(messages) if line.target.batched else messages[0]
-                    await self._post(httpx, client, url, body, ATTEMPTS, TOTAL_SECONDS)
+                    await self._post(httpx, client, line.target, body, ATTEMPTS, TOTAL_SECONDS)
                 # Before the client closes: what happens from now on begins a new line.
                 del self._lines[room_id]
         finally:
@@ -141,7 +145,7 @@ class Webhooks:
         self,
         httpx: ModuleType,
         client: httpx.AsyncClient,
-        url: str,
+        target: Target,
         body: bytes,
         attempts: int,
         seconds: float,
@@ -161,7 +165,7 @@ class Webhooks:
                         async with (
                             asyncio.timeout(ATTEMPT_SECONDS),
                             # The body of the answer is nobody's business and may be endless.
-                            client.stream("POST", url, content=body, headers=headers) as answer,
+                            client.stream("POST", target.url, content=body, headers=headers) as answer,
                         ):
                             status = answer.status_code
                     except (httpx.TransportError, TimeoutError) as error:
@@ -178,7 +182,7 @@ class Webhooks:
         except (httpx.InvalidURL, httpx.HTTPError, UnicodeError) as error:
             problem = str(error)
         self.failed += 1
-        _log.warning("a webhook to %s failed and is given up (%s): check the endpoint", url, problem)
+        _log.warning("a webhook to %s failed and is given up (%s): check the endpoint", target.shown, problem)
 
 
 def _http_client(url: str) -> tuple[ModuleType, httpx.AsyncClient]:

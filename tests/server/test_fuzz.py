@@ -15,7 +15,16 @@ import websockets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fishjam_agents.protocol import encode, encode_auth_request
+from fishjam_agents.protocol import (
+    Track,
+    encode,
+    encode_add_track,
+    encode_auth_request,
+    encode_capture_image,
+    encode_interrupt,
+    encode_remove_track,
+    encode_track_chunk,
+)
 from fishjam_agents.protocol.generated import notifications, peer
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.errors import RequestError
@@ -48,6 +57,22 @@ JSON = st.recursive(
 )
 OBJECTS = st.dictionaries(KEYS, JSON, max_size=6)
 BODIES = st.binary(max_size=60) | OBJECTS.map(lambda value: json.dumps(value).encode())
+
+IDS = st.sampled_from(("", "x", "0" * 32, "11111111-1111-4111-8111-111111111111")) | st.text(max_size=4)
+NUMBERS = st.sampled_from((0, 1, 2, 3, 16000, 24000)) | st.integers(0, 2**32 - 1)
+MESSAGES = (
+    st.builds(
+        encode_add_track,
+        st.builds(Track, IDS, st.integers(0, 3), st.text(max_size=5)),
+        encoding=NUMBERS,
+        sample_rate=NUMBERS,
+        channels=NUMBERS,
+    )
+    | st.builds(encode_track_chunk, IDS, st.binary(max_size=9))
+    | st.builds(encode_interrupt, IDS)
+    | st.builds(encode_remove_track, IDS)
+    | st.builds(encode_capture_image, IDS)
+)
 
 SETTINGS = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -124,7 +149,7 @@ def test_no_body_makes_the_api_stumble(running: Running, body: bytes, path: str,
 
 
 @SETTINGS
-@given(data=st.lists(st.binary(max_size=40) | st.text(max_size=5), max_size=4))
+@given(data=st.lists(MESSAGES | st.binary(max_size=40) | st.text(max_size=5), max_size=4))
 def test_no_message_makes_a_socket_stumble(
     running: Running, data: list[bytes | str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,13 +18,18 @@ def tone(level: int, seconds: float, rate: int = 16000) -> Clip:
     return Clip(np.full(round(seconds * rate), level, np.int16), rate)
 
 
-def test_speech_begins_at_once_and_ends_after_a_while() -> None:
+def test_speech_ends_after_a_while_of_quiet() -> None:
     changes: list[bool] = []
     activity = VoiceActivity(changes.append)
-    for loud in [0, 0, 1, 0, *[0] * (QUIET_TICKS - 2), 1, *[0] * (QUIET_TICKS - 1)]:
-        activity.feed(loud)
+    activity.begin()
+    for window in range(QUIET_TICKS):
+        activity.pause(window)
     assert changes == [True]
-    activity.feed(0)
+    activity.loud_at = QUIET_TICKS
+    for window in range(QUIET_TICKS, 2 * QUIET_TICKS):
+        activity.pause(window)
+    assert changes == [True]
+    activity.pause(2 * QUIET_TICKS)
     assert changes == [True, False]
 
 

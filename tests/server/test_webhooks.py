@@ -114,7 +114,7 @@ def test_an_endpoint_that_is_not_there_is_given_up_and_the_next_message_tried(
                 await client.http.delete(f"/room/{room_id}")
                 expected = 2
             else:
-                client.server._webhook_url = url
+                client.server.webhook_url = url
                 await client.room()
                 expected = 1
             while client.server.webhooks.failed < before + expected:  # noqa: ASYNC110 - no event for it
@@ -164,7 +164,7 @@ def test_a_slow_endpoint_loses_the_oldest_and_it_is_counted(
 def test_the_servers_own_webhook_gets_what_has_no_other_address(serve: Serve) -> None:
     async def scenario(client: Client) -> None:
         async with receiver() as own, receiver() as common:
-            client.server._webhook_url = common.url
+            client.server.webhook_url = common.url
             await client.room(webhookUrl=own.url)
             await client.room()
             source = {"compositionURL": "http://rtc/composition/1", "outputId": "main"}
@@ -174,6 +174,24 @@ def test_the_servers_own_webhook_gets_what_has_no_other_address(serve: Serve) ->
             await own.until(lambda: own.requests)
 
     serve(scenario)
+
+
+def test_a_failure_is_logged_without_what_may_be_secret(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(client: Client) -> None:
+        async with receiver() as hook:
+            hook.statuses = [403]
+            url = hook.url.replace("http://", "http://user:word@") + "?key=treasure"
+            await client.room(webhookUrl=url)
+            await hook.until(lambda: client.server.webhooks.failed)
+            assert hook.url.removeprefix("http://") in caplog.text
+            assert "HTTP 403" in caplog.text
+
+    with caplog.at_level("WARNING"):
+        serve(scenario)
+    assert "treasure" not in caplog.text
+    assert "word" not in caplog.text
 
 
 def test_stopping_delivers_what_it_can_and_leaves_no_task() -> None:
