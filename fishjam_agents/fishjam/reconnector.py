@@ -168,9 +168,11 @@ class Reconnector:
                     _log.info("%s: attempt %d failed (%s)", self._what, attempts, last)
         except TimeoutError as error:
             code = lost.code if isinstance(lost, SessionLostError) else 1000
+            # Without the advice of the last attempt: a message has one.
+            reason = str(last).partition(": ")[0]
             raise SessionLostError(
                 f"the {self._what} was lost and did not come back within {self._give_up_after:g} s "
-                f"({last}): is the server still running?",
+                f"({reason}): is the server still running?",
                 code,
             ) from error
 

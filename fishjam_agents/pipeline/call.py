@@ -25,7 +25,7 @@ from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.roster import Roster
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.playout.voice import Voice
-from fishjam_agents.session import AGENT_MARK, OutgoingAudioTrackOptions, RoomView, Session
+from fishjam_agents.session import AGENT_MARK, OutgoingAudioTrackOptions, OutgoingTrack, RoomView, Session
 
 if TYPE_CHECKING:
     from fishjam_agents.pipeline.agent import AgentPipeline
@@ -78,6 +78,7 @@ class Call:
         self._link = BackendLink(
             pipeline.backend, self.id, self._backend_event, self._backend_outage, pipeline.instructions
         )
+        self._track: OutgoingTrack
         self._voice: Voice
         self._replies: Replies
         self._owner = LocalOwner(self) if self.settings.owner == "local" else BackendOwner(self)
@@ -207,6 +208,7 @@ class Call:
             raise SessionError(
                 f"the media server did not take the bot's track within {TRACK_DEADLINE:g} s"
             ) from error
+        self._track = track
         self._own_tracks.add(track.id)
         self._voice = Voice(track, rate, source, self._pipeline.playout, self)
         self._replies = Replies(self._voice, self.now, self.emit, self.hook)
@@ -239,6 +241,19 @@ class Call:
             self._hear(message)
         elif hasattr(message, "content_type"):
             self._image(message)
+        elif hasattr(message, "outage"):
+            self._back(message.outage)
+
+    def _back(self, outage: float) -> None:
+        """The session is back after so many seconds without connection; what was said meanwhile is lost."""
+        self.emit(events.Outage(self.now(), "agent_socket", round(outage, 3)))
+        # A session that reconnects publishes its tracks under new ids.
+        self._own_tracks.add(self._track.id)
+        for microphone in self._roster.microphones:
+            microphone.end("outage")
+        if self.capabilities.text:
+            note = f"[The connection to the room was lost for {outage:.1f} s: nobody was heard meanwhile.]"
+            self._link.put(port.TextEntry(note))
 
     def _hear(self, frame: Any) -> None:
         now = self._loop.time() - self._zero

@@ -135,13 +135,16 @@ def test_a_closed_terminal_leaves_nothing_behind(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_server_that_goes_away_is_one_sentence(tmp_path: Path) -> None:
+def test_a_server_that_stays_away_is_one_sentence(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with EmbeddedServer() as server, running(elsewhere(tmp_path, server)) as run:
-            await run.says("start the bot with:\n  python -m fishjam_agents run")
-            await run.says(LAST_LINE)
-            await server.stop()
-            code, complaints = await run.exits()
+        async with EmbeddedServer() as server:
+            config = elsewhere(tmp_path, server)
+            config.write_text(config.read_text() + "limits: {reconnect: 0.5}\n")
+            async with running(config) as run:
+                await run.says("start the bot with:\n  python -m fishjam_agents run")
+                await run.says(LAST_LINE)
+                await server.stop()
+                code, complaints = await run.exits()
         assert code == 1
         assert re.search(
             r"^error: the agent session was lost .*: is the server still running\?$", complaints, re.M

@@ -17,6 +17,7 @@ import pytest
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.backends.port import Backend, BackendSession, Capabilities, Conversation
 from fishjam_agents.errors import BackendError, ConfigError, SessionError
+from fishjam_agents.events import Event
 from fishjam_agents.fishjam import UnreachableError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
@@ -153,13 +154,43 @@ def test_a_server_that_is_not_there_is_said_so() -> None:
     with_server(scenario)
 
 
-def test_a_server_that_goes_away_ends_the_call_with_an_error() -> None:
+def test_a_server_that_stays_away_ends_the_call_with_an_error() -> None:
     async def scenario(server: EmbeddedServer) -> None:
-        job = Job(server, Bot())
-        await job.placed()
+        for patience in (0, 0.3):
+            job = Job(server, Bot(), limits=LimitSettings(reconnect=patience))
+            await job.placed()
+            await server.stop()
+            with pytest.raises(SessionError, match=r"is the server still running"):
+                await job.ending()
+            await server.start()
+
+    with_server(scenario)
+
+
+def test_a_server_that_goes_away_briefly_does_not_end_the_call() -> None:
+    async def scenario(server: EmbeddedServer) -> None:
+        outage: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        bot = Bot()
+        bot.observers.append(lambda event: outage.set_result(event) if event.kind == "outage" else None)
+        job = Job(server, bot)
+        where = await job.placed()
+        peer = server.rooms.get(where.room_id).peer(where.peer_id)
+        [track] = peer.sources
         await server.stop()
-        with pytest.raises(SessionError, match=r"is the server still running|was removed"):
-            await job.ending()
+        assert not peer.connected
+        await server.start()
+        async with asyncio.timeout(10):
+            told = (await outage).as_dict()
+        assert told["what"] == "agent_socket"
+        assert told["seconds"] > 0
+        assert peer.connected
+        assert len(peer.sources) == 1
+        assert track not in peer.sources
+        job.worker.stop()
+        assert await job.ending() is Ending.STOPPED
+        assert len(server.rooms) == 0
+
+    with_server(scenario)
 
     with_server(scenario)
 
