@@ -15,12 +15,13 @@ from fishjam_agents.observe.report.call import Call, read_call
 from fishjam_agents.observe.report.sound import peaks
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes  # type: ignore[import-not-found,unused-ignore]
 
 _CALLER, _BOT, _QUIET, _INK, _MUTED = "#3b5bdb", "#0c7a5b", "#c9c9d2", "#18181c", "#5f5f6b"
 _VERDICTS = {"confirmed": "#c92a2a", "withdrawn": "#6b6b78", "open": "#6b6b78"}
 _SIZE = (12.0, 4.2)
 _DOTS = 160
+_LINE = 0.5
 
 
 def write_picture(folder: Path, *, room: Samples, sample_rate: int, timeline: Mapping[str, Any]) -> Path:
@@ -40,8 +41,8 @@ def write_picture(folder: Path, *, room: Samples, sample_rate: int, timeline: Ma
         FishjamAgentsError: The file cannot be written.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # type: ignore[import-not-found,unused-ignore]
+        from matplotlib.figure import Figure  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
         raise MissingExtraError("report.png", "report") from error
     call = read_call(timeline)
@@ -81,15 +82,18 @@ def _draw(axes: Axes, samples: Samples, sample_rate: int, name: str) -> None:
 
 
 def _mark_callers(axes: Axes, call: Call) -> None:
+    speakers = list(dict.fromkeys(turn.peer for turn in call.turns))
+    axes.set_ylim(-1.15, 1.25 + _LINE * max(len(speakers), 1))
     for turn in call.turns:
-        axes.plot([turn.span.start, turn.span.end], [1.25, 1.25], color=_CALLER, linewidth=3)
+        line = 1.25 + _LINE * speakers.index(turn.peer)
+        axes.plot([turn.span.start, turn.span.end], [line, line], color=_CALLER, linewidth=3)
         # matplotlib would set what stands between dollar signs as mathematics.
         label = f"{turn.id}, {turn.peer}"
-        axes.text(turn.span.start, 1.4, label, fontsize=8, color=_INK, parse_math=False, clip_on=True)
+        axes.text(turn.span.start, line + 0.12, label, fontsize=8, color=_INK, parse_math=False, clip_on=True)
     for barge_in in call.barge_ins:
         silence = latency.silence(barge_in)
         if silence is not None:
-            words = f" silent after {silence * 1000:.0f} ms, {barge_in.verdict}"
+            words = f" suspected {silence * 1000:.0f} ms, {barge_in.verdict}"
             colour = _VERDICTS[barge_in.verdict]
             axes.text(barge_in.onset, -1.1, words, fontsize=8, color=colour, clip_on=True)
 

@@ -1,0 +1,222 @@
+"""What a report takes from a timeline: spans, verdicts, answers, and latencies by their definitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fishjam_agents import events
+from fishjam_agents.events import Event, Heard
+from fishjam_agents.observe import Timeline
+from fishjam_agents.observe.report import latency
+from fishjam_agents.observe.report.call import Call, Span, read_call
+
+A, B = ("alice", "track-a"), ("bob", "track-b")
+
+
+def call_of(*happened: Event, seconds: float = 20.0) -> Call:
+    timeline = Timeline()
+    for event in happened:
+        timeline(event)
+    return read_call(timeline.document(seconds))
+
+
+def turn(number: int, who: tuple[str, str], start: float, end: float, decided: float) -> list[Event]:
+    return [
+        events.UserStartedSpeaking(start + 0.04, start, *who),
+        events.UserStoppedSpeaking(end + 0.2, end, *who),
+        events.UserTurnEnded(decided, end, *who, start, f"turn-{number}"),
+    ]
+
+
+def reply(name: str, at: float, seconds: float) -> list[Event]:
+    return [
+        events.ReplyStarted(at, name),
+        events.ReplyFirstAudio(at + 0.01, name),
+        events.ReplyGenerated(at + 0.02, name, seconds),
+    ]
+
+
+def ended(name: str, at: float, seconds: float) -> Event:
+    return events.ReplyEnded(at, name, Heard(name, seconds))
+
+
+def test_latencies_are_what_their_definitions_say() -> None:
+    call = call_of(
+        *turn(1, A, 1.0, 3.0, 3.6),
+        *reply("r1", 3.8, 5.0),
+        events.BargeInSuspected(6.07, 6.0, *A, "r1"),
+        events.BargeInConfirmed(6.34, 6.0, *A, "r1"),
+        events.ReplyInterrupted(6.34, "r1", Heard("r1", 2.26)),
+    )
+    (asked,) = call.turns
+    answer = call.reply(asked.reply)
+    assert latency.response(asked, answer) == pytest.approx(0.81)
+    assert latency.end_of_turn(asked) == pytest.approx(0.6)
+    assert latency.model(asked, answer) == pytest.approx(0.21)
+    (barge_in,) = call.barge_ins
+    assert latency.silence(barge_in) == pytest.approx(0.07)
+    assert latency.verdict(barge_in) == pytest.approx(0.34)
+    assert latency.responses(call) == [pytest.approx(0.81)]
+    assert latency.silences(call) == [pytest.approx(0.07)]
+
+
+def test_an_interrupted_reply_is_on_air_until_the_suspicion_and_the_rest_is_unheard() -> None:
+    call = call_of(
+        *reply("r1", 3.99, 7.0),
+        events.BargeInSuspected(6.0, 5.95, *A, "r1"),
+        events.BargeInConfirmed(6.3, 5.95, *A, "r1"),
+        events.ReplyInterrupted(6.3, "r1", Heard("r1", 2.0)),
+    )
+    assert call.replies[0].on_air == (Span(4.0, 6.0),)
+    assert call.replies[0].unheard == pytest.approx(5.0)
+    assert call.replies[0].interrupted
+
+
+def test_a_withdrawn_barge_in_leaves_a_hole_in_the_reply_and_nothing_unheard() -> None:
+    call = call_of(
+        *reply("r1", 3.99, 4.0),
+        events.BargeInSuspected(5.0, 4.95, *A, "r1"),
+        events.BargeInWithdrawn(5.5, 5.2, *A, "r1"),
+        ended("r1", 8.6, 4.0),
+    )
+    assert call.replies[0].on_air == (Span(4.0, 5.0), Span(5.5, 8.6))
+    assert call.replies[0].unheard == 0.0
+    assert call.barge_ins[0].verdict == "withdrawn"
+
+
+def test_a_bot_that_does_not_pause_at_a_suspicion_has_no_hole() -> None:
+    call = call_of(
+        *reply("r1", 3.99, 4.0),
+        events.BargeInSuspected(5.0, 4.95, *A, "r1"),
+        events.BargeInWithdrawn(6.0, 5.2, *A, "r1"),
+        ended("r1", 8.0, 4.0),
+    )
+    assert call.replies[0].on_air == (Span(4.0, 8.0),)
+
+
+def test_a_turn_that_waited_for_another_is_answered_late_and_not_counted() -> None:
+    call = call_of(
+        *turn(1, B, 0.4, 4.0, 4.6),
+        *turn(2, A, 0.4, 7.0, 7.6),
+        *reply("r1", 7.8, 2.0),
+        ended("r1", 9.81, 2.0),
+        *reply("r2", 10.0, 2.0),
+        ended("r2", 12.01, 2.0),
+    )
+    assert {t.id: (t.reply, t.waited) for t in call.turns} == {
+        "turn-1": ("r2", True),
+        "turn-2": ("r1", False),
+    }
+    assert latency.responses(call) == [pytest.approx(0.81)]
+
+
+def test_a_greeting_answers_no_turn_and_earlier_turns_of_a_peer_are_answered_with_the_last() -> None:
+    call = call_of(
+        *reply("hello", 0.1, 0.5),
+        ended("hello", 0.61, 0.5),
+        *turn(1, A, 1.0, 2.0, 2.6),
+        *turn(2, A, 2.7, 4.0, 4.6),
+        *reply("r1", 4.8, 1.0),
+        ended("r1", 5.81, 1.0),
+        *reply("r2", 6.0, 1.0),
+        ended("r2", 7.01, 1.0),
+    )
+    assert [t.reply for t in call.turns] == [None, "r1"]
+
+
+def test_a_model_faster_than_our_own_end_of_turn_has_a_negative_delay() -> None:
+    call = call_of(*reply("r1", 3.3, 1.0), *turn(1, A, 1.0, 3.0, 3.6))
+    (asked,) = call.turns
+    assert latency.model(asked, call.reply(asked.reply)) == pytest.approx(-0.29)
+
+
+def test_a_second_speaker_confirmed_over_a_silenced_bot_has_no_silence_latency() -> None:
+    call = call_of(
+        *reply("r1", 1.0, 9.0),
+        events.BargeInSuspected(3.05, 3.0, *A, "r1"),
+        events.BargeInConfirmed(3.5, 3.1, *B, "r1"),
+    )
+    assert [(b.peer, b.verdict, latency.silence(b)) for b in call.barge_ins] == [
+        ("alice", "open", pytest.approx(0.05)),
+        ("bob", "confirmed", None),
+    ]
+
+
+def test_the_last_of_several_suspects_withdraws_for_all() -> None:
+    call = call_of(
+        *reply("r1", 1.0, 9.0),
+        events.BargeInSuspected(3.05, 3.0, *A, "r1"),
+        events.BargeInWithdrawn(3.6, 3.3, *B, "r1"),
+    )
+    assert [(b.peer, b.verdict, b.settled) for b in call.barge_ins] == [("alice", "withdrawn", 3.6)]
+
+
+def test_words_are_split_where_the_listener_stopped_hearing() -> None:
+    call = call_of(
+        events.ReplyStarted(1.0, "r1"),
+        events.ReplyText(1.0, "r1", "one two "),
+        events.ReplyText(1.1, "r1", "three four"),
+        events.ReplyInterrupted(2.0, "r1", Heard("r1", 0.9, "one two")),
+        *turn(1, A, 3.0, 4.0, 4.6),
+        events.UserTranscript(4.7, "stop", True, "alice"),
+        events.UserTranscript(4.7, "not final", False, "alice"),
+    )
+    assert (call.replies[0].heard_text, call.replies[0].unheard_text) == ("one two", " three four")
+    assert call.turns[0].said == "stop"
+
+
+def test_speech_that_never_stopped_lasts_to_the_end_of_the_call() -> None:
+    call = call_of(events.UserStartedSpeaking(1.0, 0.9, *A), seconds=5.0)
+    assert [speech.span for speech in call.speech] == [Span(0.9, 5.0)]
+
+
+def test_a_call_in_which_nothing_happened_can_be_read() -> None:
+    call = call_of()
+    assert (call.turns, call.replies, call.barge_ins) == ((), (), ())
+    assert latency.summary(latency.responses(call)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "median", "high", "name"),
+    [
+        ([0.3], 0.3, 0.3, "max"),
+        ([0.4, 0.1, 0.2, 0.3], 0.25, 0.4, "max"),
+        ([n / 100 for n in range(1, 21)], 0.105, 0.19, "p95"),
+        ([n / 100 for n in range(100, 0, -1)], 0.505, 0.95, "p95"),
+    ],
+)
+def test_a_summary_names_a_percentile_only_where_there_is_one(
+    values: list[float], median: float, high: float, name: str
+) -> None:
+    found = latency.summary(values)
+    assert found is not None
+    assert (found.median, found.high, found.high_name) == (pytest.approx(median), pytest.approx(high), name)
+
+
+def test_audible_time_is_measured_in_the_recording() -> None:
+    call = call_of(
+        *reply("r1", 1.0, 9.0),
+        events.BargeInSuspected(3.05, 3.0, *A, "r1"),
+        events.BargeInConfirmed(3.5, 3.0, *A, "r1"),
+    )
+    bot: Any = np.zeros(16000 * 5, np.int16)
+    assert latency.audible_for(call.barge_ins[0], bot, 16000) is None
+    bot[16000 : int(16000 * 3.07)] = -900
+    bot[16000 * 4 :] = 900
+    assert latency.audible_for(call.barge_ins[0], bot, 16000) == pytest.approx(0.07)
+
+
+def test_notices_are_told_in_words() -> None:
+    call = call_of(
+        events.Outage(1.0, "backend", 0.5),
+        events.ToolCalled(2.0, "weather", "c1"),
+        events.ErrorRaised(3.0, "it broke", "on_turn"),
+    )
+    assert [notice.text for notice in call.notices] == [
+        "backend was lost for 0.50 s",
+        "tool weather",
+        "it broke",
+    ]
