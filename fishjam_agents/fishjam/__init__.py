@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from . import agent, errors, events, integrations, peer, recording, room
     from .agent import Agent, AgentSession

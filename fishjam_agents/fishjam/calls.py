@@ -10,7 +10,7 @@ import httpx
 from ..errors import ProtocolError
 from .backoff import Backoff
 from .errors import UnreachableError
-from .requests import Request
+from .requests import Request, json_text
 
 T = TypeVar("T")
 
@@ -96,8 +96,15 @@ class Call(Generic[T]):
 
 
 def encode(request: Request[Any]) -> dict[str, Any]:
-    """What httpx's `request` and `stream` take for a request, but for method and URL."""
-    content: dict[str, Any] = {"params": request.query, "json": request.body}
+    """What httpx's `request` and `stream` take for a request, but for method and URL.
+
+    Raises:
+        ConfigError: JSON cannot express what was given.
+    """
+    content: dict[str, Any] = {"params": request.query}
+    if request.body is not None:
+        content["content"] = json_text(request.body, f"what {request} sends")
+        content["headers"] = {"content-type": "application/json"}
     if request.parts:
         content["files"] = [
             (part.name, (part.filename, part.content, part.content_type)) for part in request.parts

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import httpx
 
+from ..errors import ConfigError
 from . import endpoints, recording_endpoints, requests
 from .addressing import agent_base_url, base_url, is_loopback, origin
 from .calls import DEADLINE, RETRIES, Call, deprecation, encode
@@ -34,6 +35,16 @@ def _agent(url: str, admitted: tuple[str, PeerAccess]) -> Agent:
 
     room_id, access = admitted
     return Agent(access.peer.id, room_id, access.token, agent_base_url(url, access.websocket_url))
+
+
+def _reachable(url: str) -> str:
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ConfigError(
+            f"the URL {url!r} cannot be used ({error}): write it like http://127.0.0.1:5002"
+        ) from error
+    return url
 
 
 class Endpoints(ABC):
@@ -64,7 +75,7 @@ class Endpoints(ABC):
             MissingFishjamIdError: The ID is empty.
             ConfigError: The ID cannot be used as written.
         """
-        self.url = base_url(fishjam_id)
+        self.url = _reachable(base_url(fishjam_id))
         self._management_token = management_token
         self._deadline = deadline
         self._retries = retries

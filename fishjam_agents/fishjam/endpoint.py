@@ -42,6 +42,7 @@ class Endpoint(Generic[P, T]):
         for function in functions:
             functools.update_wrapper(function, build)
             function.__signature__ = signature
+            function.__annotations__ = {**build.__annotations__, "return": signature.return_annotation}
         self._call, self._call_async = functions
 
     def __set_name__(self, owner: type, name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from .json_model import as_list, as_object
 from .recording import CompositionSource, Recording, RecordingStatus, TemplateSource
-from .requests import Part, Request, data_of, encoded, nothing
+from .requests import Part, Request, data_of, encoded, json_text, nothing
 
 
 def create_composition_recording(
@@ -44,7 +43,7 @@ def create_template_recording(
     else:
         path = Path(template)
         bundle = Part("template", path.read_bytes(), path.name)
-    config = json.dumps(_config(source, metadata)).encode()
+    config = json_text(_config(source, metadata), "the metadata of a recording").encode()
     parts = (Part("config", config, content_type="application/json"), bundle)
     return Request("POST", "/recordings", _recording, parts=parts)
 
@@ -121,4 +120,4 @@ def _filter(prefix: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str, str
         if isinstance(value, Mapping):
             yield from _filter(where, value)
         else:
-            yield where, value if isinstance(value, str) else json.dumps(value)
+            yield where, value if isinstance(value, str) else json_text(value, where)

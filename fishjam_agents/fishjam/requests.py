@@ -128,8 +128,26 @@ def headers(management_token: str) -> dict[str, str]:
 
 
 def encoded(id: str) -> str:
-    """An id as one segment of a path."""
+    """An id as one segment of a path.
+
+    Raises:
+        ConfigError: It would make another path of it: `delete_peer(room, "..")` must not delete the room.
+    """
+    if id in ("", ".", ".."):
+        raise ConfigError(f"{id!r} is no id: use one that Fishjam has given out")
     return quote(id, safe="")
+
+
+def json_text(value: Any, what: str) -> str:
+    """A value as JSON.
+
+    Raises:
+        ConfigError: JSON cannot express it.
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{what} cannot be written as JSON ({error}): use plain values only") from error
 
 
 def nothing(value: Any) -> None:

@@ -9,6 +9,7 @@ from fishjam_agents.fishjam.addressing import (
     agent_base_url,
     base_url,
     is_loopback,
+    origin,
     socket_url,
 )
 from fishjam_agents.fishjam.errors import MissingFishjamIdError
@@ -94,3 +95,14 @@ def test_this_machine_is_known_by_name_and_by_number() -> None:
     assert not any(
         map(is_loopback, ["http://example.com", "https://10.0.0.1", "http://localhost.example.com"])
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://fishjam.io/api/v1/connect/x", "https://fishjam.io"),
+        ("http://[::1]:5002/path", "http://[::1]:5002"),
+    ],
+)
+def test_livestreams_live_at_the_origin(url: str, expected: str) -> None:
+    assert origin(url) == expected

@@ -15,7 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fishjam_agents.errors import ConfigError, ProtocolError
 from fishjam_agents.fishjam import (
@@ -521,3 +524,18 @@ def test_rest_alone_loads_no_websockets() -> None:
         "assert not {'websockets', 'betterproto', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@both
+@given(
+    st.text(max_size=20)
+    | st.text(max_size=12).map("http://".__add__)
+    | st.from_regex(r"http://[a-z.\-:@\[\]% ]{0,12}(/[a-z% ]{0,4})?", fullmatch=True)
+)
+def test_any_id_is_usable_or_refused_at_once(kind: Kind, fishjam_id: str) -> None:
+    try:
+        client = kind(fishjam_id, "token")
+    except ConfigError as error:
+        assert str(error)  # noqa: PT017
+    else:
+        httpx.Request("GET", client.url + "/room")

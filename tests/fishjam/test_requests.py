@@ -188,6 +188,20 @@ def test_ids_in_paths_are_percent_encoded() -> None:
     assert recording_endpoints.stop_recording("a/b").path == "/recordings/a%2Fb/stop"
 
 
+@pytest.mark.parametrize("id", ["", ".", ".."])
+def test_an_id_that_would_lead_elsewhere_is_refused(id: str) -> None:
+    with pytest.raises(ConfigError, match="is no id"):
+        endpoints.delete_peer("r", id)
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
+def test_metadata_must_be_json(value: Any) -> None:
+    with pytest.raises(ConfigError, match="POST /room/r/peer sends cannot be written as JSON"):
+        calls.encode(endpoints.create_peer("r", PeerOptions(metadata={"a": value})))
+    with pytest.raises(ConfigError, match="plain values"):
+        recording_endpoints.create_template_recording(TemplateSource("c"), b"", {"a": value})
+
+
 def test_a_room_keeps_what_this_version_does_not_know() -> None:
     room = endpoints.get_room("r").answer(200, reply({"data": ROOM}))
     assert room.config.additional_properties == {"future": 1}
