@@ -143,6 +143,29 @@ def test_an_agent_hears_a_caller_and_is_heard() -> None:
     serve(scenario)
 
 
+@pytest.mark.parametrize("path", ["/", "/api/v1/connect/local-id", "/api/v1/connect/local-id/"])
+def test_the_server_is_found_below_any_path_it_is_given(path: str) -> None:
+    async def scenario(server: EmbeddedServer, _: Any) -> None:
+        base = server.url + path
+        client = fishjam.FishjamClient(base, server.token)
+        with client.client.get_httpx_client():
+            await ask(client.check_credentials)
+            room = await ask(client.create_room)
+            agent = await ask(client.create_agent, room.id)
+            notifier = fishjam.FishjamNotifier(base, server.token)
+            told: list[Any] = []
+            notifier.on_server_notification(told.append)
+            listening = asyncio.create_task(notifier.connect())
+            await notifier.wait_ready()
+            async with agent.connect():
+                await until(lambda: len(told) == 2)
+            await ask(client.delete_room, room.id)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    serve(scenario)
+
+
 def test_a_bogus_token_is_an_auth_error() -> None:
     async def scenario(server: EmbeddedServer, client: Any) -> None:
         room = await ask(client.create_room)

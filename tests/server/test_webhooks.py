@@ -31,6 +31,7 @@ def test_a_rooms_life_is_posted_in_the_order_of_the_socket(serve: Serve) -> None
                     on_socket.append((name, message))
             await hook.until(lambda: len(hook.requests) == len(on_socket))
             assert hook.told() == on_socket
+            assert hook.most_at_once == 1
             assert [name for name, _ in on_socket if name in LIFE] == LIFE
             assert on_socket[1][1].peer_id == caller.id
             headers, _ = hook.requests[0]
