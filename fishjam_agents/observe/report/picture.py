@@ -17,7 +17,7 @@ from fishjam_agents.observe.report.sound import peaks
 if TYPE_CHECKING:
     from matplotlib.axes import Axes  # type: ignore[import-not-found,unused-ignore]
 
-_CALLER, _BOT, _QUIET, _INK, _MUTED = "#3b5bdb", "#0c7a5b", "#c9c9d2", "#18181c", "#5f5f6b"
+_CALLER, _BOT, _QUIET, _INK, _MUTED = "#3b5bdb", "#0a6b50", "#c9c9d2", "#18181c", "#5f5f6b"
 _VERDICTS = {"confirmed": "#c92a2a", "withdrawn": "#6b6b78", "open": "#6b6b78"}
 _SIZE = (12.0, 4.2)
 _DOTS = 160

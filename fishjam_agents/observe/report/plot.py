@@ -62,7 +62,7 @@ class Plot:
         rows += [
             ("sound callers", _side("Callers", self._callers), callers),
             ("responses", Markup("Response"), joined(self._responses())),
-            ("barge-ins", Markup("Barge-ins"), joined(map(self._barge_in, call.barge_ins))),
+            ("barge-ins", Markup("Barge-ins"), joined(self._barge_ins())),
             ("sound bot", _side("Bot", self._bot), bot),
             ("replies", Markup("Replies"), joined(map(self._reply, call.replies))),
         ]
@@ -172,17 +172,21 @@ class Plot:
             return barge_in.settled
         return barge_in.onset if barge_in.suspected is None else barge_in.suspected
 
-    def _barge_in(self, barge_in: BargeIn) -> Markup:
-        noticed, verdict = latency.silence(barge_in), latency.verdict(barge_in)
-        words = "silent already" if noticed is None else f"suspected {milliseconds(noticed)}"
-        if verdict is not None:
-            words += f", {barge_in.verdict} {milliseconds(verdict)}"
-        return self._box(
-            f"barge-in {barge_in.verdict}",
-            Span(barge_in.onset, self._settled(barge_in)),
-            tag("span", words, class_="text"),
-            title=f"{barge_in.peer} over the bot at {clock(barge_in.onset)} s: {words}",
-        )
+    def _barge_ins(self) -> Iterable[Markup]:
+        found = self._call.barge_ins
+        # The words have the room up to the next ones.
+        ends = [*(barge_in.onset for barge_in in found[1:]), self._seconds]
+        for barge_in, end in zip(found, ends, strict=False):
+            noticed, verdict = latency.silence(barge_in), latency.verdict(barge_in)
+            words = "silent already" if noticed is None else f"suspected {milliseconds(noticed)}"
+            if verdict is not None:
+                words += f", {barge_in.verdict} {milliseconds(verdict)}"
+            yield self._box(
+                f"barge-in {barge_in.verdict}",
+                Span(self._settled(barge_in), max(end, self._settled(barge_in))),
+                tag("span", words, class_="text"),
+                title=f"{barge_in.peer} over the bot at {clock(barge_in.onset)} s: {words}",
+            )
 
     def _reply(self, reply: Reply) -> Markup:
         if reply.first_audio is None or not reply.on_air:
@@ -206,12 +210,13 @@ class Plot:
         return joined(boxes)
 
     def _notices(self) -> Iterable[Markup]:
-        for notice in self._call.notices:
+        found = self._call.notices
+        ends = [*(notice.at for notice in found[1:]), self._seconds]
+        for notice, end in zip(found, ends, strict=False):
             text = tag("span", foreign(notice.text), class_="text")
             name = "notice call" if notice.kind == "tool_called" else "notice"
-            yield self._box(
-                name, Span(notice.at, notice.at), text, title=f"{clock(notice.at)} s: {notice.text}"
-            )
+            title = f"{clock(notice.at)} s: {notice.text}"
+            yield self._box(name, Span(notice.at, end), text, title=title)
 
 
 def _onset(barge_in: BargeIn) -> Markup | None:

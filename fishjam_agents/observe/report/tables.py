@@ -44,7 +44,7 @@ def barge_ins(call: Call, bot: Samples, sample_rate: int) -> Markup:
 def events(call: Call) -> Markup:
     """A line for each event of the timeline."""
     lines = [_event(event) for event in call.events]
-    return _table(["At", "In the audio", "Event", "Who", ""], lines, "events", numbers=range(2))
+    return _table(["At", "In the audio", "Event", "Who", "Details"], lines, "events", numbers=range(2))
 
 
 def _table(
