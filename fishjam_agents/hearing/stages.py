@@ -14,7 +14,7 @@ class Stage(Protocol):
     """Audio in, audio out, called synchronously for every 20 ms of every microphone.
 
     A stage that raises is reported once and left out for that microphone from then on. Each microphone has
-    its own instance: `AgentPipeline.input_stages` holds factories or stages with a `copy`.
+    its own deep copy of each stage in `AgentPipeline.input_stages`.
     """
 
     def process(self, samples: npt.NDArray[np.int16], format: AudioFormat) -> npt.NDArray[np.int16]:

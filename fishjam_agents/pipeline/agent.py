@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -128,12 +129,26 @@ class AgentPipeline:
         """
         backend = getattr(self, "backend", None)
         name = type(self).__name__
+        if isinstance(backend, type):
+            raise FishjamAgentsError(
+                f"{name}.backend is a class: make one of it, `backend = {backend.__name__}()`"
+            )
         if not isinstance(backend, Backend):
             raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
         if self.turns.owner == "backend" and not backend.capabilities.own_turn_detection:
             raise FishjamAgentsError(
                 f"turns.owner is 'backend', but {type(backend).__name__} has no turn detection: use 'local'"
             )
+        for hook in _HOOKS:
+            if not inspect.iscoroutinefunction(getattr(self, hook)):
+                raise FishjamAgentsError(f"{name}.{hook} must be a coroutine: write `async def {hook}`")
+        for stage in self.input_stages:
+            for method in ("process", "reset"):
+                if isinstance(stage, type) or not callable(getattr(stage, method, None)):
+                    raise FishjamAgentsError(
+                        f"{stage!r} in {name}.input_stages is no stage: it needs to be an object with the "
+                        "methods process(samples, format) and reset()"
+                    )
         backend.check()
 
     def make_stages(self) -> list[Stage]:
@@ -224,3 +239,4 @@ class AgentPipeline:
 
 
 AgentPipeline.hook_base = AgentPipeline
+_HOOKS = [name for name in vars(AgentPipeline) if name.startswith("on_")]

@@ -220,8 +220,24 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     class Silent(AgentPipeline):
         backend = Wav(Path("no-such-file.wav"))
 
+    class Unmade(AgentPipeline):
+        backend = Parrot  # type: ignore[assignment]
+
+    class Plain(AgentPipeline):
+        backend = Parrot()
+
+        def on_turn(self, turn: Turn) -> None:  # type: ignore[override]
+            """Would never be awaited."""
+
+    class Unstaged(AgentPipeline):
+        backend = Parrot()
+        input_stages = (Plain,)  # type: ignore[assignment]
+
     for bot, error, message in (
         (Bare(), FishjamAgentsError, "has no backend"),
+        (Unmade(), FishjamAgentsError, r"make one of it, `backend = Parrot\(\)`"),
+        (Plain(), FishjamAgentsError, "Plain.on_turn must be a coroutine: write `async def on_turn`"),
+        (Unstaged(), FishjamAgentsError, "Unstaged.input_stages is no stage"),
         (Overruled(), FishjamAgentsError, "has no turn detection"),
         (Silent(), AudioError, "no-such-file.wav"),
     ):
