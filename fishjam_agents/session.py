@@ -124,7 +124,11 @@ class Session(Protocol):
     """
 
     def receive(self) -> AsyncIterator[Any]:
-        """Yield `AudioFrame` and `ImageFrame`; ends, or raises, when the session is over."""
+        """Yield `AudioFrame` and `ImageFrame`; ends, or raises, when the session is over.
+
+        A session that survives the loss of its connection yields, when it is back, an object with `outage`:
+        seconds for which it was away, and nothing was heard or said.
+        """
         ...
 
     async def add_track(self, options: Any) -> OutgoingTrack:

@@ -157,6 +157,15 @@ class Emitter:
             result = handler(*arguments)
             if inspect.isawaitable(result):
                 await result
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something the handler waited for was cancelled, not the handler.
+            self._failed(handler)
         except Exception:  # noqa: BLE001 - user code; logged with its traceback
-            name = getattr(handler, "__qualname__", repr(handler))
-            _log.exception("%s: the handler %s failed", self._what, name)
+            self._failed(handler)
+
+    def _failed(self, handler: Callable[..., Any]) -> None:
+        name = getattr(handler, "__qualname__", repr(handler))
+        _log.exception("%s: the handler %s failed", self._what, name)

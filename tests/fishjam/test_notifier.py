@@ -262,6 +262,24 @@ def test_a_handler_that_fails_is_logged_and_the_loop_lives(caplog: pytest.LogCap
     assert "the handler test_a_handler_that_fails" in caplog.text
 
 
+def test_a_handler_that_waits_for_a_cancelled_task_does_not_end_the_notifier() -> None:
+    async def scenario(notifier: FishjamNotifier) -> None:
+        seen: list[object] = []
+
+        @notifier.on_server_notification
+        async def waits(notification: object) -> None:
+            seen.append(notification)
+            task = asyncio.create_task(asyncio.sleep(10))
+            task.cancel()
+            await task
+
+        with pytest.raises(SessionLostError):
+            await notifier.connect()
+        assert len(seen) == 2
+
+    with_notifier(tell_both_and_break, scenario)
+
+
 def test_close_lets_connect_return_and_iterations_end() -> None:
     async def scenario(notifier: FishjamNotifier) -> None:
         stream = notifier.events()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from fishjam_agents.session import PeerType
 from fishjam_agents.testing import MemoryRoom, VirtualClock
 from fishjam_agents.worker import Ending, LimitSettings
@@ -67,3 +69,11 @@ def test_other_bots_are_no_company(virtual_clock: VirtualClock) -> None:
         room.join("robot", PeerType.AGENT)
 
     assert reached(virtual_clock, LimitSettings(empty_room=30), story) == [(Ending.EMPTY_ROOM, 30)]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan")])
+def test_how_long_a_lost_connection_is_waited_for_is_bounded(seconds: float) -> None:
+    assert LimitSettings().reconnect == 60.0
+    assert LimitSettings(reconnect=0).reconnect == 0
+    with pytest.raises(ValueError, match=r"limits\.reconnect must be 0 or more seconds"):
+        LimitSettings(reconnect=seconds)
