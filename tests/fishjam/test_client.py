@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import json
@@ -416,14 +417,14 @@ def test_a_server_that_never_ends_its_answer_is_given_up(kind: Kind, answer: byt
     async def scenario() -> None:
         async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(answer)
-            while not reader.at_eof():
-                if answer:
-                    writer.write(b" ")
-                try:
-                    async with asyncio.timeout(0.02):
-                        await reader.read(1000)
-                except TimeoutError:
-                    continue
+            # A client that hangs up in the middle of an answer resets the connection.
+            with contextlib.suppress(ConnectionError):
+                while not reader.at_eof():
+                    if answer:
+                        writer.write(b" ")
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(0.02):
+                            await reader.read(1000)
             writer.close()
             gone.set()
 
