@@ -61,7 +61,7 @@ class Call:
     def __init__(self, bench: Bench, room: MemoryRoom) -> None:
         self.bot = AgentPipeline()
         self.bot.backend = Deaf()
-        self.bot.playout = PlayoutSettings(sample_rate=RATE)
+        self.bot.playout = PlayoutSettings(sample_rate=16000)
         assert bench.vad.turns is not None
         self.bot.turns = bench.vad.turns
         self.room = room
@@ -91,8 +91,19 @@ class Call:
     @property
     def replying(self) -> bool:
         """Whether a reply has begun to sound and is not over."""
-        over = len(self.of("reply_ended")) + len(self.of("reply_interrupted"))
-        return len(self.of("reply_first_audio")) > over
+        return bool(self._replies("reply_first_audio") - self._over)
+
+    @property
+    def occupied(self) -> bool:
+        """Whether there is a reply that sounds, or waits until it may."""
+        return bool(self._replies("reply_started") - self._over)
+
+    @property
+    def _over(self) -> set[str]:
+        return self._replies("reply_ended") | self._replies("reply_interrupted")
+
+    def _replies(self, kind: str) -> set[str]:
+        return {event.reply for event in self.of(kind)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ _METHOD = """\
 ## How it is measured
 
 * **Speech** (`audio_fixtures/corpus.py`): 12 languages, 34 voice variants, 130 to 215 words a minute, any
-  pitch, a quarter of the voices cut to telephone bandwidth; sentences, phrases and single words at -40 to -20 dBFS.
+  pitch, a quarter of the voices cut to telephone bandwidth; sentences, phrases and single words
+  at -40 to -20 dBFS.
 * **Labels** are energy labels of the clean signal: sound within 28 dB of its usual level, in steps of 5 ms.
   A delay runs from the first labelled sample to the end of the 20 ms frame that decided.
 * **SNR** is RMS over all frequencies, of speech while it is on against the noise. The same dB are therefore
@@ -44,8 +45,8 @@ _METHOD = """\
 ## What these figures do not show
 
 * espeak-ng begins and ends its words abruptly, never breathes, whispers, laughs or hesitates. People end
-  softly and late: the detector's study, on one human reader, found more 400 ms pauses cut, at the same SNR, than
-  these voices show. Read the figures as a lower bound of the trouble and as a comparison of two versions.
+  softly and late: the detector's study, on one human reader, found more 400 ms pauses cut, at the same SNR,
+  than these voices show. Read the figures as a lower bound of the trouble and to compare two versions.
 * Noises and bursts are computed. Real coughs hold voice, real rooms are not stationary, real hum drifts.
 * Babble is ten voices at once. A second near voice or a television is not tried: it is speech, and no
   detector that listens for speech can know that it is not meant.

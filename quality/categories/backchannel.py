@@ -21,7 +21,7 @@ _RESUMED = 0.5
 
 def measure(bench: Bench) -> Part:
     """Bursts at a microphone whose bot speaks, then in whole conversations."""
-    bursts, rows = _bursts(bench)
+    bursts, turns, rows = _bursts(bench)
     short, long = _hums(bench)
     trials = _conversations(bench)
     resumed = [trial.resumed for trial in trials if trial.paused and trial.resumed is not None]
@@ -45,6 +45,11 @@ def measure(bench: Bench) -> Part:
             "within 500 ms",
             f"median/p95 {median_p95(resumed)}, worst {1000 * worst:.0f} ms (n {len(resumed)})",
             bool(resumed) and worst <= _RESUMED,
+        ),
+        Figure(
+            "bursts of up to 300 ms that a silent bot takes for a turn",
+            "",
+            per_cent(turns.bursts_confirmed, turns.bursts),
         ),
         Figure("skipped at a resume", "nothing", *_contiguity(trials)),
         Figure(
@@ -71,15 +76,15 @@ _NOTE = (
 
 def _contiguity(trials: Sequence[Trial]) -> tuple[str, bool | None]:
     broken = sum(trial.skipped for trial in trials)
-    return f"{broken} samples in {len(trials)} replies", broken == 0 if trials else None
+    return f"{broken} samples over {len(trials)} bursts", broken == 0 if trials else None
 
 
 def _bed(rng: Rng, level: float | None, seconds: float) -> Wave | None:
     return None if level is None else at_level(pink(rng, seconds), level)
 
 
-def _bursts(bench: Bench) -> tuple[Tally, list[tuple[str, ...]]]:
-    total = Tally()
+def _bursts(bench: Bench) -> tuple[Tally, Tally, list[tuple[str, ...]]]:
+    total, turns = Tally(), Tally()
     rows = []
     for kind, make in BURSTS.items():
         cells = [kind]
@@ -94,13 +99,14 @@ def _bursts(bench: Bench) -> tuple[Tally, list[tuple[str, ...]]]:
                     tape.wait(rng.uniform(1.0, 1.5))
                 stream = tape.stream(_bed(rng, noise, tape.seconds + 0.1))
                 tally.add(stream, listen(bench.vad, stream.samples, bot_speaks=True))
+                turns.add(stream, listen(bench.vad, stream.samples, bot_speaks=False))
             total.merge(tally)
             suspected, confirmed = (
                 100 * count / tally.bursts for count in (tally.bursts_suspected, tally.bursts_confirmed)
             )
             cells.append(f"{suspected:.0f} ({confirmed:.0f})")
         rows.append(tuple(cells))
-    return total, rows
+    return total, turns, rows
 
 
 def _hums(bench: Bench) -> tuple[Tally, Tally]:

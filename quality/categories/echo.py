@@ -21,6 +21,8 @@ from quality.score import LATE
 from quality.sounds import Rng, Wave, at_level, pink, to_samples
 
 _LOSSES = (-6.0, -12.0, -20.0)
+_CONTROL = -100.0
+"""No echo at all, with a caller as loud as after -20 dB: what the instrument itself gets wrong."""
 _DELAYS = (0.05, 0.15, 0.3)
 _BOT_LEVEL = -20.0
 _NOISE_LEVEL = -65.0
@@ -133,7 +135,7 @@ def measure(bench: Bench) -> Part:
         return Part(
             [Figure("echo of the bot's own voice", "", "not measured: no bot can have this detector yet")]
         )
-    outcomes = {loss: _Outcome() for loss in _LOSSES}
+    outcomes = {loss: _Outcome() for loss in (*_LOSSES, _CONTROL)}
     for loss, outcome in outcomes.items():
         for delay in _DELAYS[bench.amount(0, 2) :]:
             for room in (False, True)[bench.amount(0, 1) :]:
@@ -141,7 +143,7 @@ def measure(bench: Bench) -> Part:
                 path = echo_path(rng, loss, delay, room=room)
                 _alone(bench, rng, path, outcome)
                 _interrupted(bench, rng, path, loss, outcome)
-    return Part(_figures(list(outcomes.values())), [_table(outcomes)])
+    return Part(_figures([outcomes[loss] for loss in _LOSSES]), [_table(outcomes)])
 
 
 def _figures(outcomes: list[_Outcome]) -> list[Figure]:
@@ -172,7 +174,11 @@ def _table(outcomes: dict[float, _Outcome]) -> Table:
         minutes = outcome.replying / 60 or 1
         rows.append(
             (
-                *(f"{loss:.0f}", f"{outcome.suspected / minutes:.1f}", f"{outcome.confirmed / minutes:.1f}"),
+                *(
+                    "none" if loss == _CONTROL else f"{loss:.0f}",
+                    f"{outcome.suspected / minutes:.1f}",
+                    f"{outcome.confirmed / minutes:.1f}",
+                ),
                 *(per_cent(outcome.caught, outcome.interruptions), median_p95(outcome.delays)),
             )
         )
@@ -186,7 +192,8 @@ def _table(outcomes: dict[float, _Outcome]) -> Table:
 _NOTE = (
     "Per minute of reply under way, in whole conversations. Delays of 50, 150 and 300 ms, each as one "
     "reflection and with a room's 40; room noise at -65 dBFS. An interruption counts when a barge-in is "
-    "confirmed while it is spoken, its onset is not before the interruption's, and a reply was under way."
+    "confirmed while it is spoken, its onset is not before the interruption's, and a reply was under way. "
+    "None: the control, where whatever goes wrong is the fault of the bench."
 )
 
 
@@ -209,7 +216,7 @@ def _room(path: EchoPath, rng: Rng, seconds: float) -> EchoRoom:
 async def _keep_talking(call: Call, voice: Samples) -> None:
     """Say it, and say it again whenever it is over or was cut."""
     while True:
-        if not call.replying:
+        if not call.occupied:
             call.bot.play(voice, RATE)
         await asyncio.sleep(0.5)
 
@@ -218,7 +225,7 @@ def _alone(bench: Bench, rng: Rng, path: EchoPath, outcome: _Outcome) -> None:
     seconds = bench.amount(40, 8)
     voice = _voice(bench, rng, seconds)
 
-    async def scene() -> Call:
+    async def scene() -> tuple[Call, float]:
         async with _room(path, rng, seconds + 5) as room:
             call = Call(bench, room)
             async with call.running():
@@ -226,19 +233,20 @@ def _alone(bench: Bench, rng: Rng, path: EchoPath, outcome: _Outcome) -> None:
                 talking = asyncio.create_task(_keep_talking(call, voice))
                 await asyncio.sleep(seconds)
                 talking.cancel()
-            return call
+                return call, room.now
 
-    call = VirtualClock().run(scene())
-    outcome.replying += _replying_seconds(call)
+    call, until = VirtualClock().run(scene())
+    outcome.replying += _replying_seconds(call, until)
     outcome.suspected += len(call.of("barge_in_suspected"))
     outcome.confirmed += len(call.of("barge_in_confirmed"))
 
 
-def _replying_seconds(call: Call) -> float:
+def _replying_seconds(call: Call, until: float) -> float:
     total = 0.0
     for started in call.of("reply_first_audio"):
-        ended = [event.at for event in call.events if event.kind in ("reply_ended", "reply_interrupted")]
-        total += min((at for at in ended if at >= started.at), default=call.events[-1].at) - started.at
+        over = (*call.of("reply_ended"), *call.of("reply_interrupted"))
+        ends = [event.at for event in over if event.reply == started.reply]
+        total += (ends[0] if ends else until) - started.at
     return total
 
 
@@ -247,7 +255,7 @@ def _interrupted(bench: Bench, rng: Rng, path: EchoPath, loss: float, outcome: _
     some = [spoken[index] for index in rng.permutation(len(spoken))[: bench.amount(6, 2)]]
     seconds = 8.0 * len(some)
     voice = _voice(bench, rng, seconds)
-    level = min(_BOT_LEVEL + loss + _ABOVE, -12.0)
+    level = min(_BOT_LEVEL + max(loss, min(_LOSSES)) + _ABOVE, -12.0)
     spans: list[tuple[float, float]] = []
 
     async def interrupt(call: Call, caller: MemoryPeer, utterance: Utterance) -> None:

@@ -74,8 +74,8 @@ def measure(bench: Bench) -> Part:
 
 _NOTE = (
     "Caught: taken for speech within the utterance or 150 ms after it. False: where there was neither speech "
-    "nor a burst. Bursts: coughs, clicks, knocks, grunts, mhm of 80 to 300 ms within 6 dB of the level of the "
-    "speech. False Suspected and bursts while the bot speaks, false turns while it is silent."
+    "nor a burst. Bursts: coughs, clicks, knocks, grunts, mhm of 80 to 300 ms within 6 dB of the level of "
+    "the speech. False Suspected and bursts while the bot speaks, false turns while it is silent."
 )
 
 
