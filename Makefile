@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types test test-compat bench demo protocol
+.PHONY: setup format lint types test test-compat soak quality bench demo protocol
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -21,6 +21,12 @@ test:             ## every test but those that need the official SDK
 
 test-compat:      ## the official Fishjam SDK against our server and in our pipeline
 	uv run --with fishjam-server-sdk==0.31.1 pytest tests/compat
+
+soak:             ## a minute of cut sockets for the SDK
+	FISHJAM_SOAK=1 uv run pytest tests/fishjam/test_chaos.py
+
+quality:          ## how polite the turn-taking is, in figures: writes docs/quality.md
+	uv run python -m quality
 
 bench:            ## the budget table
 	uv run python -m bench

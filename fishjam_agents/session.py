@@ -106,6 +106,9 @@ class OutgoingTrack(Protocol):
         """Id of the track."""
         ...
 
+    # May also offer `ready: bool`, false while a session that reconnects has lost its connection. Replies
+    # are then held, and go on where they were when it is back.
+
     async def send_chunk(self, data: bytes) -> None:
         """Queue PCM16 for real-time playout at the server."""
         ...

@@ -29,7 +29,9 @@ def simulate(
     from fishjam_agents.audio.wav import read_wav
     from fishjam_agents.config import load_config, pipeline_factory
     from fishjam_agents.observe.log import setup_logging
+    from fishjam_agents.observe.report import write_report
     from fishjam_agents.observe.timeline import render
+    from fishjam_agents.server.recorder import RECORDING_RATE
     from fishjam_agents.simulation import LAG_LIMIT
     from fishjam_agents.simulation import simulate as simulate_call
     from fishjam_agents.simulation.result import prepare_folder
@@ -41,6 +43,8 @@ def simulate(
     setup_logging(settings.log)
     result = asyncio.run(simulate_call(pipeline, clips, seconds=seconds, limits=settings.limits))
     files = result.write(out)
+    # After the recordings: the page of a long call links to room.wav.
+    files.append(write_report(out, room=result.room, sample_rate=RECORDING_RATE, timeline=result.timeline))
     say(render(result.timeline))
     say(f"\n{result.seconds:.2f} s of call in {', '.join(str(path) for path in files)}")
     if result.lagged:

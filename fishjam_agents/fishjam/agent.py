@@ -156,6 +156,11 @@ class AgentSession:
         self._reconnector: Reconnector | None = None
         self._leaving = False
 
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is up: false after the end, and during an outage."""
+        return self._socket.state is State.OPEN
+
     async def receive(self) -> AsyncIterator[TrackData | TrackImage | Reconnected]:
         """Yield what the other peers say and the stills that were asked for.
 

@@ -42,6 +42,11 @@ class OutgoingTrack:
         self._encode = TrackChunkEncoder(id).encode
         self._interrupt = encode_interrupt(id)
 
+    @property
+    def ready(self) -> bool:
+        """Whether audio reaches the room: false during an outage."""
+        return self.session.connected
+
     async def send_chunk(self, data: bytes) -> None:
         """Queue audio for real-time playout. During an outage of a session that reconnects it is dropped.
 

@@ -21,6 +21,7 @@ from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
+from fishjam_agents.pipeline.rates import track_rate
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.roster import Roster
 from fishjam_agents.playout.ticker import Ticker
@@ -34,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 TRACK_DEADLINE = 10.0
 """Seconds the media server may take to accept the bot's track."""
-TRACK_RATES = (16000, 24000)
-"""Rates at which Fishjam plays PCM (facts: agent `output`)."""
 
 
 class Call:
@@ -198,8 +197,7 @@ class Call:
     @asynccontextmanager
     async def _voice_on_air(self) -> AsyncIterator[None]:
         source = self.capabilities.output_rate or 24000
-        wanted = self._pipeline.playout.sample_rate
-        rate = wanted or (source if source in TRACK_RATES else 24000)
+        rate = track_rate(self.capabilities, self._pipeline.playout)
         options = OutgoingAudioTrackOptions(sample_rate=rate, metadata=dict(AGENT_MARK))
         try:
             async with asyncio.timeout(TRACK_DEADLINE):

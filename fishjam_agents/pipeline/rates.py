@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fishjam_agents.backends.port import Capabilities
 from fishjam_agents.playout.settings import PlayoutSettings
 
@@ -9,9 +11,9 @@ FISHJAM_RATES = (16000, 24000)
 """Rates at which Fishjam gives and plays PCM, Hz (facts: agent `output`)."""
 
 
-def room_rate(capabilities: Capabilities) -> int:
-    """Hz to ask of Fishjam for what the bot hears: the backend's own where Fishjam has it, else 16000."""
-    return capabilities.input_rate if capabilities.input_rate in FISHJAM_RATES else 16000
+def room_rate(capabilities: Capabilities) -> Literal[16000, 24000]:
+    """Hz to ask of Fishjam for what the bot hears: as much of what the backend takes as Fishjam has."""
+    return 24000 if capabilities.input_rate > 16000 else 16000
 
 
 def track_rate(capabilities: Capabilities, playout: PlayoutSettings) -> int:

@@ -77,6 +77,7 @@ class MemoryTrack:
     Attributes:
         playout: The server's truth: what was played, and every cut.
         interrupts: How many interrupts arrived.
+        ready: False while the bot's connection is lost.
         heard: What was played, as pieces with the position of their first sample in room time.
     """
 
@@ -85,6 +86,7 @@ class MemoryTrack:
         self.options = options
         self.playout = Playout(options.sample_rate)
         self.interrupts = 0
+        self.ready = True
         self.heard: list[tuple[int, Samples]] = []
         self._zero = zero
         self._link = network.link(self._arrive)
@@ -95,12 +97,14 @@ class MemoryTrack:
             self.heard.append((segment.position, segment.samples))
 
     async def send_chunk(self, data: bytes) -> None:
-        """Queue audio."""
-        self._link.send(b"\x01" + data)
+        """Queue audio; what is sent on a lost connection is lost."""
+        if self.ready:
+            self._link.send(b"\x01" + data)
 
     async def interrupt(self) -> None:
         """Drop what has not been played."""
-        self._link.send(b"\x00")
+        if self.ready:
+            self._link.send(b"\x00")
 
     def _arrive(self, message: bytes) -> None:
         now = asyncio.get_running_loop().time() - self._zero

@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.errors import ConfigError, FishjamAgentsError, SessionError
@@ -21,6 +20,7 @@ from fishjam_agents.fishjam import (
     UnauthorizedError,
 )
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.worker.ending import Ending
 from fishjam_agents.worker.leftovers import Leftovers, Note
 from fishjam_agents.worker.limits import CallLimits
@@ -155,7 +155,11 @@ class Worker:
                 limits = CallLimits(self._limits, feed, self._end)
                 limits.start()
                 try:
-                    await self._pipeline.run(session, input_format=AudioFormat(self._input_rate()), room=feed)
+                    await self._pipeline.run(
+                        session,
+                        input_format=AudioFormat(room_rate(self._pipeline.backend.capabilities)),
+                        room=feed,
+                    )
                 finally:
                     self._leaving = True
                     limits.close()
@@ -188,7 +192,9 @@ class Worker:
 
     @asynccontextmanager
     async def _agent(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[Agent]:
-        options = AgentOptions(output=AgentOutputOptions(audio_sample_rate=self._input_rate()))
+        options = AgentOptions(
+            output=AgentOutputOptions(audio_sample_rate=room_rate(self._pipeline.backend.capabilities))
+        )
         made_room = self._room.id is None
         note: Note | None = None
 
@@ -250,7 +256,3 @@ class Worker:
             logger.error("it is no longer known who joins and leaves the room (%s): the call goes on", error)
         else:
             logger.error("following the room failed: the call goes on", exc_info=error)
-
-    def _input_rate(self) -> Literal[16000, 24000]:
-        # Fishjam sends at these two rates (facts: agent `output`); a lower one is made from the nearest.
-        return 24000 if self._pipeline.backend.capabilities.input_rate > 16000 else 16000

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
+from fishjam_agents.backends import Parrot
 from fishjam_agents.backends.port import (
     AudioEntry,
     Capabilities,
@@ -56,3 +59,32 @@ def test_a_model_that_takes_no_text_gets_the_cut_turn_only(converse: Converse) -
     bot.backend.finish()
     assert call.kinds.count("outage") == 1
     assert any(isinstance(entry, AudioEntry) for entry in bot.backend.entries)
+
+
+def test_a_reply_goes_on_after_an_outage_where_it_was(converse: Converse) -> None:
+    class Bot(AgentPipeline):
+        backend = Parrot()
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(words)
+        await call.until("reply_first_audio")
+        await asyncio.sleep(1.0)
+        (track,) = call.room.session.tracks
+        track.ready = False
+        await asyncio.sleep(3.0)
+        track.ready = True
+        call.room.session.deliver(Reconnected(3.0, 1))
+        await call.until("reply_ended")
+
+    words = speech("alice_long.wav")
+    call = converse(Bot(), script)
+    (generated,) = call.of("reply_generated")
+    (ended,) = call.of("reply_ended")
+    assert ended.heard.seconds == generated.seconds
+    # All of it was played, and there is one gap of the outage's length.
+    (track,) = call.room.session.tracks
+    assert sum(len(samples) for _, samples in track.heard) / 24000 == pytest.approx(
+        generated.seconds, abs=0.02
+    )
+    assert ended.at - call.of("reply_first_audio")[0].at == pytest.approx(generated.seconds + 3, abs=0.15)
