@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -28,11 +30,14 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
 
     def arrived() -> None:
         nonlocal asked_at
-        now = loop.time()
         if asked_at is None:
-            asked_at = now
+            asked_at = time.monotonic()
             leave()
-        elif now - asked_at > ECHO:
+        else:
+            again(0, None)
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if asked_at is not None and time.monotonic() - asked_at > ECHO:
             with suppress(OSError):
                 sys.stdout.flush()
             # Nothing may hold this one up: no cleanup, no exit handler, no thread.
@@ -62,4 +67,8 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
         for number in numbers:
             if own_handlers:
                 loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
+            signal.signal(number, before[number] if asked_at is None else again)
+            if asked_at is not None:
+                # The echo of the one that ended this may come while the interpreter does, which puts back
+                # the default that kills, except where a signal is ignored.
+                atexit.register(signal.signal, number, signal.SIG_IGN)

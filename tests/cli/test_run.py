@@ -211,6 +211,23 @@ def test_an_interrupt_that_a_launcher_passes_on_again_is_still_one(tmp_path: Pat
     asyncio.run(scenario())
 
 
+def test_its_echo_may_come_at_any_moment_until_the_program_is_gone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(config) as run:
+            await run.says(LAST_LINE)
+            run.interrupt()
+            await run.says("goodbye")
+            for _ in range(40):
+                await asyncio.sleep(0.01)
+                if run.process.returncode is not None:
+                    break
+                run.interrupt()
+            assert await run.exits() == (0, "")
+
+    config = written(tmp_path, PARROT + "fishjam: {port: 0}\n")
+    asyncio.run(scenario())
+
+
 def test_a_caller_speaks_and_what_it_heard_is_written(tmp_path: Path) -> None:
     async def scenario() -> None:
         words = ["--caller", FIXTURES / "alice_yes.wav", "--listen", tmp_path / "heard.wav"]
