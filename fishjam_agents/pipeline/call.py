@@ -1,12 +1,11 @@
-"""A running call: session, ears, backend and voice of one bot, wired together."""
+"""A running call: ears, backend and voice of one bot, wired together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents import events
@@ -17,24 +16,19 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import Event, Heard
-from fishjam_agents.hearing.microphone import Microphone
-from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.hooks import Hooks
+from fishjam_agents.pipeline.on_air import TRACK_DEADLINE, on_air
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
-from fishjam_agents.pipeline.rates import track_rate
 from fishjam_agents.pipeline.replies import Replies
-from fishjam_agents.pipeline.roster import Roster
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.playout.voice import Voice
-from fishjam_agents.session import AGENT_MARK, OutgoingAudioTrackOptions, OutgoingTrack, RoomView, Session
+from fishjam_agents.session import OutgoingTrack, RoomView, Session
 
 if TYPE_CHECKING:
     from fishjam_agents.pipeline.agent import AgentPipeline
 
 logger = logging.getLogger(__name__)
-
-TRACK_DEADLINE = 10.0
-"""Seconds the media server may take to accept the bot's track."""
 
 
 class Call:
@@ -57,21 +51,11 @@ class Call:
         self.capabilities = pipeline.backend.capabilities
         self._pipeline = pipeline
         self._session = session
-        self._format = input_format
         self._loop = asyncio.get_running_loop()
         self._zero = self._loop.time()
         self._stop = asyncio.Event()
         self._broken: asyncio.Future[None] = self._loop.create_future()
-        self._own_tracks: set[str] = set()
         self._hooks = Hooks(pipeline, pipeline.hook_base, self._hook_failed)
-        self._roster = Roster(
-            pipeline.hearing,
-            room,
-            self._own_tracks,
-            self._make_microphone,
-            self._peer_joined,
-            self._peer_left,
-        )
         self._resampler = live_resampler(input_format.sample_rate, self.capabilities.input_rate or 16000)
         self._same_rate = input_format.sample_rate == self.capabilities.input_rate
         self._link = BackendLink(
@@ -81,6 +65,7 @@ class Call:
         self._voice: Voice
         self._replies: Replies
         self._owner = LocalOwner(self) if self.settings.owner == "local" else BackendOwner(self)
+        self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
         self._greeted = pipeline.greeting is None
 
     # --- what an owner of turns may do (owners.Room) ---
@@ -135,7 +120,7 @@ class Call:
 
     def anyone_in_speech(self) -> bool:
         """Whether any microphone follows a sound."""
-        return any(microphone.machine.in_speech for microphone in self._roster.microphones)
+        return any(microphone.machine.in_speech for microphone in self._ears.microphones)
 
     # --- what the voice tells (voice.VoiceListener) ---
 
@@ -160,24 +145,25 @@ class Call:
             SessionError: The media server ended the session.
             BackendError: The backend failed for good.
         """
-        async with self._voice_on_air():
-            self._owner_ready()
+        playout = self._pipeline.playout
+        async with on_air(self._session, self.capabilities, playout, self) as (self._track, self._voice):
+            self._ears.own_tracks.add(self._track.id)
+            self._replies = Replies(self._voice, self.now, self.emit, self.hook)
+            self._replies.verdicts = self._owner
             unsubscribe = Ticker.shared().subscribe(self._tick)
             tasks: list[asyncio.Future[Any]] = [
-                self._loop.create_task(self._receive(), name=f"receive-{self.id}"),
+                self._loop.create_task(self._ears.receive(), name=f"receive-{self.id}"),
                 self._loop.create_task(self._link.run(), name=f"backend-{self.id}"),
                 self._loop.create_task(self._stop.wait(), name=f"stop-{self.id}"),
             ]
-            self._roster.open()
+            self._ears.open(self._voice)
             self._hooks.start("on_start")
             try:
                 await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
                 self._raise_first(tasks)
             finally:
                 unsubscribe()
-                self._roster.close()
-                for microphone in self._roster.microphones:
-                    microphone.end("outage")
+                self._ears.close()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -194,110 +180,28 @@ class Call:
                 if error is not None:
                     raise error
 
-    @asynccontextmanager
-    async def _voice_on_air(self) -> AsyncIterator[None]:
-        source = self.capabilities.output_rate or 24000
-        rate = track_rate(self.capabilities, self._pipeline.playout)
-        options = OutgoingAudioTrackOptions(sample_rate=rate, metadata=dict(AGENT_MARK))
-        try:
-            async with asyncio.timeout(TRACK_DEADLINE):
-                track = await self._session.add_track(options)
-        except TimeoutError as error:
-            raise SessionError(
-                f"the media server did not take the bot's track within {TRACK_DEADLINE:g} s"
-            ) from error
-        self._track = track
-        self._own_tracks.add(track.id)
-        self._voice = Voice(track, rate, source, self._pipeline.playout, self)
-        self._replies = Replies(self._voice, self.now, self.emit, self.hook)
-        try:
-            yield
-        finally:
-            await self._voice.close()
-
-    def _owner_ready(self) -> None:
-        self._replies.verdicts = self._owner
-
-    async def _receive(self) -> None:
-        # A session may offer `listen` (`fishjam.AgentSession` does): no task has to wake up for each frame.
-        listen = getattr(self._session, "listen", None)
-        try:
-            if listen is not None:
-                await listen(self._message)
-                return
-            async for message in self._session.receive():
-                self._message(message)
-        except FishjamAgentsError:
-            raise
-        except Exception as error:
-            raise SessionError(
-                f"the media server ended the session ({error}): start the bot again"
-            ) from error
-
-    def _message(self, message: Any) -> None:
-        if hasattr(message, "peer_id"):
-            self._hear(message)
-        elif hasattr(message, "content_type"):
-            self._image(message)
-        elif hasattr(message, "outage"):
-            self._back(message.outage)
-
-    def _back(self, outage: float) -> None:
-        """The session is back after so many seconds without connection; what was said meanwhile is lost."""
-        self.emit(events.Outage(self.now(), "agent_socket", round(outage, 3)))
-        # A session that reconnects publishes its tracks under new ids.
-        self._own_tracks.add(self._track.id)
-        for microphone in self._roster.microphones:
-            microphone.end("outage")
-        if self.capabilities.text:
-            note = f"[The connection to the room was lost for {outage:.1f} s: nobody was heard meanwhile.]"
-            self._link.put(port.TextEntry(note))
-
-    def _hear(self, frame: Any) -> None:
-        now = self._loop.time() - self._zero
-        microphone = self._roster.input(frame, now)
-        if microphone is None:
-            return
-        if not microphone.feed(frame.data, now, self._voice.active) and microphone.damaged in (1, 100, 10000):
-            message = f"dropped audio of {len(frame.data)} bytes: empty, odd-length or over one second"
-            self.emit(events.ErrorRaised(now, message, "input", microphone.peer))
-
-    def _image(self, image: Any) -> None:
-        if self.capabilities.images:
-            self._link.put(port.ImageEntry(image.data, image.content_type))
-        else:
-            self.emit(events.BackendWarning(self.now(), "an image was dropped: the backend takes none"))
-
     def _tick(self, now: float) -> None:
         self._voice.pump(now)
-        for microphone in self._roster.microphones:
-            microphone.silence(now - self._zero)
+        self._ears.tick(now)
         self._owner.tick()
 
-    # --- peers ---
+    # --- what the ears tell ---
 
-    def _make_microphone(self, peer: str, track: str) -> Microphone:
-        stages = self._pipeline.make_stages()
-        return Microphone(
-            peer, track, self._format, self.settings, stages, self._owner.deliver, self._stage_failed
-        )
+    @property
+    def track_id(self) -> str:
+        """Id of the bot's track as it is now."""
+        return self._track.id
 
-    def _stage_failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:
-        logger.error(
-            "Stage %s failed for %s and is left out", type(stage).__name__, microphone.peer, exc_info=error
-        )
-        message = f"stage {type(stage).__name__} failed ({error!r}) and is left out for this microphone"
-        self.emit(events.ErrorRaised(self.now(), message, "stage", microphone.peer))
-        self.hook("on_error", error)
-
-    def _peer_joined(self, peer: str) -> None:
+    def peer_joined(self, peer: str) -> None:
+        """A peer is there."""
         self.emit(events.PeerJoined(self.now(), peer))
         self.hook("on_peer_joined", peer)
         if not self._greeted and self._pipeline.greeting is not None:
             self._greeted = True
             self._replies.play(self._pipeline.greeting)
 
-    def _peer_left(self, peer: str) -> None:
+    def peer_left(self, peer: str) -> None:
+        """A peer is gone."""
         self.emit(events.PeerLeft(self.now(), peer))
         self.hook("on_peer_left", peer)
 

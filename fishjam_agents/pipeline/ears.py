@@ -1,0 +1,162 @@
+"""What a session sends, made into what the bot hears: messages to microphones, joins, leaves, outages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents import events
+from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.backends import port
+from fishjam_agents.errors import FishjamAgentsError, SessionError
+from fishjam_agents.hearing.microphone import Deliver, Microphone
+from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.pipeline.roster import Roster
+from fishjam_agents.playout.voice import Voice
+from fishjam_agents.session import RoomView, Session
+
+if TYPE_CHECKING:
+    from fishjam_agents.pipeline.agent import AgentPipeline
+    from fishjam_agents.pipeline.call import Call
+
+logger = logging.getLogger(__name__)
+
+
+class Ears:
+    """The listening half of a call.
+
+    Args:
+        call: The call; told of peers, errors and what the backend should know.
+        pipeline: The user's bot: whom it hears, and its stages.
+        session: The connection to the room.
+        input_format: What the room's audio looks like.
+        room: What is known of the room, or None.
+        deliver: Told of every frame of a microphone with what follows from it.
+        zero: Loop time at which call time is zero.
+
+    Attributes:
+        own_tracks: Ids of the bot's own tracks, which it does not hear.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        pipeline: AgentPipeline,
+        session: Session,
+        input_format: AudioFormat,
+        room: RoomView | None,
+        deliver: Deliver,
+        zero: float,
+    ) -> None:
+        self.own_tracks: set[str] = set()
+        self._call = call
+        self._pipeline = pipeline
+        self._session = session
+        self._format = input_format
+        self._deliver = deliver
+        self._loop = asyncio.get_running_loop()
+        self._zero = zero
+        self._voice: Voice
+        self._roster = Roster(
+            pipeline.hearing,
+            room,
+            self.own_tracks,
+            self._make_microphone,
+            call.peer_joined,
+            call.peer_left,
+        )
+
+    @property
+    def microphones(self) -> Iterable[Microphone]:
+        """Every microphone, in the order they were first heard."""
+        return self._roster.microphones
+
+    def open(self, voice: Voice) -> None:
+        """Begin to follow the room; `voice` is what somebody may speak over."""
+        self._voice = voice
+        self._roster.open()
+
+    def close(self) -> None:
+        """Stop following the room, and end what is being said."""
+        self._roster.close()
+        for microphone in self._roster.microphones:
+            microphone.end("outage")
+
+    async def receive(self) -> None:
+        """Take what the session sends until it ends.
+
+        Raises:
+            SessionError: The media server ended the session.
+        """
+        # A session may offer `listen` (`fishjam.AgentSession` does): no task has to wake up for each frame.
+        listen = getattr(self._session, "listen", None)
+        try:
+            if listen is not None:
+                await listen(self._message)
+                return
+            async for message in self._session.receive():
+                self._message(message)
+        except FishjamAgentsError:
+            raise
+        except Exception as error:
+            raise SessionError(
+                f"the media server ended the session ({error}): start the bot again"
+            ) from error
+
+    def tick(self, now: float) -> None:
+        """Take notice of microphones that send nothing. Called every 20 ms with the loop's time."""
+        for microphone in self._roster.microphones:
+            microphone.silence(now - self._zero)
+
+    def _message(self, message: Any) -> None:
+        if hasattr(message, "peer_id"):
+            self._hear(message)
+        elif hasattr(message, "content_type"):
+            self._image(message)
+        elif hasattr(message, "outage"):
+            self._back(message.outage)
+
+    def _hear(self, frame: Any) -> None:
+        now = self._loop.time() - self._zero
+        microphone = self._roster.input(frame, now)
+        if microphone is None:
+            return
+        if not microphone.feed(frame.data, now, self._voice.active) and microphone.damaged in (1, 100, 10000):
+            message = f"dropped audio of {len(frame.data)} bytes: empty, odd-length or over one second"
+            self._call.emit(events.ErrorRaised(now, message, "input", microphone.peer))
+
+    def _image(self, image: Any) -> None:
+        call = self._call
+        if call.capabilities.images:
+            call.put(port.ImageEntry(image.data, image.content_type))
+        else:
+            call.emit(events.BackendWarning(call.now(), "an image was dropped: the backend takes none"))
+
+    def _back(self, outage: float) -> None:
+        """The session is back after so many seconds without connection; what was said meanwhile is lost."""
+        call = self._call
+        call.emit(events.Outage(call.now(), "agent_socket", round(outage, 3)))
+        # A session that reconnects publishes its tracks under new ids.
+        self.own_tracks.add(call.track_id)
+        for microphone in self._roster.microphones:
+            microphone.end("outage")
+        if call.capabilities.text:
+            note = f"[The connection to the room was lost for {outage:.1f} s: nobody was heard meanwhile.]"
+            call.put(port.TextEntry(note))
+
+    def _make_microphone(self, peer: str, track: str) -> Microphone:
+        stages = self._pipeline.make_stages()
+        return Microphone(
+            peer, track, self._format, self._pipeline.turns, stages, self._deliver, self._stage_failed
+        )
+
+    def _stage_failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:
+        logger.error(
+            "Stage %s failed for %s and is left out", type(stage).__name__, microphone.peer, exc_info=error
+        )
+        call = self._call
+        message = f"stage {type(stage).__name__} failed ({error!r}) and is left out for this microphone"
+        call.emit(events.ErrorRaised(call.now(), message, "stage", microphone.peer))
+        call.hook("on_error", error)
