@@ -126,7 +126,8 @@ async def socket_program(package: str, url: str, token: str) -> list[Any]:
     async def handle(notification: Any) -> None:
         match notification:
             case events.ServerMessageTrackAdded(peer_id=peer, track=track):
-                seen.append((bool(peer), track.type, track.metadata))
+                # Its betterproto leaves the number as it came; ours is the member that equals it.
+                seen.append((bool(peer), int(track.type), track.metadata))
             case events.ServerMessagePeerConnected(peer_type=events.ServerMessagePeerType.PEER_TYPE_AGENT):
                 seen.append("an agent is here")
             case events.ServerMessageRoomDeleted():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import betterproto
 
 from ...protocol.generated.notifications import ServerMessage, ServerMessageNotificationBatch
@@ -99,13 +101,21 @@ def _presented(notification: AllowedNotification) -> AllowedNotification:
     """The notification with its enumerations under their official names."""
     validate_notification(notification)
     if (peer_type := getattr(notification, "peer_type", None)) is not None:
-        notification.peer_type = ServerMessagePeerType.try_value(peer_type)
+        notification.peer_type = _named(ServerMessagePeerType, peer_type)
     if isinstance(notification, ServerMessageRecordingStatusChanged):
-        notification.status = ServerMessageRecordingStatusChangedStatus.try_value(notification.status)
+        notification.status = _named(ServerMessageRecordingStatusChangedStatus, notification.status)
     elif isinstance(notification, ServerMessageVadNotification):
-        notification.status = ServerMessageVadNotificationStatus.try_value(notification.status)
+        notification.status = _named(ServerMessageVadNotificationStatus, notification.status)
     for name in ("track", "audio_track", "video_track"):
         track = getattr(notification, name, None)
         if isinstance(track, Track):
-            track.type = TrackType.try_value(track.type)
+            track.type = _named(TrackType, track.type)
     return notification
+
+
+def _named(kind: type[betterproto.Enum], value: int) -> Any:
+    """A number as a member of an enumeration; one newer than this version stays a number."""
+    try:
+        return kind(value)
+    except ValueError:
+        return int(value)
