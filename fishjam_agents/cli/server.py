@@ -19,6 +19,16 @@ def server(
         str | None,
         typer.Option(help="Management token; a random one if none is given.", show_default=False),
     ] = None,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(help="Where notifications of rooms without a webhook are posted.", show_default=False),
+    ] = None,
+    webhook_secret: Annotated[
+        str | None,
+        typer.Option(
+            help="Key of the webhooks' signature; a random one if none is given.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Run a Fishjam on this machine until Ctrl-C."""
     from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
@@ -27,21 +37,34 @@ def server(
         raise ConfigError(f"--token {NO_TOKEN}")
     if token is None and not stays_here(host):
         raise ConfigError(f"--host {host} can be reached from other machines: give a --token, too")
-    asyncio.run(_serve(host, port, token))
+    if webhook_url is not None:
+        from fishjam_agents.server.settings import is_webhook_url
+
+        if not is_webhook_url(webhook_url):
+            raise ConfigError(
+                f"--webhook-url {webhook_url} is no webhook: give a URL with a path, as http://HOST:PORT/PATH"
+            )
+    asyncio.run(_serve(host, port, token, webhook_url, webhook_secret))
 
 
-async def _serve(host: str, port: int, token: str | None) -> None:
+async def _serve(
+    host: str, port: int, token: str | None, webhook_url: str | None, webhook_secret: str | None
+) -> None:
     from fishjam_agents.cli.interrupts import interrupts
     from fishjam_agents.server import EmbeddedServer
 
     stop = asyncio.Event()
     with interrupts(stop.set):
-        async with EmbeddedServer(host, port, token) as embedded:
+        embedded = EmbeddedServer(host, port, token, webhook_url=webhook_url, webhook_secret=webhook_secret)
+        async with embedded:
+            signed = ""
+            if webhook_url is not None:
+                signed = f"Webhooks go to {webhook_url}, signed with {shlex.quote(embedded.webhook_secret)}\n"
             say(
                 f"Fishjam runs at {embedded.url}. Point a client at it:\n"
                 f"  export FISHJAM_ID={embedded.url}\n"
                 f"  export FISHJAM_MANAGEMENT_TOKEN={shlex.quote(embedded.token)}\n"
-                "Ctrl-C ends it."
+                f"{signed}Ctrl-C ends it."
             )
             await stop.wait()
     say("goodbye")

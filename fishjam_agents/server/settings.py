@@ -142,15 +142,21 @@ def _webhook_url(body: Mapping[str, Any]) -> str | None:
     url = body.get("webhookUrl")
     if url is None:
         return None
-    if isinstance(url, str) and _WEBHOOK_URL.fullmatch(url):
-        try:
-            parts = urlsplit(url)
-            # A port that is no number shows only when it is read.
-            if parts.hostname and parts.port != 0:
-                return url
-        except ValueError:
-            pass
+    if isinstance(url, str) and is_webhook_url(url):
+        return url
     raise RequestError(400, f"Expected webhookUrl to be valid URL, got: {url}")
+
+
+def is_webhook_url(url: str) -> bool:
+    """Whether notifications can be posted there: `http` or `https`, with a path (facts: RoomConfig)."""
+    if not _WEBHOOK_URL.fullmatch(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        # A port that is no number shows only when it is read.
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_vapi(options: Mapping[str, Any]) -> None:

@@ -135,12 +135,13 @@ def test_the_program_starts_as_a_module() -> None:
 
 def test_the_server_says_where_it_is_and_leaves_on_ctrl_c() -> None:
     words = [sys.executable, "-m", "fishjam_agents", "server", "--port", "0", "--token", "hunter2"]
+    words += ["--webhook-url", "http://127.0.0.1:1/hook", "--webhook-secret", "s3cret"]
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environ
     ) as program:
         assert program.stdout is not None
-        lines = [program.stdout.readline() for _ in range(4)]
+        lines = [program.stdout.readline() for _ in range(5)]
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=20)
     assert (program.returncode, out, err) == (0, "goodbye\n", "")
@@ -149,6 +150,7 @@ def test_the_server_says_where_it_is_and_leaves_on_ctrl_c() -> None:
         f"Fishjam runs at {url}. Point a client at it:\n",
         f"  export FISHJAM_ID={url}\n",
         "  export FISHJAM_MANAGEMENT_TOKEN=hunter2\n",
+        "Webhooks go to http://127.0.0.1:1/hook, signed with s3cret\n",
         "Ctrl-C ends it.\n",
     ]
     assert url.startswith("http://127.0.0.1:")
@@ -159,6 +161,10 @@ def test_the_server_says_where_it_is_and_leaves_on_ctrl_c() -> None:
     [
         (["--token", ""], "--token is no token"),
         (["--token", "two words"], "--token is no token"),
+        (
+            ["--webhook-url", "localhost:80"],
+            "--webhook-url localhost:80 is no webhook: give a URL with a path",
+        ),
         (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines: give a --token, too"),
     ],
 )
