@@ -13,10 +13,11 @@ from fishjam_agents._version import __version__
 if TYPE_CHECKING:
     from fishjam_agents.audio.formats import AudioFormat
     from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError
-    from fishjam_agents.events import Heard, Speech, Turn
+    from fishjam_agents.events import Heard, Turn
     from fishjam_agents.hearing.settings import HearingSettings
     from fishjam_agents.hearing.stages import Stage
     from fishjam_agents.pipeline.agent import AgentPipeline
+    from fishjam_agents.pipeline.speech import Speech
     from fishjam_agents.playout.settings import PlayoutSettings
     from fishjam_agents.session import RoomView, Session
     from fishjam_agents.turns.settings import TurnSettings
@@ -50,7 +51,7 @@ _HOMES = {
     "PlayoutSettings": "playout.settings",
     "RoomView": "session",
     "Session": "session",
-    "Speech": "events",
+    "Speech": "pipeline.speech",
     "Stage": "hearing.stages",
     "Turn": "events",
     "TurnSettings": "turns.settings",

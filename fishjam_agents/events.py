@@ -50,23 +50,6 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
-    """A reply as `on_reply_ended` gives it.
-
-    Attributes:
-        reply: Id of the reply.
-        seconds: Audio the backend generated for it.
-        heard: What of it was played.
-        interrupted: Whether it was cut short.
-    """
-
-    reply: str
-    seconds: float
-    heard: Heard
-    interrupted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """Base of all events.
 

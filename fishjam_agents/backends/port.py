@@ -81,7 +81,10 @@ class TurnEndedEntry:
 
 @dataclass(frozen=True, slots=True)
 class TextEntry:
-    """Text the user wrote, or words to speak as they are (`verbatim`)."""
+    """Text the user wrote, or words to speak as they are (`verbatim`).
+
+    `reply` is the id that the reply to verbatim words has to have, so that whoever said them can follow it.
+    """
 
     text: str
     verbatim: bool = False

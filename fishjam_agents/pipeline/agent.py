@@ -15,10 +15,11 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
-from fishjam_agents.events import Event, Heard, Speech, Turn
+from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import RoomView, Session
 from fishjam_agents.turns.settings import TurnSettings
@@ -67,8 +68,8 @@ class AgentPipeline:
     async def on_peer_left(self, peer: str) -> None:
         """A peer is gone."""
 
-    async def on_speech_started(self, peer: str) -> None:
-        """A peer speaks."""
+    async def on_speech_started(self, peer: str | None) -> None:
+        """A peer speaks; None when the bot hears a mix and nobody was clearly loudest."""
 
     async def on_turn(self, turn: Turn) -> None:
         """A peer has finished a turn."""
@@ -167,8 +168,21 @@ class AgentPipeline:
 
     # --- actions ---
 
-    def say(self, text: str) -> None:
+    @property
+    def speech(self) -> Speech | None:
+        """What the bot is saying or about to say; None while it is silent and between calls."""
+        return None if self._call is None else self._call.replies.current
+
+    def say(self, text: str, *, priority: int = 0, interruptible: bool = True) -> Speech:
         """Speak given words with the backend's voice.
+
+        Args:
+            text: The words.
+            priority: Of the replies that wait, the highest is played first.
+            interruptible: Whether a barge-in silences and ends it.
+
+        Returns:
+            The handle: await it, interrupt it, ask how much was heard.
 
         Raises:
             BackendError: The backend cannot.
@@ -178,20 +192,33 @@ class AgentPipeline:
             raise BackendError(
                 f"{type(self.backend).__name__} cannot speak given words: use play() or send_text()"
             )
-        call.put(port.TextEntry(text, verbatim=True))
+        speech = call.replies.expect(priority=priority, interruptible=interruptible)
+        call.put(port.TextEntry(text, verbatim=True, reply=speech.id))
+        return speech
 
     def play(
-        self, audio: Samples | str | Path, sample_rate: int | None = None, text: str | None = None
-    ) -> str:
+        self,
+        audio: Samples | str | Path,
+        sample_rate: int | None = None,
+        text: str | None = None,
+        *,
+        priority: int = 0,
+        interruptible: bool = True,
+        filler: bool = False,
+    ) -> Speech:
         """Play a recording as a reply: it can be spoken over like any other.
 
         Args:
             audio: A WAV file, or int16 mono of shape (n,).
             sample_rate: Hz of the samples; None means the backend's output rate.
             text: What it says, so that what was heard of it has words.
+            priority: Of the replies that wait, the highest is played first; what sounds is never cut for it.
+            interruptible: Whether a barge-in silences and ends it. A legal notice is not.
+            filler: It bridges a wait ("let me see"): it plays before anything that has no audio yet, and
+                gives way, with a fade, as soon as another reply has some.
 
         Returns:
-            The id of the reply.
+            The handle: await it, interrupt it, ask how much was heard.
 
         Raises:
             AudioError: The file cannot be played.
@@ -201,10 +228,12 @@ class AgentPipeline:
             samples = load_speech(audio, rate)
         else:
             samples = resample(audio, sample_rate or rate, rate)
-        return self._running().replies.play(samples, text)
+        return self._running().replies.play(
+            samples, text, priority=priority, interruptible=interruptible, filler=filler
+        )
 
     def interrupt(self) -> Heard | None:
-        """End the reply under way.
+        """End every reply, also those that are not interruptible; `Speech.interrupt` ends one.
 
         Returns:
             What was heard of it, None when there was none.

@@ -95,7 +95,7 @@ class Call:
         return samples if self._same_rate else self._resampler.process(samples)
 
     def cut(self) -> Heard | None:
-        """Interrupt every reply; what was heard of the one playing."""
+        """Interrupt every reply that is interruptible; what was heard of the one playing."""
         return self._replies.interrupt()
 
     def pause(self) -> None:
@@ -167,7 +167,7 @@ class Call:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                self._replies.interrupt()
+                self._replies.interrupt(everything=True)
                 self._hooks.start("on_stop")
                 await self._hooks.finish()
 
@@ -239,8 +239,9 @@ class Call:
         return self._replies
 
     def interrupt(self) -> Heard | None:
-        """End the replies under way, as a confirmed barge-in does."""
-        return self._owner.confirm()
+        """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
+        heard = self._owner.confirm()
+        return self._replies.interrupt(everything=True) or heard
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes."""

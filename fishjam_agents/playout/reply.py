@@ -18,12 +18,26 @@ class Reply:
         written: Samples given by the backend.
         position: Next sample to send.
         generated: Whether the backend has given all of it.
+        priority: Its place among the replies that wait.
+        interruptible: Whether a pause holds it once it sounds.
     """
 
-    __slots__ = ("_base", "_parts", "_words", "generated", "id", "position", "written")
+    __slots__ = (
+        "_base",
+        "_parts",
+        "_words",
+        "generated",
+        "id",
+        "interruptible",
+        "position",
+        "priority",
+        "written",
+    )
 
-    def __init__(self, reply: str) -> None:
+    def __init__(self, reply: str, priority: int = 0, interruptible: bool = True) -> None:
         self.id = reply
+        self.priority = priority
+        self.interruptible = interruptible
         self.written = 0
         self.position = 0
         self.generated = False
@@ -35,6 +49,11 @@ class Reply:
     def unsent(self) -> int:
         """Samples written and not sent."""
         return self.written - self.position
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a pause leaves it alone: it sounds and is not interruptible."""
+        return self.position > 0 and not self.interruptible
 
     def write(self, samples: npt.NDArray[np.int16]) -> None:
         """Append audio."""

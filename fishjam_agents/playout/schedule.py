@@ -63,6 +63,11 @@ class Schedule:
         """Id of the reply that is playing or next to play."""
         return self._replies[0].id if self._replies else None
 
+    @property
+    def until(self) -> float:
+        """When the last chunk sent ends, by the estimate."""
+        return self._estimate.end
+
     def sounding(self) -> Iterator[str]:
         """Ids of the live replies of which something was sent."""
         return (reply.id for reply in self._replies if reply.position)
@@ -74,10 +79,21 @@ class Schedule:
                 return candidate
         return None
 
-    def begin(self, reply: str) -> None:
-        """A reply begins; it plays after those before it."""
-        if self.find(reply) is None:
-            self._replies.append(Reply(reply))
+    def begin(self, reply: str, priority: int = 0, interruptible: bool = True) -> None:
+        """A reply begins; it plays after those that sound, and those of its priority or a higher one.
+
+        Args:
+            reply: Its id.
+            priority: Its place among those that wait.
+            interruptible: Whether a pause holds it once it sounds.
+        """
+        if self.find(reply) is not None:
+            return
+        replies = self._replies
+        place = len(replies)
+        while place and not replies[place - 1].position and replies[place - 1].priority < priority:
+            place -= 1
+        replies.insert(place, Reply(reply, priority, interruptible))
 
     def write(self, reply: str, samples: Samples) -> bool:
         """Buffer audio of a live reply.
@@ -99,10 +115,10 @@ class Schedule:
 
     def pump(self, now: float) -> Iterator[Samples]:
         """Give the chunks that are due: as many as keep the lead."""
-        if self.paused:
-            return
         estimate = self._estimate
         for reply in self._replies:
+            if self.paused and not reply.goes_on:
+                return
             if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
                 self.underruns += 1
                 self.lead = min(self.lead + _GROWTH, max(self.lead, self._settings.max_lead))
@@ -133,12 +149,13 @@ class Schedule:
         if self.paused:
             return None
         self.paused = True
-        if not self.audible(now):
+        if not self.audible(now) or (self._replies and self._replies[0].goes_on):
             return None
         self._rollback(now)
-        if not self._replies:
-            return np.empty(0, np.int16)
-        reply = self._replies[0]
+        return self._tail(self._replies[0], now) if self._replies else np.empty(0, np.int16)
+
+    def _tail(self, reply: Reply, now: float) -> Samples:
+        """What would have come next of a reply that falls silent, faded to zero."""
         position = reply.position
         tail = fade_out(reply.take(self._fade))
         reply.position = position
@@ -152,7 +169,7 @@ class Schedule:
         if not self.paused:
             return
         self.paused = False
-        if self._replies and self._replies[0].position:
+        if self._replies and self._replies[0].position and not self._replies[0].goes_on:
             reply = self._replies[0]
             back = round(self._settings.rewind * self._rate)
             reply.position = max(reply.oldest, reply.position - back)
@@ -171,6 +188,25 @@ class Schedule:
         self._fade_next = False
         return heard
 
+    def drop(self, reply: str, now: float) -> tuple[Heard, Samples | None] | None:
+        """End one reply; the others play on.
+
+        Returns:
+            None when it is dead. Else what was heard of it and what `pause` returns.
+        """
+        target = self.find(reply)
+        if target is None:
+            return None
+        self._settle(now)
+        tail = None
+        if any(sent is target for sent, _, _ in self._sent):
+            self._rollback(now)
+            tail = self._tail(target, now)
+        if target is self._replies[0]:
+            self._fade_next = False
+        self._replies.remove(target)
+        return target.heard(target.position, self._rate), tail
+
     def audible(self, now: float) -> bool:
         """Whether the server may still hold audio of ours; half a second of grace for the network."""
         return self._estimate.end + 0.5 > now
@@ -187,18 +223,19 @@ class Schedule:
             ended.append(reply.heard(reply.written, self._rate))
         return ended
 
-    def heard(self, now: float) -> Heard | None:
-        """What has been heard of the current reply by now."""
-        if not self._replies:
+    def heard(self, now: float, reply: str | None = None) -> Heard | None:
+        """What has been heard by now of a live reply; of the current one without an id."""
+        target = next(iter(self._replies), None) if reply is None else self.find(reply)
+        if target is None:
             return None
         self._settle(now)
-        reply = self._replies[0]
-        samples = reply.position
-        for sent, start, _ in self._sent:
-            if sent is reply:
-                samples = start + self._estimate.played(now) - self._counted
+        samples, before = target.position, self._counted
+        for sent, start, length in self._sent:
+            if sent is target:
+                samples = start + max(0, min(self._estimate.played(now) - before, length))
                 break
-        return reply.heard(samples, self._rate)
+            before += length
+        return target.heard(samples, self._rate)
 
     def _settle(self, now: float) -> None:
         """Let go of chunks that have been played, but for what a rewind may need."""

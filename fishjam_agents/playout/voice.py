@@ -90,9 +90,20 @@ class Voice:
         """Whether a reply has begun and neither ended nor been interrupted."""
         return self._schedule.find(reply) is not None
 
-    def begin(self, reply: str) -> None:
-        """A reply begins; it plays after those before it."""
-        self._schedule.begin(reply)
+    def begin(self, reply: str, priority: int = 0, interruptible: bool = True) -> None:
+        """A reply begins; it plays after those that sound, and those of its priority or a higher one."""
+        self._schedule.begin(reply, priority, interruptible)
+
+    def protect(self, reply: str, protected: bool) -> None:
+        """Whether `pause` leaves a live reply alone once it sounds."""
+        target = self._schedule.find(reply)
+        if target is not None:
+            target.interruptible = not protected
+
+    def seconds(self, reply: str) -> float:
+        """Audio given for a live reply so far, in seconds; 0 when it is dead."""
+        target = self._schedule.find(reply)
+        return 0.0 if target is None else target.written / self._rates[1]
 
     def add_text(self, reply: str, text: str, at: float | None = None) -> None:
         """Words of a live reply; `at` is where in its audio they begin, seconds, if known."""
@@ -162,9 +173,31 @@ class Voice:
         """Fall silent, and be able to go on."""
         tail = self._schedule.pause(self._loop.time())
         if tail is not None:
-            self._sender.interrupt()
-            if len(tail):
-                self._sender.send(tail.tobytes())
+            self._cut(tail)
+
+    def _cut(self, tail: Samples) -> None:
+        """Have the server drop what it has not played, and send what fades it out."""
+        self._sender.interrupt()
+        if len(tail):
+            self._sender.send(tail.tobytes())
+
+    def drop(self, reply: str) -> Heard | None:
+        """End one reply; the others play on.
+
+        Returns:
+            What was heard of it, None when it is dead.
+        """
+        now = self._loop.time()
+        dropped = self._schedule.drop(reply, now)
+        if dropped is None:
+            return None
+        heard, tail = dropped
+        if tail is not None:
+            self._cut(tail)
+        self._resamplers.pop(reply, None)
+        self._announced.discard(reply)
+        self.pump(now)
+        return heard
 
     def resume(self) -> None:
         """Go on after a pause."""
@@ -186,9 +219,9 @@ class Voice:
         self._announced.clear()
         return heard
 
-    def heard(self) -> Heard | None:
-        """What has been heard of the current reply by now."""
-        return self._schedule.heard(self._loop.time())
+    def heard(self, reply: str | None = None) -> Heard | None:
+        """What has been heard by now of a live reply; of the current one without an id."""
+        return self._schedule.heard(self._loop.time(), reply)
 
     async def close(self) -> None:
         """Stop sending."""

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fishjam_agents import Speech
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import Parrot, Wav
 from fishjam_agents.errors import AudioError, BackendError, FishjamAgentsError, SessionError
-from fishjam_agents.events import Heard, Speech, Turn
+from fishjam_agents.events import Heard, Turn
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.protocol.messages import TrackData
 from fishjam_agents.testing import MemoryRoom, VirtualClock

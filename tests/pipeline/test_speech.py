@@ -1,0 +1,217 @@
+"""Handles of what the bot says: awaited, interrupted, queued."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fishjam_agents import Speech
+from fishjam_agents.audio.gain import dbfs
+from fishjam_agents.backends import Parrot, port
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.testing import Scripted, Step
+from tests.pipeline.conftest import Conversation, speech
+
+Converse = Callable[..., Conversation]
+
+
+class Bot(AgentPipeline):
+    backend = Parrot()
+
+
+def tone(seconds: float, level: int = 3000) -> np.ndarray:
+    """A tone at the parrot's output rate: no speech, so its echo would mean nothing."""
+    return (level * np.sin(np.arange(round(seconds * 24000)) * 0.2)).astype(np.int16)
+
+
+def test_awaiting_a_speech_gives_its_outcome(converse: Converse) -> None:
+    seen: list[Speech] = []
+
+    class Noting(Bot):
+        async def on_reply_ended(self, speech: Speech) -> None:
+            seen.append(speech)
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        handle = call.bot.play(tone(2.0), text="two words")
+        assert (handle.id, handle.reply, handle.done) == ("play-1", "play-1", False)
+        assert handle.seconds == pytest.approx(2.0)
+        assert call.bot.speech is handle
+        await asyncio.sleep(1.0)
+        assert handle.heard.seconds == pytest.approx(1.0, abs=0.03)
+        started = call.room.now
+        outcome = await handle
+        assert call.room.now - started == pytest.approx(1.0, abs=0.05)
+        assert outcome is handle
+        assert (outcome.interrupted, outcome.heard.seconds, outcome.heard.text) == (False, 2.0, "two words")
+        assert await handle is handle
+        assert call.bot.speech is None
+        await asyncio.sleep(0)
+        assert seen == [handle]
+
+    converse(Noting(), script)
+
+
+def test_interrupting_one_speech_lets_the_next_play(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        first, second, third = (call.bot.play(tone(1.0)) for _ in range(3))
+        await asyncio.sleep(0.4)
+        assert second.interrupt().seconds == 0
+        heard = first.interrupt()
+        assert heard.seconds == pytest.approx(0.4, abs=0.03)
+        assert heard == first.heard == first.interrupt()
+        started = call.room.now
+        assert not (await third).interrupted
+        assert call.room.now - started == pytest.approx(1.0, abs=0.06)
+        assert (await first).interrupted
+        assert (await second).interrupted
+
+    call = converse(Bot(), script)
+    assert [e.reply for e in call.of("reply_interrupted")] == ["play-2", "play-1"]
+    (cut,) = call.room.session.tracks[0].playout.cuts
+    assert cut.played_seconds == pytest.approx(call.of("reply_interrupted")[1].heard.seconds, abs=0.02)
+
+
+def test_cancelling_who_waits_does_not_end_the_speech(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        handle = call.bot.play(tone(1.0))
+
+        async def wait() -> None:
+            await handle
+
+        waiter = asyncio.create_task(wait())
+        await asyncio.sleep(0.3)
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        assert not (await handle).interrupted
+
+    converse(Bot(), script)
+
+
+def test_the_end_of_the_call_ends_every_speech(converse: Converse) -> None:
+    handles: list[Speech] = []
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        handles.append(call.bot.play(tone(5.0), interruptible=False))
+        handles.append(call.bot.play(tone(5.0)))
+        await asyncio.sleep(1.0)
+
+    converse(Bot(), script)
+    assert [handle.interrupted for handle in handles] == [True, True]
+    assert [handle.heard.seconds for handle in handles] == [pytest.approx(1.0, abs=0.05), 0.0]
+
+
+def test_the_higher_priority_is_played_first_and_cuts_nothing(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        handles = [call.bot.play(tone(0.5)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        handles += [call.bot.play(tone(0.5), priority=2), call.bot.play(tone(0.5), priority=1)]
+        for handle in handles:
+            assert not (await handle).interrupted
+
+    call = converse(Bot(), script)
+    assert [e.reply for e in call.of("reply_ended")] == ["play-1", "play-4", "play-5", "play-2", "play-3"]
+
+
+def test_a_filler_yields_to_the_answer(converse: Converse) -> None:
+    class Thoughtful(AgentPipeline):
+        backend = Parrot(delay=1.0)
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        filler = call.bot.play(tone(5.0), filler=True)
+        outcome = await filler
+        assert outcome.interrupted
+        assert outcome.heard.seconds == pytest.approx(1.0, abs=0.1)
+        await call.until("reply_ended")
+        late = call.bot.play(tone(1.0))
+        assert (await call.bot.play(tone(1.0), filler=True)).heard.seconds == 0
+        assert not (await late).interrupted
+
+    call = converse(Thoughtful(), script)
+    cut, answer = call.of("reply_interrupted")[0], call.of("reply_first_audio")[1]
+    assert answer.at - cut.at <= 0.03
+    assert not call.of("barge_in_confirmed")
+
+
+def test_a_legal_notice_is_neither_silenced_nor_ended_by_speech(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        notice = call.bot.play(tone(4.0), interruptible=False)
+        chatter = call.bot.play(tone(4.0))
+        await asyncio.sleep(1.0)
+        started = call.room.now
+        alice.say(speech("alice_question.wav"))
+        assert not (await notice).interrupted
+        assert call.room.now - started == pytest.approx(3.0, abs=0.05)
+        assert (await chatter).heard.seconds == 0
+        await call.until("reply_ended", 2)
+
+    call = converse(Bot(), script)
+    wave = call.room.played()
+    begin = round(call.of("reply_first_audio")[0].at * 24000) + 2400
+    quietest = min(dbfs(wave[i : i + 480]) for i in range(begin, begin + round(3.7 * 24000), 480))
+    assert quietest > -30
+    assert len(call.of("user_turn_ended")) == 1
+
+
+def test_the_app_ends_a_legal_notice(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        notice = call.bot.play(tone(4.0), interruptible=False)
+        await asyncio.sleep(1.0)
+        heard = call.bot.interrupt()
+        assert heard is not None
+        assert heard.seconds == pytest.approx(1.0, abs=0.03)
+        assert (await notice).interrupted
+        again = call.bot.play(tone(4.0), interruptible=False)
+        await asyncio.sleep(1.0)
+        assert again.interrupt().seconds == pytest.approx(1.0, abs=0.03)
+
+    converse(Bot(), script)
+
+
+def test_words_to_say_have_a_handle_before_the_model_speaks(converse: Converse) -> None:
+    def named(entry: port.Entry) -> None:
+        assert isinstance(entry, port.TextEntry)
+        assert (entry.text, entry.verbatim, entry.reply) == ("hello", True, "say-1")
+
+    model = Scripted(
+        offers=port.Capabilities(verbatim_say=True),
+        script=[
+            Step(
+                port.TextEntry,
+                check=named,
+                answer=[
+                    port.ReplyStarted("say-1"),
+                    port.ReplyAudio("say-1", tone(1.0)),
+                    port.ReplyEnded("say-1"),
+                ],
+            ),
+            Step(port.TextEntry),
+        ],
+    )
+    bot = AgentPipeline()
+    bot.backend = model
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        assert (await call.bot.say("hello")).heard.seconds == 1.0
+        never = call.bot.say("never spoken")
+        assert (never.id, never.seconds, never.heard.seconds) == ("say-2", 0.0, 0.0)
+        never.interrupt()
+        assert (await never).interrupted
+
+    call = converse(bot, script)
+    model.finish()
+    assert not call.of("reply_interrupted")
