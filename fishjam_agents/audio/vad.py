@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from math import inf, log10, sqrt
+from math import inf, log10
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
+from fishjam_agents.audio.bands import BAND_STARTS, BINS, FULL_SCALE, SILENCE_POWER, analysis_window
+from fishjam_agents.audio.echo import Echo, EchoGuard
 from fishjam_agents.audio.samples import Samples
 
 SAMPLE_RATE = 16000
@@ -81,8 +83,6 @@ _WEBRTC_WEIGHT = 2.2
 _SNR_WEIGHT = -0.6
 _PITCH_WEIGHT = 8.2
 
-_SILENCE_POWER = 1e-10
-"""-100 dBFS, so that digital silence has a logarithm."""
 _FLOOR_FACTOR = 1.6
 """The minimum of a smoothed power lies below its mean by about this much."""
 _FLOOR_BLOCK = 10
@@ -90,20 +90,13 @@ _FLOOR_BLOCKS = 8
 """The floor is the minimum of the last 8 blocks of 10 frames and the open one: 1.6 to 1.8 s."""
 
 _FFT = 512
-_BAND_STARTS = (3, 8, 16, 32, 64)
-"""Bins of 31.25 Hz: 94-250, 250-500, 500-1000, 1000-2000, 2000-4000 Hz."""
-_BINS = 128
 _TONE_FIRST_BIN = 13
-
-_FULL_SCALE = 32768
-"""Audio is kept in integers of int16: what should be a share of full scale is divided where it is cheap, and
-exactly, because this is a power of two."""
 
 _LAGS = slice(10, 58)
 """Pitch periods at 4 kHz: 70 to 400 Hz."""
 _CORRELATED = 102
 _FOLDED = 160
-_LEAST_ENERGIES = 1e-9 * _FULL_SCALE**4
+_LEAST_ENERGIES = 1e-9 * FULL_SCALE**4
 """Added to the product of two energies, so that digital silence has no pitch."""
 
 _FRAME_SECONDS = 0.02
@@ -128,11 +121,9 @@ class _Scratch:
     """
 
     def __init__(self) -> None:
-        hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT)
-        # 192 = 3/8 * 512 is the energy of the window; 2 counts the negative frequencies.
-        self.window: _Floats = (hann * sqrt(2 / (_FFT * 192)) / _FULL_SCALE).astype(np.float32)
+        self.window: _Floats = analysis_window(_FFT)
         self.windowed: _Floats = np.empty(_FFT, np.float32)
-        self.parts: _Floats = np.empty(2 * _BINS, np.float32)
+        self.parts: _Floats = np.empty(2 * BINS, np.float32)
         self.tone_parts = self.parts[2 * _TONE_FIRST_BIN :]
         self.ones: _Floats = np.ones(4, np.float32)
         self.folded: _Floats = np.empty(_FOLDED, np.float32)
@@ -158,7 +149,7 @@ class _Local(threading.local):
 
 
 _local = _Local()
-_PART_STARTS = 2 * np.array(_BAND_STARTS)
+_PART_STARTS = 2 * np.array(BAND_STARTS)
 
 
 class _Floor:
@@ -172,8 +163,11 @@ class _Floor:
         self.blocks = [inf] * _FLOOR_BLOCKS
         self.held = inf
 
-    def above(self, power: float) -> float:
-        """Take the power of a frame, return how far it stands above the floor: 0 to 20 dB."""
+    def above(self, power: float, echo: float = 0.0) -> float:
+        """Take the power of a frame, return how far it stands above the floor: 0 to 20 dB.
+
+        An echo of the power `echo` is part of the floor, but not learned.
+        """
         smoothed = power if self.smoothed < 0 else 0.5 * (self.smoothed + power)
         self.smoothed = smoothed
         if smoothed < self.lowest:
@@ -182,8 +176,10 @@ class _Floor:
         if self.held < lowest:
             lowest = self.held
         floor = _FLOOR_FACTOR * lowest
-        if floor < _SILENCE_POWER:
-            floor = _SILENCE_POWER
+        if floor < SILENCE_POWER:
+            floor = SILENCE_POWER
+        if floor < echo:
+            floor = echo
         if power <= floor:
             return 0.0
         distance = 10 * log10(power / floor)
@@ -204,6 +200,9 @@ class Detector:
 
     Args:
         preset: How readily speech is assumed, a key of `PRESETS`.
+
+    Attributes:
+        echoing: Whether the last frame was no louder than the echo expected in it.
     """
 
     def __init__(self, preset: PresetName = "default") -> None:
@@ -212,7 +211,7 @@ class Detector:
         # Mode 2: modes 0 and 1 score the same here, mode 3 misses twice as many utterances.
         self._webrtc = webrtcvad.Vad(2)
         self._buffer: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
-        self._floors = [_Floor() for _ in _BAND_STARTS]
+        self._floors = [_Floor() for _ in BAND_STARTS]
         self._frames_in_block = 0
         self._block = 0
         self._tone_run = 0
@@ -222,6 +221,9 @@ class Detector:
         self._noise = 0.0
         self._spread = 2.0
         self._voiced_level: float | None = None
+        self._guard: EchoGuard | None = None
+        self._echo: Echo | None = None
+        self.echoing = False
 
         # Views, made once.
         self._old = self._buffer[:FRAME_SAMPLES]
@@ -229,7 +231,13 @@ class Detector:
         self._transformed = self._buffer[2 * FRAME_SAMPLES - _FFT :]
         self._fours = self._buffer.reshape(_FOLDED, 4)
 
-    def feed(self, frame: Samples, in_speech: bool, weighing: bool = True) -> Decision:
+    def feed(
+        self,
+        frame: Samples,
+        in_speech: bool,
+        weighing: bool = True,
+        playing: npt.NDArray[np.float64] | None = None,
+    ) -> Decision:
         """Score the next frame.
 
         Args:
@@ -239,10 +247,14 @@ class Detector:
             weighing: Whether it matters how far below zero the score is (`turns.TurnMachine.weighing`). If
                 not, a frame that the level gate keeps down is not searched for a pitch: a third of the work
                 for a microphone at which nobody speaks.
+            playing: What the bot has just said (`EchoReference.window`), so that its echo is no speech; None
+                while it is silent, or where no echo is to be expected.
         """
         if self._frames:
             self._learn_noise(in_speech)
-        z, level = self._score(frame, weighing)
+        z, level = self._score(frame, weighing, playing)
+        echo = -200.0 if self._echo is None else self._echo.level
+        self.echoing = level < echo
         if not self._frames:
             self._noise = min(level, _FIRST_NOISE_LIMIT)
         self._frames += 1
@@ -250,7 +262,7 @@ class Detector:
 
         noise = self._noise
         score = -3.0 if z < -3.0 else min(z, 3.0)
-        if score > -1.0 and level < noise + _GATE + max(self._spread, 1.0):
+        if score > -1.0 and (level < noise + _GATE + max(self._spread, 1.0) or self.echoing):
             score = -1.0
         voiced = score > 0.0
         voiced_level = self._voiced_level
@@ -261,18 +273,23 @@ class Detector:
                 voiced_level += _LEVEL_RATE * (level - voiced_level)
             self._voiced_level = voiced_level
         snr = 0.0 if voiced_level is None else voiced_level - noise
-        return Decision(score, voiced, z > -1.5 and level > noise + _GATE, level, noise, snr)
+        tail = z > -1.5 and level > noise + _GATE and not self.echoing
+        return Decision(score, voiced, tail, level, noise, snr)
 
     def _learn_noise(self, in_speech: bool) -> None:
         """Let the previous frame move the mean and the spread of the noise, now that its fate is known."""
         distance = self._level - self._noise
+        if self._echo is not None and distance >= 0:
+            return
         rate = _NOISE_RATE_IN_SPEECH if in_speech else max(_NOISE_RATE, 1 / self._frames)
         self._noise += (max(rate, _NOISE_RATE) if distance < 0 else rate) * distance
-        if not in_speech:
+        if not in_speech and self._echo is None:
             # 1.25 times the mean deviation of a normal distribution is its standard deviation.
             self._spread += rate * (1.25 * abs(distance) - self._spread)
 
-    def _score(self, frame: Samples, weighing: bool) -> tuple[float, float]:
+    def _score(
+        self, frame: Samples, weighing: bool, playing: npt.NDArray[np.float64] | None
+    ) -> tuple[float, float]:
         """The raw score z and the level of the voice band."""
         speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
         self._old[:] = self._new
@@ -282,10 +299,16 @@ class Detector:
         windowed = np.multiply(self._transformed, scratch.window, out=scratch.windowed)
         spectrum = np.fft.rfft(windowed).view(_SPECTRUM_PART)
         parts = scratch.parts
-        np.square(spectrum[: 2 * _BINS], out=parts, dtype=np.float32, casting="same_kind")
+        np.square(spectrum[: 2 * BINS], out=parts, dtype=np.float32, casting="same_kind")
         bands: list[float] = np.add.reduceat(parts, _PART_STARTS).tolist()
 
-        above = [floor.above(power) for floor, power in zip(self._floors, bands, strict=True)]
+        level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
+        echo = self._expect_echo(bands, level, playing)
+        if echo is None or not echo.bands:
+            above = [floor.above(power) for floor, power in zip(self._floors, bands, strict=True)]
+        else:
+            together = zip(self._floors, bands, echo.bands, strict=True)
+            above = [floor.above(power, expected) for floor, power, expected in together]
         self._frames_in_block += 1
         if self._frames_in_block == _FLOOR_BLOCK:
             for floor in self._floors:
@@ -298,7 +321,6 @@ class Detector:
         z = self._bias + _SNR_WEIGHT * snr
         if speech:
             z += _WEBRTC_WEIGHT
-        level = 10 * log10(bands[1] + bands[2] + bands[3] + _SILENCE_POWER)
         gated = level <= self._noise + _GATE and self._frames > 0
         # Where even a perfect pitch would leave the lowest score there is, it need not be looked for.
         if z + _PITCH_WEIGHT * voice > -3.0 and (weighing or not gated):
@@ -311,6 +333,17 @@ class Detector:
         else:
             self._tone_run = 0
         return z, level
+
+    def _expect_echo(
+        self, bands: list[float], level: float, playing: npt.NDArray[np.float64] | None
+    ) -> Echo | None:
+        if playing is None:
+            self._echo = None
+            return None
+        if self._guard is None:
+            self._guard = EchoGuard()
+        self._echo = self._guard.expect(bands, level, playing)
+        return self._echo
 
     def _pitch(self, scratch: _Scratch) -> float:
         """How periodic the last 40 ms are, 0 to 1: the highest normalised autocorrelation at 70-400 Hz."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
@@ -61,6 +62,7 @@ class Microphone:
         missing_samples: With a silence, how many samples it stands for.
         damaged: Packets dropped because they were empty, odd or too long.
         machine: The turn machine.
+        reference: What the bot says, in call time, so that its echo is no speech; None without echo guard.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Microphone:
         self._ring = Ring()
         self._turn: list[tuple[float, Samples]] | None = None
         self._last_packet: float | None = None
+        self.reference: EchoReference | None = None
 
     def feed(self, data: bytes, now: float, barge_in: bool) -> bool:
         """Take a packet.
@@ -156,7 +159,8 @@ class Microphone:
 
     def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
         machine = self.machine
-        decision = self._detector.feed(block, machine.in_speech, machine.weighing)
+        playing = None if self.reference is None else self.reference.window(self.media)
+        decision = self._detector.feed(block, machine.in_speech, machine.weighing, playing)
         return machine.feed(decision, self.media, barge_in)
 
     def quiet_for(self, now: float) -> float:

@@ -16,6 +16,8 @@ class HearingSettings:
         agents: Whether other bots are heard.
         tracks: Values of a track's metadata `type` that count as a microphone; a track without a type
             always does.
+        echo_guard: Whether the bot's own voice, come back through a loudspeaker, is kept from interrupting it
+            and from the model.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -23,3 +25,4 @@ class HearingSettings:
     mode: Literal["active_speaker"] = "active_speaker"
     agents: bool = False
     tracks: tuple[str, ...] = ("microphone",)
+    echo_guard: bool = True

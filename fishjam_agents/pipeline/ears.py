@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents import events
+from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
@@ -76,6 +77,8 @@ class Ears:
     def open(self, voice: Voice) -> None:
         """Begin to follow the room; `voice` is what somebody may speak over."""
         self._voice = voice
+        if self._pipeline.hearing.echo_guard:
+            voice.reference = EchoReference(voice.sample_rate, self._zero)
         self._roster.open()
 
     def close(self) -> None:
@@ -148,9 +151,11 @@ class Ears:
 
     def _make_microphone(self, peer: str, track: str) -> Microphone:
         stages = self._pipeline.make_stages()
-        return Microphone(
+        microphone = Microphone(
             peer, track, self._format, self._pipeline.turns, stages, self._deliver, self._stage_failed
         )
+        microphone.reference = self._voice.reference
+        return microphone
 
     def _stage_failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:
         logger.error(

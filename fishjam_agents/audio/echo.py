@@ -1,0 +1,198 @@
+"""The echo guard: the bot's own voice in a microphone counts as noise, not as somebody speaking.
+
+A loudspeaker brings the bot's voice back some 50 to 300 ms later. The guard finds that delay by correlating
+the levels of the microphone, 20 ms a step, with those of what was played; the waveforms need not match, so it
+stands clipping, drift and a room's reverberation. It learns for each band how much of the voice comes back,
+and predicts from what is playing how loud the echo is now. What does not exceed it by a margin is no speech.
+
+The rules and constants are the detector study's (section 6, "Echo guard").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log10
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.bands import BAND_STARTS, SILENCE_POWER
+from fishjam_agents.audio.echo_reference import LAGS, VOICE
+
+MARGIN = 4.0
+"""dB by which a sound must exceed the expected echo in a band to be noticed there."""
+
+_FRAME = 0.02
+_RATE = _FRAME / 3.0
+_FAST_RATE = _FRAME / 0.4
+_LEAST_MICROPHONE = -70.0
+_LEAST_REFERENCE = -60.0
+_SEARCH_FRAMES = 25
+"""Frames of the bot's voice before a delay is believed."""
+_COLD_FRAMES = 50
+"""As long as no delay is known, the first second of the bot's voice is guarded by its level alone."""
+_COLD_MARGIN = -3.0
+_GIVE_UP_FRAMES = 150
+_FOUND = 0.5
+_LOST = 0.2
+_LEAST_VARIANCE = 9.0
+"""dB squared. A microphone that hears less change than this hears no voice, whatever it correlates with."""
+_DOMINANT = 0.6
+"""Correlation above which what the microphone hears is the echo, so that its gain can be learned."""
+_LEARNING_FRAMES = 100
+_LEARNING_STEPS = (-0.5, 2.0)
+_STEPS = (-0.05, 0.15)
+"""How far a band's gain follows a frame, dB: it falls slowly, because a louder echo does the harm."""
+_GAINS = (-50.0, 6.0)
+_REVERBERATION = 2.0
+"""dB by which an echo dies away per frame: a reverberation time of 0.6 s."""
+_AUDIBLE = -65.0
+_SEARCH_EVERY = 5
+
+_Floats = npt.NDArray[np.float64]
+
+
+class Echo(NamedTuple):
+    """The echo that may be in a frame."""
+
+    bands: Sequence[float]
+    """Its power with the margin, a share of full scale for each band; empty while only its level is known."""
+    level: float
+    """Level of the voice band below which a frame is taken for echo, dBFS."""
+
+
+class _Correlation:
+    """Of the microphone's level with that of the voice at some delays: leaky moments."""
+
+    __slots__ = ("covariance", "mean", "microphone", "power", "variance")
+
+    def __init__(self, delays: int) -> None:
+        self.microphone = 0.0
+        self.power = 0.0
+        self.mean: _Floats = np.zeros(delays)
+        self.variance: _Floats = np.zeros(delays)
+        self.covariance: _Floats = np.zeros(delays)
+
+    def take(self, microphone: float, voice: _Floats, rate: float) -> None:
+        """Take the levels of one frame, dB; `voice` has one for each delay."""
+        apart = microphone - self.microphone
+        self.microphone += rate * apart
+        self.power = (1 - rate) * (self.power + rate * apart * apart)
+        difference = voice - self.mean
+        step = rate * difference
+        self.mean += step
+        self.variance += step * difference
+        self.variance *= 1 - rate
+        step *= apart
+        self.covariance += step
+        self.covariance *= 1 - rate
+
+    def coefficients(self) -> _Floats:
+        """Correlation at each delay, -1 to 1."""
+        result: _Floats = self.covariance / np.sqrt(self.variance * self.power + 1e-9)
+        return result
+
+
+class EchoGuard:
+    """Follows the echo in one microphone; used only while the bot speaks, or has just spoken.
+
+    Attributes:
+        delay: Frames by which the echo follows the voice; None while no echo is known.
+        gain: How much louder than the voice it is in each band, dB.
+    """
+
+    def __init__(self, margin: float = MARGIN) -> None:
+        self.delay: int | None = None
+        self.gain = [0.0] * len(BAND_STARTS)
+        self._margin = margin
+        self._frames = 0
+        self._learned = 0
+        self._known = False
+        self._slow = _Correlation(LAGS)
+        self._fast = _FastCorrelation()
+        self._trail = [-100.0] * len(BAND_STARTS)
+
+    def expect(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
+        """Take a frame, and say what echo may be in it.
+
+        Args:
+            bands: Powers of the frame, shares of full scale.
+            level: Its voice band, dBFS.
+            window: What has played (`EchoReference.window`).
+
+        Returns:
+            None when no echo is expected.
+        """
+        self._frames += 1
+        frames = self._frames
+        microphone = max(level, _LEAST_MICROPHONE)
+        self._slow.take(microphone, np.maximum(window[::-1, VOICE], _LEAST_REFERENCE), max(_RATE, 1 / frames))
+        if frames >= _SEARCH_FRAMES and frames % _SEARCH_EVERY == 0:
+            self._search(bands)
+        delay = self.delay
+        if delay is None:
+            if frames >= _COLD_FRAMES or self._known:
+                return None
+            loudest = float(window[:, VOICE].max())
+            return Echo((), loudest + _COLD_MARGIN) if loudest > _LEAST_REFERENCE else None
+        return self._predict(bands, microphone, window, delay)
+
+    def _search(self, bands: Sequence[float]) -> None:
+        slow = self._slow
+        coefficients = slow.coefficients()
+        best = int(coefficients.argmax())
+        if coefficients[best] > _FOUND and slow.power > _LEAST_VARIANCE:
+            if not self._known:
+                self._known = True
+                self.gain = [min(0.0, slow.microphone - float(slow.mean[best]))] * len(bands)
+            self.delay = best
+        elif self._frames > _GIVE_UP_FRAMES and coefficients[best] < _LOST:
+            self.delay = None
+
+    def _predict(self, bands: Sequence[float], microphone: float, window: _Floats, delay: int) -> Echo | None:
+        here = LAGS - 1 - delay
+        near: list[float] = window[max(here - 1, 0) : here + 2].max(axis=0).tolist()
+        trail = [
+            max(loudest, before - _REVERBERATION)
+            for loudest, before in zip(near[:VOICE], self._trail, strict=True)
+        ]
+        self._trail = trail
+        if self._fast.take(microphone, max(float(window[here, VOICE]), _LEAST_REFERENCE)) > _DOMINANT:
+            self._learn(bands, trail)
+        expected = [
+            10 ** ((loud + gain + self._margin) / 10) if loud > _AUDIBLE else 0.0
+            for loud, gain in zip(trail, self.gain, strict=True)
+        ]
+        voice = expected[1] + expected[2] + expected[3]
+        return Echo(expected, 10 * log10(voice)) if voice > SILENCE_POWER else None
+
+    def _learn(self, bands: Sequence[float], trail: Sequence[float]) -> None:
+        low, high = _LEARNING_STEPS if self._learned < _LEARNING_FRAMES else _STEPS
+        self._learned += 1
+        for index, (power, loud) in enumerate(zip(bands, trail, strict=True)):
+            gain = self.gain[index]
+            step = 10 * log10(max(power, SILENCE_POWER)) - loud - gain
+            gain += min(max(step, low), high)
+            self.gain[index] = min(max(gain, _GAINS[0]), _GAINS[1])
+
+
+class _FastCorrelation:
+    """The same at one delay over 0.4 s, in plain numbers."""
+
+    __slots__ = ("covariance", "microphone", "power", "variance", "voice")
+
+    def __init__(self) -> None:
+        self.microphone = self.voice = _LEAST_MICROPHONE
+        self.power = self.variance = self.covariance = 0.0
+
+    def take(self, microphone: float, voice: float) -> float:
+        """Take the levels of one frame, dB, and give the correlation."""
+        apart, difference = microphone - self.microphone, voice - self.voice
+        self.microphone += _FAST_RATE * apart
+        self.voice += _FAST_RATE * difference
+        keep = 1 - _FAST_RATE
+        self.power = keep * (self.power + _FAST_RATE * apart * apart)
+        self.variance = keep * (self.variance + _FAST_RATE * difference * difference)
+        self.covariance = keep * (self.covariance + _FAST_RATE * apart * difference)
+        return float(self.covariance / (self.power * self.variance + 1e-9) ** 0.5)

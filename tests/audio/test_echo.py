@@ -1,0 +1,133 @@
+"""The echo guard on levels alone: what it finds, what it lets through, what it costs a bot that is silent."""
+
+from __future__ import annotations
+
+from math import log10
+
+import numpy as np
+import pytest
+
+from fishjam_agents.audio.echo import EchoGuard
+from fishjam_agents.audio.echo_reference import LAGS, VOICE, EchoReference
+
+FRAME = 0.02
+
+
+def noise(seed: int, seconds: float) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(round(seconds * 16000)) * 3000
+
+
+def wave(seed: int, seconds: float) -> np.ndarray:
+    """Noise that swells and fades like syllables."""
+    envelope = np.repeat(10 ** np.random.default_rng(seed).uniform(-1.5, 0, round(seconds * 8) + 1), 2000)
+    return (noise(seed, seconds) * envelope[: round(seconds * 16000)]).astype(np.int16)
+
+
+def burst(seed: int) -> np.ndarray:
+    return noise(seed, 0.02).astype(np.int16)
+
+
+class Loudspeaker:
+    """A microphone that hears the bot `delay` frames late, and a guard that listens to it."""
+
+    def __init__(self, delay: int, gain: float) -> None:
+        self.reference = EchoReference(16000)
+        self.guard = EchoGuard()
+        self.voice = wave(1, 12.0)
+        self.delay, self.gain = delay, gain
+        self.frame = 0
+
+    def play(self, frames: int, heard_by: float | None = None) -> list[float]:
+        """How far each heard frame stands above the expected echo, dB; `heard_by` is a level instead of it."""
+        above = []
+        for _ in range(frames):
+            self.frame += 1
+            at = self.frame * FRAME
+            chunk = self.voice[(self.frame - 1) * 320 : self.frame * 320]
+            self.reference.sent(chunk, at)
+            window = self.reference.window(at)
+            if window is None:
+                continue
+            row = window[LAGS - 1 - self.delay] + self.gain
+            level = float(row[VOICE]) if heard_by is None else heard_by
+            bands = [10 ** (band / 10) for band in row[:VOICE]]
+            if heard_by is not None:
+                bands = [10 ** (heard_by / 10) / 3] * VOICE
+            echo = self.guard.expect(bands, level, window)
+            above.append(level - echo.level if echo is not None else 99.0)
+        return above
+
+
+@pytest.mark.parametrize("gain", [-6.0, -12.0, -20.0])
+@pytest.mark.parametrize("delay", [3, 8, 15, 24])
+def test_an_echo_is_found_at_its_delay_and_stays_below_what_is_expected(delay: int, gain: float) -> None:
+    speaker = Loudspeaker(delay, gain)
+    speaker.play(150)
+    assert speaker.guard.delay == delay
+    assert speaker.guard.gain[2] == pytest.approx(gain, abs=1.5)
+    assert max(speaker.play(300)) < 0
+
+
+def test_who_is_louder_than_the_echo_is_noticed() -> None:
+    speaker = Loudspeaker(8, -20.0)
+    speaker.play(200)
+    assert min(speaker.play(20, heard_by=-15.0)) > 0
+
+
+def test_in_the_first_second_only_what_is_nearly_as_loud_as_the_bot_is_noticed() -> None:
+    quiet, loud = Loudspeaker(8, -20.0), Loudspeaker(8, -20.0)
+    assert max(quiet.play(20, heard_by=-55.0)) < 0
+    assert min(loud.play(20, heard_by=0.0)) > 0
+
+
+def test_without_an_echo_nothing_is_expected_after_the_first_second() -> None:
+    speaker = Loudspeaker(0, 0.0)
+    assert set(speaker.play(200, heard_by=-70.0)[50:]) == {99.0}
+
+
+def test_a_silent_bot_has_no_echo() -> None:
+    reference = EchoReference(16000)
+    assert reference.window(1.0) is None
+    reference.sent(np.zeros(320, np.int16), 1.02)
+    assert reference.window(1.02) is None
+
+
+def test_the_reference_is_remembered_for_half_a_second_after_the_last_word() -> None:
+    reference = EchoReference(16000)
+    reference.sent(burst(2), 1.0)
+    assert reference.window(1.0) is not None
+    assert reference.window(1.48) is not None
+    assert reference.window(1.54) is None
+
+
+def test_what_an_interrupt_removed_has_not_played() -> None:
+    reference = EchoReference(16000)
+    for number in range(1, 7):
+        reference.sent(burst(number), number * FRAME)
+    reference.cut(2 * FRAME)
+    window = reference.window(6 * FRAME)
+    assert window is not None
+    assert [bool(level > -60) for level in window[-6:, VOICE]] == [True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 24000, 48000])
+def test_the_level_does_not_depend_on_the_rate_of_the_track(rate: int) -> None:
+    reference = EchoReference(rate)
+    tone = (8000 * np.sin(2 * np.pi * 700 * np.arange(rate) / rate)).astype(np.int16)
+    for number in range(5):
+        reference.sent(tone[number * rate // 50 : (number + 1) * rate // 50], (number + 1) * FRAME)
+    window = reference.window(5 * FRAME)
+    assert window is not None
+    assert window[-1, VOICE] == pytest.approx(20 * log10(8000 / 32768 / 2**0.5), abs=0.7)
+
+
+def test_frames_may_be_asked_for_late_and_out_of_order() -> None:
+    reference = EchoReference(16000)
+    for number in range(1, 51):
+        reference.sent(burst(number), number * FRAME)
+    now = reference.window(1.0)
+    assert now is not None
+    expected = now[:-5].copy()
+    late = reference.window(0.9)
+    assert late is not None
+    np.testing.assert_array_equal(late[5:], expected)
