@@ -104,4 +104,4 @@ def _limits(config: Config) -> str:
         for name, value in (("max_call", limits.max_call), ("empty_room", limits.empty_room))
         if value is not None
     ]
-    return ", ".join(shown) or "none"
+    return ", ".join([*shown, f"a lost server is given up after {limits.reconnect:g} s"])

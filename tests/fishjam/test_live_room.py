@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam import (
     AsyncFishjamClient,
@@ -288,6 +290,19 @@ def test_who_speaks_is_told_from_voice_notifications() -> None:
                 assert await told.get() == []
                 hears(VadStatus(2))
                 assert await told.get() == [agent.id]
+            assert await told.get() == []
+
+    asyncio.run(scenario())
+
+
+def test_a_caller_of_the_embedded_server_becomes_the_active_speaker() -> None:
+    async def scenario() -> None:
+        async with watched_room() as (server, _, room, _):
+            told = asyncio.Queue[list[str]]()
+            room.on("active_speakers_changed", lambda peers: told.put_nowait([peer.id for peer in peers]))
+            caller = await server.add_caller(room.id)
+            caller.say(read_wav(Path(__file__).parents[2] / "audio_fixtures" / "alice_yes.wav"))
+            assert await told.get() == [caller.id]
             assert await told.get() == []
 
     asyncio.run(scenario())
