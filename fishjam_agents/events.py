@@ -1,7 +1,8 @@
 """Everything that happens in a call, as typed events: one stream, read by observe, server and cli.
 
 `at` is when the pipeline decided, in seconds of call time (zero when `AgentPipeline.run` began). Events
-about speech carry `media_at` too: the backdated moment in the speaker's audio that they speak of.
+about speech carry `media_at` too: the backdated moment in the speaker's audio that they speak of. Their
+`peer` is None in a mix (`hearing.mode: mix`) when nobody was clearly loudest.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Turn:
 
     Attributes:
         id: Unique in the call.
-        peer: Who spoke.
+        peer: Who spoke; None in a mix in which nobody was clearly loudest.
         track: Id of the microphone's track.
         start: Onset of the speech, call time in seconds.
         end: End of the speech, call time in seconds.
@@ -42,7 +43,7 @@ class Turn:
     """
 
     id: str
-    peer: str
+    peer: str | None
     track: str
     start: float
     end: float
@@ -103,7 +104,7 @@ class UserStartedSpeaking(Event):
 
     kind = "user_started_speaking"
     media_at: float
-    peer: str
+    peer: str | None
     track: str
 
 
@@ -113,7 +114,7 @@ class UserStoppedSpeaking(Event):
 
     kind = "user_stopped_speaking"
     media_at: float
-    peer: str
+    peer: str | None
     track: str
 
 
@@ -123,7 +124,7 @@ class UserTurnEnded(Event):
 
     kind = "user_turn_ended"
     media_at: float
-    peer: str
+    peer: str | None
     track: str
     start: float
     turn: str
@@ -136,7 +137,7 @@ class BargeInSuspected(Event):
 
     kind = "barge_in_suspected"
     media_at: float
-    peer: str
+    peer: str | None
     track: str
     reply: str | None = None
 
@@ -147,7 +148,7 @@ class BargeInConfirmed(Event):
 
     kind = "barge_in_confirmed"
     media_at: float
-    peer: str
+    peer: str | None
     track: str
     reply: str | None = None
 
@@ -158,7 +159,7 @@ class BargeInWithdrawn(Event):
 
     kind = "barge_in_withdrawn"
     media_at: float
-    peer: str
+    peer: str | None
     track: str
     reply: str | None = None
 

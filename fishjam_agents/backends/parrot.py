@@ -44,6 +44,7 @@ class Parrot(Backend):
         text: What the reply is said to say; None leaves replies without words.
     """
 
+    in_process = True
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate=_INPUT_RATE, output_rate=_OUTPUT_RATE, wants_turn_audio=True, cancel=True, truncate=True
     )
@@ -73,7 +74,7 @@ class Parrot(Backend):
 @dataclass(slots=True)
 class _Answer:
     reply: str
-    peer: str
+    peer: str | None
     samples: Samples
     started: bool = False
     timer: asyncio.TimerHandle | None = None

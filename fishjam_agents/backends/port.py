@@ -56,9 +56,12 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class AudioEntry:
-    """Sound of a peer: int16 mono, shape (n,), at `Capabilities.input_rate`."""
+    """Sound of a peer: int16 mono, shape (n,), at `Capabilities.input_rate`.
 
-    peer: str
+    `peer` is who was last heard to speak; None in a mix in which nobody was clearly loudest.
+    """
+
+    peer: str | None
     samples: Samples
     seconds: float
 
@@ -67,7 +70,7 @@ class AudioEntry:
 class TurnStartedEntry:
     """A turn begins; the audio that follows belongs to it."""
 
-    peer: str
+    peer: str | None
     start: float
 
 
@@ -299,9 +302,15 @@ class Backend(ABC):
     """Immutable settings of a model, and the way to connect to it.
 
     Subclasses are frozen dataclasses: their fields are what `backend:` in config.yaml may hold.
+
+    Attributes:
+        capabilities: What it can do.
+        in_process: Whether all it needs is this process and the loop's clock, so that calls with it may run
+            in virtual time: no sockets, threads or clocks of its own.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities()
+    in_process: ClassVar[bool] = False
 
     def check(self) -> None:  # noqa: B027 - most backends have nothing to check
         """Verify what can be known without connecting: files, keys, combinations of settings.

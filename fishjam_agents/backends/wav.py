@@ -35,6 +35,7 @@ class Wav(Backend):
         text: What the recording says, so that what was heard of it has words; None leaves it without.
     """
 
+    in_process = True
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate=16000, output_rate=_RATE, wants_turn_audio=True
     )

@@ -183,10 +183,9 @@ class _Run:
     async def _play(self, server: EmbeddedServer, room_id: str) -> None:
         from fishjam_agents.audio.wav import write_wav
         from fishjam_agents.server.recorder import RECORDING_RATE
-        from fishjam_agents.simulation import Scene
+        from fishjam_agents.simulation import Scene, parts_of
 
-        self._scene = Scene(server, room_id, self._clips)
-        await self._scene.join()
+        self._scene = Scene(server.rooms.get(room_id), server.clock, parts_of(self._clips))
         recording = await self._scene.play()
         if recording is None:
             return

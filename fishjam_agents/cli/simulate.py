@@ -1,8 +1,7 @@
-"""`simulate CONFIG --caller A.wav --out DIR`: a call with recorded callers, and its timeline."""
+"""`simulate CONFIG SCENARIO.yaml`: calls with simulated callers, and whether they passed."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -13,44 +12,67 @@ from fishjam_agents.cli.console import say
 
 def simulate(
     config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)],
+    scenario: Annotated[
+        Path | None,
+        typer.Argument(help="A scenario, or a folder of them: who says what when, and what is expected."),
+    ] = None,
     caller: Annotated[
-        list[Path],
-        typer.Option(help="What a caller says: a 16-bit WAV. Give it again for another caller."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for heard.wav, room.wav and timeline.json.")],
+        list[Path] | None,
+        typer.Option(
+            help="Without a scenario: what a caller says, a 16-bit WAV. Give it again for another caller."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for heard.wav, room.wav, timeline.json and report.html.", show_default=False
+        ),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
             help="Length of the call; without it, until all is said.", min=0.1, max=600, show_default=False
         ),
     ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="In memory and in virtual time, where the backend allows it.")
+    ] = False,
 ) -> None:
-    """Let recorded callers talk to the bot, on a Fishjam of its own, and see what happens."""
-    from fishjam_agents.audio.wav import read_wav
-    from fishjam_agents.config import load_config, pipeline_factory
-    from fishjam_agents.observe.log import setup_logging
-    from fishjam_agents.observe.report import write_report
-    from fishjam_agents.observe.timeline import render
-    from fishjam_agents.server.recorder import RECORDING_RATE
-    from fishjam_agents.simulation import LAG_LIMIT
-    from fishjam_agents.simulation import simulate as simulate_call
-    from fishjam_agents.simulation.result import prepare_folder
+    """Let simulated callers talk to the bot, on a Fishjam of its own, and see what happens.
 
+    Exits with 1 when a scenario's expectations are not met.
+    """
+    from fishjam_agents.cli.scenarios import Simulation, play_suite, scenarios_of
+    from fishjam_agents.config import load_config
+    from fishjam_agents.observe.log import setup_logging
+    from fishjam_agents.testing.expectations import judge
+
+    if (scenario is None) == (not caller):
+        raise typer.BadParameter("give either a scenario or at least one --caller", param_hint="SCENARIO")
+    if scenario is None and out is None:
+        raise typer.BadParameter("a call with --caller needs a folder for its recordings", param_hint="--out")
     settings = load_config(config)
-    pipeline = pipeline_factory(settings)()
-    clips = [read_wav(path) for path in caller]
-    prepare_folder(out)
-    setup_logging(settings.log)
-    result = asyncio.run(simulate_call(pipeline, clips, seconds=seconds, limits=settings.limits))
-    files = result.write(out)
-    # After the recordings: the page of a long call links to room.wav.
-    files.append(write_report(out, room=result.room, sample_rate=RECORDING_RATE, timeline=result.timeline))
-    say(render(result.timeline))
-    say(f"\n{result.seconds:.2f} s of call in {', '.join(str(path) for path in files)}")
-    if result.lagged:
-        say(
-            f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "
-            "the times above are not exact."
-        )
+    simulation = Simulation(settings, fast=fast, seconds=seconds)
+    if scenario is not None and scenario.is_dir():
+        suite = scenarios_of(scenario)
+        setup_logging(settings.log)
+        if not play_suite(simulation, suite, out):
+            raise typer.Exit(1)
+        return
+    if scenario is None:
+        result = simulation.play_recordings(caller or [], out, lambda: setup_logging(settings.log))
+        verdicts = []
+    else:
+        from fishjam_agents.config.scenario import load_scenario
+
+        loaded = load_scenario(scenario)
+        setup_logging(settings.log)
+        result = simulation.play(loaded, out)
+        verdicts = judge(loaded.expect, result.timeline["events"])
+    for line in verdicts:
+        say(str(line))
     if result.failure is not None:
         raise result.failure
+    if not all(verdict.met for verdict in verdicts):
+        say(f"{scenario} failed")
+        raise typer.Exit(1)

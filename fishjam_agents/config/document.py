@@ -68,13 +68,16 @@ class Section:
 Node: TypeAlias = Scalar | Sequence | Section
 
 
-def read_document(path: Path, environ: Mapping[str, str], problems: Problems) -> Section:
+def read_document(
+    path: Path, environ: Mapping[str, str], problems: Problems, smallest: str = SMALLEST
+) -> Section:
     """Read a file whose top level is a mapping. Duplicate keys and missing variables go to `problems`.
 
     Args:
         path: The file.
         environ: Where `${VAR}` is looked up.
         problems: Takes what does not prevent reading on.
+        smallest: A complete file, as an example in messages.
 
     Raises:
         ConfigError: It is not such a file.
@@ -94,10 +97,10 @@ def read_document(path: Path, environ: Mapping[str, str], problems: Problems) ->
     except RecursionError as error:
         raise problems.error(1, "the file is nested without end: write it flat") from error
     if tree is None or (isinstance(tree, Scalar) and tree.null):
-        raise problems.error(1, f"the file is empty: {SMALLEST} is a complete one")
+        raise problems.error(1, f"the file is empty: {smallest} is a complete one")
     if not isinstance(tree, Section):
         kind = "a list" if isinstance(tree, Sequence) else "a single value"
-        raise problems.error(tree.line, f"the file holds {kind} where settings belong: try {SMALLEST}")
+        raise problems.error(tree.line, f"the file holds {kind} where settings belong: try {smallest}")
     return tree
 
 

@@ -6,9 +6,9 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from fishjam_agents.config.document import Node, Scalar, Section
+from fishjam_agents.config.document import Node, Scalar, Section, Sequence
 from fishjam_agents.config.problems import Problems, nearest
 from fishjam_agents.config.settings import Given
 from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
@@ -23,7 +23,7 @@ else:
 PLANNED_KEYS = frozenset({"tools", "agent.tools"})
 """Settings that later versions will have; using one says so."""
 PLANNED_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "agent.hearing.mode": (frozenset({"mix", "per_peer"}), "active_speaker"),
+    "agent.hearing.mode": (frozenset({"per_peer"}), "active_speaker"),
     "agent.turns.owner": (frozenset({"push_to_talk"}), "local"),
 }
 """Values that later versions will have, and what to use until then."""
@@ -82,9 +82,9 @@ class SectionReader:
         """The node as settings.
 
         Args:
-            kind: Their dataclass.
+            kind: Their dataclass. Fields may hold further dataclasses, also in tuples and mappings.
             node: The value of `path`, None where the file has none.
-            path: The key the settings belong to.
+            path: The key the settings belong to, "" for the file.
             besides: Keys of the mapping that are no fields of the dataclass.
 
         Returns:
@@ -98,7 +98,8 @@ class SectionReader:
         complete = section.lines.keys() <= {*besides, *fields}
         values: dict[str, Any] = {}
         for name, item in fields.items():
-            found, value = self._field(hints[name], section.entries.get(name), f"{path}.{name}")
+            where = f"{path}.{name}" if path else name
+            found, value = self._field(hints[name], section.entries.get(name), where)
             if found:
                 values[name] = value
             elif found is None:
@@ -106,7 +107,7 @@ class SectionReader:
             elif item.default is item.default_factory is dataclasses.MISSING:
                 complete = False
                 line = self.lines.get(path, section.line)
-                self._problems.add(line, f"{path}.{name} is missing: give it")
+                self._problems.add(line, f"{where} is missing: give it")
         if not complete:
             return None
         try:
@@ -133,11 +134,28 @@ class SectionReader:
         if isinstance(inner, type):
             settings = self.read(inner, node, path)
             return (None, None) if settings is None else (True, settings.settings)
+        element = _element(hint, node)
+        if element is not None:
+            return self._elements(element, node, path)
         try:
             return True, read_value(hint, node, self._folder)
         except WrongValueError as error:
             self._problems.add(node.line, f"{path} {error}")
             return None, None
+
+    def _elements(self, element: type[Any], node: Node, path: str) -> tuple[bool | None, Any]:
+        """The list or mapping of dataclasses that a field holds."""
+        if isinstance(node, Sequence):
+            items = [self.read(element, item, f"{path}[{index}]") for index, item in enumerate(node.items)]
+            if None in items:
+                return None, None
+            return True, tuple(item.settings for item in items if item is not None)
+        assert isinstance(node, Section)
+        self.lines.update({f"{path}.{name}": line for name, line in node.lines.items()})
+        named = {name: self.read(element, item, f"{path}.{name}") for name, item in node.entries.items()}
+        if None in named.values():
+            return None, None
+        return True, {name: item.settings for name, item in named.items() if item is not None}
 
     def _is_planned(self, node: Scalar, path: str) -> bool:
         values, instead = PLANNED_VALUES.get(path, (frozenset(), ""))
@@ -154,6 +172,19 @@ class SectionReader:
         name = path.rpartition(".")[2]
         if sentence.startswith(f"{name}."):
             sentence = path.removesuffix(name) + sentence
-        elif not sentence.startswith(f"{name} "):
+        elif path and not sentence.startswith(f"{name} "):
             sentence = f"{path}: {sentence}"
         self._problems.add(line, sentence)
+
+
+def _element(hint: Any, node: Node) -> type[Any] | None:
+    """The dataclass that a list or mapping in the file holds, None where it holds something else."""
+    wanted = {Section: Mapping, Sequence: tuple}.get(type(node))
+    for kind in members(hint):
+        arguments = get_args(kind)
+        if wanted is None or not arguments or not issubclass(get_origin(kind) or object, wanted):
+            continue
+        element = arguments[-1] if wanted is Mapping else arguments[0]
+        if dataclasses.is_dataclass(element) and isinstance(element, type):
+            return element
+    return None

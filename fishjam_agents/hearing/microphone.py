@@ -47,7 +47,7 @@ class Microphone:
     """One (peer, track) input.
 
     Args:
-        peer: Id of the speaker.
+        peer: Id of the speaker; None for a mix, until somebody speaks.
         track: Id of the track.
         format: What the packets hold: 16-bit mono at the rate asked of the server.
         turns: Settings of the turn machine.
@@ -56,7 +56,7 @@ class Microphone:
         stage_failed: Told once of each stage that raised.
 
     Attributes:
-        peer: Id of the speaker.
+        peer: Id of the speaker; of a mix, who was loudest when something last happened, None if nobody was.
         track: Id of the track; changes when the peer's track returns under a new one.
         media: Media time, call time in seconds at the end of the last frame. Never runs back.
         missing_samples: With a silence, how many samples it stands for.
@@ -67,7 +67,7 @@ class Microphone:
 
     def __init__(
         self,
-        peer: str,
+        peer: str | None,
         track: str,
         format: AudioFormat,
         turns: TurnSettings,
@@ -112,7 +112,7 @@ class Microphone:
             self.damaged += 1
             return False
         if self._last_packet is None:
-            self.media = max(0.0, now - size / (2 * self._format.sample_rate))
+            self.media = max(self.media, now - size / (2 * self._format.sample_rate))
         self._last_packet = now
         samples = np.frombuffer(data, np.int16)
         for frame in self._reblocker.process(samples):

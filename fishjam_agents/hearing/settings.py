@@ -12,17 +12,21 @@ class HearingSettings:
 
     Attributes:
         mode: `active_speaker`: the first to speak holds the floor until their turn ends, the others are
-            heard next.
+            heard next. `mix`: all voices in one sum, with one turn-taking. `per_peer`: every peer has a
+            backend session of their own, and the replies take turns.
         agents: Whether other bots are heard.
         tracks: Values of a track's metadata `type` that count as a microphone; a track without a type
             always does.
+        speaker_notes: Whether a backend that takes text is told who speaks ("[Ann speaks]"), before the turn,
+            whenever that is somebody else than before.
         echo_guard: Whether the bot's own voice, come back through a loudspeaker, is kept from interrupting it
             and from the model.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    mode: Literal["active_speaker"] = "active_speaker"
+    mode: Literal["active_speaker", "mix", "per_peer"] = "active_speaker"
     agents: bool = False
     tracks: tuple[str, ...] = ("microphone",)
+    speaker_notes: bool = False
     echo_guard: bool = True

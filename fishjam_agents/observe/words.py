@@ -46,7 +46,7 @@ def sentence(event: Event, *, words: bool) -> str:
             return f"{event.reply} was played, {_heard(event.heard, words)}"
         case events.UserTranscript():
             said = f": {event.text!r}" if words else ""
-            return f"{_who(event.peer or 'somebody')} {'said' if event.final else 'is saying'}{said}"
+            return f"{_who(event.peer)} {'said' if event.final else 'is saying'}{said}"
         case events.ReplyText():
             return f"{event.reply} says{f' {event.text!r}' if words else ' words'}"
         case events.ToolCalled():
@@ -65,7 +65,9 @@ def sentence(event: Event, *, words: bool) -> str:
             return event.kind
 
 
-def _who(peer: str) -> str:
+def _who(peer: str | None) -> str:
+    if peer is None:
+        return "somebody"
     # Fishjam's ids are UUIDs; the log has the whole of it at the end of the line.
     return peer if len(peer) <= _READABLE else peer[:8]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fishjam_agents import events
 from fishjam_agents.audio.echo_reference import EchoReference
@@ -13,6 +13,7 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
 from fishjam_agents.hearing.microphone import Deliver, Microphone
+from fishjam_agents.hearing.mixer import Mixer, MixInput
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.roster import Roster
 from fishjam_agents.playout.voice import Voice
@@ -60,11 +61,12 @@ class Ears:
         self._loop = asyncio.get_running_loop()
         self._zero = zero
         self._voice: Voice
-        self._roster = Roster(
+        self._mixer: Mixer | None = None
+        self._roster: Roster[Microphone | MixInput] = Roster(
             pipeline.hearing,
             room,
             self.own_tracks,
-            self._make_microphone,
+            self._make_input,
             call.peer_joined,
             call.peer_left,
         )
@@ -72,20 +74,24 @@ class Ears:
     @property
     def microphones(self) -> Iterable[Microphone]:
         """Every microphone, in the order they were first heard."""
-        return self._roster.microphones
+        if self._mixer is not None:
+            return [self._mixer.microphone]
+        return cast("Iterable[Microphone]", self._roster.inputs)
 
     def open(self, voice: Voice) -> None:
         """Begin to follow the room; `voice` is what somebody may speak over."""
         self._voice = voice
         if self._pipeline.hearing.echo_guard:
             voice.reference = EchoReference(voice.sample_rate, self._zero)
+        if self._pipeline.hearing.mode == "mix":
+            self._mixer = Mixer(self._format, self._make_microphone, self._deliver)
         self._roster.open()
 
     def close(self) -> None:
         """Stop following the room, and end what is being said."""
         self._roster.close()
-        for microphone in self._roster.microphones:
-            microphone.end("outage")
+        for source in self._roster.inputs:
+            source.end("outage")
 
     async def receive(self) -> None:
         """Take what the session sends until it ends.
@@ -110,7 +116,10 @@ class Ears:
 
     def tick(self, now: float) -> None:
         """Take notice of microphones that send nothing. Called every 20 ms with the loop's time."""
-        for microphone in self._roster.microphones:
+        if self._mixer is not None:
+            self._mixer.tick(now - self._zero, self._voice.active)
+            return
+        for microphone in self.microphones:
             microphone.silence(now - self._zero)
 
     def _message(self, message: Any) -> None:
@@ -143,16 +152,21 @@ class Ears:
         call.emit(events.Outage(call.now(), "agent_socket", round(outage, 3)))
         # A session that reconnects publishes its tracks under new ids.
         self.own_tracks.add(call.track_id)
-        for microphone in self._roster.microphones:
-            microphone.end("outage")
+        for source in self._roster.inputs:
+            source.end("outage")
         if call.capabilities.text:
             note = f"[The connection to the room was lost for {outage:.1f} s: nobody was heard meanwhile.]"
             call.put(port.TextEntry(note))
 
-    def _make_microphone(self, peer: str, track: str) -> Microphone:
+    def _make_input(self, peer: str, track: str) -> Microphone | MixInput:
+        if self._mixer is not None:
+            return self._mixer.add(peer, track)
+        return self._make_microphone(peer, track, self._deliver)
+
+    def _make_microphone(self, peer: str | None, track: str, deliver: Deliver) -> Microphone:
         stages = self._pipeline.make_stages()
         microphone = Microphone(
-            peer, track, self._format, self._pipeline.turns, stages, self._deliver, self._stage_failed
+            peer, track, self._format, self._pipeline.turns, stages, deliver, self._stage_failed
         )
         microphone.reference = self._voice.reference
         return microphone

@@ -204,7 +204,7 @@ class LocalOwner(Owner):
             for frame in microphone.turn_frames():
                 self._send(microphone.peer, frame)
 
-    def _send(self, peer: str, frame: Samples) -> None:
+    def _send(self, peer: str | None, frame: Samples) -> None:
         samples = self._room.for_backend(frame)
         self._room.put(port.AudioEntry(peer, samples, len(samples) / self._room.capabilities.input_rate))
 

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from fishjam_agents.hearing.microphone import QUIET_AFTER, Microphone
+from fishjam_agents.hearing.microphone import QUIET_AFTER
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.session import PeerType, RoomView, track_metadata
 
 
-class Roster:
-    """Peers, and one `Microphone` for each audio track that counts as one.
+class Input(Protocol):
+    """What the bot hears of one track: a microphone, or a voice of a mix."""
+
+    track: str
+
+    def quiet_for(self, now: float) -> float:
+        """Seconds since the last packet; 0 before the first."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """The peer left, or the connection was lost."""
+        ...
+
+
+InputT = TypeVar("InputT", bound=Input)
+
+
+class Roster(Generic[InputT]):
+    """Peers, and one input for each audio track that counts as a microphone.
 
     Args:
         settings: Whom the bot hears.
         room: What is known of the room, or None; then peers are known by their audio alone.
         own_tracks: Ids of the bot's own tracks.
-        make: Builds the microphone of a peer and track.
+        make: Builds the input of a peer and track.
         joined: Told of every peer that is there, once.
         left: Told of every peer that is gone.
     """
@@ -27,7 +44,7 @@ class Roster:
         settings: HearingSettings,
         room: RoomView | None,
         own_tracks: set[str],
-        make: Callable[[str, str], Microphone],
+        make: Callable[[str, str], InputT],
         joined: Callable[[str], None],
         left: Callable[[str], None],
     ) -> None:
@@ -39,12 +56,12 @@ class Roster:
         self._left = left
         self._present: set[str] = set()
         self._listed: set[str] = set()
-        self._inputs: dict[tuple[str, str], Microphone | None] = {}
+        self._inputs: dict[tuple[str, str], InputT | None] = {}
         self._unsubscribe: Callable[[], None] = lambda: None
 
     @property
-    def microphones(self) -> Iterable[Microphone]:
-        """Every microphone, in the order they were first heard."""
+    def inputs(self) -> Iterable[InputT]:
+        """Every input, in the order they were first heard."""
         return [microphone for microphone in self._inputs.values() if microphone is not None]
 
     def open(self) -> None:
@@ -57,15 +74,15 @@ class Roster:
         """Stop following the room."""
         self._unsubscribe()
 
-    def input(self, frame: Any, now: float) -> Microphone | None:
-        """The microphone of an audio frame; None when it is not listened to."""
+    def input(self, frame: Any, now: float) -> InputT | None:
+        """The input of an audio frame; None when it is not listened to."""
         key = (frame.peer_id, frame.track.id)
         try:
             return self._inputs[key]
         except KeyError:
             return self._admit(key, track_metadata(frame.track), now)
 
-    def _admit(self, key: tuple[str, str], metadata: Mapping[str, Any], now: float) -> Microphone | None:
+    def _admit(self, key: tuple[str, str], metadata: Mapping[str, Any], now: float) -> InputT | None:
         peer, track = key
         if not self._counts(peer, track, metadata):
             self._inputs[key] = None
@@ -93,7 +110,7 @@ class Roster:
         view = self._room.peers.get(peer) if self._room is not None else None
         return view is not None and view.type is PeerType.AGENT
 
-    def _returned(self, peer: str, now: float) -> Microphone | None:
+    def _returned(self, peer: str, now: float) -> InputT | None:
         for (owner, _), microphone in self._inputs.items():
             if owner == peer and microphone is not None and microphone.quiet_for(now) >= QUIET_AFTER:
                 return microphone

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.schedule import Schedule
@@ -43,6 +44,9 @@ class Voice:
         source_rate: Hz of the audio given to `write`.
         settings: Lead, rewind and bounds.
         listener: Told of first audio, ends and failures.
+
+    Attributes:
+        reference: Told of what plays when, for the echo guard; None without one.
     """
 
     def __init__(
@@ -60,6 +64,12 @@ class Voice:
         self._sender = TrackSender(track, listener.voice_failed)
         self._resamplers: dict[str, StreamResampler] = {}
         self._announced: set[str] = set()
+        self.reference: EchoReference | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the track."""
+        return self._rates[1]
 
     @property
     def active(self) -> bool:
@@ -159,6 +169,8 @@ class Voice:
         chunks = self._schedule.pump(now)
         while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
             self._sender.send(chunk.tobytes())
+            if self.reference is not None:
+                self.reference.sent(chunk, self._schedule.until)
             sent = True
         if sent:
             self._announce()
@@ -178,8 +190,12 @@ class Voice:
     def _cut(self, tail: Samples) -> None:
         """Have the server drop what it has not played, and send what fades it out."""
         self._sender.interrupt()
+        if self.reference is not None:
+            self.reference.cut(self._schedule.until - len(tail) / self._rates[1])
         if len(tail):
             self._sender.send(tail.tobytes())
+            if self.reference is not None:
+                self.reference.sent(tail, self._schedule.until)
 
     def drop(self, reply: str) -> Heard | None:
         """End one reply; the others play on.
@@ -215,6 +231,8 @@ class Voice:
         heard = self._schedule.interrupt(now)
         if audible:
             self._sender.interrupt()
+            if self.reference is not None:
+                self.reference.cut(self._schedule.until)
         self._resamplers.clear()
         self._announced.clear()
         return heard

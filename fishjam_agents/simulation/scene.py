@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
-from fishjam_agents.audio.wav import Clip
-from fishjam_agents.server import Caller, EmbeddedServer, PreparedClip, Recorder, Recording
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.events import Event
+from fishjam_agents.server import Caller, Recorder, Recording, RoomClock
 from fishjam_agents.server.clock import TICKS_PER_SECOND
+from fishjam_agents.server.playout import Segment
+from fishjam_agents.server.room import Room
+from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType
+from fishjam_agents.simulation.cues import Cues
 from fishjam_agents.simulation.ending import EndRule
+from fishjam_agents.simulation.mouth import Mouth
+from fishjam_agents.simulation.sounds import RATE, Part
+from fishjam_agents.testing.moments import Moment
 
-AGENT_RATES = (16000, 24000)
-"""Rates at which an agent may hear, Hz (facts: agent `output`)."""
 SILENCE_PEAK = 32
 """A bot whose loudest sample is below this (-60 dBFS) says nothing, even if it sends."""
 
@@ -20,70 +27,68 @@ SILENCE_PEAK = 32
 class Scene:
     """One conversation between simulated callers and the bot of a room.
 
-    Zero is the room-clock tick at which every caller is connected and the bot's track is there; everybody's
-    first sample is spoken then.
+    Zero is the room-clock tick at which the callers who join before it are connected and the bot's track is
+    there. Also an observer: what the bot's pipeline tells is what lines may wait for.
 
     Args:
-        server: The embedded server; it runs.
-        room_id: The room.
-        clips: What each caller says.
+        room: The room.
+        clock: Its clock; it runs.
+        parts: What each caller does.
         seconds: Length of the call; None ends it when everybody is done.
 
     Attributes:
         zero: Room time at which the call began, in seconds; None before.
-        callers: The callers, in the order of `clips`, once they joined.
+        call_zero: Room time at which the pipeline's call time has its zero, as near as its events tell.
+        callers: The callers, in the order of `parts`.
     """
 
     def __init__(
-        self, server: EmbeddedServer, room_id: str, clips: Sequence[Clip], seconds: float | None = None
+        self, room: Room, clock: RoomClock, parts: Sequence[Part], seconds: float | None = None
     ) -> None:
-        if not clips:
+        if not parts:
             raise ValueError("a scene needs at least one caller")
         self.zero: float | None = None
-        self.callers: list[Caller] = []
-        self._server = server
-        self._room = server.rooms.get(room_id)
-        self._lines = [PreparedClip(clip) for clip in clips]
-        self._rule = EndRule(max(line.seconds for line in self._lines), seconds)
+        self.call_zero = float("inf")
+        self._room = room
+        self._clock = clock
+        self._parts = parts
+        self._mouths = [Mouth(part.noise, part.echo) for part in parts]
+        self._cues = Cues()
+        self._rule = EndRule(0.0, seconds)
         self._recorder: Recorder | None = None
         self._over: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.callers = [Caller(room, room.add_peer(PeerConfig(PeerType.WEBRTC)), clock) for _ in parts]
+        for caller, part in zip(self.callers, parts, strict=True):
+            if part.joins is None:
+                caller.join()
 
     @property
     def names(self) -> dict[str, str]:
-        """Peer id to the name a caller has in a timeline: `caller-1`, `caller-2`, ..."""
-        return {caller.id: f"caller-{number}" for number, caller in enumerate(self.callers, 1)}
+        """Peer id to the name a caller has in a timeline."""
+        return {caller.id: part.name for caller, part in zip(self.callers, self._parts, strict=True)}
 
-    async def join(self) -> None:
-        """The callers join, with open microphones."""
-        for line in self._lines:
-            # Resampled before the call, so that no tick waits for it.
-            for rate in AGENT_RATES:
-                line.at_rate(rate)
-        for _ in self._lines:
-            self.callers.append(await self._server.add_caller(self._room.id))
+    def __call__(self, event: Event) -> None:
+        """Take an event of the bot's pipeline."""
+        # It is passed on right after its `at` was read; the least distance seen is the nearest to the truth.
+        self.call_zero = min(self.call_zero, self._clock.now - event.at)
+        if self.zero is None:
+            return
+        plain = event.as_dict()
+        names = self.names
+        for key in ("at", "media_at", "start"):
+            if key in plain:
+                plain[key] += self.call_zero - self.zero
+        if "peer" in plain:
+            plain["peer"] = names.get(plain["peer"], plain["peer"])
+        self._cues.saw(plain)
 
-    async def play(self, begun: Callable[[], None] = lambda: None) -> Recording | None:
+    async def play(self) -> Recording | None:
         """Wait for the bot, play the call and record it.
-
-        Args:
-            begun: Called at zero.
 
         Returns:
             What everybody heard; None when `stop` came before zero.
         """
-
-        def tick(ticks: int) -> None:
-            position = ticks / TICKS_PER_SECOND
-            if self._over.done():
-                return
-            if self.zero is not None:
-                if self._rule.over(position - self.zero, self._bot_sounds()):
-                    self._over.set_result(min(position, self.zero + self._rule.limit))
-            elif self._bot_is_there():
-                self._begin(position)
-                begun()
-
-        unsubscribe = self._server.clock.subscribe(tick)
+        unsubscribe = self._clock.subscribe(self._tick)
         try:
             end = await self._over
         finally:
@@ -93,30 +98,90 @@ class Scene:
     def stop(self) -> None:
         """End the call now."""
         if not self._over.done():
-            self._over.set_result(self._server.clock.position)
+            self._over.set_result(self._clock.position)
 
     def leave(self) -> None:
         """The callers hang up."""
         for caller in self.callers:
             self._room.remove_peer(caller.peer)
 
+    def _tick(self, ticks: int) -> None:
+        if self._over.done():
+            return
+        position = ticks / TICKS_PER_SECOND
+        bot = self._bot_windows()
+        if self.zero is None:
+            if not self._bot_is_there():
+                return
+            self._begin(position)
+        assert self.zero is not None
+        time = position - self.zero
+        self._cues.perform(time)
+        sounds = self._cues.pending or any(mouth.speaking for mouth in self._mouths) or _audible(bot)
+        if self._rule.over(time, sounds):
+            self._over.set_result(min(position, self.zero + self._rule.limit))
+            return
+        for caller, mouth in zip(self.callers, self._mouths, strict=True):
+            for rate, segments in bot:
+                mouth.overhear(rate, ticks - 1, segments)
+            frame = mouth.frame()
+            if caller.joined:
+                caller.feed(frame, RATE)
+
     def _begin(self, position: float) -> None:
         self.zero = position
-        self._server.clock.reset_lag()
-        self._recorder = self._server.record(self._room.id, position)
-        for caller, line in zip(self.callers, self._lines, strict=True):
-            caller.say(line, position)
+        self._clock.reset_lag()
+        self._recorder = self._room.record(position)
+        for caller, mouth, part in zip(self.callers, self._mouths, self._parts, strict=True):
+            if part.joins is not None:
+                self._cues.add(part.joins, caller.join)
+            if part.leaves is not None:
+                self._cues.add(part.leaves, caller.leave)
+            for moment, seconds in part.mutes:
+                self._cues.add(moment, partial(self._mute, caller, seconds))
+            self._prompt(mouth, list(part.lines))
+
+    def _prompt(self, mouth: Mouth, lines: Sequence[tuple[Moment | None, Samples]]) -> None:
+        """Have the lines said, those without a moment of their own after the ones before them."""
+        chain: list[Samples] = []
+        begins = Moment(0.0)
+        for moment, samples in lines:
+            if moment is not None:
+                if chain:
+                    self._cues.add(begins, partial(self._say, mouth, chain))
+                chain, begins = [], moment
+            chain.append(samples)
+        if chain:
+            self._cues.add(begins, partial(self._say, mouth, chain))
+
+    def _say(self, mouth: Mouth, lines: Sequence[Samples]) -> None:
+        mouth.say(lines[0])
+        if len(lines) > 1 and self.zero is not None:
+            begins = self._clock.position - self.zero + len(lines[0]) / RATE
+            self._cues.at(begins, partial(self._say, mouth, lines[1:]))
+
+    def _mute(self, caller: Caller, seconds: float | None) -> None:
+        caller.mute()
+        if seconds is not None and self.zero is not None:
+            self._cues.at(self._clock.position - self.zero + seconds, caller.unmute)
 
     def _bot_is_there(self) -> bool:
         return any(peer.type is PeerType.AGENT and peer.sources for peer in self._room.peers.values())
 
-    def _bot_sounds(self) -> bool:
-        for peer in self._room.peers.values():
-            if peer.type is not PeerType.AGENT:
-                continue
-            for source in peer.sources.values():
-                for segment in source.segments():
-                    samples = segment.samples
-                    if len(samples) and max(int(samples.max()), -int(samples.min())) >= SILENCE_PEAK:
-                        return True
-        return False
+    def _bot_windows(self) -> list[tuple[int, Sequence[Segment]]]:
+        """What each track of a bot played in the window that is over, and its rate."""
+        return [
+            (source.recording_rate, source.segments())
+            for peer in self._room.peers.values()
+            if peer.type is PeerType.AGENT
+            for source in peer.sources.values()
+        ]
+
+
+def _audible(bot: Sequence[tuple[int, Sequence[Segment]]]) -> bool:
+    for _, segments in bot:
+        for segment in segments:
+            samples = segment.samples
+            if len(samples) and max(int(samples.max()), -int(samples.min())) >= SILENCE_PEAK:
+                return True
+    return False

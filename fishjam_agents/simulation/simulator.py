@@ -1,41 +1,40 @@
-"""A whole call on this machine: server, callers, bot and recorder, over real sockets."""
+"""A whole call on this machine: callers, bot and recorder on one clock, over real sockets or in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.server import EmbeddedServer, RoomClock
+from fishjam_agents.server.network import Network
+from fishjam_agents.server.rooms import Rooms
+from fishjam_agents.simulation.ending import LONGEST_SECONDS
+from fishjam_agents.simulation.memory import MemoryRoomView, MemorySession
 from fishjam_agents.simulation.result import SimulationResult
 from fishjam_agents.simulation.scene import Scene
+from fishjam_agents.simulation.sounds import parts_of
+from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
+from fishjam_agents.testing.scenario import Scenario
+from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 from fishjam_agents.worker.worker import Worker
 
-
-class _RoomTime:
-    """An observer that finds out where call time has its zero on the room clock.
-
-    An event is passed on right after its `at` was read; the least distance seen is the nearest to the truth.
-    """
-
-    def __init__(self, clock: RoomClock) -> None:
-        self._clock = clock
-        self.of_call_zero = float("inf")
-
-    def __call__(self, event: Event) -> None:
-        self.of_call_zero = min(self.of_call_zero, self._clock.now - event.at)
+_STARTING_SECONDS = 60.0
+"""What a call in memory may take in virtual time beside its own length."""
 
 
 async def simulate(
     pipeline: AgentPipeline,
-    callers: Sequence[Clip],
+    callers: Scenario | Sequence[Clip],
     *,
     seconds: float | None = None,
     delay: float = 0.0,
@@ -46,11 +45,12 @@ async def simulate(
 
     Args:
         pipeline: The bot; it must not run elsewhere.
-        callers: What each caller says from the call's zero on: any rate, mono or stereo. At least one.
-        seconds: Length of the call, at most 600. None ends it when the callers have finished and the bot has
-            been silent for 3 s.
-        delay: Seconds each message of the bot takes to the server.
-        jitter: Largest extra delay, in seconds.
+        callers: A scenario; or what each caller says from the call's zero on: any rate, mono or stereo. At
+            least one.
+        seconds: Length of the call, at most 600. None is the scenario's, or ends it when the callers have
+            finished and the bot has been silent for 3 s.
+        delay: Seconds each message of the bot takes to the server, beside the scenario's.
+        jitter: Largest extra delay, in seconds, beside the scenario's.
         limits: What ends the call early.
 
     Returns:
@@ -60,12 +60,13 @@ async def simulate(
         FishjamAgentsError: The call did not come about.
         ValueError: There is no caller.
     """
-    timeline = Timeline()
+    parts = parts_of(callers)
+    if isinstance(callers, Scenario):
+        seconds = callers.seconds if seconds is None else seconds
+        delay, jitter = delay + callers.delay, jitter + callers.jitter
     async with EmbeddedServer(delay=delay, jitter=jitter) as server:
-        room_time = _RoomTime(server.clock)
         room = server.rooms.create()
-        scene = Scene(server, room.id, callers, seconds)
-        await scene.join()
+        scene = Scene(room, server.clock, parts, seconds)
         worker = Worker(
             pipeline,
             fishjam_id=server.url,
@@ -73,27 +74,93 @@ async def simulate(
             room=RoomSettings(id=room.id),
             limits=limits,
         )
-        log = EventLog(lambda: pipeline.call_id, room.id, scene.names)
-        observers: list[Callable[[Event], None]] = [room_time, timeline, log]
-        pipeline.observers.extend(observers)
-        async with asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(_failure(worker))
-            playing = tasks.create_task(scene.play())
-            await asyncio.wait({working, playing}, return_when=asyncio.FIRST_COMPLETED)
-            failure = working.result() if working.done() and not playing.done() else None
-            if failure is not None or scene.zero is None:
-                scene.stop()
-            recording = await playing
-            lag = server.clock.worst_lag
-            # What happens from here on is the end of the simulation, not of the call.
-            for observer in observers:
-                pipeline.observers.remove(observer)
-            worker.stop()
+        return await _perform(pipeline, scene, server.clock, room.id, worker.run(), worker.stop)
+
+
+def simulate_fast(
+    pipeline: AgentPipeline,
+    callers: Scenario | Sequence[Clip],
+    *,
+    seconds: float | None = None,
+    limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
+) -> SimulationResult:
+    """As `simulate`, in memory and under a virtual clock: as fast as the machine computes it.
+
+    Room, playout and callers are the embedded server's, without its sockets. The same call gives the same
+    events every time.
+
+    Raises:
+        FishjamAgentsError: The call did not come about, or the bot needs more than this process: a backend
+            that is not `in_process`, sockets or threads in a hook.
+        ValueError: There is no caller.
+    """
+    pipeline.verify()
+    if not pipeline.backend.in_process:
+        raise FishjamAgentsError(
+            f"{type(pipeline.backend).__name__} is not in this process and keeps its own time: "
+            "run the scenario without --fast"
+        )
+    parts = parts_of(callers)
+    network = (0.0, 0.0)
+    if isinstance(callers, Scenario):
+        seconds = callers.seconds if seconds is None else seconds
+        network = callers.delay, callers.jitter
+
+    async def call() -> SimulationResult:
+        rooms, clock = Rooms(), RoomClock()
+        clock.subscribe(rooms.tick)
+        room = rooms.create()
+        rate = room_rate(pipeline.backend.capabilities)
+        scene = Scene(room, clock, parts, seconds)
+        session = MemorySession(room, clock, Network(*network), rate)
+        view = MemoryRoomView(rooms, room)
+        watch = CallLimits(limits, view, lambda ending: pipeline.stop())
+        clock.start()
+        watch.start()
+        try:
+            run = pipeline.run(session, input_format=AudioFormat(rate), room=view)
+            return await _perform(pipeline, scene, clock, room.id, run, pipeline.stop)
+        finally:
+            watch.close()
+            clock.stop()
+            session.close()
+
+    try:
+        return VirtualClock(LONGEST_SECONDS + _STARTING_SECONDS).run(call())
+    except VirtualClockError as error:
+        raise FishjamAgentsError(f"the bot does not run in memory ({error}): leave out --fast") from error
+
+
+async def _perform(
+    pipeline: AgentPipeline,
+    scene: Scene,
+    clock: RoomClock,
+    room: str,
+    work: Coroutine[Any, Any, object],
+    stop: Callable[[], None],
+) -> SimulationResult:
+    """Run the bot's `work` and the scene beside each other until either is over."""
+    timeline = Timeline()
+    log = EventLog(lambda: pipeline.call_id, room, scene.names)
+    # The scene first: it finds out where call time has its zero.
+    observers: list[Callable[[Event], None]] = [scene, timeline, log]
+    pipeline.observers.extend(observers)
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(_failure(work))
+        playing = tasks.create_task(scene.play())
+        await asyncio.wait({working, playing}, return_when=asyncio.FIRST_COMPLETED)
+        failure = working.result() if working.done() and not playing.done() else None
+        if failure is not None or scene.zero is None:
+            scene.stop()
+        recording = await playing
+        lag = clock.worst_lag
+        # What happens from here on is the end of the simulation, not of the call.
+        for observer in observers:
+            pipeline.observers.remove(observer)
+        stop()
     if recording is None or scene.zero is None:
         raise failure or FishjamAgentsError("the bot ended the call before it began: see its on_start")
-    document = timeline.document(
-        recording.seconds, offset=room_time.of_call_zero - scene.zero, names=scene.names
-    )
+    document = timeline.document(recording.seconds, offset=scene.call_zero - scene.zero, names=scene.names)
     head = {"version": document["version"], "duration": document["duration"], "lag": round(lag, 4)}
     tracks = {caller.microphone.track.id: f"microphone-{n}" for n, caller in enumerate(scene.callers, 1)}
     return SimulationResult(
@@ -114,9 +181,9 @@ def _readable(event: dict[str, Any], tracks: dict[str, str]) -> dict[str, Any]:
     return shown
 
 
-async def _failure(worker: Worker) -> FishjamAgentsError | None:
+async def _failure(work: Coroutine[Any, Any, object]) -> FishjamAgentsError | None:
     try:
-        await worker.run()
+        await work
     except FishjamAgentsError as error:
         return error
     return None

@@ -50,6 +50,8 @@ class Scripted(Backend):
         connections: How often it was connected to.
     """
 
+    in_process = True
+
     script: Sequence[Step] = ()
     offers: Capabilities = field(default_factory=Capabilities)
     refuse: int = 0

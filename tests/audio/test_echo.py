@@ -38,7 +38,7 @@ class Loudspeaker:
         self.frame = 0
 
     def play(self, frames: int, heard_by: float | None = None) -> list[float]:
-        """How far each heard frame stands above the expected echo, dB; `heard_by` is a level instead of it."""
+        """How far each heard frame stands above the expected echo, dB; `heard_by` is a level instead."""
         above = []
         for _ in range(frames):
             self.frame += 1

@@ -94,9 +94,6 @@ MISTAKES = {
         "config.yaml:3: agent.greeting.wav: there is no file hello.wav: check the path"
     ),
     # planned
-    "agent: {backend: {type: parrot}, hearing: mix}": (
-        "config.yaml:1: agent.hearing.mode: mix is not available yet: use active_speaker"
-    ),
     "agent: {backend: {type: parrot}, hearing: {mode: per_peer}}": (
         "config.yaml:1: agent.hearing.mode: per_peer is not available yet: use active_speaker"
     ),

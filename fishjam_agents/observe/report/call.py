@@ -189,13 +189,13 @@ def read_call(timeline: Mapping[str, Any]) -> Call:
 
 def _speech(events: Sequence[Event], seconds: float) -> tuple[Speech, ...]:
     found: list[Speech] = []
-    begun: dict[tuple[str, str], Event] = {}
+    begun: dict[str, Event] = {}
     for event in events:
         kind = event["kind"]
         if kind == "user_started_speaking":
-            begun.setdefault((event["peer"], event["track"]), event)
+            begun.setdefault(event["track"], event)
         elif kind == "user_stopped_speaking":
-            start = begun.pop((event["peer"], event["track"]), None)
+            start = begun.pop(event["track"], None)
             if start is not None:
                 found.append(_spoken(start, event["media_at"]))
     found.extend(_spoken(start, seconds) for start in begun.values())
@@ -203,14 +203,19 @@ def _speech(events: Sequence[Event], seconds: float) -> tuple[Speech, ...]:
 
 
 def _spoken(start: Event, end: float) -> Speech:
-    return Speech(start["peer"], Span(start["media_at"], max(end, start["media_at"])), start["at"])
+    return Speech(_who(start), Span(start["media_at"], max(end, start["media_at"])), start["at"])
+
+
+def _who(event: Event) -> str:
+    """Who it is about; in a mix nobody may have been clearly loudest."""
+    return event.get("peer") or "somebody"
 
 
 def _turns(events: Sequence[Event]) -> list[UserTurn]:
     turns = [
         UserTurn(
             event["turn"],
-            event["peer"],
+            _who(event),
             Span(event["start"], event["media_at"]),
             event["at"],
             event["reason"],
@@ -233,13 +238,15 @@ def _turns(events: Sequence[Event]) -> list[UserTurn]:
 def _barge_ins(events: Sequence[Event]) -> tuple[BargeIn, ...]:
     found: list[BargeIn] = []
     open_: list[int] = []
+    tracks: dict[int, str] = {}
     for event in events:
         kind = event["kind"]
         if kind == "barge_in_suspected":
             open_.append(len(found))
-            found.append(BargeIn(event["peer"], event["media_at"], event["at"], reply=event.get("reply")))
+            tracks[len(found)] = event["track"]
+            found.append(BargeIn(_who(event), event["media_at"], event["at"], reply=event.get("reply")))
         elif kind in ("barge_in_confirmed", "barge_in_withdrawn"):
-            own = [index for index in open_ if found[index].peer == event["peer"]]
+            own = [index for index in open_ if tracks[index] == event["track"]]
             if kind == "barge_in_withdrawn":
                 # The one whose sound ended last gives the verdict for all who were suspected.
                 own = own or open_[:1]
@@ -250,7 +257,7 @@ def _barge_ins(events: Sequence[Event]) -> tuple[BargeIn, ...]:
             elif kind == "barge_in_confirmed":
                 found.append(
                     BargeIn(
-                        event["peer"], event["media_at"], None, "confirmed", event["at"], event.get("reply")
+                        _who(event), event["media_at"], None, "confirmed", event["at"], event.get("reply")
                     )
                 )
             open_.clear()

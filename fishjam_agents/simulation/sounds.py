@@ -1,0 +1,155 @@
+"""The sound of a scenario, ready before its call begins: lines, texts and beds of noise."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fishjam_agents.audio.gain import amplify, dbfs
+from fishjam_agents.audio.resampling import resample
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.wav import Clip, read_wav
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.testing.moments import Moment
+from fishjam_agents.testing.scenario import Caller, Echo, Line, Noise, Scenario
+
+RATE = 16000
+"""Callers speak and are recorded at this rate, Hz."""
+SPEAKING_DEADLINE = 30.0
+"""Seconds espeak-ng may take for one line."""
+_BED_SECONDS = 10
+"""A computed noise repeats after this long."""
+_COMPUTED_LEVEL = -45.0
+_MAINS = 50.0
+
+
+class SpeechUnavailableError(FishjamAgentsError):
+    """A text cannot be spoken here, because espeak-ng is not installed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What one caller does, with its sound: int16 mono at 16 kHz.
+
+    Attributes:
+        name: What the timeline calls them.
+        lines: When each line begins (None: after the one before) and how it sounds.
+        joins: None is before the call's zero.
+        leaves: None is never.
+        mutes: When the microphone falls silent, and for how long; None is for good.
+        noise: A bed that repeats, None without one.
+        echo: How the bot comes back, None if it does not.
+    """
+
+    name: str
+    lines: Sequence[tuple[Moment | None, Samples]]
+    joins: Moment | None = None
+    leaves: Moment | None = None
+    mutes: Sequence[tuple[Moment, float | None]] = ()
+    noise: Samples | None = None
+    echo: Echo | None = None
+
+
+def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
+    """What the callers do, every sound read, spoken and resampled.
+
+    Args:
+        callers: A scenario; or one recording for each caller, spoken from the call's zero on.
+
+    Raises:
+        AudioError: A recording cannot be used.
+        SpeechUnavailableError: A text is to be spoken, and espeak-ng is not installed.
+        FishjamAgentsError: espeak-ng failed.
+    """
+    if isinstance(callers, Scenario):
+        return [_part(name, caller) for name, caller in callers.callers.items()]
+    return [
+        Part(f"caller-{number}", [(None, resample(clip.mono(), clip.sample_rate, RATE))])
+        for number, clip in enumerate(callers, 1)
+    ]
+
+
+def _part(name: str, caller: Caller) -> Part:
+    return Part(
+        name,
+        [(_moment(line.at), line_sound(line)) for line in caller.lines],
+        _moment(caller.joins),
+        _moment(caller.leaves),
+        [(Moment.parse(mute.at), mute.seconds) for mute in caller.mutes],
+        None if caller.noise is None else noise_sound(caller.noise),
+        caller.echo,
+    )
+
+
+def _moment(text: str | None) -> Moment | None:
+    return None if text is None else Moment.parse(text)
+
+
+def line_sound(line: Line) -> Samples:
+    """What a line sounds like: int16 mono at 16 kHz, shape (n,).
+
+    Raises:
+        AudioError: The recording cannot be used.
+        SpeechUnavailableError: It is text, and espeak-ng is not installed.
+        FishjamAgentsError: espeak-ng failed.
+    """
+    clip = _spoken(line.text or "", line.voice) if line.wav is None else read_wav(line.wav)
+    samples = resample(clip.mono(), clip.sample_rate, RATE)
+    end = len(samples) if line.end is None else round(line.end * RATE)
+    samples = samples[round(line.start * RATE) : end]
+    return amplify(samples, line.gain) if line.gain else samples
+
+
+def _spoken(text: str, voice: str) -> Clip:
+    program = shutil.which("espeak-ng")
+    if program is None:
+        raise SpeechUnavailableError(
+            f"{text!r} cannot be spoken: install espeak-ng, or give a wav in place of the text"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        wav = Path(folder) / "spoken.wav"
+        try:
+            subprocess.run(
+                [program, "-v", voice, "-w", str(wav), "--stdin"],
+                input=text.encode(),
+                capture_output=True,
+                timeout=SPEAKING_DEADLINE,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            told = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip() or str(error)
+            raise FishjamAgentsError(
+                f"espeak-ng could not speak {text!r} ({told}): check the voice"
+            ) from error
+        return read_wav(wav)
+
+
+def noise_sound(noise: Noise) -> Samples:
+    """A bed of noise to repeat: int16 mono at 16 kHz, shape (n,); the same each time.
+
+    Raises:
+        AudioError: The recording cannot be used.
+    """
+    if noise.wav is not None:
+        clip = read_wav(noise.wav)
+        samples = resample(clip.mono(), clip.sample_rate, RATE)
+        return samples if noise.level is None else amplify(samples, noise.level - dbfs(samples))
+    level = _COMPUTED_LEVEL if noise.level is None else noise.level
+    size = _BED_SECONDS * RATE
+    if noise.kind == "hum":
+        phase = 2 * np.pi * _MAINS / RATE * np.arange(size)
+        wave = sum(np.sin(phase * harmonic) / harmonic for harmonic in (1, 2, 3, 5))
+    else:
+        # Power falls by 0, 3 or 6 dB per octave: the definitions of white, pink and brown noise.
+        slope = {"white": 0.0, "pink": 0.5, "brown": 1.0}[noise.kind or "white"]
+        spectrum = np.fft.rfft(np.random.default_rng(20).standard_normal(size))
+        wave = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20) ** slope, size)
+    rms = np.sqrt(np.mean(np.square(wave)))
+    bed: Samples = np.clip(np.rint(wave / rms * 32768 * 10 ** (level / 20)), -32768, 32767).astype(np.int16)
+    return bed

@@ -1,0 +1,107 @@
+"""Moments of a call as a scenario writes them: `1.5`, `300 ms after reply_first_audio`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fishjam_agents.events import KINDS
+
+_TIMES = ("at", "media_at", "start")
+_REFERENCE = r"(?P<kind>[a-z_]+)(?:\.(?P<time>[a-z_]+))?(?:\s+(?P<number>\d+))?(?:\s+of\s+(?P<peer>\S+))?"
+_MOMENT = re.compile(
+    rf"(?:(?P<amount>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>ms|s)?)?(?:\s*\bafter\s+{_REFERENCE})?", re.ASCII
+)
+_FORM = "write seconds like 1.5, or `300 ms after reply_first_audio`"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One event of a call: `user_turn_ended`, `reply_ended 2`, `user_turn_ended.media_at of bob`.
+
+    Attributes:
+        kind: What happened (`events.KINDS`).
+        number: Which of them, counted from 1.
+        peer: Only those of this caller; None counts everybody's.
+        time: Which of its times is meant: `at` (decided), `media_at` or `start` (in the speaker's audio).
+    """
+
+    kind: str
+    number: int = 1
+    peer: str | None = None
+    time: str = "at"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read one.
+
+        Raises:
+            ValueError: It is none.
+        """
+        match = re.fullmatch(_REFERENCE, text.strip(), re.ASCII)
+        if match is None:
+            raise ValueError(
+                f"{text!r} is no event: write it like `reply_ended 2` or `user_turn_ended of bob`"
+            )
+        return _reference(match)
+
+    def __str__(self) -> str:
+        time = "" if self.time == "at" else f".{self.time}"
+        number = "" if self.number == 1 else f" {self.number}"
+        return f"{self.kind}{time}{number}{'' if self.peer is None else f' of {self.peer}'}"
+
+    def fits(self, event: Mapping[str, Any]) -> bool:
+        """Whether a timeline's event is of the kind and the peer meant, whichever its number."""
+        return event["kind"] == self.kind and self.peer in (None, event.get("peer"))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time since the call's zero, or since an event.
+
+    Attributes:
+        seconds: How long after.
+        after: The event; None is the call's zero.
+    """
+
+    seconds: float
+    after: Reference | None = field(default=None)
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """Read one.
+
+        Raises:
+            ValueError: It is none.
+        """
+        match = _MOMENT.fullmatch(text.strip())
+        if match is None or not match[0]:
+            raise ValueError(f"{text!r} is no moment: {_FORM}")
+        seconds = float(match["amount"] or 0) / (1000 if match["unit"] == "ms" else 1)
+        return cls(seconds, None if match["kind"] is None else _reference(match))
+
+
+def known_kind(kind: str) -> str:
+    """The kind itself.
+
+    Raises:
+        ValueError: No event is of that kind.
+    """
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(KINDS))}"
+        raise ValueError(f"{kind} is no kind of event: {advice}")
+    return kind
+
+
+def _reference(match: re.Match[str]) -> Reference:
+    time = match["time"] or "at"
+    if time not in _TIMES:
+        raise ValueError(f"an event has no time {time}: use at, media_at or start")
+    number = int(match["number"] or 1)
+    if number < 1:
+        raise ValueError("events are counted from 1: write `reply_ended 1` or `reply_ended`")
+    return Reference(known_kind(match["kind"]), number, match["peer"], time)

@@ -1,0 +1,244 @@
+"""Scenarios: who says what when in a simulated call, and what is expected of the bot. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fishjam_agents.testing.moments import Moment, Reference, known_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something a caller says: a recording or, where espeak-ng is installed, a text.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo.
+        text: Words for espeak-ng.
+        voice: Its voice (`espeak-ng --voices`), with a variant if wanted: `en-gb+f3`.
+        at: When it begins (`moments.Moment`); None is right after the caller's line before, the call's zero
+            for the first.
+        start: Where in the recording it begins, seconds.
+        end: Where in the recording it ends, seconds; None is its end.
+        gain: How much louder, dB.
+    """
+
+    wav: Path | None = None
+    text: str | None = None
+    voice: str = "en-gb"
+    at: str | None = None
+    start: float = 0.0
+    end: float | None = None
+    gain: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.wav is None) == (self.text is None):
+            raise ValueError("a line needs either wav or text: give one of them")
+        _check_moment("at", self.at)
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise ValueError("start must not be negative, and end must come after it")
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """A microphone that sends no packets for a while, as a muted browser does.
+
+    Attributes:
+        at: When it begins.
+        seconds: How long it lasts; None is for good.
+    """
+
+    at: str
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("at", self.at)
+        if self.seconds is not None and self.seconds <= 0:
+            raise ValueError("seconds must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A bed of noise in a caller's microphone, from the call's zero on.
+
+    Attributes:
+        kind: A computed one; None where `wav` is given.
+        wav: A recording, repeated as long as the call lasts.
+        level: Its level, dBFS (RMS). None is -45 for a computed noise, and leaves a recording as it is.
+    """
+
+    kind: Literal["white", "pink", "brown", "hum"] | None = None
+    wav: Path | None = None
+    level: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.wav is None) == (self.kind is None):
+            raise ValueError("noise needs either kind or wav: give one of them")
+        if self.level is not None and not -100 <= self.level <= 0:
+            raise ValueError("level must be between -100 and 0 dBFS")
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The bot's voice as it comes back through a caller's loudspeaker and microphone.
+
+    Attributes:
+        level: How loud, dB of what was played.
+        delay: How late, seconds.
+    """
+
+    level: float = -12.0
+    delay: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0.02 <= self.delay <= 2:
+            raise ValueError("delay must be between 0.02 and 2 seconds")
+        if self.level > 0:
+            raise ValueError("level must be 0 dB or below: an echo is no louder than the voice")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody in the room, with an open microphone.
+
+    Attributes:
+        lines: What they say.
+        joins: When they come in; None is before the call's zero.
+        leaves: When they go, in the middle of a word if need be; None is never.
+        mutes: When their microphone sends nothing.
+        noise: What else their microphone picks up.
+        echo: Whether it picks up the bot.
+    """
+
+    lines: tuple[Line, ...] = ()
+    joins: str | None = None
+    leaves: str | None = None
+    mutes: tuple[Mute, ...] = ()
+    noise: Noise | None = None
+    echo: Echo | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("joins", self.joins)
+        _check_moment("leaves", self.leaves)
+
+    def moments(self) -> Iterator[str]:
+        """Every moment it names."""
+        lines = (line.at for line in self.lines)
+        times = [self.joins, self.leaves, *lines, *(mute.at for mute in self.mutes)]
+        yield from (time for time in times if time is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An event that must come.
+
+    Attributes:
+        event: Which (`moments.Reference`): `reply_ended`, `user_turn_ended 2 of bob`.
+        count: How many of them the call must hold; None is at least the one named.
+        after: The event from which `within` and `not_before` are counted; None is the call's zero.
+        within: At most so many seconds after it.
+        not_before: At least so many seconds after it.
+        where: Fields with the text they must have: `{reason: left}`.
+        least: Fields with the least they may be: `{heard.seconds: 2}`.
+        most: Fields with the most they may be.
+    """
+
+    event: str
+    count: int | None = None
+    after: str | None = None
+    within: float | None = None
+    not_before: float | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    least: Mapping[str, float] = field(default_factory=dict)
+    most: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("event", "after"):
+            text = getattr(self, name)
+            if text is not None:
+                _named(name, Reference.parse, text)
+        if self.after is not None and self.within is None and self.not_before is None:
+            raise ValueError("after needs within or not_before: how long after?")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What a call must show.
+
+    Attributes:
+        order: Kinds of events that must come in this order; others may come in between.
+        absent: Kinds that must not come.
+        events: Events that must come, and when.
+    """
+
+    order: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ("error", "backend_failure")
+    events: tuple[Expected, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("order", "absent"):
+            for kind in getattr(self, name):
+                _named(name, known_kind, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A whole call.
+
+    Attributes:
+        callers: By the names that the timeline shows.
+        expect: What it must show.
+        name: What it is called; a file's name without its ending.
+        about: What it shows, in a sentence.
+        seconds: Length of the call, at most 600. None ends it when the callers have finished and the bot
+            has been silent for 3 s.
+        delay: Seconds each message of the bot takes to the server.
+        jitter: Largest extra delay, in seconds.
+    """
+
+    callers: Mapping[str, Caller]
+    expect: Expectations = field(default_factory=Expectations)
+    name: str = ""
+    about: str = ""
+    seconds: float | None = None
+    delay: float = 0.0
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.callers:
+            raise ValueError("callers must name somebody: a call needs at least one caller")
+        if self.seconds is not None and not 0 < self.seconds <= 600:
+            raise ValueError("seconds must be above 0 and at most 600")
+        if not (0 <= self.delay <= 5 and 0 <= self.jitter <= 5):
+            raise ValueError("delay and jitter must be between 0 and 5 seconds")
+        for peer in self._peers():
+            if peer not in self.callers:
+                known = " or ".join(self.callers)
+                raise ValueError(f"callers: {peer} is nobody in this call, and events are awaited of {known}")
+
+    def _peers(self) -> Iterator[str]:
+        for caller in self.callers.values():
+            for text in caller.moments():
+                after = Moment.parse(text).after
+                if after is not None and after.peer is not None:
+                    yield after.peer
+        for expected in self.expect.events:
+            for name in (expected.event, expected.after):
+                peer = None if name is None else Reference.parse(name).peer
+                if peer is not None:
+                    yield peer
+
+
+def _check_moment(name: str, text: str | None) -> None:
+    if text is not None:
+        _named(name, Moment.parse, text)
+
+
+def _named(name: str, parse: object, text: str) -> None:
+    assert callable(parse)
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
