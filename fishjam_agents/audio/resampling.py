@@ -1,11 +1,11 @@
 """Changing the sample rate: one-shot, streaming, and which setting belongs where.
 
-A streaming resampler holds back audio it has already been fed. Measured with soxr 1.1.0 on 20 ms chunks
-of mono, mean / maximum in ms:
+A streaming resampler holds back audio it has already been fed. With soxr 1.1.0 on 20 ms chunks of mono,
+mean / maximum in ms (tests/audio/test_resampling.py measures them):
 
 | setting | 24 -> 16 kHz, 16 -> 24, 48 -> 16 | 8 -> 16 kHz | remark |
 |---|---|---|---|
-| soxr `QQ` | 0.1 / 0.1 | 0.1 / 0.1 | no filter: what it cannot hold folds back at -2 dB |
+| soxr `QQ` | 0.1 / 0.1 | 0.3 / 0.3 | no filter: what it cannot hold folds back at -2 dB |
 | soxr `LQ` | 11 / 20 | 32 / 61 | -12.8 dB at 7 kHz |
 | soxr `MQ` | 21 / 38 | 64 / 118 | flat |
 | soxr `HQ` | 21 / 37 | 64 / 115 | flat |

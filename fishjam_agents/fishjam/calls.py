@@ -62,7 +62,7 @@ class Call(Generic[T]):
         unsent = isinstance(error, httpx.ConnectError)
         if self._failures >= self._retries or not (unsent or self.request.idempotent):
             raise UnreachableError(
-                f"cannot reach {self._url}: is the server running? ({error or type(error).__name__})"
+                f"cannot reach {self._url}: is the server running? ({str(error) or type(error).__name__})"
             ) from error
         self._maybe_done |= not unsent
         return self.delay()

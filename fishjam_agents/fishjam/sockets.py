@@ -82,7 +82,7 @@ async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
 def _why(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_TIMEOUT:.0f} s"
-    return error.strerror or str(error)
+    return error.strerror or str(error) or type(error).__name__
 
 
 def end_of_session(what: str, received: Close | None, sent: Close | None) -> SessionError:

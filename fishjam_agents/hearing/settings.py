@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,6 @@ class HearingSettings:
         echo_guard: Whether the bot's own voice, come back through a loudspeaker, is kept from interrupting it
             and from the model.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     mode: Literal["active_speaker", "mix", "per_peer"] = "active_speaker"
     agents: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,6 @@ class LogSettings:
         level: The least that is logged. What people say is logged at `debug` only.
         file: Where to; None is standard error.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: Path | None = None

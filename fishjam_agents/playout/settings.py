@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,6 @@ class PlayoutSettings:
         rewind: What is repeated when a reply goes on after a pause.
         max_buffer: Audio of replies held here; beyond it the backend's audio is dropped with a warning.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     sample_rate: Literal[16000, 24000] | None = None
     lead: float = 0.12

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,6 @@ class TurnSettings:
         max_turn: A longer turn is cut and its audio handed over.
         pre_roll: Audio before the onset that is handed over with a turn, so that no first sound is lost.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     owner: Literal["local", "backend"] = "local"
     silence_locally: bool = True

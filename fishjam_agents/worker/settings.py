@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +16,6 @@ class FishjamSettings:
         host: Address the embedded server listens on.
         port: Port the embedded server listens on; 0 takes any.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     id: str = "local"
     management_token: str | None = field(default=None, repr=False)
@@ -39,8 +36,6 @@ class RoomSettings:
         create: Make a room, and delete it at the end. The default where no id is given.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
     id: str | None = None
     create: bool | None = None
 
@@ -60,8 +55,6 @@ class LimitSettings:
         empty_room: A call ends when nobody but bots has been in the room for this long.
         reconnect: A call ends when the connection to the room has been lost for this long; 0 ends it at once.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     max_call: float | None = None
     empty_room: float | None = None

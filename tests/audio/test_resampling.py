@@ -152,3 +152,25 @@ def test_awkward_ratios_fall_back_to_soxr():
     resampler = live_resampler(16001, 16000)
     total = len(resampler.process(np.ones(16001, np.int16))) + len(resampler.flush())
     assert abs(total - 16000) <= 1
+
+
+@pytest.mark.parametrize(
+    ("quality", "pair", "mean", "longest"),
+    [
+        ("QQ", (24000, 16000), 0.1, 0.1),
+        ("LQ", (24000, 16000), 11, 20),
+        ("LQ", (8000, 16000), 32, 61),
+        ("MQ", (48000, 16000), 21, 38),
+        ("HQ", (16000, 24000), 21, 37),
+        ("HQ", (8000, 16000), 64, 115),
+    ],
+)
+def test_soxr_holds_back_what_the_table_says(quality, pair, mean, longest):
+    """In milliseconds of audio fed and not given out, after each 20 ms chunk."""
+    from_rate, to_rate = pair
+    resampler = Resampler(from_rate, to_rate, quality)
+    chunk = np.random.default_rng(1).integers(-9000, 9000, from_rate // 50).astype(np.int16)
+    given = np.cumsum([len(resampler.process(chunk)) for _ in range(250)])
+    held = (1000 * (np.arange(1, 251) * 0.02 - given / to_rate))[5:]
+    assert held.mean() == pytest.approx(mean, abs=0.5)
+    assert held.max() == pytest.approx(longest, abs=0.6)
