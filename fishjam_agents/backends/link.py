@@ -123,8 +123,10 @@ class BackendLink:
                 self._inline = None
             attempt += 1
             failures = 1 if loop.time() - started > STEADY else failures + 1
-            if not error.retryable or failures >= MAX_ATTEMPTS:
+            if not error.retryable:
                 raise error
+            if failures >= MAX_ATTEMPTS:
+                raise BackendError(f"{error}: given up after {failures} attempts") from error
             if lost_at is None:
                 lost_at = loop.time()
             self._emit(Failure("network", str(error), retryable=True))

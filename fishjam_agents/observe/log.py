@@ -70,7 +70,10 @@ def level_of(event: Event) -> int:
         return logging.WARNING
     if isinstance(event, events.BackendFailure):
         return logging.WARNING if event.retryable else logging.ERROR
-    return logging.ERROR if isinstance(event, events.ErrorRaised) else logging.INFO
+    if isinstance(event, events.ErrorRaised):
+        # An exception has been logged where it was caught, with its traceback.
+        return logging.ERROR if event.where == "input" else logging.DEBUG
+    return logging.INFO
 
 
 class LineFormatter(logging.Formatter):

@@ -218,7 +218,7 @@ class Call:
         self.emit(events.Outage(self.now(), "backend", round(seconds, 3)))
 
     def _hook_failed(self, name: str, error: Exception) -> None:
-        self.emit(events.ErrorRaised(self.now(), f"{name} failed: {error!r}", name))
+        self.emit(events.ErrorRaised(self.now(), f"failed: {error!r}", name))
         if name != "on_error":
             self.hook("on_error", error)
 

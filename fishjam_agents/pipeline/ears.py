@@ -173,7 +173,10 @@ class Ears:
 
     def _stage_failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:
         logger.error(
-            "Stage %s failed for %s and is left out", type(stage).__name__, microphone.peer, exc_info=error
+            "The stage %s failed and is left out for this microphone",
+            type(stage).__name__,
+            exc_info=error,
+            extra={"call": self._pipeline.call_id, "peer": microphone.peer},
         )
         call = self._call
         message = f"stage {type(stage).__name__} failed ({error!r}) and is left out for this microphone"

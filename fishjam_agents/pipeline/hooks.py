@@ -44,7 +44,8 @@ class Hooks:
         try:
             await work
         except Exception as error:
-            logger.exception("The hook %s failed; the call goes on", name)
+            call = getattr(self._owner, "call_id", None)
+            logger.exception("The hook %s failed; the call goes on", name, extra={"call": call})
             self._failed(name, error)
 
     async def finish(self) -> None:

@@ -51,7 +51,8 @@ LINES: list[tuple[Event, str, str]] = [
         "the backend failed (network): no route, trying again",
     ),
     (events.BackendFailure(1, "bad key", "auth", False), "ERROR", "the backend failed (auth): bad key"),
-    (events.ErrorRaised(1, "boom", "on_turn", "ann"), "ERROR", "on_turn: boom"),
+    (events.ErrorRaised(1, "boom", "on_turn", "ann"), "DEBUG", "on_turn: boom"),
+    (events.ErrorRaised(1, "odd bytes", "input", "ann"), "ERROR", "input: odd bytes"),
 ]
 
 
