@@ -6,9 +6,11 @@ Source: facts/fishjam-protocol.md 1.4, 1.6 and 2.
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import h11
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .errors import RequestError
 from .paths import normal_path
 from .rest_requests import Handler, Resource
+
+logger = logging.getLogger(__name__)
 
 _ELSEWHERE = ("/api/v1/live/{rest:path}", "/api/composition", "/api/composition/{rest:path}")
 """WHIP and WHEP (facts 7.1) and the Composition API (facts 2.1): their media is not served here."""
@@ -93,7 +97,11 @@ class _NormalPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope["path"] = normal_path(scope["raw_path"].decode("ascii", "replace").partition("?")[0])
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except h11.LocalProtocolError as error:
+            # The rest of the request was no HTTP: uvicorn has said so, and closed, before the answer was ready.
+            logger.debug("A request of %s was broken: %s", scope.get("client"), error)
 
 
 async def _unavailable(request: Request) -> Response:

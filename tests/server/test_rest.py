@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -296,3 +297,18 @@ def test_a_huge_body_is_refused(serve: Serve) -> None:
         assert isinstance(answer.json()["errors"], str)
 
     serve(scenario)
+
+
+def test_a_request_that_turns_into_garbage_is_refused_without_a_traceback(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(client: Client) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+        head = f"GET /room HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.server.token}\r\n"
+        writer.write(head.encode() + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
+    serve(scenario)
+    assert not [record for record in caplog.records if record.exc_info]
