@@ -100,7 +100,7 @@ class _NormalPaths:
         try:
             await self._app(scope, receive, send)
         except h11.LocalProtocolError as error:
-            # The rest of the request was no HTTP: uvicorn has said so, and closed, before the answer was ready.
+            # The rest of the request was no HTTP: uvicorn said so, and closed, before the answer was ready.
             logger.debug("A request of %s was broken: %s", scope.get("client"), error)
 
 
