@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from fishjam_agents.cli.console import say
-
 
 def simulate(
     config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)],
@@ -25,7 +23,9 @@ def simulate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for heard.wav, room.wav, timeline.json and report.html.", show_default=False
+            help="Folder for heard.wav, room.wav, timeline.json and report.html; of a folder of scenarios "
+            "each has its own in it.",
+            show_default=False,
         ),
     ] = None,
     seconds: Annotated[
@@ -40,39 +40,30 @@ def simulate(
 ) -> None:
     """Let simulated callers talk to the bot, on a Fishjam of its own, and see what happens.
 
-    Exits with 1 when a scenario's expectations are not met.
+    Exits with 0 when every expectation of every scenario is met, with 1 when one is not, with 2 when a file
+    cannot be used.
     """
-    from fishjam_agents.cli.scenarios import Simulation, play_suite, scenarios_of
+    from fishjam_agents.cli.performance import Stage, play_recordings, play_scenario
     from fishjam_agents.config import load_config
+    from fishjam_agents.config.scenario import load_scenario, load_suite
     from fishjam_agents.observe.log import setup_logging
-    from fishjam_agents.testing.expectations import judge
 
     if (scenario is None) == (not caller):
         raise typer.BadParameter("give either a scenario or at least one --caller", param_hint="SCENARIO")
     if scenario is None and out is None:
         raise typer.BadParameter("a call with --caller needs a folder for its recordings", param_hint="--out")
-    settings = load_config(config)
-    simulation = Simulation(settings, fast=fast, seconds=seconds)
-    if scenario is not None and scenario.is_dir():
-        suite = scenarios_of(scenario)
-        setup_logging(settings.log)
-        if not play_suite(simulation, suite, out):
-            raise typer.Exit(1)
-        return
+    stage = Stage(config, fast=fast, seconds=seconds)
     if scenario is None:
-        result = simulation.play_recordings(caller or [], out, lambda: setup_logging(settings.log))
-        verdicts = []
-    else:
-        from fishjam_agents.config.scenario import load_scenario
+        assert out is not None
+        play_recordings(stage, caller or [], out)
+        return
+    if scenario.is_dir():
+        from fishjam_agents.cli.suite import play_suite, quiet
 
-        loaded = load_scenario(scenario)
-        setup_logging(settings.log)
-        result = simulation.play(loaded, out)
-        verdicts = judge(loaded.expect, result.timeline["events"])
-    for line in verdicts:
-        say(str(line))
-    if result.failure is not None:
-        raise result.failure
-    if not all(verdict.met for verdict in verdicts):
-        say(f"{scenario} failed")
+        suite = [stage.set_up(file) for file in load_suite(scenario)]
+        setup_logging(quiet(load_config(config).log))
+        passed = play_suite(stage, suite, out)
+    else:
+        passed = play_scenario(stage, load_scenario(scenario), out)
+    if not passed:
         raise typer.Exit(1)

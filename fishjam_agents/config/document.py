@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import yaml
 
-from fishjam_agents.config.problems import Problems
+from fishjam_agents.config.problems import Place, Problems
 from fishjam_agents.config.variables import VariableError, expand
 
 MAX_BYTES = 1_000_000
@@ -30,14 +30,14 @@ class Scalar:
 
     Attributes:
         text: As written, variables expanded.
-        line: Counted from 1.
+        line: Where it stands.
         quoted: Whether it was written as text beyond doubt.
         source: As written, for messages: what variables hold may be secret.
         broken: Whether a variable in it could not be expanded, which has been noted.
     """
 
     text: str
-    line: int
+    line: Place
     quoted: bool
     source: str
     broken: bool = False
@@ -53,7 +53,7 @@ class Sequence:
     """A list."""
 
     items: tuple[Node, ...]
-    line: int
+    line: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Section:
     """A mapping of keys to values; `lines` are those of the keys."""
 
     entries: Mapping[str, Node]
-    lines: Mapping[str, int]
-    line: int
+    lines: Mapping[str, Place]
+    line: Place
 
 
 Node: TypeAlias = Scalar | Sequence | Section
@@ -83,21 +83,23 @@ def read_document(
         ConfigError: It is not such a file.
     """
     text = _read_text(path, problems)
+    source = str(path)
     root: yaml.Node | None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = None if root is None else _Converter(environ, problems).convert(root)
+        tree = None if root is None else _Converter(source, environ, problems).convert(root)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise problems.error(line, "the file is not text: give a YAML file") from error
+        raise problems.error(Place(source, line), "the file is not text: give a YAML file") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
-        raise problems.error(line, f"this is not YAML ({error.problem}): {_advice(text, line)}") from error
+        sentence = f"this is not YAML ({error.problem}): {_advice(text, line)}"
+        raise problems.error(Place(source, line), sentence) from error
     except RecursionError as error:
-        raise problems.error(1, "the file is nested without end: write it flat") from error
+        raise problems.error(Place(source, 1), "the file is nested without end: write it flat") from error
     if tree is None or (isinstance(tree, Scalar) and tree.null):
-        raise problems.error(1, f"the file is empty: {smallest} is a complete one")
+        raise problems.error(Place(source, 1), f"the file is empty: {smallest} is a complete one")
     if not isinstance(tree, Section):
         kind = "a list" if isinstance(tree, Sequence) else "a single value"
         raise problems.error(tree.line, f"the file holds {kind} where settings belong: try {smallest}")
@@ -118,7 +120,8 @@ def _read_text(path: Path, problems: Problems) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise problems.error(line, "the file is not text in UTF-8: save it as UTF-8") from error
+        place = Place(str(path), line)
+        raise problems.error(place, "the file is not text in UTF-8: save it as UTF-8") from error
     if len(content) > MAX_BYTES:
         raise problems.error(None, f"the file has more than {MAX_BYTES} bytes: give a file of settings")
     return text
@@ -134,7 +137,8 @@ def _advice(text: str, line: int) -> str:
 
 
 class _Converter:
-    def __init__(self, environ: Mapping[str, str], problems: Problems) -> None:
+    def __init__(self, source: str, environ: Mapping[str, str], problems: Problems) -> None:
+        self._source = source
         self._environ = environ
         self._problems = problems
         self._done: dict[int, Node] = {}
@@ -147,7 +151,7 @@ class _Converter:
         return known
 
     def _convert(self, node: yaml.Node, path: str) -> Node:
-        line = node.start_mark.line + 1
+        line = Place(self._source, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path, line)
         if isinstance(node, yaml.SequenceNode):
@@ -156,7 +160,7 @@ class _Converter:
             )
         return self._section(node, path, line)
 
-    def _scalar(self, node: yaml.ScalarNode, path: str, line: int) -> Scalar:
+    def _scalar(self, node: yaml.ScalarNode, path: str, line: Place) -> Scalar:
         source: str = node.value
         try:
             text = expand(source, self._environ)
@@ -165,11 +169,11 @@ class _Converter:
             return Scalar(source, line, quoted=True, source=source, broken=True)
         return Scalar(text, line, quoted=node.style is not None and text == source, source=source)
 
-    def _section(self, node: yaml.Node, path: str, line: int) -> Section:
+    def _section(self, node: yaml.Node, path: str, line: Place) -> Section:
         entries: dict[str, Node] = {}
-        lines: dict[str, int] = {}
+        lines: dict[str, Place] = {}
         for key, value in node.value:
-            key_line = key.start_mark.line + 1
+            key_line = Place(self._source, key.start_mark.line + 1)
             if not isinstance(key, yaml.ScalarNode):
                 self._problems.add(key_line, f"{path or 'the file'} has a key that is no word: remove it")
                 continue
@@ -177,7 +181,7 @@ class _Converter:
             where = f"{path}.{name}" if path else name
             if name in lines:
                 self._problems.add(
-                    key_line, f"{where} is there twice, first in line {lines[name]}: keep one of them"
+                    key_line, f"{where} is there twice, first in line {lines[name].line}: keep one of them"
                 )
                 continue
             entries[name] = self.convert(value, where)

@@ -52,7 +52,9 @@ def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipe
 def _import(config: Config, name: str) -> type[AgentPipeline]:
     where = f"{config.where('agent.pipeline')}: agent.pipeline"
     module_name, _, class_name = name.partition(":")
-    folder = config.source.resolve().parent
+    # A scenario may name a class of its own: then it is beside the scenario.
+    place = config.lines.get("agent.pipeline")
+    folder = Path(config.source if place is None else place.source).resolve().parent
     for entry in (str(Path.cwd()), str(folder)):
         if entry not in sys.path:
             sys.path.insert(0, entry)

@@ -12,6 +12,7 @@ from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, read_document
+from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
@@ -30,7 +31,9 @@ _SECTIONS = ("fishjam", "room", "agent", "limits", "log")
 _AGENT_KEYS = tuple(item.name for item in fields(AgentSettings))
 
 
-def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Config:
+def load_config(
+    path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ, *, over: Section | None = None
+) -> Config:
     """Read a config.yaml.
 
     What the file leaves out of `fishjam` comes from `FISHJAM_ID` and `FISHJAM_MANAGEMENT_TOKEN`; without an
@@ -39,6 +42,7 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.en
     Args:
         path: The file.
         environ: The environment.
+        over: Settings of another file to lay over these (`overlay`).
 
     Raises:
         ConfigError: It cannot be used as written; one line for each mistake, each with file and line.
@@ -46,7 +50,9 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.en
     source = Path(path)
     problems = Problems(str(source))
     document = read_document(source, environ, problems)
-    reader = SectionReader(problems, source.parent)
+    if over is not None:
+        document = overlay(document, over)
+    reader = SectionReader(problems)
     reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in _AGENT_KEYS})
     entries = document.entries
     fishjam = _fishjam(entries.get("fishjam"), environ, reader, problems)

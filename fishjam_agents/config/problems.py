@@ -4,8 +4,25 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from fishjam_agents.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file. As text it is `config.yaml:7`.
+
+    Attributes:
+        source: The file as the user named it.
+        line: Counted from 1.
+    """
+
+    source: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}"
 
 
 class Problems:
@@ -17,28 +34,35 @@ class Problems:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._found: list[tuple[int, str]] = []
+        self._found: list[tuple[str, int, str]] = []
 
-    def add(self, line: int | None, sentence: str) -> None:
-        """Note a mistake in a line, counted from 1; None where it is in no line of the file."""
-        where = self._source if line is None else f"{self._source}:{line}"
-        entry = (line or 0, f"{where}: {sentence}")
+    @property
+    def start(self) -> Place:
+        """The file's first line."""
+        return Place(self._source, 1)
+
+    def add(self, place: Place | None, sentence: str) -> None:
+        """Note a mistake; None where it is in no line of the file."""
+        where = Place(self._source, 0) if place is None else place
+        entry = (where.source, where.line, f"{place or self._source}: {sentence}")
         if entry not in self._found:
             self._found.append(entry)
 
-    def error(self, line: int | None, sentence: str) -> ConfigError:
+    def error(self, place: Place | None, sentence: str) -> ConfigError:
         """The error of a mistake after which reading on makes no sense."""
-        self.add(line, sentence)
-        return ConfigError(self._found[-1][1])
+        self.add(place, sentence)
+        return ConfigError(self._found[-1][2])
 
     def check(self) -> None:
-        """Raise what was found, one line each in the order of the file.
+        """Raise what was found, one line each in the order of the file, or files.
 
         Raises:
             ConfigError: Something was.
         """
         if self._found:
-            raise ConfigError("\n".join(text for _, text in sorted(self._found, key=lambda entry: entry[0])))
+            raise ConfigError(
+                "\n".join(text for *_, text in sorted(self._found, key=lambda entry: entry[:2]))
+            )
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from fishjam_agents.config.document import read_document
-from fishjam_agents.config.problems import Problems
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.config.document import Node, Section, read_document
+from fishjam_agents.config.problems import Place, Problems
 from fishjam_agents.config.sections import SectionReader
+from fishjam_agents.config.settings import AgentSettings
+from fishjam_agents.errors import AudioError, ConfigError
 from fishjam_agents.testing.scenario import Scenario
 
+ENDINGS = (".yaml", ".yml")
+"""What scenario files end with."""
 
-def load_scenario(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Scenario:
+_SMALLEST = "`callers: {ann: {lines: [{wav: question.wav}]}}`"
+_BOT_SECTIONS = ("agent", "limits")
+_AGENT_KEYS = {f"{item.name}": f"bot.agent.{item.name}" for item in fields(AgentSettings)}
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFile:
+    """A scenario as a file gives it.
+
+    Attributes:
+        source: The file as it was named.
+        scenario: What happens and what is expected.
+        bot: Settings to lay over the bot's config.yaml (`load_config(..., over=bot)`), None without any.
+        lines: Where each key stands, by its path (`expect.events[0].event`).
+    """
+
+    source: Path
+    scenario: Scenario
+    bot: Section | None = None
+    lines: Mapping[str, Place] = field(default_factory=dict, repr=False)
+
+    def where(self, key: str) -> str:
+        """`cough.yaml:7`, where the file gives a key; the file alone where it does not."""
+        return str(self.lines.get(key, self.source))
+
+
+def load_scenario(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> ScenarioFile:
     """Read a scenario. Relative paths in it are relative to the file.
 
     Args:
@@ -25,19 +56,60 @@ def load_scenario(path: str | os.PathLike[str], environ: Mapping[str, str] = os.
     """
     source = Path(path)
     problems = Problems(str(source))
-    smallest = "`callers: {ann: {lines: [{wav: question.wav}]}}`"
-    document = read_document(source, environ, problems, smallest)
-    reader = SectionReader(problems, source.parent)
-    given = reader.read(Scenario, document, "")
+    document = read_document(source, environ, problems, _SMALLEST)
+    reader = SectionReader(problems)
+    given = reader.read(Scenario, document, "", besides=("bot",))
+    bot = _bot(document.entries.get("bot"), reader)
     if given is not None:
         for key, wav in _recordings(given.settings):
-            if not wav.is_file():
-                problems.add(reader.lines.get(key), f"{key}: there is no file {wav}: check the path")
+            try:
+                read_wav(wav)
+            except AudioError as error:
+                problems.add(reader.lines.get(key), f"{key}: {error}")
     problems.check()
     # What could not be read has been raised.
     assert given is not None
     scenario = given.settings
-    return scenario if scenario.name else replace(scenario, name=source.stem)
+    if not scenario.name:
+        scenario = replace(scenario, name=source.stem)
+    return ScenarioFile(source, scenario, bot, reader.lines)
+
+
+def load_suite(folder: Path) -> list[ScenarioFile]:
+    """The scenarios of a folder, by the names of their files.
+
+    Raises:
+        ConfigError: There is none, or some cannot be used; every mistake of every file at once.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS)
+    if not paths:
+        raise ConfigError(f"{folder} holds no scenario: put .yaml files there, or name one")
+    suite: list[ScenarioFile] = []
+    mistakes: list[str] = []
+    names: dict[str, Path] = {}
+    for path in paths:
+        try:
+            loaded = load_scenario(path)
+        except ConfigError as error:
+            mistakes.append(str(error))
+            continue
+        name = loaded.scenario.name
+        if name in names:
+            # Each has a folder of that name for its results.
+            mistakes.append(
+                f"{loaded.where('name')}: {names[name]} is called {name}, too: rename one of them"
+            )
+        names[name] = path
+        suite.append(loaded)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return suite
+
+
+def _bot(node: Node | None, reader: SectionReader) -> Section | None:
+    """The `bot` section with its keys noted; what is in them, the reader of config.yaml judges."""
+    section = reader.mapping(node, "bot", _BOT_SECTIONS, _AGENT_KEYS)
+    return section if section is not None and section.entries else None
 
 
 def _recordings(scenario: Scenario) -> Iterator[tuple[str, Path]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
-from fishjam_agents.config.problems import Problems, nearest
+from fishjam_agents.config.problems import Place, Problems, nearest
 from fishjam_agents.config.settings import Given
 from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
 
@@ -34,16 +34,14 @@ class SectionReader:
 
     Args:
         problems: Takes what is wrong.
-        folder: What relative paths are relative to.
 
     Attributes:
-        lines: Line of every key seen, by its path.
+        lines: Where every key seen stands, by its path.
     """
 
-    def __init__(self, problems: Problems, folder: Path) -> None:
-        self.lines: dict[str, int] = {}
+    def __init__(self, problems: Problems) -> None:
+        self.lines: dict[str, Place] = {}
         self._problems = problems
-        self._folder = folder
 
     def mapping(
         self, node: Node | None, path: str, known: Iterable[str], elsewhere: Mapping[str, str] | None = None
@@ -57,7 +55,7 @@ class SectionReader:
             elsewhere: Keys that belong to another place, and which.
         """
         if node is None or (isinstance(node, Scalar) and node.null):
-            return Section({}, {}, 1 if node is None else node.line)
+            return Section({}, {}, self._problems.start if node is None else node.line)
         if not isinstance(node, Section):
             if not (isinstance(node, Scalar) and node.broken):
                 self._problems.add(node.line, f"{path} must be a mapping of settings, not {show(node)}")
@@ -138,7 +136,7 @@ class SectionReader:
         if element is not None:
             return self._elements(element, node, path)
         try:
-            return True, read_value(hint, node, self._folder)
+            return True, read_value(hint, node, Path(node.line.source).parent)
         except WrongValueError as error:
             self._problems.add(node.line, f"{path} {error}")
             return None, None
@@ -146,6 +144,7 @@ class SectionReader:
     def _elements(self, element: type[Any], node: Node, path: str) -> tuple[bool | None, Any]:
         """The list or mapping of dataclasses that a field holds."""
         if isinstance(node, Sequence):
+            self.lines.update({f"{path}[{index}]": item.line for index, item in enumerate(node.items)})
             items = [self.read(element, item, f"{path}[{index}]") for index, item in enumerate(node.items)]
             if None in items:
                 return None, None
@@ -170,7 +169,9 @@ class SectionReader:
         named = [section.lines[word] for word in words if word in section.lines]
         line = named[0] if named else self.lines.get(path, section.line)
         name = path.rpartition(".")[2]
-        if sentence.startswith(f"{name}."):
+        if path and sentence.partition(":")[0] in section.lines:
+            sentence = f"{path}.{sentence}"
+        elif sentence.startswith(f"{name}."):
             sentence = path.removesuffix(name) + sentence
         elif path and not sentence.startswith(f"{name} "):
             sentence = f"{path}: {sentence}"

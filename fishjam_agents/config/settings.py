@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from fishjam_agents.config.problems import Place
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -91,7 +92,7 @@ class Config:
         agent: The bot.
         limits: What bounds the bill.
         log: What is logged and where to.
-        lines: Line of each key the file gives, by its path (`agent.turns.owner`).
+        lines: Where each key the file gives stands, by its path (`agent.turns.owner`).
     """
 
     source: Path
@@ -100,9 +101,9 @@ class Config:
     agent: AgentSettings
     limits: LimitSettings
     log: LogSettings
-    lines: Mapping[str, int] = field(default_factory=dict, repr=False)
+    lines: Mapping[str, Place] = field(default_factory=dict, repr=False)
 
     def where(self, key: str) -> str:
         """`config.yaml:7`, where the file gives a key; the file alone where it does not."""
         line = self.lines.get(key)
-        return str(self.source) if line is None else f"{self.source}:{line}"
+        return str(self.source if line is None else line)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,17 +21,21 @@ class Verdict:
     """One expectation and what came.
 
     Attributes:
+        key: Where the scenario has it: `expect.order`, `expect.events[2]`.
         expected: What was expected, in words.
-        came: What came instead, or how it was met.
-        met: Whether it was.
+        came: What came, in words.
+        met: Whether it was met.
+        at: When what it speaks of came, seconds since the call's zero; None when that did not come.
     """
 
+    key: str
     expected: str
     came: str
     met: bool
+    at: float | None = None
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.met else 'FAIL'}  expected {self.expected}; came {self.came}"
+        return f"{'ok  ' if self.met else 'FAIL'}  {self.expected}: {self.came}"
 
 
 def judge(expect: Expectations, events: Events) -> list[Verdict]:
@@ -46,20 +51,8 @@ def judge(expect: Expectations, events: Events) -> list[Verdict]:
     verdicts = [_order(expect.order, events)] if expect.order else []
     if expect.absent:
         verdicts.append(_absent(expect.absent, events))
-    return verdicts + [_event(expected, events) for expected in expect.events]
-
-
-def _order(order: Sequence[str], events: Events) -> Verdict:
-    rest = iter([event["kind"] for event in events])
-    missing = next((kind for kind in order if kind not in rest), None)
-    kinds = ", ".join(event["kind"] for event in events if event["kind"] in order)
-    came = "that" if missing is None else f"{kinds or 'none of them'}: {missing} is missing in its place"
-    return Verdict(f"in this order {', '.join(order)}", came, missing is None)
-
-
-def _absent(absent: Iterable[str], events: Events) -> Verdict:
-    found = [f"{event['kind']} at {event['at']:.2f} s" for event in events if event["kind"] in absent]
-    return Verdict(f"no {' and no '.join(absent)}", ", ".join(found) or "none", not found)
+    named = enumerate(expect.events)
+    return verdicts + [_event(f"expect.events[{index}]", expected, events) for index, expected in named]
 
 
 def find(reference: Reference, events: Events) -> Mapping[str, Any] | None:
@@ -68,56 +61,93 @@ def find(reference: Reference, events: Events) -> Mapping[str, Any] | None:
     return fitting[reference.number - 1] if len(fitting) >= reference.number else None
 
 
-def _event(expected: Expected, events: Events) -> Verdict:
+def _order(order: Sequence[str], events: Events) -> Verdict:
+    expected = f"in this order {', '.join(order)}"
+    rest = iter(events)
+    found: list[Mapping[str, Any]] = []
+    for text in order:
+        reference = Reference.parse(text)
+        event = next((event for event in rest if reference.fits(event)), None)
+        if event is None:
+            place = f" after {found[-1]['kind']} at {found[-1]['at']:.2f} s" if found else ""
+            return Verdict("expect.order", expected, f"no {text}{place}", met=False)
+        found.append(event)
+    times = ", ".join(f"{event['at']:.2f}" for event in found)
+    return Verdict("expect.order", expected, f"at {times} s", met=True, at=found[-1]["at"])
+
+
+def _absent(absent: Sequence[str], events: Events) -> Verdict:
+    references = [Reference.parse(text) for text in absent]
+    found = [event for event in events if any(reference.fits(event) for reference in references)]
+    came = ", ".join(f"{event['kind']} at {event['at']:.2f} s" for event in found)
+    at = found[0]["at"] if found else None
+    return Verdict("expect.absent", f"no {', no '.join(absent)}", came or "none came", not found, at)
+
+
+def _event(key: str, expected: Expected, events: Events) -> Verdict:
     reference = Reference.parse(expected.event)
+    fitting = [event for event in events if reference.fits(event)]
     found = find(reference, events)
-    came: list[str] = []
-    met = True
-
-    def check(holds: bool, what: str) -> None:
-        nonlocal met
-        met = met and holds
-        came.append(what if holds else f"{what} (!)")
-
-    count = sum(reference.fits(event) for event in events)
+    checks: list[tuple[bool, str]] = []
     if expected.count is not None:
-        check(count == expected.count, f"{count} of them")
-    elif found is None:
-        check(False, f"{count or 'none'} of them")
-    if found is not None:
-        if expected.within is not None or expected.not_before is not None:
-            _time(expected, reference, found, events, check)
-        for path, text in expected.where.items():
-            value = _field(found, path)
-            check(str(value) == text, f"{path} {value}")
-        for limits, sign in ((expected.least, 1), (expected.most, -1)):
-            for path, limit in limits.items():
-                value = _field(found, path)
-                holds = isinstance(value, (int, float)) and sign * (value - limit) >= -TOLERANCE
-                check(holds, f"{path} {value}")
-        if not came:
-            came.append(f"at {found['at']:.2f} s")
-    elif expected.count is None or expected.count > 0:
-        met = False
-    return Verdict(_words(expected), ", ".join(came), met)
+        times = ", ".join(f"{event['at']:.2f}" for event in fitting)
+        checks.append(
+            (len(fitting) == expected.count, f"{len(fitting)}" + (f", at {times} s" if times else ""))
+        )
+    if found is None:
+        if expected.count is None or expected.count >= reference.number:
+            checks = [(False, "it never came" if not fitting else f"only {len(fitting)} came")]
+    else:
+        checks += _time(expected, reference, found, events)
+        checks += _fields(expected, found)
+        if not checks:
+            checks.append((True, f"at {found['at']:.2f} s"))
+    # What is right hides what is wrong.
+    wrong = [what for holds, what in checks if not holds]
+    came = ", ".join(wrong or [what for _, what in checks])
+    return Verdict(key, _words(expected), came, not wrong, None if found is None else found["at"])
 
 
 def _time(
-    expected: Expected, reference: Reference, found: Mapping[str, Any], events: Events, check: Any
-) -> None:
-    at = found.get(reference.time)
-    origin: Any = 0.0
+    expected: Expected, reference: Reference, found: Mapping[str, Any], events: Events
+) -> list[tuple[bool, str]]:
+    if expected.within is None and expected.not_before is None:
+        return []
+    at = found[reference.time]
+    origin = 0.0
+    since = ""
     if expected.after is not None:
         base = Reference.parse(expected.after)
         event = find(base, events)
-        origin = None if event is None else event.get(base.time)
-    if at is None or origin is None:
-        check(False, f"no {expected.after if origin is None else reference}")
-        return
+        if event is None:
+            return [(False, f"at {at:.2f} s, but {base} never came")]
+        origin = event[base.time]
+        since = f" {at - origin:.3f} s after it,"
     passed = at - origin
-    early = expected.not_before is not None and passed < expected.not_before - TOLERANCE
-    late = expected.within is not None and passed > expected.within + TOLERANCE
-    check(not (early or late), f"after {passed:.3f} s")
+    holds = True
+    verdict = ""
+    if expected.not_before is not None and passed < expected.not_before - TOLERANCE:
+        holds, verdict = False, f", {expected.not_before - passed:.3f} s too early"
+    elif expected.within is not None and passed > expected.within + TOLERANCE:
+        holds, verdict = False, f", {passed - expected.within:.3f} s too late"
+    return [(holds, f"{since} at {at:.2f} s{verdict}".lstrip())]
+
+
+def _fields(expected: Expected, found: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    checks: list[tuple[bool, str]] = []
+    for path, text in expected.where.items():
+        value = _field(found, path)
+        checks.append((_as_text(value) == text, f"{path} was {_as_text(value)}"))
+    limits: list[tuple[Mapping[str, float], Callable[[float, float], bool]]] = [
+        (expected.least, lambda value, limit: value >= limit - TOLERANCE),
+        (expected.most, lambda value, limit: value <= limit + TOLERANCE),
+    ]
+    for bounds, keeps in limits:
+        for path, limit in bounds.items():
+            value = _field(found, path)
+            number = isinstance(value, (int, float))
+            checks.append((number and keeps(value, limit), f"{path} was {_as_text(value)}"))
+    return checks
 
 
 def _field(event: Mapping[str, Any], path: str) -> Any:
@@ -127,12 +157,19 @@ def _field(event: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def _as_text(value: Any) -> str:
+    """A value as a scenario writes it: `true`, `1.5`, `left`."""
+    if value is None:
+        return "not given"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _words(expected: Expected) -> str:
     words = [expected.event if expected.count is None else f"{expected.count} x {expected.event}"]
     if expected.within is not None:
         words.append(f"within {expected.within:g} s")
     if expected.not_before is not None:
-        words.append(f"not before {expected.not_before:g} s")
+        words.append(f"{'and ' if expected.within is not None else ''}not before {expected.not_before:g} s")
     if expected.after is not None:
         words.append(f"after {expected.after}")
     conditions = [f"{path} {text}" for path, text in expected.where.items()]

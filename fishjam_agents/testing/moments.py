@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fishjam_agents.events import KINDS
+from fishjam_agents.events import KINDS, Event, Heard
 
+_FIELDS: Mapping[str, frozenset[str]] = {
+    cls.kind: frozenset(item.name for item in fields(cls)) for cls in Event.__subclasses__()
+}
+_HEARD = tuple(f"heard.{item.name}" for item in fields(Heard) if item.name != "reply")
 _TIMES = ("at", "media_at", "start")
-_REFERENCE = r"(?P<kind>[a-z_]+)(?:\.(?P<time>[a-z_]+))?(?:\s+(?P<number>\d+))?(?:\s+of\s+(?P<peer>\S+))?"
+_REFERENCE = (
+    r"(?P<kind>[a-z_]+)(?:\.(?P<time>[a-z_]+))?(?:\s+(?P<number>\d+))?(?:\s+of\s+(?P<peer>\S(?:.*\S)?))?"
+)
 _MOMENT = re.compile(
     rf"(?:(?P<amount>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>ms|s)?)?(?:\s*\bafter\s+{_REFERENCE})?", re.ASCII
 )
@@ -84,24 +90,29 @@ class Moment:
         return cls(seconds, None if match["kind"] is None else _reference(match))
 
 
-def known_kind(kind: str) -> str:
-    """The kind itself.
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The advice for a word that is none of the known ones."""
+    offered = sorted(known)
+    near = difflib.get_close_matches(word, offered, n=1)
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(offered)}"
 
-    Raises:
-        ValueError: No event is of that kind.
-    """
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        advice = f"did you mean {near[0]}?" if near else f"use one of {', '.join(sorted(KINDS))}"
-        raise ValueError(f"{kind} is no kind of event: {advice}")
-    return kind
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    """What an event of a kind can be asked for: `reason`, `heard.seconds`."""
+    plain = tuple(sorted(_FIELDS[kind] - {"heard"}))
+    return plain + _HEARD if "heard" in _FIELDS[kind] else plain
 
 
 def _reference(match: re.Match[str]) -> Reference:
-    time = match["time"] or "at"
-    if time not in _TIMES:
-        raise ValueError(f"an event has no time {time}: use at, media_at or start")
+    kind, peer, time = match["kind"], match["peer"], match["time"] or "at"
+    if kind not in KINDS:
+        raise ValueError(f"{kind} is no kind of event: {nearest(kind, KINDS)}")
+    if time not in _TIMES or time not in _FIELDS[kind]:
+        times = " or ".join(name for name in _TIMES if name in _FIELDS[kind])
+        raise ValueError(f"{kind} has no time {time}: use {times}")
+    if peer is not None and "peer" not in _FIELDS[kind]:
+        raise ValueError(f"{kind} is nobody's event: leave out `of {peer}`")
     number = int(match["number"] or 1)
     if number < 1:
-        raise ValueError("events are counted from 1: write `reply_ended 1` or `reply_ended`")
-    return Reference(known_kind(match["kind"]), number, match["peer"], time)
+        raise ValueError(f"events are counted from 1: write `{kind} 1` or `{kind}`")
+    return Reference(kind, number, peer, time)

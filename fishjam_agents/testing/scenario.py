@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fishjam_agents.testing.moments import Moment, Reference, known_kind
+from fishjam_agents.testing.moments import Moment, Reference, fields_of, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,17 @@ class Expected:
             if text is not None:
                 _named(name, Reference.parse, text)
         if self.after is not None and self.within is None and self.not_before is None:
-            raise ValueError("after needs within or not_before: how long after?")
+            raise ValueError("after needs within or not_before: say how long after")
+        if self.within is not None and self.within < (self.not_before or 0):
+            raise ValueError("within must not be less than not_before, nor than 0")
+        if self.count is not None and self.count < 0:
+            raise ValueError("count must not be negative")
+        kind = Reference.parse(self.event).kind
+        known = fields_of(kind)
+        for name in ("where", "least", "most"):
+            for path in getattr(self, name):
+                if path not in known:
+                    raise ValueError(f"{name}: {kind} has no {path}: {nearest(path, known)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +178,9 @@ class Expectations:
     """What a call must show.
 
     Attributes:
-        order: Kinds of events that must come in this order; others may come in between.
-        absent: Kinds that must not come.
+        order: Events that must come in this order (`reply_ended`, `user_turn_ended of bob`); others may come
+            in between.
+        absent: Events that must not come.
         events: Events that must come, and when.
     """
 
@@ -179,8 +190,10 @@ class Expectations:
 
     def __post_init__(self) -> None:
         for name in ("order", "absent"):
-            for kind in getattr(self, name):
-                _named(name, known_kind, kind)
+            for text in getattr(self, name):
+                _named(name, Reference.parse, text)
+                if Reference.parse(text).number != 1:
+                    raise ValueError(f"{name}: {text}: leave out the number, each is the next of its kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +228,9 @@ class Scenario:
             raise ValueError("delay and jitter must be between 0 and 5 seconds")
         for peer in self._peers():
             if peer not in self.callers:
-                known = " or ".join(self.callers)
-                raise ValueError(f"callers: {peer} is nobody in this call, and events are awaited of {known}")
+                raise ValueError(
+                    f"`of {peer}`: nobody among callers is called so: {nearest(peer, self.callers)}"
+                )
 
     def _peers(self) -> Iterator[str]:
         for caller in self.callers.values():
@@ -224,11 +238,13 @@ class Scenario:
                 after = Moment.parse(text).after
                 if after is not None and after.peer is not None:
                     yield after.peer
+        asked = [*self.expect.order, *self.expect.absent]
         for expected in self.expect.events:
-            for name in (expected.event, expected.after):
-                peer = None if name is None else Reference.parse(name).peer
-                if peer is not None:
-                    yield peer
+            asked += [text for text in (expected.event, expected.after) if text is not None]
+        for text in asked:
+            peer = Reference.parse(text).peer
+            if peer is not None:
+                yield peer
 
 
 def _check_moment(name: str, text: str | None) -> None:
@@ -236,8 +252,7 @@ def _check_moment(name: str, text: str | None) -> None:
         _named(name, Moment.parse, text)
 
 
-def _named(name: str, parse: object, text: str) -> None:
-    assert callable(parse)
+def _named(name: str, parse: Callable[[str], object], text: str) -> None:
     try:
         parse(text)
     except ValueError as error:

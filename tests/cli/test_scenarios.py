@@ -1,0 +1,174 @@
+"""`simulate CONFIG SCENARIO.yaml` and `simulate CONFIG FOLDER` as programs: verdicts, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents import cli
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "audio_fixtures"
+QUESTION = f"callers: {{ann: {{lines: [{{wav: {FIXTURES / 'alice_yes.wav'}}}]}}}}\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("FISHJAM_ID", raising=False)
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\n")
+    return path
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    return tmp_path / "yes.yaml"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "suite"
+    path.mkdir()
+    return path
+
+
+def simulate(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[object, str, str]:
+    with pytest.raises(SystemExit) as exited:
+        cli.main(["simulate", *(str(word) for word in words)])
+    printed = capsys.readouterr()
+    return exited.value.code, printed.out, printed.err
+
+
+def test_a_scenario_whose_expectations_are_met_exits_with_0(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path, tmp_path: Path
+) -> None:
+    scenario.write_text(QUESTION + "expect: {order: [user_turn_ended, reply_ended]}\n")
+    code, printed, errors = simulate(capsys, config, scenario, "--fast", "--out", tmp_path / "out")
+    assert (code, errors) == (0, "")
+    assert "ok    in this order user_turn_ended, reply_ended: at " in printed
+    assert printed.endswith("yes passed: 2 expectations met\n")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "heard.wav",
+        "room.wav",
+        "timeline.json",
+        "report.html",
+    }
+    timeline = json.loads((tmp_path / "out" / "timeline.json").read_text())
+    assert {event.get("peer") for event in timeline["events"]} == {"ann", None}
+
+
+def test_an_expectation_that_is_not_met_is_told_last_with_its_line_and_exits_with_1(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    scenario.write_text(QUESTION + "expect:\n  events:\n    - {event: reply_ended, count: 2}\n")
+    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    assert (code, errors) == (1, "")
+    *_, ok, failed, _, last = printed.splitlines()
+    assert ok.startswith("ok    no error, no backend_failure: none came")
+    assert failed.startswith("FAIL  2 x reply_ended: 1, at ")
+    assert failed.endswith(f"({scenario}:4)")
+    assert last == "yes failed: 1 of 2 expectations not met"
+
+
+def test_mistakes_of_a_scenario_exit_with_2_and_are_told_with_line_and_nearest_key(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    scenario.write_text(
+        "callers:\n  ann:\n    lins: []\n  bob:\n    lines: [{wav: nowhere.wav, at: 1 after reply_endd}]\n"
+        "expect:\n  absent: [reply_endet]\n"
+    )
+    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    assert (code, printed) == (2, "")
+    assert errors.splitlines() == [
+        f"error: {scenario}:3: callers.ann.lins is not a setting: did you mean lines?",
+        f"error: {scenario}:5: callers.bob.lines[0].at: reply_endd is no kind of event: "
+        "did you mean reply_ended?",
+        f"error: {scenario}:7: expect.absent: reply_endet is no kind of event: did you mean reply_ended?",
+    ]
+
+
+def test_a_recording_that_is_none_exits_with_2(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    scenario.write_text("callers:\n  ann:\n    lines:\n      - wav: config.yaml\n")
+    code, _, errors = simulate(capsys, config, scenario, "--fast")
+    assert code == 2
+    assert errors.startswith(f"error: {scenario}:4: callers.ann.lines[0].wav: ")
+    assert "is not a WAV file" in errors
+
+
+def test_what_a_scenario_says_of_the_bot_lies_over_its_file(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    bot = f"bot: {{agent: {{backend: {{type: wav, file: {FIXTURES / 'cough.wav'}}}}}}}\n"
+    expected = (
+        "expect: {events: [{event: reply_ended, most: {heard.seconds: 1.45}, least: {heard.seconds: 1.4}}]}\n"
+    )
+    scenario.write_text(QUESTION + bot + expected)
+    assert simulate(capsys, config, scenario, "--fast")[0] == 0
+    config.write_text("agent: {backend: {type: parrot, delay: 0.3}}\nlog: {level: error}\n")
+    scenario.write_text(
+        QUESTION + "bot: {agent: {backend: {at_least: 3}}}\nexpect:\n  events:\n"
+        "    - {event: reply_started, after: user_turn_ended, not_before: 0.28}\n"
+        "    - {event: reply_ended, least: {heard.seconds: 3}}\n"
+    )
+    assert simulate(capsys, config, scenario, "--fast")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("bot", "told"),
+    [
+        ("bot: {turns: {preset: noisy}}", "bot.turns is not a setting: did you mean bot.agent.turns?"),
+        ("bot: {room: {create: true}}", "bot.room is not a setting: use agent or limits"),
+        (
+            "bot: {agent: {turns: {preset: nosy}}}",
+            "agent.turns.preset must be default, sensitive or noisy, not 'nosy': did you mean noisy?",
+        ),
+    ],
+)
+def test_mistakes_in_what_a_scenario_says_of_the_bot_are_told_with_its_own_line(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path, bot: str, told: str
+) -> None:
+    scenario.write_text(f"{QUESTION}{bot}\n")
+    assert simulate(capsys, config, scenario, "--fast") == (2, "", f"error: {scenario}:2: {told}\n")
+
+
+def test_a_folder_is_a_suite_with_a_table_and_its_failures_last(
+    capsys: pytest.CaptureFixture[str], config: Path, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "a-wrong.yaml").write_text(f"{QUESTION}expect: {{absent: [reply_ended]}}\n")
+    (folder / "b-right.yaml").write_text(f"about: A word is answered.\n{QUESTION}")
+    (folder / "notes.txt").write_text("no scenario")
+    out = tmp_path / "out"
+    code, printed, errors = simulate(capsys, config, folder, "--fast", "--out", out)
+    assert (code, errors) == (1, "")
+    lines = printed.splitlines()
+    assert any("a-wrong" in line and "FAIL" in line for line in lines)
+    assert any("b-right" in line and "pass" in line and "A word is answered." in line for line in lines)
+    assert lines[-2].startswith("a-wrong: FAIL  no reply_ended: reply_ended at ")
+    assert lines[-2].endswith(f"({folder / 'a-wrong.yaml'}:2)")
+    assert lines[-1] == "1 passed, 1 failed, 0 skipped"
+    assert (out / "a-wrong" / "report.html").is_file()
+    assert (out / "b-right" / "heard.wav").is_file()
+
+
+def test_every_mistake_of_a_suite_is_told_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], config: Path, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "a.yaml").write_text(QUESTION)
+    (folder / "b.yaml").write_text("callers: {}\n")
+    (folder / "c.yaml").write_text(f"{QUESTION}name: a\n")
+    code, printed, errors = simulate(capsys, config, folder, "--fast", "--out", tmp_path / "out")
+    assert (code, printed) == (2, "")
+    assert errors.splitlines() == [
+        f"error: {folder / 'b.yaml'}:1: callers must name somebody: a call needs at least one caller",
+        f"error: {folder / 'c.yaml'}:2: {folder / 'a.yaml'} is called a, too: rename one of them",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_is_no_suite(capsys: pytest.CaptureFixture[str], config: Path, folder: Path) -> None:
+    told = f"error: {folder} holds no scenario: put .yaml files there, or name one\n"
+    assert simulate(capsys, config, folder) == (2, "", told)
