@@ -127,7 +127,11 @@ class EchoGuard:
         self._frames += 1
         frames = self._frames
         microphone = max(level, _LEAST_MICROPHONE)
-        self._slow.take(microphone, np.maximum(window[::-1, VOICE], _LEAST_REFERENCE), max(_RATE, 1 / frames))
+        # As long as a known delay stays what it is, every second frame tells as much.
+        every = 1 if self.delay is None else 2
+        if frames % every == 0:
+            voice = np.maximum(window[::-1, VOICE], _LEAST_REFERENCE)
+            self._slow.take(microphone, voice, max(every * _RATE, 1 / frames))
         if frames >= _SEARCH_FRAMES and frames % _SEARCH_EVERY == 0:
             self._search(bands)
         delay = self.delay

@@ -18,6 +18,8 @@ VOICE = len(BAND_STARTS)
 _FRAME = 0.02
 _KEPT = 64
 """Frames that are remembered: a packet may be late by what exceeds `LAGS`."""
+_FORGOTTEN = 5.0
+"""Seconds; far more than a playout sends ahead."""
 _SILENCE = -100.0
 _LOUD = -55.0
 """Level of the voice band, dBFS, below which nothing is said that could come back."""
@@ -25,10 +27,23 @@ _LOUD = -55.0
 _Floats = npt.NDArray[np.float64]
 
 
+class _Chunk:
+    """Sound that was sent, and its levels once somebody asked for them."""
+
+    __slots__ = ("end", "row", "samples", "start")
+
+    def __init__(self, start: float, end: float, samples: Samples) -> None:
+        self.start = start
+        self.end = end
+        self.samples = samples
+        self.row: _Floats | None = None
+
+
 class EchoReference:
     """Levels of one bot's voice over time. Pure: the times are given, seconds on any one clock.
 
-    It costs one Fourier transform for each chunk that is sent, and nothing while none is.
+    What is sent ahead of its time is analysed together when the first of it plays, which costs a third of
+    doing it one by one; nothing is analysed that no microphone asks for.
 
     Args:
         sample_rate: Hz of the bot's track.
@@ -40,8 +55,8 @@ class EchoReference:
         self._rate = sample_rate
         self._origin = origin
         self._window = analysis_window(size)
-        self._recent = np.zeros(size, np.float32)
-        self._chunks: deque[tuple[float, float, _Floats]] = deque()
+        self._before: Samples = np.zeros(size, np.int16)
+        self._chunks: deque[_Chunk] = deque()
         # Every row is kept twice, so that any window is one slice.
         self._rows: _Floats = np.full((2 * _KEPT, VOICE + 1), _SILENCE)
         self._head = 0
@@ -51,26 +66,22 @@ class EchoReference:
         """Note a chunk.
 
         Args:
-            samples: int16 mono, shape (n,), at the track's rate.
+            samples: int16 mono, shape (n,), at the track's rate. Not to be changed afterwards.
             end: When its last sample plays, by the estimate of the playout.
         """
-        size = len(self._recent)
-        count = min(len(samples), size)
-        if not count:
+        if not len(samples):
             return
-        self._recent[: size - count] = self._recent[count:]
-        self._recent[size - count :] = samples[-count:]
-        spectrum = np.fft.rfft(self._recent * self._window)[:BINS]
-        bands = np.add.reduceat(np.square(spectrum.real) + np.square(spectrum.imag), BAND_STARTS)
-        row = np.append(bands, bands[1:4].sum())
         end -= self._origin
-        start = end - len(samples) / self._rate
-        self._chunks.append((start, end, 10 * np.log10(np.maximum(row, SILENCE_POWER))))
+        chunks = self._chunks
+        chunks.append(_Chunk(end - len(samples) / self._rate, end, samples))
+        # Where no microphone asks, nothing else lets go of what has played.
+        while chunks[0].end < end - _FORGOTTEN:
+            chunks.popleft()
 
     def cut(self, end: float) -> None:
         """The track was interrupted: what would begin at `end` or later never plays."""
         end -= self._origin
-        while self._chunks and self._chunks[-1][0] >= end - 1e-6:
+        while self._chunks and self._chunks[-1].start >= end - 1e-6:
             self._chunks.pop()
 
     def window(self, at: float) -> _Floats | None:
@@ -103,6 +114,35 @@ class EchoReference:
 
     def _playing(self, at: float) -> _Floats | None:
         chunks = self._chunks
-        while chunks and chunks[0][1] <= at:
-            chunks.popleft()
-        return chunks[0][2] if chunks and chunks[0][0] <= at else None
+        while chunks and chunks[0].end <= at:
+            self._pass(chunks.popleft())
+        if not chunks or chunks[0].start > at:
+            return None
+        if chunks[0].row is None:
+            self._analyse()
+        return chunks[0].row
+
+    def _pass(self, chunk: _Chunk) -> None:
+        """A chunk that nobody asked for has played: the analysis of the next one reaches back into it."""
+        if chunk.row is None:
+            self._before = np.concatenate((self._before, chunk.samples))[-len(self._window) :]
+
+    def _analyse(self) -> None:
+        fresh = [chunk for chunk in self._chunks if chunk.row is None]
+        size = len(self._window)
+        sound = np.concatenate((self._before, *(chunk.samples for chunk in fresh)))
+        self._before = sound[-size:]
+        frames = np.empty((len(fresh), size), np.float32)
+        end = size
+        for frame, chunk in zip(frames, fresh, strict=True):
+            end += len(chunk.samples)
+            np.multiply(sound[end - size : end], self._window, out=frame)
+        spectra = np.fft.rfft(frames)[:, :BINS]
+        powers = np.square(spectra.real) + np.square(spectra.imag)
+        rows = np.empty((len(fresh), VOICE + 1))
+        np.add.reduceat(powers, BAND_STARTS, axis=1, out=rows[:, :VOICE], dtype=np.float64)
+        np.sum(rows[:, 1:4], axis=1, out=rows[:, VOICE])
+        np.log10(np.maximum(rows, SILENCE_POWER), out=rows)
+        rows *= 10
+        for chunk, row in zip(fresh, rows, strict=True):
+            chunk.row = row

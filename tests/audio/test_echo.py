@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import log10
 
 import numpy as np
@@ -131,3 +132,37 @@ def test_frames_may_be_asked_for_late_and_out_of_order() -> None:
     late = reference.window(0.9)
     assert late is not None
     np.testing.assert_array_equal(late[5:], expected)
+
+
+def test_levels_are_the_same_however_far_ahead_the_voice_is_sent() -> None:
+    at_once, ahead = EchoReference(16000), EchoReference(16000)
+    for number in range(1, 41):
+        ahead.sent(burst(number), number * FRAME)
+    for number in range(1, 41):
+        at_once.sent(burst(number), number * FRAME)
+        one, other = at_once.window(number * FRAME), ahead.window(number * FRAME)
+        assert one is not None
+        assert other is not None
+        np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_a_microphone_that_comes_late_finds_the_voice_as_it_played() -> None:
+    early, late = EchoReference(16000), EchoReference(16000)
+    for number in range(1, 41):
+        for reference in (early, late):
+            reference.sent(burst(number), number * FRAME)
+        early.window(number * FRAME)
+    one, other = early.window(40 * FRAME), late.window(40 * FRAME)
+    assert one is not None
+    assert other is not None
+    # What was over before it came has not been analysed.
+    np.testing.assert_allclose(one[-1], other[-1], atol=1e-9)
+
+
+def test_a_bot_that_talks_to_nobody_keeps_nothing() -> None:
+    reference = EchoReference(16000)
+    sound = burst(1)
+    references_before = sys.getrefcount(sound)
+    for number in range(1, 3001):
+        reference.sent(sound, number * FRAME)
+    assert sys.getrefcount(sound) - references_before <= 300
