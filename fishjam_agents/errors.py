@@ -6,7 +6,11 @@ exits with the error's `exit_code`; programs catch the class.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+FailureKind: TypeAlias = Literal["auth", "config", "quota", "network", "protocol", "internal"]
+"""Why a backend failed: its key, its settings (an unknown model), a limit of the account, the connection or a
+service that does not answer, something that is not the vendor's protocol, anything else."""
 
 
 class FishjamAgentsError(Exception):
@@ -49,8 +53,10 @@ class BackendError(FishjamAgentsError):
     Attributes:
         retryable: True when another attempt may succeed (a lost socket), False when only the user can
             mend it (a rejected key).
+        failure: What kind of failure it is; by default `network` if retryable, else `internal`.
     """
 
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool = False, failure: FailureKind | None = None) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.failure: FailureKind = failure or ("network" if retryable else "internal")

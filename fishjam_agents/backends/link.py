@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fishjam_agents.backends.outbox import Outbox
@@ -21,6 +21,7 @@ from fishjam_agents.backends.port import (
     Entry,
     Failure,
     InlineSession,
+    ToolDeclaration,
     Warning,
 )
 from fishjam_agents.errors import BackendError
@@ -46,7 +47,7 @@ class BackendLink:
         emit: Takes the backend's events; synchronous.
         outage: Told the length of an outage when it is over, in seconds.
         instructions: The system prompt.
-        tools: JSON schemas of the tools on offer.
+        tools: The tools on offer.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class BackendLink:
         emit: Callable[[BackendEvent], None],
         outage: Callable[[float], None],
         instructions: str | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
+        tools: Sequence[ToolDeclaration] = (),
     ) -> None:
         self._backend = backend
         self._call = call
@@ -129,7 +130,7 @@ class BackendLink:
                 raise BackendError(f"{error}: given up after {failures} attempts") from error
             if lost_at is None:
                 lost_at = loop.time()
-            self._emit(Failure("network", str(error), retryable=True))
+            self._emit(Failure(error.failure, str(error), retryable=True))
             delay = min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 

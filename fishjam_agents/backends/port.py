@@ -12,14 +12,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.errors import FailureKind
 from fishjam_agents.events import Heard, Turn
 
 Samples: TypeAlias = npt.NDArray[np.int16]
+Scheduling: TypeAlias = Literal["interrupt", "when_idle", "silent"]
+"""What the model does with the result of a tool that did not block it: say it at once, say it when it has
+finished what it says, or only know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Capabilities:
         cancel: `InterruptEntry` stops a reply being generated.
         images: Takes stills.
         tools: Calls tools.
+        background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
         text: Takes text (`send_text`).
         verbatim_say: Speaks given words (`say`).
     """
@@ -47,6 +52,7 @@ class Capabilities:
     cancel: bool = False
     images: bool = False
     tools: bool = False
+    background_tools: bool = False
     text: bool = False
     verbatim_say: bool = False
 
@@ -112,10 +118,41 @@ class InterruptEntry:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultEntry:
-    """The answer to a `ToolCall`."""
+    """The answer to a `ToolCall`: one for each call that is not cancelled, after any number of reports.
+
+    Attributes:
+        call: Id of the call.
+        result: The answer in words or as JSON text.
+        name: The tool.
+        error: Whether `result` says what went wrong.
+        will_continue: It only reports progress, the answer is still to come. Only for tools that do not block
+            and backends with `background_tools`; so is `scheduling`.
+        scheduling: What the model does with it; None leaves that to the model.
+    """
 
     call: str
     result: str
+    name: str = ""
+    error: bool = False
+    will_continue: bool = False
+    scheduling: Scheduling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDeclaration:
+    """A tool as the model is told of it.
+
+    Attributes:
+        name: Up to 64 letters, digits, `_` and `-`; no two in a call are the same.
+        description: What it does and when to call it.
+        parameters: JSON schema of an object, its references resolved.
+        blocking: Whether the model waits for the answer before it goes on.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    blocking: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +160,7 @@ class UpdateEntry:
     """New instructions or tools; None leaves them as they are."""
 
     instructions: str | None = None
-    tools: Sequence[Mapping[str, Any]] | None = None
+    tools: Sequence[ToolDeclaration] | None = None
 
 
 Entry = (
@@ -193,7 +230,7 @@ class UserTranscript:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model wants a tool called."""
+    """The model wants a tool called. `call` is unique in the call; one seen before is not run again."""
 
     call: str
     name: str
@@ -228,9 +265,9 @@ class Warning:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The session failed. `failure` is a short kind (`auth`, `quota`, `network`, `internal`)."""
+    """The session failed."""
 
-    failure: str
+    failure: FailureKind
     message: str
     retryable: bool
 
@@ -259,14 +296,14 @@ class Conversation:
         id: Id of the call, for logs.
         emit: Takes an event; synchronous, never raises, may be called until the session is left.
         instructions: The system prompt, if the pipeline has one.
-        tools: JSON schemas of the tools on offer.
+        tools: The tools on offer.
         attempt: 0 for the first connection of the call, counted up at every reconnect.
     """
 
     id: str
     emit: Callable[[BackendEvent], None]
     instructions: str | None = None
-    tools: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[ToolDeclaration] = ()
     attempt: int = 0
 
 

@@ -176,7 +176,7 @@ class Call:
             if task.done():
                 error = task.exception()
                 if isinstance(error, BackendError):
-                    self.emit(events.BackendFailure(self.now(), str(error), "backend", retryable=False))
+                    self.emit(events.BackendFailure(self.now(), str(error), error.failure, retryable=False))
                 if error is not None:
                     raise error
 
