@@ -157,5 +157,5 @@ def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
     code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path / "out")
     logged, sentence = errors.splitlines()
     assert code == 1
-    assert f" ERROR   the backend failed (backend): {told}  [call " in logged
+    assert f" ERROR   the backend failed (internal): {told}  [call " in logged
     assert sentence == f"error: {told}"
