@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fishjam_agents.cli.console import say
+from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def run(
     ):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
     setup_logging(settings.log)
-    asyncio.run(_Run(settings, pipeline, clips, listen, peer_token).run())
+    run_on_loop(_Run(settings, pipeline, clips, listen, peer_token).run())
 
 
 class _Run:

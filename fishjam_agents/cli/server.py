@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fishjam_agents.cli.console import say
+from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.errors import ConfigError
 
 
@@ -44,7 +45,7 @@ def server(
             raise ConfigError(
                 f"--webhook-url {webhook_url} is no webhook: give a URL with a path, as http://HOST:PORT/PATH"
             )
-    asyncio.run(_serve(host, port, token, webhook_url, webhook_secret))
+    run_on_loop(_serve(host, port, token, webhook_url, webhook_secret))
 
 
 async def _serve(

@@ -1,0 +1,25 @@
+"""Which event loop the long-running commands run on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from fishjam_agents.cli.loops import run_on_loop
+
+
+async def loop_module() -> str:
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+
+
+@pytest.mark.skipif(find_spec("uvloop") is None, reason="needs uvloop: the extra of that name")
+def test_uvloop_is_used_where_it_is_installed() -> None:
+    assert run_on_loop(loop_module()) == "uvloop"
+
+
+def test_without_uvloop_the_loop_is_asyncio_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert run_on_loop(loop_module()) == "asyncio"
