@@ -201,7 +201,9 @@ class Schedule:
         tail = None
         if any(sent is target for sent, _, _ in self._sent):
             self._rollback(now)
-            tail = self._tail(target, now)
+            # Of one that had not begun to play nothing is faded out: the reply before it goes on.
+            comes_next = target is self._replies[0]
+            tail = self._tail(target, now) if comes_next else np.empty(0, np.int16)
         if target is self._replies[0]:
             self._fade_next = False
         self._replies.remove(target)

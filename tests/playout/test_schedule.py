@@ -143,6 +143,27 @@ def test_replies_play_one_after_the_other() -> None:
     np.testing.assert_array_equal(line.wave, np.concatenate((ramp(0.3), ramp(0.3, 10001))))
 
 
+def test_dropping_what_was_sent_ahead_leaves_no_trace_of_it() -> None:
+    line = Line()
+    for reply, first in (("a", 1), ("b", 10001), ("c", 20001)):
+        line.schedule.begin(reply)
+        line.schedule.write(reply, ramp(0.3, first))
+        line.schedule.find(reply).generated = True  # type: ignore[union-attr]
+    line.send()
+    line.tick(11)
+    # "a" plays on until 0.3 s; "b" is in the lead already.
+    dropped = line.schedule.drop("b", line.now)
+    assert dropped is not None
+    heard, tail = dropped
+    assert heard.seconds == 0
+    assert tail is not None
+    assert not len(tail)
+    line.server.interrupt(line.now)
+    line.send()
+    line.tick(30)
+    np.testing.assert_array_equal(line.wave, np.concatenate((ramp(0.3), ramp(0.3, 20001))))
+
+
 def test_a_full_buffer_refuses_and_counts() -> None:
     schedule = Schedule(RATE, PlayoutSettings(max_buffer=1.0))
     schedule.begin("r")
