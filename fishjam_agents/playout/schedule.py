@@ -165,14 +165,12 @@ class Schedule:
         return tail
 
     def resume(self) -> None:
-        """Go on after a pause, a little before the cut, with a fade-in."""
+        """Go on after a pause, with a fade-in, from the nearest dip in energy before the cut."""
         if not self.paused:
             return
         self.paused = False
         if self._replies and self._replies[0].position and not self._replies[0].goes_on:
-            reply = self._replies[0]
-            back = round(self._settings.rewind * self._rate)
-            reply.position = max(reply.oldest, reply.position - back)
+            self._replies[0].rewind(round(self._settings.rewind * self._rate), self._rate)
             self._fade_next = True
 
     def interrupt(self, now: float) -> list[Heard]:
