@@ -23,8 +23,8 @@ def simulate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for heard.wav, room.wav, timeline.json and report.html; of a folder of scenarios "
-            "each has its own in it.",
+            help="Folder for heard.wav, room.wav, timeline.json, call.jsonl and report.html; of a folder of "
+            "scenarios each has its own in it.",
             show_default=False,
         ),
     ] = None,

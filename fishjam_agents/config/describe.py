@@ -34,6 +34,8 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "limits": _limits(config),
         "log": f"{config.log.level}, to {config.log.file or 'standard error'}",
     }
+    if config.observe.record is not None:
+        parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
     if pipeline.greeting is not None:
         seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
         parts["greeting"] = f"{seconds:.1f} s"

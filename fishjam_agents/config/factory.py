@@ -12,6 +12,7 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.config.problems import nearest
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError
+from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import AgentPipeline
 
 
@@ -94,6 +95,8 @@ def _told(error: BaseException) -> str:
 
 def _apply(config: Config, pipeline: AgentPipeline) -> None:
     agent = config.agent
+    if config.observe.record is not None:
+        pipeline.recorder = CallRecorder(config.observe.record)
     if agent.backend is not None:
         pipeline.backend = agent.backend
     if agent.instructions is not None:

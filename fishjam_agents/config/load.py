@@ -19,7 +19,7 @@ from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettin
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.observe.settings import LogSettings
+from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
@@ -27,7 +27,7 @@ from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomS
 ID_VARIABLE = "FISHJAM_ID"
 TOKEN_VARIABLE = "FISHJAM_MANAGEMENT_TOKEN"
 
-_SECTIONS = ("fishjam", "room", "agent", "limits", "log")
+_SECTIONS = ("fishjam", "room", "agent", "limits", "log", "observe")
 _AGENT_KEYS = tuple(item.name for item in fields(AgentSettings))
 
 
@@ -70,6 +70,7 @@ def load_config(
     if log and log.settings.file and not log.settings.file.parent.is_dir():
         folder = log.settings.file.parent
         problems.add(reader.lines["log.file"], f"log.file: there is no folder {folder}: make it first")
+    observe = reader.read(ObserveSettings, entries.get("observe"), "observe")
     problems.check()
     # What could not be read has been raised.
     assert fishjam is not None
@@ -77,7 +78,17 @@ def load_config(
     assert agent is not None
     assert limits is not None
     assert log is not None
-    return Config(source, fishjam, room.settings, agent, limits.settings, log.settings, reader.lines)
+    assert observe is not None
+    return Config(
+        source,
+        fishjam,
+        room.settings,
+        agent,
+        limits.settings,
+        log.settings,
+        observe.settings,
+        reader.lines,
+    )
 
 
 def _fishjam(

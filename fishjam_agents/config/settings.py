@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fishjam_agents.config.problems import Place
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.observe.settings import LogSettings
+from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
@@ -92,6 +92,7 @@ class Config:
         agent: The bot.
         limits: What bounds the bill.
         log: What is logged and where to.
+        observe: What is kept of calls.
         lines: Where each key the file gives stands, by its path (`agent.turns.owner`).
     """
 
@@ -101,6 +102,7 @@ class Config:
     agent: AgentSettings
     limits: LimitSettings
     log: LogSettings
+    observe: ObserveSettings
     lines: Mapping[str, Place] = field(default_factory=dict, repr=False)
 
     def where(self, key: str) -> str:

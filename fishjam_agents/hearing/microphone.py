@@ -18,6 +18,7 @@ from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detect
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
+from fishjam_agents.turns.recorded import RecordedMachine, Tapes
 from fishjam_agents.turns.settings import TurnSettings
 
 Samples = npt.NDArray[np.int16]
@@ -54,6 +55,7 @@ class Microphone:
         stages: The user's processing, instances of this microphone's own.
         deliver: Told of every frame with what follows from it, and of silences (frame None).
         stage_failed: Told once of each stage that raised.
+        tapes: Where the turn machine's inputs are recorded, None for nowhere.
 
     Attributes:
         peer: Id of the speaker; of a mix, who was loudest when something last happened, None if nobody was.
@@ -74,13 +76,17 @@ class Microphone:
         stages: Sequence[Stage],
         deliver: Deliver,
         stage_failed: Callable[[Microphone, Stage, Exception], None],
+        tapes: Tapes | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
         self.media = 0.0
         self.damaged = 0
         self.missing_samples = 0
-        self.machine = TurnMachine(turns, PRESETS[turns.preset].start)
+        start = PRESETS[turns.preset].start
+        self.machine = TurnMachine(turns, start)
+        if tapes is not None:
+            self.machine = RecordedMachine(turns, start, tapes.tape(peer, track, start))
         self._format = format
         self._settings = turns
         self._stages = list(stages)
@@ -176,10 +182,10 @@ class Microphone:
             return
         self.media = now
         self.missing_samples = round(missing * self._format.sample_rate)
-        if not self.machine.in_speech:
+        events = self.machine.silence(missing)
+        if not events:
             self._deliver(self, None, ())
             return
-        events = self.machine.silence(missing)
         self._collect(events)
         self._deliver(self, None, events)
         self._release(events)

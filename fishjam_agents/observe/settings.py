@@ -1,4 +1,4 @@
-"""What a user can say about the log."""
+"""What a user can say about what is written down: the log and the records of calls."""
 
 from __future__ import annotations
 
@@ -18,3 +18,15 @@ class LogSettings:
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveSettings:
+    """What is kept of calls.
+
+    Attributes:
+        record: Folder for a `call.jsonl` of every call, which `replay` reads; None keeps none. It holds no
+            sound and no words.
+    """
+
+    record: Path | None = None

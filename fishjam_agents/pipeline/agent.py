@@ -19,6 +19,7 @@ from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import RoomView, Session
@@ -42,6 +43,7 @@ class AgentPipeline:
         instructions: The system prompt.
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
         observers: Called synchronously with every event; quick functions only.
+        recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
     """
 
     backend: Backend
@@ -51,6 +53,7 @@ class AgentPipeline:
     input_stages: Sequence[Stage] = ()
     instructions: str | None = None
     greeting: Samples | None = None
+    recorder: Recorder | None = None
     hook_base: ClassVar[type]
 
     def __init__(self) -> None:
@@ -77,11 +80,11 @@ class AgentPipeline:
     async def on_transcript(self, text: str, final: bool, peer: str | None) -> None:
         """The backend understood words of a user."""
 
-    async def on_reply_started(self, speech: Speech) -> None:
-        """The bot has something to say: a reply of the backend, or what `say` and `play` were given."""
+    async def on_reply_started(self, reply: str) -> None:
+        """The backend begins a reply."""
 
     async def on_reply_ended(self, speech: Speech) -> None:
-        """What the bot had to say is over: played to its end, or interrupted."""
+        """A reply is over: played to its end, or interrupted."""
 
     async def on_interrupted(self, heard: Heard) -> None:
         """Somebody spoke over a reply; `heard` is what was heard of it."""

@@ -18,6 +18,7 @@ from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.roster import Roster
 from fishjam_agents.playout.voice import Voice
 from fishjam_agents.session import RoomView, Session
+from fishjam_agents.turns.recorded import Tapes
 
 if TYPE_CHECKING:
     from fishjam_agents.pipeline.agent import AgentPipeline
@@ -61,6 +62,7 @@ class Ears:
         self._loop = asyncio.get_running_loop()
         self._zero = zero
         self._voice: Voice
+        self._tapes: Tapes | None = None
         self._mixer: Mixer | None = None
         self._roster: Roster[Microphone | MixInput] = Roster(
             pipeline.hearing,
@@ -78,9 +80,10 @@ class Ears:
             return [self._mixer.microphone]
         return cast("Iterable[Microphone]", self._roster.inputs)
 
-    def open(self, voice: Voice) -> None:
-        """Begin to follow the room; `voice` is what somebody may speak over."""
+    def open(self, voice: Voice, tapes: Tapes | None) -> None:
+        """Begin to follow the room; `voice` is what may be spoken over, `tapes` records what is heard."""
         self._voice = voice
+        self._tapes = tapes
         if self._pipeline.hearing.echo_guard:
             voice.reference = EchoReference(voice.sample_rate, self._zero)
         if self._pipeline.hearing.mode == "mix":
@@ -166,7 +169,7 @@ class Ears:
     def _make_microphone(self, peer: str | None, track: str, deliver: Deliver) -> Microphone:
         stages = self._pipeline.make_stages()
         microphone = Microphone(
-            peer, track, self._format, self._pipeline.turns, stages, deliver, self._stage_failed
+            peer, track, self._format, self._pipeline.turns, stages, deliver, self._stage_failed, self._tapes
         )
         microphone.reference = self._voice.reference
         return microphone

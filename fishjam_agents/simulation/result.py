@@ -1,4 +1,4 @@
-"""What a simulated call leaves behind: two recordings and a timeline."""
+"""What a simulated call leaves behind: two recordings, a timeline and a record to replay."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class SimulationResult:
         room: Everybody, int16 stereo at 16 kHz, shape (n, 2): callers left, bot right.
         timeline: What `timeline.json` holds: `version`, `duration`, `lag` and `events`.
         lag: How late the loop was at worst, in seconds.
+        record: What `call.jsonl` holds: what the turn machines were fed, for `replay`.
         failure: What ended the call early, None if nothing did.
     """
 
@@ -37,6 +38,7 @@ class SimulationResult:
     room: Samples
     timeline: Mapping[str, Any]
     lag: float
+    record: str = ""
     failure: FishjamAgentsError | None = None
 
     @property
@@ -50,7 +52,7 @@ class SimulationResult:
         return [event["kind"] for event in self.timeline["events"]]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write `heard.wav`, `room.wav` and `timeline.json`.
+        """Write `heard.wav`, `room.wav`, `timeline.json` and `call.jsonl`.
 
         Returns:
             The files.
@@ -58,16 +60,19 @@ class SimulationResult:
         Raises:
             FishjamAgentsError: One cannot be written.
         """
-        heard, room, timeline = (folder / name for name in ("heard.wav", "room.wav", "timeline.json"))
+        heard, room, timeline, record = (
+            folder / name for name in ("heard.wav", "room.wav", "timeline.json", "call.jsonl")
+        )
         write_wav(heard, self.heard, RECORDING_RATE)
         write_wav(room, self.room, RECORDING_RATE)
-        try:
-            timeline.write_text(to_json(self.timeline), encoding="utf-8")
-        except OSError as error:
-            raise FishjamAgentsError(
-                f"cannot write {timeline} ({error.strerror}): check the folder"
-            ) from error
-        return [heard, room, timeline]
+        for path, text in ((timeline, to_json(self.timeline)), (record, self.record)):
+            try:
+                path.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise FishjamAgentsError(
+                    f"cannot write {path} ({error.strerror}): check the folder"
+                ) from error
+        return [heard, room, timeline, record]
 
 
 def prepare_folder(folder: Path) -> None:

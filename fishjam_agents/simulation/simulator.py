@@ -11,6 +11,7 @@ from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event
 from fishjam_agents.observe.log import EventLog
+from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate
@@ -145,6 +146,9 @@ async def _perform(
     # The scene first: it finds out where call time has its zero.
     observers: list[Callable[[Event], None]] = [scene, timeline, log]
     pipeline.observers.extend(observers)
+    # Its own record is for calls in the world: this one is part of the result.
+    pipeline.recorder, others = MemoryRecorder(), pipeline.recorder
+    recorder = pipeline.recorder
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(_failure(work))
         playing = tasks.create_task(scene.play())
@@ -158,9 +162,11 @@ async def _perform(
         for observer in observers:
             pipeline.observers.remove(observer)
         stop()
+    pipeline.recorder = others
     if recording is None or scene.zero is None:
         raise failure or FishjamAgentsError("the bot ended the call before it began: see its on_start")
-    document = timeline.document(recording.seconds, offset=scene.call_zero - scene.zero, names=scene.names)
+    offset = scene.call_zero - scene.zero
+    document = timeline.document(recording.seconds, offset=offset, names=scene.names)
     head = {"version": document["version"], "duration": document["duration"], "lag": round(lag, 4)}
     tracks = {caller.microphone.track.id: f"microphone-{n}" for n, caller in enumerate(scene.callers, 1)}
     return SimulationResult(
@@ -169,6 +175,7 @@ async def _perform(
         room=recording.room,
         timeline={**head, "events": [_readable(event, tracks) for event in document["events"]]},
         lag=lag,
+        record=recorder.text(zero=offset, names=scene.names, tracks=tracks),
         failure=failure,
     )
 

@@ -53,6 +53,7 @@ def test_a_scenario_whose_expectations_are_met_exits_with_0(
         "heard.wav",
         "room.wav",
         "timeline.json",
+        "call.jsonl",
         "report.html",
     }
     timeline = json.loads((tmp_path / "out" / "timeline.json").read_text())

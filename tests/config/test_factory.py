@@ -15,6 +15,7 @@ from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.backends import Capabilities, Parrot
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.observe.replay import CallRecorder
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate, track_rate
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -266,3 +267,16 @@ def test_the_examples_make_pipelines(example: str, folder: Path) -> None:
     root: Any = Path(__file__).parents[2]
     pipeline = pipeline_factory(load_config(root / "examples" / example / "config.yaml", {}))()
     assert isinstance(pipeline.backend, Parrot)
+
+
+def test_a_folder_for_records_is_given_to_the_pipeline_and_shown(folder: Path) -> None:
+    config = folder / "config.yaml"
+    config.write_text("agent: {backend: {type: parrot}}\nobserve: {record: calls}\n")
+    settings = load_config(config, {})
+    pipeline = pipeline_factory(settings)()
+    assert isinstance(pipeline.recorder, CallRecorder)
+    assert pipeline.recorder.folder == folder / "calls"
+    assert not (folder / "calls").exists()
+    assert describe(settings, pipeline)[-1].startswith("record ")
+    config.write_text("agent: {backend: {type: parrot}}\n")
+    assert pipeline_factory(load_config(config, {}))().recorder is None

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.backends import Parrot
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.observe.replay import CallRecorder, read_recording, recorded, replayed, writer
+from fishjam_agents.observe.replay.format import End
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.simulation import simulate_fast
+from fishjam_agents.testing import MemoryRoom, VirtualClock
+from fishjam_agents.turns.settings import TurnSettings
+
+FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
+MORNING = datetime(2026, 11, 21, 8, 5, 12, tzinfo=UTC)
+
+
+class Bot(AgentPipeline):
+    backend = Parrot()
+
+
+def call(recorder: CallRecorder, clock: VirtualClock) -> Bot:
+    """Four seconds with somebody who asks something and leaves."""
+    import asyncio
+
+    bot = Bot()
+    bot.recorder = recorder
+    question = read_wav(FIXTURES / "alice_question.wav").mono()
+
+    async def main() -> None:
+        async with MemoryRoom() as room, asyncio.TaskGroup() as tasks:
+            tasks.create_task(bot.run(room.session, room=room))
+            ann = room.join("ann")
+            await ann.speak(question)
+            await asyncio.sleep(2)
+            room.leave("ann")
+            await asyncio.sleep(0.1)
+            bot.stop()
+
+    clock.run(main())
+    return bot
+
+
+def test_every_call_leaves_a_file_that_replays(tmp_path: Path, virtual_clock: VirtualClock) -> None:
+    recorder = CallRecorder(tmp_path / "calls", now=lambda: MORNING)
+    call(recorder, virtual_clock)
+    assert recorder.wait()
+    (path,) = (tmp_path / "calls").iterdir()
+    recording = read_recording(path)
+    assert path.name == f"20261121T080512Z-{recording.header.call}.jsonl"
+    assert recording.header.begun == "2026-11-21T08:05:12+00:00"
+    assert recording.ended is not None
+    kinds = [each.kind for each in recorded(recording)]
+    assert kinds == [
+        "user_started_speaking",
+        "user_turn_started",
+        "user_stopped_speaking",
+        "user_turn_ended",
+    ]
+    assert replayed(recording) == recorded(recording)
+
+
+def test_a_folder_that_cannot_be_made_is_a_warning_and_not_the_end_of_the_call(
+    tmp_path: Path, virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    recorder = CallRecorder(tmp_path / "file" / "calls")
+    bot = call(recorder, virtual_clock)
+    assert recorder.wait()
+    assert bot.call_id is None
+    (warning,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert "Not a directory: the call goes on without it" in warning.getMessage()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    file = writer._File(Path("/dev/full"))
+    for _ in range(3):
+        file.write(End(1.0))
+    (warning,) = caplog.records
+    assert "/dev/full ends here (No space left on device: the call goes on without it" in warning.getMessage()
+
+
+def test_a_disk_that_does_not_keep_up_ends_the_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "BACKLOG", 0)
+    recorder = CallRecorder(tmp_path)
+    record = recorder.open("c", TurnSettings(), HearingSettings())
+    record.close(1.0)
+    assert recorder.wait()
+    assert [each.getMessage() for each in caplog.records if "too slow" in each.getMessage()] != []
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_waits_for_the_disk_is_written_before_the_process_ends(tmp_path: Path) -> None:
+    program = f"""
+from fishjam_agents.observe.replay import CallRecorder
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.turns.settings import TurnSettings
+record = CallRecorder({str(tmp_path)!r}).open("c", TurnSettings(), HearingSettings())
+for number in range(500):
+    record.tape(str(number), "mic", 4.0)
+record.close(3.0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    (path,) = tmp_path.iterdir()
+    recording = read_recording(path)
+    assert recording.ended == 3.0
+    assert len(recording.microphones) == 500
+
+
+@pytest.mark.parametrize("callers", [["interrupter.wav"], ["cougher.wav", "alice_pause.wav"]])
+def test_a_simulated_call_replays_to_its_own_timeline(tmp_path: Path, callers: list[str]) -> None:
+    result = simulate_fast(Bot(), [read_wav(FIXTURES / name) for name in callers])
+    path = tmp_path / "call.jsonl"
+    path.write_text(result.record)
+    recording = read_recording(path)
+    before = recorded(recording)
+    assert replayed(recording) == before
+    zero = recording.header.zero
+    ended = [
+        (round(each.at + zero, 2), recording.name(each.microphone))
+        for each in before
+        if each.kind == "user_turn_ended"
+    ]
+    told = [event for event in result.timeline["events"] if event["kind"] == "user_turn_ended"]
+    assert [(round(event["at"], 2), event["peer"]) for event in told] == ended
+    assert ended
