@@ -24,8 +24,8 @@ _NOISE = -62.0
 """dBFS; makes the echoed reply differ from a gap, which is digital silence."""
 _FADE = 0.01
 """The last 10 ms before a pause are faded out and do not count as heard."""
-_REPEATED_MS = -130.0
-"""The rewind of 100 ms, a chunk, and 10 ms for the resampler's edges."""
+_REPEATED_MS = -430.0
+"""The rewind of at most 400 ms, a chunk, and 10 ms for the resampler's edges."""
 _SEGMENT = round(0.6 * sounds.RATE)
 
 

@@ -80,11 +80,11 @@ class AgentPipeline:
     async def on_transcript(self, text: str, final: bool, peer: str | None) -> None:
         """The backend understood words of a user."""
 
-    async def on_reply_started(self, reply: str) -> None:
-        """The backend begins a reply."""
+    async def on_reply_started(self, speech: Speech) -> None:
+        """The bot has something to say: a reply of the backend, or what `say` and `play` were given."""
 
     async def on_reply_ended(self, speech: Speech) -> None:
-        """A reply is over: played to its end, or interrupted."""
+        """What the bot had to say is over: played to its end, or interrupted."""
 
     async def on_interrupted(self, heard: Heard) -> None:
         """Somebody spoke over a reply; `heard` is what was heard of it."""

@@ -94,9 +94,9 @@ class Call:
         """Audio at the backend's rate."""
         return samples if self._same_rate else self._resampler.process(samples)
 
-    def cut(self) -> Heard | None:
-        """Interrupt every reply that is interruptible; what was heard of the one playing."""
-        return self._replies.interrupt()
+    def cut(self, everything: bool = False) -> Heard | None:
+        """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
+        return self._replies.interrupt(everything=everything)
 
     def pause(self) -> None:
         """Hold the replies."""
@@ -148,7 +148,7 @@ class Call:
         playout = self._pipeline.playout
         async with on_air(self._session, self.capabilities, playout, self) as (self._track, self._voice):
             self._ears.own_tracks.add(self._track.id)
-            self._replies = Replies(self._voice, self.now, self.emit, self.hook)
+            self._replies = Replies(self._voice, self.now, self.emit, self.hook, self._tell_cut)
             self._replies.verdicts = self._owner
             recorder = self._pipeline.recorder
             hearing = self._pipeline.hearing
@@ -172,7 +172,7 @@ class Call:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                self._replies.interrupt(everything=True)
+                self._replies.close()
                 self._hooks.start("on_stop")
                 await self._hooks.finish()
 
@@ -219,6 +219,10 @@ class Call:
             logger.exception("An event of the backend could not be handled: %s", type(event).__name__)
             self.emit(events.ErrorRaised(self.now(), f"{type(event).__name__}: {error!r}", "backend"))
 
+    def _tell_cut(self, heard: Heard | None) -> None:
+        if self.capabilities.truncate or self.capabilities.cancel:
+            self.put(port.InterruptEntry(heard))
+
     def _backend_outage(self, seconds: float) -> None:
         self.emit(events.Outage(self.now(), "backend", round(seconds, 3)))
 
@@ -245,8 +249,7 @@ class Call:
 
     def interrupt(self) -> Heard | None:
         """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
-        heard = self._owner.confirm()
-        return self._replies.interrupt(everything=True) or heard
+        return self._owner.confirm(everything=True)
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes."""

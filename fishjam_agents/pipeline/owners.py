@@ -60,8 +60,8 @@ class Room(Protocol):
         """Audio at the backend's rate."""
         ...
 
-    def cut(self) -> Heard | None:
-        """Interrupt every reply; what was heard of the one playing."""
+    def cut(self, everything: bool = False) -> Heard | None:
+        """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
         ...
 
     def pause(self) -> None:
@@ -107,8 +107,8 @@ class Owner:
         if room.paused() and self._floor.holder is None and not room.anyone_in_speech():
             room.resume()
 
-    def reply_begins(self) -> None:
-        """A reply is about to begin: it waits while somebody speaks."""
+    def reply_begins(self, asked: bool) -> None:
+        """A reply is about to begin: it waits while somebody speaks. `asked` if the app wanted it."""
         if not self._room.bot_speaks() and (self._floor.holder is not None or self._room.anyone_in_speech()):
             self._room.pause()
 
@@ -119,15 +119,13 @@ class Owner:
         """The model interrupts its reply."""
         self.confirm()
 
-    def confirm(self) -> Heard | None:
-        """End the replies under way; what was heard of the one playing."""
-        room = self._room
-        if not room.bot_speaks():
-            return None
-        heard = room.cut()
-        if room.capabilities.truncate or room.capabilities.cancel:
-            room.put(port.InterruptEntry(heard))
-        return heard
+    def confirm(self, *, everything: bool = False) -> Heard | None:
+        """End the replies under way; what was heard of the one playing.
+
+        Args:
+            everything: Also those that are not interruptible, or asked for and not begun: the app wants it.
+        """
+        return self._room.cut(everything) if everything or self._room.bot_speaks() else None
 
     def _publish(self, microphone: Microphone, event: TurnEvent) -> Turn | None:
         room, peer, track = self._room, microphone.peer, microphone.track
@@ -213,10 +211,11 @@ class LocalOwner(Owner):
         self._asked_at = self._room.now()
         self._room.put(entry)
 
-    def reply_begins(self) -> None:
+    def reply_begins(self, asked: bool) -> None:
         """A reply is about to begin: it waits while somebody speaks."""
-        self._asked_at = None
-        super().reply_begins()
+        if not asked:
+            self._asked_at = None
+        super().reply_begins(asked)
 
     def tick(self) -> None:
         """Called every 20 ms."""
@@ -274,9 +273,9 @@ class BackendOwner(Owner):
         self._suspected = (microphone, event, room.now())
         self._publish_barge_in(events.BargeInSuspected, microphone, event)
 
-    def reply_begins(self) -> None:
-        """A new reply over one under way is the model's verdict that it was interrupted."""
-        if self._suspected is not None and self._room.bot_speaks():
+    def reply_begins(self, asked: bool) -> None:
+        """A new reply of the model's over one under way is its verdict that it was interrupted."""
+        if self._suspected is not None and self._room.bot_speaks() and not asked:
             self.confirm()
 
     def user_speech(self, speaking: bool) -> None:
@@ -284,13 +283,13 @@ class BackendOwner(Owner):
         if speaking:
             self.confirm()
 
-    def confirm(self) -> Heard | None:
+    def confirm(self, *, everything: bool = False) -> Heard | None:
         """The model's verdict, or the app's: the reply is over."""
         if self._suspected is not None:
             microphone, suspected, _ = self._suspected
             self._suspected = None
             self._publish_barge_in(events.BargeInConfirmed, microphone, Confirmed(suspected.at))
-        return super().confirm()
+        return super().confirm(everything=everything)
 
     def tick(self) -> None:
         """Called every 20 ms: a suspicion without a verdict is withdrawn when it is quiet again."""

@@ -24,8 +24,8 @@ _FIRST = sys.maxsize
 class Verdicts(Protocol):
     """What the owner of turn-taking wants to know of the backend."""
 
-    def reply_begins(self) -> None:
-        """A reply is about to begin."""
+    def reply_begins(self, asked: bool) -> None:
+        """A reply is about to begin; `asked` when the app wanted it (`say`, `play`), not the model."""
         ...
 
     def user_speech(self, speaking: bool) -> None:
@@ -45,6 +45,12 @@ class Replies:
         now: Call time.
         emit: Takes our events.
         hook: Starts a hook of the pipeline.
+        cut: Told what was heard of each reply of the backend that is cut short; None when the backend is to
+            stop and none of its replies had begun.
+
+    Attributes:
+        verdicts: Told of what concerns whose turn it is.
+        muted: Whether whatever begins ends at once, unheard.
     """
 
     def __init__(
@@ -53,18 +59,22 @@ class Replies:
         now: Callable[[], float],
         emit: Callable[[Event], None],
         hook: Callable[..., None],
+        cut: Callable[[Heard | None], None],
     ) -> None:
         self._voice = voice
         self._now = now
         self._emit = emit
         self._hook = hook
+        self._cut = cut
         self._dead: OrderedDict[str, None] = OrderedDict()
         self._full: set[str] = set()
         self._fillers: set[str] = set()
         self._speeches: dict[str, Speech] = {}
         self._local = itertools.count(1)
         self._said = itertools.count(1)
+        self._closed = False
         self.verdicts: Verdicts | None = None
+        self.muted = False
 
     def handle(self, event: port.BackendEvent) -> None:
         """Take an event of the backend. Synchronous; awaits no user code."""
@@ -91,21 +101,31 @@ class Replies:
             self._emit(events.BackendWarning(self._now(), event.message))
         elif isinstance(event, port.Failure):
             self._emit(events.BackendFailure(self._now(), event.message, event.failure, event.retryable))
+            self._orphaned()
 
     def _begin(self, reply: str) -> bool:
-        if reply in self._dead:
+        if reply in self._dead or self._closed:
             return False
-        if not self._voice.lives(reply):
-            if self.verdicts is not None:
-                self.verdicts.reply_begins()
-            speech = self._speeches.get(reply)
-            if speech is None:
-                speech = self._speeches[reply] = Speech(reply, self)
-            # A filler goes ahead of what has nothing to say yet, and gives way once that has.
-            self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
-            self._emit(events.ReplyStarted(self._now(), reply))
-            self._hook("on_reply_started", reply)
-        return True
+        if self._voice.lives(reply):
+            return True
+        speech = self._speeches.get(reply)
+        if self.verdicts is not None:
+            self.verdicts.reply_begins(speech is not None)
+        if speech is None:
+            speech = self._speeches[reply] = Speech(reply, self)
+        # A filler goes ahead of what has nothing to say yet, and gives way once that has.
+        self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
+        self._emit(events.ReplyStarted(self._now(), reply))
+        self._hook("on_reply_started", speech)
+        if self.muted:
+            self.drop(reply)
+        return not self.muted
+
+    def _orphaned(self) -> None:
+        """The connection to the backend is lost: what it was saying ends with what there is of it."""
+        for speech in tuple(self._speeches.values()):
+            if not speech.recording and self._voice.lives(speech.id):
+                self._generated(speech.id)
 
     def _audio(self, reply: str, samples: Samples) -> None:
         if not self._begin(reply):
@@ -126,7 +146,7 @@ class Replies:
             self._emit(events.ReplyText(self._now(), event.reply, event.text))
 
     def _generated(self, reply: str) -> None:
-        seconds = self._voice.finish(reply)
+        seconds = None if self._voice.complete(reply) else self._voice.finish(reply)
         if seconds is not None:
             self._emit(events.ReplyGenerated(self._now(), reply, round(seconds, 3)))
 
@@ -143,9 +163,12 @@ class Replies:
     ) -> Speech:
         """Play a recording as a reply of our own: int16 mono at the backend's output rate."""
         name = f"play-{next(self._local)}"
-        speech = Speech(name, self, priority=priority, interruptible=interruptible, filler=filler)
+        speech = Speech(
+            name, self, priority=priority, interruptible=interruptible, filler=filler, recording=True
+        )
         self._speeches[name] = speech
-        if filler and any(self._voice.seconds(reply) for reply in self._speeches):
+        late = filler and any(self._voice.seconds(reply) for reply in self._speeches.keys() - self._fillers)
+        if late or self.muted or self._closed:
             self.drop(name)
             return speech
         if filler:
@@ -161,6 +184,8 @@ class Replies:
         """A reply that the backend was asked for, by an id of ours (`TextEntry.reply`)."""
         speech = Speech(f"say-{next(self._said)}", self, priority=priority, interruptible=interruptible)
         self._speeches[speech.id] = speech
+        if self.muted or self._closed:
+            self.drop(speech.id)
         return speech
 
     # --- what Speech needs ---
@@ -169,12 +194,11 @@ class Replies:
     def current(self) -> Speech | None:
         """The speech that is playing or next to play."""
         reply = self._voice.current
-        return None if reply is None else self._speeches.get(reply)
+        return None if reply is None else self.speech(reply)
 
-    def interruptible(self) -> bool:
-        """Whether a barge-in may silence what is being said."""
-        current = self.current
-        return current is None or current.interruptible
+    def speech(self, reply: str) -> Speech | None:
+        """The handle of what is being said or waits; None when it is over or never was."""
+        return self._speeches.get(reply)
 
     def heard(self, reply: str) -> Heard:
         """What has been heard of a live reply by now."""
@@ -191,18 +215,26 @@ class Replies:
     def drop(self, reply: str) -> None:
         """End one reply, and leave the others as they are."""
         seconds = self._voice.seconds(reply)
-        begun = self._voice.lives(reply)
-        heard = self._voice.drop(reply) or Heard(reply, 0.0)
-        if begun:
-            self._emit(events.ReplyInterrupted(self._now(), reply, heard))
-        self._over(heard, seconds, interrupted=True)
+        heard = self._voice.drop(reply)
+        if heard is None:
+            self._over(Heard(reply, 0.0), 0.0, interrupted=True)
+            return
+        self._emit(events.ReplyInterrupted(self._now(), reply, heard))
+        if not self._speeches[reply].recording:
+            self._cut(heard)
+        self._over(heard, seconds, interrupted=True, begun=True)
 
     # --- ends ---
 
     def played(self, heard: Heard) -> None:
         """The last sample of a reply has been played."""
         self._emit(events.ReplyEnded(self._now(), heard.reply, heard))
-        self._over(heard, heard.seconds, interrupted=False)
+        self._over(heard, heard.seconds, interrupted=False, begun=True)
+
+    def close(self) -> None:
+        """The call is over: so is everything the bot says, and will be asked to say."""
+        self._closed = True
+        self.interrupt(everything=True)
 
     def interrupt(self, *, everything: bool = False) -> Heard | None:
         """Cut replies short.
@@ -211,40 +243,36 @@ class Replies:
             everything: Also those that are not interruptible.
 
         Returns:
-            What was heard of the one that was playing, None when there was none.
+            What was heard of the one that was playing, None when none was cut.
         """
-        if not self._speeches:
+        current = self.current
+        speeches = sorted(self._speeches.values(), key=lambda speech: speech is not current)
+        doomed = [speech for speech in speeches if everything or speech.interruptible]
+        if not doomed:
             return None
-        doomed = [s for s in self._speeches.values() if everything or s.interruptible]
-        if len(doomed) < len(self._speeches):
-            return self._interrupt_some(doomed)
-        seconds = {speech.id: self._voice.seconds(speech.id) for speech in doomed}
-        cut = self._voice.interrupt()
+        lengths = {speech.id: speech.seconds for speech in doomed}
+        if len(doomed) == len(speeches):
+            cut = self._voice.interrupt()
+        else:
+            cut = [heard for speech in doomed if (heard := self._voice.drop(speech.id)) is not None]
+        self._tell(cut, any(not speech.recording for speech in speeches if speech not in doomed))
         for heard in cut:
-            self._interrupted(heard, seconds.pop(heard.reply, heard.seconds))
-        for reply in seconds:
+            self._emit(events.ReplyInterrupted(self._now(), heard.reply, heard))
+            self._hook("on_interrupted", heard)
+            self._over(heard, lengths.pop(heard.reply), interrupted=True, begun=True)
+        for reply in lengths:
             self._over(Heard(reply, 0.0), 0.0, interrupted=True)
         return cut[0] if cut else None
 
-    def _interrupt_some(self, doomed: Sequence[Speech]) -> Heard | None:
-        first: Heard | None = None
-        for speech in doomed:
-            seconds, begun = speech.seconds, self._voice.lives(speech.id)
-            heard = self._voice.drop(speech.id)
-            if heard is None or not begun:
-                self._over(Heard(speech.id, 0.0), seconds, interrupted=True)
-                continue
-            first = first or heard
-            self._interrupted(heard, seconds)
-        self._voice.resume()
-        return first
+    def _tell(self, cut: Sequence[Heard], backend_goes_on: bool) -> None:
+        """The backend learns what was heard of its replies, and that it is to stop if it has begun none."""
+        own = [heard for heard in cut if not self._speeches[heard.reply].recording]
+        for heard in own:
+            self._cut(heard)
+        if cut and not own and not backend_goes_on:
+            self._cut(None)
 
-    def _interrupted(self, heard: Heard, seconds: float) -> None:
-        self._emit(events.ReplyInterrupted(self._now(), heard.reply, heard))
-        self._hook("on_interrupted", heard)
-        self._over(heard, seconds, interrupted=True)
-
-    def _over(self, heard: Heard, seconds: float, *, interrupted: bool) -> None:
+    def _over(self, heard: Heard, seconds: float, *, interrupted: bool, begun: bool = False) -> None:
         reply = heard.reply
         self._full.discard(reply)
         self._fillers.discard(reply)
@@ -254,4 +282,5 @@ class Replies:
         speech = self._speeches.pop(reply, None)
         if speech is not None:
             speech.finish(heard, seconds, interrupted=interrupted)
-            self._hook("on_reply_ended", speech)
+            if begun:
+                self._hook("on_reply_ended", speech)

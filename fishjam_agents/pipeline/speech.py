@@ -39,6 +39,7 @@ class Speech:
         id: Id of the reply; unique in the call.
         priority: Of the replies that wait, the highest is played first; of equals, the oldest.
         filler: Whether it gives way as soon as any other reply has something to say.
+        recording: Whether `play` was given it, so that the backend knows nothing of it.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Speech:
         "filler",
         "id",
         "priority",
+        "recording",
     )
 
     def __init__(
@@ -61,10 +63,12 @@ class Speech:
         priority: int = 0,
         interruptible: bool = True,
         filler: bool = False,
+        recording: bool = False,
     ) -> None:
         self.id = reply
         self.priority = priority
         self.filler = filler
+        self.recording = recording
         self._interruptible = interruptible
         self._speaker = speaker
         self._over = asyncio.Event()

@@ -12,6 +12,8 @@ from collections import deque
 
 GAP = 0.1
 """Seconds after which an empty queue restarts its timeline at the next arrival."""
+_ROUNDING = 1e-6
+"""Seconds below which times are the same: sums of chunk lengths are not exact, the server counts samples."""
 
 
 class PlayoutEstimate:
@@ -53,7 +55,7 @@ class PlayoutEstimate:
             Samples played when silence begins: the chunk that is playing now is played to its end.
         """
         self._settle(now)
-        if self._chunks and self._chunks[0][0] < now:
+        if self._chunks and self._chunks[0][0] < now - _ROUNDING:
             _, self.end, samples = self._chunks[0]
             self._settled += samples
         else:

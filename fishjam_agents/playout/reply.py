@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.dips import back_to_dip
 from fishjam_agents.events import Heard
 
 
@@ -17,6 +18,7 @@ class Reply:
         id: The reply's id.
         written: Samples given by the backend.
         position: Next sample to send.
+        reached: How far it has been heard, where it goes on after a pause and repeats something.
         generated: Whether the backend has given all of it.
         priority: Its place among the replies that wait.
         interruptible: Whether a pause holds it once it sounds.
@@ -31,6 +33,7 @@ class Reply:
         "interruptible",
         "position",
         "priority",
+        "reached",
         "written",
     )
 
@@ -40,6 +43,7 @@ class Reply:
         self.interruptible = interruptible
         self.written = 0
         self.position = 0
+        self.reached = 0
         self.generated = False
         self._parts: deque[npt.NDArray[np.int16]] = deque()
         self._base = 0
@@ -63,6 +67,15 @@ class Reply:
     def add_text(self, text: str, at: float | None) -> None:
         """Append words; `at` is where they begin in the audio, seconds, if the backend knows."""
         self._words.append((text, at))
+
+    def rewind(self, samples: int, sample_rate: int) -> None:
+        """Go back to the nearest dip in energy, by at most `samples`; what was heard stays heard."""
+        here = self.position
+        self.reached = max(self.reached, here)
+        self.position = max(self._base, here - samples)
+        if self.position < here:
+            before = self.take(here - self.position)
+            self.position = here - back_to_dip(before, sample_rate)
 
     def take(self, samples: int) -> npt.NDArray[np.int16]:
         """Give the next audio, up to `samples`, and move on."""
@@ -92,13 +105,9 @@ class Reply:
         while self._parts and self._base + len(self._parts[0]) <= before:
             self._base += len(self._parts.popleft())
 
-    @property
-    def oldest(self) -> int:
-        """The earliest sample still held."""
-        return self._base
-
     def heard(self, samples: int, sample_rate: int) -> Heard:
         """What a listener has heard after `samples` of this reply."""
+        samples = max(samples, self.reached)
         seconds = samples / sample_rate
         words = self._words
         if words and all(at is not None for _, at in words):

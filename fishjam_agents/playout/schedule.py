@@ -165,14 +165,12 @@ class Schedule:
         return tail
 
     def resume(self) -> None:
-        """Go on after a pause, a little before the cut, with a fade-in."""
+        """Go on after a pause, with a fade-in, from the nearest dip in energy before the cut."""
         if not self.paused:
             return
         self.paused = False
         if self._replies and self._replies[0].position and not self._replies[0].goes_on:
-            reply = self._replies[0]
-            back = round(self._settings.rewind * self._rate)
-            reply.position = max(reply.oldest, reply.position - back)
+            self._replies[0].rewind(round(self._settings.rewind * self._rate), self._rate)
             self._fade_next = True
 
     def interrupt(self, now: float) -> list[Heard]:
@@ -201,7 +199,9 @@ class Schedule:
         tail = None
         if any(sent is target for sent, _, _ in self._sent):
             self._rollback(now)
-            tail = self._tail(target, now)
+            # Of one that had not begun to play nothing is faded out: the reply before it goes on.
+            comes_next = target is self._replies[0]
+            tail = self._tail(target, now) if comes_next else np.empty(0, np.int16)
         if target is self._replies[0]:
             self._fade_next = False
         self._replies.remove(target)

@@ -15,14 +15,15 @@ class PlayoutSettings:
             or 24000), else 24000.
         lead: Audio sent ahead of real time. Less cuts sooner, more rides out longer stalls.
         max_lead: How far the lead may grow by itself when it underruns.
-        rewind: What is repeated when a reply goes on after a pause.
+        rewind: The most that is repeated when a reply goes on after a pause; it goes on from the nearest dip
+            in its energy.
         max_buffer: Audio of replies held here; beyond it the backend's audio is dropped with a warning.
     """
 
     sample_rate: Literal[16000, 24000] | None = None
     lead: float = 0.12
     max_lead: float = 0.4
-    rewind: float = 0.1
+    rewind: float = 0.4
     max_buffer: float = 300.0
 
     def __post_init__(self) -> None:

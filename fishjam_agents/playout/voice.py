@@ -110,6 +110,11 @@ class Voice:
         if target is not None:
             target.interruptible = not protected
 
+    def complete(self, reply: str) -> bool:
+        """Whether all audio of a reply has been given; true of a dead one."""
+        target = self._schedule.find(reply)
+        return target is None or target.generated
+
     def seconds(self, reply: str) -> float:
         """Audio given for a live reply so far, in seconds; 0 when it is dead."""
         target = self._schedule.find(reply)

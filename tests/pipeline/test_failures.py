@@ -104,7 +104,7 @@ def test_hooks_tell_the_whole_story(converse: Converse) -> None:
         async def on_turn(self, turn: Turn) -> None:
             self.pages.append(f"turn of {turn.peer}")
 
-        async def on_reply_started(self, reply: str) -> None:
+        async def on_reply_started(self, speech: Speech) -> None:
             self.pages.append("reply")
 
         async def on_reply_ended(self, speech: Speech) -> None:

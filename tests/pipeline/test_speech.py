@@ -11,8 +11,10 @@ import pytest
 from fishjam_agents import Speech
 from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.backends import Parrot, port
+from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
@@ -215,3 +217,204 @@ def test_words_to_say_have_a_handle_before_the_model_speaks(converse: Converse) 
     call = converse(bot, script)
     model.finish()
     assert not call.of("reply_interrupted")
+
+
+def test_hooks_are_given_the_speech_and_may_await_it(converse: Converse) -> None:
+    class Waiting(Bot):
+        outcomes: list[tuple[str, bool, bool]] = []  # noqa: RUF012
+
+        async def on_reply_started(self, speech: Speech) -> None:
+            outcome = await speech
+            self.outcomes.append((outcome.id, outcome.recording, outcome.interrupted))
+            raise RuntimeError("after the reply")
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        call.bot.play(tone(0.5))
+        await call.until("reply_ended")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_first_audio", 2)
+        await asyncio.sleep(0.5)
+
+    call = converse(Waiting(), script)
+    assert call.bot.outcomes == [("play-1", True, False), ("parrot-0-1", False, True)]  # type: ignore[attr-defined]
+    assert [e.where for e in call.of("error")] == ["on_reply_started"] * 2
+
+
+def test_what_is_to_be_said_when_the_call_is_over_is_over_at_once(converse: Converse) -> None:
+    outcomes: list[Speech] = []
+
+    class Talkative(Bot):
+        async def on_stop(self) -> None:
+            outcomes.append(await self.play(tone(60.0)))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+
+    converse(Talkative(), script)
+    assert [(one.interrupted, one.heard.seconds) for one in outcomes] == [(True, 0.0)]
+
+
+def test_fillers_queue_behind_each_other(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        first, second = call.bot.play(tone(0.5), filler=True), call.bot.play(tone(0.5), filler=True)
+        assert not (await first).interrupted
+        assert not (await second).interrupted
+
+    converse(Bot(), script)
+
+
+def test_a_notice_that_waits_is_not_spoken_over_who_barges_in(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        talk, notice = call.bot.play(tone(5.0)), call.bot.play(tone(1.0), interruptible=False)
+        await asyncio.sleep(1.0)
+        await alice.speak(speech("alice_long.wav"))
+        assert (await talk).interrupted
+        assert notice.heard.seconds == 0
+        assert not (await notice).interrupted
+        await call.until("reply_ended", 2)
+
+    call = converse(Bot(), script)
+    notice = next(e for e in call.of("reply_first_audio") if e.reply == "play-2")
+    assert notice.at >= call.of("user_turn_ended")[0].at
+
+
+def script_of_replies(*replies: str) -> list[port.BackendEvent | float]:
+    return [
+        event
+        for reply in replies
+        for event in (port.ReplyStarted(reply), port.ReplyAudio(reply, tone(4.0)), port.ReplyEnded(reply))
+    ]
+
+
+def cutting(script: list[Step]) -> AgentPipeline:
+    bot = AgentPipeline()
+    bot.backend = Scripted(script=script, offers=port.Capabilities(cancel=True, truncate=True, text=True))
+    return bot
+
+
+def heard_of(bot: AgentPipeline) -> list[tuple[str, float] | None]:
+    assert isinstance(bot.backend, Scripted)
+    bot.backend.finish()
+    return [
+        None if entry.heard is None else (entry.heard.reply, round(entry.heard.seconds, 1))
+        for entry in bot.backend.entries
+        if isinstance(entry, port.InterruptEntry)
+    ]
+
+
+def test_the_backend_learns_what_was_heard_of_each_of_its_replies(converse: Converse) -> None:
+    bot = cutting(
+        [Step(None, script_of_replies("r1", "r2", "r3")), *(Step(port.InterruptEntry) for _ in range(3))]
+    )
+
+    async def script(call: Conversation) -> None:
+        await call.until("reply_first_audio")
+        call.bot.play(tone(1.0), priority=1)
+        second = call.bot._running().replies.speech("r2")
+        assert second is not None
+        second.interrupt()
+        await asyncio.sleep(1.0)
+        heard = call.bot.interrupt()
+        assert heard is not None
+        assert heard.reply == "r1"
+
+    call = converse(bot, script)
+    assert heard_of(bot) == [("r2", 0.0), ("r1", 1.0), ("r3", 0.0)]
+    assert [e.reply for e in call.of("reply_interrupted")] == ["r2", "r1", "play-1", "r3"]
+
+
+def test_the_backend_is_stopped_but_told_of_no_reply_when_a_recording_is_cut(converse: Converse) -> None:
+    bot = cutting([Step(port.InterruptEntry)])
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        call.bot.play(tone(3.0))
+        await asyncio.sleep(1.0)
+        call.bot.interrupt()
+
+    converse(bot, script)
+    assert heard_of(bot) == [None]
+
+
+def test_a_reply_that_is_protected_is_not_cancelled_by_who_speaks(converse: Converse) -> None:
+    class Careful(AgentPipeline):
+        async def on_reply_started(self, speech: Speech) -> None:
+            speech.interruptible = False
+
+    bot = Careful()
+    bot.backend = Scripted(
+        script=[Step(None, script_of_replies("r1")), Step(port.TurnStartedEntry), Step(port.TurnEndedEntry)],
+        offers=port.Capabilities(cancel=True, truncate=True),
+    )
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_ended")
+        await call.until("user_turn_ended")
+
+    call = converse(bot, script)
+    assert call.of("reply_ended")[0].heard.seconds == 4.0
+    assert heard_of(bot) == []
+
+
+def test_a_reply_whose_backend_is_lost_ends_with_what_there_is_of_it(converse: Converse) -> None:
+    lost = BackendError("gone", retryable=True)
+    started = [port.ReplyStarted("r1"), port.ReplyAudio("r1", tone(2.0)), lost]
+    bot = cutting([Step(None, started), Step(port.TextEntry, script_of_replies("r2"))])
+
+    async def script(call: Conversation) -> None:
+        await call.until("outage")
+        call.bot.send_text("go on")
+        await call.until("reply_ended", 2)
+
+    call = converse(bot, script)
+    assert [(e.reply, e.heard.seconds) for e in call.of("reply_ended")] == [("r1", 2.0), ("r2", 4.0)]
+    heard_of(bot)
+
+
+def test_a_recording_is_no_verdict_of_the_model_on_a_suspicion(converse: Converse) -> None:
+    bot = AgentPipeline()
+    bot.backend = Scripted(
+        [Step(None, script_of_replies("r1"))], port.Capabilities(own_turn_detection=True, cancel=True)
+    )
+    bot.turns = TurnSettings(owner="backend")
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await call.until("reply_first_audio")
+        alice.say(speech("alice_yes.wav"))
+        await call.until("barge_in_suspected")
+        call.bot.play(tone(0.5))
+        await call.until("barge_in_withdrawn")
+        await call.until("reply_ended", 2)
+
+    assert not converse(bot, script).of("reply_interrupted")
+    bot.backend.finish()
+
+
+@pytest.mark.parametrize("burst", ["grunt.wav", "cough.wav"])
+def test_the_bot_goes_on_half_a_second_after_a_noise(converse: Converse, burst: str) -> None:
+    ends: list[float] = []
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        call.bot.play(speech("bob_long.wav", 24000))
+        for pause in (0.6, 1.5, 1.5):
+            await asyncio.sleep(pause)
+            await alice.speak(speech(burst))
+            ends.append(call.room.now)
+        await call.until("reply_ended")
+
+    call = converse(Bot(), script)
+    wave = call.room.played()
+    suspected, withdrawn = call.of("barge_in_suspected"), call.of("barge_in_withdrawn")
+    assert len(suspected) == len(withdrawn) >= (burst == "grunt.wav")
+    for event in withdrawn:
+        noise_ended = max(end for end in ends if end <= event.at)
+        heard_again = np.flatnonzero(wave[round(event.at * 24000) :])[0] / 24000 + event.at
+        assert heard_again - noise_ended <= 0.5
+    assert call.of("reply_ended")[0].heard.seconds == call.of("reply_generated")[0].seconds
