@@ -15,7 +15,11 @@ LAGS = 26
 VOICE = len(BAND_STARTS)
 """Column of a window that holds the voice band."""
 
+_PART_STARTS = [2 * start for start in BAND_STARTS]
 _FRAME = 0.02
+_TOGETHER = 3
+"""Frames that are looked at together. No echo comes back within 40 ms: the room clock and the caller's jitter
+buffer alone take longer."""
 _KEPT = 64
 """Frames that are remembered: a packet may be late by what exceeds `LAGS`."""
 _FORGOTTEN = 5.0
@@ -89,14 +93,15 @@ class EchoReference:
 
         Returns:
             dBFS, shape (26, 6), oldest first, the last row for the 20 ms up to `at`; a column for each band
-            and one for the voice band. None while nothing has been said for 0.5 s. Valid until the next call.
+            and one for the voice band. The last two rows may still be silent. None while nothing has been
+            said for 0.5 s. Valid until the next call.
         """
         tick = round(at / _FRAME)
         if not self._chunks and tick > self._loud_until:
             return None
-        if tick > self._head:
+        if tick >= self._head + _TOGETHER:
             self._advance(tick)
-        if tick > self._loud_until or tick <= self._head - _KEPT + LAGS:
+        if tick > self._loud_until or tick < self._head + _TOGETHER - _KEPT + LAGS:
             return None
         last = tick % _KEPT + _KEPT
         return self._rows[last - LAGS + 1 : last + 1]
@@ -110,6 +115,8 @@ class EchoReference:
             self._rows[number % _KEPT :: _KEPT] = row
             if row[VOICE] > _LOUD:
                 self._loud_until = number + LAGS - 1
+        for number in range(tick + 1, tick + _TOGETHER):
+            self._rows[number % _KEPT :: _KEPT] = _SILENCE
         self._head = tick
 
     def _playing(self, at: float) -> _Floats | None:
@@ -137,11 +144,12 @@ class EchoReference:
         for frame, chunk in zip(frames, fresh, strict=True):
             end += len(chunk.samples)
             np.multiply(sound[end - size : end], self._window, out=frame)
-        spectra = np.fft.rfft(frames)[:, :BINS]
-        powers = np.square(spectra.real) + np.square(spectra.imag)
+        spectra = np.fft.rfft(frames)
+        # Real and imaginary parts side by side: one square and one sum are enough.
+        parts = np.square(spectra.view(spectra.real.dtype)[:, : 2 * BINS])
         rows = np.empty((len(fresh), VOICE + 1))
-        np.add.reduceat(powers, BAND_STARTS, axis=1, out=rows[:, :VOICE], dtype=np.float64)
-        np.sum(rows[:, 1:4], axis=1, out=rows[:, VOICE])
+        rows[:, :VOICE] = np.add.reduceat(parts, _PART_STARTS, axis=1)
+        rows[:, VOICE] = rows[:, 1] + rows[:, 2] + rows[:, 3]
         np.log10(np.maximum(rows, SILENCE_POWER), out=rows)
         rows *= 10
         for chunk, row in zip(fresh, rows, strict=True):
