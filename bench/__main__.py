@@ -12,7 +12,18 @@ from bench.machine import describe
 from bench.table import Row, failed, markdown
 from fishjam_agents.errors import FishjamAgentsError
 
-ROWS = ("micro", "cpu", "capacity", "onset", "conversation", "first_audio", "memory", "startup", "installed")
+ROWS = (
+    "micro",
+    "inline",
+    "cpu",
+    "capacity",
+    "onset",
+    "conversation",
+    "first_audio",
+    "memory",
+    "startup",
+    "installed",
+)
 """Modules of `bench.rows`, in the order of the design's table."""
 
 

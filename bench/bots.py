@@ -88,6 +88,20 @@ class _DeafSession(InlineSession):
 
 
 @dataclass(frozen=True, slots=True)
+class Listener(Backend):
+    """Hears everything and never says a word."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        input_rate=RATE, output_rate=RATE, own_turn_detection=True
+    )
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+        """Open a session in this process."""
+        yield _DeafSession()
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteModel(Backend):
     """A model behind a WebSocket; each message is the audio of one reply."""
 

@@ -127,8 +127,8 @@ class EchoGuard:
         self._frames += 1
         frames = self._frames
         microphone = max(level, _LEAST_MICROPHONE)
-        # As long as a known delay stays what it is, every second frame tells as much.
-        every = 1 if self.delay is None else 2
+        # Once a delay has been found, or not been for long, every second frame tells as much.
+        every = 1 if self.delay is None and frames <= _GIVE_UP_FRAMES else 2
         if frames % every == 0:
             voice = np.maximum(window[::-1, VOICE], _LEAST_REFERENCE)
             self._slow.take(microphone, voice, max(every * _RATE, 1 / frames))

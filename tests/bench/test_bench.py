@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = (
     "decode 20 ms of audio",
     "encode 20 ms of audio",
+    "a frame without sockets",
     "CPU per 20 ms in + out, VAD on, 10 calls",
     "calls on one core",
     "first audible frame to `interrupt`",
