@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fishjam_agents.pipeline.speech import Speech
     from fishjam_agents.playout.settings import PlayoutSettings
     from fishjam_agents.session import RoomView, Session
+    from fishjam_agents.tools.context import ToolContext, ToolError
+    from fishjam_agents.tools.tool import tool
     from fishjam_agents.turns.settings import TurnSettings
 
 __all__ = [
@@ -35,9 +37,12 @@ __all__ = [
     "Session",
     "Speech",
     "Stage",
+    "ToolContext",
+    "ToolError",
     "Turn",
     "TurnSettings",
     "__version__",
+    "tool",
 ]
 
 _HOMES = {
@@ -53,8 +58,11 @@ _HOMES = {
     "Session": "session",
     "Speech": "pipeline.speech",
     "Stage": "hearing.stages",
+    "ToolContext": "tools.context",
+    "ToolError": "tools.context",
     "Turn": "events",
     "TurnSettings": "turns.settings",
+    "tool": "tools.tool",
 }
 
 

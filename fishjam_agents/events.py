@@ -228,11 +228,17 @@ class ReplyText(Event):
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled(Event):
-    """The backend called a tool."""
+    """A call of a tool is over; it began `duration` seconds before `at`.
+
+    `outcome` is `ok`, `error`, `timeout`, `cancelled` (the model no longer wanted it, or the call ended),
+    `refused` (there is no such tool), or `elsewhere` where it is run by the model's own service.
+    """
 
     kind = "tool_called"
     tool: str
     call: str
+    outcome: str = "ok"
+    duration: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

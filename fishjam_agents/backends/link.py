@@ -47,7 +47,9 @@ class BackendLink:
         emit: Takes the backend's events; synchronous.
         outage: Told the length of an outage when it is over, in seconds.
         instructions: The system prompt.
-        tools: The tools on offer.
+
+    Attributes:
+        tools: The tools on offer; set them before `run`.
     """
 
     def __init__(
@@ -57,14 +59,13 @@ class BackendLink:
         emit: Callable[[BackendEvent], None],
         outage: Callable[[float], None],
         instructions: str | None = None,
-        tools: Sequence[ToolDeclaration] = (),
     ) -> None:
         self._backend = backend
         self._call = call
         self._emit = emit
         self._outage = outage
         self._instructions = instructions
-        self._tools = tools
+        self.tools: Sequence[ToolDeclaration] = ()
         self._outbox = Outbox()
         self._inline: InlineSession | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -135,7 +136,7 @@ class BackendLink:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 
     def _open(self, attempt: int) -> _Connecting:
-        conversation = Conversation(self._call, self._emit, self._instructions, self._tools, attempt)
+        conversation = Conversation(self._call, self._emit, self._instructions, self.tools, attempt)
         return _Connecting(self._backend, conversation)
 
     async def _serve(self, session: BackendSession | InlineSession) -> None:

@@ -9,6 +9,9 @@ from fishjam_agents.config.settings import Config
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate, track_rate
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.tools.schema import summary
+from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.settings import TurnSettings
 
 _VAD_RATE = 16000
@@ -36,10 +39,20 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     }
     if config.observe.record is not None:
         parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
+    tools = [_tool(tool) for tool in collect(pipeline, pipeline.tools)]
+    if tools:
+        parts["tools"] = "; ".join(tools)
     if pipeline.greeting is not None:
         seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
         parts["greeting"] = f"{seconds:.1f} s"
     return [f"{name:<9} {value}" for name, value in parts.items()]
+
+
+def _tool(tool: Tool) -> str:
+    """A tool as its model sees it: `get_weather(city: string, days?: integer)`."""
+    declaration = tool.declaration
+    background = "" if declaration.blocking else ", in the background"
+    return f"{tool.name}({summary(declaration.parameters)}){background}"
 
 
 def _fishjam(config: Config) -> str:

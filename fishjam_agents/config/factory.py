@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-import traceback
-from collections.abc import Callable
-from pathlib import Path
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.config.imports import folder_of, import_named, told
 from fishjam_agents.config.problems import nearest
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.tools.builtin import BUILTIN
+from fishjam_agents.tools.collect import collect
 
 
 def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
@@ -30,9 +31,11 @@ def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
     """
     name = config.agent.pipeline
     kind = AgentPipeline if name is None else _import(config, name)
+    functions = _functions(config)
 
     def make() -> AgentPipeline:
         pipeline = kind() if name is None else _instance(config, name, kind)
+        pipeline.tools = (*pipeline.tools, *functions)
         _apply(config, pipeline)
         return pipeline
 
@@ -44,7 +47,7 @@ def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipe
     try:
         pipeline = kind()
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{where}: {name} cannot be made: {_told(error)}") from error
+        raise ConfigError(f"{where}: {name} cannot be made: {told(error, __file__)}") from error
     if not hasattr(pipeline, "observers"):
         raise ConfigError(f"{where}: {name} is half made: call super().__init__() in its __init__")
     return pipeline
@@ -53,23 +56,7 @@ def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipe
 def _import(config: Config, name: str) -> type[AgentPipeline]:
     where = f"{config.where('agent.pipeline')}: agent.pipeline"
     module_name, _, class_name = name.partition(":")
-    # A scenario may name a class of its own: then it is beside the scenario.
-    place = config.lines.get("agent.pipeline")
-    folder = Path(config.source if place is None else place.source).resolve().parent
-    for entry in (str(Path.cwd()), str(folder)):
-        if entry not in sys.path:
-            sys.path.insert(0, entry)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            raise ConfigError(
-                f"{where}: there is no module {module_name} in {folder} or installed: check the name"
-            ) from error
-        raise ConfigError(f"{where}: importing {module_name} failed: {_told(error)}") from error
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"{where}: importing {module_name} failed: {_told(error)}") from error
-    kind = getattr(module, class_name, None)
+    module, kind = import_named(where, folder_of(config, "agent.pipeline"), name)
     if kind is None:
         offered = [key for key, value in vars(module).items() if _is_pipeline(value)]
         advice = nearest(class_name, offered) if offered else "define it as a subclass of AgentPipeline"
@@ -79,18 +66,30 @@ def _import(config: Config, name: str) -> type[AgentPipeline]:
     return kind
 
 
+def _functions(config: Config) -> Sequence[Callable[..., Any]]:
+    """The functions and tools of ours that `agent.tools` names."""
+    functions = []
+    for name in config.agent.tools:
+        where = f"{config.where('agent.tools')}: agent.tools"
+        function = BUILTIN.get(name)
+        if function is None:
+            module, function = import_named(where, folder_of(config, "agent.tools"), name)
+            if not callable(function):
+                offered = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+                advice = nearest(name.partition(":")[2], offered) if offered else "define it there with `def`"
+                raise ConfigError(
+                    f"{where}: {module.__name__} has no function {name.partition(':')[2]}: {advice}"
+                )
+        try:
+            collect(None, [function])
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        functions.append(function)
+    return functions
+
+
 def _is_pipeline(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, AgentPipeline) and value is not AgentPipeline
-
-
-def _told(error: BaseException) -> str:
-    """An error of the user's module with the line it came from."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {error.msg}"
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    # A class that wants arguments fails in the line that makes it, which is ours.
-    return what if last.filename == __file__ else f"{last.filename}:{last.lineno}: {what}"
 
 
 def _apply(config: Config, pipeline: AgentPipeline) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, read_document
+from fishjam_agents.config.imports import is_import_name
 from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
@@ -21,6 +21,7 @@ from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
@@ -160,6 +161,7 @@ def _agent(
         hearing=hearing if hearing and hearing.keys else None,
         greeting=_greeting(entries.get("greeting"), reader, problems),
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
+        tools=_tools(entries.get("tools"), reader, problems),
     )
 
 
@@ -172,11 +174,20 @@ def _hearing(node: Node | None) -> Node | None:
 
 def _pipeline(node: Node | None, reader: SectionReader, problems: Problems) -> str | None:
     name = reader.text(node, "agent.pipeline")
-    if name is not None and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
+    if name is not None and not is_import_name(name):
         problems.add(
             reader.lines["agent.pipeline"], f"agent.pipeline must be module:Class like bot:Bot, not {name!r}"
         )
     return name
+
+
+def _tools(node: Node | None, reader: SectionReader, problems: Problems) -> tuple[str, ...]:
+    names = reader.value(tuple[str, ...], node, "agent.tools") or ()
+    for name in names:
+        if name not in BUILTIN and not is_import_name(name):
+            known = alternatives(["module:function like my_bot:get_weather", *BUILTIN])
+            problems.add(reader.lines["agent.tools"], f"agent.tools: {name!r} is no tool: use {known}")
+    return names
 
 
 def _backend(node: Node | None, reader: SectionReader, problems: Problems) -> Backend | None:

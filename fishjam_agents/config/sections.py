@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
 
-PLANNED_KEYS = frozenset({"tools", "agent.tools"})
-"""Settings that later versions will have; using one says so."""
 PLANNED_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
     "agent.hearing.mode": (frozenset({"per_peer"}), "active_speaker"),
     "agent.turns.owner": (frozenset({"push_to_talk"}), "local"),
 }
 """Values that later versions will have, and what to use until then."""
+
+
+V = TypeVar("V")
 
 
 class SectionReader:
@@ -66,12 +67,9 @@ class SectionReader:
             self.lines[where] = line
             if key in known:
                 continue
-            if where in PLANNED_KEYS:
-                self._problems.add(line, f"{where} is not available yet: remove it")
-            else:
-                home = (elsewhere or {}).get(key)
-                advice = f"did you mean {home}?" if home else nearest(key, known)
-                self._problems.add(line, f"{where} is not a setting: {advice}")
+            home = (elsewhere or {}).get(key)
+            advice = f"did you mean {home}?" if home else nearest(key, known)
+            self._problems.add(line, f"{where} is not a setting: {advice}")
         return node
 
     def read(
@@ -116,7 +114,11 @@ class SectionReader:
 
     def text(self, node: Node | None, path: str) -> str | None:
         """The node as text, None where there is none or it is wrong."""
-        found, value = self._field(str, node, path)
+        return self.value(str, node, path)
+
+    def value(self, hint: type[V], node: Node | None, path: str) -> V | None:
+        """The node as what a type hint says, None where there is none or it is wrong."""
+        found, value = self._field(hint, node, path)
         return value if found else None
 
     def _field(self, hint: Any, node: Node | None, path: str) -> tuple[bool | None, Any]:

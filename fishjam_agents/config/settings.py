@@ -70,6 +70,7 @@ class AgentSettings:
         hearing: Whom it hears.
         greeting: What it says first.
         instructions: The system prompt.
+        tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
     """
 
     pipeline: str | None = None
@@ -79,6 +80,7 @@ class AgentSettings:
     hearing: Given[HearingSettings] | None = None
     greeting: GreetingSettings | None = None
     instructions: str | None = None
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

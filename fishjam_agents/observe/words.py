@@ -50,7 +50,9 @@ def sentence(event: Event, *, words: bool) -> str:
         case events.ReplyText():
             return f"{event.reply} says{f' {event.text!r}' if words else ' words'}"
         case events.ToolCalled():
-            return f"the model calls {event.tool} ({event.call})"
+            return (
+                f"the model called {event.tool} ({event.call}): {event.outcome} after {event.duration:.1f} s"
+            )
         case events.Outage():
             return f"the connection to {event.what} was lost for {event.seconds:.1f} s"
         case events.BackendWarning():

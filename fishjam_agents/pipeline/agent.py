@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
@@ -23,6 +23,8 @@ from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import RoomView, Session
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.settings import TurnSettings
 
 
@@ -41,6 +43,7 @@ class AgentPipeline:
         input_stages: Processing of every microphone's audio before anything hears it. Each microphone gets
             a deep copy of each stage.
         instructions: The system prompt.
+        tools: Functions the model may call, beside the methods marked with `tool`.
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
         observers: Called synchronously with every event; quick functions only.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
@@ -52,6 +55,7 @@ class AgentPipeline:
     hearing: HearingSettings = HearingSettings()
     input_stages: Sequence[Stage] = ()
     instructions: str | None = None
+    tools: Sequence[Callable[..., Any] | Tool] = ()
     greeting: Samples | None = None
     recorder: Recorder | None = None
     hook_base: ClassVar[type]
@@ -90,7 +94,7 @@ class AgentPipeline:
         """Somebody spoke over a reply; `heard` is what was heard of it."""
 
     async def on_error(self, error: Exception) -> None:
-        """A hook or a stage raised `error`."""
+        """A hook, a stage or a tool raised `error`."""
 
     async def on_stop(self) -> None:
         """The call is over; has five seconds."""
@@ -153,7 +157,16 @@ class AgentPipeline:
                         f"{stage!r} in {name}.input_stages is no stage: it needs to be an object with the "
                         "methods process(samples, format) and reset()"
                     )
+        self._verify_tools(backend)
         backend.check()
+
+    def _verify_tools(self, backend: Backend) -> None:
+        names = ", ".join(tool.name for tool in collect(self, self.tools))
+        if names and not backend.capabilities.tools:
+            raise FishjamAgentsError(
+                f"{type(backend).__name__} calls no tools, but {type(self).__name__} offers some ({names}): "
+                "use a backend that does, or offer none"
+            )
 
     def make_stages(self) -> list[Stage]:
         """Stages for one microphone: copies, because stages have state."""
@@ -263,6 +276,10 @@ class AgentPipeline:
         if not self.backend.capabilities.images:
             raise BackendError(f"{type(self.backend).__name__} takes no images")
         await self._running().capture_image(track)
+
+    def end_call(self) -> None:
+        """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""
+        self._running().tools.say_goodbye()
 
     def stop(self) -> None:
         """End the call. Does nothing when none runs."""

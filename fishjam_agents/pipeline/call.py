@@ -21,6 +21,7 @@ from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.on_air import TRACK_DEADLINE, on_air
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
 from fishjam_agents.pipeline.replies import Replies
+from fishjam_agents.pipeline.tools import CallTools
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.playout.voice import Voice
 from fishjam_agents.session import OutgoingTrack, RoomView, Session
@@ -66,6 +67,7 @@ class Call:
         self._replies: Replies
         self._owner = LocalOwner(self) if self.settings.owner == "local" else BackendOwner(self)
         self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
+        self.tools = CallTools(self, pipeline, lambda: self._owner.last_speaker)
         self._greeted = pipeline.greeting is None
 
     # --- what an owner of turns may do (owners.Room) ---
@@ -156,7 +158,7 @@ class Call:
             unsubscribe = Ticker.shared().subscribe(self._tick)
             tasks: list[asyncio.Future[Any]] = [
                 self._loop.create_task(self._ears.receive(), name=f"receive-{self.id}"),
-                self._loop.create_task(self._link.run(), name=f"backend-{self.id}"),
+                self._loop.create_task(self._think(), name=f"backend-{self.id}"),
                 self._loop.create_task(self._stop.wait(), name=f"stop-{self.id}"),
             ]
             self._ears.open(self._voice, record)
@@ -172,9 +174,14 @@ class Call:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await self.tools.close()
                 self._replies.close()
                 self._hooks.start("on_stop")
                 await self._hooks.finish()
+
+    async def _think(self) -> None:
+        self._link.tools = await self.tools.open()
+        await self._link.run()
 
     def _raise_first(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
         for task in (*tasks, self._broken):
@@ -214,7 +221,10 @@ class Call:
 
     def _backend_event(self, event: port.BackendEvent) -> None:
         try:
-            self._replies.handle(event)
+            if isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
+                self.tools.handle(event)
+            else:
+                self._replies.handle(event)
         except Exception as error:
             logger.exception("An event of the backend could not be handled: %s", type(event).__name__)
             self.emit(events.ErrorRaised(self.now(), f"{type(event).__name__}: {error!r}", "backend"))

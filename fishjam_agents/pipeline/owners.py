@@ -90,9 +90,14 @@ class Room(Protocol):
 
 
 class Owner:
-    """What both ways share: events about speech, and the silence before a verdict."""
+    """What both ways share: events about speech, and the silence before a verdict.
+
+    Attributes:
+        last_speaker: Who spoke last; None before anybody did, and of a mix, where nobody was loudest.
+    """
 
     def __init__(self, room: Room) -> None:
+        self.last_speaker: str | None = None
         self._room = room
         self._floor: Floor[Microphone] = Floor()
         self._turns = itertools.count(1)
@@ -130,6 +135,7 @@ class Owner:
     def _publish(self, microphone: Microphone, event: TurnEvent) -> Turn | None:
         room, peer, track = self._room, microphone.peer, microphone.track
         if isinstance(event, SpeechStarted):
+            self.last_speaker = peer
             room.emit(events.UserStartedSpeaking(room.now(), event.at, peer, track))
             room.hook("on_speech_started", peer)
         elif isinstance(event, SpeechEnded):

@@ -95,8 +95,6 @@ class Replies:
         elif isinstance(event, port.Interrupted):
             if self.verdicts is not None:
                 self.verdicts.interrupted()
-        elif isinstance(event, port.ToolCall):
-            self._emit(events.ToolCalled(self._now(), event.name, event.call))
         elif isinstance(event, port.Warning):
             self._emit(events.BackendWarning(self._now(), event.message))
         elif isinstance(event, port.Failure):

@@ -92,7 +92,7 @@ def simulate_fast(
 
     Raises:
         FishjamAgentsError: The call did not come about, or the bot needs more than this process: a backend
-            that is not `in_process`, sockets or threads in a hook.
+            that is not `in_process`, sockets in a hook.
         ValueError: There is no caller.
     """
     pipeline.verify()

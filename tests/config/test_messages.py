@@ -100,9 +100,6 @@ MISTAKES = {
     TURNS + "    owner: push_to_talk": (
         "config.yaml:4: agent.turns.owner: push_to_talk is not available yet: use local"
     ),
-    "agent: {backend: {type: parrot}, tools: []}": (
-        "config.yaml:1: agent.tools is not available yet: remove it"
-    ),
     # Fishjam
     "fishjam: {id: 'localhost:5002'}\n" + PARROT: (
         "config.yaml:1: fishjam.id: the Fishjam ID 'localhost:5002' is neither an ID nor a URL: for a server "

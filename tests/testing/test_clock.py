@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import threading
 
 import pytest
 
@@ -56,13 +56,22 @@ def test_a_test_without_end_is_stopped() -> None:
         VirtualClock(limit=100).run(spin())
 
 
-def test_real_sockets_and_threads_are_refused(virtual_clock: VirtualClock) -> None:
+def test_real_sockets_and_processes_are_refused(virtual_clock: VirtualClock) -> None:
     async def connect() -> None:
         await asyncio.open_connection("127.0.0.1", 9)
 
-    async def thread() -> None:
-        await asyncio.to_thread(socket.gethostname)
+    async def start() -> None:
+        await asyncio.create_subprocess_exec("true")
 
-    for work in (connect, thread):
-        with pytest.raises(VirtualClockError, match="real sockets, threads"):
+    for work in (connect, start):
+        with pytest.raises(VirtualClockError, match="real sockets and processes"):
             virtual_clock.run(work())
+
+
+def test_a_function_meant_for_a_thread_runs_in_place_and_takes_no_time(virtual_clock: VirtualClock) -> None:
+    async def work() -> tuple[float, int]:
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(divmod, 1, 0)
+        return asyncio.get_running_loop().time(), await asyncio.to_thread(threading.get_ident)
+
+    assert virtual_clock.run(work()) == (0.0, threading.get_ident())

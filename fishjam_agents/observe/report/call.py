@@ -333,5 +333,6 @@ def _notice(event: Event) -> Notice:
     if kind == "outage":
         return Notice(event["at"], kind, f"{event['what']} was lost for {event['seconds']:.2f} s")
     if kind == "tool_called":
-        return Notice(event["at"], kind, f"tool {event['tool']}")
+        outcome = event.get("outcome", "ok")
+        return Notice(event["at"], kind, f"tool {event['tool']}{'' if outcome == 'ok' else f': {outcome}'}")
     return Notice(event["at"], kind, event["message"])

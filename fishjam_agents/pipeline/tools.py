@@ -1,0 +1,115 @@
+"""The tools of one call: what the model is offered, what it calls, and the end it may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents import events
+from fishjam_agents.backends import port
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.tools.context import ToolContext
+from fishjam_agents.tools.runner import Outcome, ToolRunner
+from fishjam_agents.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from fishjam_agents.pipeline.agent import AgentPipeline
+    from fishjam_agents.pipeline.call import Call
+
+logger = logging.getLogger(__name__)
+
+GOODBYE_BEGINS = 3.0
+"""Seconds that the model has to begin its goodbye."""
+GOODBYE_ENDS = 30.0
+"""Seconds after which the call ends although something is still being said."""
+_GLANCE = 0.1
+"""Seconds between two looks at whether something is being said."""
+
+
+class CallTools:
+    """What the model of one call may do.
+
+    Args:
+        call: The call.
+        pipeline: The user's bot, whose tools they are.
+        speaker: Tells who spoke last.
+    """
+
+    def __init__(self, call: Call, pipeline: AgentPipeline, speaker: Callable[[], str | None]) -> None:
+        self._call = call
+        self._pipeline = pipeline
+        self._speaker = speaker
+        self._offers = call.capabilities.tools
+        self._farewell: asyncio.Task[None] | None = None
+        self._runner = ToolRunner(
+            call.put,
+            self._context,
+            self._told,
+            self._failed,
+            self._warn,
+            progress=call.capabilities.background_tools,
+        )
+
+    async def open(self) -> Sequence[port.ToolDeclaration]:
+        """Get everything ready that may be called; what the model is told of it."""
+        if not self._offers:
+            return ()
+        tools = {tool.name: tool for tool in collect(self._pipeline, self._pipeline.tools)}
+        self._runner.tools = tools
+        return [tool.declaration for tool in tools.values()]
+
+    def handle(self, event: port.ToolCall | port.ToolCallCancelled) -> None:
+        """Take an event of the backend. Returns at once."""
+        if isinstance(event, port.ToolCallCancelled):
+            self._runner.cancel(event.call)
+        elif self._offers:
+            self._runner.call(event)
+        else:
+            # A service that runs its tools itself only tells of them.
+            self._call.emit(events.ToolCalled(self._call.now(), event.name, event.call, "elsewhere"))
+
+    def say_goodbye(self) -> None:
+        """End the call when what the bot says has been heard, and what it says within a moment from now."""
+        if self._farewell is None:
+            self._farewell = asyncio.create_task(self._until_said(), name="farewell")
+
+    async def close(self) -> None:
+        """Cancel what runs."""
+        if self._farewell is not None:
+            self._farewell.cancel()
+            await asyncio.gather(self._farewell, return_exceptions=True)
+        await self._runner.close()
+
+    async def _until_said(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        spoken = False
+        quiet = 0.0
+        while loop.time() - begun < GOODBYE_ENDS:
+            await asyncio.sleep(_GLANCE)
+            speaks = self._call.replies.current is not None
+            spoken = spoken or speaks
+            quiet = 0.0 if speaks else quiet + _GLANCE
+            # After the last word, a moment in which another reply may begin.
+            if quiet > (1.0 if spoken else GOODBYE_BEGINS):
+                break
+        self._call.stop()
+
+    def _context(self, call: str, tool: Tool, report: Callable[[Any], None]) -> ToolContext:
+        return ToolContext(call, tool.name, self._pipeline, self._speaker(), report)
+
+    def _told(self, name: str, call: str, outcome: Outcome, seconds: float) -> None:
+        self._call.emit(events.ToolCalled(self._call.now(), name, call, outcome, round(seconds, 3)))
+
+    def _failed(self, name: str, error: Exception) -> None:
+        # What a tool raises may hold what a caller said, or a key: the whole of it at debug level only.
+        kind = type(error).__name__
+        extra = {"call": self._call.id}
+        logger.warning("The tool %s failed (%s): see the log at debug level", name, kind, extra=extra)
+        logger.debug("The tool %s failed", name, exc_info=error, extra=extra)
+        self._call.hook("on_error", error)
+
+    def _warn(self, message: str) -> None:
+        self._call.emit(events.BackendWarning(self._call.now(), message))

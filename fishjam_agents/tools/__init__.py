@@ -1,0 +1,8 @@
+"""What a model may do: tools from methods and functions, and the runner that answers each call once."""
+
+from __future__ import annotations
+
+from fishjam_agents.tools.context import ToolContext, ToolError
+from fishjam_agents.tools.tool import Tool, tool
+
+__all__ = ["Tool", "ToolContext", "ToolError", "tool"]

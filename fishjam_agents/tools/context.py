@@ -1,0 +1,52 @@
+"""What a tool may ask for beside its arguments, and how it fails in words."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fishjam_agents.pipeline.agent import AgentPipeline
+
+
+class ToolError(Exception):
+    """A tool failed in a way the model should know: the message is told to it as it stands."""
+
+
+class ToolContext:
+    """One call of a tool. A parameter with this type hint is given it and is no part of the schema.
+
+    Attributes:
+        call: Id of the call.
+        tool: Name of the tool.
+        pipeline: The bot.
+        peer: Who spoke last; None before anybody did, and in a mix in which nobody was clearly loudest.
+    """
+
+    __slots__ = ("_loop", "_report", "_thread", "call", "peer", "pipeline", "tool")
+
+    def __init__(
+        self, call: str, tool: str, pipeline: AgentPipeline, peer: str | None, report: Callable[[Any], None]
+    ) -> None:
+        self.call = call
+        self.tool = tool
+        self.pipeline = pipeline
+        self.peer = peer
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def progress(self, report: Any) -> None:
+        """Tell the model how far it is, where model and tool do not wait for each other; else nothing.
+
+        May be called from the thread of a tool that is a plain function.
+
+        Args:
+            report: Words, or anything JSON can express.
+        """
+        if threading.get_ident() == self._thread:
+            self._report(report)
+        else:
+            self._loop.call_soon_threadsafe(self._report, report)

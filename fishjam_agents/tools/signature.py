@@ -1,0 +1,167 @@
+"""From a function's type hints and docstring to the schema a model is told, and from its arguments back."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.tools.context import ToolContext, ToolError
+from fishjam_agents.tools.docstring import read_docstring
+from fishjam_agents.tools.schema import plain_schema
+from fishjam_agents.tools.threads import in_thread
+from fishjam_agents.tools.tool import MARK, Tool, ToolOptions
+
+if TYPE_CHECKING:
+    import pydantic
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""What every vendor takes for the name of a function (Gemini, OpenAI: at most 64 characters)."""
+_TOLD = 5
+"""Wrong arguments that the model is told of at once."""
+
+
+def function_tool(function: Callable[..., Any], label: str) -> Tool:
+    """The tool that a function, or a method bound to its pipeline, makes.
+
+    Args:
+        function: What is called.
+        label: What messages call it: `Bot.order`, `my_bot:get_weather`.
+
+    Raises:
+        ConfigError: It cannot be a tool, in one sentence that says what to do.
+    """
+    if not inspect.isroutine(function):
+        raise ConfigError(f"tool {label} is no function: write `def` or `async def`")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigError(
+            f"tool {label} is a generator: return the result, and report with ToolContext.progress on the way"
+        )
+    options: ToolOptions = getattr(function, MARK, None) or ToolOptions()
+    name = options.name or function.__name__
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"tool {label} is called {name!r}, which models do not take: use up to 64 letters, digits and _"
+        )
+    summary, descriptions = read_docstring(function.__doc__)
+    description = options.description or summary
+    if not description:
+        raise ConfigError(f"tool {label} has no docstring: say in it what the tool does and when to call it")
+    arguments = _Arguments(function, label, descriptions)
+    declaration = ToolDeclaration(name, description, arguments.schema(), options.blocking)
+    coroutine = inspect.iscoroutinefunction(function)
+
+    async def invoke(given: Mapping[str, Any], context: ToolContext) -> Any:
+        values = arguments.read(given, context)
+        return await (function(**values) if coroutine else in_thread(function, **values))
+
+    return Tool(declaration, invoke, options.timeout, options.max_result, options.scheduling)
+
+
+class _Arguments:
+    """The parameters of a function, as a pydantic model.
+
+    Its fields have names of our own (`p0`, `p1`), because a parameter may be called what a model's own
+    attributes are called; their aliases are the parameters' names.
+    """
+
+    def __init__(self, function: Callable[..., Any], label: str, descriptions: Mapping[str, str]) -> None:
+        import pydantic
+
+        self._label = label
+        self._context: str | None = None
+        self._names: list[str] = []
+        try:
+            hints = typing.get_type_hints(function, include_extras=True)
+        except (NameError, TypeError) as error:
+            raise ConfigError(
+                f"a type hint of tool {label} cannot be read ({error}): import its type"
+            ) from error
+        fields: dict[str, Any] = {}
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+                raise ConfigError(
+                    f"tool {label} takes {parameter}, which no model can be told: name each parameter"
+                )
+            if name not in hints:
+                raise ConfigError(f"parameter {name} of tool {label} has no type hint: write `{name}: str`")
+            if _is_context(hints[name]):
+                self._context = name
+                continue
+            default = ... if parameter.default is parameter.empty else parameter.default
+            hint, words = _described(hints[name])
+            field = pydantic.Field(default, alias=name, description=words or descriptions.get(name))
+            self._check(name, hint)
+            fields[f"p{len(self._names)}"] = (hint, field)
+            self._names.append(name)
+        self._model: type[pydantic.BaseModel] = pydantic.create_model("Arguments", **fields)
+
+    def _check(self, name: str, hint: Any) -> None:
+        import pydantic
+
+        try:
+            pydantic.TypeAdapter(hint).json_schema()
+        except (pydantic.errors.PydanticUserError, NameError) as error:
+            shown = getattr(hint, "__name__", None) or str(hint)
+            raise ConfigError(
+                f"parameter {name} of tool {self._label} has the type {shown}, which no model can be told: "
+                "use str, int, float, bool, an Enum, Literal, list, dict, a dataclass or a pydantic model"
+            ) from error
+
+    def schema(self) -> Mapping[str, Any]:
+        """JSON schema of the arguments."""
+        from pydantic.json_schema import PydanticJsonSchemaWarning
+
+        with warnings.catch_warnings():
+            # A default that JSON cannot express is left out, which is what is wanted.
+            warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
+            schema = self._model.model_json_schema()
+        try:
+            return plain_schema(schema)
+        except ValueError as error:
+            raise ConfigError(f"tool {self._label}: {error}") from error
+
+    def read(self, given: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
+        """What the function is called with.
+
+        Raises:
+            ToolError: The model gave something else than was asked for.
+        """
+        import pydantic
+
+        # A backend may pass on what a model made of its arguments, whatever that is.
+        raw: Any = given
+        try:
+            model = self._model.model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
+        except pydantic.ValidationError as error:
+            wrong = [_wrong(item) for item in error.errors(include_url=False, include_context=False)]
+            raise ToolError(f"wrong arguments: {'; '.join(wrong[:_TOLD])}") from error
+        values = {name: getattr(model, f"p{index}") for index, name in enumerate(self._names)}
+        if self._context is not None:
+            values[self._context] = context
+        return values
+
+
+def _wrong(item: Any) -> str:
+    """One of pydantic's errors: `city: Field required`."""
+    return f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}"
+
+
+def _is_context(hint: Any) -> bool:
+    return hint is ToolContext or (
+        get_origin(hint) in (Union, types.UnionType) and ToolContext in get_args(hint)
+    )
+
+
+def _described(hint: Any) -> tuple[Any, str | None]:
+    """A type hint, and the words in `Annotated[str, "the city"]`."""
+    if get_origin(hint) is not typing.Annotated:
+        return hint, None
+    words = [item for item in hint.__metadata__ if isinstance(item, str)]
+    return hint, words[0] if words else None

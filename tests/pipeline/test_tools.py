@@ -1,0 +1,278 @@
+"""What a bot's model can do, from the class or the file to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fishjam_agents import AgentPipeline, ToolContext, tool
+from fishjam_agents.backends import Parrot
+from fishjam_agents.backends import port as p
+from fishjam_agents.config import describe, load_config, pipeline_factory
+from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError
+from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.tools.builtin import end_call
+from tests.pipeline.conftest import Conversation, speech
+
+Converse = Callable[..., Conversation]
+ABLE = p.Capabilities(tools=True)
+
+
+def calls(*events: p.BackendEvent | float | BackendError) -> Step:
+    return Step(None, [0.5, *events])
+
+
+def reply(name: str, seconds: float) -> list[p.BackendEvent | float | BackendError]:
+    samples = (8000 * np.sin(np.arange(round(seconds * 24000)) / 9)).astype(np.int16)
+    return [p.ReplyStarted(name), p.ReplyAudio(name, samples), p.ReplyEnded(name)]
+
+
+class Waiter(AgentPipeline):
+    """A bot with two tools."""
+
+    orders: list[str]
+
+    @tool
+    async def order(self, dish: str, context: ToolContext) -> str:
+        """Order a dish."""
+        self.orders.append(dish)
+        return f"{dish} for {context.peer}"
+
+    @tool(timeout=2)
+    async def cook(self) -> None:
+        """Cook."""
+        await asyncio.sleep(100)
+
+    @tool
+    def broken(self) -> None:
+        """Break."""
+        raise ValueError("secret-token")
+
+
+def waiter(backend: p.Backend) -> Waiter:
+    bot = Waiter()
+    bot.backend = backend
+    bot.orders = []
+    return bot
+
+
+def test_a_method_is_told_to_the_model_called_and_answered(converse: Converse) -> None:
+    results: list[p.Entry] = []
+    backend = Scripted(
+        [
+            Step(p.TurnStartedEntry),
+            Step(
+                p.TurnEndedEntry, [p.ToolCall("c1", "order", {"dish": "soup"}), p.ToolCall("c1", "order", {})]
+            ),
+            Step(p.ToolResultEntry, reply("r", 0.3), check=results.append),
+        ],
+        ABLE,
+    )
+
+    async def script(call: Conversation) -> None:
+        (ann,) = await call.joins("ann")
+        await ann.speak(speech("alice_question.wav"))
+        await call.until("reply_ended")
+
+    bot = waiter(backend)
+    call = converse(bot, script)
+    backend.finish()
+    assert [made.name for made in backend.connections[0].tools] == ["order", "cook", "broken"]
+    assert backend.connections[0].tools[0].parameters["required"] == ["dish"]
+    assert results == [p.ToolResultEntry("c1", "soup for ann", "order")]
+    assert bot.orders == ["soup"]
+    (told,) = call.of("tool_called")
+    assert (told.tool, told.call, told.outcome) == ("order", "c1", "ok")
+
+
+def test_a_timeout_is_answered_and_the_call_goes_on(converse: Converse) -> None:
+    results: list[p.ToolResultEntry] = []
+    backend = Scripted([calls(p.ToolCall("c1", "cook")), Step(p.ToolResultEntry, check=results.append)], ABLE)  # type: ignore[arg-type]
+
+    async def script(call: Conversation) -> None:
+        told = await call.until("tool_called")
+        assert told.outcome == "timeout"
+        assert told.duration == pytest.approx(2)
+        await asyncio.sleep(1)
+
+    converse(waiter(backend), script)
+    backend.finish()
+    assert results[0].error
+
+
+def test_the_end_of_the_call_cancels_what_runs(converse: Converse) -> None:
+    backend = Scripted([calls(p.ToolCall("c1", "cook"))], ABLE)
+
+    async def script(call: Conversation) -> None:
+        await asyncio.sleep(1)
+
+    call = converse(waiter(backend), script)
+    assert call.of("tool_called")[0].outcome == "cancelled"
+    assert not [entry for entry in backend.entries if isinstance(entry, p.ToolResultEntry)]
+
+
+def test_what_a_tool_raises_reaches_on_error_and_no_log_above_debug(
+    converse: Converse, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    errors: list[Exception] = []
+
+    class Bot(Waiter):
+        async def on_error(self, error: Exception) -> None:
+            errors.append(error)
+
+    backend = Scripted([calls(p.ToolCall("c1", "broken")), Step(p.ToolResultEntry)], ABLE)
+    bot = Bot()
+    bot.backend = backend
+
+    async def script(call: Conversation) -> None:
+        await call.until("tool_called")
+        await asyncio.sleep(0.1)
+
+    call = converse(bot, script)
+    assert [type(error) for error in errors] == [ValueError]
+    assert "The tool broken failed (ValueError)" in caplog.text
+    assert "secret-token" not in caplog.text + repr(call.events) + repr(backend.entries)
+
+
+def test_a_tool_that_the_service_runs_itself_is_only_told(converse: Converse) -> None:
+    bot = AgentPipeline()
+    bot.backend = Scripted([calls(p.ToolCall("c1", "theirs"))])
+
+    async def script(call: Conversation) -> None:
+        assert (await call.until("tool_called")).outcome == "elsewhere"
+
+    converse(bot, script)
+
+
+@pytest.mark.parametrize("goodbye", [0.0, 4.0])
+def test_end_call_lets_the_goodbye_be_heard(converse: Converse, goodbye: float) -> None:
+    bot = AgentPipeline()
+    bot.tools = (end_call,)
+    bot.backend = Scripted(
+        [
+            calls(p.ToolCall("c1", "end_call")),
+            Step(p.ToolResultEntry, [1.0, *reply("bye", goodbye)] if goodbye else []),
+        ],
+        ABLE,
+    )
+
+    async def script(call: Conversation) -> None:
+        await asyncio.sleep(600)
+
+    call = converse(bot, script)
+    assert call.kinds[-1] == ("reply_ended" if goodbye else "tool_called")
+    assert call.events[-1].at < 10
+
+
+def test_a_bot_whose_model_calls_no_tools_is_refused() -> None:
+    with pytest.raises(
+        FishjamAgentsError, match=r"Parrot calls no tools, but Waiter offers some \(order, cook"
+    ):
+        waiter(Parrot()).verify()
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    def order(dish: str) -> None:
+        """Order."""
+
+    bot = waiter(Scripted(offers=ABLE))
+    bot.tools = (order,)
+    with pytest.raises(
+        ConfigError, match=r"two tools are called order \(Waiter.order and .*order\): rename one"
+    ):
+        bot.verify()
+
+
+# --- from a file ---
+
+MODULE = '''
+from fishjam_agents import AgentPipeline, tool
+from fishjam_agents.backends import port
+from fishjam_agents.testing import Scripted
+
+class Able(AgentPipeline):
+    backend = Scripted(offers=port.Capabilities(tools=True))
+
+class Unable(AgentPipeline):
+    backend = Scripted()
+
+def get_weather(city: str, days: int = 1) -> str:
+    """Weather."""
+    return city
+
+@tool(blocking=False)
+def search(words: str) -> str:
+    """Search."""
+    return words
+
+def untyped(city):
+    """Weather."""
+
+number = 7
+'''
+
+
+def bot_of(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[AgentPipeline, list[str]]:
+    (folder / "desk_bot.py").write_text(MODULE)
+    (folder / "config.yaml").write_text(text)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "desk_bot", raising=False)
+    config = load_config(folder / "config.yaml", {})
+    pipeline = pipeline_factory(config)()
+    return pipeline, describe(config, pipeline)
+
+
+def test_a_file_names_functions_and_check_lists_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = '["desk_bot:get_weather", "desk_bot:search", end_call]'
+    _, lines = bot_of(tmp_path, f'agent: {{pipeline: "desk_bot:Able", tools: {names}}}', monkeypatch)
+    weather, search = "get_weather(city: string, days?: integer)", "search(words: string), in the background"
+    assert f"tools     {weather}; {search}; end_call()" in lines
+
+
+@pytest.mark.parametrize(
+    ("agent", "message"),
+    [
+        (
+            'pipeline: "desk_bot:Unable", tools: ["desk_bot:get_weather"]',
+            "Scripted calls no tools, but Unable offers some (get_weather): use a backend that does",
+        ),
+        (
+            'pipeline: "desk_bot:Able", tools: ["desk_bot:get_wether"]',
+            "config.yaml:1: agent.tools: desk_bot has no function get_wether: did you mean get_weather?",
+        ),
+        (
+            'pipeline: "desk_bot:Able", tools: ["desk_bot:number"]',
+            "config.yaml:1: agent.tools: desk_bot has no function number",
+        ),
+        (
+            'pipeline: "desk_bot:Able", tools: ["no_such_module:f"]',
+            "config.yaml:1: agent.tools: there is no module no_such_module",
+        ),
+        (
+            'pipeline: "desk_bot:Able", tools: ["desk_bot:untyped"]',
+            "config.yaml:1: agent.tools: parameter city of tool desk_bot:untyped has no type hint",
+        ),
+        (
+            'pipeline: "desk_bot:Able", tools: [hang_up]',
+            "config.yaml:1: agent.tools: 'hang_up' is no tool: use module:function like my_bot:get_weather",
+        ),
+        (
+            'pipeline: "desk_bot:Able", tools: end_call',
+            "config.yaml:1: agent.tools must be a list, each of it text",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_tool_is_told_with_its_line(
+    agent: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        bot_of(tmp_path, f"agent: {{{agent}}}", monkeypatch)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

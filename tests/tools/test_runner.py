@@ -1,0 +1,399 @@
+"""Every call is answered once, whatever happens and in whichever order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fishjam_agents import ToolContext, ToolError, tool
+from fishjam_agents.backends import port as p
+from fishjam_agents.backends.link import BackendLink
+from fishjam_agents.errors import BackendError
+from fishjam_agents.testing import VirtualClock
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.tools.runner import MAX_RUNNING, ToolRunner
+
+
+@tool(timeout=5)
+async def wait(seconds: float) -> str:
+    """Take a while."""
+    await asyncio.sleep(seconds)
+    return f"waited {seconds:g}"
+
+
+@tool(timeout=5)
+async def stubborn(seconds: float) -> str:
+    """Do not let go."""
+    for _ in range(3):
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            continue
+    return "late"
+
+
+@tool(blocking=False, scheduling="when_idle")
+async def report(seconds: float, context: ToolContext) -> dict[str, int]:
+    """Tell how far it is."""
+    for part in range(3):
+        context.progress({"part": part})
+        await asyncio.sleep(seconds / 3)
+    return {"parts": 3}
+
+
+@tool
+async def fail(kind: str) -> Any:
+    """Fail."""
+    if kind == "told":
+        raise ToolError("the shop is closed")
+    if kind == "cancelled":
+        raise asyncio.CancelledError
+    if kind == "exit":
+        raise SystemExit(3)
+    if kind == "timeout":
+        raise TimeoutError
+    if kind == "unspeakable":
+        return object()
+    raise ValueError(f"secret {kind}")
+
+
+@tool(max_result=1000)
+def large(characters: int) -> str:
+    """Return much."""
+    return "x" * characters
+
+
+TOOLS = (wait, stubborn, report, fail, large)
+
+
+class Desk:
+    """A runner, and what came of its calls."""
+
+    def __init__(self, *, background: bool = True, put: Callable[[Any], None] | None = None) -> None:
+        self.entries: list[p.ToolResultEntry] = []
+        self.told: list[tuple[str, str, str]] = []
+        self.times: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.errors: list[tuple[str, Exception]] = []
+        self.runner = ToolRunner(
+            put or self.entries.append,
+            lambda call, made, take: ToolContext(call, made.name, None, "ann", take),  # type: ignore[arg-type]
+            self._told,
+            lambda name, error: self.errors.append((name, error)),
+            self.warnings.append,
+            progress=background,
+        )
+        self.runner.tools = {made.name: made for made in collect(None, TOOLS)}
+
+    def _told(self, name: str, call: str, outcome: str, seconds: float) -> None:
+        self.told.append((name, call, outcome))
+        self.times[call] = seconds
+
+    def call(self, call: str, name: str, **arguments: Any) -> None:
+        self.runner.call(p.ToolCall(call, name, arguments))
+
+
+def at_desk(clock: VirtualClock, script: Callable[[Desk], Any], **options: Any) -> Desk:
+    async def main() -> Desk:
+        desk = Desk(**options)
+        await script(desk)
+        await desk.runner.close()
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+        return desk
+
+    return clock.run(main())
+
+
+def test_calls_run_at_once_and_each_is_answered_when_it_is_ready(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "wait", seconds=2)
+        desk.call("b", "wait", seconds=1)
+        await asyncio.sleep(3)
+
+    desk = at_desk(virtual_clock, script)
+    assert desk.entries == [
+        p.ToolResultEntry("b", "waited 1", "wait"),
+        p.ToolResultEntry("a", "waited 2", "wait"),
+    ]
+    assert desk.told == [("wait", "b", "ok"), ("wait", "a", "ok")]
+    assert desk.times == {"a": pytest.approx(2), "b": pytest.approx(1)}
+
+
+def test_a_tool_that_hangs_is_answered_at_its_deadline_even_if_it_will_not_end(
+    virtual_clock: VirtualClock,
+) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "stubborn", seconds=100)
+        await asyncio.sleep(5.01)
+        assert desk.entries == [
+            p.ToolResultEntry(
+                "a", "stubborn did not answer within 5 s and was given up", "stubborn", error=True
+            )
+        ]
+        await asyncio.sleep(400)
+
+    assert at_desk(virtual_clock, script).told == [("stubborn", "a", "timeout")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("told", "fail: the shop is closed"),
+        ("cancelled", "fail was broken off: say that it did not work"),
+        ("exit", "fail failed (RuntimeError): say that it did not work"),
+        ("timeout", "fail failed (TimeoutError): say that it did not work"),
+        ("unspeakable", "fail: a object is neither text nor JSON"),
+        ("key", "fail failed (ValueError): say that it did not work"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_words_and_holds_no_secret(
+    virtual_clock: VirtualClock, kind: str, words: str
+) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "fail", kind=kind)
+        await asyncio.sleep(0.1)
+
+    desk = at_desk(virtual_clock, script)
+    assert desk.entries == [p.ToolResultEntry("a", words, "fail", error=True)]
+    assert [name for name, _ in desk.errors] == ["fail"] * (kind in ("exit", "timeout", "key"))
+
+
+def test_unknown_tools_and_wrong_arguments_are_answered_too(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "wether")
+        desk.call("b", "wait", seconds="soon")
+        await asyncio.sleep(0.1)
+
+    desk = at_desk(virtual_clock, script)
+    assert desk.entries[0].result == "there is no tool wether: use one of wait, stubborn, report, fail, large"
+    assert desk.entries[1].result.startswith("wait: wrong arguments: seconds: ")
+    assert [entry.error for entry in desk.entries] == [True, True]
+    assert desk.told == [("wether", "a", "refused"), ("wait", "b", "error")]
+
+
+def test_a_large_answer_is_cut_with_a_warning(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "large", characters=5_000_000)
+        await asyncio.sleep(0.1)
+
+    desk = at_desk(virtual_clock, script)
+    assert desk.entries[0].result == "x" * 1000 + "\n[cut here: 4999000 more characters]"
+    assert desk.warnings == ["the answer of large was cut by 4999000 characters: raise its max_result"]
+
+
+def test_a_cancelled_call_is_not_answered_and_its_tool_ends(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "wait", seconds=3)
+        await asyncio.sleep(1)
+        desk.runner.cancel("a")
+        desk.runner.cancel("a")
+        desk.runner.cancel("never")
+        await asyncio.sleep(5)
+
+    desk = at_desk(virtual_clock, script)
+    assert desk.entries == []
+    assert desk.told == [("wait", "a", "cancelled")]
+    assert desk.times["a"] == pytest.approx(1)
+
+
+def test_a_call_that_comes_again_is_not_run_again(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        for _ in range(3):
+            desk.call("a", "wait", seconds=1)
+        await asyncio.sleep(2)
+        desk.call("a", "wait", seconds=1)
+        desk.runner.cancel("b")
+        desk.call("b", "wait", seconds=1)
+        await asyncio.sleep(2)
+
+    desk = at_desk(virtual_clock, script)
+    assert [entry.call for entry in desk.entries] == ["a"]
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_reports_reach_only_models_that_take_them(virtual_clock: VirtualClock, background: bool) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "report", seconds=3)
+        await asyncio.sleep(4)
+
+    desk = at_desk(virtual_clock, script, background=background)
+    reports = [
+        p.ToolResultEntry("a", f'{{"part":{n}}}', "report", will_continue=True, scheduling="when_idle")
+        for n in range(3)
+    ]
+    scheduling = "when_idle" if background else None
+    last = p.ToolResultEntry("a", '{"parts":3}', "report", scheduling=scheduling)  # type: ignore[arg-type]
+    assert desk.entries == [*(reports if background else []), last]
+
+
+def test_too_many_at_once_are_refused(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        for number in range(MAX_RUNNING + 1):
+            desk.call(str(number), "wait", seconds=1)
+        await asyncio.sleep(2)
+
+    desk = at_desk(virtual_clock, script)
+    assert Counter(outcome for _, _, outcome in desk.told) == {"ok": MAX_RUNNING, "refused": 1}
+
+
+def test_a_plain_function_runs_in_a_thread_and_a_hanging_one_does_not_keep_the_process() -> None:
+    forever = threading.Event()
+    where: list[threading.Thread] = []
+
+    @tool(timeout=0.05)
+    def hang(context: ToolContext) -> str:
+        """Hang."""
+        where.append(threading.current_thread())
+        context.progress("from a thread")
+        forever.wait()
+        return "never"
+
+    @tool
+    def leave() -> str:
+        """Leave."""
+        raise SystemExit
+
+    async def main() -> Desk:
+        desk = Desk()
+        desk.runner.tools = {made.name: made for made in collect(None, (hang, leave))}
+        desk.call("a", "hang")
+        desk.call("b", "leave")
+        async with asyncio.timeout(10):
+            while len(desk.told) < 2:  # noqa: ASYNC110 - nothing tells a test
+                await asyncio.sleep(0.01)
+        await desk.runner.close()
+        return desk
+
+    desk = asyncio.run(main())
+    forever.set()
+    where[0].join(5)
+    assert {entry.call: entry.error for entry in desk.entries} == {"a": True, "b": True}
+    assert where[0] is not threading.current_thread()
+    assert where[0].daemon
+
+
+# --- whatever happens in whichever order ---
+
+
+@dataclass(frozen=True)
+class Model(p.Backend):
+    """A model whose connections follow a script: pauses, events, and a loss after each but the last."""
+
+    connections: Sequence[Sequence[float | p.BackendEvent]]
+    losses: list[bool]
+    received: list[p.Entry] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+        self.attempts.append(conversation.attempt)
+        yield _ModelSession(self, conversation)
+
+
+class _ModelSession(p.BackendSession):
+    def __init__(self, model: Model, conversation: p.Conversation) -> None:
+        self._model = model
+        self._emit = conversation.emit
+        self._script = model.connections[min(conversation.attempt, len(model.connections) - 1)]
+        self._last = conversation.attempt >= len(model.connections) - 1
+
+    async def send(self, entry: p.Entry) -> None:
+        await asyncio.sleep(0.01)
+        if self._model.losses and self._model.losses.pop():
+            raise BackendError("lost on the way", retryable=True)
+        self._model.received.append(entry)
+
+    async def read(self) -> None:
+        for step in self._script:
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+            else:
+                self._emit(step)
+        if not self._last:
+            raise BackendError("lost", retryable=True)
+        await asyncio.Event().wait()
+
+
+IDS = st.sampled_from([f"c{n}" for n in range(6)])
+CALLS = st.one_of(
+    st.builds(
+        lambda call, name, seconds: p.ToolCall(call, name, {"seconds": seconds}),
+        IDS,
+        st.sampled_from(["wait", "stubborn", "report", "nothing"]),
+        st.sampled_from([0.0, 0.5, 1.0, 3.0, 30.0]),
+    ),
+    st.builds(
+        lambda call, kind: p.ToolCall(call, "fail", {"kind": kind}),
+        IDS,
+        st.sampled_from(["told", "cancelled", "exit", "unspeakable", "key"]),
+    ),
+)
+STEPS = st.one_of(CALLS, st.builds(p.ToolCallCancelled, IDS), st.sampled_from([0.0, 0.3, 1.0, 5.0]))
+
+
+@settings(max_examples=60)
+@given(
+    connections=st.lists(st.lists(STEPS, max_size=8), min_size=1, max_size=3),
+    losses=st.lists(st.booleans(), max_size=4),
+)
+def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
+    connections: list[list[float | p.BackendEvent]], losses: list[bool]
+) -> None:
+    log: list[tuple[str, Any]] = []
+
+    async def main() -> tuple[Model, Desk]:
+        model = Model(connections, losses)
+
+        def put(entry: p.ToolResultEntry) -> None:
+            log.append(("answer", entry))
+            link.put(entry)
+
+        def emit(event: p.BackendEvent) -> None:
+            if isinstance(event, p.ToolCall):
+                log.append(("call", event.call))
+                desk.runner.call(event)
+            elif isinstance(event, p.ToolCallCancelled):
+                log.append(("cancel", event.call))
+                desk.runner.cancel(event.call)
+
+        desk = Desk(put=put)
+        link = BackendLink(model, "call", emit, lambda seconds: None)
+        running = asyncio.create_task(link.run())
+        await asyncio.sleep(300)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await desk.runner.close()
+        return model, desk
+
+    model, desk = VirtualClock().run(main())
+    final = Counter(
+        entry.call
+        for entry in model.received
+        if isinstance(entry, p.ToolResultEntry) and not entry.will_continue
+    )
+    answered: set[str] = set()
+    cancelled: set[str] = set()
+    called: set[str] = set()
+    for what, value in log:
+        if what == "call":
+            called.add(value) if value not in cancelled else None
+        elif what == "cancel":
+            cancelled.add(value)
+        else:
+            assert value.call not in cancelled - answered, "a late answer"
+            assert value.call not in answered, "a second answer"
+            if not value.will_continue:
+                answered.add(value.call)
+    assert answered == called - (cancelled - answered)
+    assert final == dict.fromkeys(answered, 1)
+    assert sorted(call for _, call, _ in desk.told) == sorted(called)
