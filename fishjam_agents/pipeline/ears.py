@@ -13,7 +13,8 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
 from fishjam_agents.hearing.microphone import Deliver, Microphone
-from fishjam_agents.hearing.mixer import Mixer, MixInput
+from fishjam_agents.hearing.mix_input import MixInput
+from fishjam_agents.hearing.mixer import Mixer
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.roster import Roster
 from fishjam_agents.playout.voice import Voice

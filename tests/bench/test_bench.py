@@ -17,6 +17,7 @@ EXPECTED = (
     "decode 20 ms of audio",
     "encode 20 ms of audio",
     "a frame without sockets",
+    "20 ms of a room with 8 voices, mixed",
     "CPU per 20 ms in + out, VAD on, 10 calls",
     "calls on one core",
     "first audible frame to `interrupt`",

@@ -8,6 +8,7 @@ import pytest
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.hearing.loudness import Loudness
 from fishjam_agents.hearing.microphone import Deliver, Microphone
+from fishjam_agents.hearing.mix_input import MixInput
 from fishjam_agents.hearing.mixer import Mixer
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent
 from fishjam_agents.turns.settings import TurnSettings
@@ -85,16 +86,66 @@ def test_a_stalled_voice_stalls_nobody_and_media_time_follows_the_clock() -> Non
     assert mix.media[-1] <= mix.now + 1e-9
 
 
-def test_a_late_burst_is_caught_up_in_the_next_pause() -> None:
+def noise(seconds: float, peak: int = 600, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-peak, peak, round(seconds * 16000), np.int16)
+
+
+def stall(mix: Mix, voice: MixInput, samples: np.ndarray, after: float, seconds: float, others: dict) -> None:
+    """Feed a voice in time, nothing for a while, then what was missing in one burst, then the rest."""
+    begin, end = round(after * 16000), round((after + seconds) * 16000)
+    mix.play({voice: samples[:begin], **others}, after)
+    mix.play({other: silence for other, silence in others.items()}, seconds)
+    for at in range(begin, end, 320):
+        voice.feed(samples[at : at + 320].tobytes(), mix.now, False)
+    mix.play({voice: samples[end:], **others}, len(samples[end:]) / 16000 + 2)
+
+
+@pytest.mark.parametrize("stalled", [0.1, 0.3, 0.5])
+def test_a_burst_replaces_the_silence_that_was_fed_although_others_are_there(stalled: float) -> None:
+    words = speech("alice_long.wav")
     mix = Mix()
-    alice = mix.mixer.add("alice", "a")
-    mix.play({alice: np.zeros(0, np.int16)}, 0.2)
-    alice.feed(bytes(2 * 6400), mix.now, False)
-    mark = np.full(320, 5000, np.int16)
-    mix.play({alice: mark}, 0.2)
-    loud = [index for index, frame in enumerate(mix.frames) if frame is not None and frame.any()]
-    assert len(loud) == 1
-    assert loud[0] <= 10 + 3, "the silence of the burst was skipped"
+    alice, bob = mix.mixer.add("alice", "a"), mix.mixer.add("bob", "b")
+    mix.play({alice: noise(1), bob: noise(1)}, 1)
+    stall(mix, alice, words, 1.5, stalled, {bob: np.zeros(0, np.int16)})
+    assert mix.turns == ["alice"], "the turn is one"
+    assert mix.media == sorted(mix.media)
+    assert alice.backlog <= 3, "the delay has not stayed"
+    (ended,) = [event for _, event in mix.happened if isinstance(event, TurnEnded)]
+    assert ended.end == pytest.approx(1 + len(words) / 16000, abs=0.15)
+
+
+def test_what_one_says_late_does_not_delay_who_speaks_in_time() -> None:
+    mix = Mix()
+    alice, bob = mix.mixer.add("alice", "a"), mix.mixer.add("bob", "b")
+    steady = np.where(np.arange(32000) % 80 < 40, 3000, -3000).astype(np.int16)
+    late = np.full(6400, 7, np.int16)
+    mix.play({alice: np.zeros(0, np.int16), bob: np.zeros(0, np.int16)}, 0.2)
+    mix.play({bob: steady}, 0.5)
+    alice.feed(late.tobytes(), mix.now, False)
+    before = len(mix.frames)
+    mix.play({bob: steady}, 0.5)
+    assert len(mix.frames) - before == 25, "a frame a tick, no more"
+
+
+def test_noise_is_no_reason_to_stay_late() -> None:
+    mix = Mix()
+    alice, bob = mix.mixer.add("alice", "a"), mix.mixer.add("bob", "b")
+    room = noise(8)
+    mix.play({alice: room, bob: speech("bob_long.wav")}, 2)
+    alice.feed(room[:6400].tobytes(), mix.now, False)
+    assert alice.backlog > 15
+    mix.play({alice: room, bob: speech("bob_long.wav")}, 0.5)
+    assert alice.backlog <= 3
+
+
+def test_a_sum_is_bent_and_never_wraps_or_reaches_the_edge() -> None:
+    mix = Mix()
+    voices = [mix.mixer.add(name, name) for name in ("alice", "bob", "carol")]
+    loud = np.full(16000, 30000, np.int16)
+    mix.play(dict.fromkeys(voices, loud), 0.5)
+    heard = np.concatenate([frame for frame in mix.frames if frame is not None])
+    assert 30000 < heard.max() <= 32767
+    assert heard.min() >= 0
 
 
 def test_when_nobody_sends_the_turn_ends_and_ticks_count_as_silence() -> None:

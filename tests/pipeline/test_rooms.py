@@ -52,13 +52,17 @@ def test_in_a_mix_anybody_interrupts_and_is_named(converse: Converse) -> None:
     assert media == sorted(media)
 
 
-def test_a_muted_speaker_does_not_hold_up_the_mix(converse: Converse) -> None:
+def test_who_mutes_within_a_word_holds_up_nobody_in_a_mix(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
-        alice, _ = await call.joins("alice", "bob")
+        alice, bob = await call.joins("alice", "bob")
         alice.say(speech("alice_long.wav"))
         await asyncio.sleep(2.0)
         alice.muted = True
         await call.until("user_turn_ended")
+        await bob.speak(speech("bob_question.wav"))
+        await call.until("user_turn_ended", 2)
 
-    (turn,) = converse(MixBot(), script).of("user_turn_ended")
-    assert turn.at - turn.media_at < 1.0
+    first, second = converse(MixBot(), script).of("user_turn_ended")
+    assert (first.peer, first.reason) == ("alice", "silence")
+    assert first.at - first.media_at < 1.3
+    assert (second.peer, second.reason) == ("bob", "silence")
