@@ -166,10 +166,11 @@ class BargeInWithdrawn(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted(Event):
-    """The backend begins a reply."""
+    """The backend begins a reply; `peer` is whom it answers where everybody has a session (`per_peer`)."""
 
     kind = "reply_started"
     reply: str
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_DEADLINE = 15.0
 SEND_DEADLINE = 10.0
+CLOSE_DEADLINE = 5.0
 MAX_ATTEMPTS = 6
 """Failed attempts in a row after which the backend is given up."""
 FIRST_BACKOFF = 0.25
@@ -189,4 +190,8 @@ class _Connecting:
             ) from error
 
     async def __aexit__(self, *exc: Any) -> None:
-        await self._manager.__aexit__(*exc)
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE):
+                await self._manager.__aexit__(*exc)
+        except TimeoutError:
+            logger.warning("The backend's session did not close within %g s and is left", CLOSE_DEADLINE)

@@ -46,7 +46,12 @@ class Parrot(Backend):
 
     in_process = True
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate=_INPUT_RATE, output_rate=_OUTPUT_RATE, wants_turn_audio=True, cancel=True, truncate=True
+        input_rate=_INPUT_RATE,
+        output_rate=_OUTPUT_RATE,
+        wants_turn_audio=True,
+        cancel=True,
+        truncate=True,
+        replies_wait=True,
     )
 
     delay: float = 0.2

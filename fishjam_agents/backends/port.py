@@ -42,6 +42,8 @@ class Capabilities:
         background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
         text: Takes text (`send_text`).
         verbatim_say: Speaks given words (`say`).
+        replies_wait: A reply is as good when it is played later than it was given, after what is said to
+            somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
     """
 
     input_rate: int = 16000
@@ -55,6 +57,7 @@ class Capabilities:
     background_tools: bool = False
     text: bool = False
     verbatim_say: bool = False
+    replies_wait: bool = False
 
 
 # --- entries: pipeline to backend -------------------------------------------------------------------
@@ -90,14 +93,19 @@ class TurnEndedEntry:
 
 @dataclass(frozen=True, slots=True)
 class TextEntry:
-    """Text the user wrote, or words to speak as they are (`verbatim`).
+    """Something in writing: what the user wrote and is to be answered, unless one of the two below.
 
-    `reply` is the id that the reply to verbatim words has to have, so that whoever said them can follow it.
+    Attributes:
+        text: The words.
+        verbatim: They are to be spoken as they are.
+        reply: The id that the reply to verbatim words has to have, so that whoever said them can follow it.
+        note: They are to be known and not answered: who speaks, what happened.
     """
 
     text: str
     verbatim: bool = False
     reply: str | None = None
+    note: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Wav(Backend):
 
     in_process = True
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate=16000, output_rate=_RATE, wants_turn_audio=True
+        input_rate=16000, output_rate=_RATE, wants_turn_audio=True, replies_wait=True
     )
 
     file: Path

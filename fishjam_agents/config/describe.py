@@ -109,7 +109,19 @@ def _turns(settings: TurnSettings) -> str:
 
 def _hearing(settings: HearingSettings) -> str:
     agents = "other agents too" if settings.agents else "no other agents"
-    return f"{settings.mode}, {agents}, tracks of type {' or '.join(settings.tracks) or 'none'}"
+    tracks = f"tracks of type {' or '.join(settings.tracks) or 'none'}"
+    return ", ".join([settings.mode, *_mode(settings), agents, tracks])
+
+
+def _mode(settings: HearingSettings) -> list[str]:
+    """What follows from the mode that is not in its name."""
+    notes = ["the model is told who speaks"] if settings.speaker_notes else []
+    if settings.mode == "mix":
+        return ["all voices in one sum", "anybody interrupts", *notes]
+    if settings.mode == "per_peer":
+        whose = "the one it answers" if settings.interrupts == "addressee" else "anybody"
+        return [f"at most {settings.max_sessions} sessions of the backend", f"a reply ends for {whose}"]
+    return ["anybody interrupts", *notes]
 
 
 def _limits(config: Config) -> str:

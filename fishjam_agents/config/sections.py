@@ -21,7 +21,6 @@ else:
     T = TypeVar("T")
 
 PLANNED_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "agent.hearing.mode": (frozenset({"per_peer"}), "active_speaker"),
     "agent.turns.owner": (frozenset({"push_to_talk"}), "local"),
 }
 """Values that later versions will have, and what to use until then."""

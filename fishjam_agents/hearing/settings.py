@@ -18,7 +18,12 @@ class HearingSettings:
         tracks: Values of a track's metadata `type` that count as a microphone; a track without a type
             always does.
         speaker_notes: Whether a backend that takes text is told who speaks ("[Ann speaks]"), before the turn,
-            whenever that is somebody else than before.
+            whenever that is somebody else than before. Not with `per_peer`, where everybody has a model of
+            their own.
+        interrupts: With `per_peer`, whose speech ends a reply: `addressee`, that of the one it answers, or
+            `anybody`. In the other modes anybody interrupts.
+        max_sessions: With `per_peer`, how many backend sessions are open at most. Who comes when all are
+            taken gets the next that is free.
         echo_guard: Whether the bot's own voice, come back through a loudspeaker, is kept from interrupting it
             and from the model.
     """
@@ -27,4 +32,14 @@ class HearingSettings:
     agents: bool = False
     tracks: tuple[str, ...] = ("microphone",)
     speaker_notes: bool = False
+    interrupts: Literal["addressee", "anybody"] = "addressee"
+    max_sessions: int = 4
     echo_guard: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_sessions <= 64:
+            raise ValueError(f"hearing.max_sessions must be between 1 and 64, not {self.max_sessions}")
+        if self.speaker_notes and self.mode == "per_peer":
+            raise ValueError(
+                "hearing.speaker_notes does nothing with per_peer, where everybody has a session: remove it"
+            )

@@ -147,6 +147,7 @@ class AgentPipeline:
             raise FishjamAgentsError(
                 f"turns.owner is 'backend', but {type(backend).__name__} has no turn detection: use 'local'"
             )
+        self._verify_hearing(type(backend).__name__, backend.capabilities)
         for hook in _HOOKS:
             if not inspect.iscoroutinefunction(getattr(self, hook)):
                 raise FishjamAgentsError(f"{name}.{hook} must be a coroutine: write `async def {hook}`")
@@ -167,6 +168,29 @@ class AgentPipeline:
                 f"{type(backend).__name__} calls no tools, but {type(self).__name__} offers some ({names}): "
                 "use a backend that does, or offer none"
             )
+
+    def _verify_hearing(self, backend: str, capabilities: port.Capabilities) -> None:
+        if self.hearing.speaker_notes and not capabilities.text:
+            raise FishjamAgentsError(f"hearing.speaker_notes is set, but {backend} takes no text: remove it")
+        if self.hearing.mode != "per_peer":
+            return
+        if not capabilities.replies_wait:
+            raise FishjamAgentsError(
+                f"hearing is 'per_peer', but replies of {backend} would be out of date by the time the one "
+                "before is over: use 'active_speaker' or 'mix'"
+            )
+        if self.turns.owner != "local":
+            raise FishjamAgentsError(
+                f"hearing is 'per_peer', but turns.owner is '{self.turns.owner}': a model that hears one "
+                "peer cannot rule the turns of all, use 'local'"
+            )
+
+    def peer_name(self, peer: str) -> str:
+        """What a peer is called: the name in its metadata, else `Speaker 1` and so on.
+
+        The name is one line of at most 40 characters, since people choose theirs.
+        """
+        return self._running().name(peer)
 
     def make_stages(self) -> list[Stage]:
         """Stages for one microphone: copies, because stages have state."""
@@ -189,19 +213,22 @@ class AgentPipeline:
         """What the bot is saying or about to say; None while it is silent and between calls."""
         return None if self._call is None else self._call.replies.current
 
-    def say(self, text: str, *, priority: int = 0, interruptible: bool = True) -> Speech:
+    def say(
+        self, text: str, *, priority: int = 0, interruptible: bool = True, peer: str | None = None
+    ) -> Speech:
         """Speak given words with the backend's voice.
 
         Args:
             text: The words.
             priority: Of the replies that wait, the highest is played first.
             interruptible: Whether a barge-in silences and ends it.
+            peer: With `hearing.mode: per_peer`, whom it is said to; None is everybody.
 
         Returns:
             The handle: await it, interrupt it, ask how much was heard.
 
         Raises:
-            BackendError: The backend cannot.
+            BackendError: The backend cannot, or has no session for the peer.
         """
         call = self._running()
         if not self.backend.capabilities.verbatim_say:
@@ -209,7 +236,7 @@ class AgentPipeline:
                 f"{type(self.backend).__name__} cannot speak given words: use play() or send_text()"
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
-        call.put(port.TextEntry(text, verbatim=True, reply=speech.id))
+        call.tell(port.TextEntry(text, verbatim=True, reply=speech.id), peer)
         return speech
 
     def play(
@@ -256,16 +283,20 @@ class AgentPipeline:
         """
         return self._running().interrupt()
 
-    def send_text(self, text: str) -> None:
+    def send_text(self, text: str, *, peer: str | None = None) -> None:
         """Tell the backend something in writing.
 
+        Args:
+            text: What the user wrote.
+            peer: With `hearing.mode: per_peer`, whose session is told; None is all of them.
+
         Raises:
-            BackendError: The backend takes no text.
+            BackendError: The backend takes no text, or has no session for the peer.
         """
         call = self._running()
         if not self.backend.capabilities.text:
             raise BackendError(f"{type(self.backend).__name__} takes no text")
-        call.put(port.TextEntry(text))
+        call.tell(port.TextEntry(text), peer)
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents import events
@@ -16,11 +17,15 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import Event, Heard
+from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.hooks import Hooks
+from fishjam_agents.pipeline.names import Names
 from fishjam_agents.pipeline.on_air import TRACK_DEADLINE, on_air
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
+from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.replies import Replies
+from fishjam_agents.pipeline.sessions import Sessions
 from fishjam_agents.pipeline.tools import CallTools
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.playout.voice import Voice
@@ -57,20 +62,33 @@ class Call:
         self._stop = asyncio.Event()
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._hooks = Hooks(pipeline, pipeline.hook_base, self._hook_failed)
-        self._resampler = live_resampler(input_format.sample_rate, self.capabilities.input_rate or 16000)
-        self._same_rate = input_format.sample_rate == self.capabilities.input_rate
-        self._link = BackendLink(
-            pipeline.backend, self.id, self._backend_event, self._backend_outage, pipeline.instructions
-        )
+        self._rate = input_format.sample_rate
+        self.for_backend = self.resampler()
+        self.speaker_notes = pipeline.hearing.speaker_notes
+        self.name = Names(room)
+        self._turns = itertools.count(1)
         self._track: OutgoingTrack
         self._voice: Voice
         self._replies: Replies
-        self._owner = LocalOwner(self) if self.settings.owner == "local" else BackendOwner(self)
+        self._link: BackendLink | Sessions
+        self._owner: LocalOwner | BackendOwner | PeerOwners
+        hearing = pipeline.hearing
+        if hearing.mode == "per_peer":
+            anybody = hearing.interrupts == "anybody"
+            self._owner = PeerOwners(self, self._connect, hearing.max_sessions, anybody)
+            self._link = self._owner.sessions
+        else:
+            self._owner = LocalOwner(self) if self.settings.owner == "local" else BackendOwner(self)
+            self._link = self._connect(self.backend_event)
         self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
-        self.tools = CallTools(self, pipeline, lambda: self._owner.last_speaker)
+        self.tools = CallTools(self, pipeline, self._owner.caller)
         self._greeted = pipeline.greeting is None
 
-    # --- what an owner of turns may do (owners.Room) ---
+    def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
+        pipeline = self._pipeline
+        return BackendLink(pipeline.backend, self.id, emit, self._backend_outage, pipeline.instructions)
+
+    # --- what an owner of turns may do (room.Room) ---
 
     def now(self) -> float:
         """Call time, seconds."""
@@ -92,9 +110,10 @@ class Call:
         """Pass an entry to the backend."""
         self._link.put(entry)
 
-    def for_backend(self, samples: Samples) -> Samples:
-        """Audio at the backend's rate."""
-        return samples if self._same_rate else self._resampler.process(samples)
+    def resampler(self) -> Callable[[Samples], Samples]:
+        """What makes audio of the room audio at the backend's rate; one for each voice."""
+        rate = self.capabilities.input_rate or 16000
+        return _as_it_is if rate == self._rate else live_resampler(self._rate, rate).process
 
     def cut(self, everything: bool = False) -> Heard | None:
         """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
@@ -124,6 +143,23 @@ class Call:
         """Whether any microphone follows a sound."""
         return any(microphone.machine.in_speech for microphone in self._ears.microphones)
 
+    def next_turn(self) -> str:
+        """An id for a turn, unique in the call."""
+        return f"turn-{next(self._turns)}"
+
+    @property
+    def microphones(self) -> Iterable[Microphone]:
+        """Every microphone that is heard."""
+        return self._ears.microphones
+
+    def sounds(self, reply: str) -> bool:
+        """Whether a live reply has begun to sound."""
+        return self._voice.sounds(reply)
+
+    def may_interrupt(self, peer: str | None) -> bool:
+        """Whether what a peer says now is said over the bot. Asked only while a reply is under way."""
+        return self._owner.may_interrupt(peer)
+
     # --- what the voice tells (voice.VoiceListener) ---
 
     def first_audio(self, reply: str) -> None:
@@ -152,6 +188,9 @@ class Call:
             self._ears.own_tracks.add(self._track.id)
             self._replies = Replies(self._voice, self.now, self.emit, self.hook, self._tell_cut)
             self._replies.verdicts = self._owner
+            if isinstance(self._owner, PeerOwners):
+                self._replies.addressee = self._owner.addressee
+                self._voice.ask(self._owner.may_begin)
             recorder = self._pipeline.recorder
             hearing = self._pipeline.hearing
             record = None if recorder is None else recorder.open(self.id, self.settings, hearing)
@@ -216,10 +255,12 @@ class Call:
         """A peer is gone."""
         self.emit(events.PeerLeft(self.now(), peer))
         self.hook("on_peer_left", peer)
+        self._owner.left(peer)
 
     # --- backend and hooks ---
 
-    def _backend_event(self, event: port.BackendEvent) -> None:
+    def backend_event(self, event: port.BackendEvent) -> None:
+        """Take an event of a backend session; synchronous, and never raises."""
         try:
             if isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
                 self.tools.handle(event)
@@ -257,6 +298,17 @@ class Call:
         """The replies of this call."""
         return self._replies
 
+    def tell(self, entry: port.TextEntry, peer: str | None) -> None:
+        """Pass text to the backend, or to a peer's session of it.
+
+        Raises:
+            BackendError: The peer has no session.
+        """
+        if isinstance(self._link, Sessions):
+            self._link.tell(peer, entry)
+        else:
+            self._link.put(entry)
+
     def interrupt(self) -> Heard | None:
         """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
         return self._owner.confirm(everything=True)
@@ -269,3 +321,7 @@ class Call:
     def stop(self) -> None:
         """End the call."""
         self._stop.set()
+
+
+def _as_it_is(samples: Samples) -> Samples:
+    return samples

@@ -139,7 +139,8 @@ class Ears:
         microphone = self._roster.input(frame, now)
         if microphone is None:
             return
-        if not microphone.feed(frame.data, now, self._voice.active) and microphone.damaged in (1, 100, 10000):
+        barge_in = self._voice.active and self._call.may_interrupt(microphone.peer)
+        if not microphone.feed(frame.data, now, barge_in) and microphone.damaged in (1, 100, 10000):
             message = f"dropped audio of {len(frame.data)} bytes: empty, odd-length or over one second"
             self._call.emit(events.ErrorRaised(now, message, "input", microphone.peer))
 
@@ -160,7 +161,7 @@ class Ears:
             source.end("outage")
         if call.capabilities.text:
             note = f"[The connection to the room was lost for {outage:.1f} s: nobody was heard meanwhile.]"
-            call.put(port.TextEntry(note))
+            call.put(port.TextEntry(note, note=True))
 
     def _make_input(self, peer: str, track: str) -> Microphone | MixInput:
         if self._mixer is not None:

@@ -5,10 +5,8 @@ Both silence the bot at the first suspicion; they differ in who confirms it and 
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.pipeline.room import Room
 from fishjam_agents.turns.floor import Floor, FloorEvent
 from fishjam_agents.turns.machine import (
     Confirmed,
@@ -28,65 +27,9 @@ from fishjam_agents.turns.machine import (
     TurnStarted,
     Withdrawn,
 )
-from fishjam_agents.turns.settings import TurnSettings
 
 _ANSWER_TIME = 5.0
 """Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
-
-
-class Room(Protocol):
-    """What an owner can do and see; `pipeline.call.Call` is one."""
-
-    settings: TurnSettings
-    capabilities: port.Capabilities
-
-    def now(self) -> float:
-        """Call time, seconds."""
-        ...
-
-    def emit(self, event: Event) -> None:
-        """Publish an event."""
-        ...
-
-    def hook(self, name: str, *arguments: object) -> None:
-        """Start a hook."""
-        ...
-
-    def put(self, entry: port.Entry) -> None:
-        """Pass an entry to the backend."""
-        ...
-
-    def for_backend(self, samples: Samples) -> Samples:
-        """Audio at the backend's rate."""
-        ...
-
-    def cut(self, everything: bool = False) -> Heard | None:
-        """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
-        ...
-
-    def pause(self) -> None:
-        """Hold the replies."""
-        ...
-
-    def resume(self) -> None:
-        """Let the replies go on."""
-        ...
-
-    def paused(self) -> bool:
-        """Whether the replies are being held."""
-        ...
-
-    def bot_speaks(self) -> bool:
-        """Whether a reply is under way."""
-        ...
-
-    def current_reply(self) -> str | None:
-        """The reply under way."""
-        ...
-
-    def anyone_in_speech(self) -> bool:
-        """Whether any microphone follows a sound."""
-        ...
 
 
 class Owner:
@@ -100,7 +43,7 @@ class Owner:
         self.last_speaker: str | None = None
         self._room = room
         self._floor: Floor[Microphone] = Floor()
-        self._turns = itertools.count(1)
+        self._introduced: str | None = None
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
@@ -132,6 +75,23 @@ class Owner:
         """
         return self._room.cut(everything) if everything or self._room.bot_speaks() else None
 
+    def may_interrupt(self, peer: str | None) -> bool:
+        """Whether what a peer says now is said over the bot. Asked only while a reply is under way."""
+        return True
+
+    def caller(self, call: str) -> str | None:
+        """Whose words brought a tool call about."""
+        return self.last_speaker
+
+    def left(self, peer: str) -> None:
+        """A peer is gone; its microphones have ended what they heard."""
+
+    def _introduce(self, peer: str | None) -> None:
+        """Tell the model who speaks, if that is asked for and somebody else than before."""
+        if self._room.speaker_notes and peer is not None and peer != self._introduced:
+            self._introduced = peer
+            self._room.put(port.TextEntry(f"[{self._room.name(peer)} speaks]", note=True))
+
     def _publish(self, microphone: Microphone, event: TurnEvent) -> Turn | None:
         room, peer, track = self._room, microphone.peer, microphone.track
         if isinstance(event, SpeechStarted):
@@ -141,7 +101,7 @@ class Owner:
         elif isinstance(event, SpeechEnded):
             room.emit(events.UserStoppedSpeaking(room.now(), event.at, peer, track))
         elif isinstance(event, TurnEnded):
-            turn = Turn(f"turn-{next(self._turns)}", peer, track, event.start, event.end, event.reason)
+            turn = Turn(room.next_turn(), peer, track, event.start, event.end, event.reason)
             room.emit(
                 events.UserTurnEnded(room.now(), event.end, peer, track, event.start, turn.id, event.reason)
             )
@@ -203,6 +163,7 @@ class LocalOwner(Owner):
             # The speaker went on before the answer began: it is an answer to half a question.
             self.confirm()
         self._speaker = microphone
+        self._introduce(microphone.peer)
         room.put(port.TurnStartedEntry(microphone.peer, event.at))
         if not self._whole:
             for frame in microphone.turn_frames():
@@ -215,6 +176,8 @@ class LocalOwner(Owner):
     def _ask(self, entry: port.TurnEndedEntry) -> None:
         self._answering = entry.turn.peer
         self._asked_at = self._room.now()
+        # In a mix it may be clear only now who was loudest.
+        self._introduce(entry.turn.peer)
         self._room.put(entry)
 
     def reply_begins(self, asked: bool) -> None:
@@ -236,6 +199,7 @@ class LocalOwner(Owner):
             return
         room = self._room
         turn, audio = self._waiting.popleft()
+        self._introduce(turn.peer)
         room.put(port.TurnStartedEntry(turn.peer, turn.start))
         samples = room.for_backend(audio)
         if self._whole:
@@ -263,6 +227,8 @@ class BackendOwner(Owner):
                 if isinstance(answer.event, Suspected):
                     self._suspect(microphone, answer.event)
         if self._source is microphone:
+            if happened:
+                self._introduce(microphone.peer)
             self._send(microphone, frame)
 
     def _send(self, microphone: Microphone, frame: Samples | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from fishjam_agents import events
@@ -51,6 +51,7 @@ class Replies:
     Attributes:
         verdicts: Told of what concerns whose turn it is.
         muted: Whether whatever begins ends at once, unheard.
+        addressee: Tells whom a reply answers, where that is known.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Replies:
         self._closed = False
         self.verdicts: Verdicts | None = None
         self.muted = False
+        self.addressee: Callable[[str], str | None] = lambda reply: None
 
     def handle(self, event: port.BackendEvent) -> None:
         """Take an event of the backend. Synchronous; awaits no user code."""
@@ -99,7 +101,7 @@ class Replies:
             self._emit(events.BackendWarning(self._now(), event.message))
         elif isinstance(event, port.Failure):
             self._emit(events.BackendFailure(self._now(), event.message, event.failure, event.retryable))
-            self._orphaned()
+            self.orphaned()
 
     def _begin(self, reply: str) -> bool:
         if reply in self._dead or self._closed:
@@ -113,16 +115,16 @@ class Replies:
             speech = self._speeches[reply] = Speech(reply, self)
         # A filler goes ahead of what has nothing to say yet, and gives way once that has.
         self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
-        self._emit(events.ReplyStarted(self._now(), reply))
+        self._emit(events.ReplyStarted(self._now(), reply, self.addressee(reply)))
         self._hook("on_reply_started", speech)
         if self.muted:
             self.drop(reply)
         return not self.muted
 
-    def _orphaned(self) -> None:
-        """The connection to the backend is lost: what it was saying ends with what there is of it."""
+    def orphaned(self, of: Callable[[str], bool] = lambda reply: True) -> None:
+        """The connection to the backend of these replies is lost: they end with what there is of them."""
         for speech in tuple(self._speeches.values()):
-            if not speech.recording and self._voice.lives(speech.id):
+            if not speech.recording and self._voice.lives(speech.id) and of(speech.id):
                 self._generated(speech.id)
 
     def _audio(self, reply: str, samples: Samples) -> None:
@@ -198,6 +200,11 @@ class Replies:
         """The handle of what is being said or waits; None when it is over or never was."""
         return self._speeches.get(reply)
 
+    @property
+    def live(self) -> Iterable[str]:
+        """Ids of all that is being said or waits."""
+        return self._speeches
+
     def heard(self, reply: str) -> Heard:
         """What has been heard of a live reply by now."""
         return self._voice.heard(reply) or Heard(reply, 0.0)
@@ -234,18 +241,21 @@ class Replies:
         self._closed = True
         self.interrupt(everything=True)
 
-    def interrupt(self, *, everything: bool = False) -> Heard | None:
+    def interrupt(
+        self, *, everything: bool = False, of: Callable[[str], bool] = lambda reply: True
+    ) -> Heard | None:
         """Cut replies short.
 
         Args:
             everything: Also those that are not interruptible.
+            of: Which ones, by their ids.
 
         Returns:
             What was heard of the one that was playing, None when none was cut.
         """
         current = self.current
         speeches = sorted(self._speeches.values(), key=lambda speech: speech is not current)
-        doomed = [speech for speech in speeches if everything or speech.interruptible]
+        doomed = [speech for speech in speeches if (everything or speech.interruptible) and of(speech.id)]
         if not doomed:
             return None
         lengths = {speech.id: speech.seconds for speech in doomed}

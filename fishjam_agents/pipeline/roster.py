@@ -24,6 +24,9 @@ class Input(Protocol):
         ...
 
 
+_ON_ITS_WAY = 1.0
+"""Seconds for which audio may still arrive of who has left: the room tells of that on another socket."""
+
 InputT = TypeVar("InputT", bound=Input)
 
 
@@ -56,6 +59,7 @@ class Roster(Generic[InputT]):
         self._left = left
         self._present: set[str] = set()
         self._listed: set[str] = set()
+        self._gone: dict[str, float | None] = {}
         self._inputs: dict[tuple[str, str], InputT | None] = {}
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -84,6 +88,8 @@ class Roster(Generic[InputT]):
 
     def _admit(self, key: tuple[str, str], metadata: Mapping[str, Any], now: float) -> InputT | None:
         peer, track = key
+        if self._is_late(peer, now):
+            return None
         if not self._counts(peer, track, metadata):
             self._inputs[key] = None
             return None
@@ -97,6 +103,18 @@ class Roster(Generic[InputT]):
             microphone.track = track
         self._inputs[key] = microphone
         return microphone
+
+    def _is_late(self, peer: str, now: float) -> bool:
+        """Whether this is audio that was on its way when its peer left, and no sign that it is back."""
+        if peer not in self._gone:
+            return False
+        since = self._gone[peer]
+        if since is None:
+            since = self._gone[peer] = now
+        if now - since < _ON_ITS_WAY:
+            return True
+        del self._gone[peer]
+        return False
 
     def _counts(self, peer: str, track: str, metadata: Mapping[str, Any]) -> bool:
         if track in self._own:
@@ -133,6 +151,9 @@ class Roster(Generic[InputT]):
         # Audio can run ahead of the room's listing: only who was listed before can have left.
         for peer in self._listed - connected:
             self._leave(peer)
+            self._gone[peer] = None
+        for peer in connected:
+            self._gone.pop(peer, None)
         self._listed = connected
         if not self._settings.agents:
             for key, microphone in list(self._inputs.items()):

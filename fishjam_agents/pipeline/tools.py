@@ -34,10 +34,10 @@ class CallTools:
     Args:
         call: The call.
         pipeline: The user's bot, whose tools they are.
-        speaker: Tells who spoke last.
+        speaker: Tells whose words brought a call about, by its id.
     """
 
-    def __init__(self, call: Call, pipeline: AgentPipeline, speaker: Callable[[], str | None]) -> None:
+    def __init__(self, call: Call, pipeline: AgentPipeline, speaker: Callable[[str], str | None]) -> None:
         self._call = call
         self._pipeline = pipeline
         self._speaker = speaker
@@ -98,7 +98,7 @@ class CallTools:
         self._call.stop()
 
     def _context(self, call: str, tool: Tool, report: Callable[[Any], None]) -> ToolContext:
-        return ToolContext(call, tool.name, self._pipeline, self._speaker(), report)
+        return ToolContext(call, tool.name, self._pipeline, self._speaker(call), report)
 
     def _told(self, name: str, call: str, outcome: Outcome, seconds: float) -> None:
         self._call.emit(events.ToolCalled(self._call.now(), name, call, outcome, round(seconds, 3)))

@@ -7,7 +7,7 @@ after a pause it repeats at most `rewind` plus one chunk, and nothing is skipped
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ class Schedule:
         lead: Audio kept ahead of real time, seconds; grows at underruns.
         underruns: How often the audio of an unfinished reply ran out at the listener.
         dropped: Seconds of audio refused because the buffer was full.
+        may_begin: Asked for a reply of which nothing was sent; it waits, and all behind it, until it may.
     """
 
     def __init__(self, sample_rate: int, settings: PlayoutSettings | None = None) -> None:
@@ -52,6 +53,7 @@ class Schedule:
         self.lead = self._settings.lead
         self.underruns = 0
         self.dropped = 0.0
+        self.may_begin: Callable[[str], bool] | None = None
 
     @property
     def active(self) -> bool:
@@ -118,6 +120,8 @@ class Schedule:
         estimate = self._estimate
         for reply in self._replies:
             if self.paused and not reply.goes_on:
+                return
+            if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
                 return
             if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
                 self.underruns += 1

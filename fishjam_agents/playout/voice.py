@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -95,6 +96,15 @@ class Voice:
     def dropped(self) -> float:
         """Seconds of audio refused because the buffer was full."""
         return self._schedule.dropped
+
+    def ask(self, may_begin: Callable[[str], bool]) -> None:
+        """Let replies begin to sound only when they may: asked by id, again and again until it is so."""
+        self._schedule.may_begin = may_begin
+
+    def sounds(self, reply: str) -> bool:
+        """Whether any of a live reply was sent."""
+        target = self._schedule.find(reply)
+        return target is not None and target.position > 0
 
     def lives(self, reply: str) -> bool:
         """Whether a reply has begun and neither ended nor been interrupted."""

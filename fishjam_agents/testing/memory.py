@@ -28,11 +28,20 @@ class MemoryPeer:
         id: The peer's id.
         track: Its microphone.
         type: Browser or bot.
+        about: What the room says of the peer: `{"peer": {...}, "server": {...}}`.
         muted: While true no packets come, as from a muted browser; else silence is sent between lines.
     """
 
-    def __init__(self, room: MemoryRoom, peer: str, kind: PeerType, metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        room: MemoryRoom,
+        peer: str,
+        kind: PeerType,
+        metadata: Mapping[str, Any],
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         self.id = peer
+        self.about = about
         self.type = kind
         self.muted = False
         self.track = Track(f"{peer}-mic", 2, json.dumps(dict(metadata)))
@@ -201,7 +210,7 @@ class MemoryRoom:
         """Peer id to peer, as of now."""
         return {
             peer.id: PeerView(
-                peer.id, peer.type, True, None, {peer.track.id: json.loads(peer.track.metadata)}
+                peer.id, peer.type, True, peer.about, {peer.track.id: json.loads(peer.track.metadata)}
             )
             for peer in self._members.values()
         }
@@ -215,10 +224,22 @@ class MemoryRoom:
     # --- what a test does ---
 
     def join(
-        self, peer: str, kind: PeerType = PeerType.WEBRTC, metadata: Mapping[str, Any] | None = None
+        self,
+        peer: str,
+        kind: PeerType = PeerType.WEBRTC,
+        metadata: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> MemoryPeer:
-        """Somebody comes in; their microphone is open."""
-        member = MemoryPeer(self, peer, kind, {"type": "microphone"} if metadata is None else metadata)
+        """Somebody comes in; their microphone is open.
+
+        Args:
+            peer: The peer's id.
+            kind: Browser or bot.
+            metadata: Of the microphone's track; None says that it is one.
+            about: Of the peer itself, as Fishjam gives it: `{"peer": {...}, "server": {"name": "Ann"}}`.
+        """
+        track = {"type": "microphone"} if metadata is None else metadata
+        member = MemoryPeer(self, peer, kind, track, about)
         self._members[peer] = member
         self._changed()
         return member

@@ -53,7 +53,7 @@ class Scripted(Backend):
     in_process = True
 
     script: Sequence[Step] = ()
-    offers: Capabilities = field(default_factory=Capabilities)
+    offers: Capabilities = field(default_factory=lambda: Capabilities(replies_wait=True))
     refuse: int = 0
     entries: list[Entry] = field(default_factory=list)
     connections: list[Conversation] = field(default_factory=list)

@@ -197,7 +197,7 @@ def test_the_description_shows_formats_and_settings(make: Make, folder: Path) ->
         "speaks": "parrot 24000 Hz -> track 24000 Hz -> Fishjam",
         "vad": "webrtcvad, SNR of the voice band and pitch; preset default",
         "turns": "owner local, end_silence 0.8 s, withdraw 0.3",
-        "hearing": "active_speaker, no other agents, tracks of type microphone",
+        "hearing": "active_speaker, anybody interrupts, no other agents, tracks of type microphone",
         "limits": "a lost server is given up after 60 s",
         "log": "info, to standard error",
     }

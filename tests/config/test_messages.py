@@ -93,10 +93,14 @@ MISTAKES = {
     "agent:\n  backend: {type: parrot}\n  greeting: {wav: hello.wav}": (
         "config.yaml:3: agent.greeting.wav: there is no file hello.wav: check the path"
     ),
-    # planned
-    "agent: {backend: {type: parrot}, hearing: {mode: per_peer}}": (
-        "config.yaml:1: agent.hearing.mode: per_peer is not available yet: use active_speaker"
+    "agent: {backend: {type: parrot}, hearing: {mode: per_peer, max_sessions: 0}}": (
+        "config.yaml:1: agent.hearing.max_sessions must be between 1 and 64, not 0"
     ),
+    "agent: {backend: {type: parrot}, hearing: {mode: per_peer, speaker_notes: true}}": (
+        "config.yaml:1: agent.hearing.speaker_notes does nothing with per_peer, where everybody has a "
+        "session: remove it"
+    ),
+    # planned
     TURNS + "    owner: push_to_talk": (
         "config.yaml:4: agent.turns.owner: push_to_talk is not available yet: use local"
     ),

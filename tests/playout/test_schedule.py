@@ -207,12 +207,14 @@ FADE = 160
 
 def source_of(chunk: np.ndarray, written: int) -> np.ndarray:
     """Which samples of the source a chunk holds; its first 10 ms may be faded in."""
-    body = chunk[FADE:] if len(chunk) > FADE else chunk
+    if len(chunk) < 320:
+        # Only the last is shorter, and a few samples would be found in many places.
+        return np.arange(written - len(chunk), written)
+    body = chunk[FADE:]
     at = SPEECH_BYTES.find(body.tobytes())
     while at > 0 and at % 2:
         at = SPEECH_BYTES.find(body.tobytes(), at + 1)
-    # A last chunk shorter than the fade has no body to be known by.
-    first = at // 2 - (len(chunk) - len(body)) if at >= 0 else written - len(chunk)
+    first = at // 2 - FADE
     return np.arange(first, first + len(chunk))
 
 

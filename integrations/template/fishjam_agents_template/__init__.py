@@ -25,7 +25,9 @@ class Beep(Backend):
         seconds: Length of the beep.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(output_rate=_RATE, wants_turn_audio=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        output_rate=_RATE, wants_turn_audio=True, replies_wait=True
+    )
 
     pitch: float = 440.0
     seconds: float = 0.5

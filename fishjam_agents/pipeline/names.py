@@ -1,0 +1,59 @@
+"""What peers are called, where a model or a listener is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fishjam_agents.session import RoomView
+
+_KEYS = ("displayName", "name", "username")
+"""Where a name is looked for: Fishjam prescribes none."""
+_LONGEST = 40
+
+
+class Names:
+    """Names of peers: from their metadata, else in the order in which they are asked for.
+
+    Fishjam's metadata of a peer is `{"peer": {...}, "server": {...}}`: what it says of itself, and what the
+    application says of it (facts: new peers). The application's word counts first.
+
+    Args:
+        room: What is known of the room, or None.
+    """
+
+    def __init__(self, room: RoomView | None) -> None:
+        self._room = room
+        self._known: dict[str, str] = {}
+        self._strangers: dict[str, str] = {}
+
+    def __call__(self, peer: str) -> str:
+        """The name of a peer, one line of at most 40 characters; `Speaker 1` where none is known."""
+        view = self._room.peers.get(peer) if self._room is not None else None
+        metadata = view.metadata if view is not None else None
+        name = _name(metadata)
+        if name is not None:
+            self._known[peer] = name
+        if peer in self._known:
+            # Also of somebody who has left, and whose words are still to be answered.
+            return self._known[peer]
+        return self._strangers.setdefault(peer, f"Speaker {len(self._strangers) + 1}")
+
+
+def _name(metadata: Mapping[str, Any] | None) -> str | None:
+    if not isinstance(metadata, Mapping):
+        return None
+    for part in (metadata.get("server"), metadata.get("peer"), metadata):
+        if not isinstance(part, Mapping):
+            continue
+        for key in _KEYS:
+            value = part.get(key)
+            if isinstance(value, str) and (name := _one_line(value)):
+                return name
+    return None
+
+
+def _one_line(text: str) -> str:
+    """A name as a model may be shown it: people choose their own, so no brackets and no new lines."""
+    plain = "".join(" " if character.isspace() else character for character in text)
+    return " ".join("".join(c for c in plain if c.isprintable() and c not in "[]{}<>").split())[:_LONGEST]

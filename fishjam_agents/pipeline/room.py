@@ -1,0 +1,74 @@
+"""What an owner of turns can do in a room and see of it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.backends import port
+from fishjam_agents.events import Event, Heard
+from fishjam_agents.turns.settings import TurnSettings
+
+
+class Room(Protocol):
+    """The whole room (`pipeline.call.Call`), or one peer's part of it (`pipeline.per_peer.Place`)."""
+
+    settings: TurnSettings
+    capabilities: port.Capabilities
+    speaker_notes: bool
+
+    def now(self) -> float:
+        """Call time, seconds."""
+        ...
+
+    def emit(self, event: Event) -> None:
+        """Publish an event."""
+        ...
+
+    def hook(self, name: str, *arguments: object) -> None:
+        """Start a hook."""
+        ...
+
+    def put(self, entry: port.Entry) -> None:
+        """Pass an entry to the backend."""
+        ...
+
+    def for_backend(self, samples: Samples) -> Samples:
+        """Audio at the backend's rate."""
+        ...
+
+    def cut(self, everything: bool = False) -> Heard | None:
+        """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
+        ...
+
+    def pause(self) -> None:
+        """Hold the replies."""
+        ...
+
+    def resume(self) -> None:
+        """Let the replies go on."""
+        ...
+
+    def paused(self) -> bool:
+        """Whether the replies are being held."""
+        ...
+
+    def bot_speaks(self) -> bool:
+        """Whether a reply is under way."""
+        ...
+
+    def current_reply(self) -> str | None:
+        """The reply under way."""
+        ...
+
+    def anyone_in_speech(self) -> bool:
+        """Whether any microphone follows a sound."""
+        ...
+
+    def name(self, peer: str) -> str:
+        """What a peer is called."""
+        ...
+
+    def next_turn(self) -> str:
+        """An id for a turn, unique in the call."""
+        ...
