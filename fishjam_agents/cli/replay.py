@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fishjam_agents.cli.console import say
-from fishjam_agents.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fishjam_agents.config.settings import Given
-    from fishjam_agents.turns.settings import TurnSettings
+    from fishjam_agents.config.document import Section
+    from fishjam_agents.config.problems import Place
 
 
 def replay(
@@ -31,42 +30,38 @@ def replay(
 
     Exits with 1 when the same settings do not give the events of the call.
     """
-    from fishjam_agents.observe.replay import differences, read_recording, recorded, replayed
+    from fishjam_agents.observe.replay import check_replayed, differences, read_recording, recorded, replayed
     from fishjam_agents.observe.replay.words import about, changed, counts, rows, summary
 
-    given = _settings(changes or [])
+    wanted = _settings(changes or [])
+    check_replayed(wanted)
     recording = read_recording(record)
+    turns = recording.turns(wanted)
     before = recorded(recording)
-    try:
-        turns = recording.turns if given is None else given.over(recording.turns)
-    except ValueError as error:
-        raise ConfigError(f"--set: {error}") from error
     after = replayed(recording, turns)
     found = differences(before, after)
     lines = about(recording, before)
-    if given is not None:
-        lines += changed(recording.turns, turns, given.keys)
+    lines += changed(recording, turns, wanted)
     if found:
         lines += ["", *rows(recording, found), ""]
-    elif given is None:
+    elif not wanted:
         lines.append(f"The same settings give the same {len(before)} events.")
-    if found or given is not None:
+    if found or wanted:
         lines += [summary(before, found), *counts(before, after)]
     say("\n".join(lines))
-    if found and given is None:
+    if found and not wanted:
         raise typer.Exit(1)
 
 
-def _settings(changes: Sequence[str]) -> Given[TurnSettings] | None:
-    """What --set asks for; None without any.
+def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
+    """What --set asks for, by the names of `TurnSettings`.
 
     Raises:
         ConfigError: It cannot be used; every mistake at once.
     """
-    from fishjam_agents.config.document import Scalar, Section
-    from fishjam_agents.config.problems import Place, Problems
+    from fishjam_agents.config.document import Scalar
+    from fishjam_agents.config.problems import Problems
     from fishjam_agents.config.sections import SectionReader
-    from fishjam_agents.observe.replay import check_replayed
     from fishjam_agents.turns.settings import TurnSettings
 
     class _Options(Problems):
@@ -74,22 +69,29 @@ def _settings(changes: Sequence[str]) -> Given[TurnSettings] | None:
             super().add(None, sentence)
 
     if not changes:
-        return None
+        return {}
     problems = _Options("--set")
-    entries: dict[str, Scalar] = {}
+    tree: dict[str, Any] = {}
     for change in changes:
-        key, equals, text = change.partition("=")
-        part, _, name = key.strip().removeprefix("agent.").partition(".")
-        if not equals or not name or part != "turns":
+        key, equals, text = (part.strip() for part in change.partition("="))
+        part, *names = key.removeprefix("agent.").split(".")
+        if not equals or not names or part != "turns":
             problems.add(None, f"{change!r} is no setting of turn-taking: write turns.end_silence=0.8")
             continue
-        text = text.strip()
-        entries[name] = Scalar(text, problems.start, quoted=False, source=text)
-    reader = SectionReader(problems)
-    section = Section(dict(entries), dict.fromkeys(entries, problems.start), problems.start)
-    given = reader.read(TurnSettings, section, "turns")
+        branch = tree
+        for name in names[:-1]:
+            deeper = branch.setdefault(name, {})
+            branch = deeper if isinstance(deeper, dict) else branch
+        branch[names[-1]] = Scalar(text, problems.start, quoted=False, source=text)
+    given = SectionReader(problems).read(TurnSettings, _section(tree, problems.start), "agent.turns")
     problems.check()
     # What could not be read has been raised.
     assert given is not None
-    check_replayed(entries)
-    return given
+    return {name: getattr(given.settings, name) for name in given.keys}
+
+
+def _section(tree: Mapping[str, Any], place: Place) -> Section:
+    from fishjam_agents.config.document import Section
+
+    entries = {key: _section(node, place) if isinstance(node, dict) else node for key, node in tree.items()}
+    return Section(entries, dict.fromkeys(entries, place), place)

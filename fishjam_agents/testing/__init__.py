@@ -1,19 +1,19 @@
-"""The test kit: virtual time, a room in memory, a backend that follows a script.
+"""The test kit: virtual time, a room in memory, a backend that follows a script, recorded calls.
 
-Public and documented: bots deserve tests that run a ten-minute call in a second and never flake.
-
-    def test_bot_answers(virtual_clock):
-        async def call():
-            room = MemoryRoom()
-            ...
-        virtual_clock.run(call())
+Public and documented (docs/testing.md): bots deserve tests that run a ten-minute call in a second and never
+flake. Each name is loaded when it is first used: the pytest plugin costs a run that does not need it nothing.
 """
 
 from __future__ import annotations
 
-from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
-from fishjam_agents.testing.memory import MemoryPeer, MemoryRoom, MemorySession
-from fishjam_agents.testing.scripted import Scripted, Step
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
+    from fishjam_agents.testing.memory import MemoryPeer, MemoryRoom, MemorySession
+    from fishjam_agents.testing.replay import replay_events
+    from fishjam_agents.testing.scripted import Scripted, Step
 
 __all__ = [
     "MemoryPeer",
@@ -23,4 +23,29 @@ __all__ = [
     "Step",
     "VirtualClock",
     "VirtualClockError",
+    "replay_events",
 ]
+
+_HOMES = {
+    "MemoryPeer": "memory",
+    "MemoryRoom": "memory",
+    "MemorySession": "memory",
+    "Scripted": "scripted",
+    "Step": "scripted",
+    "VirtualClock": "clock",
+    "VirtualClockError": "clock",
+    "replay_events": "replay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.replay import as_events, check_replayed, read_recording, replayed
-from fishjam_agents.turns.settings import TurnSettings
 
 
 def replay_events(
@@ -38,12 +33,5 @@ def replay_events(
     recording = read_recording(record)
     changes = turns or {}
     check_replayed(changes)
-    try:
-        settings = TypeAdapter(TurnSettings).validate_python(asdict(recording.turns) | changes)
-    except ValidationError as error:
-        found = error.errors()[0]
-        name = ".".join(map(str, found["loc"]))
-        message = f"turns.{name}: {found['msg']}" if name else str(found.get("ctx", {}).get("error"))
-        raise ConfigError(message) from error
-    events = as_events(recording, replayed(recording, settings))
+    events = as_events(recording, replayed(recording, recording.turns(changes)))
     return [event for event in events if peer in (None, event["peer"])]

@@ -93,7 +93,7 @@ def test_a_call_is_read_back_as_it_was(tmp_path: Path) -> None:
     happened += call.machine.end(3.4, "left")
     call.machine.silence(2.0)
     recording = call.close(tmp_path / "call.jsonl")
-    assert recording.turns == call.turns
+    assert recording.turns() == call.turns
     assert recording.ended == 60.0
     assert not recording.cut
     assert [recording.name(number) for number in recording.microphones] == ["ann"]
@@ -252,7 +252,10 @@ WRONG = [
         "the record has version 7, this fishjam_agents reads 1: replay it with",
     ),
     ([{**HEADER, "turns": {"end_silence": "x"}}], "end_silence is wrong"),
-    ([{**HEADER, "turns": {"loudness": 1}}], "'loudness' is not known here: replay it with the version that"),
+    (
+        [{**HEADER, "turns": {"loudness": 1}}],
+        "turns.loudness is not a setting: replay it with the version",
+    ),
     ([{**HEADER, "turns": {"end_silence": 99}}], "turns.end_silence must be between"),
     ([HEADER, FRAMES], "there is no microphone 1"),
     ([HEADER, MICROPHONE, MICROPHONE], "microphone 1 is there twice"),

@@ -6,13 +6,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fishjam_agents.audio.vad import Decision
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.replay import CallRecorder, read_recording, recorded, replayed, writer
 from fishjam_agents.observe.replay.format import End
+from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
 from fishjam_agents.testing import MemoryRoom, VirtualClock
@@ -134,3 +137,20 @@ def test_a_simulated_call_replays_to_its_own_timeline(tmp_path: Path, callers: l
     told = [event for event in result.timeline["events"] if event["kind"] == "user_turn_ended"]
     assert [(round(event["at"], 2), event["peer"]) for event in told] == ended
     assert ended
+
+
+def test_a_minute_of_a_microphone_has_a_bounded_size() -> None:
+    """Every number at its longest: no second of sound takes more than this."""
+    rng = np.random.default_rng(5)
+    recorder = MemoryRecorder()
+    record = recorder.open("c", TurnSettings(), HearingSettings())
+    tape = record.tape("ann", "mic", 4.0)
+    before = len(recorder.text())
+    for number in range(3000):
+        level, noise = rng.uniform(-99, -10, 2)
+        score, snr = rng.uniform(-3, 3), rng.uniform(-60, 60)
+        decision = Decision(float(score), bool(score > 0), bool(number % 2), level, noise, float(snr))
+        # Times that never follow on from one another, as under a bad clock.
+        tape.frame(decision, number * 0.02 + float(rng.uniform(0, 0.01)), False, ())
+    record.close(60.0)
+    assert len(recorder.text()) - before < 220_000

@@ -25,6 +25,7 @@ from fishjam_agents.observe.replay.format import (
     Silence,
     Weighed,
 )
+from fishjam_agents.observe.replay.settings import LostObjectError, settings_of
 from fishjam_agents.turns.machine import TurnEvent
 from fishjam_agents.turns.recorded import COMMANDS
 from fishjam_agents.turns.settings import TurnSettings
@@ -43,7 +44,6 @@ class Recording:
     Attributes:
         source: The file.
         header: Its first line.
-        turns: The settings of turn-taking it was recorded with.
         microphones: Who was heard, by the numbers that inputs give.
         inputs: What the turn machines were fed, in order.
         ended: Call time at which the call ended; None where the file stops before: a crashed call.
@@ -52,11 +52,27 @@ class Recording:
 
     source: Path
     header: Header
-    turns: TurnSettings
     microphones: Mapping[int, Opened]
     inputs: Sequence[Input]
     ended: float | None
     cut: bool
+
+    def turns(self, changes: Mapping[str, Any] | None = None) -> TurnSettings:
+        """The settings of turn-taking it was recorded with.
+
+        Args:
+            changes: Values that replace some of them, by name.
+
+        Raises:
+            ConfigError: One was an object that no file can hold, and is not replaced; or they do not go
+                together.
+        """
+        try:
+            return settings_of(self.header.turns, changes)
+        except LostObjectError as error:
+            raise ConfigError(f"{self.source}: {error}: set turns.{error.setting}") from error
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     def name(self, microphone: int) -> str:
         """What to call a microphone: its peer, with the track where the peer has several."""
@@ -98,7 +114,6 @@ class _Reader:
         self._source = source
         self._number = 1
         self._header: Header | None = None
-        self._turns = TurnSettings()
         self._microphones: dict[int, Opened] = {}
         self._inputs: list[Input] = []
         self._ended: float | None = None
@@ -110,9 +125,7 @@ class _Reader:
         if self._header is None:
             self._number = 1
             self._fail("this is no record of a call", "give a call.jsonl")
-        return Recording(
-            self._source, self._header, self._turns, self._microphones, self._inputs, self._ended, cut
-        )
+        return Recording(self._source, self._header, self._microphones, self._inputs, self._ended, cut)
 
     def take(self, number: int, line: bytes) -> None:
         self._number = number
@@ -148,7 +161,13 @@ class _Reader:
                 f"replay it with the fishjam_agents that wrote it ({package})",
             )
         self._header = self._made(Header, plain)
-        self._turns = self._made(TurnSettings, dict(self._header.turns))
+        try:
+            settings_of(self._header.turns)
+        except LostObjectError:
+            # A replay may be given another object in its place.
+            return
+        except (TypeError, ValueError) as error:
+            self._fail(str(error), "replay it with the version that wrote it")
 
     def _take_line(self, plain: dict[str, Any]) -> None:
         if Opened.key in plain:

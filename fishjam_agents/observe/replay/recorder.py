@@ -22,6 +22,7 @@ from fishjam_agents.observe.replay.format import (
     Silence,
     dump,
 )
+from fishjam_agents.observe.replay.settings import plain_settings
 from fishjam_agents.turns.machine import Decision, TurnEvent
 from fishjam_agents.turns.settings import TurnSettings
 
@@ -52,7 +53,7 @@ class CallRecord:
     ) -> None:
         self._take = take
         self._tapes: list[_Tape] = []
-        take(Header(call, __version__, asdict(turns), asdict(hearing), begun))
+        take(Header(call, __version__, plain_settings(turns), asdict(hearing), begun))
 
     def tape(self, peer: str | None, track: str, start: float) -> _Tape:
         """The tape of a new machine (`turns.recorded.Tapes.tape`)."""

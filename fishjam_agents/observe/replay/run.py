@@ -88,7 +88,7 @@ def replayed(recording: Recording, turns: TurnSettings | None = None) -> list[Ha
         recording: The call.
         turns: Other settings than those of the call; None is the same, which gives the same events.
     """
-    return list(_run(recording, turns or recording.turns))
+    return list(_run(recording, turns or recording.turns()))
 
 
 def check_replayed(names: Iterable[str]) -> None:

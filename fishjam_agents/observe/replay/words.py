@@ -8,6 +8,7 @@ from statistics import median
 from fishjam_agents.observe.replay.difference import Difference
 from fishjam_agents.observe.replay.reader import Recording
 from fishjam_agents.observe.replay.run import Happened
+from fishjam_agents.observe.replay.settings import LostObjectError, setting_of
 from fishjam_agents.turns.machine import TurnEnded
 from fishjam_agents.turns.settings import TurnSettings
 
@@ -24,12 +25,16 @@ def about(recording: Recording, before: Sequence[Happened]) -> list[str]:
     return lines
 
 
-def changed(before: TurnSettings, after: TurnSettings, names: Iterable[str]) -> list[str]:
+def changed(recording: Recording, after: TurnSettings, names: Iterable[str]) -> list[str]:
     """What was set otherwise, and what it was in the call."""
-    return [
-        f"turns.{name}: {_value(getattr(after, name))} in place of {_value(getattr(before, name))}"
-        for name in sorted(names)
-    ]
+    lines: list[str] = []
+    for name in sorted(names):
+        try:
+            before = _value(setting_of(name, recording.header.turns.get(name)))
+        except LostObjectError as error:
+            before = error.name
+        lines.append(f"turns.{name}: {_value(getattr(after, name))} in place of {before}")
+    return lines
 
 
 def rows(recording: Recording, found: Sequence[Difference]) -> list[str]:
