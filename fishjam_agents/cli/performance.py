@@ -1,31 +1,40 @@
-"""One simulated call for the command line: played, told, written down and judged."""
+"""A scenario with its bot, and the calls that are played of it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from fishjam_agents.audio.wav import Clip, read_wav
-from fishjam_agents.cli.console import say
+from fishjam_agents.audio.wav import Clip
 from fishjam_agents.config import Config, load_config, pipeline_factory
 from fishjam_agents.config.scenario import ScenarioFile
-from fishjam_agents.observe.log import setup_logging
+from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.report import write_report
-from fishjam_agents.observe.timeline import render
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server.recorder import RECORDING_RATE
-from fishjam_agents.simulation import (
-    LAG_LIMIT,
-    SimulationResult,
-    SpeechUnavailableError,
-    simulate,
-    simulate_fast,
-)
-from fishjam_agents.simulation.result import prepare_folder
+from fishjam_agents.simulation import Prepared, SimulationResult, simulate, simulate_fast
 from fishjam_agents.testing.expectations import Verdict, judge
+from fishjam_agents.testing.likeness import TOLERANCE, difference, distance
 from fishjam_agents.testing.scenario import Scenario
+
+TIMELINE = "timeline.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """What makes the bot of a file.
+
+    Attributes:
+        settings: The file.
+        make: Makes a new one.
+    """
+
+    settings: Config
+    make: Callable[[], AgentPipeline]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +43,45 @@ class Performance:
 
     Attributes:
         file: The scenario.
-        settings: The bot's file, with what the scenario lays over it.
-        make: Makes the bot.
+        bot: Its bot.
+        model: Timeline of another call that this one is to be like, None without one.
+        model_path: Where it came from.
     """
 
     file: ScenarioFile
-    settings: Config
-    make: Callable[[], AgentPipeline]
+    bot: Bot
+    model: dict[str, Any] | None = None
+    model_path: Path | None = None
 
     @property
     def scenario(self) -> Scenario:
         """What happens and what is expected."""
         return self.file.scenario
 
+    @property
+    def name(self) -> str:
+        """What the scenario is called."""
+        return self.file.scenario.name
+
     def judge(self, result: SimulationResult) -> list[Verdict]:
-        """What was expected of its call, and what came."""
-        return judge(self.scenario.expect, result.timeline["events"])
+        """What was expected of its call, and what came.
+
+        What did not take place is first, since it explains the rest.
+        """
+        verdicts = [
+            Verdict(missed.key, f"{missed.key} takes place", missed.why, met=False)
+            for missed in result.missed
+        ]
+        events = result.timeline["events"]
+        verdicts += judge(self.scenario.expect, events)
+        if self.model is not None:
+            others = self.model["events"]
+            differs = difference(events, others)
+            came = differs or f"{distance(events, others):.3f} s apart at most"
+            verdicts.append(
+                Verdict("", f"as in {self.model_path}, within {TOLERANCE:g} s", came, differs is None)
+            )
+        return verdicts
 
     def told(self, verdict: Verdict) -> str:
         """A verdict as a line; one that was not met says where in the file it stands."""
@@ -57,120 +89,100 @@ class Performance:
 
 
 class Stage:
-    """Where calls with the bot of a file are simulated.
+    """Where calls with the bot of a file are played.
 
     Args:
         config: The bot's file.
         fast: In memory and in virtual time.
         seconds: Length of every call; None leaves it to the scenario.
+
+    Attributes:
+        fast: In memory and in virtual time.
     """
 
     def __init__(self, config: Path, *, fast: bool, seconds: float | None) -> None:
+        self.fast = fast
         self._config = config
-        self._fast = fast
         self._seconds = seconds
 
-    def bot(self) -> tuple[Config, Callable[[], AgentPipeline]]:
-        """The bot's settings, and what makes it.
+    def bot(self) -> Bot:
+        """The bot as its file has it, before anything starts.
 
         Raises:
             ConfigError: It cannot be made.
         """
-        return self._bot(load_config(self._config))
+        return _checked(load_config(self._config))
 
-    def set_up(self, file: ScenarioFile) -> Performance:
-        """A scenario's bot, before anything starts.
+    def set_up(self, file: ScenarioFile, like: Path | None) -> Performance:
+        """A scenario with its bot, before anything starts.
+
+        Args:
+            file: The scenario.
+            like: Folder of a call that this one is to be like.
 
         Raises:
-            ConfigError: It cannot be made.
+            ConfigError: The bot cannot be made, or that call cannot be read.
         """
-        return Performance(file, *self._bot(load_config(self._config, over=file.bot)))
+        bot = _checked(load_config(self._config, over=file.bot))
+        if like is None:
+            return Performance(file, bot)
+        path = like / TIMELINE
+        return Performance(file, bot, _read(path), path)
 
-    def _bot(self, settings: Config) -> tuple[Config, Callable[[], AgentPipeline]]:
-        make = pipeline_factory(settings)
-        # What is wrong with the bot is said before anything starts.
-        make()
-        return settings, make
+    def call(self, bot: Bot, callers: Scenario | Sequence[Clip] | Prepared) -> SimulationResult:
+        """One call with a new bot.
 
-    def call(
-        self, settings: Config, make: Callable[[], AgentPipeline], callers: Scenario | Sequence[Clip]
-    ) -> SimulationResult:
-        """One call with a new bot."""
-        limits = settings.limits
-        if self._fast:
-            return simulate_fast(make(), callers, seconds=self._seconds, limits=limits)
-        return asyncio.run(simulate(make(), callers, seconds=self._seconds, limits=limits))
+        Raises:
+            FishjamAgentsError: It did not come about.
+        """
+        if self.fast:
+            limits = bot.settings.limits
+            return simulate_fast(bot.make(), callers, seconds=self._seconds, limits=limits)
+        return asyncio.run(self.call_live(bot, callers))
 
+    async def call_live(self, bot: Bot, callers: Scenario | Sequence[Clip] | Prepared) -> SimulationResult:
+        """One call in real time with a new bot.
 
-def play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> None:
-    """One call with recorded callers, told and written down.
-
-    Raises:
-        FishjamAgentsError: Something failed.
-    """
-    settings, make = stage.bot()
-    clips = [read_wav(path) for path in callers]
-    prepare_folder(out)
-    setup_logging(settings.log)
-    result = stage.call(settings, make, clips)
-    _tell(result, out)
-    if result.failure is not None:
-        raise result.failure
+        Raises:
+            FishjamAgentsError: It did not come about.
+        """
+        return await simulate(bot.make(), callers, seconds=self._seconds, limits=bot.settings.limits)
 
 
-def play_scenario(stage: Stage, file: ScenarioFile, out: Path | None) -> bool:
-    """One call of a scenario, told, written down and judged.
-
-    Returns:
-        Whether it passed, or cannot run on this machine.
+def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdict] = ()) -> list[Path]:
+    """Write a call's recordings, its timeline with what was expected, and its report; returns the files.
 
     Raises:
-        FishjamAgentsError: Something failed.
+        FishjamAgentsError: One cannot be written.
     """
-    performance = stage.set_up(file)
-    if out is not None:
-        prepare_folder(out)
-    setup_logging(performance.settings.log)
-    try:
-        result = stage.call(performance.settings, performance.make, file.scenario)
-    except SpeechUnavailableError as error:
-        say(f"{file.scenario.name} is skipped: {error}")
-        return True
-    verdicts = performance.judge(result)
-    _tell(result, out)
-    say("")
-    for verdict in sorted(verdicts, key=lambda verdict: not verdict.met):
-        say(performance.told(verdict))
-    if result.failure is not None:
-        raise result.failure
-    missed = sum(not verdict.met for verdict in verdicts)
-    if missed:
-        say(f"\n{file.scenario.name} failed: {missed} of {len(verdicts)} expectations not met")
-    else:
-        say(f"\n{file.scenario.name} passed: {len(verdicts)} expectations met")
-    return not missed
-
-
-def write_down(result: SimulationResult, folder: Path) -> list[Path]:
-    """Write a call's recordings, timeline and report; returns the files."""
+    if verdicts:
+        judged = [
+            {"expected": verdict.expected, "came": verdict.came, "met": verdict.met}
+            | ({} if verdict.at is None else {"at": verdict.at})
+            for verdict in verdicts
+        ]
+        timeline = dict(result.timeline)
+        events = timeline.pop("events")
+        result = replace(result, timeline={**timeline, "expectations": judged, "events": events})
     files = result.write(folder)
     # After the recordings: the page of a long call links to room.wav.
     files.append(write_report(folder, room=result.room, sample_rate=RECORDING_RATE, timeline=result.timeline))
     return files
 
 
-def late(result: SimulationResult) -> str:
-    """What to say of a machine that was too slow for times to be exact."""
-    return (
-        f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "
-        "the times above are not exact."
-    )
+def _checked(settings: Config) -> Bot:
+    make = pipeline_factory(settings)
+    make()
+    return Bot(settings, make)
 
 
-def _tell(result: SimulationResult, out: Path | None) -> None:
-    files = [] if out is None else write_down(result, out)
-    say(render(result.timeline))
-    where = f" in {', '.join(str(path) for path in files)}" if files else ""
-    say(f"\n{result.seconds:.2f} s of call{where}")
-    if result.lagged:
-        say(late(result))
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        timeline = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror}): give the --out of another run") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is no timeline: give the --out of another run") from error
+    if not isinstance(timeline, dict) or not isinstance(timeline.get("events"), list):
+        raise ConfigError(f"{path} is no timeline: give the --out of another run")
+    return timeline

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from fishjam_agents.cli.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fishjam_agents.cli.performance import Performance, Stage
+    from fishjam_agents.simulation import SimulationResult
+    from fishjam_agents.testing.expectations import Verdict
 
 
 def simulate(
@@ -37,13 +46,19 @@ def simulate(
     fast: Annotated[
         bool, typer.Option("--fast", help="In memory and in virtual time, where the backend allows it.")
     ] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            help="The --out of another run: expect the same events at the same times.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Let simulated callers talk to the bot, on a Fishjam of its own, and see what happens.
 
     Exits with 0 when every expectation of every scenario is met, with 1 when one is not, with 2 when a file
     cannot be used.
     """
-    from fishjam_agents.cli.performance import Stage, play_recordings, play_scenario
+    from fishjam_agents.cli.performance import Stage
     from fishjam_agents.config import load_config
     from fishjam_agents.config.scenario import load_scenario, load_suite
     from fishjam_agents.observe.log import setup_logging
@@ -52,18 +67,82 @@ def simulate(
         raise typer.BadParameter("give either a scenario or at least one --caller", param_hint="SCENARIO")
     if scenario is None and out is None:
         raise typer.BadParameter("a call with --caller needs a folder for its recordings", param_hint="--out")
+    if scenario is None and like is not None:
+        raise typer.BadParameter("it is for scenarios: give one", param_hint="--like")
     stage = Stage(config, fast=fast, seconds=seconds)
     if scenario is None:
         assert out is not None
-        play_recordings(stage, caller or [], out)
+        _play_recordings(stage, caller or [], out)
         return
     if scenario.is_dir():
         from fishjam_agents.cli.suite import play_suite, quiet
 
-        suite = [stage.set_up(file) for file in load_suite(scenario)]
+        files = load_suite(scenario)
+        suite = [stage.set_up(file, None if like is None else like / file.scenario.name) for file in files]
         setup_logging(quiet(load_config(config).log))
         passed = play_suite(stage, suite, out)
     else:
-        passed = play_scenario(stage, load_scenario(scenario), out)
+        passed = _play_scenario(stage, stage.set_up(load_scenario(scenario), like), out)
     if not passed:
         raise typer.Exit(1)
+
+
+def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> None:
+    """One call with recorded callers, told and written down."""
+    from fishjam_agents.audio.wav import read_wav
+    from fishjam_agents.observe.log import setup_logging
+    from fishjam_agents.simulation.result import prepare_folder
+
+    bot = stage.bot()
+    clips = [read_wav(path) for path in callers]
+    prepare_folder(out)
+    setup_logging(bot.settings.log)
+    result = stage.call(bot, clips)
+    _tell(result, out)
+    if result.failure is not None:
+        raise result.failure
+
+
+def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> bool:
+    """One call of a scenario, told, written down and judged: whether it passed, or cannot run here."""
+    from fishjam_agents.observe.log import setup_logging
+    from fishjam_agents.simulation import SpeechUnavailableError
+    from fishjam_agents.simulation.result import prepare_folder
+
+    if out is not None:
+        prepare_folder(out)
+    setup_logging(performance.bot.settings.log)
+    try:
+        result = stage.call(performance.bot, performance.scenario)
+    except SpeechUnavailableError as error:
+        say(f"{performance.name} is skipped: {error}")
+        return True
+    verdicts = performance.judge(result)
+    _tell(result, out, verdicts)
+    say("")
+    for verdict in sorted(verdicts, key=lambda verdict: not verdict.met):
+        say(performance.told(verdict))
+    if result.failure is not None:
+        raise result.failure
+    missed = sum(not verdict.met for verdict in verdicts)
+    if missed:
+        say(f"\n{performance.name} failed: {missed} of {len(verdicts)} expectations not met")
+    else:
+        say(f"\n{performance.name} passed: {len(verdicts)} expectations met")
+    return not missed
+
+
+def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> None:
+    from fishjam_agents.cli.performance import write_down
+    from fishjam_agents.observe.timeline import render
+    from fishjam_agents.simulation import LAG_LIMIT
+
+    files = [] if out is None else write_down(result, out, verdicts)
+    say(render(result.timeline))
+    where = f" in {', '.join(str(path) for path in files)}" if files else ""
+    say(f"\n{result.seconds:.2f} s of call{where}")
+    if result.lagged:
+        say(
+            f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "
+            "the times above are not exact."
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +14,15 @@ from fishjam_agents.cli.console import say
 from fishjam_agents.cli.performance import Performance, Stage, write_down
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.settings import LogSettings
-from fishjam_agents.simulation import SpeechUnavailableError
+from fishjam_agents.simulation import Prepared, SimulationResult, SpeechUnavailableError, prepare
 from fishjam_agents.simulation.result import prepare_folder
 from fishjam_agents.testing.expectations import Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+TOGETHER = 6
+"""Calls in real time that are played at once. What holds up the loop they share makes all of them late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +31,19 @@ class Outcome:
 
     Attributes:
         performance: The scenario and its bot.
+        result: Its call, None where none came about.
         verdicts: What was expected and what came.
         problem: What prevented or ended the call, None if nothing did.
         skipped: Whether it could not run on this machine.
-        call: Length of the call, seconds.
         took: Seconds it took to run.
-        lagged: Whether the machine was too slow for times to be exact.
     """
 
     performance: Performance
+    result: SimulationResult | None = None
     verdicts: Sequence[Verdict] = ()
     problem: str | None = None
     skipped: bool = False
-    call: float = 0.0
     took: float = 0.0
-    lagged: bool = False
 
     @property
     def passed(self) -> bool:
@@ -48,9 +51,9 @@ class Outcome:
         return self.problem is None and all(verdict.met for verdict in self.verdicts)
 
     @property
-    def name(self) -> str:
-        """What the scenario is called."""
-        return self.performance.scenario.name
+    def late(self) -> bool:
+        """Whether the machine was too slow for times to be exact."""
+        return self.result is not None and self.result.lagged
 
 
 def quiet(log: LogSettings) -> LogSettings:
@@ -59,57 +62,131 @@ def quiet(log: LogSettings) -> LogSettings:
 
 
 def play_suite(stage: Stage, suite: Sequence[Performance], out: Path | None) -> bool:
-    """Play scenarios one after the other; prints a table and what went wrong.
+    """Play scenarios; prints a table and what went wrong.
+
+    In real time several are played at once. One that failed while the machine was late is played again,
+    alone, so that only what it does by itself counts.
 
     Returns:
         Whether all passed, those aside that cannot run on this machine.
+
+    Raises:
+        FishjamAgentsError: Results cannot be written.
     """
     from rich.console import Console
-    from rich.progress import Progress
 
-    outcomes: list[Outcome] = []
-    bars = Console(stderr=True)
-    with Progress(console=bars, disable=not bars.is_terminal, transient=True) as progress:
-        bar = progress.add_task("", total=len(suite))
+    begun = time.perf_counter()
+    if out is not None:
         for performance in suite:
-            name = performance.scenario.name
-            progress.update(bar, description=name)
-            outcomes.append(_outcome(stage, performance, None if out is None else out / name))
-            progress.advance(bar)
+            prepare_folder(out / performance.name)
+    with _progress(len(suite)) as advance:
+        outcomes = _play(stage, suite, advance)
+    took = time.perf_counter() - begun
+    if out is not None:
+        for outcome in outcomes:
+            if outcome.result is not None:
+                write_down(outcome.result, out / outcome.performance.name, outcome.verdicts)
     # As wide as it needs to be: what reads a pipe has no width.
     Console(soft_wrap=True).print(_table(outcomes))
-    for outcome in outcomes:
-        if outcome.problem is not None:
-            say(f"{outcome.name}: {outcome.problem}")
-        for verdict in outcome.verdicts:
-            if not verdict.met:
-                say(f"{outcome.name}: {outcome.performance.told(verdict)}")
+    for outcome in sorted(outcomes, key=lambda outcome: not outcome.skipped):
+        _tell_problems(outcome)
+    seconds = sum(outcome.result.seconds for outcome in outcomes if outcome.result is not None)
     failed = sum(not (outcome.passed or outcome.skipped) for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)
-    say(f"{len(outcomes) - failed - skipped} passed, {failed} failed, {skipped} skipped")
+    say(
+        f"{len(outcomes) - failed - skipped} passed, {failed} failed, {skipped} skipped: "
+        f"{seconds:.1f} s of calls in {took:.1f} s, {seconds / took:.0f} times real time"
+    )
     return failed == 0
 
 
-def _outcome(stage: Stage, performance: Performance, out: Path | None) -> Outcome:
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal; gives the function that is told what is done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("scenarios", total=total)
+        yield lambda name: progress.update(bar, description=name, advance=1)
+
+
+def _play(stage: Stage, suite: Sequence[Performance], advance: Callable[[str], None]) -> list[Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    ready: list[tuple[int, Prepared]] = []
+    for number, performance in enumerate(suite):
+        try:
+            ready.append((number, prepare(performance.scenario)))
+        except SpeechUnavailableError as error:
+            outcomes[number] = Outcome(performance, problem=f"skipped: {error}", skipped=True)
+            advance(performance.name)
+        except FishjamAgentsError as error:
+            outcomes[number] = Outcome(performance, problem=str(error))
+            advance(performance.name)
+    if stage.fast:
+        for number, cast in ready:
+            outcomes[number] = _alone(stage, suite[number], cast)
+            advance(suite[number].name)
+        return [outcomes[number] for number in range(len(suite))]
+    outcomes |= asyncio.run(_together(stage, suite, ready, advance))
+    for number, cast in ready:
+        if outcomes[number].late and not outcomes[number].passed:
+            outcomes[number] = _alone(stage, suite[number], cast)
+    return [outcomes[number] for number in range(len(suite))]
+
+
+def _alone(stage: Stage, performance: Performance, cast: Prepared) -> Outcome:
     begun = time.perf_counter()
     try:
-        if out is not None:
-            prepare_folder(out)
-        result = stage.call(performance.settings, performance.make, performance.scenario)
-        if out is not None:
-            write_down(result, out)
-    except SpeechUnavailableError as error:
-        return Outcome(performance, problem=f"skipped: {error}", skipped=True)
+        result = stage.call(performance.bot, cast)
     except FishjamAgentsError as error:
-        return Outcome(performance, problem=str(error))
-    return Outcome(
-        performance,
-        performance.judge(result),
-        problem=None if result.failure is None else str(result.failure),
-        call=result.seconds,
-        took=time.perf_counter() - begun,
-        lagged=result.lagged,
-    )
+        return Outcome(performance, problem=str(error), took=time.perf_counter() - begun)
+    return _outcome(performance, result, time.perf_counter() - begun)
+
+
+async def _together(
+    stage: Stage,
+    suite: Sequence[Performance],
+    ready: Sequence[tuple[int, Prepared]],
+    advance: Callable[[str], None],
+) -> dict[int, Outcome]:
+    outcomes: dict[int, Outcome] = {}
+    places = asyncio.Semaphore(TOGETHER)
+
+    async def play(number: int, cast: Prepared) -> None:
+        performance = suite[number]
+        async with places:
+            begun = time.perf_counter()
+            try:
+                result = await stage.call_live(performance.bot, cast)
+            except FishjamAgentsError as error:
+                outcomes[number] = Outcome(performance, problem=str(error), took=time.perf_counter() - begun)
+            else:
+                outcomes[number] = _outcome(performance, result, time.perf_counter() - begun)
+        advance(performance.name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number, cast in ready:
+            tasks.create_task(play(number, cast))
+    return outcomes
+
+
+def _outcome(performance: Performance, result: SimulationResult, took: float) -> Outcome:
+    problem = None if result.failure is None else str(result.failure)
+    return Outcome(performance, result, performance.judge(result), problem, took=took)
+
+
+def _tell_problems(outcome: Outcome) -> None:
+    name = outcome.performance.name
+    if outcome.problem is not None:
+        say(f"{name}: {outcome.problem}")
+    for verdict in outcome.verdicts:
+        if not verdict.met:
+            say(f"{name}: {outcome.performance.told(verdict)}")
+    if outcome.late and not outcome.passed and outcome.result is not None:
+        lag = outcome.result.lag * 1000
+        say(f"{name}: this machine was up to {lag:.0f} ms late: play it again on one that has time")
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
@@ -120,12 +197,11 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         word = "skipped" if outcome.skipped else "pass" if outcome.passed else "FAIL"
         style = {"pass": "green", "FAIL": "bold red", "skipped": "yellow"}[word]
-        late = " (late)" if outcome.lagged else ""
         table.add_row(
-            Text(outcome.name),
+            Text(outcome.performance.name),
             Text(word, style),
-            f"{outcome.call:.1f} s",
-            f"{outcome.took:.2f} s{late}",
+            "" if outcome.result is None else f"{outcome.result.seconds:.1f} s",
+            f"{outcome.took:.2f} s{' (late)' if outcome.late else ''}",
             Text(outcome.performance.scenario.about),
         )
     return table

@@ -5,29 +5,52 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fishjam_agents.testing.moments import Moment
 
 Action = Callable[[], None]
 
-_EARLY = 1e-6
-"""A time that is a multiple of 20 ms must not be pushed a tick on by its rounding error."""
+_EARLY = 0.01
+"""What is due within half a tick is done in this one: of two runs, in which an event came a few milliseconds
+apart, both go on in the same tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Something a scenario has in it that did not happen in the call.
+
+    Attributes:
+        key: Where the scenario has it: `callers.ann.lines[1]`.
+        why: What kept it from happening, in words.
+    """
+
+    key: str
+    why: str
 
 
 @dataclass(slots=True)
 class _Waiting:
     moment: Moment
+    key: str
     action: Action
     missing: int
+
+
+@dataclass(slots=True, order=True)
+class _Timed:
+    time: float
+    number: int
+    key: str = field(compare=False)
+    action: Action = field(compare=False)
 
 
 class Cues:
     """Actions of a scene and their times, in seconds since the call's zero."""
 
     def __init__(self) -> None:
-        self._timed: list[tuple[float, int, Action]] = []
+        self._timed: list[_Timed] = []
         self._waiting: list[_Waiting] = []
         self._numbers = itertools.count()
 
@@ -36,16 +59,16 @@ class Cues:
         """Whether an action has its time and waits for it."""
         return bool(self._timed)
 
-    def add(self, moment: Moment, action: Action) -> None:
-        """Do something at a moment."""
+    def add(self, moment: Moment, key: str, action: Action) -> None:
+        """Do something, which the scenario has at `key`, at a moment."""
         if moment.after is None:
-            self.at(moment.seconds, action)
+            self.at(moment.seconds, key, action)
         else:
-            self._waiting.append(_Waiting(moment, action, moment.after.number))
+            self._waiting.append(_Waiting(moment, key, action, moment.after.number))
 
-    def at(self, time: float, action: Action) -> None:
-        """Do something at a time."""
-        heapq.heappush(self._timed, (time, next(self._numbers), action))
+    def at(self, time: float, key: str, action: Action) -> None:
+        """Do something at a time. Nobody misses what has no key."""
+        heapq.heappush(self._timed, _Timed(time, next(self._numbers), key, action))
 
     def saw(self, event: Mapping[str, Any]) -> None:
         """An event has come, its times in seconds since the call's zero."""
@@ -56,9 +79,19 @@ class Cues:
             waiting.missing -= 1
             if waiting.missing == 0:
                 self._waiting.remove(waiting)
-                self.at(event.get(after.time, event["at"]) + waiting.moment.seconds, waiting.action)
+                self.at(event[after.time] + waiting.moment.seconds, waiting.key, waiting.action)
 
     def perform(self, time: float) -> None:
         """Do what is due."""
-        while self._timed and self._timed[0][0] <= time + _EARLY:
-            heapq.heappop(self._timed)[2]()
+        while self._timed and self._timed[0].time <= time + _EARLY:
+            heapq.heappop(self._timed).action()
+
+    def missed(self) -> list[Missed]:
+        """What has not happened so far, and why."""
+        never = [Missed(waiting.key, f"{waiting.moment.after} never came") for waiting in self._waiting]
+        late = [
+            Missed(timed.key, f"the call was over before {timed.time:.2f} s")
+            for timed in sorted(self._timed)
+            if timed.key
+        ]
+        return never + late

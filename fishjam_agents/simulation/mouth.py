@@ -42,6 +42,10 @@ class Mouth:
         if len(line):
             self._lines.append(line)
 
+    def hush(self) -> None:
+        """Stop in the middle of a word."""
+        self._lines.clear()
+
     def overhear(self, rate: int, window: int, segments: Sequence[Segment]) -> None:
         """Take what the bot played in a window: it is picked up later."""
         if self._echo is not None:

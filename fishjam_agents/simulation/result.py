@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.timeline import to_json
 from fishjam_agents.server.recorder import RECORDING_RATE
+from fishjam_agents.simulation.cues import Missed
 
 LAG_LIMIT = 0.02
 """Seconds the loop may be late, one frame: beyond, times in the timeline are not to be trusted to a frame."""
@@ -31,6 +32,7 @@ class SimulationResult:
         lag: How late the loop was at worst, in seconds.
         record: What `call.jsonl` holds: what the turn machines were fed, for `replay`.
         failure: What ended the call early, None if nothing did.
+        missed: What of the scenario did not happen.
     """
 
     seconds: float
@@ -40,6 +42,7 @@ class SimulationResult:
     lag: float
     record: str = ""
     failure: FishjamAgentsError | None = None
+    missed: Sequence[Missed] = ()
 
     @property
     def lagged(self) -> bool:

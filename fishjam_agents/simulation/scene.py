@@ -14,7 +14,7 @@ from fishjam_agents.server.playout import Segment
 from fishjam_agents.server.room import Room
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType
-from fishjam_agents.simulation.cues import Cues
+from fishjam_agents.simulation.cues import Cues, Missed
 from fishjam_agents.simulation.ending import EndRule
 from fishjam_agents.simulation.mouth import Mouth
 from fishjam_agents.simulation.sounds import RATE, Part
@@ -22,6 +22,9 @@ from fishjam_agents.testing.moments import Moment
 
 SILENCE_PEAK = 32
 """A bot whose loudest sample is below this (-60 dBFS) says nothing, even if it sends."""
+
+_Line = tuple[str, Samples]
+"""Where a scenario has a line, and its sound."""
 
 
 class Scene:
@@ -54,13 +57,20 @@ class Scene:
         self._parts = parts
         self._mouths = [Mouth(part.noise, part.echo) for part in parts]
         self._cues = Cues()
+        self._unheard: list[Missed] = []
         self._rule = EndRule(0.0, seconds)
+        self._time = 0.0
         self._recorder: Recorder | None = None
         self._over: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.callers = [Caller(room, room.add_peer(PeerConfig(PeerType.WEBRTC)), clock) for _ in parts]
         for caller, part in zip(self.callers, parts, strict=True):
             if part.joins is None:
                 caller.join()
+
+    @property
+    def missed(self) -> list[Missed]:
+        """What of the parts did not happen so far."""
+        return self._unheard + self._cues.missed()
 
     @property
     def names(self) -> dict[str, str]:
@@ -115,7 +125,7 @@ class Scene:
                 return
             self._begin(position)
         assert self.zero is not None
-        time = position - self.zero
+        time = self._time = position - self.zero
         self._cues.perform(time)
         sounds = self._cues.pending or any(mouth.speaking for mouth in self._mouths) or _audible(bot)
         if self._rule.over(time, sounds):
@@ -133,37 +143,48 @@ class Scene:
         self._clock.reset_lag()
         self._recorder = self._room.record(position)
         for caller, mouth, part in zip(self.callers, self._mouths, self._parts, strict=True):
+            key = f"callers.{part.name}"
             if part.joins is not None:
-                self._cues.add(part.joins, caller.join)
+                self._cues.add(part.joins, f"{key}.joins", caller.join)
             if part.leaves is not None:
-                self._cues.add(part.leaves, caller.leave)
-            for moment, seconds in part.mutes:
-                self._cues.add(moment, partial(self._mute, caller, seconds))
-            self._prompt(mouth, list(part.lines))
+                self._cues.add(part.leaves, f"{key}.leaves", partial(self._leave, caller, mouth))
+            for index, (moment, seconds) in enumerate(part.mutes):
+                self._cues.add(moment, f"{key}.mutes[{index}]", partial(self._mute, caller, seconds))
+            self._prompt(caller, mouth, part)
 
-    def _prompt(self, mouth: Mouth, lines: Sequence[tuple[Moment | None, Samples]]) -> None:
+    def _prompt(self, caller: Caller, mouth: Mouth, part: Part) -> None:
         """Have the lines said, those without a moment of their own after the ones before them."""
-        chain: list[Samples] = []
-        begins = Moment(0.0)
-        for moment, samples in lines:
+        chain: list[_Line] = []
+        begins = part.joins or Moment(0.0)
+        for index, (moment, samples) in enumerate(part.lines):
             if moment is not None:
-                if chain:
-                    self._cues.add(begins, partial(self._say, mouth, chain))
+                self._begin_lines(begins, caller, mouth, chain)
                 chain, begins = [], moment
-            chain.append(samples)
-        if chain:
-            self._cues.add(begins, partial(self._say, mouth, chain))
+            chain.append((f"callers.{part.name}.lines[{index}]", samples))
+        self._begin_lines(begins, caller, mouth, chain)
 
-    def _say(self, mouth: Mouth, lines: Sequence[Samples]) -> None:
-        mouth.say(lines[0])
-        if len(lines) > 1 and self.zero is not None:
-            begins = self._clock.position - self.zero + len(lines[0]) / RATE
-            self._cues.at(begins, partial(self._say, mouth, lines[1:]))
+    def _begin_lines(self, begins: Moment, caller: Caller, mouth: Mouth, lines: Sequence[_Line]) -> None:
+        if lines:
+            self._cues.add(begins, lines[0][0], partial(self._say, caller, mouth, lines))
+
+    def _say(self, caller: Caller, mouth: Mouth, lines: Sequence[_Line]) -> None:
+        (key, samples), *rest = lines
+        if caller.joined:
+            mouth.say(samples)
+        else:
+            self._unheard.append(Missed(key, "its caller was not in the room"))
+        if rest:
+            begins = self._time + len(samples) / RATE
+            self._cues.at(begins, rest[0][0], partial(self._say, caller, mouth, rest))
+
+    def _leave(self, caller: Caller, mouth: Mouth) -> None:
+        mouth.hush()
+        caller.leave()
 
     def _mute(self, caller: Caller, seconds: float | None) -> None:
         caller.mute()
-        if seconds is not None and self.zero is not None:
-            self._cues.at(self._clock.position - self.zero + seconds, caller.unmute)
+        if seconds is not None:
+            self._cues.at(self._time + seconds, "", caller.unmute)
 
     def _bot_is_there(self) -> bool:
         return any(peer.type is PeerType.AGENT and peer.sources for peer in self._room.peers.values())

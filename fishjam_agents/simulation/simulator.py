@@ -22,7 +22,7 @@ from fishjam_agents.simulation.ending import LONGEST_SECONDS
 from fishjam_agents.simulation.memory import MemoryRoomView, MemorySession
 from fishjam_agents.simulation.result import SimulationResult
 from fishjam_agents.simulation.scene import Scene
-from fishjam_agents.simulation.sounds import parts_of
+from fishjam_agents.simulation.sounds import Prepared, prepare
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
 from fishjam_agents.testing.scenario import Scenario
 from fishjam_agents.worker.limits import CallLimits
@@ -32,10 +32,16 @@ from fishjam_agents.worker.worker import Worker
 _STARTING_SECONDS = 60.0
 """What a call in memory may take in virtual time beside its own length."""
 
+_LATE = 0.001
+"""How late timers are in memory, seconds: epoll, on which real loops wait, counts whole milliseconds."""
+_PHASE = 0.01
+"""How far behind the room's clock the bot's ticks are in memory, seconds. Over sockets they are somewhere
+between two of the room's, so the middle is nearest to all of them."""
+
 
 async def simulate(
     pipeline: AgentPipeline,
-    callers: Scenario | Sequence[Clip],
+    callers: Scenario | Sequence[Clip] | Prepared,
     *,
     seconds: float | None = None,
     delay: float = 0.0,
@@ -46,8 +52,8 @@ async def simulate(
 
     Args:
         pipeline: The bot; it must not run elsewhere.
-        callers: A scenario; or what each caller says from the call's zero on: any rate, mono or stereo. At
-            least one.
+        callers: A scenario, also one whose sounds are ready (`prepare`); or what each caller says from the
+            call's zero on: any rate, mono or stereo. At least one.
         seconds: Length of the call, at most 600. None is the scenario's, or ends it when the callers have
             finished and the bot has been silent for 3 s.
         delay: Seconds each message of the bot takes to the server, beside the scenario's.
@@ -61,13 +67,10 @@ async def simulate(
         FishjamAgentsError: The call did not come about.
         ValueError: There is no caller.
     """
-    parts = parts_of(callers)
-    if isinstance(callers, Scenario):
-        seconds = callers.seconds if seconds is None else seconds
-        delay, jitter = delay + callers.delay, jitter + callers.jitter
-    async with EmbeddedServer(delay=delay, jitter=jitter) as server:
+    cast = prepare(callers)
+    async with EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter) as server:
         room = server.rooms.create()
-        scene = Scene(room, server.clock, parts, seconds)
+        scene = Scene(room, server.clock, cast.parts, cast.seconds if seconds is None else seconds)
         worker = Worker(
             pipeline,
             fishjam_id=server.url,
@@ -80,7 +83,7 @@ async def simulate(
 
 def simulate_fast(
     pipeline: AgentPipeline,
-    callers: Scenario | Sequence[Clip],
+    callers: Scenario | Sequence[Clip] | Prepared,
     *,
     seconds: float | None = None,
     limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
@@ -101,22 +104,19 @@ def simulate_fast(
             f"{type(pipeline.backend).__name__} is not in this process and keeps its own time: "
             "run the scenario without --fast"
         )
-    parts = parts_of(callers)
-    network = (0.0, 0.0)
-    if isinstance(callers, Scenario):
-        seconds = callers.seconds if seconds is None else seconds
-        network = callers.delay, callers.jitter
+    cast = prepare(callers)
 
     async def call() -> SimulationResult:
         rooms, clock = Rooms(), RoomClock()
         clock.subscribe(rooms.tick)
         room = rooms.create()
         rate = room_rate(pipeline.backend.capabilities)
-        scene = Scene(room, clock, parts, seconds)
-        session = MemorySession(room, clock, Network(*network), rate)
+        scene = Scene(room, clock, cast.parts, cast.seconds if seconds is None else seconds)
+        session = MemorySession(room, clock, Network(cast.delay, cast.jitter), rate)
         view = MemoryRoomView(rooms, room)
         watch = CallLimits(limits, view, lambda ending: pipeline.stop())
         clock.start()
+        await asyncio.sleep(_PHASE)
         watch.start()
         try:
             run = pipeline.run(session, input_format=AudioFormat(rate), room=view)
@@ -127,7 +127,7 @@ def simulate_fast(
             session.close()
 
     try:
-        return VirtualClock(LONGEST_SECONDS + _STARTING_SECONDS).run(call())
+        return VirtualClock(LONGEST_SECONDS + _STARTING_SECONDS, late=_LATE).run(call())
     except VirtualClockError as error:
         raise FishjamAgentsError(f"the bot does not run in memory ({error}): leave out --fast") from error
 
@@ -157,6 +157,7 @@ async def _perform(
         if failure is not None or scene.zero is None:
             scene.stop()
         recording = await playing
+        missed = scene.missed
         lag = clock.worst_lag
         # What happens from here on is the end of the simulation, not of the call.
         for observer in observers:
@@ -177,6 +178,7 @@ async def _perform(
         lag=lag,
         record=recorder.text(zero=offset, names=scene.names, tracks=tracks),
         failure=failure,
+        missed=missed,
     )
 
 

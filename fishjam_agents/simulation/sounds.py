@@ -56,6 +56,33 @@ class Part:
     echo: Echo | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """The callers of a call with every sound ready, so that nothing is computed while calls last.
+
+    Attributes:
+        parts: What each caller does.
+        seconds: Length of the call, None ends it when all is said.
+        delay: Seconds each message of the bot takes to the server.
+        jitter: Largest extra delay, in seconds.
+    """
+
+    parts: Sequence[Part]
+    seconds: float | None = None
+    delay: float = 0.0
+    jitter: float = 0.0
+
+
+def prepare(callers: Scenario | Sequence[Clip] | Prepared) -> Prepared:
+    """Callers with every sound read, spoken and resampled; see `parts_of`."""
+    if isinstance(callers, Prepared):
+        return callers
+    parts = parts_of(callers)
+    if isinstance(callers, Scenario):
+        return Prepared(parts, callers.seconds, callers.delay, callers.jitter)
+    return Prepared(parts)
+
+
 def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
     """What the callers do, every sound read, spoken and resampled.
 

@@ -18,8 +18,8 @@ class Line:
         wav: A 16-bit WAV of any rate, mono or stereo.
         text: Words for espeak-ng.
         voice: Its voice (`espeak-ng --voices`), with a variant if wanted: `en-gb+f3`.
-        at: When it begins (`moments.Moment`); None is right after the caller's line before, the call's zero
-            for the first.
+        at: When it begins (`moments.Moment`); None is right after the caller's line before, for the first
+            when its caller joins or, for those who are there, at the call's zero.
         start: Where in the recording it begins, seconds.
         end: Where in the recording it ends, seconds; None is its end.
         gain: How much louder, dB.
