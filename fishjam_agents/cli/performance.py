@@ -16,7 +16,7 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.report import write_report
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server.recorder import RECORDING_RATE
-from fishjam_agents.simulation import Prepared, SimulationResult, simulate, simulate_fast
+from fishjam_agents.simulation import Prepared, SimulationResult, simulate, simulate_fast, unspeakable
 from fishjam_agents.testing.expectations import Verdict, judge
 from fishjam_agents.testing.likeness import TOLERANCE, difference, distance
 from fishjam_agents.testing.scenario import Scenario
@@ -124,7 +124,7 @@ class Stage:
             ConfigError: The bot cannot be made, or that call cannot be read.
         """
         bot = _checked(load_config(self._config, over=file.bot))
-        if like is None:
+        if like is None or unspeakable(file.scenario) is not None:
             return Performance(file, bot)
         path = like / TIMELINE
         return Performance(file, bot, _read(path), path)

@@ -6,7 +6,7 @@ from fishjam_agents.simulation.cues import Missed
 from fishjam_agents.simulation.result import LAG_LIMIT, SimulationResult
 from fishjam_agents.simulation.scene import Scene
 from fishjam_agents.simulation.simulator import simulate, simulate_fast
-from fishjam_agents.simulation.sounds import Prepared, SpeechUnavailableError, parts_of, prepare
+from fishjam_agents.simulation.sounds import Prepared, SpeechUnavailableError, parts_of, prepare, unspeakable
 
 __all__ = [
     "LAG_LIMIT",
@@ -19,4 +19,5 @@ __all__ = [
     "prepare",
     "simulate",
     "simulate_fast",
+    "unspeakable",
 ]

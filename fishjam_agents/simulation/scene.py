@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from fishjam_agents.audio.samples import Samples
 from fishjam_agents.events import Event
 from fishjam_agents.server import Caller, Recorder, Recording, RoomClock
 from fishjam_agents.server.clock import TICKS_PER_SECOND
@@ -17,14 +16,11 @@ from fishjam_agents.session import PeerType
 from fishjam_agents.simulation.cues import Cues, Missed
 from fishjam_agents.simulation.ending import EndRule
 from fishjam_agents.simulation.mouth import Mouth
-from fishjam_agents.simulation.sounds import RATE, Part
+from fishjam_agents.simulation.sounds import RATE, Part, Utterance
 from fishjam_agents.testing.moments import Moment
 
 SILENCE_PEAK = 32
 """A bot whose loudest sample is below this (-60 dBFS) says nothing, even if it sends."""
-
-_Line = tuple[str, Samples]
-"""Where a scenario has a line, and its sound."""
 
 
 class Scene:
@@ -150,32 +146,15 @@ class Scene:
                 self._cues.add(part.leaves, f"{key}.leaves", partial(self._leave, caller, mouth))
             for index, (moment, seconds) in enumerate(part.mutes):
                 self._cues.add(moment, f"{key}.mutes[{index}]", partial(self._mute, caller, seconds))
-            self._prompt(caller, mouth, part)
+            for line in part.lines:
+                begins = line.at or part.joins or Moment(0.0)
+                self._cues.add(begins, line.key, partial(self._say, caller, mouth, line))
 
-    def _prompt(self, caller: Caller, mouth: Mouth, part: Part) -> None:
-        """Have the lines said, those without a moment of their own after the ones before them."""
-        chain: list[_Line] = []
-        begins = part.joins or Moment(0.0)
-        for index, (moment, samples) in enumerate(part.lines):
-            if moment is not None:
-                self._begin_lines(begins, caller, mouth, chain)
-                chain, begins = [], moment
-            chain.append((f"callers.{part.name}.lines[{index}]", samples))
-        self._begin_lines(begins, caller, mouth, chain)
-
-    def _begin_lines(self, begins: Moment, caller: Caller, mouth: Mouth, lines: Sequence[_Line]) -> None:
-        if lines:
-            self._cues.add(begins, lines[0][0], partial(self._say, caller, mouth, lines))
-
-    def _say(self, caller: Caller, mouth: Mouth, lines: Sequence[_Line]) -> None:
-        (key, samples), *rest = lines
+    def _say(self, caller: Caller, mouth: Mouth, line: Utterance) -> None:
         if caller.joined:
-            mouth.say(samples)
+            mouth.say(line.samples)
         else:
-            self._unheard.append(Missed(key, "its caller was not in the room"))
-        if rest:
-            begins = self._time + len(samples) / RATE
-            self._cues.at(begins, rest[0][0], partial(self._say, caller, mouth, rest))
+            self._unheard.append(Missed(line.key, "its caller was not in the room"))
 
     def _leave(self, caller: Caller, mouth: Mouth) -> None:
         mouth.hush()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ RATE = 16000
 """Callers speak and are recorded at this rate, Hz."""
 SPEAKING_DEADLINE = 30.0
 """Seconds espeak-ng may take for one line."""
+_SPEAKER = "espeak-ng"
 _BED_SECONDS = 10
 """A computed noise repeats after this long."""
 _COMPUTED_LEVEL = -45.0
@@ -34,12 +35,27 @@ class SpeechUnavailableError(FishjamAgentsError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """What is said in one go.
+
+    Attributes:
+        key: Where the scenario has its first line: `callers.ann.lines[0]`.
+        at: When it begins; None is when the caller joins, else the call's zero.
+        samples: int16 mono at 16 kHz.
+    """
+
+    key: str
+    at: Moment | None
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """What one caller does, with its sound: int16 mono at 16 kHz.
 
     Attributes:
         name: What the timeline calls them.
-        lines: When each line begins (None: after the one before) and how it sounds.
+        lines: What they say.
         joins: None is before the call's zero.
         leaves: None is never.
         mutes: When the microphone falls silent, and for how long; None is for good.
@@ -48,7 +64,7 @@ class Part:
     """
 
     name: str
-    lines: Sequence[tuple[Moment | None, Samples]]
+    lines: Sequence[Utterance]
     joins: Moment | None = None
     leaves: Moment | None = None
     mutes: Sequence[tuple[Moment, float | None]] = ()
@@ -95,9 +111,15 @@ def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
         FishjamAgentsError: espeak-ng failed.
     """
     if isinstance(callers, Scenario):
+        reason = unspeakable(callers)
+        if reason is not None:
+            raise SpeechUnavailableError(reason)
         return [_part(name, caller) for name, caller in callers.callers.items()]
     return [
-        Part(f"caller-{number}", [(None, resample(clip.mono(), clip.sample_rate, RATE))])
+        Part(
+            f"caller-{number}",
+            [Utterance(f"callers.{number}", None, resample(clip.mono(), clip.sample_rate, RATE))],
+        )
         for number, clip in enumerate(callers, 1)
     ]
 
@@ -105,13 +127,26 @@ def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
 def _part(name: str, caller: Caller) -> Part:
     return Part(
         name,
-        [(_moment(line.at), line_sound(line)) for line in caller.lines],
+        _utterances(name, caller.lines),
         _moment(caller.joins),
         _moment(caller.leaves),
         [(Moment.parse(mute.at), mute.seconds) for mute in caller.mutes],
         None if caller.noise is None else noise_sound(caller.noise),
         caller.echo,
     )
+
+
+def _utterances(name: str, lines: Sequence[Line]) -> list[Utterance]:
+    """Lines with their sounds; one without a moment of its own goes on where the one before ends."""
+    said: list[Utterance] = []
+    for index, line in enumerate(lines):
+        sound = line_sound(line)
+        if line.at is None and said:
+            before = said.pop()
+            said.append(replace(before, samples=np.concatenate((before.samples, sound))))
+        else:
+            said.append(Utterance(f"callers.{name}.lines[{index}]", _moment(line.at), sound))
+    return said
 
 
 def _moment(text: str | None) -> Moment | None:
@@ -123,8 +158,7 @@ def line_sound(line: Line) -> Samples:
 
     Raises:
         AudioError: The recording cannot be used.
-        SpeechUnavailableError: It is text, and espeak-ng is not installed.
-        FishjamAgentsError: espeak-ng failed.
+        FishjamAgentsError: It is text, and espeak-ng failed or is not installed.
     """
     clip = _spoken(line.text or "", line.voice) if line.wav is None else read_wav(line.wav)
     samples = resample(clip.mono(), clip.sample_rate, RATE)
@@ -133,17 +167,21 @@ def line_sound(line: Line) -> Samples:
     return amplify(samples, line.gain) if line.gain else samples
 
 
+def unspeakable(scenario: Scenario) -> str | None:
+    """Why a scenario cannot be played on this machine; None if it can."""
+    lines = (line for caller in scenario.callers.values() for line in caller.lines)
+    text = next((line.text for line in lines if line.text is not None), None)
+    if text is None or shutil.which(_SPEAKER) is not None:
+        return None
+    return f"{text!r} cannot be spoken: install {_SPEAKER}, or give a wav in place of the text"
+
+
 def _spoken(text: str, voice: str) -> Clip:
-    program = shutil.which("espeak-ng")
-    if program is None:
-        raise SpeechUnavailableError(
-            f"{text!r} cannot be spoken: install espeak-ng, or give a wav in place of the text"
-        )
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "spoken.wav"
         try:
             subprocess.run(
-                [program, "-v", voice, "-w", str(wav), "--stdin"],
+                [_SPEAKER, "-v", voice, "-w", str(wav), "--stdin"],
                 input=text.encode(),
                 capture_output=True,
                 timeout=SPEAKING_DEADLINE,

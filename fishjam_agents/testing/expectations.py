@@ -79,9 +79,14 @@ def _order(order: Sequence[str], events: Events) -> Verdict:
 def _absent(absent: Sequence[str], events: Events) -> Verdict:
     references = [Reference.parse(text) for text in absent]
     found = [event for event in events if any(reference.fits(event) for reference in references)]
-    came = ", ".join(f"{event['kind']} at {event['at']:.2f} s" for event in found)
+    came = ", ".join(_came(event) for event in found)
     at = found[0]["at"] if found else None
     return Verdict("expect.absent", f"no {', no '.join(absent)}", came or "none came", not found, at)
+
+
+def _came(event: Mapping[str, Any]) -> str:
+    message = f" ({event['message']})" if "message" in event else ""
+    return f"{event['kind']} at {event['at']:.2f} s{message}"
 
 
 def _event(key: str, expected: Expected, events: Events) -> Verdict:

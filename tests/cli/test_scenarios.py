@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,9 @@ def test_a_folder_is_a_suite_with_a_table_and_its_failures_last(
     assert any("b-right" in line and "pass" in line and "A word is answered." in line for line in lines)
     assert lines[-2].startswith("a-wrong: FAIL  no reply_ended: reply_ended at ")
     assert lines[-2].endswith(f"({folder / 'a-wrong.yaml'}:2)")
-    assert lines[-1] == "1 passed, 1 failed, 0 skipped"
+    assert re.fullmatch(
+        r"1 passed, 1 failed, 0 skipped: \d+\.\d s of calls in \d+\.\d s, \d+ times real time", lines[-1]
+    )
     assert (out / "a-wrong" / "report.html").is_file()
     assert (out / "b-right" / "heard.wav").is_file()
 
@@ -173,3 +176,68 @@ def test_every_mistake_of_a_suite_is_told_before_anything_runs(
 def test_an_empty_folder_is_no_suite(capsys: pytest.CaptureFixture[str], config: Path, folder: Path) -> None:
     told = f"error: {folder} holds no scenario: put .yaml files there, or name one\n"
     assert simulate(capsys, config, folder) == (2, "", told)
+
+
+def test_a_line_that_was_never_said_fails_the_scenario(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    wav = FIXTURES / "alice_yes.wav"
+    lines = f"      - wav: {wav}\n      - wav: {wav}\n        at: after barge_in_confirmed\n"
+    scenario.write_text(f"callers:\n  ann:\n    lines:\n{lines}")
+    code, printed, _ = simulate(capsys, config, scenario, "--fast")
+    assert code == 1
+    told = f"callers.ann.lines[1] takes place: barge_in_confirmed never came ({scenario}:5)"
+    assert f"FAIL  {told}\n" in printed
+
+
+def test_a_call_is_to_be_like_the_one_of_another_run(
+    capsys: pytest.CaptureFixture[str], config: Path, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "a.yaml").write_text(QUESTION + "seconds: 3\n")
+    fast, real = tmp_path / "fast", tmp_path / "real"
+    assert simulate(capsys, config, folder, "--fast", "--out", fast)[0] == 0
+    timeline = json.loads((fast / "a" / "timeline.json").read_text())
+    assert [expectation["met"] for expectation in timeline["expectations"]] == [True]
+
+    # In real time, and so late that this machine's own lateness does not matter.
+    code, printed, _ = simulate(capsys, config, folder, "--out", real)
+    assert code == 0
+    config.write_text("agent: {backend: {type: parrot, delay: 0.4}}\nlog: {level: error}\n")
+    code, printed, _ = simulate(capsys, config, folder, "--fast", "--like", fast)
+    assert code == 1
+    assert f"a: FAIL  as in {fast / 'a' / 'timeline.json'}, within 0.06 s: reply_started was at " in printed
+    code, _, errors = simulate(capsys, config, folder, "--fast", "--like", tmp_path)
+    assert code == 2
+    assert errors.startswith(
+        f"error: cannot read {tmp_path / 'a' / 'timeline.json'} (No such file or directory)"
+    )
+
+
+def test_a_text_that_cannot_be_spoken_here_skips_its_scenario(
+    capsys: pytest.CaptureFixture[str],
+    config: Path,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "a.yaml").write_text(QUESTION)
+    (folder / "b.yaml").write_text("callers: {ann: {lines: [{text: Hello}]}}\n")
+    assert simulate(capsys, config, folder, "--fast", "--out", tmp_path / "out")[0] == 0
+    monkeypatch.setenv("PATH", "")
+    reason = "'Hello' cannot be spoken: install espeak-ng, or give a wav in place of the text"
+    code, printed, _ = simulate(capsys, config, folder / "b.yaml", "--fast")
+    assert (code, printed) == (0, f"b is skipped: {reason}\n")
+    code, printed, _ = simulate(capsys, config, folder, "--fast", "--like", tmp_path / "out")
+    assert code == 0
+    assert f"b: skipped: {reason}\n1 passed, 0 failed, 1 skipped: " in printed
+
+
+def test_a_backend_elsewhere_is_refused_in_memory(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    scenario.write_text(QUESTION)
+    config.write_text("agent: {backend: {type: template}}\nlog: {level: error}\n")
+    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    assert (code, printed) == (1, "")
+    assert "is not in this process and keeps its own time: run the scenario without --fast" in errors
+    assert errors.count("\n") == 1
