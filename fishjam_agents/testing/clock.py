@@ -95,8 +95,8 @@ class VirtualClock:
 
     Args:
         limit: Virtual seconds after which a test that will not end is stopped.
-        late: Seconds by which the loop may wake up after a deadline, each time others and in every run the
-            same ones. Real loops do; then what is timed from an event falls together with nothing else.
+        late: Largest delay, in seconds, with which the loop wakes up after a deadline: another one each time,
+            the same ones in every run. As on a real loop, timers then fall together only where they must.
     """
 
     def __init__(self, limit: float = 3600.0, late: float = 0.0) -> None:

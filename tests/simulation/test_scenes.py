@@ -137,11 +137,11 @@ class Distant(Backend):
         yield
 
 
-class Sleeper(AgentPipeline):
+class Networker(AgentPipeline):
     backend = Parrot()
 
     async def on_start(self) -> None:
-        await asyncio.to_thread(print)
+        await asyncio.open_connection("127.0.0.1", 9)
 
 
 def test_what_needs_more_than_this_process_is_refused_in_memory_with_a_sentence() -> None:
@@ -172,8 +172,8 @@ def test_a_call_goes_alike_in_memory_and_over_sockets() -> None:
         assert len(real.timeline["events"]) > 6
 
 
-def test_a_hook_that_needs_a_thread_is_told_why_it_cannot_have_one_in_memory() -> None:
+def test_a_hook_that_needs_a_socket_is_told_why_it_cannot_have_one_in_memory() -> None:
     scenario = Scenario({"ann": Caller((Line(YES),))}, seconds=1)
-    (verdict,) = judge(scenario.expect, simulate_fast(Sleeper(), scenario).timeline["events"])
+    (verdict,) = judge(scenario.expect, simulate_fast(Networker(), scenario).timeline["events"])
     assert not verdict.met
-    assert "threads and processes do not know virtual time" in verdict.came
+    assert "real sockets and processes do not know virtual time" in verdict.came
