@@ -39,7 +39,7 @@ class Turn:
         start: Onset of the speech, call time in seconds.
         end: End of the speech, call time in seconds.
         reason: `silence` (the normal end), `missing` (packets ceased), `left`, `outage`, `limit` (it
-            reached the maximum turn), `app` (push to talk).
+            reached the maximum turn), `app` (the bot's ears were closed).
     """
 
     id: str
@@ -225,6 +225,15 @@ class ReplyText(Event):
     kind = "reply_text"
     reply: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switched(Event):
+    """The app muted or unmuted the bot's `voice`, or closed or opened its `ears`."""
+
+    kind = "switched"
+    what: str
+    on: bool
 
 
 @dataclass(frozen=True, slots=True)

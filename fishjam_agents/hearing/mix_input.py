@@ -111,10 +111,14 @@ class MixInput:
         self.loud = self._quiet < _PAUSE and (self.loud or not quiet)
         return quiet
 
-    def end(self, reason: str) -> None:
-        """The peer left, or the connection was lost."""
+    def clear(self) -> None:
+        """Forget what has come."""
         self._queue = self._queue[:0]
         self._flowing = False
         self.loud = False
         self._last_packet = None
+
+    def end(self, reason: str) -> None:
+        """The peer left, or the connection was lost."""
+        self.clear()
         self._ended(self, reason)

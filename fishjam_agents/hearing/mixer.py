@@ -66,6 +66,13 @@ class Mixer:
         self.microphone.end(reason)
         self._next = None
 
+    def close(self, reason: str) -> None:
+        """End what is being said, and forget what has not been mixed."""
+        for voice in self._voices:
+            voice.clear()
+        self.microphone.end(reason)
+        self._next = None
+
     def tick(self, now: float, barge_in: bool) -> None:
         """Mix what is due at call time `now`. Called every 20 ms; catches up when it is called late.
 

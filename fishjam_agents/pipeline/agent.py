@@ -19,6 +19,7 @@ from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.controls import Controls
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -28,7 +29,7 @@ from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.settings import TurnSettings
 
 
-class AgentPipeline:
+class AgentPipeline(Controls):
     """A voice bot: subclass it, set `backend`, override the hooks you need.
 
     One instance is one bot in one room. Hooks run as tasks of the call: one that raises is logged and
@@ -200,11 +201,6 @@ class AgentPipeline:
     def call_id(self) -> str | None:
         """Id of the running call, None between calls."""
         return None if self._call is None else self._call.id
-
-    def _running(self) -> Call:
-        if self._call is None:
-            raise FishjamAgentsError("the pipeline is not running: call this from a hook")
-        return self._call
 
     # --- actions ---
 

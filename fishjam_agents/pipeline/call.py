@@ -313,6 +313,34 @@ class Call:
         """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
         return self._owner.confirm(everything=True)
 
+    @property
+    def muted(self) -> bool:
+        """Whether the voice is switched off."""
+        return self._replies.muted
+
+    def mute(self, muted: bool) -> None:
+        """Switch the voice off or on."""
+        if muted == self._replies.muted:
+            return
+        self._replies.muted = muted
+        self.emit(events.Switched(self.now(), "voice", not muted))
+        if muted:
+            self.interrupt()
+
+    @property
+    def listening(self) -> bool:
+        """Whether the ears are open."""
+        return not self._ears.closed
+
+    def listen(self, listening: bool) -> None:
+        """Open or close the ears."""
+        if listening == self.listening:
+            return
+        self.emit(events.Switched(self.now(), "ears", listening))
+        self._ears.shut(not listening)
+        if not listening and isinstance(self._owner, BackendOwner):
+            self._owner.ears_closed()
+
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes."""
         async with asyncio.timeout(TRACK_DEADLINE):

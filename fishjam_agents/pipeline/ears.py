@@ -42,6 +42,7 @@ class Ears:
 
     Attributes:
         own_tracks: Ids of the bot's own tracks, which it does not hear.
+        closed: Whether nobody is heard at all.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Ears:
         zero: float,
     ) -> None:
         self.own_tracks: set[str] = set()
+        self.closed = False
         self._call = call
         self._pipeline = pipeline
         self._session = session
@@ -97,6 +99,15 @@ class Ears:
         for source in self._roster.inputs:
             source.end("outage")
 
+    def shut(self, closed: bool) -> None:
+        """Hear nobody, or hear again; a turn that is open when the ears close ends there."""
+        self.closed = closed
+        if closed and self._mixer is not None:
+            self._mixer.close("app")
+        elif closed:
+            for microphone in self.microphones:
+                microphone.end("app")
+
     async def receive(self) -> None:
         """Take what the session sends until it ends.
 
@@ -120,6 +131,8 @@ class Ears:
 
     def tick(self, now: float) -> None:
         """Take notice of microphones that send nothing. Called every 20 ms with the loop's time."""
+        if self.closed:
+            return
         if self._mixer is not None:
             self._mixer.tick(now - self._zero, self._voice.active)
             return
@@ -137,7 +150,7 @@ class Ears:
     def _hear(self, frame: Any) -> None:
         now = self._loop.time() - self._zero
         microphone = self._roster.input(frame, now)
-        if microphone is None:
+        if microphone is None or self.closed:
             return
         barge_in = self._voice.active and self._call.may_interrupt(microphone.peer)
         if not microphone.feed(frame.data, now, barge_in) and microphone.damaged in (1, 100, 10000):

@@ -30,6 +30,8 @@ from fishjam_agents.turns.machine import (
 
 _ANSWER_TIME = 5.0
 """Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
+_CLOSING = 1.0
+"""Seconds of silence a model is given when the ears close: models take up to 0.8 s for the end of a turn."""
 
 
 class Owner:
@@ -249,6 +251,13 @@ class BackendOwner(Owner):
         """A new reply of the model's over one under way is its verdict that it was interrupted."""
         if self._suspected is not None and self._room.bot_speaks() and not asked:
             self.confirm()
+
+    def ears_closed(self) -> None:
+        """Nobody is heard from now on: the model needs silence to find the end of what was being said."""
+        room = self._room
+        if self._source is not None:
+            silence = np.zeros(round(_CLOSING * room.capabilities.input_rate), np.int16)
+            room.put(port.AudioEntry(self._source.peer, silence, _CLOSING))
 
     def user_speech(self, speaking: bool) -> None:
         """The model hears the user speak: its verdict, if the bot is speaking."""

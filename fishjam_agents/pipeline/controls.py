@@ -1,0 +1,47 @@
+"""Switches of a running bot: its voice, its ears, and turns opened by hand."""
+
+from __future__ import annotations
+
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.pipeline.call import Call
+
+
+class Controls:
+    """What an app can switch while the bot runs; the base of `AgentPipeline`."""
+
+    _call: Call | None
+
+    def _running(self) -> Call:
+        if self._call is None:
+            raise FishjamAgentsError("the pipeline is not running: call this from a hook")
+        return self._call
+
+    def mute(self) -> None:
+        """Switch the bot's voice off until `unmute`.
+
+        What it is saying ends, also what is not interruptible, and what it would say meanwhile ends
+        unheard; the backend is told so. It hears all the same: `listen(False)` keeps it from that.
+        """
+        self._running().mute(True)
+
+    def unmute(self) -> None:
+        """Switch the bot's voice on again, for what it says from now on."""
+        self._running().mute(False)
+
+    @property
+    def muted(self) -> bool:
+        """Whether the bot's voice is switched off; False between calls."""
+        return self._call is not None and self._call.muted
+
+    def listen(self, listening: bool = True) -> None:
+        """Open or close the bot's ears.
+
+        While they are closed nothing opens a turn and no audio reaches the backend. A turn that is open
+        when they close ends there, with the reason `app`, and is answered.
+        """
+        self._running().listen(listening)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the bot's ears are open; False between calls."""
+        return self._call is not None and self._call.listening
