@@ -39,7 +39,8 @@ class Turn:
         start: Onset of the speech, call time in seconds.
         end: End of the speech, call time in seconds.
         reason: `silence` (the normal end), `missing` (packets ceased), `left`, `outage`, `limit` (it
-            reached the maximum turn), `app` (the bot's ears were closed).
+            reached the maximum turn), `released` (push to talk), `cancelled` (so too, and taken back: it is
+            not answered), `app` (the bot's ears were closed).
     """
 
     id: str

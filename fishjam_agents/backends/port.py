@@ -92,6 +92,16 @@ class TurnEndedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnCancelledEntry:
+    """The turn is taken back (push to talk): forget its audio, answer nothing.
+
+    A backend that ignores it hears that audio as the beginning of the next turn.
+    """
+
+    peer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TextEntry:
     """Something in writing: what the user wrote and is to be answered, unless one of the two below.
 
@@ -175,6 +185,7 @@ Entry = (
     AudioEntry
     | TurnStartedEntry
     | TurnEndedEntry
+    | TurnCancelledEntry
     | TextEntry
     | ImageEntry
     | InterruptEntry

@@ -8,6 +8,7 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.config.settings import Config
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.pipeline.push_to_talk import BUTTON
 from fishjam_agents.pipeline.rates import room_rate, track_rate
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
@@ -98,6 +99,8 @@ def _output(pipeline: AgentPipeline) -> list[str]:
 
 def _turns(settings: TurnSettings) -> str:
     silence = "0.58 to 0.74 s by the noise" if settings.end_silence is None else f"{settings.end_silence:g} s"
+    if settings.owner == "push_to_talk":
+        return f'owner push_to_talk, pressed while the metadata of a peer say {{"{BUTTON}": true}}'
     shown = [f"owner {settings.owner}", f"end_silence {silence}"]
     base = TurnSettings()
     for item in fields(settings):

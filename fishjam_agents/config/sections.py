@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
 
-PLANNED_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "agent.turns.owner": (frozenset({"push_to_talk"}), "local"),
-}
-"""Values that later versions will have, and what to use until then."""
-
 
 V = TypeVar("V")
 
@@ -125,7 +120,7 @@ class SectionReader:
         if node is None or (isinstance(node, Scalar) and node.null and not accepts_none(hint)):
             return False, None
         if isinstance(node, Scalar):
-            if node.broken or self._is_planned(node, path):
+            if node.broken:
                 return None, None
             if node.null:
                 return True, None
@@ -156,13 +151,6 @@ class SectionReader:
         if None in named.values():
             return None, None
         return True, {name: item.settings for name, item in named.items() if item is not None}
-
-    def _is_planned(self, node: Scalar, path: str) -> bool:
-        values, instead = PLANNED_VALUES.get(path, (frozenset(), ""))
-        if node.text not in values:
-            return False
-        self._problems.add(node.line, f"{path}: {node.text} is not available yet: use {instead}")
-        return True
 
     def _refused(self, sentence: str, section: Section, path: str) -> None:
         """Note what a dataclass says of its values, in the line of the first key it speaks of."""

@@ -97,6 +97,8 @@ class Microphone:
         self._detector = _primed_detector(turns.preset)
         self._to_vad = vad_resampler(format.sample_rate) if format.sample_rate != SAMPLE_RATE else None
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
+        self._opened = 0.0
+        self._by_hand = turns.owner == "push_to_talk"
         self._ring = Ring()
         self._turn: list[tuple[float, Samples]] | None = None
         self._last_packet: float | None = None
@@ -150,7 +152,9 @@ class Microphone:
         self._ring.append(self.media, frame)
         if self._turn is not None:
             self._turn.append((self.media, frame))
-        if self._to_vad is None:
+        if self._by_hand:
+            events = self._hold(self.media)
+        elif self._to_vad is None:
             events = self._decide(frame, barge_in)
         else:
             events = ()
@@ -182,7 +186,7 @@ class Microphone:
             return
         self.media = now
         self.missing_samples = round(missing * self._format.sample_rate)
-        events = self.machine.silence(missing)
+        events = self._hold(now) if self._by_hand else self.machine.silence(missing)
         if not events:
             self._deliver(self, None, ())
             return
@@ -190,13 +194,37 @@ class Microphone:
         self._deliver(self, None, events)
         self._release(events)
 
-    def end(self, reason: str) -> None:
-        """End what is being said: the peer left, or the connection was lost."""
+    def open(self, now: float, barge_in: bool) -> None:
+        """Open a turn by hand: it begins now, with nothing before it.
+
+        Args:
+            now: Call time, seconds.
+            barge_in: Whether the bot has a reply under way.
+        """
+        if self._last_packet is None:
+            self.media = max(self.media, now)
+        events = self.machine.open(self.media, barge_in)
+        if events:
+            self._turn = []
+            self._opened = self.media
+            self._deliver(self, None, events)
+
+    def _hold(self, at: float) -> Sequence[TurnEvent]:
+        """A turn that was opened by hand goes on, whatever is heard in it, unless it becomes too long."""
+        too_long = self.machine.turn_open and at - self._opened >= self._settings.max_turn
+        return self.machine.end(at, "limit") if too_long else ()
+
+    def close(self, reason: str) -> None:
+        """End what is being said, by hand."""
         events = self.machine.end(self.media, reason)
         self._collect(events)
         if events:
             self._deliver(self, None, events)
         self._release(events)
+
+    def end(self, reason: str) -> None:
+        """End what is being said: the peer left, or the connection was lost."""
+        self.close(reason)
         self.restart()
 
     def restart(self) -> None:

@@ -173,6 +173,11 @@ class AgentPipeline(Controls):
     def _verify_hearing(self, backend: str, capabilities: port.Capabilities) -> None:
         if self.hearing.speaker_notes and not capabilities.text:
             raise FishjamAgentsError(f"hearing.speaker_notes is set, but {backend} takes no text: remove it")
+        if self.turns.owner == "push_to_talk" and self.hearing.mode != "active_speaker":
+            raise FishjamAgentsError(
+                "turns.owner is 'push_to_talk', but a button is one peer's: set hearing to 'active_speaker', "
+                f"not '{self.hearing.mode}'"
+            )
         if self.hearing.mode != "per_peer":
             return
         if not capabilities.replies_wait:

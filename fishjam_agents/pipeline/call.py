@@ -24,6 +24,7 @@ from fishjam_agents.pipeline.names import Names
 from fishjam_agents.pipeline.on_air import TRACK_DEADLINE, on_air
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
+from fishjam_agents.pipeline.push_to_talk import Buttons, PushToTalkOwner
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.sessions import Sessions
 from fishjam_agents.pipeline.tools import CallTools
@@ -72,17 +73,28 @@ class Call:
         self._replies: Replies
         self._link: BackendLink | Sessions
         self._owner: LocalOwner | BackendOwner | PeerOwners
+        self._buttons: Buttons | None = None
         hearing = pipeline.hearing
         if hearing.mode == "per_peer":
             anybody = hearing.interrupts == "anybody"
             self._owner = PeerOwners(self, self._connect, hearing.max_sessions, anybody)
             self._link = self._owner.sessions
         else:
-            self._owner = LocalOwner(self) if self.settings.owner == "local" else BackendOwner(self)
+            self._owner = self._sole_owner(room)
             self._link = self._connect(self.backend_event)
         self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
         self.tools = CallTools(self, pipeline, self._owner.caller)
         self._greeted = pipeline.greeting is None
+
+    def _sole_owner(self, room: RoomView | None) -> LocalOwner | BackendOwner:
+        if self.settings.owner == "backend":
+            return BackendOwner(self)
+        if self.settings.owner == "local":
+            return LocalOwner(self)
+        owner = PushToTalkOwner(self)
+        if room is not None:
+            self._buttons = Buttons(room, owner.press, owner.release)
+        return owner
 
     def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
         pipeline = self._pipeline
@@ -201,12 +213,16 @@ class Call:
                 self._loop.create_task(self._stop.wait(), name=f"stop-{self.id}"),
             ]
             self._ears.open(self._voice, record)
+            if self._buttons is not None:
+                self._buttons.open()
             self._hooks.start("on_start")
             try:
                 await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
                 self._raise_first(tasks)
             finally:
                 unsubscribe()
+                if self._buttons is not None:
+                    self._buttons.close()
                 self._ears.close()
                 if record is not None:
                     record.close(self.now())
@@ -312,6 +328,19 @@ class Call:
     def interrupt(self) -> Heard | None:
         """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
         return self._owner.confirm(everything=True)
+
+    @property
+    def buttons(self) -> PushToTalkOwner:
+        """Who may speak, where that is decided by hand.
+
+        Raises:
+            FishjamAgentsError: It is not.
+        """
+        if not isinstance(self._owner, PushToTalkOwner):
+            raise FishjamAgentsError(
+                f"turns.owner is {self.settings.owner!r}: set it to 'push_to_talk' to open turns by hand"
+            )
+        return self._owner
 
     @property
     def muted(self) -> bool:

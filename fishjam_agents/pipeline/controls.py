@@ -45,3 +45,29 @@ class Controls:
     def listening(self) -> bool:
         """Whether the bot's ears are open; False between calls."""
         return self._call is not None and self._call.listening
+
+    def start_turn(self, peer: str) -> None:
+        """A peer presses to talk (`turns.owner: push_to_talk`): its turn begins, and the bot is interrupted.
+
+        The press counts until `end_turn` or `cancel_turn`, also before the peer's microphone is heard.
+
+        Raises:
+            FishjamAgentsError: Turns are not opened by hand.
+        """
+        self._running().buttons.press(peer)
+
+    def end_turn(self, peer: str) -> None:
+        """A peer lets go: its turn is complete, and answered. Does nothing when it has none.
+
+        Raises:
+            FishjamAgentsError: Turns are not opened by hand.
+        """
+        self._running().buttons.release(peer)
+
+    def cancel_turn(self, peer: str) -> None:
+        """A peer takes its turn back: it is not answered. Does nothing when it has none.
+
+        Raises:
+            FishjamAgentsError: Turns are not opened by hand.
+        """
+        self._running().buttons.release(peer, cancel=True)

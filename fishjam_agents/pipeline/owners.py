@@ -18,6 +18,7 @@ from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.room import Room
 from fishjam_agents.turns.floor import Floor, FloorEvent
 from fishjam_agents.turns.machine import (
+    CANCELLED,
     Confirmed,
     SpeechEnded,
     SpeechStarted,
@@ -107,7 +108,8 @@ class Owner:
             room.emit(
                 events.UserTurnEnded(room.now(), event.end, peer, track, event.start, turn.id, event.reason)
             )
-            room.hook("on_turn", turn)
+            if event.reason != CANCELLED:
+                room.hook("on_turn", turn)
             return turn
         return None
 
@@ -136,7 +138,7 @@ class LocalOwner(Owner):
         for event in happened:
             turn = self._publish(microphone, event)
             answers = self._floor.handle(microphone, event)
-            if turn is not None and not answers:
+            if turn is not None and not answers and turn.reason != CANCELLED:
                 self._waiting.append((turn, microphone.turn_audio(turn.end)))
             for answer in answers:
                 self._act(answer, turn)
@@ -156,6 +158,9 @@ class LocalOwner(Owner):
             self._open(microphone, event)
         elif turn is not None:
             self._speaker = None
+            if turn.reason == CANCELLED:
+                room.put(port.TurnCancelledEntry(turn.peer))
+                return
             audio = room.for_backend(microphone.turn_audio(turn.end)) if self._whole else None
             self._ask(port.TurnEndedEntry(turn, audio))
 

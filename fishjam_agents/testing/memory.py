@@ -65,6 +65,11 @@ class MemoryPeer:
         """Stop speaking in mid-word."""
         self._line = np.empty(0, np.int16)
 
+    def say_of_itself(self, **metadata: Any) -> None:
+        """Its metadata are others, as after a browser's `updatePeerMetadata`; the room is told."""
+        self.about = {**(self.about or {}), "peer": metadata}
+        self._room.changed()
+
     def republish(self, track: str) -> None:
         """The microphone comes back under another track id, as after a reconnect."""
         self.track = Track(track, self.track.type, self.track.metadata)
@@ -241,15 +246,16 @@ class MemoryRoom:
         track = {"type": "microphone"} if metadata is None else metadata
         member = MemoryPeer(self, peer, kind, track, about)
         self._members[peer] = member
-        self._changed()
+        self.changed()
         return member
 
     def leave(self, peer: str) -> None:
         """Somebody goes."""
         del self._members[peer]
-        self._changed()
+        self.changed()
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Tell who subscribed to look again."""
         for changed in list(self._subscribers.values()):
             changed()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fishjam_agents.turns.machine import (
+    CANCELLED,
     Confirmed,
     Suspected,
     TurnEnded,
@@ -100,7 +101,8 @@ class Floor(Generic[K]):
     def _end(self, key: K, event: TurnEnded) -> Sequence[FloorEvent[K]]:
         started = self._open.pop(key, TurnStarted(event.start))
         if self.holder != key:
-            self._finished.append((key, started, event))
+            if event.reason != CANCELLED:
+                self._finished.append((key, started, event))
             return []
         answers: list[FloorEvent[K]] = [FloorEvent(key, event)]
         self.holder = next(iter(self._open), None)

@@ -108,6 +108,10 @@ class Withdrawn:
 TurnEvent = SpeechStarted | SpeechEnded | TurnStarted | TurnEnded | Suspected | Confirmed | Withdrawn
 
 
+CANCELLED = "cancelled"
+"""The reason of a turn that is nobody's to answer: who spoke took it back."""
+
+
 class State(enum.Enum):
     """Where a microphone stands."""
 
@@ -246,6 +250,26 @@ class TurnMachine:
         if self._quiet < self._withdraw_frames:
             return NOTHING
         return self._cancel()
+
+    def open(self, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
+        """Open a turn by hand (push to talk).
+
+        Args:
+            at: Where it begins, media time.
+            barge_in: Whether the bot is speaking.
+
+        Returns:
+            What follows from it, in order; nothing when a turn is open already.
+        """
+        if self.state is State.SPEAKING:
+            return NOTHING
+        self._reset()
+        self.state = State.SPEAKING
+        self.barge_in = barge_in
+        self._onset = self._last_sound = at
+        self._speaking = True
+        started = (SpeechStarted(at), TurnStarted(at))
+        return (Confirmed(at), *started) if barge_in else started
 
     def _cancel(self) -> Sequence[TurnEvent]:
         event: TurnEvent = Withdrawn(self._last_sound) if self.barge_in else SpeechEnded(self._last_sound)

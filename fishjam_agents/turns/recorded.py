@@ -8,7 +8,11 @@ from typing import Any, Protocol
 from fishjam_agents.turns.machine import Decision, TurnEvent, TurnMachine
 from fishjam_agents.turns.settings import TurnSettings
 
-COMMANDS: Mapping[str, Mapping[str, type]] = {"confirm": {}, "end": {"at": float, "reason": str}}
+COMMANDS: Mapping[str, Mapping[str, type]] = {
+    "confirm": {},
+    "open": {"at": float, "barge_in": bool},
+    "end": {"at": float, "reason": str},
+}
 """Methods of a machine that are called besides those for audio, and the types of their arguments."""
 
 
@@ -81,6 +85,12 @@ class RecordedMachine(TurnMachine):
         events = super().confirm()
         if not self._nested:
             self._tape.command("confirm", {}, events)
+        return events
+
+    def open(self, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
+        """As `TurnMachine.open`."""
+        events = super().open(at, barge_in)
+        self._tape.command("open", {"at": at, "barge_in": barge_in}, events)
         return events
 
     def end(self, at: float, reason: str) -> Sequence[TurnEvent]:

@@ -11,8 +11,8 @@ class TurnSettings:
     """Turn-taking of one bot. All durations in seconds.
 
     Attributes:
-        owner: Who decides where a turn begins and ends: `local` (our voice detection) or `backend`
-            (the model's own turn detection).
+        owner: Who decides where a turn begins and ends: `local` (our voice detection), `backend` (the
+            model's own turn detection) or `push_to_talk` (the app, or the peer's metadata).
         silence_locally: With `owner: backend`, fall silent on our own suspicion before the model has
             said anything.
         preset: How easily sound counts as speech: `default`, `sensitive`, or `noisy` for loud places.
@@ -25,7 +25,7 @@ class TurnSettings:
         pre_roll: Audio before the onset that is handed over with a turn, so that no first sound is lost.
     """
 
-    owner: Literal["local", "backend"] = "local"
+    owner: Literal["local", "backend", "push_to_talk"] = "local"
     silence_locally: bool = True
     preset: Literal["default", "sensitive", "noisy"] = "default"
     end_silence: float | None = None

@@ -84,7 +84,7 @@ class EchoRoom(MemoryRoom):
         """Somebody comes in, near their loudspeaker."""
         member = _EchoPeer(self, peer, kind, {"type": "microphone"} if metadata is None else metadata)
         self._members[peer] = member
-        self._changed()
+        self.changed()
         return member
 
     def behind(self, frame: Samples) -> Samples:

@@ -41,7 +41,8 @@ MISTAKES = {
         "config.yaml:4: agent.turns.silence_locally must be true or false, not 'maybe'"
     ),
     TURNS + "    owner: backed": (
-        "config.yaml:4: agent.turns.owner must be local or backend, not 'backed': did you mean backend?"
+        "config.yaml:4: agent.turns.owner must be local, backend or push_to_talk, not 'backed': "
+        "did you mean backend?"
     ),
     TURNS + "    withdraw: [1]": "config.yaml:4: agent.turns.withdraw must be a number, not a list",
     TURNS + "    withdraw: .nan": ("config.yaml:4: agent.turns.withdraw must be a number, not '.nan'"),
@@ -99,10 +100,6 @@ MISTAKES = {
     "agent: {backend: {type: parrot}, hearing: {mode: per_peer, speaker_notes: true}}": (
         "config.yaml:1: agent.hearing.speaker_notes does nothing with per_peer, where everybody has a "
         "session: remove it"
-    ),
-    # planned
-    TURNS + "    owner: push_to_talk": (
-        "config.yaml:4: agent.turns.owner: push_to_talk is not available yet: use local"
     ),
     # Fishjam
     "fishjam: {id: 'localhost:5002'}\n" + PARROT: (
@@ -211,7 +208,7 @@ def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
         "config.yaml:1: log.level must be debug, info, warning or error, not 'loud'",
         "config.yaml:3: agent.backend.delay must be a number, not 'x'",
         "config.yaml:4: agent.turns.max_turns is not a setting: did you mean max_turn?",
-        "config.yaml:4: agent.turns.owner must be local or backend, not 'me'",
+        "config.yaml:4: agent.turns.owner must be local, backend or push_to_talk, not 'me'",
         "config.yaml:5: limits.max_call: the variable LONG is not set: set it, or write ${LONG:-default}",
     ]
 

@@ -23,6 +23,16 @@ def test_the_first_to_speak_holds_the_floor_until_their_turn_ends() -> None:
     assert floor.holder == "bob"
 
 
+def test_a_turn_that_was_taken_back_does_not_wait_for_the_floor() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("alice", TurnStarted(1.0))
+    floor.handle("bob", TurnStarted(1.2))
+    assert floor.handle("bob", TurnEnded(1.2, 1.6, "cancelled")) == []
+    ended = TurnEnded(1.0, 2.0, "cancelled")
+    assert floor.handle("alice", ended) == [FloorEvent("alice", ended)]
+    assert floor.next_waiting() == []
+
+
 def test_a_turn_that_ended_meanwhile_is_heard_when_the_room_is_quiet() -> None:
     floor: Floor[str] = Floor()
     floor.handle("alice", TurnStarted(1.0))

@@ -197,3 +197,11 @@ def test_events_alternate_and_media_time_never_runs_back(runs: list[tuple[Frame,
                 open_[name] = False
         if isinstance(event, TurnEnded):
             assert 0 <= event.start < event.end <= at + 1e-6
+
+
+def test_a_turn_is_opened_by_hand_once_and_interrupts_the_bot() -> None:
+    machine = TurnMachine()
+    assert machine.open(1.0) == (SpeechStarted(1.0), TurnStarted(1.0))
+    assert machine.open(2.0) == ()
+    assert machine.end(3.0, "released") == (SpeechEnded(3.0), TurnEnded(1.0, 3.0, "released"))
+    assert machine.open(4.0, barge_in=True) == (Confirmed(4.0), SpeechStarted(4.0), TurnStarted(4.0))

@@ -1,0 +1,117 @@
+"""`turns.owner: push_to_talk`: a turn is what is said while a button is pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.pipeline.owners import LocalOwner
+from fishjam_agents.pipeline.room import Room
+from fishjam_agents.session import RoomView
+from fishjam_agents.turns.machine import CANCELLED, TurnEvent
+
+BUTTON = "talking"
+"""Key of a peer's metadata that is true while its button is pressed."""
+
+
+class WholeRoom(Room, Protocol):
+    """A room with everybody's microphones; `pipeline.call.Call` is one."""
+
+    @property
+    def microphones(self) -> Iterable[Microphone]:
+        """Every microphone."""
+        ...
+
+    @property
+    def listening(self) -> bool:
+        """Whether the bot's ears are open."""
+        ...
+
+
+class PushToTalkOwner(LocalOwner):
+    """The button decides: what is said while nobody presses reaches nobody.
+
+    Buttons are states: one that is pressed before its microphone is heard, or while the connection is lost or
+    the bot's ears are closed, opens the turn when there is something to hear.
+    """
+
+    def __init__(self, room: WholeRoom) -> None:
+        super().__init__(room)
+        self._whole_room = room
+        self._pressed: set[str] = set()
+
+    def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
+        """Take a frame of a microphone, or its silence (None), with what follows from it."""
+        super().deliver(microphone, frame, happened)
+        if frame is None or happened or microphone.machine.turn_open:
+            return
+        if microphone.peer in self._pressed:
+            self._open_turn(microphone)
+
+    def press(self, peer: str) -> None:
+        """A peer's turn begins; it interrupts the bot."""
+        self._pressed.add(peer)
+        if self._whole_room.listening:
+            for microphone in self._of(peer):
+                self._open_turn(microphone)
+
+    def release(self, peer: str, *, cancel: bool = False) -> None:
+        """A peer's turn is over, or taken back."""
+        self._pressed.discard(peer)
+        for microphone in self._of(peer):
+            microphone.close(CANCELLED if cancel else "released")
+
+    def left(self, peer: str) -> None:
+        """A peer is gone, and its button with it."""
+        self._pressed.discard(peer)
+
+    def _open_turn(self, microphone: Microphone) -> None:
+        microphone.open(self._room.now(), self._room.bot_speaks())
+
+    def _of(self, peer: str) -> list[Microphone]:
+        return [microphone for microphone in self._whole_room.microphones if microphone.peer == peer]
+
+
+class Buttons:
+    """Presses by what peers say of themselves in their metadata: `{"talking": true}`.
+
+    Args:
+        room: Who is in the room.
+        press: Called with the peer whose button goes down.
+        release: Called with the peer whose button comes up.
+    """
+
+    def __init__(self, room: RoomView, press: Callable[[str], None], release: Callable[[str], None]) -> None:
+        self._room = room
+        self._press = press
+        self._release = release
+        self._down: set[str] = set()
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        """Begin to follow the room."""
+        self._unsubscribe = self._room.subscribe(self._look)
+        self._look()
+
+    def close(self) -> None:
+        """Stop following the room."""
+        self._unsubscribe()
+
+    def _look(self) -> None:
+        down = {peer for peer, view in self._room.peers.items() if view.connected and pressed(view.metadata)}
+        before, self._down = self._down, down
+        for peer in sorted(before - down):
+            self._release(peer)
+        for peer in sorted(down - before):
+            self._press(peer)
+
+
+def pressed(metadata: Mapping[str, Any] | None) -> bool:
+    """Whether metadata say so: `{"talking": true}`, or Fishjam's `{"peer": {"talking": true}, "server": {}}`.
+
+    Only what the peer itself writes counts: the server's part never changes (facts: Fishjam peer metadata).
+    """
+    own = (metadata or {}).get("peer", metadata)
+    return isinstance(own, Mapping) and own.get(BUTTON) is True
