@@ -7,6 +7,7 @@ about speech carry `media_at` too: the backdated moment in the speaker's audio t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -207,6 +208,15 @@ class ReplyEnded(Event):
     kind = "reply_ended"
     reply: str
     heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTimed(Event):
+    """How long each part of the backend took to the first sound of a reply, seconds."""
+
+    kind = "reply_timed"
+    reply: str
+    parts: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

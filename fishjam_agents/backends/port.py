@@ -232,6 +232,14 @@ class ReplyEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTimed:
+    """How long each part of a backend took to the first sound of a reply, seconds, in their order."""
+
+    reply: str
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class UserSpeech:
     """The model's own turn detection: the user started or stopped speaking."""
 
@@ -296,6 +304,7 @@ BackendEvent = (
     | ReplyAudio
     | ReplyText
     | ReplyEnded
+    | ReplyTimed
     | UserSpeech
     | UserTranscript
     | ToolCall

@@ -26,6 +26,7 @@ _DEBUG = (
     events.UserTranscript,
     events.ReplyFirstAudio,
     events.ReplyGenerated,
+    events.ReplyTimed,
     events.ReplyText,
 )
 _WARNING = (events.Outage, events.BackendWarning)

@@ -44,6 +44,9 @@ def sentence(event: Event, *, words: bool) -> str:
             return f"{event.reply} was interrupted, {_heard(event.heard, words)}"
         case events.ReplyEnded():
             return f"{event.reply} was played, {_heard(event.heard, words)}"
+        case events.ReplyTimed():
+            parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in event.parts.items())
+            return f"{event.reply} took {parts}"
         case events.UserTranscript():
             said = f": {event.text!r}" if words else ""
             return f"{_who(event.peer)} {'said' if event.final else 'is saying'}{said}"

@@ -39,6 +39,7 @@ LINES: list[tuple[Event, str, str]] = [
     (events.ReplyGenerated(1, "r1", 7.24), "DEBUG", "r1 is complete: 7.2 s"),
     (events.ReplyInterrupted(1, "r1", HEARD), "INFO", "r1 was interrupted, 1.2 s of it heard"),
     (events.ReplyEnded(1, "r1", HEARD), "INFO", "r1 was played, 1.2 s of it heard"),
+    (events.ReplyTimed(1, "r1", {"stt": 0.2, "llm": 0.31}), "DEBUG", "r1 took stt 0.20 s, llm 0.31 s"),
     (events.UserTranscript(1, "the secret plan", True, "ann"), "DEBUG", "ann said"),
     (events.UserTranscript(1, "the secret"), "DEBUG", "somebody is saying"),
     (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),

@@ -1,0 +1,140 @@
+"""The three small ports of a cascade: speech to text, language model, text to speech.
+
+A part is immutable settings and one method that returns an async iterator. A cascade closes the iterator the
+moment nobody wants the rest (a barge-in): whatever the part has open, a response that streams above all, is
+to be closed in a `finally` or an `async with` of the generator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from fishjam_agents.backends.port import Samples, ToolDeclaration
+
+STT_RATE = 16000
+"""Hz of the turns that speech to text gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What has been understood of a turn so far: all of it, not the difference."""
+
+    text: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A tool that the model wants called."""
+
+    call: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the conversation.
+
+    Attributes:
+        role: Who says it; `tool` for the answer to a call.
+        text: The words.
+        calls: Of the assistant: the tools it called.
+        call: Of a tool: which call it answers.
+        images: Of the user: stills, each with its content type.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    calls: Sequence[Requested] = ()
+    call: str | None = None
+    images: Sequence[tuple[bytes, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What a model reasons; it is never spoken."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a request cost, by the vendor's own names."""
+
+    amounts: Mapping[str, float]
+
+
+Piece: TypeAlias = str | Thought | Requested | Spent
+"""What a language model yields: words to speak in pieces of any size, and what is not to be spoken."""
+
+
+class Part:
+    """One part of a cascade.
+
+    Attributes:
+        in_process: As `Backend.in_process`.
+    """
+
+    in_process: ClassVar[bool] = False
+
+    def check(self) -> None:
+        """Verify what can be known without connecting: as `Backend.check`.
+
+        Raises:
+            FishjamAgentsError: Something is wrong, in one sentence that says what to do.
+        """
+
+
+class SpeechToText(Part, ABC):
+    """Understands whole turns."""
+
+    @abstractmethod
+    def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | Spent]:
+        """Understand one turn.
+
+        Args:
+            audio: int16 mono at 16 kHz, shape (n,).
+
+        Returns:
+            What is understood, as it grows; the last transcript is final.
+
+        Raises:
+            BackendError: It cannot.
+        """
+
+
+class LanguageModel(Part, ABC):
+    """Answers conversations."""
+
+    @abstractmethod
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[Piece]:
+        """Go on with a conversation, whose last message is the user's or a tool's.
+
+        Raises:
+            BackendError: It cannot.
+        """
+
+
+class TextToSpeech(Part, ABC):
+    """Speaks sentences.
+
+    Attributes:
+        sample_rate: Hz of what it speaks.
+    """
+
+    sample_rate: int
+
+    @abstractmethod
+    def speak(self, text: str) -> AsyncIterator[bytes]:
+        """Speak one sentence.
+
+        Returns:
+            16-bit little-endian mono PCM in pieces of any size, odd ones too.
+
+        Raises:
+            BackendError: It cannot.
+        """

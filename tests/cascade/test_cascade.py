@@ -1,0 +1,241 @@
+"""A cascade in whole conversations, in memory and in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fishjam_agents.backends.cascade import Cascade, Requested, Spent, Thought
+from fishjam_agents.backends.cascade.history import CUT
+from fishjam_agents.errors import BackendError
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.tools import tool
+from tests.cascade.parts import LETTER, Answers, Speaks, Understands
+from tests.pipeline.conftest import Conversation, converse, speech
+
+__all__ = ["converse"]
+Converse = Callable[..., Conversation]
+
+
+def bot(
+    stt: Understands | list[Understands],
+    llm: Answers | list[Answers],
+    tts: Speaks | list[Speaks],
+    kind: type[AgentPipeline] = AgentPipeline,
+    **settings: Any,
+) -> AgentPipeline:
+    pipeline = kind()
+    parts = [part if isinstance(part, list) else [part] for part in (stt, llm, tts)]
+    pipeline.backend = Cascade(*parts, **settings)  # type: ignore[arg-type]
+    pipeline.instructions = "Be brief."
+    return pipeline
+
+
+async def asks(call: Conversation) -> None:
+    (alice,) = await call.joins("alice")
+    await alice.speak(speech("alice_question.wav"))
+    await call.until("reply_ended")
+
+
+def said(llm: Answers, request: int = -1) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in llm.asked[request]]
+
+
+def test_a_turn_is_understood_answered_and_spoken_sentence_by_sentence(converse: Converse) -> None:
+    stt = Understands([[0.1, "What is", 0.1, " a fish?"]])
+    llm = Answers([[Thought("hm"), 0.2, "An anim", "al. ", 1.0, "It **swims**.", Spent({"tokens": 9})]])
+    tts = Speaks(pause=0.01)
+    call = converse(bot(stt, llm, tts), asks)
+    transcripts = [(event.text, event.final) for event in call.of("user_transcript")]
+    assert transcripts == [("What is", False), ("What is a fish?", False), ("What is a fish?", True)]
+    assert said(llm) == [("system", "Be brief."), ("user", "What is a fish?")]
+    assert tts.said == ["An animal.", "It swims."]
+    (ended,) = call.of("reply_ended")
+    assert ended.heard.text.split() == ["An", "animal.", "It", "swims."]
+    assert ended.heard.seconds == pytest.approx((10 + 9) * LETTER, abs=0.002)
+    (first,) = call.of("reply_first_audio")
+    # Speaking began while the model was still at it.
+    assert first.at < ended.at - 1.0
+    assert len(stt.heard[0]) / 16000 == pytest.approx(len(speech("alice_question.wav")) / 16000, abs=0.6)
+
+
+def test_what_each_part_took_is_in_the_timeline(converse: Converse) -> None:
+    call = converse(bot(Understands([[0.3, "Hi."]]), Answers([[0.5, "Hello. "]]), Speaks(pause=0.07)), asks)
+    (timed,) = call.of("reply_timed")
+    assert timed.parts == pytest.approx({"stt": 0.3, "waited": 0.0, "llm": 0.5, "tts": 0.07}, abs=0.001)
+    (turn,), (audio,) = call.of("user_turn_ended"), call.of("reply_first_audio")
+    # Nothing of our own comes on top: less than 10 ms.
+    assert audio.at - turn.at == pytest.approx(sum(timed.parts.values()), abs=0.01)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 48000])
+def test_a_voice_of_any_rate_with_odd_pieces_arrives_whole(converse: Converse, rate: int) -> None:
+    call = converse(bot(Understands([["Hi."]]), Answers([["Abcdefghij klmno."]]), Speaks(rate)), asks)
+    wave = call.room.played()
+    sounding = wave[np.flatnonzero(wave)[0] : np.flatnonzero(wave)[-1]]
+    assert len(sounding) / 24000 == pytest.approx(17 * LETTER, abs=0.01)
+    spectrum = np.abs(np.fft.rfft(sounding * np.hanning(len(sounding))))
+    assert spectrum.argmax() * 24000 / len(sounding) == pytest.approx(440, abs=3)
+
+
+def test_a_barge_in_closes_the_model_and_the_voice_at_once_and_keeps_what_was_heard(
+    converse: Converse,
+) -> None:
+    llm = Answers([["One sentence of some length. ", "Two more words here. ", 60.0, "Never."], ["Yes?"]])
+    tts = Speaks(pause=0.2)
+    stt = Understands([["Tell me."], ["Stop."]])
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_first_audio")
+        await asyncio.sleep(1.0)
+        await alice.speak(speech("bob_question.wav"))
+        await call.until("reply_ended")
+
+    call = converse(bot(stt, llm, tts), script)
+    (cut,) = call.of("reply_interrupted")
+    assert 0.5 < cut.heard.seconds < 2.0
+    assert llm.closed == ["closed", "finished"]
+    assert "closed" in tts.closed
+    history = said(llm)
+    assert history[2] == ("assistant", cut.heard.text + CUT)
+    assert history[3] == ("user", "Stop.")
+
+
+def test_a_speaker_who_goes_on_is_answered_once_with_all_they_said(converse: Converse) -> None:
+    stt = Understands([["First half"], ["second half."]])
+    llm = Answers([[5.0, "Too early."], ["Now."]])
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        await asyncio.sleep(0.3)
+        await alice.speak(speech("alice_yes.wav"))
+        await call.until("reply_ended")
+
+    converse(bot(stt, llm, tts := Speaks()), script)
+    assert llm.closed == ["closed", "finished"]
+    assert tts.said == ["Now."]
+    assert said(llm)[1:] == [("user", "First half"), ("user", "second half.")]
+
+
+def test_noise_that_means_nothing_is_not_answered(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        await asyncio.sleep(2.0)
+
+    call = converse(bot(Understands([[0.1]]), llm := Answers([["No."]]), Speaks()), script)
+    assert not llm.asked
+    assert not call.of("reply_started")
+    assert not call.of("user_transcript")
+
+
+class Weather(AgentPipeline):
+    @tool
+    async def weather(self, city: str) -> str:
+        """The weather of a city."""
+        await asyncio.sleep(0.5)
+        return f"sunny in {city}"
+
+
+def test_tools_are_called_with_a_spoken_filler_and_their_answers_are_used(converse: Converse) -> None:
+    calls = [Requested("c1", "weather", {"city": "Kyoto"}), Requested("c2", "weather", {"city": "Oslo"})]
+    llm = Answers([calls, ["Sunny in both. "]])
+    call = converse(
+        bot(Understands([["Weather?"]]), llm, tts := Speaks(), Weather, filler="One moment."), asks
+    )
+    assert llm.tools == [["weather"], ["weather"]]
+    assert tts.said == ["One moment.", "Sunny in both."]
+    assert [message.role for message in llm.asked[1][1:]] == [
+        "user",
+        "assistant",
+        "assistant",
+        "tool",
+        "tool",
+    ]
+    assert [(message.call, message.text) for message in llm.asked[1][-2:]] == [
+        ("c1", "sunny in Kyoto"),
+        ("c2", "sunny in Oslo"),
+    ]
+    assert len(call.of("reply_started")) == 1
+
+
+def test_another_part_stands_in_for_one_that_fails_and_the_first_is_asked_again_later(
+    converse: Converse,
+) -> None:
+    first = Answers([[BackendError("the model is overloaded", retryable=True)], ["I am back. "]])
+    second = Answers([["I stand in. "]])
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        for number, wait in ((1, 1.0), (2, 40.0), (3, 1.0)):
+            await alice.speak(speech("alice_question.wav"))
+            await call.until("reply_ended", number)
+            await asyncio.sleep(wait)
+
+    call = converse(bot(Understands([["Hi."]]), [first, second], tts := Speaks()), script)
+    assert tts.said == ["I stand in.", "I stand in.", "I am back."]
+    (warning,) = call.of("backend_warning")
+    assert warning.message == (
+        "the language model failed (the model is overloaded): the next one stands in for 30 s"
+    )
+
+
+def test_a_part_that_gives_nothing_is_not_waited_for(converse: Converse) -> None:
+    slow, quick = Answers([[100.0, "Late."]]), Answers([["Here. "]])
+    call = converse(bot(Understands([["Hi."]]), [slow, quick], tts := Speaks(), deadline=2.0), asks)
+    assert tts.said == ["Here."]
+    assert slow.closed == ["closed"]
+    assert "gave nothing for 2 s" in call.of("backend_warning")[0].message
+
+
+def test_a_reply_that_breaks_off_ends_with_what_there_was_and_the_next_turn_is_answered(
+    converse: Converse,
+) -> None:
+    llm = Answers([["So far. ", BackendError("the connection was cut", retryable=True)], ["Again. "]])
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        for number in (1, 2):
+            await alice.speak(speech("alice_question.wav"))
+            await call.until("reply_ended", number)
+
+    call = converse(bot(Understands([["Hi."]]), llm, tts := Speaks()), script)
+    assert tts.said == ["So far.", "Again."]
+    (warning,) = call.of("backend_warning")
+    assert warning.message == "a reply could not be given: the connection was cut"
+    assert said(llm)[-2:] == [("assistant", "So far."), ("user", "Hi.")]
+
+
+def test_a_part_that_only_the_user_can_mend_ends_the_call_with_its_sentence(converse: Converse) -> None:
+    tts = Speaks(errors=deque([BackendError("the key is refused: check it", failure="auth")]))
+    with pytest.raises(BackendError, match="the key is refused: check it"):
+        converse(bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts), asks)
+
+
+def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) -> None:
+    pipeline = bot(Understands([["Hi."]]), llm := Answers([["Fine. "]]), tts := Speaks())
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await pipeline.say("Welcome to all.")
+        assert not llm.asked
+        await asks(call)
+
+    converse(pipeline, script)
+    assert tts.said == ["Welcome to all.", "Fine."]
+    assert said(llm)[1:] == [("assistant", "Welcome to all."), ("user", "Hi.")]
+
+
+def test_a_cascade_without_a_part_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs stt, llm and tts"):
+        Cascade([Understands([[]])], [], [Speaks()])

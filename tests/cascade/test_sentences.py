@@ -1,0 +1,91 @@
+"""From a model's words to sentences that can be spoken."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fishjam_agents.backends.cascade.sentences import Sentences, speakable
+
+
+def spoken(*pieces: str) -> list[str]:
+    sentences = Sentences()
+    found = [sentence for piece in pieces for sentence in sentences.feed(piece)]
+    return found + sentences.flush()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Hello there. How are you?", ["Hello there.", "How are you?"]),
+        ("It is 3.5 km to Dr. Smith, e.g. by car. Go!", ["It is 3.5 km to Dr. Smith, e.g. by car.", "Go!"]),
+        ("No. I will not.", ["No.", "I will not."]),
+        ('He said "stop!" Then he left.', ['He said "stop!"', "Then he left."]),
+        ("# Title\n- one\n- two\n1. three", ["Title", "one", "two", "three"]),
+        ("**Bold** and _soft_ and `code` and ~~gone~~.", ["Bold and soft and code and gone."]),
+        ("See [the docs](https://example.org/a.b?c). Done.", ["See the docs.", "Done."]),
+        ("Fine 😀👍🏽! Good 🇩🇪.", ["Fine !", "Good ."]),
+        ("Look:\n```python\nprint('a. b. c')\n```\nThat was it.", ["Look:", "That was it."]),
+        ("<think>Is that so. Yes.</think>It is.", ["It is."]),
+        ("Before <think>unfinished", ["Before"]),
+        ("2 * 3 * 4 is 24.", ["2 * 3 * 4 is 24."]),
+        # A Japanese full stop and question mark, with no space after them.
+        ("今日は。元気ですか\uff1fはい。", ["今日は。", "元気ですか\uff1f", "はい。"]),
+        ("***\n😀\n...", []),
+        ("", []),
+    ],
+)
+def test_text_is_spoken_as_sentences(text: str, sentences: list[str]) -> None:
+    assert spoken(text) == sentences
+
+
+def test_a_sentence_is_given_as_soon_as_it_is_over() -> None:
+    sentences = Sentences()
+    assert sentences.feed("Hello the") == []
+    assert sentences.feed("re. And") == ["Hello there."]
+    assert sentences.flush() == ["And"]
+
+
+def test_text_without_an_end_is_spoken_at_a_comma_before_it_becomes_long() -> None:
+    sentences = Sentences()
+    first = sentences.feed("word " * 70 + "and then, " + "word " * 30)
+    assert len(first) == 1
+    assert first[0].endswith("and then,")
+    assert sentences.flush() == [("word " * 30).strip()]
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "Hello. ",
+            "yes",
+            "<think>",
+            "secret ",
+            "</think>",
+            "```",
+            "code. ",
+            "\n",
+            "3.5 ",
+            "**a**",
+            "! ",
+            "<",
+            "th",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(TEXTS, st.data())
+def test_sentences_do_not_depend_on_how_the_text_is_cut(text: str, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert " ".join(spoken(*pieces)) == " ".join(spoken(*text))
+
+
+@given(st.text())
+def test_what_is_speakable_is_speakable_again(text: str) -> None:
+    once = speakable(text)
+    assert "\n" not in once
+    assert speakable(speakable(once)) == speakable(once)
