@@ -280,6 +280,14 @@ class BackendWarning(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BackendEnded(Event):
+    """The model ended the conversation; the call ends when what was said has been heard."""
+
+    kind = "backend_ended"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BackendFailure(Event):
     """The backend failed; with `retryable` the pipeline tries again by itself."""
 

@@ -20,6 +20,7 @@ from fishjam_agents.backends.port import (
     Conversation,
     Entry,
     Failure,
+    Farewell,
     InlineSession,
     ToolDeclaration,
     Warning,
@@ -94,8 +95,11 @@ class BackendLink:
                     BackendError(f"the backend failed on {type(entry).__name__}: {error!r}")
                 )
 
-    async def run(self) -> None:
-        """Keep a session open until cancelled.
+    async def run(self) -> str:
+        """Keep a session open until cancelled, or until the model ends the conversation.
+
+        Returns:
+            Why it did.
 
         Raises:
             BackendError: The backend failed in a way only the user can mend, or too often in a row.
@@ -113,6 +117,8 @@ class BackendLink:
                     self.connected.set()
                     await self._serve(session)
                 error = BackendError("the backend ended the session", retryable=True)
+            except Farewell as farewell:
+                return str(farewell)
             except BackendError as raised:
                 error = raised
             except Exception as bug:

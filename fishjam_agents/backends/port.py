@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.backends.capabilities import Capabilities as Capabilities
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.events import Heard, Turn
 
@@ -24,40 +25,6 @@ Samples: TypeAlias = npt.NDArray[np.int16]
 Scheduling: TypeAlias = Literal["interrupt", "when_idle", "silent"]
 """What the model does with the result of a tool that did not block it: say it at once, say it when it has
 finished what it says, or only know it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a backend can do; checked when the pipeline is built, and tests are selected by it.
-
-    Attributes:
-        input_rate: Hz of the mono PCM it takes; 0 takes none.
-        output_rate: Hz of the mono PCM it gives; 0 gives none.
-        own_turn_detection: May own turns (`turns.owner: backend`).
-        wants_turn_audio: Takes the audio of a whole turn with `TurnEndedEntry`, none while it lasts.
-        truncate: Uses `Heard` to forget what was not heard.
-        cancel: `InterruptEntry` stops a reply being generated.
-        images: Takes stills.
-        tools: Calls tools.
-        background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
-        text: Takes text (`send_text`).
-        verbatim_say: Speaks given words (`say`).
-        replies_wait: A reply is as good when it is played later than it was given, after what is said to
-            somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
-    """
-
-    input_rate: int = 16000
-    output_rate: int = 24000
-    own_turn_detection: bool = False
-    wants_turn_audio: bool = False
-    truncate: bool = False
-    cancel: bool = False
-    images: bool = False
-    tools: bool = False
-    background_tools: bool = False
-    text: bool = False
-    verbatim_say: bool = False
-    replies_wait: bool = False
 
 
 # --- entries: pipeline to backend -------------------------------------------------------------------
@@ -181,6 +148,13 @@ class UpdateEntry:
     tools: Sequence[ToolDeclaration] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ControlEntry:
+    """A message of the vendor's own, passed on as it is."""
+
+    message: Mapping[str, Any]
+
+
 Entry = (
     AudioEntry
     | TurnStartedEntry
@@ -191,6 +165,7 @@ Entry = (
     | InterruptEntry
     | ToolResultEntry
     | UpdateEntry
+    | ControlEntry
 )
 
 
@@ -284,6 +259,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class VendorEvent:
+    """Something told by the vendor, in its own words, for the hook `on_vendor_event`."""
+
+    kind: str
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Warning:
     """Something was lost or bent; the session goes on."""
 
@@ -311,6 +294,7 @@ BackendEvent = (
     | ToolCallCancelled
     | Interrupted
     | Usage
+    | VendorEvent
     | Warning
     | Failure
 )
@@ -335,6 +319,13 @@ class Conversation:
     attempt: int = 0
 
 
+class Farewell(Exception):  # noqa: N818 - not an error: the end
+    """Raised by a session: the model has ended the conversation, for the reason that is its text.
+
+    Nothing is connected anew: the call ends when what was said has been heard.
+    """
+
+
 class BackendSession(ABC):
     """One live connection to a model."""
 
@@ -352,6 +343,7 @@ class BackendSession(ABC):
 
         Raises:
             BackendError: The session failed.
+            Farewell: The conversation is over.
         """
 
 

@@ -10,7 +10,7 @@ from fishjam_agents.errors import ConfigError
 
 GROUP = "fishjam_agents.backends"
 
-PLANNED = frozenset({"gemini", "vapi", "vapi_peer", "openai_realtime", "cascade"})
+PLANNED = frozenset({"gemini", "vapi_peer", "openai_realtime", "cascade"})
 """Names that later integrations will take; asking for one says so."""
 
 

@@ -62,6 +62,8 @@ def sentence(event: Event, *, words: bool) -> str:
             return f"the connection to {event.what} was lost for {event.seconds:.1f} s"
         case events.BackendWarning():
             return event.message
+        case events.BackendEnded():
+            return f"the model ended the conversation: {event.reason}"
         case events.BackendFailure():
             return (
                 f"the backend failed ({event.failure}): {event.message}{', trying again' * event.retryable}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,6 +93,9 @@ class AgentPipeline(Controls):
 
     async def on_interrupted(self, heard: Heard) -> None:
         """Somebody spoke over a reply; `heard` is what was heard of it."""
+
+    async def on_vendor_event(self, kind: str, message: Mapping[str, Any]) -> None:
+        """The backend's vendor tells something in its own words, which its page describes."""
 
     async def on_error(self, error: Exception) -> None:
         """A hook, a stage or a tool raised `error`."""
@@ -298,6 +301,17 @@ class AgentPipeline(Controls):
         if not self.backend.capabilities.text:
             raise BackendError(f"{type(self.backend).__name__} takes no text")
         call.tell(port.TextEntry(text), peer)
+
+    def control(self, message: Mapping[str, Any]) -> None:
+        """Send the backend a message of its vendor's own, in order with everything else.
+
+        Raises:
+            BackendError: The backend takes none.
+        """
+        call = self._running()
+        if not self.backend.capabilities.control:
+            raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
+        call.put(port.ControlEntry(message))
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes.

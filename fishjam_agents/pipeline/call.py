@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import uuid
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from fishjam_agents.pipeline.agent import AgentPipeline
 
 logger = logging.getLogger(__name__)
+
+LAST_WORDS = 30.0
+"""Seconds that may be left to hear when the model has ended the conversation."""
 
 
 class Call:
@@ -236,7 +240,12 @@ class Call:
 
     async def _think(self) -> None:
         self._link.tools = await self.tools.open()
-        await self._link.run()
+        reason = await self._link.run()
+        self.emit(events.BackendEnded(self.now(), reason))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                while (speech := self._replies.current) is not None:
+                    await speech
 
     def _raise_first(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
         for task in (*tasks, self._broken):

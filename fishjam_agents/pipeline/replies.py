@@ -99,6 +99,8 @@ class Replies:
         elif isinstance(event, port.Interrupted):
             if self.verdicts is not None:
                 self.verdicts.interrupted()
+        elif isinstance(event, port.VendorEvent):
+            self._hook("on_vendor_event", event.kind, event.message)
         elif isinstance(event, port.Warning):
             self._emit(events.BackendWarning(self._now(), event.message))
         elif isinstance(event, port.Failure):

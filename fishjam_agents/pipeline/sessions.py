@@ -73,7 +73,7 @@ class Sessions:
         self._last: _Session | None = None
         self._count = 0
         self._running = False
-        self._lost: asyncio.Future[BackendError] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     # --- peers ---
 
@@ -121,8 +121,11 @@ class Sessions:
 
     # --- running ---
 
-    async def run(self) -> None:
-        """Keep the sessions open until cancelled.
+    async def run(self) -> str:
+        """Keep the sessions open until cancelled, or until the last one's model ends the conversation.
+
+        Returns:
+            Why it did.
 
         Raises:
             BackendError: The only session that was open is lost for good.
@@ -131,7 +134,7 @@ class Sessions:
         try:
             for session in self._open.values():
                 self._start(session)
-            raise await self._lost
+            return await self._over
         finally:
             self._running = False
             for task in self._tasks:
@@ -148,17 +151,26 @@ class Sessions:
 
     async def _serve(self, session: _Session) -> None:
         try:
-            await session.link.run()
+            reason = await session.link.run()
+            if self._numbers.get(session.number) is session:
+                self._ended(session, reason)
         except BackendError as error:
             if self._numbers.get(session.number) is session:
                 self._given_up(session, error)
+
+    def _ended(self, session: _Session, reason: str) -> None:
+        """The model ended its conversation with one peer; the call ends with the last one."""
+        if len(self._open) == 1 and not self._waiting and not self._over.done():
+            self._over.set_result(reason)
+        self._forget(session)
+        self._next()
 
     def _given_up(self, session: _Session, error: BackendError) -> None:
         """A session is lost for good: the call goes on with the others, and ends with the last."""
         if len(self._open) == 1 and not self._waiting:
             self._forget(session)
-            if not self._lost.done():
-                self._lost.set_result(error)
+            if not self._over.done():
+                self._over.set_exception(error)
             return
         self._event(session.peer, port.Failure(error.failure, str(error), retryable=False))
         self._forget(session)

@@ -1,0 +1,41 @@
+"""What a backend can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; checked when the pipeline is built, and tests are selected by it.
+
+    Attributes:
+        input_rate: Hz of the mono PCM it takes; 0 takes none.
+        output_rate: Hz of the mono PCM it gives; 0 gives none.
+        own_turn_detection: May own turns (`turns.owner: backend`).
+        wants_turn_audio: Takes the audio of a whole turn with `TurnEndedEntry`, none while it lasts.
+        truncate: Uses `Heard` to forget what was not heard.
+        cancel: `InterruptEntry` stops a reply being generated.
+        images: Takes stills.
+        tools: Calls tools.
+        background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
+        text: Takes text (`send_text`).
+        verbatim_say: Speaks given words (`say`).
+        replies_wait: A reply is as good when it is played later than it was given, after what is said to
+            somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
+        control: Takes messages of its vendor's own (`control`).
+    """
+
+    input_rate: int = 16000
+    output_rate: int = 24000
+    own_turn_detection: bool = False
+    wants_turn_audio: bool = False
+    truncate: bool = False
+    cancel: bool = False
+    images: bool = False
+    tools: bool = False
+    background_tools: bool = False
+    text: bool = False
+    verbatim_say: bool = False
+    replies_wait: bool = False
+    control: bool = False

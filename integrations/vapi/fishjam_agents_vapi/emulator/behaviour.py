@@ -1,0 +1,61 @@
+"""How the emulated Vapi behaves, and misbehaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """The assistant calls a tool instead of answering a turn.
+
+    Attributes:
+        name: The tool.
+        arguments: What it is given.
+        arguments_as: In which of the two documented shapes.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments_as: Literal["text", "object"] = "text"
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """May be changed at any time; what concerns a call holds for the calls created afterwards.
+
+    Attributes:
+        key: The only key that is taken; None takes any.
+        bearer_on_socket: Whether the media socket wants the key, too.
+        statuses: Statuses of the next answers to `POST /call`; those below 400 create a call.
+        answer_after: Seconds before a REST request is answered.
+        media_url: Whether an answer tells where the media socket is.
+        burst: Give a reply at once; else in real time.
+        idle_audio: Send silence between replies.
+        speech_updates: Whether `speech-update` is among the client messages.
+        model_output: Whether `model-output` is.
+        silence_timeout: Seconds without a frame after which the call ends.
+        tools: What the assistant calls in its first turns.
+        abort_after: Seconds after which the socket is cut, without a close frame.
+        end_after: Seconds after which the call ends, and why.
+        close_with: Close code of a call that ends.
+        garbage: Send frames that are no messages, unknown ones, and audio of odd length.
+    """
+
+    key: str | None = None
+    bearer_on_socket: bool = False
+    statuses: list[int] = field(default_factory=list)
+    answer_after: float = 0.0
+    media_url: bool = True
+    burst: bool = False
+    idle_audio: bool = False
+    speech_updates: bool = True
+    model_output: bool = True
+    silence_timeout: float = 10.0
+    tools: tuple[ToolUse, ...] = ()
+    abort_after: float | None = None
+    end_after: tuple[float, str] | None = None
+    close_with: int = 1000
+    garbage: bool = False

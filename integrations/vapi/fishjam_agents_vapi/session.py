@@ -1,0 +1,235 @@
+"""A call's media socket: 20 ms binary frames of PCM both ways, JSON text frames beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.protocol import State
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.port import BackendSession, Entry, Farewell
+from fishjam_agents.errors import BackendError
+from fishjam_agents.fishjam.addressing import is_loopback
+from fishjam_agents.fishjam.direct import DirectConnection
+from fishjam_agents.playout.ticker import Ticker
+
+from . import control
+from .api import CallInfo, VapiApi
+from .failures import ended
+from .translator import Translator
+from .webhook import ToolDesk
+
+OPEN_DEADLINE = 5.0
+"""Seconds until the socket must be open; the call was created before, within the link's 15 s."""
+PING_INTERVAL = 10.0
+"""Seconds between pings, and the patience for each answer."""
+GOODBYE_DEADLINE = 1.0
+"""Seconds Vapi has to close the socket after `end-call`."""
+PATIENCE = 0.2
+"""Seconds without audio after which silence is sent: longer than the pipeline's own 120 ms, so that the two
+never fill the same gap."""
+FRAME_SECONDS = 0.02
+"""Audio in one binary frame, as Vapi prefers it."""
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Largest message taken; a conversation-update holds the whole conversation."""
+
+logger = logging.getLogger(__name__)
+
+# At debug level the library writes headers, and with them the key; this logger never does.
+_socket_log = logging.getLogger("fishjam_agents.vapi.websocket")
+_socket_log.setLevel(logging.INFO)
+
+
+@asynccontextmanager
+async def media_socket(url: str, key: str) -> AsyncIterator[DirectConnection]:
+    """Open the media socket of a call.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    try:
+        socket = await connect(
+            url,
+            additional_headers={"Authorization": f"Bearer {key}"},
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            open_timeout=OPEN_DEADLINE,
+            ping_interval=PING_INTERVAL,
+            ping_timeout=PING_INTERVAL,
+            close_timeout=GOODBYE_DEADLINE,
+            proxy=None if is_loopback(url) else True,
+            logger=_socket_log,
+            create_connection=DirectConnection,
+        )
+    except InvalidStatus as error:
+        status = error.response.status_code
+        raise BackendError(
+            f"Vapi's media socket answered with {status}: the call may have ended already",
+            retryable=status >= 500,
+            failure="auth" if status in (401, 403) else "protocol" if status < 500 else "network",
+        ) from error
+    except (OSError, TimeoutError) as error:
+        why = str(error) or type(error).__name__
+        raise BackendError(
+            f"cannot reach Vapi's media socket ({why}): check the network", retryable=True
+        ) from error
+    except (InvalidHandshake, InvalidURI) as error:
+        raise BackendError(
+            f"Vapi's media socket is no WebSocket ({type(error).__name__}): check url", failure="protocol"
+        ) from error
+    assert isinstance(socket, DirectConnection)
+    async with socket:
+        yield socket
+
+
+class VapiSession(BackendSession):
+    """One call.
+
+    Args:
+        socket: Its media socket.
+        api: For what the socket can no longer take.
+        call: The call.
+        translator: Makes events of what comes.
+        desk: Where tool results go; None without a webhook.
+        rate: Hz both ways.
+        new_call: Whether a new call follows when this one's socket is lost.
+    """
+
+    def __init__(
+        self,
+        socket: DirectConnection,
+        api: VapiApi,
+        call: CallInfo,
+        translator: Translator,
+        desk: ToolDesk | None,
+        *,
+        rate: int,
+        new_call: bool,
+    ) -> None:
+        self._socket = socket
+        self._api = api
+        self._call = call
+        self._translator = translator
+        self._desk = desk
+        self._rate = rate
+        self._new_call = new_call
+        self._loop = asyncio.get_running_loop()
+        self._frame = round(rate * FRAME_SECONDS) * 2
+        self._carry = b""
+        self._covered = self._loop.time()
+
+    # --- to Vapi ---
+
+    async def send(self, entry: Entry) -> None:
+        """Part of `BackendSession`.
+
+        Raises:
+            BackendError: The socket is lost.
+        """
+        try:
+            match entry:
+                case port.AudioEntry():
+                    await self._hear(entry)
+                case port.TextEntry(verbatim=True):
+                    self._translator.expect(entry.reply, entry.text)
+                    await self.post(control.say(entry.text))
+                case port.TextEntry(note=True):
+                    await self.post(control.add_message(entry.text, role="system", respond=False))
+                case port.TextEntry():
+                    await self.post(control.add_message(entry.text))
+                case port.UpdateEntry(instructions=str(words)):
+                    await self.post(control.add_message(words, role="system", respond=False))
+                case port.ControlEntry():
+                    await self.post(entry.message)
+                case port.ToolResultEntry() if self._desk is not None:
+                    self._desk.answer(entry)
+        except ConnectionClosed as error:
+            raise self._lost(error) from error
+
+    async def post(self, message: Mapping[str, Any]) -> None:
+        """Send a message as a text frame."""
+        await self._socket.send(json.dumps(message))
+
+    async def _hear(self, entry: port.AudioEntry) -> None:
+        data = self._carry + np.ascontiguousarray(entry.samples, "<i2").tobytes()
+        whole = len(data) - len(data) % self._frame
+        for start in range(0, whole, self._frame):
+            frame = data[start : start + self._frame]
+            if self._socket.state is not State.OPEN or not self._socket.post(frame):
+                await self._socket.send(frame)
+        self._carry = data[whole:]
+        self._covered = max(self._covered, self._loop.time()) + len(entry.samples) / self._rate
+
+    def _tick(self, now: float) -> None:
+        self._translator.tick(now)
+        if now - self._covered < PATIENCE or self._socket.state is not State.OPEN:
+            return
+        frame, self._carry = self._carry.ljust(self._frame, b"\0"), b""
+        # Where the socket pushes back, Vapi has more than enough to hear.
+        self._socket.post(frame)
+
+    # --- from Vapi ---
+
+    async def read(self) -> None:
+        """Part of `BackendSession`.
+
+        Raises:
+            BackendError: The call failed, or its socket was lost.
+            Farewell: The conversation is over.
+        """
+        unsubscribe = Ticker.shared().subscribe(self._tick)
+        try:
+            await self._socket.listen(self._take)
+        except ConnectionClosed as error:
+            raise self._lost(error) from error
+        finally:
+            unsubscribe()
+
+    def _take(self, message: str | bytes) -> None:
+        translator = self._translator
+        if isinstance(message, bytes):
+            translator.audio(message, self._loop.time())
+            return
+        translator.message(message, self._loop.time())
+        if translator.over:
+            failure = ended(translator.ended_reason)
+            raise failure or Farewell(translator.ended_reason or "Vapi gave no reason")
+
+    def _lost(self, error: ConnectionClosed) -> BackendError | Farewell:
+        if self._translator.over:
+            return ended(self._translator.ended_reason) or Farewell(self._translator.ended_reason or "")
+        received = error.rcvd
+        if received is not None and received.code == 1000:
+            self._translator.over = True
+            return Farewell(received.reason or "Vapi closed the media socket")
+        said = f"code {1006 if received is None else received.code}"
+        if self._new_call:
+            return BackendError(
+                f"the socket of Vapi's call was lost ({said}): a new call begins", retryable=True
+            )
+        return BackendError(
+            f"the socket of Vapi's call was lost ({said}), and Vapi cannot resume one: start the bot again, "
+            "or set on_lost to new_call",
+            failure="network",
+        )
+
+    async def hang_up(self) -> None:
+        """End the call at Vapi, unless it has ended."""
+        if self._translator.over:
+            return
+        try:
+            async with asyncio.timeout(GOODBYE_DEADLINE):
+                await self.post(control.end_call())
+                await self._socket.wait_closed()
+        except TimeoutError:
+            logger.debug("the call %s took its end without closing the socket", self._call.id)
+        except ConnectionClosed:
+            await self._api.hang_up(self._call)

@@ -1,0 +1,134 @@
+"""The webhook: Vapi asks it for the results of tools, because its media socket takes none.
+
+Vapi posts `{"message": {"type": "tool-calls", "toolCallList": [...], "call": {"id"}}}` to the `server.url` of
+a tool or an assistant and takes `{"results": [{"name", "toolCallId", "result" | "error"}]}` as the answer
+(facts/backends.md C.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fishjam_agents.backends import port
+from fishjam_agents.errors import BackendError, FishjamAgentsError
+
+from .json_server import Answer, JsonRequest, JsonServer
+from .translator import tool_calls
+from .webhook_settings import SECRET_HEADER, WebhookSettings
+
+logger = logging.getLogger(__name__)
+
+RESULT_DEADLINE = 55.0
+"""Seconds a result may take; tools have deadlines of their own, and Vapi's is shorter by default."""
+MAX_CALLS = 32
+"""Tools that one request may call."""
+
+
+class ToolDesk:
+    """The tool calls of one call: taken from requests, answered by the pipeline.
+
+    Args:
+        emit: Takes `ToolCall` events.
+    """
+
+    def __init__(self, emit: Callable[[port.BackendEvent], None]) -> None:
+        self._emit = emit
+        self._waiting: dict[str, asyncio.Future[port.ToolResultEntry]] = {}
+
+    def answer(self, entry: port.ToolResultEntry) -> None:
+        """A result. Reports of progress, which Vapi does not take, are left out."""
+        waiting = self._waiting.get(entry.call)
+        if waiting is not None and not waiting.done() and not entry.will_continue:
+            waiting.set_result(entry)
+
+    async def results(self, message: dict[str, Any]) -> list[dict[str, str]]:
+        """Have the tools of a message called, and wait for what they give."""
+        loop = asyncio.get_running_loop()
+        calls = list(tool_calls(message))[:MAX_CALLS]
+        for call in calls:
+            # A request that Vapi repeats waits for the first one's result.
+            if call.call not in self._waiting:
+                self._waiting[call.call] = loop.create_future()
+                self._emit(call)
+        pending = {call.call: self._waiting[call.call] for call in calls}
+        if pending:
+            await asyncio.wait(pending.values(), timeout=RESULT_DEADLINE)
+        return [_result(call, pending[call.call]) for call in calls]
+
+
+def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultEntry]) -> dict[str, str]:
+    result = {"name": call.name, "toolCallId": call.call}
+    if not waiting.done():
+        return {**result, "error": f"{call.name} gave no result in time"}
+    entry = waiting.result()
+    # Vapi reads a result of several lines as a mistake.
+    text = " ".join(entry.result.split())
+    return {**result, ("error" if entry.error else "result"): text}
+
+
+class _Hub:
+    """One port, and the desks of all calls that share it."""
+
+    def __init__(self, settings: WebhookSettings) -> None:
+        self.server = JsonServer(self._answer, settings.host, settings.port)
+        self.desks: dict[str, ToolDesk] = {}
+        self.users = 0
+        self.open = asyncio.Lock()
+        self._secret = settings.secret
+
+    async def _answer(self, request: JsonRequest) -> Answer:
+        if request.method != "POST":
+            return 405, {"message": "POST is expected"}
+        if self._secret is not None:
+            given = request.headers.get(SECRET_HEADER, "")
+            if not hmac.compare_digest(given.encode(), self._secret.encode()):
+                return 401, {"message": "the secret is wrong"}
+        message = request.body.get("message") if isinstance(request.body, dict) else None
+        if not isinstance(message, dict):
+            return 400, {"message": "a message is expected"}
+        if message.get("type") != "tool-calls":
+            return 200, {}
+        call = message.get("call")
+        desk = self.desks.get(str(call.get("id"))) if isinstance(call, dict) else None
+        if desk is None:
+            return 404, {"message": "no such call is under way"}
+        return 200, {"results": await desk.results(message)}
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], _Hub]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def webhook(settings: WebhookSettings | None) -> AsyncIterator[_Hub | None]:
+    """Listen, together with the other calls of this process that use the same port.
+
+    Raises:
+        BackendError: The port cannot be listened on.
+    """
+    if settings is None:
+        yield None
+        return
+    hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
+    place = settings.host, settings.port
+    hub = hubs.setdefault(place, _Hub(settings))
+    async with hub.open:
+        if hub.users == 0:
+            try:
+                await hub.server.__aenter__()
+            except FishjamAgentsError as error:
+                hubs.pop(place, None)
+                raise BackendError(f"the webhook fails: {error}", failure="config") from error
+        hub.users += 1
+    try:
+        yield hub
+    finally:
+        hub.users -= 1
+        if hub.users == 0:
+            hubs.pop(place, None)
+            await hub.server.__aexit__(None, None, None)
