@@ -73,7 +73,7 @@ class Sessions:
         self._last: _Session | None = None
         self._count = 0
         self._running = False
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[BackendError | str] = asyncio.get_running_loop().create_future()
 
     # --- peers ---
 
@@ -134,7 +134,10 @@ class Sessions:
         try:
             for session in self._open.values():
                 self._start(session)
-            return await self._over
+            over = await self._over
+            if isinstance(over, BackendError):
+                raise over
+            return over
         finally:
             self._running = False
             for task in self._tasks:
@@ -170,7 +173,7 @@ class Sessions:
         if len(self._open) == 1 and not self._waiting:
             self._forget(session)
             if not self._over.done():
-                self._over.set_exception(error)
+                self._over.set_result(error)
             return
         self._event(session.peer, port.Failure(error.failure, str(error), retryable=False))
         self._forget(session)

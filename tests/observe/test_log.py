@@ -47,7 +47,11 @@ LINES: list[tuple[Event, str, str]] = [
     (events.Switched(1, "voice", False), "INFO", "the app switched the bot's voice off"),
     (events.Outage(1, "backend", 2), "WARNING", "the connection to backend was lost for 2.0 s"),
     (events.BackendWarning(1, "audio was dropped"), "WARNING", "audio was dropped"),
-    (events.BackendEnded(1, "customer-ended-call"), "INFO", "the model ended the conversation: customer-ended-call"),
+    (
+        events.BackendEnded(1, "customer-ended-call"),
+        "INFO",
+        "the model ended the conversation: customer-ended-call",
+    ),
     (
         events.BackendFailure(1, "no route", "network", True),
         "WARNING",
