@@ -62,8 +62,8 @@ class Call:
         self.bot = AgentPipeline()
         self.bot.backend = Deaf()
         self.bot.playout = PlayoutSettings(sample_rate=16000)
-        assert bench.vad.turns is not None
         self.bot.turns = bench.vad.turns
+        self.bot.hearing = bench.vad.hearing
         self.room = room
         self.events: list[Event] = []
         self.bot.observers.append(self.events.append)

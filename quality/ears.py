@@ -8,8 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from fishjam_agents.audio.detectors import DetectorName, make_detector
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detector, PresetName
+from fishjam_agents.audio.vad_plain import PlainDetector
+from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.turns.machine import (
     Confirmed,
     Decision,
@@ -46,21 +49,31 @@ class Vad:
         name: As `--vad` names it.
         make: A fresh detector for one microphone.
         start: Sum of scores at which the turn machine suspects speech.
-        turns: Settings that choose it for a whole bot; None when no bot can have it yet.
+        turns: Settings that choose it for a whole bot.
+        hearing: The others of them.
     """
 
     name: str
     make: Callable[[], FrameDetector]
     start: float
-    turns: TurnSettings | None
+    turns: TurnSettings
+    hearing: HearingSettings = HearingSettings()  # noqa: RUF009 - frozen
 
 
 def _preset(name: PresetName) -> Vad:
     return Vad(name, lambda: Detector(name), PRESETS[name].start, TurnSettings(preset=name))
 
 
-VADS: dict[str, Vad] = {name: _preset(name) for name in PRESETS}
-"""What `--vad` may name. A detector that is added here goes through the same table."""
+def _other(name: DetectorName) -> Vad:
+    settings = HearingSettings(vad=name)
+    return Vad(name, lambda: make_detector(name), PlainDetector.start, TurnSettings(), settings)
+
+
+VADS: dict[str, Vad] = {
+    **{name: _preset(name) for name in PRESETS},
+    **{name: _other(name) for name in ("silero", "webrtc", "energy")},
+}
+"""What `--vad` may name: the presets of the default detector, and the others."""
 
 
 @dataclass(slots=True)

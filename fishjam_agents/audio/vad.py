@@ -202,11 +202,13 @@ class Detector:
         preset: How readily speech is assumed, a key of `PRESETS`.
 
     Attributes:
-        echoing: Whether the last frame was no louder than the echo expected in it.
+        start: Sum of scores at which the turn machine suspects speech.
+        echo: The echo expected in the last frame; None while none is.
     """
 
     def __init__(self, preset: PresetName = "default") -> None:
         self.preset = PRESETS[preset]
+        self.start = self.preset.start
         self._bias = self.preset.bias
         # Mode 2: modes 0 and 1 score the same here, mode 3 misses twice as many utterances.
         self._webrtc = webrtcvad.Vad(2)
@@ -222,8 +224,7 @@ class Detector:
         self._spread = 2.0
         self._voiced_level: float | None = None
         self._guard: EchoGuard | None = None
-        self._echo: Echo | None = None
-        self.echoing = False
+        self.echo: Echo | None = None
 
         # Views, made once.
         self._old = self._buffer[:FRAME_SAMPLES]
@@ -253,8 +254,7 @@ class Detector:
         if self._frames:
             self._learn_noise(in_speech)
         z, level = self._score(frame, weighing, playing)
-        echo = -200.0 if self._echo is None else self._echo.level
-        self.echoing = level < echo
+        echoing = self.echo is not None and level < self.echo.level
         if not self._frames:
             self._noise = min(level, _FIRST_NOISE_LIMIT)
         self._frames += 1
@@ -262,7 +262,7 @@ class Detector:
 
         noise = self._noise
         score = -3.0 if z < -3.0 else min(z, 3.0)
-        if score > -1.0 and (level < noise + _GATE + max(self._spread, 1.0) or self.echoing):
+        if score > -1.0 and (level < noise + _GATE + max(self._spread, 1.0) or echoing):
             score = -1.0
         voiced = score > 0.0
         voiced_level = self._voiced_level
@@ -273,17 +273,17 @@ class Detector:
                 voiced_level += _LEVEL_RATE * (level - voiced_level)
             self._voiced_level = voiced_level
         snr = 0.0 if voiced_level is None else voiced_level - noise
-        tail = z > -1.5 and level > noise + _GATE and not self.echoing
+        tail = z > -1.5 and level > noise + _GATE and not echoing
         return Decision(score, voiced, tail, level, noise, snr)
 
     def _learn_noise(self, in_speech: bool) -> None:
         """Let the previous frame move the mean and the spread of the noise, now that its fate is known."""
         distance = self._level - self._noise
-        if self._echo is not None and distance >= 0:
+        if self.echo is not None and distance >= 0:
             return
         rate = _NOISE_RATE_IN_SPEECH if in_speech else max(_NOISE_RATE, 1 / self._frames)
         self._noise += (max(rate, _NOISE_RATE) if distance < 0 else rate) * distance
-        if not in_speech and self._echo is None:
+        if not in_speech and self.echo is None:
             # 1.25 times the mean deviation of a normal distribution is its standard deviation.
             self._spread += rate * (1.25 * abs(distance) - self._spread)
 
@@ -338,12 +338,12 @@ class Detector:
         self, bands: list[float], level: float, playing: npt.NDArray[np.float64] | None
     ) -> Echo | None:
         if playing is None:
-            self._echo = None
+            self.echo = None
             return None
         if self._guard is None:
             self._guard = EchoGuard()
-        self._echo = self._guard.expect(bands, level, playing)
-        return self._echo
+        self.echo = self._guard.expect(bands, level, playing)
+        return self.echo
 
     def _pitch(self, scratch: _Scratch) -> float:
         """How periodic the last 40 ms are, 0 to 1: the highest normalised autocorrelation at 70-400 Hz."""

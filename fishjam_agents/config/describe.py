@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from fishjam_agents.audio.detectors import DESCRIPTIONS
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.config.settings import Config
 from fishjam_agents.hearing.settings import HearingSettings
@@ -32,8 +33,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "bot": config.agent.pipeline or "the built-in AgentPipeline",
         "hears": _ARROW.join(_input(pipeline)),
         "speaks": _ARROW.join(_output(pipeline)),
-        "vad": f"webrtcvad, SNR of the voice band and pitch; preset {pipeline.turns.preset}",
+        "vad": _vad(pipeline),
         "turns": _turns(pipeline.turns),
+        "barge-in": _barge_in(pipeline),
         "hearing": _hearing(pipeline.hearing),
         "limits": _limits(config),
         "log": f"{config.log.level}, to {config.log.file or 'standard error'}",
@@ -46,6 +48,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if pipeline.greeting is not None:
         seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
         parts["greeting"] = f"{seconds:.1f} s"
+    missing = _without_words(pipeline)
+    if missing is not None:
+        parts["note"] = missing
     return [f"{name:<9} {value}" for name, value in parts.items()]
 
 
@@ -54,6 +59,11 @@ def _tool(tool: Tool) -> str:
     declaration = tool.declaration
     background = "" if declaration.blocking else ", in the background"
     return f"{tool.name}({summary(declaration.parameters)}){background}"
+
+
+def _vad(pipeline: AgentPipeline) -> str:
+    name = pipeline.hearing.vad
+    return f"{name}: {DESCRIPTIONS[name]}; preset {pipeline.turns.preset}"
 
 
 def _fishjam(config: Config) -> str:
@@ -97,23 +107,53 @@ def _output(pipeline: AgentPipeline) -> list[str]:
     return [source, f"resampler {capabilities.output_rate} to {rate} Hz", *track]
 
 
+_SHOWN_APART = ("owner", "preset", "end_silence", "end_of_turn", "barge_in")
+
+
 def _turns(settings: TurnSettings) -> str:
-    silence = "0.58 to 0.74 s by the noise" if settings.end_silence is None else f"{settings.end_silence:g} s"
     if settings.owner == "push_to_talk":
         return f'owner push_to_talk, pressed while the metadata of a peer say {{"{BUTTON}": true}}'
-    shown = [f"owner {settings.owner}", f"end_silence {silence}"]
+    shown = [f"owner {settings.owner}", f"end_of_turn {settings.ending}"]
     base = TurnSettings()
     for item in fields(settings):
         value = getattr(settings, item.name)
-        if item.name not in ("owner", "preset", "end_silence") and value != getattr(base, item.name):
+        if item.name not in _SHOWN_APART and value != getattr(base, item.name):
             shown.append(f"{item.name} {value}")
     return ", ".join(shown)
+
+
+def _barge_in(pipeline: AgentPipeline) -> str:
+    policies = pipeline.turns.policies
+    return ", ".join(map(str, policies)) if policies else "anybody who speaks for 0.36 s"
+
+
+def _without_words(pipeline: AgentPipeline) -> str | None:
+    """Which settings wait for words that nobody understands."""
+    turns, capabilities = pipeline.turns, pipeline.backend.capabilities
+    wanting = []
+    # Only a model that owns turns hears the user while the bot speaks.
+    unheard = not capabilities.transcripts or turns.owner == "local"
+    if unheard and any(policy.needs_words for policy in turns.policies):
+        wanting.append("turns.barge_in")
+    if turns.ending.needs_words and not capabilities.transcripts:
+        wanting.append("turns.end_of_turn")
+    if not wanting:
+        return None
+    held = (
+        " (with turns.owner local it hears nobody while the bot speaks)" if capabilities.transcripts else ""
+    )
+    return (
+        f"{' and '.join(wanting)} judge{'s' if len(wanting) == 1 else ''} words, "
+        f"and {_backend_name(pipeline)} gives none in time{held}: "
+        "without the bot's own understood(), sound alone decides"
+    )
 
 
 def _hearing(settings: HearingSettings) -> str:
     agents = "other agents too" if settings.agents else "no other agents"
     tracks = f"tracks of type {' or '.join(settings.tracks) or 'none'}"
-    return ", ".join([settings.mode, *_mode(settings), agents, tracks])
+    guard = "echo guard on" if settings.echo_guard else "echo guard off"
+    return ", ".join([settings.mode, *_mode(settings), agents, tracks, guard])
 
 
 def _mode(settings: HearingSettings) -> list[str]:

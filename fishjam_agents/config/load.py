@@ -16,6 +16,7 @@ from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
+from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
@@ -152,7 +153,7 @@ def _agent(
         problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
     turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
     playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")
-    hearing = reader.read(HearingSettings, _hearing(entries.get("hearing")), "agent.hearing")
+    hearing = reader.read(HearingSettings, expanded(entries.get("hearing"), "agent.hearing"), "agent.hearing")
     return AgentSettings(
         pipeline=_pipeline(entries.get("pipeline"), reader, problems),
         backend=_backend(entries.get("backend"), reader, problems),
@@ -163,13 +164,6 @@ def _agent(
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
         tools=_tools(entries.get("tools"), reader, problems),
     )
-
-
-def _hearing(node: Node | None) -> Node | None:
-    """`hearing: active_speaker` is short for `hearing: {mode: active_speaker}`."""
-    if isinstance(node, Scalar) and not node.null:
-        return Section({"mode": node}, {"mode": node.line}, node.line)
-    return node
 
 
 def _pipeline(node: Node | None, reader: SectionReader, problems: Problems) -> str | None:

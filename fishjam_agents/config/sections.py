@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
-from fishjam_agents.config.problems import Place, Problems, nearest
+from fishjam_agents.config.problems import Place, Problems, alternatives, nearest
 from fishjam_agents.config.settings import Given
+from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class SectionReader:
 
     def _field(self, hint: Any, node: Node | None, path: str) -> tuple[bool | None, Any]:
         """Whether there is a value (None: it is wrong), and the value."""
+        node = expanded(node, path)
         if node is None or (isinstance(node, Scalar) and node.null and not accepts_none(hint)):
             return False, None
         if isinstance(node, Scalar):
@@ -126,7 +128,8 @@ class SectionReader:
                 return True, None
         inner = next((kind for kind in members(hint) if dataclasses.is_dataclass(kind)), None)
         if isinstance(inner, type):
-            settings = self.read(inner, node, path)
+            types: Mapping[str, type[Any]] = getattr(inner, "types", {})
+            settings = self._read_type(types, node, path) if types else self.read(inner, node, path)
             return (None, None) if settings is None else (True, settings.settings)
         element = _element(hint, node)
         if element is not None:
@@ -136,6 +139,22 @@ class SectionReader:
         except WrongValueError as error:
             self._problems.add(node.line, f"{path} {error}")
             return None, None
+
+    def _read_type(self, types: Mapping[str, type[Any]], node: Node, path: str) -> Given[Any] | None:
+        """One of several kinds of settings, told apart by `type`."""
+        section = self.mapping(node, path, node.entries) if isinstance(node, Section) else None
+        if section is None:
+            self.mapping(node, path, ())
+            return None
+        kind = section.entries.get("type")
+        if not isinstance(kind, Scalar) or kind.text not in types:
+            line = section.line if kind is None else kind.line
+            told = "is missing" if kind is None else f"must be {alternatives(types)}, not {show(kind)}"
+            self._problems.add(
+                line, f"{path}.type {told}" + (f": use {alternatives(types)}" if kind is None else "")
+            )
+            return None
+        return self.read(types[kind.text], node, path, besides=("type",))
 
     def _elements(self, element: type[Any], node: Node, path: str) -> tuple[bool | None, Any]:
         """The list or mapping of dataclasses that a field holds."""

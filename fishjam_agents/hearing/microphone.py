@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.detectors import DetectorName, VoiceDetector, make_detector
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
-from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detector, PresetName
+from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, PresetName
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
@@ -32,13 +33,13 @@ _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
 
 
-def _primed_detector(preset: PresetName) -> Detector:
+def _primed_detector(name: DetectorName, preset: PresetName) -> VoiceDetector:
     """A detector that takes the first frames for speech if they sound like it, not for the room's noise.
 
     Of 48 sentences that began with the first packet it then finds all, else 21; noise alone starts no turn
     in either case (tests/hearing).
     """
-    detector = Detector(preset)
+    detector = make_detector(name, preset)
     for _ in range(10):
         detector.feed(np.zeros(FRAME_SAMPLES, np.int16), False)
     return detector
@@ -56,6 +57,10 @@ class Microphone:
         deliver: Told of every frame with what follows from it, and of silences (frame None).
         stage_failed: Told once of each stage that raised.
         tapes: Where the turn machine's inputs are recorded, None for nowhere.
+        vad: Which voice detector.
+
+    Raises:
+        MissingExtraError: The voice detector needs a package that is not installed.
 
     Attributes:
         peer: Id of the speaker; of a mix, who was loudest when something last happened, None if nobody was.
@@ -77,13 +82,15 @@ class Microphone:
         deliver: Deliver,
         stage_failed: Callable[[Microphone, Stage, Exception], None],
         tapes: Tapes | None = None,
+        vad: DetectorName = "default",
     ) -> None:
         self.peer = peer
         self.track = track
         self.media = 0.0
         self.damaged = 0
         self.missing_samples = 0
-        start = PRESETS[turns.preset].start
+        self._detector = _primed_detector(vad, turns.preset)
+        start = self._detector.start
         self.machine = TurnMachine(turns, start)
         if tapes is not None:
             self.machine = RecordedMachine(turns, start, tapes.tape(peer, track, start))
@@ -94,7 +101,6 @@ class Microphone:
         self._stage_failed = stage_failed
         self._reblocker = Reblocker(format.frame_samples)
         self._staged = Reblocker(format.frame_samples)
-        self._detector = _primed_detector(turns.preset)
         self._to_vad = vad_resampler(format.sample_rate) if format.sample_rate != SAMPLE_RATE else None
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
         self._opened = 0.0
@@ -172,6 +178,24 @@ class Microphone:
         playing = None if self.reference is None else self.reference.window(self.media)
         decision = self._detector.feed(block, machine.in_speech, machine.weighing, playing)
         return machine.feed(decision, self.media, barge_in)
+
+    @property
+    def echo_expected(self) -> bool:
+        """Whether the bot's own voice may be in the last frame."""
+        return self._detector.echo is not None
+
+    def recent(self, start: float) -> list[Samples]:
+        """Frames of which any part lies after media time `start`, as far back as they are kept."""
+        return self._ring.since(start)
+
+    def understood(self, text: str, final: bool) -> None:
+        """Take what somebody understood of what is being said (`turns.Transcript.add`)."""
+        events = self.machine.understood(text, final)
+        if events:
+            self.missing_samples = 0
+            self._collect(events)
+            self._deliver(self, None, events)
+            self._release(events)
 
     def quiet_for(self, now: float) -> float:
         """Seconds since the last packet; 0 before the first."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fishjam_agents.audio.detectors import DetectorName
+
 
 @dataclass(frozen=True, slots=True)
 class HearingSettings:
@@ -24,6 +26,8 @@ class HearingSettings:
             `anybody`. In the other modes anybody interrupts.
         max_sessions: With `per_peer`, how many backend sessions are open at most. Who comes when all are
             taken gets the next that is free.
+        vad: The voice detector: `default`; `silero` where music or a television plays (the extra `silero`);
+            `webrtc` or `energy` alone. How readily it hears speech is `turns.preset`.
         echo_guard: Whether the bot's own voice, come back through a loudspeaker, is kept from interrupting it
             and from the model.
     """
@@ -34,6 +38,7 @@ class HearingSettings:
     speaker_notes: bool = False
     interrupts: Literal["addressee", "anybody"] = "addressee"
     max_sessions: int = 4
+    vad: DetectorName = "default"
     echo_guard: bool = True
 
     def __post_init__(self) -> None:

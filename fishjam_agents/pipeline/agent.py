@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from fishjam_agents.audio.detectors import require
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
@@ -163,6 +164,7 @@ class AgentPipeline(Controls):
                         "methods process(samples, format) and reset()"
                     )
         self._verify_tools(backend)
+        require(self.hearing.vad)
         backend.check()
 
     def _verify_tools(self, backend: Backend) -> None:
@@ -218,14 +220,19 @@ class AgentPipeline(Controls):
         return None if self._call is None else self._call.replies.current
 
     def say(
-        self, text: str, *, priority: int = 0, interruptible: bool = True, peer: str | None = None
+        self,
+        text: str,
+        *,
+        priority: int = 0,
+        interruptible: bool | None = None,
+        peer: str | None = None,
     ) -> Speech:
         """Speak given words with the backend's voice.
 
         Args:
             text: The words.
             priority: Of the replies that wait, the highest is played first.
-            interruptible: Whether a barge-in silences and ends it.
+            interruptible: Whether a barge-in silences and ends it; None is what `turns.barge_in` says.
             peer: With `hearing.mode: per_peer`, whom it is said to; None is everybody.
 
         Returns:
@@ -250,7 +257,7 @@ class AgentPipeline(Controls):
         text: str | None = None,
         *,
         priority: int = 0,
-        interruptible: bool = True,
+        interruptible: bool | None = None,
         filler: bool = False,
     ) -> Speech:
         """Play a recording as a reply: it can be spoken over like any other.
@@ -260,7 +267,8 @@ class AgentPipeline(Controls):
             sample_rate: Hz of the samples; None means the backend's output rate.
             text: What it says, so that what was heard of it has words.
             priority: Of the replies that wait, the highest is played first; what sounds is never cut for it.
-            interruptible: Whether a barge-in silences and ends it. A legal notice is not.
+            interruptible: Whether a barge-in silences and ends it. A legal notice is not. None is what
+                `turns.barge_in` says.
             filler: It bridges a wait ("let me see"): it plays before anything that has no audio yet, and
                 gives way, with a fade, as soon as another reply has some.
 
@@ -312,6 +320,18 @@ class AgentPipeline(Controls):
         if not self.backend.capabilities.control:
             raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
         call.put(port.ControlEntry(message))
+
+    def understood(self, text: str, *, final: bool = False, peer: str | None = None) -> None:
+        """Tell the policies that judge words (`turns.barge_in`, `turns.end_of_turn`) what is being said.
+
+        For a recogniser of your own: what a backend with transcripts understands counts without this.
+
+        Args:
+            text: All that is not final yet of what is being said, or what follows it.
+            final: Whether these words are settled.
+            peer: Who said it; None is whoever is speaking.
+        """
+        self._running().understood(text, final, peer)
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes.

@@ -202,7 +202,9 @@ class Call:
         playout = self._pipeline.playout
         async with on_air(self._session, self.capabilities, playout, self) as (self._track, self._voice):
             self._ears.own_tracks.add(self._track.id)
-            self._replies = Replies(self._voice, self.now, self.emit, self.hook, self._tell_cut)
+            self._replies = Replies(
+                self._voice, self.now, self.emit, self.hook, self._tell_cut, self.settings.policies
+            )
             self._replies.verdicts = self._owner
             if isinstance(self._owner, PeerOwners):
                 self._replies.addressee = self._owner.addressee
@@ -291,6 +293,8 @@ class Call:
                 self.tools.handle(event)
             else:
                 self._replies.handle(event)
+            if isinstance(event, port.UserTranscript):
+                self.understood(event.text, event.final, event.peer)
         except Exception as error:
             logger.exception("An event of the backend could not be handled: %s", type(event).__name__)
             self.emit(events.ErrorRaised(self.now(), f"{type(event).__name__}: {error!r}", "backend"))
@@ -378,6 +382,10 @@ class Call:
         self._ears.shut(not listening)
         if not listening and isinstance(self._owner, BackendOwner):
             self._owner.ears_closed()
+
+    def understood(self, text: str, final: bool, peer: str | None) -> None:
+        """Words that a backend or the app understood, for the policies of turn-taking."""
+        self._ears.understood(text, final, peer)
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes."""

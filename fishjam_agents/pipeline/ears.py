@@ -139,6 +139,12 @@ class Ears:
         for microphone in self.microphones:
             microphone.silence(now - self._zero)
 
+    def understood(self, text: str, final: bool, peer: str | None) -> None:
+        """Words of a peer, or of whoever is speaking, for the policies of turn-taking."""
+        for microphone in self.microphones:
+            if peer is None or microphone.peer in (peer, None):
+                microphone.understood(text, final)
+
     def _message(self, message: Any) -> None:
         if hasattr(message, "peer_id"):
             self._hear(message)
@@ -184,9 +190,14 @@ class Ears:
     def _make_microphone(self, peer: str | None, track: str, deliver: Deliver) -> Microphone:
         stages = self._pipeline.make_stages()
         microphone = Microphone(
-            peer, track, self._format, self._pipeline.turns, stages, deliver, self._stage_failed, self._tapes
+            *(peer, track, self._format, self._pipeline.turns, stages, deliver, self._stage_failed),
+            tapes=self._tapes,
+            vad=self._pipeline.hearing.vad,
         )
         microphone.reference = self._voice.reference
+        # Only a model that owns turns hears the user while the bot speaks.
+        if self._call.capabilities.transcripts and self._pipeline.turns.owner == "backend":
+            microphone.machine.expect_words()
         return microphone
 
     def _stage_failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fishjam_agents import events
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard, Turn
@@ -29,6 +30,8 @@ from fishjam_agents.turns.machine import (
     Withdrawn,
 )
 
+_ONSET = 0.1
+"""Seconds before an onset that a model hears of what was withheld as echo: soft beginnings of words."""
 _ANSWER_TIME = 5.0
 """Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
 _CLOSING = 1.0
@@ -180,6 +183,11 @@ class LocalOwner(Owner):
         samples = self._room.for_backend(frame)
         self._room.put(port.AudioEntry(peer, samples, len(samples) / self._room.capabilities.input_rate))
 
+    def user_speech(self, speaking: bool) -> None:
+        """The model heard the user stop: the policy that ends turns may want to know."""
+        if not speaking and self._speaker is not None:
+            self._speaker.machine.model_done()
+
     def _ask(self, entry: port.TurnEndedEntry) -> None:
         self._answering = entry.turn.peer
         self._asked_at = self._room.now()
@@ -217,12 +225,17 @@ class LocalOwner(Owner):
 
 
 class BackendOwner(Owner):
-    """The model decides: it hears the active speaker all the time, and our suspicion only silences."""
+    """The model decides: it hears the active speaker all the time, and our suspicion only silences.
+
+    Where the bot's own voice may be in the microphone, the model gets silence until somebody speaks over it.
+    """
 
     def __init__(self, room: Room) -> None:
         super().__init__(room)
         self._source: Microphone | None = None
+        self._withheld: float | None = None
         self._suspected: tuple[Microphone, Suspected, float] | None = None
+        self._heard_by_model = False
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
@@ -236,12 +249,28 @@ class BackendOwner(Owner):
         if self._source is microphone:
             if happened:
                 self._introduce(microphone.peer)
-            self._send(microphone, frame)
+            self._pass_on(microphone, frame, happened)
 
-    def _send(self, microphone: Microphone, frame: Samples | None) -> None:
-        room = self._room
+    def _pass_on(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         if frame is None:
-            frame = np.zeros(microphone.missing_samples, np.int16)
+            if microphone.missing_samples:
+                self._send(microphone, np.zeros(microphone.missing_samples, np.int16))
+        elif microphone.echo_expected and not microphone.machine.in_speech:
+            if self._withheld is None:
+                self._withheld = microphone.media - FRAME_SECONDS
+            self._send(microphone, np.zeros_like(frame))
+        else:
+            begun = [event.at for event in happened if isinstance(event, (Suspected, SpeechStarted))]
+            since, self._withheld = self._withheld, None
+            if since is None or not begun:
+                self._send(microphone, frame)
+                return
+            # What was withheld of the word comes late, which costs a model nothing.
+            for held in microphone.recent(max(since, begun[0] - _ONSET)):
+                self._send(microphone, held)
+
+    def _send(self, microphone: Microphone, frame: Samples) -> None:
+        room = self._room
         samples = room.for_backend(frame)
         room.put(port.AudioEntry(microphone.peer, samples, len(samples) / room.capabilities.input_rate))
 
@@ -265,12 +294,18 @@ class BackendOwner(Owner):
             room.put(port.AudioEntry(self._source.peer, silence, _CLOSING))
 
     def user_speech(self, speaking: bool) -> None:
-        """The model hears the user speak: its verdict, if the bot is speaking."""
+        """The model hears the user speak: its verdict, if the bot is speaking and the policies agree."""
         if speaking:
+            self._heard_by_model = True
+            self._confirm_if_allowed()
+
+    def _confirm_if_allowed(self) -> None:
+        if self._suspected is None or self._suspected[0].machine.allowed:
             self.confirm()
 
     def confirm(self, *, everything: bool = False) -> Heard | None:
         """The model's verdict, or the app's: the reply is over."""
+        self._heard_by_model = False
         if self._suspected is not None:
             microphone, suspected, _ = self._suspected
             self._suspected = None
@@ -279,6 +314,8 @@ class BackendOwner(Owner):
 
     def tick(self) -> None:
         """Called every 20 ms: a suspicion without a verdict is withdrawn when it is quiet again."""
+        if self._heard_by_model:
+            self._confirm_if_allowed()
         if self._suspected is None:
             super().tick()
             return
@@ -286,5 +323,6 @@ class BackendOwner(Owner):
         waited = self._room.now() - since >= self._room.settings.verdict_timeout
         if waited and not microphone.machine.in_speech:
             self._suspected = None
+            self._heard_by_model = False
             self._publish_barge_in(events.BargeInWithdrawn, microphone, Withdrawn(suspected.at))
             self._room.resume()

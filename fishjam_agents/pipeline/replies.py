@@ -14,6 +14,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.voice import Voice
+from fishjam_agents.turns.policies import BargeInPolicy
 
 _DEAD_REMEMBERED = 256
 """Ids of ended replies that are remembered, so that their late audio is dropped."""
@@ -47,6 +48,7 @@ class Replies:
         hook: Starts a hook of the pipeline.
         cut: Told what was heard of each reply of the backend that is cut short; None when the backend is to
             stop and none of its replies had begun.
+        policies: Which replies may be interrupted at all, where nobody says it of a single one.
 
     Attributes:
         verdicts: Told of what concerns whose turn it is.
@@ -61,8 +63,12 @@ class Replies:
         emit: Callable[[Event], None],
         hook: Callable[..., None],
         cut: Callable[[Heard | None], None],
+        policies: Sequence[BargeInPolicy] = (),
     ) -> None:
         self._voice = voice
+        self._policies = policies
+        self._by_policy: set[str] = set()
+        self._done = 0
         self._now = now
         self._emit = emit
         self._hook = hook
@@ -116,7 +122,7 @@ class Replies:
         if self.verdicts is not None:
             self.verdicts.reply_begins(speech is not None)
         if speech is None:
-            speech = self._speeches[reply] = Speech(reply, self)
+            speech = self._speeches[reply] = self._speech(reply)
         # A filler goes ahead of what has nothing to say yet, and gives way once that has.
         self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
         self._emit(events.ReplyStarted(self._now(), reply, self.addressee(reply)))
@@ -162,14 +168,12 @@ class Replies:
         text: str | None = None,
         *,
         priority: int = 0,
-        interruptible: bool = True,
+        interruptible: bool | None = None,
         filler: bool = False,
     ) -> Speech:
         """Play a recording as a reply of our own: int16 mono at the backend's output rate."""
         name = f"play-{next(self._local)}"
-        speech = Speech(
-            name, self, priority=priority, interruptible=interruptible, filler=filler, recording=True
-        )
+        speech = self._speech(name, priority, interruptible, filler=filler, recording=True)
         self._speeches[name] = speech
         late = filler and any(self._voice.seconds(reply) for reply in self._speeches.keys() - self._fillers)
         if late or self.muted or self._closed:
@@ -184,9 +188,32 @@ class Replies:
         self._generated(name)
         return speech
 
-    def expect(self, *, priority: int = 0, interruptible: bool = True) -> Speech:
+    def _speech(
+        self,
+        reply: str,
+        priority: int = 0,
+        interruptible: bool | None = None,
+        *,
+        filler: bool = False,
+        recording: bool = False,
+    ) -> Speech:
+        if interruptible is None:
+            self._by_policy.add(reply)
+            interruptible = self._may_interrupt()
+        return Speech(
+            *(reply, self),
+            priority=priority,
+            interruptible=interruptible,
+            filler=filler,
+            recording=recording,
+        )
+
+    def _may_interrupt(self) -> bool:
+        return not any(policy.protects(self._done) for policy in self._policies)
+
+    def expect(self, *, priority: int = 0, interruptible: bool | None = None) -> Speech:
         """A reply that the backend was asked for, by an id of ours (`TextEntry.reply`)."""
-        speech = Speech(f"say-{next(self._said)}", self, priority=priority, interruptible=interruptible)
+        speech = self._speech(f"say-{next(self._said)}", priority, interruptible)
         self._speeches[speech.id] = speech
         if self.muted or self._closed:
             self.drop(speech.id)
@@ -219,6 +246,7 @@ class Replies:
 
     def protect(self, reply: str, protected: bool) -> None:
         """Whether a barge-in leaves a live reply alone."""
+        self._by_policy.discard(reply)
         self._voice.protect(reply, protected)
 
     def drop(self, reply: str) -> None:
@@ -238,7 +266,13 @@ class Replies:
     def played(self, heard: Heard) -> None:
         """The last sample of a reply has been played."""
         self._emit(events.ReplyEnded(self._now(), heard.reply, heard))
+        self._done += heard.reply not in self._fillers
         self._over(heard, heard.seconds, interrupted=False, begun=True)
+        if self._policies:
+            undecided = tuple(self._by_policy)
+            for reply in undecided:
+                self._speeches[reply].interruptible = self._may_interrupt()
+            self._by_policy.update(undecided)
 
     def close(self) -> None:
         """The call is over: so is everything the bot says, and will be asked to say."""
@@ -288,6 +322,7 @@ class Replies:
         reply = heard.reply
         self._full.discard(reply)
         self._fillers.discard(reply)
+        self._by_policy.discard(reply)
         self._dead[reply] = None
         if len(self._dead) > _DEAD_REMEMBERED:
             self._dead.popitem(last=False)

@@ -1,23 +1,54 @@
 """Whose turn is it, as one microphone tells it: a pure state machine, one decision per 20 ms.
 
-The rules and constants are the detector study's (`facts/vad.md` section 2, two-step start, section 5,
-endpointing), with one change: while the bot listens, a word ends its turn after the full end silence and
-not after the shorter cancel time, so that "Yes ... and also" stays one turn.
+The rules and constants are the detector study's (`facts/vad.md` section 2, two-step start), with one change:
+while the bot listens, a word ends its turn after the full end silence and not after the shorter cancel time,
+so that "Yes ... and also" stays one turn. What else an interruption needs is up to `turns.policies`, how much
+quiet ends a turn to `turns.endpointing`.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from fishjam_agents.turns.endpointing import Pause
+from fishjam_agents.turns.events import (
+    CANCELLED,
+    Confirmed,
+    SpeechEnded,
+    SpeechStarted,
+    Suspected,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    Withdrawn,
+)
+from fishjam_agents.turns.policies import Sound
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.turns.transcript import Transcript
+
+__all__ = [
+    "CANCELLED",
+    "FRAME",
+    "Confirmed",
+    "Decision",
+    "SpeechEnded",
+    "SpeechStarted",
+    "State",
+    "Suspected",
+    "TurnEnded",
+    "TurnEvent",
+    "TurnMachine",
+    "TurnStarted",
+    "Withdrawn",
+]
 
 FRAME = 0.02
-_CONFIRM_FRAMES = 17
-"""A barge-in is confirmed 340 ms after its onset at the earliest: the shortest span that lets no voiced
-burst of 300 ms through."""
+_CONFIRM_FRAMES = 18
+"""A barge-in is confirmed 360 ms after its onset at the earliest: the shortest span that lets no voiced burst
+of
+300 ms through (docs/quality.md; the study, on fewer bursts, found 340 ms)."""
 _CONFIRM_VOICED = 8.0
 """Voiced frames that a confirmed barge-in needs."""
 _WORD_VOICED = 8.5
@@ -28,6 +59,8 @@ _TAIL_FRAMES = 8
 """Soft ends of words keep speech alive for at most 160 ms after the last voiced frame."""
 _PAUSE = 0.2
 """Quiet after which speech counts as paused."""
+_SAME_BREATH = 1.2
+"""Seconds after a turn in which its speaker, going on, had only paused."""
 
 
 class Decision(Protocol):
@@ -54,64 +87,6 @@ class Decision(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechStarted:
-    """Sound that is taken for speech; `at` is its onset."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechEnded:
-    """Speech pauses; `at` is its last sound."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class TurnStarted:
-    """A turn is certain; `at` is its onset."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class TurnEnded:
-    """A turn from `start` to `end` is complete."""
-
-    start: float
-    end: float
-    reason: str = "silence"
-
-
-@dataclass(frozen=True, slots=True)
-class Suspected:
-    """Somebody may be speaking over the bot since `at`."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """Somebody speaks over the bot since `at`."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """The suspicion of a barge-in is over; `at` is the last sound."""
-
-    at: float
-
-
-TurnEvent = SpeechStarted | SpeechEnded | TurnStarted | TurnEnded | Suspected | Confirmed | Withdrawn
-
-
-CANCELLED = "cancelled"
-"""The reason of a turn that is nobody's to answer: who spoke took it back."""
-
-
 class State(enum.Enum):
     """Where a microphone stands."""
 
@@ -132,23 +107,31 @@ class TurnMachine:
 
     Attributes:
         state: Where the microphone stands.
+        judges_words: Whether any policy looks at words.
         barge_in: Whether the current sound began while the bot was speaking.
     """
 
     __slots__ = (
+        "_ended",
+        "_ending",
         "_evidence",
         "_frames",
         "_last_sound",
         "_missing",
+        "_model_done",
         "_onset",
+        "_policies",
         "_quiet",
         "_settings",
         "_speaking",
         "_start",
+        "_transcribed",
         "_unvoiced",
         "_voiced",
         "_withdraw_frames",
+        "_words",
         "barge_in",
+        "judges_words",
         "state",
     )
 
@@ -156,6 +139,11 @@ class TurnMachine:
         self._start = start
         self._settings = settings or TurnSettings()
         self._withdraw_frames = round(self._settings.withdraw / FRAME)
+        self._policies = self._settings.policies
+        self._ending = self._settings.ending.fresh()
+        self._ended: float | None = None
+        self._transcribed = False
+        self.judges_words = self._ending.needs_words or any(policy.needs_words for policy in self._policies)
         self.state = State.IDLE
         self.barge_in = False
         self._unvoiced = 0
@@ -171,6 +159,8 @@ class TurnMachine:
         self._onset = 0.0
         self._last_sound = 0.0
         self._speaking = False
+        self._words: Transcript | None = None
+        self._model_done = False
 
     @property
     def in_speech(self) -> bool:
@@ -242,8 +232,9 @@ class TurnMachine:
             if not self.barge_in:
                 if self._voiced >= _WORD_VOICED:
                     self.state = State.SPEAKING
+                    self._went_on()
                     return (TurnStarted(self._onset),)
-            elif self._frames >= _CONFIRM_FRAMES and self._voiced >= _CONFIRM_VOICED:
+            elif self._frames >= _CONFIRM_FRAMES and self._voiced >= _CONFIRM_VOICED and self.allowed:
                 return self.confirm()
             return NOTHING
         self._quiet += 1
@@ -282,12 +273,65 @@ class TurnMachine:
             return NOTHING
         self.state = State.SPEAKING
         self._speaking = True
+        self._went_on()
         return (Confirmed(self._onset), SpeechStarted(self._onset), TurnStarted(self._onset))
+
+    def _went_on(self) -> None:
+        if self._ended is not None and self._onset - self._ended <= _SAME_BREATH:
+            self._ending.resumed(self._onset - self._ended)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the policies let the suspected sound be an interruption, as things stand."""
+        if not self._policies:
+            return True
+        words = self.words or None
+        sound = Sound(self._frames * FRAME, self._voiced * FRAME, words, self._transcribed)
+        return all(policy.allows(sound) for policy in self._policies)
+
+    @property
+    def words(self) -> str:
+        """What has been understood of the current sound or turn; "" while nothing has."""
+        return "" if self._words is None else str(self._words)
+
+    def expect_words(self) -> Sequence[TurnEvent]:
+        """Somebody transcribes while the bot speaks: a policy may wait for words."""
+        self._transcribed = True
+        return NOTHING
+
+    def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
+        """Take what somebody understood of the current sound: a barge-in may be confirmed by its words.
+
+        Args:
+            text: The words (`Transcript.add`).
+            final: Whether they are settled.
+
+        Returns:
+            What follows from it, in order.
+        """
+        self._transcribed = True
+        if self.state is State.IDLE:
+            return NOTHING
+        if self._words is None:
+            self._words = Transcript()
+        self._words.add(text, final)
+        # A word confirms before its length does, but only where somebody judges the words: "mhm" is one, too.
+        judged = self.state is State.SUSPECTED and any(policy.needs_words for policy in self._policies)
+        return self.confirm() if judged and self.words and self.allowed else NOTHING
+
+    def model_done(self) -> Sequence[TurnEvent]:
+        """The model's own turn detection heard the user stop; what follows, follows at the next frame."""
+        self._model_done = True
+        return NOTHING
 
     def _in_turn(self, decision: Decision, voiced: bool, at: float) -> Sequence[TurnEvent]:
         if at - self._onset >= self._settings.max_turn:
             return self.end(at, "limit")
         if voiced or (self._unvoiced <= _TAIL_FRAMES and decision.tail):
+            if voiced:
+                self._model_done = False
+                if self._quiet * FRAME + 1e-9 >= _PAUSE:
+                    self._ending.resumed(self._quiet * FRAME)
             self._quiet = 0
             self._last_sound = at
             if voiced and not self._speaking:
@@ -296,7 +340,8 @@ class TurnMachine:
             return NOTHING
         self._quiet += 1
         quiet = self._quiet * FRAME
-        if quiet + 1e-9 >= self.end_silence(decision.snr):
+        pause = Pause(quiet, decision.snr, self._last_sound - self._onset, self.words, self._model_done)
+        if quiet + 1e-9 >= self._ending.silence(pause):
             return self.end(self._last_sound, "silence")
         return self._paused(quiet)
 
@@ -305,11 +350,6 @@ class TurnMachine:
             self._speaking = False
             return (SpeechEnded(self._last_sound),)
         return NOTHING
-
-    def end_silence(self, snr: float) -> float:
-        """Quiet that ends a turn, in seconds: 0.6 s at 20 dB above the noise, 10 ms more per dB less."""
-        fixed = self._settings.end_silence
-        return fixed if fixed is not None else min(max(0.6 + 0.01 * (20.0 - snr), 0.58), 0.74)
 
     def silence(self, duration: float) -> Sequence[TurnEvent]:
         """Take the absence of packets: it counts as quiet, but a turn waits longer for its end.
@@ -349,6 +389,7 @@ class TurnMachine:
         if self.state is State.SUSPECTED:
             return self._cancel()
         ended = TurnEnded(self._onset, at, reason)
+        self._ended = at if reason == "silence" else None
         events = (SpeechEnded(at), ended) if self._speaking else (ended,)
         self._reset()
         return events

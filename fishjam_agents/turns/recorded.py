@@ -12,6 +12,9 @@ COMMANDS: Mapping[str, Mapping[str, type]] = {
     "confirm": {},
     "open": {"at": float, "barge_in": bool},
     "end": {"at": float, "reason": str},
+    "expect_words": {},
+    "understood": {"text": str, "final": bool},
+    "model_done": {},
 }
 """Methods of a machine that are called besides those for audio, and the types of their arguments."""
 
@@ -98,4 +101,26 @@ class RecordedMachine(TurnMachine):
         events = super().end(at, reason)
         if not self._nested:
             self._tape.command("end", {"at": at, "reason": reason}, events)
+        return events
+
+    def expect_words(self) -> Sequence[TurnEvent]:
+        """As `TurnMachine.expect_words`."""
+        events = super().expect_words()
+        if not self._nested:
+            self._tape.command("expect_words", {}, events)
+        return events
+
+    def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
+        """As `TurnMachine.understood`. Words that nobody judges are not written down."""
+        self._nested = True
+        events = super().understood(text, final)
+        self._nested = False
+        if self.judges_words:
+            self._tape.command("understood", {"text": text, "final": final}, events)
+        return events
+
+    def model_done(self) -> Sequence[TurnEvent]:
+        """As `TurnMachine.model_done`."""
+        events = super().model_done()
+        self._tape.command("model_done", {}, events)
         return events

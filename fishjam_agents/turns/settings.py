@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fishjam_agents.turns.endpointing import Adaptive, EndOfTurn, Fixed
+from fishjam_agents.turns.policies import BargeIn, BargeInPolicy
+
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
@@ -16,7 +19,9 @@ class TurnSettings:
         silence_locally: With `owner: backend`, fall silent on our own suspicion before the model has
             said anything.
         preset: How easily sound counts as speech: `default`, `sensitive`, or `noisy` for loud places.
-        end_silence: Quiet that ends a turn. None adapts it to the noise, 0.58 s to 0.74 s.
+        end_of_turn: How it is decided that a turn is over (`turns.endpointing`).
+        end_silence: Short for `end_of_turn: {type: fixed, seconds: ...}`: quiet that ends a turn.
+        barge_in: What it takes to interrupt the bot: settings, or policies of your own (`turns.policies`).
         withdraw: Quiet after which a suspected barge-in is withdrawn and the bot goes on.
         verdict_timeout: With `owner: backend`, how long the model may take to confirm a suspicion.
         missing_limit: Absence of packets that ends a turn. Longer than `end_silence`, because a stalled
@@ -28,7 +33,9 @@ class TurnSettings:
     owner: Literal["local", "backend", "push_to_talk"] = "local"
     silence_locally: bool = True
     preset: Literal["default", "sensitive", "noisy"] = "default"
+    end_of_turn: EndOfTurn = Adaptive()  # noqa: RUF009 - frozen
     end_silence: float | None = None
+    barge_in: BargeIn | tuple[BargeInPolicy, ...] = BargeIn()  # noqa: RUF009 - frozen
     withdraw: float = 0.28
     verdict_timeout: float = 1.0
     missing_limit: float = 1.5
@@ -47,3 +54,16 @@ class TurnSettings:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise ValueError(f"turns.{name} must be between {low:g} and {high:g} seconds, not {value:g}")
+        if self.end_silence is not None and self.end_of_turn != Adaptive():
+            raise ValueError("turns.end_silence and turns.end_of_turn exclude each other: keep one of them")
+
+    @property
+    def ending(self) -> EndOfTurn:
+        """The policy that ends turns."""
+        return self.end_of_turn if self.end_silence is None else Fixed(self.end_silence)
+
+    @property
+    def policies(self) -> tuple[BargeInPolicy, ...]:
+        """What an interruption must satisfy."""
+        barge_in = self.barge_in
+        return barge_in.policies() if isinstance(barge_in, BargeIn) else barge_in

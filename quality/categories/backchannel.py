@@ -70,7 +70,7 @@ def measure(bench: Bench) -> Part:
 
 _NOTE = (
     "On digital silence and on pink noise at -60 and -45 dBFS, at -15, -25 and -35 dBFS RMS. Spoken hums are "
-    "espeak-ng's, of any length; from 340 ms on only their words would tell them from an interruption."
+    "espeak-ng's, of any length; from 360 ms on only their words would tell them from an interruption."
 )
 
 
@@ -129,8 +129,6 @@ def _hums(bench: Bench) -> tuple[Tally, Tally]:
 
 
 def _conversations(bench: Bench) -> list[Trial]:
-    if bench.vad.turns is None:
-        return []
     trials: list[Trial] = []
     for number in range(bench.amount(6, 1)):
         rng = bench.rng("disturbed", number)

@@ -69,13 +69,15 @@ class EchoRoom(MemoryRoom):
         path: From the bot's track to every microphone.
         noise: What every microphone hears besides, at 16 kHz; begins again at its end.
         seconds: Room time after which no echo comes back.
+        bot_rate: Hz of the bot's track, a whole number of kHz.
     """
 
-    def __init__(self, path: EchoPath, noise: Wave, seconds: float) -> None:
+    def __init__(self, path: EchoPath, noise: Wave, seconds: float, bot_rate: int = RATE) -> None:
         super().__init__(RATE)
         self._path = path
         self._noise = noise
-        self._canvas = np.zeros(round(seconds * RATE), np.float32)
+        self._bot_rate = bot_rate
+        self._canvas = np.zeros(round(seconds * bot_rate), np.float32)
         self._seen = 0
 
     def join(
@@ -96,9 +98,13 @@ class EchoRoom(MemoryRoom):
             self._seen = len(track.heard)
         start = round(self.now * RATE) - len(frame)
         total = frame.astype(np.float32)
+        steps = np.arange(len(frame)) * (self._bot_rate / RATE)
         for delay, gain in self._path.taps:
-            piece = self._canvas[max(0, start - delay) : max(0, start - delay + len(frame))]
-            total[len(total) - len(piece) :] += np.float32(gain) * piece
+            at = (start - delay) * self._bot_rate / RATE + steps
+            first = max(0, int(at[0]))
+            piece = self._canvas[first : max(0, int(at[-1]) + 2)]
+            if len(piece):
+                total += np.float32(gain) * np.interp(at - first, np.arange(len(piece)), piece, left=0)
         return to_samples(total + np.take(self._noise, range(start, start + len(frame)), mode="wrap"))
 
 
@@ -131,10 +137,6 @@ class _Outcome:
 
 def measure(bench: Bench) -> Part:
     """Calls in which the bot hears itself: alone, and with a caller 10 dB louder than the echo."""
-    if bench.vad.turns is None:
-        return Part(
-            [Figure("echo of the bot's own voice", "", "not measured: no bot can have this detector yet")]
-        )
     outcomes = {loss: _Outcome() for loss in (*_LOSSES, _CONTROL)}
     for loss, outcome in outcomes.items():
         for delay in _DELAYS[bench.amount(0, 2) :]:

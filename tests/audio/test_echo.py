@@ -10,6 +10,7 @@ import pytest
 
 from fishjam_agents.audio.echo import EchoGuard
 from fishjam_agents.audio.echo_reference import LAGS, VOICE, EchoReference
+from tests.pipeline.conftest import speech
 
 FRAME = 0.02
 
@@ -168,3 +169,23 @@ def test_a_bot_that_talks_to_nobody_keeps_nothing() -> None:
     for number in range(1, 3001):
         reference.sent(sound, number * FRAME)
     assert sys.getrefcount(sound) - references_before <= 300
+
+
+@pytest.mark.parametrize("offset", [0.6, 0.9, 1.2])
+@pytest.mark.parametrize(
+    "pair", [("alice_long.wav", "bob_long.wav"), ("bob_numbers.wav", "alice_question.wav")]
+)
+def test_who_talks_at_the_same_time_is_no_echo(pair: tuple[str, str], offset: float) -> None:
+    """A caller with a headset who comes in after the bot, while a notice is read that nobody silences."""
+    bot, caller = (speech(name) for name in pair)
+    caller = np.concatenate((np.zeros(round(offset * 16000), np.int16), caller))
+    reference, levels, guard = EchoReference(16000), EchoReference(16000), EchoGuard()
+    for frame in range(1, min(len(bot), len(caller)) // 320 + 1):
+        part = slice((frame - 1) * 320, frame * 320)
+        reference.sent(bot[part], frame * FRAME)
+        levels.sent(caller[part], frame * FRAME)
+        window, heard = reference.window(frame * FRAME), levels.window(frame * FRAME)
+        if window is not None:
+            row = np.full(VOICE + 1, -90.0) if heard is None else heard[LAGS - 3]
+            guard.expect([10 ** (band / 10) for band in row[:VOICE]], float(row[VOICE]), window)
+        assert guard.delay is None

@@ -12,6 +12,7 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
 from fishjam_agents.testing.replay import replay_events
+from fishjam_agents.turns.endpointing import Fixed
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
@@ -119,6 +120,8 @@ def test_a_record_becomes_a_test(record: Path) -> None:
     assert ended["start"] < ended["media_at"] < ended["at"]
     cut = replay_events(record, turns={"end_silence": 0.3})
     assert [event["kind"] for event in cut].count("user_turn_ended") > 1
+    longer = replay_events(record, turns={"end_of_turn": Fixed(1.5)})
+    assert [event["at"] for event in longer if event["kind"] == "user_turn_ended"] > [ended["at"]]
     assert replay_events(record, peer="bob") == []
     for wrong in ({"end_silnce": 1.0}, {"end_silence": 99.0}, {"end_silence": "x"}, {"preset": "noisy"}):
         with pytest.raises(ConfigError, match=r"^turns\."):

@@ -195,12 +195,47 @@ def test_the_description_shows_formats_and_settings(make: Make, folder: Path) ->
         "bot": "the built-in AgentPipeline",
         "hears": "room 16000 Hz mono -> voice detection 16000 Hz -> parrot 16000 Hz, whole turns",
         "speaks": "parrot 24000 Hz -> track 24000 Hz -> Fishjam",
-        "vad": "webrtcvad, SNR of the voice band and pitch; preset default",
-        "turns": "owner local, end_silence 0.8 s, withdraw 0.3",
-        "hearing": "active_speaker, anybody interrupts, no other agents, tracks of type microphone",
+        "vad": "default: webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms; "
+        "preset default",
+        "turns": "owner local, end_of_turn fixed, 0.8 s, withdraw 0.3",
+        "barge-in": "anybody who speaks for 0.36 s",
+        "hearing": "active_speaker, anybody interrupts, no other agents, tracks of type microphone, "
+        "echo guard on",
         "limits": "a lost server is given up after 60 s",
         "log": "info, to standard error",
     }
+
+
+@pytest.mark.parametrize(
+    ("turns", "ending", "barge_in"),
+    [
+        ("end_of_turn: 0.8", "fixed, 0.8 s", "anybody who speaks for 0.36 s"),
+        ("end_of_turn: per_speaker", "adaptive per speaker, 0.5 to 0.9 s", "anybody who speaks for 0.36 s"),
+        ("barge_in: never", "adaptive, 0.58 to 0.74 s by the noise", "nobody"),
+        ("barge_in: {voice: 0.5}", "adaptive, 0.58 to 0.74 s by the noise", "0.5 s of voice at least"),
+    ],
+)
+def test_short_forms_of_turn_taking(make: Make, folder: Path, turns: str, ending: str, barge_in: str) -> None:
+    shown = described(make, folder, f"backend: {{type: parrot}}\n  turns: {{{turns}}}")
+    assert (shown["turns"], shown["barge-in"]) == (f"owner local, end_of_turn {ending}", barge_in)
+    assert "note" not in shown
+
+
+@pytest.mark.parametrize(
+    ("turns", "wanting"),
+    [
+        ("barge_in: {backchannel: en}", "turns.barge_in judges words"),
+        (
+            "barge_in: {words: 2}, end_of_turn: punctuation",
+            "turns.barge_in and turns.end_of_turn judge words",
+        ),
+    ],
+)
+def test_what_needs_transcripts_that_nobody_gives_is_said(
+    make: Make, folder: Path, turns: str, wanting: str
+) -> None:
+    shown = described(make, folder, f"backend: {{type: parrot}}\n  turns: {{{turns}}}")
+    assert shown["note"].startswith(f"{wanting}, and parrot gives none in time: ")
 
 
 ODD_RATES = """

@@ -62,6 +62,30 @@ MISTAKES = {
     "agent: {backend: {type: parrot, delay: " + "x" * 50 + "}}": (
         "config.yaml:1: agent.backend.delay must be a number, not '" + "x" * 40 + "…'"
     ),
+    # turn-taking
+    TURNS + "    end_of_turn: soon": (
+        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation or "
+        "backend, not 'soon'"
+    ),
+    TURNS + "    end_of_turn: {seconds: 1}": (
+        "config.yaml:4: agent.turns.end_of_turn.type is missing: use adaptive, fixed, per_speaker, "
+        "punctuation or backend"
+    ),
+    TURNS + "    end_of_turn: {type: fixed, seconds: 99}": (
+        "config.yaml:4: agent.turns.end_of_turn: seconds must be between 0.1 and 10 seconds, not 99"
+    ),
+    TURNS + "    end_of_turn: [1]": (
+        "config.yaml:4: agent.turns.end_of_turn must be a mapping of settings, not a list"
+    ),
+    TURNS + "    end_silence: 1\n    end_of_turn: punctuation": (
+        "config.yaml:4: agent.turns.end_silence and turns.end_of_turn exclude each other: keep one of them"
+    ),
+    TURNS
+    + "    barge_in: nevr": "config.yaml:4: agent.turns.barge_in.nevr is not a setting: did you mean never?",
+    TURNS + "    barge_in: {backchannel: xx}": (
+        "config.yaml:4: agent.turns.barge_in: backchannel has no words of 'xx': use de, en, es, fr, it, "
+        "nl, pl, pt, or give words yourself"
+    ),
     # ranges
     TURNS + "    end_silence: 99": (
         "config.yaml:4: agent.turns.end_silence must be between 0.1 and 10 seconds, not 99"

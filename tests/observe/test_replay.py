@@ -21,6 +21,7 @@ from fishjam_agents.observe.replay import (
     replayed,
 )
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
+from fishjam_agents.turns.endpointing import Adaptive, BackendEnds, Fixed, PerSpeaker, Punctuation
 from fishjam_agents.turns.machine import (
     Confirmed,
     SpeechEnded,
@@ -30,6 +31,7 @@ from fishjam_agents.turns.machine import (
     TurnMachine,
     TurnStarted,
 )
+from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.recorded import COMMANDS, RecordedMachine
 from fishjam_agents.turns.settings import TurnSettings
 
@@ -71,11 +73,10 @@ class Call:
 
 
 def test_every_input_of_the_turn_machine_is_recorded() -> None:
-    """A new way to tell a machine something must be added to `RecordedMachine`, or to the questions here."""
-    questions = {"end_silence"}
+    """A new way to tell a machine something must be added to `RecordedMachine`."""
     inputs = {"feed", "silence", *COMMANDS}
     public = {name for name, _ in inspect.getmembers(TurnMachine, inspect.isfunction) if name[0] != "_"}
-    assert public - questions == inputs
+    assert public == inputs
     assert inputs <= vars(RecordedMachine).keys()
     for name, arguments in COMMANDS.items():
         assert [*inspect.signature(getattr(TurnMachine, name)).parameters][1:] == list(arguments)
@@ -103,6 +104,13 @@ def test_a_call_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert Confirmed in {type(event) for event in happened}
 
 
+def test_words_are_written_down_only_where_they_are_judged() -> None:
+    for turns, written in ((TurnSettings(), 0), (TurnSettings(barge_in=BargeIn(words=1)), 1)):
+        call = Call(turns)
+        call.machine.understood("my number is", False)
+        assert call.recorder.text().count("my number is") == written
+
+
 decisions = st.builds(
     Frame, st.floats(-3, 3) | st.sampled_from([-3.0, 3.0, -0.0]), st.booleans(), st.floats(-10, 60)
 )
@@ -110,11 +118,14 @@ steps = st.one_of(
     st.tuples(st.just("feed"), decisions, st.integers(1, 60), st.booleans()),
     st.tuples(st.just("silence"), st.floats(0.001, 3.0), st.integers(1, 5), st.none()),
     st.tuples(st.just("confirm"), st.none(), st.just(1), st.none()),
+    st.tuples(st.just("understood"), st.sampled_from(["mhm", "no.", "well and"]), st.just(1), st.booleans()),
+    st.tuples(st.just("model_done"), st.none(), st.just(1), st.none()),
     st.tuples(st.just("end"), st.sampled_from(["left", "outage"]), st.just(1), st.none()),
 )
 settings_of_turns = st.builds(
     TurnSettings,
-    end_silence=st.none() | st.floats(0.1, 2.0),
+    end_of_turn=st.sampled_from([Adaptive(), Fixed(0.4), PerSpeaker(), Punctuation(), BackendEnds()]),
+    barge_in=st.sampled_from([BargeIn(), BargeIn(voice=0.5), BargeIn(words=2, backchannel=("en",))]),
     withdraw=st.floats(0.1, 1.0),
     missing_limit=st.floats(0.3, 3.0),
     max_turn=st.floats(1.0, 5.0),
@@ -137,6 +148,10 @@ def test_a_replay_gives_the_very_same_events(
                 happened += call.machine.silence(what)
             elif name == "confirm":
                 happened += call.machine.confirm()
+            elif name == "understood":
+                happened += call.machine.understood(what, bool(bot))
+            elif name == "model_done":
+                happened += call.machine.model_done()
             else:
                 happened += call.machine.end(at, what)
     recording = call.close(tmp_path_factory.getbasetemp() / "call.jsonl")

@@ -33,7 +33,7 @@ def test_a_suspicion_is_dated_at_the_end_of_the_frame_that_brought_it(offset: in
     # Two loud frames make four points; the first begins where the sound's frame begins.
     assert span.suspected == pytest.approx(12 * FRAME)
     assert span.onset == pytest.approx(10 * FRAME)
-    assert span.confirmed == pytest.approx((10 + 17) * FRAME)
+    assert span.confirmed == pytest.approx((10 + 18) * FRAME)
 
 
 def test_a_burst_is_withdrawn_and_a_turn_ends() -> None:

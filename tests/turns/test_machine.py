@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fishjam_agents.turns.endpointing import Adaptive, Pause
 from fishjam_agents.turns.machine import (
     Confirmed,
     SpeechEnded,
@@ -97,8 +98,8 @@ OVER_THE_BOT = [
         [Suspected(0.2), Withdrawn(0.52)],
     ),
     (
-        "340 ms of voice confirm",
-        [(QUIET, 10), (VOICE, 17)],
+        "360 ms of voice confirm",
+        [(QUIET, 10), (VOICE, 18)],
         [Suspected(0.2), Confirmed(0.2), SpeechStarted(0.2), TurnStarted(0.2)],
     ),
     (
@@ -123,8 +124,8 @@ def test_words_confirm_before_their_length_does() -> None:
 
 @pytest.mark.parametrize(("snr", "seconds"), [(40.0, 0.58), (20.0, 0.6), (10.0, 0.7), (0.0, 0.74)])
 def test_noise_makes_the_end_wait_longer(snr: float, seconds: float) -> None:
-    assert TurnMachine().end_silence(snr) == pytest.approx(seconds)
-    assert TurnMachine(TurnSettings(end_silence=0.3)).end_silence(snr) == 0.3
+    assert Adaptive().silence(Pause(0.2, snr, 1.0)) == pytest.approx(seconds)
+    assert TurnSettings(end_silence=0.3).ending.silence(Pause(0.2, snr, 1.0)) == 0.3
 
 
 def test_missing_packets_end_a_turn_later_than_silence_does() -> None:

@@ -1,0 +1,147 @@
+"""Voice detectors that only judge a frame: level, noise and echo are followed for them here.
+
+`Webrtc` and `Energy` are the two that need nothing else; both are worse than `vad.Detector` by far
+(docs/quality.md) and are there to compare with, and for those who must have them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from math import log10
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import webrtcvad
+
+from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, analysis_window
+from fishjam_agents.audio.echo import Echo, EchoGuard
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision, PresetName
+
+_FFT = 512
+_WINDOW = analysis_window(_FFT)
+_RATE = 0.02 / 0.7
+_RATE_IN_SPEECH = 0.02 / 20
+_LEVEL_RATE = 0.05
+_FIRST_NOISE_LIMIT = -55.0
+_GATE = 3.0
+
+
+class PlainDetector(ABC):
+    """Base of detectors that give one number for each frame; one object per stream.
+
+    Attributes:
+        start: Sum of scores at which the turn machine suspects speech.
+        echo: The echo expected in the last frame; None while none is.
+        noise: Mean level of what is not speech, dBFS.
+        spread: How far that level strays, dB.
+    """
+
+    start = 4.0
+
+    def __init__(self) -> None:
+        self.echo: Echo | None = None
+        self.noise = 0.0
+        self.spread = 2.0
+        self._buffer = np.zeros(_FFT, np.float32)
+        self._guard: EchoGuard | None = None
+        self._frames = 0
+        self._level = 0.0
+        self._voiced_level: float | None = None
+
+    @abstractmethod
+    def judge(self, frame: Samples, level: float) -> float:
+        """Evidence for speech: above 0 is speech; what is beyond -3 and 3 is cut off.
+
+        Args:
+            frame: int16 mono, shape (320,).
+            level: Of its voice band, dBFS.
+        """
+
+    def feed(
+        self,
+        frame: Samples,
+        in_speech: bool,
+        weighing: bool = True,
+        playing: npt.NDArray[np.float64] | None = None,
+    ) -> Decision:
+        """Score the next frame; the arguments are those of `vad.Detector.feed`."""
+        if self._frames:
+            self._learn_noise(in_speech)
+        self._buffer[:-FRAME_SAMPLES] = self._buffer[FRAME_SAMPLES:]
+        self._buffer[-FRAME_SAMPLES:] = frame
+        spectrum = np.fft.rfft(self._buffer * _WINDOW)[:BINS]
+        powers = np.square(spectrum.real) + np.square(spectrum.imag)
+        bands: list[float] = np.add.reduceat(powers, BAND_STARTS).tolist()
+        level = self._level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
+        if not self._frames:
+            self.noise = min(level, _FIRST_NOISE_LIMIT)
+        self._frames += 1
+
+        score = min(max(self.judge(frame, level), -3.0), 3.0)
+        echoing = self._in_echo(bands, level, playing)
+        if echoing:
+            score = min(score, -1.0)
+        voiced = score > 0
+        if voiced:
+            before = level if self._voiced_level is None else self._voiced_level
+            self._voiced_level = before + _LEVEL_RATE * (level - before)
+        snr = 0.0 if self._voiced_level is None else self._voiced_level - self.noise
+        tail = score > -1.5 and level > self.noise + _GATE and not echoing
+        return Decision(score, voiced, tail, level, self.noise, snr)
+
+    def _in_echo(self, bands: list[float], level: float, playing: npt.NDArray[np.float64] | None) -> bool:
+        if playing is None:
+            self.echo = None
+            return False
+        if self._guard is None:
+            self._guard = EchoGuard()
+        self.echo = self._guard.expect(bands, level, playing)
+        return self.echo is not None and level < self.echo.level
+
+    def _learn_noise(self, in_speech: bool) -> None:
+        distance = self._level - self.noise
+        if self.echo is not None and distance >= 0:
+            return
+        rate = _RATE_IN_SPEECH if in_speech else max(_RATE, 1 / self._frames)
+        self.noise += (max(rate, _RATE) if distance < 0 else rate) * distance
+        if not in_speech:
+            self.spread += rate * (1.25 * abs(distance) - self.spread)
+
+
+class Webrtc(PlainDetector):
+    """webrtcvad alone, three frames of it for a suspicion.
+
+    Args:
+        preset: `sensitive` is its mode 1, `default` mode 2, `noisy` mode 3.
+    """
+
+    _MODES: ClassVar[Mapping[PresetName, int]] = {"sensitive": 1, "default": 2, "noisy": 3}
+
+    def __init__(self, preset: PresetName = "default") -> None:
+        super().__init__()
+        self._webrtc = webrtcvad.Vad(self._MODES[preset])
+
+    def judge(self, frame: Samples, level: float) -> float:
+        """1.5 or -1.5."""
+        return 1.5 if self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE) else -1.5
+
+
+class Energy(PlainDetector):
+    """Whatever is louder than the noise, in the band of the voice.
+
+    Args:
+        preset: `sensitive` needs 6 dB, `default` 9 dB, `noisy` 12 dB above a steady noise.
+    """
+
+    _ABOVE: ClassVar[Mapping[PresetName, float]] = {"sensitive": 6.0, "default": 9.0, "noisy": 12.0}
+
+    def __init__(self, preset: PresetName = "default") -> None:
+        super().__init__()
+        self._above = self._ABOVE[preset]
+
+    def judge(self, frame: Samples, level: float) -> float:
+        """One for every 3 dB that it is louder than it needs to be; more, where the noise is unsteady."""
+        return (level - self.noise - max(self._above, 3 * self.spread)) / 3

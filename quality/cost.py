@@ -1,0 +1,77 @@
+"""`python -m quality.cost`: what voice detection costs, microseconds of CPU per 20 ms frame."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from statistics import median
+
+import numpy as np
+
+from fishjam_agents.audio.detectors import VoiceDetector, make_detector
+from fishjam_agents.audio.echo_reference import EchoReference
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
+from fishjam_agents.errors import MissingExtraError
+from quality.ears import VADS
+from quality.figures import markdown
+
+_FRAMES = 1500
+_ROUNDS = 5
+_WARM = 100
+
+
+def speech_like(seconds: float, level: float) -> Samples:
+    """Noise in syllables at `level` dBFS over quieter noise: work for every part of a detector."""
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal(round(seconds * SAMPLE_RATE))
+    syllables = np.repeat(rng.choice([0.03, 1.0], len(noise) // 3200 + 1), 3200)[: len(noise)]
+    samples: Samples = (noise * syllables * 32768 * 10 ** (level / 20)).astype(np.int16)
+    return samples
+
+
+def cost(detector: VoiceDetector, reference: EchoReference | None = None) -> list[float]:
+    """Microseconds per frame in each of some rounds; with a reference, while the bot speaks."""
+    heard = speech_like(_FRAMES * 0.02, -30.0)
+    playing = np.roll(heard, -8 * FRAME_SAMPLES)
+    at = 0.0
+
+    def run(frames: Iterator[Samples]) -> float:
+        nonlocal at
+        begun = time.thread_time()
+        count = 0
+        for frame in frames:
+            at += 0.02
+            window = None
+            if reference is not None:
+                reference.sent(playing[count * FRAME_SAMPLES : (count + 1) * FRAME_SAMPLES], at)
+                window = reference.window(at)
+            detector.feed(frame, False, False, window)
+            count += 1
+        return 1e6 * (time.thread_time() - begun) / count
+
+    frames = [heard[i : i + FRAME_SAMPLES] for i in range(0, len(heard), FRAME_SAMPLES)]
+    run(iter(frames[:_WARM]))
+    return [run(iter(frames)) for _ in range(_ROUNDS)]
+
+
+def main() -> int:
+    """Print the table."""
+    rows = []
+    names = [vad.name for vad in VADS.values() if vad.hearing.vad != "default"]
+    for name in ("default", *names):
+        try:
+            alone = cost(make_detector(name))
+        except MissingExtraError as error:
+            sys.stderr.write(f"{error}\n")
+            continue
+        guarded = cost(make_detector(name), EchoReference(SAMPLE_RATE))
+        rows.append((name, f"{median(alone):.0f}", f"{median(guarded):.0f}"))
+    columns = ("detector", "bot silent, us per frame", "bot speaks, with echo guard, us per frame")
+    sys.stdout.write(markdown(columns, rows) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

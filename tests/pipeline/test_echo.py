@@ -1,0 +1,104 @@
+"""The bot's own voice comes back through a loudspeaker: it neither interrupts nor reaches the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import pytest
+
+from fishjam_agents.backends import port as p
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.testing import MemoryPeer, Scripted, VirtualClock
+from fishjam_agents.turns.settings import TurnSettings
+from quality.categories.echo import EchoPath, EchoRoom
+from tests.pipeline.conftest import Conversation, speech
+
+DELAY = 0.16
+ROOM_NOISE = (np.random.default_rng(3).standard_normal(16000) * 8).astype(np.float32)
+VOICE = np.concatenate([speech(name, 24000) for name in ("bob_long.wav", "bob_numbers.wav", "bob_long.wav")])
+
+
+def call(
+    clock: VirtualClock,
+    script: Callable[[Conversation, MemoryPeer], Awaitable[None]],
+    *,
+    guard: bool = True,
+    owner: str = "local",
+    loss: float = -12.0,
+    rate: int = 24000,
+) -> tuple[Conversation, Scripted]:
+    """A bot that speaks while a caller's loudspeaker returns `loss` dB of it."""
+    backend = Scripted(offers=p.Capabilities(own_turn_detection=True, cancel=True))
+    bot = AgentPipeline()
+    bot.backend = backend
+    bot.turns = TurnSettings(owner=owner)  # type: ignore[arg-type]
+    bot.hearing = HearingSettings(echo_guard=guard)
+    bot.playout = PlayoutSettings(sample_rate=rate)  # type: ignore[arg-type]
+
+    async def main() -> Conversation:
+        path = EchoPath([(round(DELAY * 16000), 10 ** (loss / 20))])
+        async with EchoRoom(path, ROOM_NOISE, 30.0, rate) as room, asyncio.TaskGroup() as tasks:
+            conversation = Conversation(bot, room)
+            tasks.create_task(bot.run(room.session, room=room))
+            (alice,) = await conversation.joins("alice")
+            bot.play(VOICE, 24000)
+            await script(conversation, alice)
+            bot.stop()
+        return conversation
+
+    return clock.run(main()), backend
+
+
+async def only_listen(_: Conversation, __: MemoryPeer) -> None:
+    await asyncio.sleep(len(VOICE) / 24000 + 1.0)
+
+
+@pytest.mark.parametrize("rate", [16000, 24000])
+def test_the_bots_echo_is_no_barge_in(virtual_clock: VirtualClock, rate: int) -> None:
+    happened, _ = call(virtual_clock, only_listen, rate=rate)
+    assert not [kind for kind in happened.kinds if kind.startswith(("barge_in", "user_"))]
+    assert happened.of("reply_ended")
+
+
+def test_without_the_guard_the_bot_interrupts_itself(virtual_clock: VirtualClock) -> None:
+    happened, _ = call(virtual_clock, only_listen, guard=False)
+    assert happened.of("barge_in_suspected")
+
+
+def test_who_speaks_over_the_echo_interrupts(virtual_clock: VirtualClock) -> None:
+    async def script(_: Conversation, alice: MemoryPeer) -> None:
+        await asyncio.sleep(2.5)
+        await alice.speak(speech("alice_long.wav"))
+
+    happened, _ = call(virtual_clock, script, loss=-20.0)
+    (confirmed,) = happened.of("barge_in_confirmed")
+    assert confirmed.media_at == pytest.approx(3.0, abs=0.2)
+
+
+def test_a_model_that_owns_turns_hears_silence_instead_of_the_echo(virtual_clock: VirtualClock) -> None:
+    _, backend = call(virtual_clock, only_listen, owner="backend")
+    heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])
+    # Loud enough for a model to hear; the first half second is before the bot speaks, the room's noise stays.
+    assert np.abs(heard).max() < 100
+
+
+def test_the_model_hears_who_speaks_over_the_echo_from_the_first_sound(virtual_clock: VirtualClock) -> None:
+    words = speech("alice_long.wav")
+
+    async def script(_: Conversation, alice: MemoryPeer) -> None:
+        await asyncio.sleep(2.5)
+        await alice.speak(words)
+
+    happened, backend = call(virtual_clock, script, owner="backend", loss=-30.0)
+    (suspected, *_) = happened.of("barge_in_suspected")
+    assert suspected.media_at == pytest.approx(3.0, abs=0.1)
+    heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])
+    # Where the words lie in what the model heard: the echo under them is too quiet to move the best match.
+    places = np.correlate(heard.astype(float), words[:4000].astype(float), "valid")
+    at = int(places.argmax())
+    piece = heard[at : at + 4000].astype(float)
+    assert np.corrcoef(piece, words[:4000].astype(float))[0, 1] > 0.95
