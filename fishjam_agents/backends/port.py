@@ -355,7 +355,19 @@ class InlineSession(ABC):
         """Take one entry. Must not block."""
 
 
-class Backend(ABC):
+class Registered:
+    """What a configuration finds by the name in its `type` (`backends.registry`).
+
+    Attributes:
+        entry_points: The group of entry points in which implementations have their names.
+        what: What one is called in messages.
+    """
+
+    entry_points: ClassVar[str]
+    what: ClassVar[str]
+
+
+class Backend(Registered, ABC):
     """Immutable settings of a model, and the way to connect to it.
 
     Subclasses are frozen dataclasses: their fields are what `backend:` in config.yaml may hold.
@@ -366,10 +378,12 @@ class Backend(ABC):
             in virtual time: no sockets, threads or clocks of its own.
     """
 
+    entry_points = "fishjam_agents.backends"
+    what = "backend"
     capabilities: ClassVar[Capabilities] = Capabilities()
     in_process: ClassVar[bool] = False
 
-    def check(self) -> None:  # noqa: B027 - most backends have nothing to check
+    def check(self) -> None:
         """Verify what can be known without connecting: files, keys, combinations of settings.
 
         Raises:

@@ -1,22 +1,24 @@
-"""Backends by name: `backend: {type: NAME}` finds the entry point NAME of `fishjam_agents.backends`."""
+"""Backends, and parts of a cascade, by name: each kind has a group of entry points."""
 
 from __future__ import annotations
 
 import difflib
+import inspect
 from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
-from fishjam_agents.backends.port import Backend
+from fishjam_agents.backends.port import Backend, Registered
 from fishjam_agents.errors import ConfigError
 
-GROUP = "fishjam_agents.backends"
+PLANNED = frozenset({"gemini", "vapi_peer", "openai_realtime"})
+"""Names of backends that later integrations will take; asking for one says so."""
 
-PLANNED = frozenset({"gemini", "vapi_peer", "openai_realtime", "cascade"})
-"""Names that later integrations will take; asking for one says so."""
+R = TypeVar("R", bound=Registered)
 
 
-def installed() -> dict[str, EntryPoint]:
-    """Entry points of every backend that is installed, by name; nothing is imported."""
-    return {point.name: point for point in entry_points(group=GROUP)}
+def installed(base: type[Registered] = Backend) -> dict[str, EntryPoint]:
+    """Entry points of every implementation of `base` that is installed, by name; nothing is imported."""
+    return {point.name: point for point in entry_points(group=base.entry_points)}
 
 
 def load(name: str) -> type[Backend]:
@@ -25,24 +27,37 @@ def load(name: str) -> type[Backend]:
     Raises:
         ConfigError: There is none, or its package cannot be imported.
     """
-    found = installed()
+    return find(name, Backend)  # type: ignore[type-abstract]
+
+
+def find(name: str, base: type[R]) -> type[R]:
+    """Import the implementation of that name.
+
+    Args:
+        name: Its `type` in a configuration.
+        base: What it has to implement: `Backend`, or a part of a cascade.
+
+    Raises:
+        ConfigError: There is none, or its package cannot be imported.
+    """
+    found = installed(base)
     point = found.get(name)
     if point is None:
-        if name in PLANNED:
+        if name in PLANNED and issubclass(base, Backend):
             raise ConfigError(
                 f"backend type {name!r} is not available yet: use one of {', '.join(sorted(found))}"
             )
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(found)) or 'none'}"
-        raise ConfigError(f"no backend of type {name!r} is installed: {hint}")
+        raise ConfigError(f"no {base.what} of type {name!r} is installed: {hint}")
     try:
-        backend = point.load()
+        kind = point.load()
     except ImportError as error:
         raise ConfigError(
-            f"backend {name!r} cannot be imported ({error}): install its package again"
+            f"{base.what} {name!r} cannot be imported ({error}): install its package again"
         ) from error
-    if not (isinstance(backend, type) and issubclass(backend, Backend)):
+    if not (inspect.isclass(kind) and issubclass(kind, base)):
         raise ConfigError(
-            f"the entry point {name!r} ({point.value}) is not a Backend: fix the package that offers it"
+            f"the entry point {name!r} ({point.value}) is no {base.__name__}: fix the package that offers it"
         )
-    return backend
+    return kind

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, read_document
@@ -156,7 +155,7 @@ def _agent(
     hearing = reader.read(HearingSettings, expanded(entries.get("hearing"), "agent.hearing"), "agent.hearing")
     return AgentSettings(
         pipeline=_pipeline(entries.get("pipeline"), reader, problems),
-        backend=_backend(entries.get("backend"), reader, problems),
+        backend=reader.registered(Backend, entries.get("backend"), "agent.backend"),  # type: ignore[type-abstract]
         turns=turns if turns and turns.keys else None,
         playout=playout if playout and playout.keys else None,
         hearing=hearing if hearing and hearing.keys else None,
@@ -182,29 +181,6 @@ def _tools(node: Node | None, reader: SectionReader, problems: Problems) -> tupl
             known = alternatives(["module:function like my_bot:get_weather", *BUILTIN])
             problems.add(reader.lines["agent.tools"], f"agent.tools: {name!r} is no tool: use {known}")
     return names
-
-
-def _backend(node: Node | None, reader: SectionReader, problems: Problems) -> Backend | None:
-    if node is None:
-        return None
-    line = reader.lines["agent.backend"]
-    if not isinstance(node, Section):
-        problems.add(line, "agent.backend must be a mapping with a type: write backend: {type: parrot}")
-        return None
-    kind = node.entries.get("type")
-    if kind is None or (isinstance(kind, Scalar) and kind.null):
-        problems.add(line, f"agent.backend.type is missing: use {alternatives(sorted(registry.installed()))}")
-        return None
-    name = reader.text(kind, "agent.backend.type")
-    if name is None:
-        return None
-    try:
-        backend = registry.load(name)
-    except ConfigError as error:
-        problems.add(kind.line, f"agent.backend.type: {error}")
-        return None
-    given = reader.read(backend, node, "agent.backend", besides=("type",))  # type: ignore[type-var]
-    return None if given is None else given.settings
 
 
 def _greeting(node: Node | None, reader: SectionReader, problems: Problems) -> GreetingSettings | None:

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
+from fishjam_agents.backends import registry
+from fishjam_agents.backends.port import Registered
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
 from fishjam_agents.config.problems import Place, Problems, alternatives, nearest
 from fishjam_agents.config.settings import Given
 from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
+from fishjam_agents.errors import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,6 +26,7 @@ else:
 
 
 V = TypeVar("V")
+R = TypeVar("R", bound=Registered)
 
 
 class SectionReader:
@@ -107,6 +111,42 @@ class SectionReader:
             self._refused(str(error), section, path)
             return None
 
+    def registered(self, base: type[R], node: Node | None, path: str) -> R | None:
+        """The node as settings of the implementation that its `type` names.
+
+        Args:
+            base: What it has to implement (`backends.registry.Registered`).
+            node: The value of `path`, None where the file has none.
+            path: The key the settings belong to.
+
+        Returns:
+            The settings, None if there are none or anything is wrong with them.
+        """
+        if node is None:
+            return None
+        line = self.lines.get(path, node.line)
+        names = sorted(registry.installed(base))
+        if not isinstance(node, Section):
+            example = "parrot" if "parrot" in names else next(iter(names), "NAME")
+            key = path.rpartition(".")[2]
+            message = f"{path} must be a mapping with a type: write {key}: {{type: {example}}}"
+            self._problems.add(line, message)
+            return None
+        kind = node.entries.get("type")
+        if kind is None or (isinstance(kind, Scalar) and kind.null):
+            self._problems.add(line, f"{path}.type is missing: use {alternatives(names)}")
+            return None
+        name = self.text(kind, f"{path}.type")
+        if name is None:
+            return None
+        try:
+            implementation = registry.find(name, base)
+        except ConfigError as error:
+            self._problems.add(kind.line, f"{path}.type: {error}")
+            return None
+        given = self.read(implementation, node, path, besides=("type",))  # type: ignore[type-var]
+        return None if given is None else given.settings
+
     def text(self, node: Node | None, path: str) -> str | None:
         """The node as text, None where there is none or it is wrong."""
         return self.value(str, node, path)
@@ -131,6 +171,9 @@ class SectionReader:
             types: Mapping[str, type[Any]] = getattr(inner, "types", {})
             settings = self._read_type(types, node, path) if types else self.read(inner, node, path)
             return (None, None) if settings is None else (True, settings.settings)
+        base = _registered(hint)
+        if base is not None:
+            return self._parts(base, node, path)
         element = _element(hint, node)
         if element is not None:
             return self._elements(element, node, path)
@@ -171,6 +214,18 @@ class SectionReader:
             return None, None
         return True, {name: item.settings for name, item in named.items() if item is not None}
 
+    def _parts(self, base: type[Registered], node: Node, path: str) -> tuple[bool | None, Any]:
+        """One or several implementations of `base`."""
+        if isinstance(node, Sequence):
+            paths = [f"{path}[{index}]" for index in range(len(node.items))]
+            self.lines.update({where: item.line for where, item in zip(paths, node.items, strict=True)})
+            parts = [
+                self.registered(base, item, where) for where, item in zip(paths, node.items, strict=True)
+            ]
+        else:
+            parts = [self.registered(base, node, path)]
+        return (None, None) if None in parts else (True, tuple(parts))
+
     def _refused(self, sentence: str, section: Section, path: str) -> None:
         """Note what a dataclass says of its values, in the line of the first key it speaks of."""
         words = re.findall(r"\w+", sentence)
@@ -196,4 +251,13 @@ def _element(hint: Any, node: Node) -> type[Any] | None:
         element = arguments[-1] if wanted is Mapping else arguments[0]
         if dataclasses.is_dataclass(element) and isinstance(element, type):
             return element
+    return None
+
+
+def _registered(hint: Any) -> type[Registered] | None:
+    """The base class of a field that holds implementations found by name, None where it holds no such."""
+    for kind in members(hint):
+        for argument in get_args(kind):
+            if isinstance(argument, type) and issubclass(argument, Registered):
+                return argument
     return None

@@ -237,5 +237,5 @@ def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) ->
 
 
 def test_a_cascade_without_a_part_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs stt, llm and tts"):
+    with pytest.raises(ValueError, match="llm: a cascade needs at least one"):
         Cascade([Understands([[]])], [], [Speaks()])

@@ -207,7 +207,7 @@ class Vendor(Backend):
 
 @pytest.fixture
 def vendor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "load", lambda name: Vendor)
+    monkeypatch.setattr(registry, "find", lambda name, base: Vendor)
 
 
 @pytest.mark.usefixtures("vendor")

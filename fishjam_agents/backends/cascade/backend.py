@@ -46,8 +46,9 @@ class Cascade(Backend):
     deadline: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (self.stt and self.llm and self.tts):
-            raise ValueError("a cascade needs stt, llm and tts, at least one of each")
+        for name in ("stt", "llm", "tts"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: a cascade needs at least one")
         if self.history < 2:
             raise ValueError("history must be at least 2")
         if self.deadline <= 0:

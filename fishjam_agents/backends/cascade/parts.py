@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from fishjam_agents.backends.port import Samples, ToolDeclaration
+from fishjam_agents.backends.port import Registered, Samples, ToolDeclaration
 
 STT_RATE = 16000
 """Hz of the turns that speech to text gets."""
@@ -72,8 +72,10 @@ Piece: TypeAlias = str | Thought | Requested | Spent
 """What a language model yields: words to speak in pieces of any size, and what is not to be spoken."""
 
 
-class Part:
+class Part(Registered):
     """One part of a cascade.
+
+    Subclasses are frozen dataclasses: their fields are what the part's section in config.yaml may hold.
 
     Attributes:
         in_process: As `Backend.in_process`.
@@ -91,6 +93,9 @@ class Part:
 
 class SpeechToText(Part, ABC):
     """Understands whole turns."""
+
+    entry_points = "fishjam_agents.stt"
+    what = "speech to text"
 
     @abstractmethod
     def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | Spent]:
@@ -110,6 +115,9 @@ class SpeechToText(Part, ABC):
 class LanguageModel(Part, ABC):
     """Answers conversations."""
 
+    entry_points = "fishjam_agents.llm"
+    what = "language model"
+
     @abstractmethod
     def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[Piece]:
         """Go on with a conversation, whose last message is the user's or a tool's.
@@ -126,6 +134,8 @@ class TextToSpeech(Part, ABC):
         sample_rate: Hz of what it speaks.
     """
 
+    entry_points = "fishjam_agents.tts"
+    what = "text to speech"
     sample_rate: int
 
     @abstractmethod

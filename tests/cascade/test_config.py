@@ -1,0 +1,84 @@
+"""A cascade as config.yaml has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents.backends import registry
+from fishjam_agents.backends.cascade import Cascade, LanguageModel, SpeechToText
+from fishjam_agents.backends.cascade.espeak import Espeak
+from fishjam_agents.config import load_config
+from fishjam_agents.errors import ConfigError
+from tests.cascade.parts import Answers, Understands
+
+
+@pytest.fixture(autouse=True)
+def parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of the test are installed under the name `test`."""
+    find = registry.find
+    kinds = {SpeechToText: Understands, LanguageModel: Answers}
+    monkeypatch.setattr(
+        registry, "find", lambda name, base: kinds[base] if name == "test" else find(name, base)
+    )
+
+
+def load(folder: Path, backend: str) -> Cascade:
+    path = folder / "config.yaml"
+    path.write_text(f"agent:\n  backend:\n    type: cascade\n{backend}")
+    made = load_config(path).agent.backend
+    assert isinstance(made, Cascade)
+    return made
+
+
+STT = "    stt: {type: test, script: [[hello]]}\n"
+LLM = "    llm: {type: test, script: [[hello]]}\n"
+TTS = "    tts: {type: espeak, voice: de, speed: 180}\n"
+
+
+def test_each_part_is_found_by_its_type(tmp_path: Path) -> None:
+    cascade = load(tmp_path, STT + LLM + TTS + "    filler: One moment.\n")
+    assert isinstance(cascade.stt[0], Understands)
+    assert isinstance(cascade.llm[0], Answers)
+    assert cascade.tts == (Espeak("de", 180),)
+    assert cascade.filler == "One moment."
+
+
+def test_a_list_of_parts_holds_those_that_stand_in(tmp_path: Path) -> None:
+    tts = "    tts:\n      - {type: espeak, voice: de}\n      - {type: espeak, voice: en-gb}\n"
+    assert load(tmp_path, STT + LLM + tts).tts == (Espeak("de"), Espeak("en-gb"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        (STT + LLM, "config.yaml:2: agent.backend.tts is missing: give it"),
+        (
+            STT + LLM + "    tts: {type: espaek}\n",
+            "config.yaml:6: agent.backend.tts.type: no text to speech of type 'espaek' is installed: "
+            "did you mean 'espeak'?",
+        ),
+        (
+            STT + LLM + "    tts: espeak\n",
+            "config.yaml:6: agent.backend.tts must be a mapping with a type: write tts: {type: espeak}",
+        ),
+        (
+            STT + LLM + "    tts:\n      - {voice: de}\n",
+            "config.yaml:7: agent.backend.tts[0].type is missing: use espeak",
+        ),
+        (
+            STT + LLM + "    tts: {type: espeak, speed: 20}\n",
+            "config.yaml:6: agent.backend.tts: speed must be between 80 and 450 words per minute, not 20",
+        ),
+        (
+            STT + LLM + "    tts: {type: espeak, voise: de}\n",
+            "config.yaml:6: agent.backend.tts.voise is not a setting: did you mean voice?",
+        ),
+        (STT + LLM + "    tts: []\n", "config.yaml:6: agent.backend.tts: a cascade needs at least one"),
+    ],
+)
+def test_a_mistake_in_a_part_is_told_with_its_line(tmp_path: Path, backend: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, backend)
+    assert message in str(caught.value)
