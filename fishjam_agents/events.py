@@ -248,6 +248,15 @@ class Switched(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UserAway(Event):
+    """Nobody, the bot included, said anything for `seconds`; `times` in a row without a word of a user."""
+
+    kind = "user_away"
+    seconds: float
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCalled(Event):
     """A call of a tool is over; it began `duration` seconds before `at`.
 

@@ -11,6 +11,8 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
 from fishjam_agents.pipeline.push_to_talk import BUTTON
 from fishjam_agents.pipeline.rates import room_rate, track_rate
+from fishjam_agents.pipeline.silence import SilenceSettings
+from fishjam_agents.playout.settings import VoiceSettings
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
@@ -48,10 +50,37 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if pipeline.greeting is not None:
         seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
         parts["greeting"] = f"{seconds:.1f} s"
+    if sounds := _sounds(pipeline.voice):
+        parts["voice"] = sounds
+    if pipeline.silence.away is not None:
+        parts["silence"] = _silence(pipeline.silence)
     missing = _without_words(pipeline)
     if missing is not None:
         parts["note"] = missing
     return [f"{name:<9} {value}" for name, value in parts.items()]
+
+
+def _sounds(settings: VoiceSettings) -> str:
+    background, thinking = settings.background, settings.thinking
+    shown = []
+    if background is not None:
+        shown.append(
+            f"{background.wav.name} at {background.level:g} dBFS, {background.duck:g} dB less under words"
+        )
+    if thinking is not None:
+        shown.append(
+            f"{thinking.wav.name} at {thinking.level:g} dBFS after {thinking.after:g} s without an answer"
+        )
+    return "; ".join(shown)
+
+
+def _silence(settings: SilenceSettings) -> str:
+    shown = [f"away after {settings.away:g} s"]
+    if settings.prompt is not None:
+        shown.append(f"asked {settings.prompts} x")
+    if settings.ends:
+        shown.append("the call ends" if settings.goodbye is None else "the call ends with a goodbye")
+    return ", then ".join(shown)
 
 
 def _tool(tool: Tool) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.config.imports import folder_of, import_named, told
 from fishjam_agents.config.problems import nearest
@@ -107,6 +109,10 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
             pipeline.playout = agent.playout.over(pipeline.playout)
         if agent.hearing is not None:
             pipeline.hearing = agent.hearing.over(pipeline.hearing)
+        if agent.voice is not None:
+            pipeline.voice = agent.voice.over(pipeline.voice)
+        if agent.silence is not None:
+            pipeline.silence = agent.silence.over(pipeline.silence)
     except ValueError as error:
         raise ConfigError(f"{config.where('agent')}: {error} (with what {agent.pipeline} sets)") from error
     try:
@@ -116,9 +122,23 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
     except FishjamAgentsError as error:
         raise ConfigError(f"{config.where('agent.backend')}: {error}") from error
     if agent.greeting is not None:
-        try:
-            pipeline.greeting = load_speech(
-                agent.greeting.wav, pipeline.backend.capabilities.output_rate or 24000
-            )
-        except AudioError as error:
-            raise ConfigError(f"{config.where('agent.greeting.wav')}: {error}") from error
+        pipeline.greeting = _sound(config, pipeline, "agent.greeting.wav", agent.greeting.wav)
+    voice, silence = pipeline.voice, pipeline.silence
+    for key, sound in (
+        ("voice.background", voice.background),
+        ("voice.thinking", voice.thinking),
+        ("silence.prompt", silence.prompt),
+        ("silence.goodbye", silence.goodbye),
+    ):
+        if sound is not None and sound.wav is not None:
+            _sound(config, pipeline, f"agent.{key}.wav", sound.wav)
+
+
+def _sound(config: Config, pipeline: AgentPipeline, key: str, wav: Path) -> Samples:
+    """A recording at the rate of the bot's voice; that it can be played is known before any call."""
+    if not wav.is_file():
+        raise ConfigError(f"{config.where(key)}: {key}: there is no file {wav}: check the path")
+    try:
+        return load_speech(wav, pipeline.backend.capabilities.output_rate or 24000)
+    except AudioError as error:
+        raise ConfigError(f"{config.where(key)}: {error}") from error

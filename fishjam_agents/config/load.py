@@ -20,7 +20,8 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.pipeline.silence import SilenceSettings
+from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
@@ -152,13 +153,17 @@ def _agent(
         problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
     turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
     playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")
+    voice = reader.read(VoiceSettings, entries.get("voice"), "agent.voice")
+    silence = reader.read(SilenceSettings, entries.get("silence"), "agent.silence")
     hearing = reader.read(HearingSettings, expanded(entries.get("hearing"), "agent.hearing"), "agent.hearing")
     return AgentSettings(
         pipeline=_pipeline(entries.get("pipeline"), reader, problems),
         backend=reader.registered(Backend, entries.get("backend"), "agent.backend"),  # type: ignore[type-abstract]
         turns=turns if turns and turns.keys else None,
         playout=playout if playout and playout.keys else None,
+        voice=voice if voice and voice.keys else None,
         hearing=hearing if hearing and hearing.keys else None,
+        silence=silence if silence and silence.keys else None,
         greeting=_greeting(entries.get("greeting"), reader, problems),
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
         tools=_tools(entries.get("tools"), reader, problems),

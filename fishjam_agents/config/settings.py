@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from fishjam_agents.config.problems import Place
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.pipeline.silence import SilenceSettings
+from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
@@ -67,7 +68,9 @@ class AgentSettings:
         backend: The model, in place of the class's own.
         turns: Turn-taking.
         playout: The bot's voice.
+        voice: What sounds under and between its replies.
         hearing: Whom it hears.
+        silence: What happens when nobody says anything.
         greeting: What it says first.
         instructions: The system prompt.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
@@ -77,7 +80,9 @@ class AgentSettings:
     backend: Backend | None = None
     turns: Given[TurnSettings] | None = None
     playout: Given[PlayoutSettings] | None = None
+    voice: Given[VoiceSettings] | None = None
     hearing: Given[HearingSettings] | None = None
+    silence: Given[SilenceSettings] | None = None
     greeting: GreetingSettings | None = None
     instructions: str | None = None
     tools: tuple[str, ...] = ()

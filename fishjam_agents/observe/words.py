@@ -56,6 +56,8 @@ def sentence(event: Event, *, words: bool) -> str:
             return (
                 f"the model called {event.tool} ({event.call}): {event.outcome} after {event.duration:.1f} s"
             )
+        case events.UserAway():
+            return f"nobody has said anything for {event.seconds:.1f} s ({event.times} in a row)"
         case events.Switched():
             return f"the app switched the bot's {event.what} {'on' if event.on else 'off'}"
         case events.Outage():

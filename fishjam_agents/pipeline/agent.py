@@ -22,8 +22,9 @@ from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.controls import Controls
 from fishjam_agents.pipeline.recorder import Recorder
+from fishjam_agents.pipeline.silence import SilenceSettings, check_words
 from fishjam_agents.pipeline.speech import Speech
-from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.session import RoomView, Session
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.tool import Tool
@@ -41,7 +42,9 @@ class AgentPipeline(Controls):
         backend: The model.
         turns: Turn-taking.
         playout: The bot's voice.
+        voice: What sounds under and between replies.
         hearing: Whom the bot hears.
+        silence: What happens when nobody says anything.
         input_stages: Processing of every microphone's audio before anything hears it. Each microphone gets
             a deep copy of each stage.
         instructions: The system prompt.
@@ -54,7 +57,9 @@ class AgentPipeline(Controls):
     backend: Backend
     turns: TurnSettings = TurnSettings()
     playout: PlayoutSettings = PlayoutSettings()
+    voice: VoiceSettings = VoiceSettings()
     hearing: HearingSettings = HearingSettings()
+    silence: SilenceSettings = SilenceSettings()
     input_stages: Sequence[Stage] = ()
     instructions: str | None = None
     tools: Sequence[Callable[..., Any] | Tool] = ()
@@ -97,6 +102,9 @@ class AgentPipeline(Controls):
 
     async def on_vendor_event(self, kind: str, message: Mapping[str, Any]) -> None:
         """The backend's vendor tells something in its own words, which its page describes."""
+
+    async def on_user_away(self, times: int) -> None:
+        """Nobody has said anything for `silence.away` seconds; `times` in a row, 1 for the first."""
 
     async def on_error(self, error: Exception) -> None:
         """A hook, a stage or a tool raised `error`."""
@@ -163,6 +171,10 @@ class AgentPipeline(Controls):
                         f"{stage!r} in {name}.input_stages is no stage: it needs to be an object with the "
                         "methods process(samples, format) and reset()"
                     )
+        for key, words in (("prompt", self.silence.prompt), ("goodbye", self.silence.goodbye)):
+            if words is not None:
+                speaks = backend.capabilities.verbatim_say
+                check_words(words, f"silence.{key}", speaks=speaks, backend=type(backend).__name__)
         self._verify_tools(backend)
         require(self.hearing.vad)
         backend.check()

@@ -19,18 +19,19 @@ from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.pipeline.actions import Actions
+from fishjam_agents.pipeline.background import Watcher, furnish
 from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.names import Names
-from fishjam_agents.pipeline.on_air import TRACK_DEADLINE, on_air
+from fishjam_agents.pipeline.on_air import on_air
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.push_to_talk import Buttons, PushToTalkOwner
 from fishjam_agents.pipeline.replies import Replies
-from fishjam_agents.pipeline.sessions import Sessions
+from fishjam_agents.pipeline.silence import SilenceWatch
 from fishjam_agents.pipeline.tools import CallTools
 from fishjam_agents.playout.ticker import Ticker
-from fishjam_agents.playout.voice import Voice
 from fishjam_agents.session import OutgoingTrack, RoomView, Session
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ LAST_WORDS = 30.0
 """Seconds that may be left to hear when the model has ended the conversation."""
 
 
-class Call:
+class Call(Actions):
     """One run of a pipeline in one room.
 
     Args:
@@ -73,10 +74,6 @@ class Call:
         self.name = Names(room)
         self._turns = itertools.count(1)
         self._track: OutgoingTrack
-        self._voice: Voice
-        self._replies: Replies
-        self._link: BackendLink | Sessions
-        self._owner: LocalOwner | BackendOwner | PeerOwners
         self._buttons: Buttons | None = None
         hearing = pipeline.hearing
         if hearing.mode == "per_peer":
@@ -88,6 +85,7 @@ class Call:
             self._link = self._connect(self.backend_event)
         self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
         self.tools = CallTools(self, pipeline, self._owner.caller)
+        self._watchers: list[Watcher] = []
         self._greeted = pipeline.greeting is None
 
     def _sole_owner(self, room: RoomView | None) -> LocalOwner | BackendOwner:
@@ -112,6 +110,8 @@ class Call:
 
     def emit(self, event: Event) -> None:
         """Publish an event to everyone who subscribed."""
+        for watcher in self._watchers:
+            watcher.event(event)
         for observer in self._pipeline.observers:
             try:
                 observer(event)
@@ -209,6 +209,9 @@ class Call:
             if isinstance(self._owner, PeerOwners):
                 self._replies.addressee = self._owner.addressee
                 self._voice.ask(self._owner.may_begin)
+            self._watchers += furnish(self._pipeline.voice, self._voice)
+            if self._pipeline.silence.away is not None:
+                self._watchers.append(self._silence_watch())
             recorder = self._pipeline.recorder
             hearing = self._pipeline.hearing
             record = None if recorder is None else recorder.open(self.id, self.settings, hearing)
@@ -262,6 +265,16 @@ class Call:
         self._voice.pump(now)
         self._ears.tick(now)
         self._owner.tick()
+        for watcher in self._watchers:
+            watcher.tick(now - self._zero)
+
+    def _silence_watch(self) -> SilenceWatch:
+        pipeline = self._pipeline
+        return SilenceWatch(pipeline.silence, pipeline, self._busy, self.emit, self.hook, self._hooks.run)
+
+    def _busy(self) -> bool:
+        """Whether somebody speaks, the bot included, or nobody would be heard."""
+        return self._ears.closed or self._voice.active or self.anyone_in_speech()
 
     # --- what the ears tell ---
 
@@ -319,82 +332,6 @@ class Call:
                     f"the media server takes no audio any more ({error}): start the bot again"
                 )
             self._broken.set_exception(wrapped)
-
-    # --- actions ---
-
-    @property
-    def replies(self) -> Replies:
-        """The replies of this call."""
-        return self._replies
-
-    def tell(self, entry: port.TextEntry, peer: str | None) -> None:
-        """Pass text to the backend, or to a peer's session of it.
-
-        Raises:
-            BackendError: The peer has no session.
-        """
-        if isinstance(self._link, Sessions):
-            self._link.tell(peer, entry)
-        else:
-            self._link.put(entry)
-
-    def interrupt(self) -> Heard | None:
-        """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
-        return self._owner.confirm(everything=True)
-
-    @property
-    def buttons(self) -> PushToTalkOwner:
-        """Who may speak, where that is decided by hand.
-
-        Raises:
-            FishjamAgentsError: It is not.
-        """
-        if not isinstance(self._owner, PushToTalkOwner):
-            raise FishjamAgentsError(
-                f"turns.owner is {self.settings.owner!r}: set it to 'push_to_talk' to open turns by hand"
-            )
-        return self._owner
-
-    @property
-    def muted(self) -> bool:
-        """Whether the voice is switched off."""
-        return self._replies.muted
-
-    def mute(self, muted: bool) -> None:
-        """Switch the voice off or on."""
-        if muted == self._replies.muted:
-            return
-        self._replies.muted = muted
-        self.emit(events.Switched(self.now(), "voice", not muted))
-        if muted:
-            self.interrupt()
-
-    @property
-    def listening(self) -> bool:
-        """Whether the ears are open."""
-        return not self._ears.closed
-
-    def listen(self, listening: bool) -> None:
-        """Open or close the ears."""
-        if listening == self.listening:
-            return
-        self.emit(events.Switched(self.now(), "ears", listening))
-        self._ears.shut(not listening)
-        if not listening and isinstance(self._owner, BackendOwner):
-            self._owner.ears_closed()
-
-    def understood(self, text: str, final: bool, peer: str | None) -> None:
-        """Words that a backend or the app understood, for the policies of turn-taking."""
-        self._ears.understood(text, final, peer)
-
-    async def capture_image(self, track: str) -> None:
-        """Ask for a still of a video track; it goes to the backend when it comes."""
-        async with asyncio.timeout(TRACK_DEADLINE):
-            await self._session.capture_image(track)
-
-    def stop(self) -> None:
-        """End the call."""
-        self._stop.set()
 
 
 def _as_it_is(samples: Samples) -> Samples:

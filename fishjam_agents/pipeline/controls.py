@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.pipeline.background import Background
 from fishjam_agents.pipeline.call import Call
 
 
@@ -16,8 +17,13 @@ class Controls:
             raise FishjamAgentsError("the pipeline is not running: call this from a hook")
         return self._call
 
+    @property
+    def background(self) -> Background:
+        """The sound under the bot's voice: `background.play("office.wav")`, `background.stop()`."""
+        return Background(lambda: self._running().voice)
+
     def mute(self) -> None:
-        """Switch the bot's voice off until `unmute`.
+        """Switch the bot's voice off until `unmute`, and with it what sounds under it.
 
         What it is saying ends, also what is not interruptible, and what it would say meanwhile ends
         unheard; the backend is told so. It hears all the same: `listen(False)` keeps it from that.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fishjam_agents.audio.gain import fade_in, fade_out
 from fishjam_agents.events import Heard
+from fishjam_agents.playout.bed import Bed, BedState
 from fishjam_agents.playout.estimate import PlayoutEstimate
 from fishjam_agents.playout.reply import Reply
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -34,6 +35,7 @@ class Schedule:
         lead: Audio kept ahead of real time, seconds; grows at underruns.
         underruns: How often the audio of an unfinished reply ran out at the listener.
         dropped: Seconds of audio refused because the buffer was full.
+        bed: What sounds under the voice; None costs nothing.
         may_begin: Asked for a reply of which nothing was sent; it waits, and all behind it, until it may.
     """
 
@@ -46,13 +48,15 @@ class Schedule:
         self._max_buffer = self._settings.max_buffer * sample_rate
         self._estimate = PlayoutEstimate(sample_rate)
         self._replies: deque[Reply] = deque()
-        self._sent: deque[tuple[Reply | None, int, int]] = deque()
+        self._sent: deque[tuple[Reply | None, int, int, BedState | None]] = deque()
+        self._voiced = float("-inf")
         self._counted = 0
         self._fade_next = False
         self.paused = False
         self.lead = self._settings.lead
         self.underruns = 0
         self.dropped = 0.0
+        self.bed: Bed | None = None
         self.may_begin: Callable[[str], bool] | None = None
 
     @property
@@ -124,8 +128,7 @@ class Schedule:
             if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
                 return
             if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
-                self.underruns += 1
-                self.lead = min(self.lead + _GROWTH, max(self.lead, self._settings.max_lead))
+                self._underrun()
             while estimate.end < now + self.lead and (unsent := reply.unsent):
                 if unsent < self._chunk and not reply.generated:
                     return
@@ -139,9 +142,56 @@ class Schedule:
         if self._fade_next:
             chunk = np.concatenate((fade_in(chunk[: self._fade]), chunk[self._fade :]))
             self._fade_next = False
-        self._sent.append((reply, start, len(chunk)))
-        self._estimate.send(now, len(chunk))
-        return chunk
+        return self._note(now, reply, start, chunk)
+
+    def _note(self, now: float, reply: Reply | None, start: int, voice: Samples) -> Samples:
+        """A chunk of voice goes out now; what is sent is the voice with the bed under it."""
+        bed = self.bed
+        self._sent.append((reply, start, len(voice), None if bed is None else bed.state))
+        self._estimate.send(now, len(voice))
+        self._voiced = self._estimate.end
+        return voice if bed is None else bed.under(voice)
+
+    def pump_bed(self, now: float) -> Iterator[Samples]:
+        """Give the chunks of the bed that are due where nothing is said."""
+        bed = self.bed
+        while bed is not None and bed.sounds and self._estimate.end < now + self._settings.lead:
+            self._sent.append((None, 0, self._chunk, bed.state))
+            self._estimate.send(now, self._chunk)
+            yield bed.alone(self._chunk)
+
+    def make_way(self, now: float) -> bool:
+        """Take the bed back that was sent ahead, when a reply has something to say.
+
+        Returns:
+            Whether there was any: the caller interrupts the track, and pumps.
+        """
+        if self.bed is None or self._estimate.end - max(self._voiced, now) < 2 * self._chunk / self._rate:
+            return False
+        reply = self._next_to_send()
+        if reply is None:
+            return False
+        if reply.position and not self._fade_next:
+            self._underrun()
+        self._rollback(now)
+        return True
+
+    def _next_to_send(self) -> Reply | None:
+        """The reply that has audio to send now."""
+        for reply in self._replies:
+            if self.paused and not reply.goes_on:
+                return None
+            if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
+                return None
+            if reply.unsent >= self._chunk or (reply.unsent and reply.generated):
+                return reply
+            if reply.unsent or not reply.generated:
+                return None
+        return None
+
+    def _underrun(self) -> None:
+        self.underruns += 1
+        self.lead = min(self.lead + _GROWTH, max(self.lead, self._settings.max_lead))
 
     def pause(self, now: float) -> Samples | None:
         """Hold the replies: what was sent and not heard counts as unsent again.
@@ -163,10 +213,7 @@ class Schedule:
         position = reply.position
         tail = fade_out(reply.take(self._fade))
         reply.position = position
-        if len(tail):
-            self._sent.append((None, 0, len(tail)))
-            self._estimate.send(now, len(tail))
-        return tail
+        return self._note(now, None, 0, tail) if len(tail) else tail
 
     def resume(self) -> None:
         """Go on after a pause, with a fade-in, from the nearest dip in energy before the cut."""
@@ -183,7 +230,8 @@ class Schedule:
         Returns:
             What was heard of each that was under way, oldest first. The caller interrupts the track.
         """
-        self._rollback(now)
+        if self.audible(now):
+            self._rollback(now)
         heard = [reply.heard(reply.position, self._rate) for reply in self._replies]
         self._replies.clear()
         self.paused = False
@@ -201,7 +249,7 @@ class Schedule:
             return None
         self._settle(now)
         tail = None
-        if any(sent is target for sent, _, _ in self._sent):
+        if any(sent is target for sent, _, _, _ in self._sent):
             self._rollback(now)
             # Of one that had not begun to play nothing is faded out: the reply before it goes on.
             comes_next = target is self._replies[0]
@@ -212,8 +260,8 @@ class Schedule:
         return target.heard(target.position, self._rate), tail
 
     def audible(self, now: float) -> bool:
-        """Whether the server may still hold audio of ours; half a second of grace for the network."""
-        return self._estimate.end + 0.5 > now
+        """Whether the server may still hold voice of ours; half a second of grace for the network."""
+        return self._voiced + 0.5 > now
 
     def collect(self, now: float) -> list[Heard]:
         """Take the replies whose last sample has been played."""
@@ -234,7 +282,7 @@ class Schedule:
             return None
         self._settle(now)
         samples, before = target.position, self._counted
-        for sent, start, length in self._sent:
+        for sent, start, length, _ in self._sent:
             if sent is target:
                 samples = start + max(0, min(self._estimate.played(now) - before, length))
                 break
@@ -246,7 +294,7 @@ class Schedule:
         played = self._estimate.played(now)
         sent = self._sent
         while sent and self._counted + sent[0][2] <= played:
-            reply, start, samples = sent.popleft()
+            reply, start, samples, _ = sent.popleft()
             self._counted += samples
             if reply is not None:
                 reply.forget(start + samples - self._keep)
@@ -256,7 +304,10 @@ class Schedule:
         played = self._estimate.interrupt(now)
         while self._sent and self._counted < played:
             self._counted += self._sent.popleft()[2]
-        for reply, start, _ in reversed(self._sent):
+        for reply, start, _, state in reversed(self._sent):
             if reply is not None:
                 reply.position = start
+            if state is not None and self.bed is not None:
+                self.bed.restore(state)
+        self._voiced = min(self._voiced, self._estimate.end)
         self._sent.clear()

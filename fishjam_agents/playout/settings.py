@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -42,3 +43,61 @@ class PlayoutSettings:
             raise ValueError(
                 f"playout.max_lead ({self.max_lead:g}) must not be below playout.lead ({self.lead:g})"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundSettings:
+    """What is always heard of the bot: an office, a street.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo; it is repeated without a seam.
+        level: How loud it plays, dBFS (RMS).
+        duck: How much quieter it is while the bot speaks, dB.
+    """
+
+    wav: Path
+    level: float = -40.0
+    duck: float = 10.0
+
+    def __post_init__(self) -> None:
+        _check_level("background", self.level)
+        if not 0 <= self.duck <= 60:
+            raise ValueError(f"background.duck must be between 0 and 60 dB, not {self.duck:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingSettings:
+    """What is heard while the bot works on an answer: from a turn's end to the first sound of the reply.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo; it is repeated.
+        level: How loud it plays, dBFS (RMS).
+        after: Seconds from the turn's end; a quicker answer is not announced.
+    """
+
+    wav: Path
+    level: float = -35.0
+    after: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_level("thinking", self.level)
+        if not 0 <= self.after <= 30:
+            raise ValueError(f"thinking.after must be between 0 and 30 seconds, not {self.after:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSettings:
+    """What sounds under and between replies. Neither counts as heard, and neither keeps anybody waiting.
+
+    Attributes:
+        background: What is always there.
+        thinking: What fills the wait for an answer.
+    """
+
+    background: BackgroundSettings | None = None
+    thinking: ThinkingSettings | None = None
+
+
+def _check_level(name: str, level: float) -> None:
+    if not -100 <= level <= 0:
+        raise ValueError(f"{name}.level must be between -100 and 0 dBFS, not {level:g}")

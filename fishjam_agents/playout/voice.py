@@ -12,12 +12,15 @@ import numpy.typing as npt
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
 from fishjam_agents.events import Heard
+from fishjam_agents.playout.bed import Bed
 from fishjam_agents.playout.schedule import Schedule
 from fishjam_agents.playout.sender import TrackSender
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import OutgoingTrack
 
 Samples = npt.NDArray[np.int16]
+
+_NOTHING: Samples = np.empty(0, np.int16)
 
 
 class VoiceListener(Protocol):
@@ -173,6 +176,8 @@ class Voice:
     def pump(self, now: float) -> None:
         """Send what is due and tell of what has ended. Called by the ticker; does nothing between replies."""
         if not self._schedule.active:
+            if self._schedule.bed is not None:
+                self._send_bed(now)
             return
         self._send(now)
         for heard in self._schedule.collect(now):
@@ -181,6 +186,8 @@ class Voice:
 
     def _send(self, now: float) -> None:
         sent = False
+        if not self._sender.blocked and self._schedule.make_way(now):
+            self._cut()
         chunks = self._schedule.pump(now)
         while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
             self._sender.send(chunk.tobytes())
@@ -189,6 +196,15 @@ class Voice:
             sent = True
         if sent:
             self._announce()
+        if self._schedule.bed is not None:
+            self._send_bed(now)
+
+    def _send_bed(self, now: float) -> None:
+        chunks = self._schedule.pump_bed(now)
+        while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
+            self._sender.send(chunk.tobytes())
+            if self.reference is not None:
+                self.reference.sent(chunk, self._schedule.until)
 
     def _announce(self) -> None:
         for reply in self._schedule.sounding():
@@ -198,11 +214,25 @@ class Voice:
 
     def pause(self) -> None:
         """Fall silent, and be able to go on."""
-        tail = self._schedule.pause(self._loop.time())
+        now = self._loop.time()
+        tail = self._schedule.pause(now)
         if tail is not None:
             self._cut(tail)
+            if self._schedule.bed is not None:
+                self._send_bed(now)
 
-    def _cut(self, tail: Samples) -> None:
+    @property
+    def bed(self) -> Bed:
+        """What sounds under the voice; made when it is first asked for."""
+        if self._schedule.bed is None:
+            self._schedule.bed = Bed()
+        return self._schedule.bed
+
+    def mute_bed(self, muted: bool) -> None:
+        """Silence what sounds under the voice, or let it sound again."""
+        self.bed.muted = muted
+
+    def _cut(self, tail: Samples = _NOTHING) -> None:
         """Have the server drop what it has not played, and send what fades it out."""
         self._sender.interrupt()
         if self.reference is not None:
@@ -248,6 +278,8 @@ class Voice:
             self._sender.interrupt()
             if self.reference is not None:
                 self.reference.cut(self._schedule.until)
+            if self._schedule.bed is not None:
+                self._send_bed(now)
         self._resamplers.clear()
         self._announced.clear()
         return heard

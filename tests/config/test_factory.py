@@ -315,3 +315,33 @@ def test_a_folder_for_records_is_given_to_the_pipeline_and_shown(folder: Path) -
     assert describe(settings, pipeline)[-1].startswith("record ")
     config.write_text("agent: {backend: {type: parrot}}\n")
     assert pipeline_factory(load_config(config, {}))().recorder is None
+
+
+def test_sounds_and_silence_of_the_file_reach_the_pipeline_and_check_shows_them(folder: Path) -> None:
+    write_wav(folder / "hum.wav", np.full(1600, 100, np.int16), 16000)
+    file = folder / "config.yaml"
+    file.write_text(
+        "agent:\n  backend: {type: parrot}\n"
+        "  voice:\n    background: {wav: hum.wav, level: -45}\n    thinking: {wav: hum.wav}\n"
+        "  silence:\n    away: 15\n    prompt: {wav: hum.wav}\n    prompts: 2\n    goodbye: {wav: hum.wav}\n"
+    )
+    config = load_config(file, {})
+    pipeline = pipeline_factory(config)()
+    assert pipeline.voice.background is not None
+    assert (pipeline.voice.background.wav, pipeline.voice.background.level) == (folder / "hum.wav", -45)
+    assert (pipeline.silence.away, pipeline.silence.prompts, pipeline.silence.ends) == (15, 2, True)
+    assert [line for line in describe(config, pipeline) if line.startswith(("voice", "silence"))] == [
+        "voice     hum.wav at -45 dBFS, 10 dB less under words; "
+        "hum.wav at -35 dBFS after 0.5 s without an answer",
+        "silence   away after 15 s, then asked 2 x, then the call ends with a goodbye",
+    ]
+
+
+def test_a_sound_that_cannot_be_played_is_told_with_its_line(folder: Path) -> None:
+    (folder / "hum.wav").write_bytes(b"RIFF")
+    file = folder / "config.yaml"
+    for wav, says in (("hum.wav", "hum.wav"), ("no.wav", "there is no file")):
+        file.write_text(f"agent:\n  backend: {{type: parrot}}\n  voice:\n    thinking: {{wav: {wav}}}\n")
+        with pytest.raises(ConfigError, match=says) as caught:
+            pipeline_factory(load_config(file, {}))()
+        assert str(caught.value).startswith(f"{file}:4: ")

@@ -44,6 +44,7 @@ LINES: list[tuple[Event, str, str]] = [
     (events.UserTranscript(1, "the secret"), "DEBUG", "somebody is saying"),
     (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),
     (events.ToolCalled(1, "weather", "c1"), "INFO", "the model called weather (c1): ok after 0.0 s"),
+    (events.UserAway(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
     (events.Switched(1, "voice", False), "INFO", "the app switched the bot's voice off"),
     (events.Outage(1, "backend", 2), "WARNING", "the connection to backend was lost for 2.0 s"),
     (events.BackendWarning(1, "audio was dropped"), "WARNING", "audio was dropped"),

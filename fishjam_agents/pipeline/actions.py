@@ -1,0 +1,122 @@
+"""What an app can do with a running call; `AgentPipeline` is how it does."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fishjam_agents import events
+from fishjam_agents.backends import port
+from fishjam_agents.backends.link import BackendLink
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.events import Event, Heard
+from fishjam_agents.pipeline.ears import Ears
+from fishjam_agents.pipeline.on_air import TRACK_DEADLINE
+from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
+from fishjam_agents.pipeline.per_peer import PeerOwners
+from fishjam_agents.pipeline.push_to_talk import PushToTalkOwner
+from fishjam_agents.pipeline.replies import Replies
+from fishjam_agents.pipeline.sessions import Sessions
+from fishjam_agents.playout.voice import Voice
+from fishjam_agents.session import Session
+from fishjam_agents.turns.settings import TurnSettings
+
+
+class Actions:
+    """The base of `pipeline.call.Call`, which owns all of its parts."""
+
+    settings: TurnSettings
+    _session: Session
+    _stop: asyncio.Event
+    _voice: Voice
+    _replies: Replies
+    _link: BackendLink | Sessions
+    _owner: LocalOwner | BackendOwner | PeerOwners
+    _ears: Ears
+
+    def now(self) -> float:
+        """Call time, seconds."""
+        raise NotImplementedError
+
+    def emit(self, event: Event) -> None:
+        """Publish an event to everyone who subscribed."""
+        raise NotImplementedError
+
+    @property
+    def replies(self) -> Replies:
+        """The replies of this call."""
+        return self._replies
+
+    def tell(self, entry: port.TextEntry, peer: str | None) -> None:
+        """Pass text to the backend, or to a peer's session of it.
+
+        Raises:
+            BackendError: The peer has no session.
+        """
+        if isinstance(self._link, Sessions):
+            self._link.tell(peer, entry)
+        else:
+            self._link.put(entry)
+
+    @property
+    def voice(self) -> Voice:
+        """The voice of this call."""
+        return self._voice
+
+    def interrupt(self) -> Heard | None:
+        """End the replies under way, as a confirmed barge-in does, and those that it would leave alone."""
+        return self._owner.confirm(everything=True)
+
+    @property
+    def buttons(self) -> PushToTalkOwner:
+        """Who may speak, where that is decided by hand.
+
+        Raises:
+            FishjamAgentsError: It is not.
+        """
+        if not isinstance(self._owner, PushToTalkOwner):
+            raise FishjamAgentsError(
+                f"turns.owner is {self.settings.owner!r}: set it to 'push_to_talk' to open turns by hand"
+            )
+        return self._owner
+
+    @property
+    def muted(self) -> bool:
+        """Whether the voice is switched off."""
+        return self._replies.muted
+
+    def mute(self, muted: bool) -> None:
+        """Switch the voice off or on."""
+        if muted == self._replies.muted:
+            return
+        self._replies.muted = muted
+        self._voice.mute_bed(muted)
+        self.emit(events.Switched(self.now(), "voice", not muted))
+        if muted:
+            self.interrupt()
+
+    @property
+    def listening(self) -> bool:
+        """Whether the ears are open."""
+        return not self._ears.closed
+
+    def listen(self, listening: bool) -> None:
+        """Open or close the ears."""
+        if listening == self.listening:
+            return
+        self.emit(events.Switched(self.now(), "ears", listening))
+        self._ears.shut(not listening)
+        if not listening and isinstance(self._owner, BackendOwner):
+            self._owner.ears_closed()
+
+    def understood(self, text: str, final: bool, peer: str | None) -> None:
+        """Words that a backend or the app understood, for the policies of turn-taking."""
+        self._ears.understood(text, final, peer)
+
+    async def capture_image(self, track: str) -> None:
+        """Ask for a still of a video track; it goes to the backend when it comes."""
+        async with asyncio.timeout(TRACK_DEADLINE):
+            await self._session.capture_image(track)
+
+    def stop(self) -> None:
+        """End the call."""
+        self._stop.set()

@@ -1,0 +1,184 @@
+"""A user who says nothing: told to the app, asked whether they are there, and in the end said goodbye to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fishjam_agents import events
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.events import Event
+from fishjam_agents.pipeline.background import LONGEST_WAIT
+from fishjam_agents.pipeline.speech import Speech
+from fishjam_agents.turns.machine import CANCELLED
+
+_LOOKS = 0.25
+"""Seconds between two looks: nobody hears a difference below."""
+_GOODBYE = 60.0
+"""Seconds a goodbye may take before the call ends without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Something the bot says by itself: a recording, or a text for a backend that speaks given words.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo.
+        text: The words; with `wav`, what it says.
+    """
+
+    wav: Path | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.wav is None and not self.text:
+            raise ValueError("it needs wav or text: give one of them")
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceSettings:
+    """What happens when nobody says anything. Durations in seconds.
+
+    Attributes:
+        away: Silence of the room and the bot after which the user counts as away; None never. It counts from
+            the last word of either, while somebody is there and no answer is awaited.
+        prompt: What the bot then says ("Are you still there?"); None says nothing.
+        prompts: How often in a row, each after another `away`.
+        goodbye: What it says when that did not help, before it ends the call.
+        end: Whether the call ends then without a goodbye.
+    """
+
+    away: float | None = None
+    prompt: Words | None = None
+    prompts: int = 1
+    goodbye: Words | None = None
+    end: bool = False
+
+    def __post_init__(self) -> None:
+        if self.away is not None and not 1 <= self.away <= 3600:
+            raise ValueError(f"silence.away must be between 1 and 3600 seconds, not {self.away:g}")
+        if not 1 <= self.prompts <= 100:
+            raise ValueError(f"silence.prompts must be between 1 and 100, not {self.prompts}")
+        if self.away is None and (self.prompt is not None or self.goodbye is not None or self.end):
+            raise ValueError("silence.away is missing: give the seconds after which the user counts as away")
+
+    @property
+    def ends(self) -> bool:
+        """Whether silence ends the call."""
+        return self.end or self.goodbye is not None
+
+
+class Bot(Protocol):
+    """What the watch needs of the pipeline it belongs to."""
+
+    def say(self, text: str) -> Speech:
+        """Speak given words."""
+        ...
+
+    def play(self, audio: Path, sample_rate: int | None = None, text: str | None = None) -> Speech:
+        """Play a recording."""
+        ...
+
+    def stop(self) -> None:
+        """End the call."""
+        ...
+
+
+class SilenceWatch:
+    """Watches one call.
+
+    Args:
+        settings: What happens when nobody says anything; `away` is given.
+        bot: The pipeline.
+        busy: Whether somebody speaks, the bot included, or nobody could.
+        emit: Takes our events.
+        hook: Starts a hook of the pipeline.
+        run: Owns a task.
+    """
+
+    def __init__(
+        self,
+        settings: SilenceSettings,
+        bot: Bot,
+        busy: Callable[[], bool],
+        emit: Callable[[Event], None],
+        hook: Callable[..., None],
+        run: Callable[[Awaitable[None], str], None],
+    ) -> None:
+        self._settings = settings
+        self._bot = bot
+        self._busy = busy
+        self._emit = emit
+        self._hook = hook
+        self._run = run
+        self._present: set[str] = set()
+        self._quiet_since = 0.0
+        self._asked_at: float | None = None
+        self._next_look = 0.0
+        self._times = 0
+        self._told = False
+
+    def event(self, event: Event) -> None:
+        """Take an event of the call."""
+        if isinstance(event, (events.PeerJoined, events.PeerLeft)):
+            (self._present.add if isinstance(event, events.PeerJoined) else self._present.discard)(event.peer)
+            self._spoke(event.at)
+        elif isinstance(event, (events.UserStartedSpeaking, events.UserStoppedSpeaking)):
+            self._spoke(event.at)
+        elif isinstance(event, events.UserTurnEnded):
+            self._spoke(event.at)
+            self._asked_at = None if event.reason == CANCELLED else event.at
+        elif isinstance(event, (events.ReplyStarted, events.ReplyEnded, events.ReplyInterrupted)):
+            self._asked_at = None
+            self._quiet_since, self._told = event.at, False
+
+    def _spoke(self, at: float) -> None:
+        self._times = 0
+        self._quiet_since, self._told = at, False
+
+    def tick(self, now: float) -> None:
+        """Called every 20 ms with call time."""
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOKS
+        awaited = self._asked_at is not None and now - self._asked_at < LONGEST_WAIT
+        if not self._present or awaited or self._busy():
+            self._quiet_since = now
+            return
+        away = self._settings.away
+        if self._told or away is None or now - self._quiet_since < away:
+            return
+        self._told = True
+        self._times += 1
+        self._emit(events.UserAway(now, round(now - self._quiet_since, 3), self._times))
+        self._hook("on_user_away", self._times)
+        self._run(self._act(self._times), "silence")
+
+    async def _act(self, times: int) -> None:
+        settings = self._settings
+        if settings.prompt is not None and times <= settings.prompts:
+            self._say(settings.prompt)
+        elif settings.ends:
+            if settings.goodbye is not None:
+                async with asyncio.timeout(_GOODBYE):
+                    await self._say(settings.goodbye)
+            if self._times == times:
+                self._bot.stop()
+
+    def _say(self, words: Words) -> Speech:
+        if words.wav is not None:
+            return self._bot.play(words.wav, text=words.text)
+        return self._bot.say(words.text or "")
+
+
+def check_words(words: Words, key: str, *, speaks: bool, backend: str) -> None:
+    """Check that a backend can say given words.
+
+    Raises:
+        FishjamAgentsError: It cannot.
+    """
+    if words.wav is None and not speaks:
+        raise FishjamAgentsError(f"{key} has a text, but {backend} cannot speak given words: give a wav")

@@ -1,0 +1,130 @@
+"""What sounds under the bot's voice: a background, and a sound while it thinks. No I/O, no clock.
+
+Both are recordings repeated without end, with gains that glide. They are no part of any reply: nothing of
+them counts as heard, and an interrupt, which drops them too, only sets them back to where they were cut.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.gain import FULL_SCALE, dbfs
+from fishjam_agents.audio.mixing import mix_softly
+from fishjam_agents.audio.samples import Samples
+
+_GLIDE = 0.2
+"""Seconds from silence to full level and back."""
+_SEAM = 0.05
+"""Seconds over which a recording's end blends into its beginning."""
+
+_Floats: TypeAlias = npt.NDArray[np.float32]
+_LoopState: TypeAlias = tuple[int, float]
+BedState: TypeAlias = tuple[_LoopState | None, _LoopState | None]
+"""Where a bed is: to come back to when what was sent of it is dropped."""
+
+
+class Loop:
+    """A recording repeated without end.
+
+    Args:
+        samples: int16 mono, shape (n,), at the track's rate.
+        sample_rate: Hz.
+        level: How loud it plays, dBFS (RMS).
+        under: How much quieter it is under a voice, dB; None is silent.
+
+    Attributes:
+        on: Whether it is to play; it fades in and out.
+    """
+
+    def __init__(self, samples: Samples, sample_rate: int, level: float, under: float | None) -> None:
+        seam = min(round(_SEAM * sample_rate), len(samples) // 2)
+        wave = samples.astype(np.float32)
+        if seam:
+            rise = np.linspace(0, 1, seam, dtype=np.float32)
+            wave[:seam] = wave[:seam] * rise + wave[-seam:] * rise[::-1]
+            wave = wave[:-seam]
+        own = dbfs(samples)
+        self._wave = wave * np.float32(10 ** ((level - own) / 20) if np.isfinite(own) else 0.0)
+        self._under = 0.0 if under is None else float(10 ** (-under / 20))
+        self._step = 1 / (_GLIDE * sample_rate)
+        self._position = 0
+        self._gain = 0.0
+        self.on = True
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has faded out."""
+        return not self.on and self._gain == 0.0
+
+    @property
+    def state(self) -> _LoopState:
+        """Where it is."""
+        return self._position, self._gain
+
+    @state.setter
+    def state(self, state: _LoopState) -> None:
+        self._position, self._gain = state
+
+    def take(self, samples: int, voice: bool) -> _Floats:
+        """The next `samples`, under a voice or alone."""
+        target = (self._under if voice else 1.0) if self.on else 0.0
+        reach = self._step * samples
+        gain = min(max(target, self._gain - reach), self._gain + reach)
+        piece = self._wave.take(np.arange(self._position, self._position + samples), mode="wrap")
+        piece = piece * np.linspace(self._gain, gain, samples, dtype=np.float32)
+        self._position = (self._position + samples) % max(len(self._wave), 1)
+        self._gain = gain
+        return piece
+
+
+class Bed:
+    """Background and thinking sound of one track.
+
+    Attributes:
+        background: What is always there; None is nothing.
+        thinking: What fills the wait for an answer, never under a voice; None is nothing.
+        muted: Whether neither is played.
+    """
+
+    def __init__(self) -> None:
+        self.background: Loop | None = None
+        self.thinking: Loop | None = None
+        self.muted = False
+
+    @property
+    def sounds(self) -> bool:
+        """Whether there is anything to play where the bot says nothing."""
+        loops = (self.background, self.thinking)
+        return not self.muted and any(loop is not None and not loop.silent for loop in loops)
+
+    @property
+    def state(self) -> BedState:
+        """Where it is."""
+        return (
+            None if self.background is None else self.background.state,
+            None if self.thinking is None else self.thinking.state,
+        )
+
+    def restore(self, state: BedState) -> None:
+        """Go back to an earlier state; what was replaced since stays as it is."""
+        for loop, was in zip((self.background, self.thinking), state, strict=True):
+            if loop is not None and was is not None:
+                loop.state = was
+
+    def under(self, voice: Samples) -> Samples:
+        """The voice with the bed under it: int16 mono, shape (n,)."""
+        return mix_softly([voice, self._take(len(voice), voice=True)]) if self.sounds else voice
+
+    def alone(self, samples: int) -> Samples:
+        """The bed where nobody speaks: int16 mono, shape (samples,)."""
+        return self._take(samples, voice=False)
+
+    def _take(self, samples: int, voice: bool) -> Samples:
+        total = np.zeros(samples, np.float32)
+        for loop in (self.background, self.thinking):
+            if loop is not None and not loop.silent:
+                total += loop.take(samples, voice)
+        return np.clip(np.rint(total), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -1,0 +1,148 @@
+"""A user who says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fishjam_agents.backends import Parrot, port
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.silence import SilenceSettings, Words
+from fishjam_agents.testing import Scripted, Step
+from tests.pipeline.conftest import FIXTURES, Conversation, speech
+
+Converse = Callable[..., Conversation]
+HELLO = Words(wav=FIXTURES / "alice_yes.wav", text="still there?")
+
+
+def bot_with(**settings: Any) -> AgentPipeline:
+    bot = AgentPipeline()
+    bot.backend = Parrot()
+    bot.silence = SilenceSettings(**settings)
+    return bot
+
+
+def test_silence_is_told_once_until_somebody_speaks_again(converse: Converse) -> None:
+    class Noting(AgentPipeline):
+        backend = Parrot()
+        silence = SilenceSettings(away=10)
+        told: list[int] = []  # noqa: RUF012
+
+        async def on_user_away(self, times: int) -> None:
+            self.told.append(times)
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await asyncio.sleep(60)
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_ended")
+        await asyncio.sleep(60)
+
+    call = converse(Noting(), script)
+    first, second = call.of("user_away")
+    assert first.seconds == pytest.approx(10, abs=0.3)
+    assert second.at - call.of("reply_ended")[0].at == pytest.approx(10, abs=0.3)
+    assert Noting.told == [1, 1]
+
+
+def test_the_user_is_asked_and_in_the_end_said_goodbye_to(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(600)
+        raise AssertionError("the call did not end")
+
+    bot = bot_with(away=10, prompt=HELLO, prompts=2, goodbye=HELLO)
+    call = converse(bot, script)
+    assert [e.times for e in call.of("user_away")] == [1, 2, 3]
+    spoken = [e.heard.text for e in call.of("reply_ended")]
+    assert spoken == ["still there?"] * 3
+    # Each wait counts from the bot's own last word, and the call ends with the goodbye.
+    waits = [e.at - b.at for b, e in zip(call.of("reply_ended"), call.of("user_away")[1:], strict=False)]
+    assert waits == [pytest.approx(10, abs=0.3)] * 2
+
+
+def test_who_answers_the_prompt_starts_the_count_again(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await call.until("reply_ended")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_away", 2)
+
+    call = converse(bot_with(away=10, prompt=HELLO, end=True), script)
+    assert [e.times for e in call.of("user_away")] == [1, 1]
+
+
+def test_who_speaks_over_the_goodbye_keeps_the_call(converse: Converse) -> None:
+    ends: list[float] = []
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await call.until("reply_first_audio")
+        await alice.speak(speech("alice_long.wav"))
+        await call.until("reply_ended")
+        ends.append(call.room.now)
+
+    converse(bot_with(away=10, goodbye=Words(wav=FIXTURES / "bob_long.wav")), script)
+    assert ends
+
+
+def test_silence_may_end_the_call_without_a_word(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(600)
+        raise AssertionError("the call did not end")
+
+    call = converse(bot_with(away=10, end=True), script)
+    assert [e.kind for e in call.events] == ["peer_joined", "user_away"]
+
+
+def test_a_slow_answer_closed_ears_and_an_empty_room_are_no_silence_of_the_user(converse: Converse) -> None:
+    bot = bot_with(away=5)
+    bot.backend = Parrot(delay=12.0)
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_yes.wav"))
+        await call.until("reply_ended")
+        call.bot.listen(False)
+        await asyncio.sleep(20)
+        call.room.leave("alice")
+        call.bot.listen()
+        await asyncio.sleep(20)
+
+    assert not converse(bot, script).of("user_away")
+
+
+def test_a_text_is_said_by_a_backend_that_can(converse: Converse) -> None:
+    bot = bot_with(away=5, prompt=Words(text="Are you there?"))
+
+    def asked(entry: port.Entry) -> None:
+        assert isinstance(entry, port.TextEntry)
+        assert (entry.text, entry.verbatim) == ("Are you there?", True)
+
+    bot.backend = Scripted([Step(port.TextEntry, check=asked)], port.Capabilities(verbatim_say=True))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(10)
+
+    converse(bot, script)
+    bot.backend.finish()
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    with pytest.raises(FishjamAgentsError, match=r"silence\.prompt has a text, but Parrot cannot speak"):
+        bot_with(away=5, prompt=Words(text="hello?")).verify()
+    for settings, message in (
+        ({"away": 0.1}, r"silence\.away must be between 1 and 3600"),
+        ({"away": 5, "prompts": 0}, r"silence\.prompts must be between 1 and 100"),
+        ({"end": True}, r"silence\.away is missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SilenceSettings(**settings)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="wav or text"):
+        Words()
