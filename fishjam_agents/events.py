@@ -81,6 +81,8 @@ def _plain(value: Any) -> Any:
             "text": value.text,
             "text_exact": value.text_exact,
         }
+    if isinstance(value, Mapping):
+        return dict(value)
     return value
 
 
@@ -294,6 +296,16 @@ class BackendEnded(Event):
 
     kind = "backend_ended"
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackendUsage(Event):
+    """What a turn cost: tokens or seconds by the vendor's names; its price where there are prices."""
+
+    kind = "backend_usage"
+    amounts: Mapping[str, float]
+    cost: float | None = None
+    total_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
@@ -22,6 +22,7 @@ from fishjam_agents.backends.port import (
     Failure,
     Farewell,
     InlineSession,
+    Renewal,
     ToolDeclaration,
     Warning,
 )
@@ -36,6 +37,8 @@ MAX_ATTEMPTS = 6
 """Failed attempts in a row after which the backend is given up."""
 FIRST_BACKOFF = 0.25
 MAX_BACKOFF = 8.0
+RENEWED = 5.0
+"""A session that asks to be renewed before it lasted this long, in seconds, counts as failed."""
 STEADY = 30.0
 """A session that lasted this long, in seconds, resets the count of attempts."""
 
@@ -49,6 +52,7 @@ class BackendLink:
         emit: Takes the backend's events; synchronous.
         outage: Told the length of an outage when it is over, in seconds.
         instructions: The system prompt.
+        owner: Who rules over turns.
 
     Attributes:
         tools: The tools on offer; set them before `run`.
@@ -61,14 +65,17 @@ class BackendLink:
         emit: Callable[[BackendEvent], None],
         outage: Callable[[float], None],
         instructions: str | None = None,
+        owner: Literal["local", "backend"] = "local",
     ) -> None:
         self._backend = backend
         self._call = call
         self._emit = emit
         self._outage = outage
         self._instructions = instructions
+        self._owner = owner
+        self._memory: dict[str, Any] = {}
         self.tools: Sequence[ToolDeclaration] = ()
-        self._outbox = Outbox()
+        self._outbox = Outbox(backend.audio_kept)
         self._inline: InlineSession | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reported_drop = 0.0
@@ -119,6 +126,13 @@ class BackendLink:
                 error = BackendError("the backend ended the session", retryable=True)
             except Farewell as farewell:
                 return str(farewell)
+            except Renewal as renewal:
+                if loop.time() - started > RENEWED:
+                    attempt += 1
+                    continue
+                error = BackendError(
+                    f"the backend wants a new connection at once ({renewal})", retryable=True
+                )
             except BackendError as raised:
                 error = raised
             except Exception as bug:
@@ -135,7 +149,8 @@ class BackendLink:
             if not error.retryable:
                 raise error
             if failures >= MAX_ATTEMPTS:
-                raise BackendError(f"{error}: given up after {failures} attempts") from error
+                sentence = f"{error}: given up after {failures} attempts"
+                raise BackendError(sentence, failure=error.failure) from error
             if lost_at is None:
                 lost_at = loop.time()
             self._emit(Failure(error.failure, str(error), retryable=True))
@@ -143,7 +158,15 @@ class BackendLink:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 
     def _open(self, attempt: int) -> _Connecting:
-        conversation = Conversation(self._call, self._emit, self._instructions, self.tools, attempt)
+        conversation = Conversation(
+            self._call,
+            self._emit,
+            self._instructions,
+            self.tools,
+            attempt,
+            self._owner,
+            self._memory,
+        )
         return _Connecting(self._backend, conversation)
 
     async def _serve(self, session: BackendSession | InlineSession) -> None:

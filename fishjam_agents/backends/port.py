@@ -9,7 +9,7 @@ only a translation between these types and one vendor's client.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -40,6 +40,16 @@ class AudioEntry:
     peer: str | None
     samples: Samples
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioEndedEntry:
+    """No more sound comes of a peer whose audio was sent all the time: it left, or its microphone is gone.
+
+    Sent where the backend owns turns (`Conversation.owner`); audio that follows begins anew.
+    """
+
+    peer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +97,12 @@ class TextEntry:
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """A still."""
+    """A still of a peer's video track."""
 
     data: bytes
     content_type: str
     peer: str | None = None
+    track: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,7 @@ class ControlEntry:
 
 Entry = (
     AudioEntry
+    | AudioEndedEntry
     | TurnStartedEntry
     | TurnEndedEntry
     | TurnCancelledEntry
@@ -248,14 +260,28 @@ class ToolCallCancelled:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The model decided that the user interrupts: its reply is over."""
+    """The model decided that the user interrupts: its reply is over.
+
+    `reply` is the one it speaks of; None means whatever is being said. A verdict on a reply that is already
+    over ends nothing else.
+    """
+
+    reply: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens or seconds a turn cost, by the vendor's own names."""
+    """What a turn cost.
+
+    Attributes:
+        amounts: Tokens or seconds, by the vendor's own names.
+        cost: Price of it in the currency of the prices that were configured; None without any.
+        total_cost: Price of the call so far.
+    """
 
     amounts: Mapping[str, float]
+    cost: float | None = None
+    total_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +336,10 @@ class Conversation:
         instructions: The system prompt, if the pipeline has one.
         tools: The tools on offer.
         attempt: 0 for the first connection of the call, counted up at every reconnect.
+        owner: Who rules over turns (`turns.owner`): with `backend` audio flows all the time and no turns are
+            announced.
+        memory: The same object for every connection of the call: what a backend has to remember over
+            reconnects, under names of its own.
     """
 
     id: str
@@ -317,6 +347,16 @@ class Conversation:
     instructions: str | None = None
     tools: Sequence[ToolDeclaration] = ()
     attempt: int = 0
+    owner: Literal["local", "backend"] = "local"
+    memory: MutableMapping[str, Any] = field(default_factory=dict)
+
+
+class Renewal(Exception):  # noqa: N818 - not an error: the plan
+    """Raised by `BackendSession.read`: this connection ends as planned, the next is opened at once.
+
+    No entry may be half sent by then. Nothing is reported as lost, unless renewals follow one another within
+    seconds.
+    """
 
 
 class Farewell(Exception):  # noqa: N818 - not an error: the end
@@ -344,6 +384,7 @@ class BackendSession(ABC):
         Raises:
             BackendError: The session failed.
             Farewell: The conversation is over.
+            Renewal: The session is to be followed by a new one at once.
         """
 
 
@@ -374,6 +415,7 @@ class Backend(Registered, ABC):
 
     Attributes:
         capabilities: What it can do.
+        audio_kept: Seconds of the user's audio that are kept while it is away; the oldest goes first.
         in_process: Whether all it needs is this process and the loop's clock, so that calls with it may run
             in virtual time: no sockets, threads or clocks of its own.
     """
@@ -381,6 +423,7 @@ class Backend(Registered, ABC):
     entry_points = "fishjam_agents.backends"
     what = "backend"
     capabilities: ClassVar[Capabilities] = Capabilities()
+    audio_kept: ClassVar[float] = 10.0
     in_process: ClassVar[bool] = False
 
     def check(self) -> None:

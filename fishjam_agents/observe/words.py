@@ -66,6 +66,10 @@ def sentence(event: Event, *, words: bool) -> str:
             return event.message
         case events.BackendEnded():
             return f"the model ended the conversation: {event.reason}"
+        case events.BackendUsage():
+            amounts = ", ".join(f"{name} {amount:g}" for name, amount in event.amounts.items())
+            price = "" if event.total_cost is None else f"; the call has cost {event.total_cost:.4f}"
+            return f"the model used {amounts}{price}"
         case events.BackendFailure():
             return (
                 f"the backend failed ({event.failure}): {event.message}{', trying again' * event.retryable}"

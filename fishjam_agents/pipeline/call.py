@@ -8,7 +8,7 @@ import itertools
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fishjam_agents import events
 from fishjam_agents.audio.formats import AudioFormat
@@ -100,7 +100,9 @@ class Call(Actions):
 
     def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
         pipeline = self._pipeline
-        return BackendLink(pipeline.backend, self.id, emit, self._backend_outage, pipeline.instructions)
+        owner: Literal["local", "backend"] = "backend" if self.settings.owner == "backend" else "local"
+        instructions = pipeline.instructions
+        return BackendLink(pipeline.backend, self.id, emit, self._backend_outage, instructions, owner)
 
     # --- what an owner of turns may do (room.Room) ---
 

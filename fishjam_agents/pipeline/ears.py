@@ -166,7 +166,8 @@ class Ears:
     def _image(self, image: Any) -> None:
         call = self._call
         if call.capabilities.images:
-            call.put(port.ImageEntry(image.data, image.content_type))
+            track = getattr(image, "track_id", None)
+            call.put(port.ImageEntry(image.data, image.content_type, track=track))
         else:
             call.emit(events.BackendWarning(call.now(), "an image was dropped: the backend takes none"))
 

@@ -274,6 +274,12 @@ class BackendOwner(Owner):
         samples = room.for_backend(frame)
         room.put(port.AudioEntry(microphone.peer, samples, len(samples) / room.capabilities.input_rate))
 
+    def left(self, peer: str) -> None:
+        """The model waits for the end of what the peer was saying, which now cannot come as silence."""
+        if self._source is not None and self._source.peer == peer:
+            self._source = None
+            self._room.put(port.AudioEndedEntry(peer))
+
     def _suspect(self, microphone: Microphone, event: Suspected) -> None:
         room = self._room
         if room.settings.silence_locally:

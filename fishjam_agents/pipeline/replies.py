@@ -103,10 +103,12 @@ class Replies:
             if self.verdicts is not None:
                 self.verdicts.user_speech(event.speaking)
         elif isinstance(event, port.Interrupted):
-            if self.verdicts is not None:
+            if self.verdicts is not None and (event.reply is None or event.reply in self._speeches):
                 self.verdicts.interrupted()
         elif isinstance(event, port.VendorEvent):
             self._hook("on_vendor_event", event.kind, event.message)
+        elif isinstance(event, port.Usage):
+            self._emit(events.BackendUsage(self._now(), event.amounts, event.cost, event.total_cost))
         elif isinstance(event, port.Warning):
             self._emit(events.BackendWarning(self._now(), event.message))
         elif isinstance(event, port.Failure):

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from fishjam_agents.backends.port import (
     AudioEntry,
@@ -19,8 +20,11 @@ from fishjam_agents.backends.port import (
     Capabilities,
     Conversation,
     Entry,
+    Renewal,
 )
 from fishjam_agents.errors import BackendError
+
+Answer: TypeAlias = BackendEvent | float | BackendError | Renewal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Step:
     """
 
     expect: type | None
-    answer: Sequence[BackendEvent | float | BackendError] = ()
+    answer: Sequence[Answer] = ()
     check: Callable[[Entry], None] | None = None
 
 
@@ -86,7 +90,7 @@ class _ScriptedSession(BackendSession):
     def __init__(self, backend: Scripted, conversation: Conversation) -> None:
         self._backend = backend
         self._emit = conversation.emit
-        self._answers: asyncio.Queue[Sequence[BackendEvent | float | BackendError]] = asyncio.Queue()
+        self._answers: asyncio.Queue[Sequence[Answer]] = asyncio.Queue()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -117,7 +121,7 @@ class _ScriptedSession(BackendSession):
     async def read(self) -> None:
         while True:
             for event in await self._answers.get():
-                if isinstance(event, BackendError):
+                if isinstance(event, Exception):
                     raise event
                 if isinstance(event, (int, float)):
                     await asyncio.sleep(event)

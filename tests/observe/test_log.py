@@ -47,6 +47,11 @@ LINES: list[tuple[Event, str, str]] = [
     (events.UserAway(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
     (events.Switched(1, "voice", False), "INFO", "the app switched the bot's voice off"),
     (events.Outage(1, "backend", 2), "WARNING", "the connection to backend was lost for 2.0 s"),
+    (
+        events.BackendUsage(1, {"output_audio": 50.0}, 0.001, 0.0125),
+        "INFO",
+        "the model used output_audio 50; the call has cost 0.0125",
+    ),
     (events.BackendWarning(1, "audio was dropped"), "WARNING", "audio was dropped"),
     (
         events.BackendEnded(1, "customer-ended-call"),

@@ -1,7 +1,18 @@
-"""Google's Gemini Live API: its client, and the audio formats it takes and gives."""
+"""Google's Gemini Live: the backend `type: gemini`, and its audio formats for programs of one's own."""
 
 from __future__ import annotations
 
+from .backend import Gemini
 from .integration import GeminiIntegration
+from .settings import Activity, Compression, Said, Thinking, Transcription, Vertex
 
-__all__ = ["GeminiIntegration"]
+__all__ = [
+    "Activity",
+    "Compression",
+    "Gemini",
+    "GeminiIntegration",
+    "Said",
+    "Thinking",
+    "Transcription",
+    "Vertex",
+]

@@ -1,0 +1,149 @@
+"""What outlives a connection: the handle to resume by, what was said, what may not have been understood."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fishjam_agents.backends.port import AudioEntry, Entry, ToolResultEntry
+
+if TYPE_CHECKING:
+    from fishjam_agents.backends.port import ToolDeclaration
+
+HANDLE_LIFE = 7200.0
+"""Seconds a resumption handle is good for (session management guide)."""
+_REPLAYED = 15.0
+"""Seconds of audio that are said again to a connection that follows one that died in the middle of a turn."""
+_UNDER_WAY = 0.5
+"""Seconds a handle may have been under way when something was sent: it does not know of that."""
+_CHARACTERS = 40_000
+"""Of the conversation, which a new session is told."""
+_CALLS_REMEMBERED = 256
+
+
+@dataclass(slots=True)
+class Continuity:
+    """The call as this side knows it; the same object for every connection.
+
+    Attributes:
+        handle: By which the session can be resumed.
+        handle_at: When it came, loop time.
+        opened: Connections opened so far.
+        instructions: The system prompt as it was last updated, None while it was not.
+        tools: The tools as they were last updated.
+        pending: Tool calls that wait for their result: name by id.
+        delivered: Those whose result is on the wire, but perhaps not in the session that a handle resumes.
+        delivered_at: When the last of those results was sent, loop time.
+        void: Tool calls of a session that is gone, or taken back: their results are of no use.
+        replies: Replies so far, for their ids.
+        spent: Price of the call so far.
+        resumed_at: When a resumed session was opened last, loop time.
+    """
+
+    handle: str | None = None
+    handle_at: float = 0.0
+    opened: int = 0
+    instructions: str | None = None
+    tools: Sequence[ToolDeclaration] | None = None
+    pending: dict[str, str] = field(default_factory=dict)
+    delivered: dict[str, str] = field(default_factory=dict)
+    delivered_at: float = 0.0
+    void: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    replies: int = 0
+    spent: float = 0.0
+    resumed_at: float | None = None
+    _transcript: deque[tuple[str, str]] = field(default_factory=deque)
+    _characters: int = 0
+    _unanswered: deque[Entry] = field(default_factory=deque)
+    _unanswered_audio: float = 0.0
+    _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def usable_handle(self, now: float) -> str | None:
+        """The handle, unless it has expired."""
+        return self.handle if now - self.handle_at < HANDLE_LIFE else None
+
+    def forget_session(self) -> list[str]:
+        """The session is gone for good; the ids of the calls whose results it can no longer take."""
+        self.handle = None
+        self._drop_results()
+        gone = list(self.pending)
+        for call in gone:
+            self.cancel(call)
+        return gone
+
+    # --- what was said ---
+
+    def note(self, role: str, text: str) -> None:
+        """Remember words of a side."""
+        text = text.strip()
+        if not text:
+            return
+        self._transcript.append((role, text))
+        self._characters += len(text)
+        while self._characters > _CHARACTERS:
+            self._characters -= len(self._transcript.popleft()[1])
+
+    @property
+    def transcript(self) -> list[tuple[str, str]]:
+        """Role and words, oldest first."""
+        return list(self._transcript)
+
+    # --- what was sent and not answered ---
+
+    def sent(self, entry: Entry) -> None:
+        """An entry is on the wire; the model has not answered it yet."""
+        self._unanswered.append(entry)
+        if isinstance(entry, AudioEntry):
+            self._unanswered_audio += entry.seconds
+            if self._unanswered_audio > _REPLAYED:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        for index, entry in enumerate(self._unanswered):
+            if isinstance(entry, AudioEntry):
+                self._unanswered_audio -= entry.seconds
+                del self._unanswered[index]
+                return
+
+    def answered(self) -> None:
+        """The model has understood what it was sent."""
+        self._unanswered.clear()
+        self._unanswered_audio = 0.0
+        self.delivered.clear()
+
+    def results_known(self, now: float) -> None:
+        """A handle came: what tools gave some time before it is part of the session it resumes."""
+        if self.delivered and now - self.delivered_at >= _UNDER_WAY:
+            self._drop_results()
+
+    def _drop_results(self) -> None:
+        self.delivered.clear()
+        self._unanswered = deque(e for e in self._unanswered if not isinstance(e, ToolResultEntry))
+
+    @property
+    def unanswered(self) -> list[Entry]:
+        """What a connection that follows has to be sent first."""
+        return list(self._unanswered)
+
+    # --- tool calls ---
+
+    def called(self, call: str, name: str) -> bool:
+        """A tool is called; False when that call was seen before."""
+        if call in self._seen:
+            return False
+        self._remember(self._seen, call)
+        self.pending[call] = name
+        return True
+
+    def cancel(self, call: str) -> None:
+        """The model no longer wants the result."""
+        self.pending.pop(call, None)
+        self._remember(self.void, call)
+
+    @staticmethod
+    def _remember(calls: OrderedDict[str, None], call: str) -> None:
+        calls[call] = None
+        if len(calls) > _CALLS_REMEMBERED:
+            calls.popitem(last=False)

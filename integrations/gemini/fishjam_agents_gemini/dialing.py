@@ -1,0 +1,172 @@
+"""Opening a connection: Google's client, the setup under a deadline, resuming, and seeding a new session."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents.backends.port import Conversation, ToolCallCancelled, Warning
+from fishjam_agents.errors import BackendError
+
+from .continuity import Continuity
+from .failures import classify
+from .session import GeminiSession
+from .setup import live_config
+
+if TYPE_CHECKING:
+    from google.genai import Client
+    from google.genai.live import AsyncSession
+    from google.genai.types import HttpOptionsDict
+
+    from .backend import Gemini
+
+logger = logging.getLogger(__name__)
+
+MEMORY = "gemini"
+"""The name in `Conversation.memory`."""
+MAX_FRAME = 16 * 2**20
+"""Bytes of the largest message that is taken; the client's own limit of 1 MiB is less than a long reply."""
+_PING_INTERVAL = 20.0
+_PING_TIMEOUT = 60.0
+"""Seconds for a pong. The service is slow with it under load; a turn without answer is noticed sooner."""
+_CLOSE_TIMEOUT = 1.0
+SHORT_LIFE = 10.0
+"""A resumed session that is followed by another within so many seconds is not worth resuming again."""
+
+
+async def dial(settings: Gemini, conversation: Conversation, stack: AsyncExitStack) -> GeminiSession:
+    """Open a session on `stack`.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    memory: Continuity = conversation.memory.setdefault(MEMORY, Continuity())
+    key = None if settings.vertex is not None else settings.key()
+    # The import takes half a second and the client reads certificates: not in the loop that plays audio.
+    try:
+        client = await asyncio.to_thread(_make_client, settings, key)
+    except Exception as error:
+        raise _refused(error, settings, key) from error
+    stack.push_async_callback(client.aio.aclose)
+    stack.callback(client.close)
+    now = asyncio.get_running_loop().time()
+    if memory.resumed_at is not None and now - memory.resumed_at < SHORT_LIFE:
+        memory.handle = None
+    handle = memory.usable_handle(now) if settings.resumption else None
+    live, resumed = await _open(settings, conversation, memory, client, key, handle, stack)
+    memory.opened += 1
+    memory.resumed_at = now if resumed else None
+    session = GeminiSession(settings, conversation, memory, live, key)
+    await session.begin(resumed=resumed, history=_history(settings, memory))
+    return session
+
+
+async def _open(
+    settings: Gemini,
+    conversation: Conversation,
+    memory: Continuity,
+    client: Client,
+    key: str | None,
+    handle: str | None,
+    stack: AsyncExitStack,
+) -> tuple[AsyncSession, bool]:
+    """Connect, with the handle if there is one and it is accepted; whether the session was resumed."""
+    if handle is not None:
+        try:
+            return await _connect(settings, conversation, memory, client, key, handle, stack), True
+        except BackendError as error:
+            if error.failure in ("network", "quota", "auth"):
+                raise
+            logger.info("The session cannot be resumed, a new one is begun: %s", error)
+            conversation.emit(
+                Warning(f"the session could not be resumed: a new one is told what was said ({error})")
+            )
+    live = await _connect(settings, conversation, memory, client, key, None, stack)
+    if memory.opened:
+        for call in memory.forget_session():
+            conversation.emit(ToolCallCancelled(call))
+    return live, False
+
+
+async def _connect(
+    settings: Gemini,
+    conversation: Conversation,
+    memory: Continuity,
+    client: Client,
+    key: str | None,
+    handle: str | None,
+    stack: AsyncExitStack,
+) -> AsyncSession:
+    from google.genai import types
+
+    config = live_config(
+        settings,
+        owner=conversation.owner,
+        instructions=conversation.instructions if memory.instructions is None else memory.instructions,
+        tools=conversation.tools if memory.tools is None else memory.tools,
+        handle=handle,
+        seeding=handle is None and bool(_history(settings, memory)),
+    )
+    try:
+        with warnings.catch_warnings():
+            # Ephemeral tokens are what they were asked for; the client calls them experimental at each use.
+            warnings.simplefilter("ignore")
+            async with asyncio.timeout(settings.setup_timeout):
+                live = await stack.enter_async_context(
+                    client.aio.live.connect(
+                        model=settings.model, config=types.LiveConnectConfig.model_validate(config)
+                    )
+                )
+    except Exception as error:
+        raise _refused(error, settings, key) from error
+    if live.setup_complete is None:
+        raise BackendError(
+            "Gemini: the service answered the setup with something else: check base_url and api_version",
+            retryable=True,
+            failure="protocol",
+        )
+    return live
+
+
+def _refused(error: Exception, settings: Gemini, key: str | None) -> BackendError:
+    if isinstance(error, TimeoutError):
+        return BackendError(
+            f"Gemini: no answer to the setup within {settings.setup_timeout:g} s: check base_url",
+            retryable=True,
+            failure="network",
+        )
+    return classify(error, model=settings.model, opening=True, secret=key)
+
+
+def _history(settings: Gemini, memory: Continuity) -> list[tuple[str, str]]:
+    """What a session that is not resumed is told."""
+    return [(said.role, said.text) for said in settings.history] + memory.transcript
+
+
+def _make_client(settings: Gemini, key: str | None) -> Client:
+    from .integration import GeminiIntegration
+
+    sockets: dict[str, Any] = {
+        "max_size": MAX_FRAME,
+        "ping_interval": _PING_INTERVAL,
+        "ping_timeout": _PING_TIMEOUT,
+        "close_timeout": _CLOSE_TIMEOUT,
+        "compression": None,
+    }
+    options: HttpOptionsDict = {"async_client_args": sockets}
+    if settings.base_url is not None:
+        options["base_url"] = settings.base_url
+    if settings.api_version is not None:
+        options["api_version"] = settings.api_version
+    elif key is not None and key.startswith("auth_tokens/"):
+        # The only version that takes ephemeral tokens.
+        options["api_version"] = "v1alpha"
+    if settings.vertex is not None:
+        place = settings.vertex
+        return GeminiIntegration.create_client(
+            vertexai=True, project=place.project, location=place.location, http_options=options
+        )
+    return GeminiIntegration.create_client(vertexai=False, api_key=key, http_options=options)

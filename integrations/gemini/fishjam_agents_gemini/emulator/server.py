@@ -1,0 +1,130 @@
+"""The listening side: TLS, the upgrade, keys, and how a test makes it misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections import deque
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .answers import Answer, parrot
+from .certificate import HOST, make_certificate
+from .connection import Connection
+from .state import Handles
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.http11 import Request, Response
+
+_PATH = re.compile(r"//?ws/google\.ai\.generativelanguage\.(\w+)\.GenerativeService\.BidiGenerateContent\w*$")
+
+
+class GeminiEmulator:
+    """Gemini Live at `https://127.0.0.1:PORT`, on a port of the system's choice.
+
+    Args:
+        answer: What the model says, unless `answers` has something.
+        key: The key that is accepted.
+        binary: Whether messages are sent as binary frames, as the service is said to do.
+        handles: Whether sessions can be resumed.
+
+    Attributes:
+        url: What `base_url` has to be.
+        certificate: What `SSL_CERT_FILE` has to be.
+        connections: Every connection that sent a setup, in order.
+        answers: Answers to the next requests, in order, over all connections.
+        refusals: What becomes of the next connections, in order: an HTTP status at the upgrade; a close code
+            with its reason, a message (dict), `silence` or `abort` in place of setupComplete; None for
+            nothing unusual.
+        models: The models there are; None has any.
+    """
+
+    def __init__(
+        self, answer: Answer = parrot, *, key: str = "test-key", binary: bool = True, handles: bool = True
+    ) -> None:
+        self.answer = answer
+        self.key = key
+        self.binary = binary
+        self.resumable = handles
+        self.handles = Handles()
+        self.connections: list[Connection] = []
+        self.answers: deque[Answer] = deque()
+        self.refusals: deque[int | tuple[int, str] | dict[str, object] | str | None] = deque()
+        self.models: set[str] | None = None
+        self.url = ""
+        self.certificate = Path()
+        self.upgrades = 0
+        self._arrived = asyncio.Condition()
+        self._folder: tempfile.TemporaryDirectory[str]
+        self._server: Server
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables with which any program on google-genai talks to this emulator."""
+        return {
+            "GOOGLE_GEMINI_BASE_URL": self.url,
+            "SSL_CERT_FILE": str(self.certificate),
+            "GOOGLE_API_KEY": self.key,
+            "NO_PROXY": f"{HOST},localhost",
+        }
+
+    async def __aenter__(self) -> GeminiEmulator:
+        from websockets.asyncio.server import serve
+
+        self._folder = tempfile.TemporaryDirectory(prefix="gemini-")
+        self.certificate, context = make_certificate(Path(self._folder.name))
+        self._server = await serve(
+            self._serve,
+            HOST,
+            0,
+            ssl=context,
+            process_request=self._upgrade,
+            max_size=None,
+            ping_interval=None,
+            close_timeout=1,
+        )
+        self.url = f"https://{HOST}:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for connection in self.connections:
+            if not connection.closed.is_set():
+                connection.thaw()
+        self._server.close()
+        await self._server.wait_closed()
+        self._folder.cleanup()
+
+    async def connection(self, number: int) -> Connection:
+        """Wait for the connection of that number, counted from 0, to have sent its setup."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.connections) > number)
+        return self.connections[number]
+
+    def _upgrade(self, socket: ServerConnection, request: Request) -> Response | None:
+        self.upgrades += 1
+        if not _PATH.match(request.path.partition("?")[0]):
+            return socket.respond(HTTPStatus.NOT_FOUND, "no such path\n")
+        if self.refusals and isinstance(status := self.refusals[0], int):
+            self.refusals.popleft()
+            return socket.respond(HTTPStatus(status), "refused\n")
+        return None
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        connection = Connection(self, socket)
+        refusal = self.refusals.popleft() if self.refusals else None
+        if not await connection.open(refusal):
+            return
+        async with self._arrived:
+            self.connections.append(connection)
+            self._arrived.notify_all()
+        await connection.run()
+
+    def next_answer(self) -> Answer:
+        """What the model says next."""
+        return self.answers.popleft() if self.answers else self.answer

@@ -1,0 +1,111 @@
+"""What went wrong, as a kind and a sentence that says what to do.
+
+Sources: the close codes of RFC 6455, 7.4.1, and what Google's client makes of them (it raises APIError with
+the close code in place of an HTTP status, for a clean close too).
+"""
+
+from __future__ import annotations
+
+import ssl
+from http import HTTPStatus
+
+from fishjam_agents.errors import BackendError, FailureKind
+
+_REASON_LENGTH = 200
+
+
+def classify(error: BaseException, *, model: str, opening: bool, secret: str | None = None) -> BackendError:
+    """The failure that an exception of google-genai or websockets stands for.
+
+    Args:
+        error: What was raised.
+        model: The model asked for.
+        opening: Whether the session was being opened; what is refused then will be refused again.
+        secret: Never repeated in a message.
+    """
+    from google.auth.exceptions import GoogleAuthError
+    from google.genai.errors import APIError
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+
+    reason = _reason(error, secret)
+    failure: tuple[FailureKind, bool, str]
+    if isinstance(error, InvalidStatus):
+        failure = _by_status(error.response.status_code, reason, model)
+    elif isinstance(error, APIError) and error.code is not None and error.code < 1000:
+        failure = _by_status(error.code, reason, model)
+    elif isinstance(error, APIError):
+        failure = _by_close(error.code or 1006, reason, model, opening)
+    elif isinstance(error, ConnectionClosed):
+        code = 1006 if error.rcvd is None else error.rcvd.code
+        failure = _by_close(code, reason, model, opening)
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        failure = (
+            "config",
+            False,
+            f"its certificate is not trusted ({reason}): check base_url, SSL_CERT_FILE",
+        )
+    elif isinstance(error, GoogleAuthError):
+        failure = ("auth", False, f"Google Cloud gives no access ({reason}): run gcloud auth, check vertex")
+    elif isinstance(error, TimeoutError):
+        failure = ("network", True, "it did not answer in time: check the network and its status page")
+    elif isinstance(error, (OSError, InvalidURI)):
+        retry = isinstance(error, OSError)
+        failure = ("network", retry, f"it cannot be reached ({reason}): check the network and base_url")
+    elif isinstance(error, WebSocketException):
+        failure = ("network", True, f"it does not speak the Live API ({reason}): check base_url")
+    elif isinstance(error, ValueError):
+        failure = ("config", False, f"its client refuses the settings ({reason}): check agent.backend")
+    else:
+        failure = ("internal", False, f"its client failed ({reason}): see the log at debug level")
+    kind, retryable, sentence = failure
+    return BackendError(f"Gemini: {sentence}", retryable=retryable, failure=kind)
+
+
+def _reason(error: BaseException, secret: str | None) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if secret:
+        text = text.replace(secret, "...")
+    return text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + "..."
+
+
+def _by_status(status: int, reason: str, model: str) -> tuple[FailureKind, bool, str]:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _quota(reason)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return (
+            "auth",
+            False,
+            f"the key was refused (HTTP {status}): check GEMINI_API_KEY and its restrictions",
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        return "config", False, "there is no Live API at that address: check base_url and api_version"
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "config", False, f"the request was refused (HTTP {status}, {reason}): check model {model}"
+    return "network", True, f"the service is unavailable (HTTP {status}): it is tried again"
+
+
+def _quota(reason: str) -> tuple[FailureKind, bool, str]:
+    return "quota", True, f"the quota is exhausted ({reason}): wait, or raise it in Google AI Studio"
+
+
+def _by_close(code: int, reason: str, model: str, opening: bool) -> tuple[FailureKind, bool, str]:
+    words = reason.lower()
+    if "quota" in words or "resource_exhausted" in words or "rate limit" in words:
+        return _quota(reason)
+    if "api key" in words or "api_key" in words or "unauthenticated" in words or "leaked" in words:
+        return "auth", False, f"the key was refused ({reason}): make a new one in Google AI Studio"
+    if "not found for api version" in words or "not supported for bidigeneratecontent" in words:
+        return "config", False, f"there is no Live model {model} for this key ({reason}): check model"
+    if code == 1009:
+        return "protocol", True, f"a message was too large ({reason}): send smaller images"
+    if code == 1007:
+        advice = "check the settings of agent.backend against the model" if opening else "it is tried again"
+        return "config" if opening else "protocol", not opening, f"it refused a message ({reason}): {advice}"
+    if code == 1008:
+        advice = "check the key's access to the model" if opening else "it is tried again"
+        return "auth" if opening else "protocol", not opening, f"it ended the session ({reason}): {advice}"
+    if code == 1011:
+        return "network", True, f"the service failed ({reason}): it is tried again"
+    if code in (1000, 1001):
+        return "network", True, f"it closed the connection ({code}): it is tried again"
+    return "network", True, f"the connection was lost ({code}): it is tried again"

@@ -1,0 +1,318 @@
+"""One connection to Gemini Live: entries to its client, its messages to events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    BackendSession,
+    Conversation,
+    Entry,
+    Renewal,
+    TextEntry,
+    ToolCall,
+    ToolCallCancelled,
+    TurnEndedEntry,
+    TurnStartedEntry,
+    UpdateEntry,
+    Usage,
+    UserSpeech,
+    Warning,
+)
+from fishjam_agents.errors import BackendError
+
+from .continuity import Continuity
+from .departure import Departure
+from .failures import classify
+from .replies import Replies
+from .transcripts import UserWords
+from .usage import amounts_of, cost_of
+from .waiting import Waiting
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from google.genai.live import AsyncSession
+
+    from .backend import Gemini
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+_UNKNOWN_IN_A_ROW = 50
+"""Messages the client cannot read before this is no conversation any more."""
+_LOUD = 1000
+"""Peak of a frame, of 32768, above which somebody may be speaking."""
+_PAUSE = 0.7
+"""Seconds without such a frame after which nobody is."""
+
+
+class GeminiSession(BackendSession):
+    """A live connection.
+
+    Args:
+        settings: The backend.
+        conversation: The call.
+        memory: What outlives the connection.
+        live: Google's session, set up.
+        key: Never repeated in messages.
+    """
+
+    def __init__(
+        self,
+        settings: Gemini,
+        conversation: Conversation,
+        memory: Continuity,
+        live: AsyncSession,
+        key: str | None,
+    ) -> None:
+        self._settings = settings
+        self._emit = conversation.emit
+        self._local = conversation.owner == "local"
+        self._memory = memory
+        self._live = live
+        self._key = key
+        self._loop = asyncio.get_running_loop()
+        self._wire = Wire(live, settings, memory, conversation.emit)
+        self._waiting = Waiting(settings, live)
+        self._departure = Departure(self._quiet)
+        self._words = UserWords(conversation.emit, memory)
+        words = settings.transcription.output
+        self._replies = Replies(conversation.emit, memory, words, self._answered)
+        self._turn_open = False
+        self._loud_at = 0.0
+        self._sending = False
+        self._usage: dict[str, float] = {}
+
+    async def begin(self, *, resumed: bool, history: Sequence[tuple[str, str]]) -> None:
+        """Tell the service what it cannot know: the history of a new session, then what had no answer.
+
+        Raises:
+            BackendError: The connection is lost already.
+        """
+        if not resumed and history:
+            await self._guarded(self._wire.history(history))
+        elif not resumed and self._memory.opened > 1:
+            self._emit(Warning("Gemini has forgotten the conversation: switch transcription on to keep it"))
+        for entry in self._memory.unanswered:
+            await self._pass_on(entry, again=True)
+
+    # --- what the user says and does ---
+
+    async def send(self, entry: Entry) -> None:
+        """Pass an entry on; while the connection is being left, wait for the end instead.
+
+        Raises:
+            BackendError: The connection is lost.
+            Renewal: It was lost after the service had announced its end.
+        """
+        if self._departure.leaving:
+            await asyncio.Future()
+        self._sending = True
+        try:
+            sent = await self._pass_on(entry)
+        finally:
+            self._sending = False
+        if sent and not isinstance(entry, UpdateEntry):
+            self._memory.sent(entry)
+
+    async def _pass_on(self, entry: Entry, *, again: bool = False) -> bool:
+        if isinstance(entry, AudioEntry):
+            self._words.peer = entry.peer
+            if self._departure.pending and abs(entry.samples).max(initial=0) > _LOUD:
+                self._loud_at = self._loop.time()
+        elif isinstance(entry, TurnStartedEntry):
+            self._turn_open = True
+            self._words.peer = entry.peer
+            self._waiting.over()
+        elif isinstance(entry, TurnEndedEntry):
+            self._turn_open = False
+        elif isinstance(entry, UpdateEntry) and not self._settings.family.context_update:
+            self._remember(entry)
+            self._departure.wish("new instructions")
+            return False
+        elif isinstance(entry, UpdateEntry):
+            self._remember(entry)
+        sent = await self._guarded(self._wire.pass_on(entry, again=again))
+        if isinstance(entry, TurnEndedEntry) or (isinstance(entry, TextEntry) and not entry.note):
+            self._waiting.begin()
+        return sent
+
+    def _remember(self, entry: UpdateEntry) -> None:
+        if entry.instructions is not None:
+            self._memory.instructions = entry.instructions
+        if entry.tools is not None:
+            self._memory.tools = entry.tools
+
+    async def _guarded(self, sending: Coroutine[Any, Any, T]) -> T:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            return await sending
+        except (ConnectionClosed, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> BackendError | Renewal:
+        return self._departure.instead_of(
+            classify(error, model=self._settings.model, opening=False, secret=self._key)
+        )
+
+    # --- what the service says ---
+
+    async def read(self) -> None:
+        """Read until the connection ends.
+
+        Raises:
+            BackendError: It was lost.
+            Renewal: It is to be followed by a new one.
+        """
+        tasks = {
+            asyncio.create_task(work, name=f"gemini-{name}")
+            for name, work in (
+                ("receive", self._receive()),
+                ("wait", self._waiting.watch()),
+                ("depart", self._departure.watch(lambda: self._sending)),
+            )
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._words.flush()
+            self._replies.complete()
+            self._spend()
+            if self._departure.leaving and not self._departure.unfinished:
+                self._memory.answered()
+
+    async def _receive(self) -> None:
+        from google.genai.errors import APIError
+
+        unknown = 0
+        stream = self._live.receive()
+        while True:
+            try:
+                message = await anext(stream)
+            except StopAsyncIteration:
+                # It ends with every interaction.
+                stream = self._live.receive()
+                continue
+            except APIError as error:
+                raise self._failure(error) from error
+            except (TypeError, ValueError, AttributeError, KeyError) as error:
+                # Google's client raises these for a message it cannot read; the socket is as good as before.
+                unknown += 1
+                self._skip(unknown, error)
+                stream = self._live.receive()
+                continue
+            unknown = 0
+            self._take(message)
+
+    def _skip(self, unknown: int, error: Exception) -> None:
+        logger.debug("A message of Gemini was skipped: %r", error)
+        if unknown == 1:
+            self._emit(Warning("Gemini sent a message that its client cannot read: it was skipped"))
+        if unknown >= _UNKNOWN_IN_A_ROW:
+            raise BackendError(
+                f"Gemini: {unknown} messages in a row could not be read: update google-genai",
+                retryable=True,
+                failure="protocol",
+            ) from error
+
+    def _take(self, message: Any) -> None:
+        # One message may carry all of this at once.
+        if message.usage_metadata is not None:
+            for name, amount in amounts_of(message.usage_metadata).items():
+                self._usage[name] = self._usage.get(name, 0) + amount
+        if message.server_content is not None:
+            self._content(message.server_content)
+        if message.tool_call is not None:
+            self._tools(message.tool_call.function_calls or [])
+        if message.tool_call_cancellation is not None:
+            for call in message.tool_call_cancellation.ids or []:
+                self._memory.cancel(call)
+                self._emit(ToolCallCancelled(call))
+        if message.session_resumption_update is not None:
+            self._resumable(message.session_resumption_update)
+        if message.voice_activity is not None:
+            self._activity(str(getattr(message.voice_activity.voice_activity_type, "value", "")))
+        if message.voice_activity_detection_signal is not None:
+            signal = message.voice_activity_detection_signal.vad_signal_type
+            self._activity(str(getattr(signal, "value", "")))
+        if message.go_away is not None:
+            self._departure.announced(message.go_away.time_left)
+
+    def _content(self, content: Any) -> None:
+        if content.input_transcription is not None:
+            self._words.add(
+                content.input_transcription.text or "", bool(content.input_transcription.finished)
+            )
+        # An interruption bundled with content is the end of what came before.
+        if content.interrupted:
+            self._replies.interrupted()
+            self._waiting.over()
+        if content.model_turn is not None:
+            self._replies.content(content.model_turn.parts or [])
+        if content.output_transcription is not None:
+            self._replies.text(content.output_transcription.text or "")
+        if content.generation_complete:
+            self._replies.generated()
+        status = getattr(content.interaction_status, "value", None)
+        if content.turn_complete or status == "IDLE":
+            self._waiting.over()
+            self._words.flush()
+            self._replies.complete()
+            self._spend()
+
+    def _answered(self) -> None:
+        """The model begins to answer: it has what it was sent."""
+        self._waiting.over(answered=True)
+        self._words.remember()
+        if not self._turn_open:
+            self._memory.answered()
+
+    def _tools(self, calls: Sequence[Any]) -> None:
+        self._waiting.over(answered=True)
+        if not self._turn_open:
+            self._memory.answered()
+        for call in calls:
+            identity = call.id or f"{call.name}-{self._memory.replies}"
+            if self._memory.called(identity, call.name):
+                self._emit(ToolCall(identity, call.name, call.args or {}))
+
+    def _resumable(self, update: Any) -> None:
+        if update.resumable and update.new_handle:
+            self._memory.handle = update.new_handle
+            self._memory.handle_at = self._loop.time()
+            self._memory.results_known(self._loop.time())
+            self._departure.handle_came()
+
+    def _activity(self, kind: str) -> None:
+        if kind in ("ACTIVITY_START", "VAD_SIGNAL_TYPE_SOS"):
+            self._emit(UserSpeech(True))
+        elif kind in ("ACTIVITY_END", "VAD_SIGNAL_TYPE_EOS"):
+            self._emit(UserSpeech(False))
+
+    def _spend(self) -> None:
+        if not self._usage:
+            return
+        amounts, self._usage = self._usage, {}
+        cost = cost_of(amounts, self._settings.prices)
+        self._memory.spent += cost or 0.0
+        self._emit(Usage(amounts, cost, None if cost is None else self._memory.spent))
+
+    def _quiet(self) -> bool:
+        """Whether nobody would notice a new connection: nobody speaks, nothing is generated or owed."""
+        return not (
+            self._turn_open
+            or self._replies.generating
+            or self._waiting.owed
+            or self._memory.pending
+            or (not self._local and self._loop.time() - self._loud_at < _PAUSE)
+        )

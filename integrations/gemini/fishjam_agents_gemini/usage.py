@@ -1,0 +1,48 @@
+"""Tokens by direction and modality, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_PER = 1_000_000
+"""Prices are per so many tokens."""
+
+
+def amounts_of(metadata: Any) -> dict[str, float]:
+    """Tokens of a `usageMetadata`: `input_audio`, `output_text`, ...; `input` and `output` without details.
+
+    Args:
+        metadata: google-genai's `UsageMetadata`.
+    """
+    amounts: dict[str, float] = {}
+    _add(amounts, "input", metadata.prompt_tokens_details, metadata.prompt_token_count)
+    _add(amounts, "input", metadata.tool_use_prompt_tokens_details, metadata.tool_use_prompt_token_count)
+    _add(amounts, "output", metadata.response_tokens_details, metadata.response_token_count)
+    if metadata.thoughts_token_count:
+        amounts["output_thoughts"] = metadata.thoughts_token_count
+    if metadata.cached_content_token_count:
+        amounts["cached"] = metadata.cached_content_token_count
+    return amounts
+
+
+def _add(amounts: dict[str, float], side: str, details: Any, count: int | None) -> None:
+    for detail in details or ():
+        modality = getattr(detail.modality, "value", detail.modality) or "unspecified"
+        name = f"{side}_{str(modality).lower()}"
+        amounts[name] = amounts.get(name, 0) + (detail.token_count or 0)
+    if not details and count:
+        amounts[side] = amounts.get(side, 0) + count
+
+
+def cost_of(amounts: Mapping[str, float], prices: Mapping[str, float]) -> float | None:
+    """Price of the tokens; None without prices. Thoughts cost what text costs; the unpriced is free.
+
+    Args:
+        amounts: Tokens by the names of `amounts_of`.
+        prices: Price of a million tokens by the same names.
+    """
+    if not prices:
+        return None
+    names = {"output_thoughts": "output_text", "input": "input_text", "output": "output_text"}
+    return sum(amount * prices.get(names.get(name, name), 0.0) for name, amount in amounts.items()) / _PER

@@ -1,0 +1,95 @@
+"""The model owes an answer: is the connection dead, or is the model only silent?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents.errors import BackendError
+
+if TYPE_CHECKING:
+    from .backend import Gemini
+
+PONG = 5.0
+"""Seconds for the answer to a ping once the model is late."""
+_PATIENCE = 2
+"""Turns in a row without any answer over a living connection, after which a new one is tried."""
+
+
+class Waiting:
+    """Watches over answers that are owed.
+
+    Args:
+        settings: The backend.
+        live: Google's session.
+    """
+
+    def __init__(self, settings: Gemini, live: Any) -> None:
+        self._settings = settings
+        self._live = live
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._since: float | None = None
+        self._silent = 0
+
+    @property
+    def owed(self) -> bool:
+        """Whether an answer is owed."""
+        return self._since is not None
+
+    def begin(self) -> None:
+        """The user's turn is over, or something was written."""
+        self._since = self._loop.time()
+        self._changed.set()
+
+    def over(self, *, answered: bool = False) -> None:
+        """Nothing is owed any more: it came (`answered`), was declined, or the user speaks again."""
+        self._since = None
+        if answered:
+            self._silent = 0
+
+    async def watch(self) -> None:
+        """Look after the connection whenever an answer is late.
+
+        Raises:
+            BackendError: The connection is dead, or the service does not answer at all.
+        """
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self._since is not None:
+                late_at = self._since + self._settings.answer_timeout
+                if self._loop.time() >= late_at:
+                    await self._late()
+                else:
+                    await asyncio.sleep(late_at - self._loop.time())
+
+    async def _late(self) -> None:
+        waited = f"{self._settings.answer_timeout:g} s"
+        try:
+            async with asyncio.timeout(PONG):
+                await self._ping()
+        except (TimeoutError, OSError) as error:
+            raise BackendError(
+                f"Gemini: no answer for {waited} and no sign of life: a new connection is made",
+                retryable=True,
+                failure="network",
+            ) from error
+        if self._since is None:
+            return
+        self._since = None
+        self._silent += 1
+        # Such a model may decline to answer what was not meant for it.
+        declines = self._settings.proactive_audio or self._settings.family.proactive_audio == "always"
+        if self._silent >= _PATIENCE and not declines:
+            raise BackendError(
+                f"Gemini: {self._silent} turns were not answered within {waited}: a new connection is made",
+                retryable=True,
+                failure="network",
+            )
+
+    async def _ping(self) -> None:
+        # The client has no ping of its own, and has kept its socket under this name since its first version.
+        socket = getattr(self._live, "_ws", None)
+        if socket is not None:
+            await (await socket.ping())

@@ -1,0 +1,191 @@
+"""Entries of the port in the words of Google's client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents.backends.port import (
+    AudioEndedEntry,
+    AudioEntry,
+    BackendEvent,
+    Entry,
+    ImageEntry,
+    TextEntry,
+    ToolResultEntry,
+    TurnEndedEntry,
+    TurnStartedEntry,
+    UpdateEntry,
+    Warning,
+)
+
+from .continuity import Continuity
+
+if TYPE_CHECKING:
+    from google.genai.live import AsyncSession
+
+    from .backend import Gemini
+
+logger = logging.getLogger(__name__)
+
+AUDIO = "audio/pcm;rate=16000"
+"""What audio to the Live API is called."""
+_IMAGE_INTERVAL = 1.0
+"""Seconds between two images of one track: the service looks at one a second."""
+
+
+class Wire:
+    """The sending half of a connection.
+
+    Args:
+        live: Google's session.
+        settings: The backend.
+        memory: Of the call.
+        emit: Takes warnings.
+    """
+
+    def __init__(
+        self,
+        live: AsyncSession,
+        settings: Gemini,
+        memory: Continuity,
+        emit: Callable[[BackendEvent], None],
+    ) -> None:
+        from google.genai import types
+
+        self._live = live
+        self._settings = settings
+        self._memory = memory
+        self._emit = emit
+        self._types = types
+        self._loop = asyncio.get_running_loop()
+        self._looked: dict[str | None, float] = {}
+        self._active = False
+        self._deaf_to_notes = False
+
+    async def pass_on(self, entry: Entry, *, again: bool = False) -> bool:
+        """Send an entry.
+
+        Args:
+            entry: The entry.
+            again: An earlier connection was sent it, too.
+
+        Returns:
+            Whether it was sent, and not dropped.
+        """
+        live, types = self._live, self._types
+        if isinstance(entry, AudioEntry):
+            blob = types.Blob(data=entry.samples.astype("<i2", copy=False).tobytes(), mime_type=AUDIO)
+            await live.send_realtime_input(audio=blob)
+        elif isinstance(entry, TurnStartedEntry):
+            # A turn that was taken back left its activity open: the API has no way to forget it.
+            if not self._active:
+                self._active = True
+                await live.send_realtime_input(activity_start=types.ActivityStart())
+        elif isinstance(entry, TurnEndedEntry):
+            self._active = False
+            await live.send_realtime_input(activity_end=types.ActivityEnd())
+        elif isinstance(entry, AudioEndedEntry):
+            await live.send_realtime_input(audio_stream_end=True)
+        elif isinstance(entry, TextEntry) and entry.note:
+            return await self._note(entry.text)
+        elif isinstance(entry, TextEntry):
+            await self._text(entry.text, again)
+        elif isinstance(entry, ImageEntry):
+            return await self._image(entry)
+        elif isinstance(entry, ToolResultEntry):
+            return await self._result(entry, again)
+        elif isinstance(entry, UpdateEntry):
+            await self._update(entry)
+        else:
+            return False
+        return True
+
+    async def history(self, said: Sequence[tuple[str, str]]) -> None:
+        """Tell a new session what was said before."""
+        turns = [self._turn(role, text) for role, text in said]
+        # Where history is announced, the service waits for its end; elsewhere that would ask for an answer.
+        complete = self._settings.family.initial_history
+        await self._live.send_client_content(turns=turns, turn_complete=complete)
+
+    def _turn(self, role: str, text: str) -> Any:
+        return self._types.Content(role=role, parts=[self._types.Part(text=text)])
+
+    async def _text(self, text: str, again: bool) -> None:
+        if not again:
+            self._memory.note("user", text)
+        if self._settings.family.text_by == "realtime":
+            await self._live.send_realtime_input(text=text)
+        else:
+            await self._live.send_client_content(turns=self._turn("user", text), turn_complete=True)
+
+    async def _note(self, text: str) -> bool:
+        if self._settings.family.initial_history:
+            if not self._deaf_to_notes:
+                self._deaf_to_notes = True
+                family = self._settings.family.name
+                self._emit(Warning(f"{family} cannot be told things without an answer: notes are dropped"))
+            return False
+        await self._live.send_client_content(turns=self._turn("user", text), turn_complete=False)
+        return True
+
+    async def _image(self, entry: ImageEntry) -> bool:
+        now, source = self._loop.time(), entry.track or entry.peer
+        if not entry.content_type.startswith("image/"):
+            self._emit(Warning(f"{entry.content_type} is no image: it was not sent to Gemini"))
+            return False
+        if len(entry.data) > self._settings.max_image:
+            size = len(entry.data)
+            advice = f"ask for smaller ones, or raise max_image ({self._settings.max_image})"
+            self._emit(Warning(f"an image of {size} bytes was not sent to Gemini: {advice}"))
+            return False
+        if now - self._looked.get(source, float("-inf")) < _IMAGE_INTERVAL:
+            logger.debug("An image within a second of the last one was not sent to Gemini")
+            return False
+        self._looked[source] = now
+        blob = self._types.Blob(data=entry.data, mime_type=entry.content_type)
+        await self._live.send_realtime_input(video=blob)
+        return True
+
+    async def _result(self, entry: ToolResultEntry, again: bool) -> bool:
+        memory, call = self._memory, entry.call
+        name = (memory.delivered if again else memory.pending).get(call)
+        if name is None:
+            logger.debug("The result of tool call %s is no longer wanted", call)
+            return False
+        response = self._types.FunctionResponse(
+            id=call, name=name, response={"error" if entry.error else "output": _value(entry.result)}
+        )
+        if self._settings.family.background_tools:
+            if entry.will_continue:
+                response.will_continue = True
+            if entry.scheduling is not None:
+                response.scheduling = self._types.FunctionResponseScheduling(entry.scheduling.upper())
+        await self._live.send_tool_response(function_responses=response)
+        memory.delivered[call], memory.delivered_at = name, self._loop.time()
+        if not entry.will_continue:
+            memory.pending.pop(call, None)
+        return True
+
+    async def _update(self, entry: UpdateEntry) -> None:
+        from .setup import declarations
+
+        changes: dict[str, Any] = {}
+        if entry.instructions is not None:
+            changes["system_instruction"] = entry.instructions
+        if entry.tools is not None:
+            tools = declarations(self._settings, entry.tools)
+            changes["tools"] = [self._types.Tool.model_validate(tool) for tool in tools]
+        if changes:
+            await self._live.send_context_update(**changes)
+
+
+def _value(result: str) -> Any:
+    """A result as the model likes it: JSON as what it is, anything else as text."""
+    try:
+        return json.loads(result)
+    except ValueError:
+        return result

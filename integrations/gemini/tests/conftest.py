@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from fishjam_agents_gemini.emulator import GeminiEmulator
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run a test against an emulator; whatever happens, within half a minute, and nothing is left behind."""
+
+    def runner(test: Callable[[GeminiEmulator], Coroutine[Any, Any, None]], **emulator: Any) -> None:
+        async def main() -> None:
+            async with asyncio.timeout(30), GeminiEmulator(**emulator) as gemini:
+                for name, value in gemini.environment.items():
+                    monkeypatch.setenv(name, value)
+                await test(gemini)
+            left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+            assert not left, f"left behind: {left}"
+
+        asyncio.run(main())
+
+    return runner

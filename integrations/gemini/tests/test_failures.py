@@ -1,0 +1,360 @@
+"""What goes wrong with the service, as the kind of failure it is and a sentence that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Callable
+
+import pytest
+from fishjam_agents_gemini import Activity, Gemini, Thinking, waiting
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, parrot, tone
+from fishjam_agents_gemini.emulator.answers import speak
+
+from fishjam_agents.backends import link
+from fishjam_agents.backends import port as p
+from fishjam_agents.errors import ConfigError
+from integrations.gemini.tests.talk import talking, voice
+
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts follow one another at once."""
+    monkeypatch.setattr(link, "FIRST_BACKOFF", 0.001)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "failure", "words"),
+    [
+        (401, "auth", "GEMINI_API_KEY"),
+        (403, "auth", "GEMINI_API_KEY"),
+        (404, "config", "base_url"),
+        (400, "config", "gemini-3.8-live"),
+        ((1008, "Your API key was reported as leaked. Use another."), "auth", "leaked"),
+        ((1008, "API key not valid."), "auth", "make a new one"),
+        ((1008, "models/x is not found for API version v1"), "config", "check model"),
+        ((1008, "policy"), "auth", "access to the model"),
+        ((1007, "Invalid value at setup.generation_config"), "config", "check the settings"),
+    ],
+)
+def test_what_only_the_user_can_mend_ends_the_call_at_once(
+    run: Run, refusal: object, failure: str, words: str
+) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.refusals.append(refusal)  # type: ignore[arg-type]
+        async with talking() as talk:
+            error = await talk.ended()
+        assert (error.failure, error.retryable) == (failure, False)
+        assert words in str(error)
+        assert str(error).count(": ") >= 2, "what happened: what to do"
+        assert not talk.of(p.Failure)
+        assert emulator.upgrades == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "failure"),
+    [
+        (429, "quota"),
+        (503, "network"),
+        ((1011, "You exceeded your current quota, please check your plan"), "quota"),
+        ((1011, "Internal error encountered."), "network"),
+        ((1013, "try again"), "network"),
+        ("abort", "network"),
+        ({"serverContent": {"turnComplete": True}}, "protocol"),
+        ({"error": {"code": 500}}, "protocol"),
+    ],
+)
+def test_what_may_pass_is_tried_again(run: Run, impatient: None, refusal: object, failure: str) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.refusals.append(refusal)  # type: ignore[arg-type]
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+        (failed,) = talk.of(p.Failure)
+        assert (failed.failure, failed.retryable) == (failure, True)
+        connection = emulator.connections[-1]
+        assert connection.names() == ["activityStart", "audio", "activityEnd"]
+
+    run(test)
+
+
+def test_a_wrong_key_is_named_and_not_repeated(run: Run) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        backend = Gemini(api_key="AIza-secret")
+        async with talking(backend) as talk:
+            error = await talk.ended()
+        assert error.failure == "auth"
+        assert "secret" not in str(error)
+        assert "secret" not in repr(backend)
+
+    run(test)
+
+
+def test_a_service_that_never_answers_the_setup_is_given_up(run: Run, impatient: None) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.refusals.extend(["silence"] * 6)
+        async with talking(Gemini(setup_timeout=0.05)) as talk:
+            error = await talk.ended()
+        assert error.failure == "network"
+        assert "no answer to the setup within 0.05 s" in str(error)
+        assert "given up after 6 attempts" in str(error)
+
+    run(test)
+
+
+def test_a_service_that_crashes_again_and_again_is_given_up_in_one_sentence(
+    run: Run, impatient: None
+) -> None:
+    async def crash(connection: Connection, request: Request) -> None:
+        await connection.close(1011, "Internal error encountered.")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            error = await talk.ended()
+        assert "the service failed (" in str(error)
+        assert "given up after 6 attempts" in str(error)
+        assert "\n" not in str(error)
+        assert len(talk.of(p.Failure)) == 5
+
+    run(test, answer=crash)
+
+
+def test_nobody_at_the_address_and_a_strange_certificate_are_told_apart(
+    run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking(Gemini(base_url="https://127.0.0.1:1")) as talk:
+            error = await talk.ended()
+        assert error.failure == "network"
+        assert "cannot be reached" in str(error)
+        monkeypatch.delenv("SSL_CERT_FILE")
+        async with talking() as talk:
+            error = await talk.ended()
+        assert (error.failure, error.retryable) == ("config", False)
+        assert "SSL_CERT_FILE" in str(error)
+
+    run(test)
+
+
+def test_a_setting_that_the_client_refuses_is_the_users_to_mend(run: Run) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking(Gemini(raw={"temperatur": 1})) as talk:
+            error = await talk.ended()
+        assert (error.failure, error.retryable) == ("config", False)
+        assert "temperatur" in str(error)
+        assert "check agent.backend" in str(error)
+
+    run(test)
+
+
+def test_frames_the_client_cannot_read_are_skipped(run: Run) -> None:
+    async def noisy(connection: Connection, request: Request) -> None:
+        await connection.send({"error": {"code": 1, "message": "something new"}})
+        await connection.send({"somethingNew": {}})
+        await connection.send_raw("not json")
+        await connection.send_raw("[1, 2]")
+        await connection.send_raw('"text"')
+        await connection.send({})
+        await connection.send(
+            {"serverContent": {"modelTurn": {"parts": [{"inlineData": {"data": "***", "mimeType": 3}}]}}}
+        )
+        await parrot(connection, request)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(noisy)
+        async with talking() as talk:
+            talk.say(voice(0.2))
+            await talk.until(p.ReplyEnded)
+        assert not talk.of(p.Failure)
+        assert talk.of(p.Warning)
+        assert len(talk.reply_audio("gemini-1")) == 4800
+
+    run(test)
+
+
+def test_nothing_but_such_frames_is_a_failure(run: Run, impatient: None) -> None:
+    async def noise(connection: Connection, request: Request) -> None:
+        for _ in range(50):
+            await connection.send({"somethingNew": {}})
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(noise)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert failed.failure == "protocol"
+        assert "update google-genai" in failed.message
+
+    run(test)
+
+
+def test_an_error_message_with_a_code_is_what_it_says(run: Run, impatient: None) -> None:
+    async def limited(connection: Connection, request: Request) -> None:
+        await connection.send({"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"})
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(limited)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert failed.failure == "quota"
+
+    run(test)
+
+
+def test_frames_over_a_mebibyte_arrive_and_those_over_sixteen_do_not(run: Run, impatient: None) -> None:
+    async def large(connection: Connection, request: Request) -> None:
+        await connection.send_audio(tone(40.0))
+        await connection.finish_turn()
+
+    async def too_large(connection: Connection, request: Request) -> None:
+        data = base64.b64encode(bytes(17 * 2**20)).decode()
+        await connection.send({"serverContent": {"modelTurn": {"parts": [{"text": data}]}}})
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([large, too_large])
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+            assert len(talk.reply_audio("gemini-1")) == 40 * 24000
+            talk.say(voice(0.1))
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded, 2)
+        assert failed.retryable
+
+    run(test)
+
+
+def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
+    run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PONG", 0.3)
+    question = voice(0.2)
+
+    async def frozen(connection: Connection, request: Request) -> None:
+        connection.freeze()
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(frozen)
+        async with talking(Gemini(answer_timeout=0.3)) as talk:
+            talk.say(question)
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert failed.failure == "network"
+        assert "no sign of life" in failed.message
+        second = await emulator.connection(1)
+        assert b"".join(second.of("audio")) == question.astype("<i2").tobytes()
+
+    run(test)
+
+
+def test_a_model_that_keeps_silent_over_a_living_socket_gets_a_new_connection(
+    run: Run, impatient: None
+) -> None:
+    async def silent(connection: Connection, request: Request) -> None:
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([silent, silent])
+        backend = Gemini("gemini-2.5-flash-native-audio", answer_timeout=0.3)
+        async with talking(backend) as talk:
+            await emulator.connection(0)
+            for _ in range(2):
+                talk.begin_turn()
+                await asyncio.sleep(0.05)
+                talk.audio(voice(0.1))
+                talk.end_turn()
+                await asyncio.sleep(0.5)
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert "2 turns were not answered" in failed.message
+
+    run(test)
+
+
+def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
+    async def silent(connection: Connection, request: Request) -> None:
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([silent] * 3)
+        async with talking(Gemini(answer_timeout=0.05)) as talk:
+            for _ in range(3):
+                talk.say(voice(0.1))
+                await asyncio.sleep(0.12)
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+        assert not talk.of(p.Failure)
+        assert len(emulator.connections) == 1
+
+    run(test)
+
+
+async def _cut(connection: Connection, request: Request) -> None:
+    await speak(connection, tone(0.2), ["half"], pace=0)
+    connection.abort()
+
+
+def test_a_reply_that_is_cut_off_ends(run: Run, impatient: None) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(_cut)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded, 2)
+        assert [event.reply for event in talk.of(p.ReplyEnded)] == ["gemini-1", "gemini-2"]
+        assert len(talk.outages) == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        (Gemini("gemini-3.8-live", thinking=Thinking(level="low")), "takes no thinking.level"),
+        (Gemini("gemini-3.8-live", thinking=Thinking(budget=0)), "takes no thinking.budget: remove it"),
+        (Gemini("gemini-3.8-live", affective_dialog=True), "knows no affective_dialog"),
+        (Gemini("gemini-3.8-live-extended-thinking", proactive_audio=False), "is always proactive"),
+        (Gemini("gemini-3.1-flash-live-preview", proactive_audio=True), "knows no proactive_audio"),
+        (Gemini("gemini-3.1-flash-live-preview", thinking=Thinking(budget=1)), "or use thinking.level"),
+        (Gemini("gemini-2.5-flash-native-audio", thinking=Thinking(level="high")), "Gemini 2.5"),
+    ],
+)
+def test_what_the_models_family_does_not_take_is_said_before_connecting(
+    backend: Gemini, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "key")
+    with pytest.raises(ConfigError, match=words):
+        backend.check()
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        Gemini("gemini-3.8-live", activity=Activity(interrupts=False)),
+        Gemini("gemini-3.8-live-extended-thinking", thinking=Thinking(level="low")),
+        Gemini("gemini-2.5-flash-native-audio", affective_dialog=True, thinking=Thinking(budget=0)),
+        Gemini("somebody-elses-model", thinking=Thinking(1, "low"), proactive_audio=False),
+    ],
+)
+def test_what_it_takes_is_let_through(backend: Gemini, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "key")
+    backend.check()
+
+
+def test_without_a_key_the_check_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="set GEMINI_API_KEY"):
+        Gemini().check()
+    assert "GEMINI_API_KEY" not in os.environ
