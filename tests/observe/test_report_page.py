@@ -107,6 +107,23 @@ def test_the_figures_are_those_of_the_timeline() -> None:
     assert len(rows(page, "events")) == len(TIMELINE["events"])
 
 
+def test_what_a_scenario_expected_is_told_with_what_was_not_met_first() -> None:
+    judged = [
+        {"expected": "no error", "came": "none came", "met": True},
+        {"expected": "reply_ended", "came": "it never came", "met": False},
+        {"expected": "reply_started", "came": "at 2.78 s", "met": True, "at": 2.78},
+    ]
+    page = page_of({**TIMELINE, "expectations": judged})
+    assert rows(page, "expectations") == [
+        ["\u2013", "reply_ended", "it never came", "not met"],
+        ["\u2013", "no error", "none came", "met"],
+        ["2.78", "reply_started", "at 2.78 s", "met"],
+    ]
+    assert not [
+        section for section in page_of().all("section") if section.attributes.get("id") == "expectations"
+    ]
+
+
 def test_what_is_drawn_stands_where_it_happened() -> None:
     plot = page_of().one("div", id="plot")
 

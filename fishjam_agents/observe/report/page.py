@@ -34,7 +34,8 @@ def write_report(folder: Path, *, room: Samples, sample_rate: int, timeline: Map
         folder: Where to; it exists.
         room: The recording, int16, shape (n, 2): callers left, bot right.
         sample_rate: Hz.
-        timeline: What `timeline.json` holds; its zero is sample 0 of `room`.
+        timeline: What `timeline.json` holds; its zero is sample 0 of `room`. A scenario's has `expectations`,
+            too: `expected`, `came`, `met` and, where it came, `at` of each.
 
     Returns:
         The file.
@@ -74,6 +75,12 @@ def render(*, room: Samples, sample_rate: int, timeline: Mapping[str, Any], name
         clock=clock(call.seconds),
         overview=plot.overview(),
         plot=plot.render(),
+        expectations=_section(
+            "Expectations",
+            "expectations",
+            tables.expectations(timeline.get("expectations", ())),
+            bool(timeline.get("expectations")),
+        ),
         turns=_section("Turns", "turns", tables.turns(call), bool(call.turns or call.replies)),
         barge_ins=_section(
             "Barge-ins", "barge-ins", tables.barge_ins(call, room[:, 1], sample_rate), bool(call.barge_ins)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.observe.report import latency
@@ -39,6 +40,12 @@ def barge_ins(call: Call, bot: Samples, sample_rate: int) -> Markup:
     heads = ["Onset", "Who", "Over", "Silence latency", "Audible for", "Verdict", "Verdict time"]
     lines = [_barge_in(barge_in, bot, sample_rate) for barge_in in call.barge_ins]
     return _table(heads, lines, numbers=(3, 4, 6))
+
+
+def expectations(judged: Iterable[Mapping[str, Any]]) -> Markup:
+    """A line for each expectation of a scenario, those that were not met first."""
+    lines = [_expectation(one) for one in sorted(judged, key=lambda one: bool(one["met"]))]
+    return _table(["At", "Expected", "Came", "Verdict"], lines)
 
 
 def events(call: Call) -> Markup:
@@ -150,6 +157,17 @@ def _barge_in(barge_in: BargeIn, bot: Samples, sample_rate: int) -> Markup:
         _number(latency.audible_for(barge_in, bot, sample_rate)),
         tag("td", tag("span", verdict, class_=f"badge {barge_in.verdict}")),
         _number(latency.verdict(barge_in)),
+    ]
+    return tag("tr", joined(cells))
+
+
+def _expectation(judged: Mapping[str, Any]) -> Markup:
+    met = bool(judged["met"])
+    cells = [
+        tag("th", _moment(judged["at"]) if "at" in judged else NONE, scope="row"),
+        tag("td", judged["expected"]),
+        tag("td", foreign(judged["came"])),
+        tag("td", tag("span", "met" if met else "not met", class_=f"badge {'done' if met else 'cut'}")),
     ]
     return tag("tr", joined(cells))
 
