@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from fishjam_agents.audio.wav import read_wav
-from fishjam_agents.config.document import Node, Section, read_document
+from fishjam_agents.config.document import Node, Scalar, Section, Sequence, read_document
 from fishjam_agents.config.problems import Place, Problems
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings
@@ -60,12 +61,9 @@ def load_scenario(path: str | os.PathLike[str], environ: Mapping[str, str] = os.
     reader = SectionReader(problems)
     given = reader.read(Scenario, document, "", besides=("bot",))
     bot = _bot(document.entries.get("bot"), reader)
-    if given is not None:
-        for key, wav in _recordings(given.settings):
-            try:
-                read_wav(wav)
-            except AudioError as error:
-                problems.add(reader.lines.get(key), f"{key}: {error}")
+    for key, node in _recordings(document.entries.get("callers"), "callers"):
+        if not (node.null or node.broken) and (wrong := _unreadable(node)) is not None:
+            problems.add(node.line, f"{key}: {wrong}")
     problems.check()
     # What could not be read has been raised.
     assert given is not None
@@ -112,10 +110,27 @@ def _bot(node: Node | None, reader: SectionReader) -> Section | None:
     return section if section is not None and section.entries else None
 
 
-def _recordings(scenario: Scenario) -> Iterator[tuple[str, Path]]:
-    for name, caller in scenario.callers.items():
-        for index, line in enumerate(caller.lines):
-            if line.wav is not None:
-                yield f"callers.{name}.lines[{index}].wav", line.wav
-        if caller.noise is not None and caller.noise.wav is not None:
-            yield f"callers.{name}.noise.wav", caller.noise.wav
+def _recordings(node: Node | None, path: str) -> Iterator[tuple[str, Scalar]]:
+    """Every `wav` below a node with its key; also in a file of which something else is wrong."""
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from _recordings(item, f"{path}[{index}]")
+    elif isinstance(node, Section):
+        for key, value in node.entries.items():
+            if key == "wav" and isinstance(value, Scalar):
+                yield f"{path}.{key}", value
+            else:
+                yield from _recordings(value, f"{path}.{key}")
+
+
+def _unreadable(node: Scalar) -> str | None:
+    """What is wrong with a recording; None if nothing is."""
+    path = Path(node.line.source).parent / Path(node.text).expanduser()
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, [wav.name for wav in path.parent.glob("*.wav")], n=1)
+        return f"there is no file {path}: {f'did you mean {near[0]}?' if near else 'check the path'}"
+    try:
+        read_wav(path)
+    except AudioError as error:
+        return str(error)
+    return None

@@ -87,6 +87,8 @@ def test_mistakes_of_a_scenario_exit_with_2_and_are_told_with_line_and_nearest_k
         f"error: {scenario}:3: callers.ann.lins is not a setting: did you mean lines?",
         f"error: {scenario}:5: callers.bob.lines[0].at: reply_endd is no kind of event: "
         "did you mean reply_ended?",
+        f"error: {scenario}:5: callers.bob.lines[0].wav: there is no file {scenario.parent / 'nowhere.wav'}: "
+        "check the path",
         f"error: {scenario}:7: expect.absent: reply_endet is no kind of event: did you mean reply_ended?",
     ]
 
