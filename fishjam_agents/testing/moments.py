@@ -13,6 +13,10 @@ from fishjam_agents.events import KINDS, Event, Heard
 _FIELDS: Mapping[str, frozenset[str]] = {
     cls.kind: frozenset(item.name for item in fields(cls)) for cls in Event.__subclasses__()
 }
+_MAPPINGS: Mapping[str, frozenset[str]] = {
+    cls.kind: frozenset(item.name for item in fields(cls) if str(item.type).startswith("Mapping"))
+    for cls in Event.__subclasses__()
+}
 _HEARD = tuple(f"heard.{item.name}" for item in fields(Heard) if item.name != "reply")
 _TIMES = ("at", "media_at", "start")
 _REFERENCE = (
@@ -101,6 +105,12 @@ def fields_of(kind: str) -> tuple[str, ...]:
     """What an event of a kind can be asked for: `reason`, `heard.seconds`."""
     plain = tuple(sorted(_FIELDS[kind] - {"heard"}))
     return plain + _HEARD if "heard" in _FIELDS[kind] else plain
+
+
+def has_field(kind: str, path: str) -> bool:
+    """Whether an event of a kind can be asked for a field; those that hold a mapping, for any name in it."""
+    name, _, rest = path.partition(".")
+    return path in fields_of(kind) or (bool(rest) and name in _MAPPINGS[kind])
 
 
 def _reference(match: re.Match[str]) -> Reference:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fishjam_agents.testing.moments import Moment, Reference, fields_of, nearest
+from fishjam_agents.testing.moments import Moment, Reference, fields_of, has_field, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +166,10 @@ class Expected:
         if self.count is not None and self.count < 0:
             raise ValueError("count must not be negative")
         kind = Reference.parse(self.event).kind
-        known = fields_of(kind)
         for name in ("where", "least", "most"):
             for path in getattr(self, name):
-                if path not in known:
-                    raise ValueError(f"{name}: {kind} has no {path}: {nearest(path, known)}")
+                if not has_field(kind, path):
+                    raise ValueError(f"{name}: {kind} has no {path}: {nearest(path, fields_of(kind))}")
 
 
 @dataclass(frozen=True, slots=True)

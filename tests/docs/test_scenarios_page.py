@@ -93,6 +93,7 @@ def test_every_key_and_every_event_is_on_the_page() -> None:
         for item in dataclasses.fields(getattr(scenario, part)):
             assert re.search(rf"`{item.name}`|\b{item.name}:", PAGE), f"{part}.{item.name}"
     for kind in KINDS:
-        (row,) = re.findall(rf"^\| `{kind}` \|.*$", PAGE, re.MULTILINE)
+        row = "".join(re.findall(rf"^\| `{kind}` \|.*$", PAGE, re.MULTILINE))
+        assert row, f"{kind} is missing in the table of events"
         for name in fields_of(kind):
-            assert name in ("at", "media_at", "track") or f"`{name}`" in row, f"{kind}: {name}"
+            assert name in ("at", "media_at", "track") or f"`{name}`" in row, f"{kind}: {name} is missing"

@@ -22,7 +22,7 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import Missed, SimulationResult, prepare, simulate, simulate_fast
 from fishjam_agents.testing.expectations import judge
-from fishjam_agents.testing.likeness import TOLERANCE, difference
+from fishjam_agents.testing.likeness import difference
 from fishjam_agents.testing.scenario import Caller, Echo, Line, Mute, Noise, Scenario
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -164,12 +164,16 @@ def test_a_call_goes_alike_in_memory_and_over_sockets() -> None:
     async def together() -> list[SimulationResult]:
         return await asyncio.gather(*(simulate(bot(backend), callers) for callers in cast))
 
-    for real, callers in zip(asyncio.run(together()), cast, strict=True):
+    real = asyncio.run(together())
+    if any(call.lagged for call in real):
+        # What comes late may come in another order, and that is not the call's doing.
+        real = asyncio.run(together())
+    if any(call.lagged for call in real):
+        pytest.skip(f"this machine was up to {max(call.lag for call in real) * 1000:.0f} ms late")
+    for call, callers in zip(real, cast, strict=True):
         fast = simulate_fast(bot(backend), callers)
-        # What this machine was late by is not the call's.
-        differs = difference(real.timeline["events"], fast.timeline["events"], TOLERANCE + 2 * real.lag)
-        assert differs is None
-        assert len(real.timeline["events"]) > 6
+        assert difference(call.timeline["events"], fast.timeline["events"]) is None
+        assert len(call.timeline["events"]) > 6
 
 
 def test_a_hook_that_needs_a_socket_is_told_why_it_cannot_have_one_in_memory() -> None:
