@@ -1,0 +1,118 @@
+"""The recipe is run as it stands in the README."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fishjam_agents_gemini import Gemini
+from fishjam_agents_gemini.emulator import GeminiEmulator
+
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.config import load_config, pipeline_factory
+from fishjam_agents.simulation import simulate
+
+Run = Callable[..., None]
+FOLDER = Path(__file__).parents[1]
+README = (FOLDER / "README.md").read_text()
+YES = FOLDER.parents[1] / "audio_fixtures" / "alice_yes.wav"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_configuration_of_the_recipe_answers_a_caller(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(blocks("yaml")[0])
+
+    async def test(emulator: GeminiEmulator) -> None:
+        config = load_config(file, {})
+        result = await simulate(pipeline_factory(config)(), [read_wav(YES)], seconds=5)
+        assert result.failure is None
+        assert "reply_ended" in result.kinds
+        assert "backend_usage" in result.kinds
+        assert not {"error", "backend_warning", "outage"} & set(result.kinds)
+        assert result.heard.any()
+        setup = emulator.connections[0].setup
+        assert setup["model"] == "models/gemini-3.8-live"
+        assert setup["contextWindowCompression"] == {"sliding_window": {}}
+        assert setup["generationConfig"]["speechConfig"] == {
+            "voice_config": {"prebuilt_voice_config": {"voice_name": "Puck"}}
+        }
+
+    run(test)
+
+
+def test_the_bot_of_the_recipe_hears_what_was_said(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    code = blocks("python")[0]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    names: dict[str, Any] = {}
+    exec(code, names)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        result = await simulate(names["Bot"](), [read_wav(YES)], seconds=3)
+        assert result.failure is None
+        assert "reply_first_audio" in result.kinds
+
+    run(test)
+    assert re.search(r"said: \d\.\d seconds of speech", capsys.readouterr().out)
+
+
+def test_every_setting_of_the_table_is_one() -> None:
+    table = README.partition("## Settings")[2].partition("## Who decides")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)[`:]", cell)}
+    settings = {item.name for item in fields(Gemini)}
+    assert named <= settings
+    assert settings - named == {"resumption", "transcription"}
+
+
+def test_the_sentences_of_the_table_are_those_that_are_said() -> None:
+    table = README.partition("## When something goes wrong")[2].partition("## Offline")[0]
+    said = re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)
+    code = "".join(path.read_text() for path in (FOLDER / "fishjam_agents_gemini").glob("*.py"))
+    assert len(said) == 13
+    assert [sentence for sentence in said if sentence not in code] == []
+
+
+def test_a_program_runs_against_the_emulator(tmp_path: Path) -> None:
+    """In another process, with nothing but variables."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import asyncio\n"
+        "from google import genai\n"
+        "async def main():\n"
+        "    async with genai.Client().aio.live.connect(model='gemini-3.8-live') as session:\n"
+        "        await session.send_realtime_input(text='hello')\n"
+        "        async for message in session.receive():\n"
+        "            last = message\n"
+        "        print('complete' if last.server_content.turn_complete else last)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-m", "fishjam_agents_gemini.emulator", sys.executable, str(program)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=45, check=False, env=os.environ)
+    assert result.stdout == "complete\n", result.stderr
+    assert result.returncode == 0
+
+
+def test_the_emulator_says_how_it_is_used() -> None:
+    command = [sys.executable, "-m", "fishjam_agents_gemini.emulator", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=45, check=True)
+    assert "COMMAND" in result.stdout
+
+
+def test_nothing_of_google_is_loaded_before_a_call_connects() -> None:
+    code = (
+        "import sys, fishjam_agents_gemini as g\n"
+        "g.Gemini(api_key='k').check()\n"
+        "assert not [name for name in sys.modules if name.startswith('google.genai')]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=45)
