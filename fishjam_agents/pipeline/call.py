@@ -308,7 +308,8 @@ class Call(Actions):
                 self.tools.handle(event)
             else:
                 self._replies.handle(event)
-            if isinstance(event, port.UserTranscript):
+            # A transcript that comes after its turn would be taken for that of the next sound.
+            if isinstance(event, port.UserTranscript) and self.capabilities.transcripts:
                 self.understood(event.text, event.final, event.peer)
         except Exception as error:
             logger.exception("An event of the backend could not be handled: %s", type(event).__name__)

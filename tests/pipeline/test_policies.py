@@ -166,3 +166,18 @@ def test_a_turn_ends_when_the_model_says_so(converse: Converse) -> None:
     made.backend = Scripted(offers=OWNING, script=[stopped, Step(p.TurnEndedEntry)])
     (ended,) = converse(made, ask).of("user_turn_ended")
     assert ended.at - ended.media_at < 1.0
+
+
+def test_a_transcript_that_comes_after_its_turn_is_no_word_of_the_next_sound(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        reply = call.bot.play(tone(3.0))
+        await asyncio.sleep(0.5)
+        alice.say(speech("grunt.wav"))
+        assert not (await reply).interrupted
+
+    made = bot(barge_in=BargeIn(words=1))
+    made.backend = Scripted(script=[Step(None, [1.15, p.UserTranscript("what was said before", final=True)])])
+    call = converse(made, script)
+    assert call.of("barge_in_suspected")
+    assert call.of("user_transcript")
