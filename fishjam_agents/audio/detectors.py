@@ -42,8 +42,8 @@ class VoiceDetector(Protocol):
 DESCRIPTIONS: dict[DetectorName, str] = {
     "default": "webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms",
     "webrtc": "webrtcvad alone; about 0.02 ms of CPU per 20 ms",
-    "energy": "level of the voice band alone; about 0.02 ms of CPU per 20 ms",
-    "silero": "Silero's network; about 1 ms of CPU per 20 ms",
+    "energy": "level of the voice band alone; about 0.01 ms of CPU per 20 ms",
+    "silero": "Silero's network; about 0.1 ms of CPU per 20 ms",
 }
 """What `check` says of each. The figures are those of docs/turn-taking.md."""
 

