@@ -8,11 +8,14 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from fishjam_agents.config import load_config, pipeline_factory
+from fishjam_agents.turns.endpointing import EndOfTurn
+from fishjam_agents.turns.settings import TurnSettings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -99,6 +102,27 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
     result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_page.py")
     assert result.returncode == 0, result.stdout
     assert "3 passed" in result.stdout
+
+
+def test_the_policies_of_the_turn_taking_page_are_policies(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "turn-taking.md").read_text()
+    names: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        exec(block, names)
+    for name in ("Bot", "Patient"):
+        names[name]().verify()  # type: ignore[operator]
+    config = tmp_path / "config.yaml"
+    config.write_text(blocks(page, "yaml")[0])
+    assert "adaptive per speaker, 0.5 to 1.2 s" in str(pipeline_factory(load_config(config))().turns.ending)
+
+
+def test_every_setting_of_turn_taking_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "turn-taking.md").read_text()
+    assert {item.name for item in fields(TurnSettings)} <= set(
+        re.findall(r"^\| `turns\.(\w+)`", page, re.MULTILINE)
+    )
+    for kind in EndOfTurn.types:
+        assert f"| `{kind}`" in page
 
 
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md")]))

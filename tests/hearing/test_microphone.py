@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
@@ -102,3 +104,42 @@ def test_absence_is_no_silence_before_120_ms() -> None:
     before = listener.microphone.media
     listener.microphone.silence(listener.now + 0.1)
     assert listener.microphone.media == before
+
+
+LINE = np.concatenate((np.zeros(4000), speech("alice_question.wav"), np.zeros(12000))).astype(np.int16)
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 2400),  # samples in a packet
+            st.sampled_from([0.0, 0.0, 0.0, 0.05, 0.3, 2.0]),  # how late it comes
+            st.booleans(),  # whether the bot speaks
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_media_time_never_runs_back_nor_ahead_however_packets_come(
+    packets: list[tuple[int, float, bool]],
+) -> None:
+    listener = Listener()
+    microphone, position, before = listener.microphone, 0, 0.0
+    for size, late, bot in packets:
+        packet = np.take(LINE, range(position, position + size), mode="wrap")
+        position += size
+        listener.now += size / 16000
+        for _ in range(int(late / 0.02)):
+            listener.now += 0.02
+            microphone.silence(listener.now)
+            assert before <= microphone.media <= listener.now + 1e-9
+            before = microphone.media
+        microphone.feed(packet.tobytes(), listener.now, bot)
+        assert before <= microphone.media <= listener.now + 1e-9
+        before = microphone.media
+    microphone.end("left")
+    begun = [event for event in listener.events if isinstance(event, TurnStarted)]
+    ended = [event for event in listener.events if isinstance(event, TurnEnded)]
+    assert [event.at for event in begun] == [event.start for event in ended]
+    assert all(0 <= event.start <= event.end <= listener.now + 1e-9 for event in ended)

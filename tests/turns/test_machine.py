@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishjam_agents.turns.endpointing import Adaptive, Pause
+from fishjam_agents.turns.endpointing import (
+    Adaptive,
+    BackendEnds,
+    Fixed,
+    Pause,
+    PerSpeaker,
+    Punctuation,
+)
 from fishjam_agents.turns.machine import (
     Confirmed,
     SpeechEnded,
@@ -18,6 +25,7 @@ from fishjam_agents.turns.machine import (
     TurnStarted,
     Withdrawn,
 )
+from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
 
 
@@ -166,16 +174,36 @@ def test_a_peer_that_leaves_in_mid_word_ends_the_turn_as_cut() -> None:
 frames = st.builds(Frame, st.floats(-3, 3), st.booleans(), st.floats(-10, 60))
 
 
-@given(
-    st.lists(
-        st.tuples(frames, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.0, 0.3])), max_size=30
-    )
+settings = st.builds(
+    TurnSettings,
+    end_of_turn=st.sampled_from([Adaptive(), Fixed(0.2), PerSpeaker(), Punctuation(), BackendEnds()]),
+    barge_in=st.sampled_from([BargeIn(), BargeIn(voice=0.6), BargeIn(words=1), BargeIn(backchannel=("en",))]),
+    withdraw=st.sampled_from([0.1, 0.28, 1.0]),
+    max_turn=st.sampled_from([1.0, 60.0]),
 )
-def test_events_alternate_and_media_time_never_runs_back(runs: list[tuple[Frame, int, bool, float]]) -> None:
-    machine = TurnMachine()
+
+
+@given(
+    settings,
+    st.lists(
+        st.tuples(
+            *(frames, st.integers(1, 40), st.booleans(), st.sampled_from([0.0, 0.0, 0.3])),
+            st.sampled_from([None, None, "mhm", "no wait.", "done"]),
+        ),
+        max_size=30,
+    ),
+)
+def test_events_alternate_and_media_time_never_runs_back(
+    settings: TurnSettings, runs: list[tuple[Frame, int, bool, float, str | None]]
+) -> None:
+    machine = TurnMachine(settings)
     at = 0.0
     events: list[TurnEvent] = []
-    for frame, count, bot, missing in runs:
+    for frame, count, bot, missing, words in runs:
+        if words == "done":
+            events += machine.model_done()
+        elif words is not None:
+            events += machine.understood(words, bot)
         for _ in range(count):
             at += 0.02
             events += machine.feed(frame, at, bot)
@@ -198,6 +226,9 @@ def test_events_alternate_and_media_time_never_runs_back(runs: list[tuple[Frame,
                 open_[name] = False
         if isinstance(event, TurnEnded):
             assert 0 <= event.start < event.end <= at + 1e-6
+    starts = [event.start for event in events if isinstance(event, TurnEnded)]
+    ends = [event.end for event in events if isinstance(event, TurnEnded)]
+    assert all(start >= end - 1e-6 for start, end in zip(starts[1:], ends[:-1], strict=True))
 
 
 def test_a_turn_is_opened_by_hand_once_and_interrupts_the_bot() -> None:
