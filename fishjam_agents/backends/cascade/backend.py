@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -71,20 +71,22 @@ class Cascade(Backend):
 
     @asynccontextmanager
     async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
-        """Begin a conversation; the parts connect when they are needed."""
+        """Begin a conversation."""
 
         def warn(message: str) -> None:
             conversation.emit(Warning(message))
 
-        session = CascadeSession(
-            conversation,
-            Fallbacks("speech to text", self.stt, self.deadline, warn),
-            Fallbacks("the language model", self.llm, self.deadline, warn),
-            Fallbacks("text to speech", self.tts, self.deadline, warn),
-            self.history,
-            self.filler,
-        )
-        try:
+        async with AsyncExitStack() as calls:
+            stt = [await calls.enter_async_context(part.connect()) for part in self.stt]
+            llm = [await calls.enter_async_context(part.connect()) for part in self.llm]
+            tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
+            session = CascadeSession(
+                conversation,
+                Fallbacks("speech to text", stt, self.deadline, warn),
+                Fallbacks("the language model", llm, self.deadline, warn),
+                Fallbacks("text to speech", tts, self.deadline, warn),
+                self.history,
+                self.filler,
+            )
+            calls.push_async_callback(session.close)
             yield session
-        finally:
-            await session.close()

@@ -1,14 +1,15 @@
 """The three small ports of a cascade: speech to text, language model, text to speech.
 
-A part is immutable settings and one method that returns an async iterator. A cascade closes the iterator the
-moment nobody wants the rest (a barge-in): whatever the part has open, a response that streams above all, is
-to be closed in a `finally` or an `async with` of the generator.
+A part is immutable settings, `connect()`, entered once for each call, and one method that returns an async
+iterator. A cascade closes the iterator the moment nobody wants the rest (a barge-in): whatever it has open, a
+response that streams above all, is to be closed in a `finally` or an `async with` of the generator.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -97,6 +98,11 @@ class SpeechToText(Part, ABC):
     entry_points = "fishjam_agents.stt"
     what = "speech to text"
 
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[SpeechToText]:
+        """Get ready for a call: what is yielded does its work. By default the part itself."""
+        yield self
+
     @abstractmethod
     def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | Spent]:
         """Understand one turn.
@@ -118,6 +124,11 @@ class LanguageModel(Part, ABC):
     entry_points = "fishjam_agents.llm"
     what = "language model"
 
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[LanguageModel]:
+        """Get ready for a call: what is yielded does its work. By default the part itself."""
+        yield self
+
     @abstractmethod
     def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[Piece]:
         """Go on with a conversation, whose last message is the user's or a tool's.
@@ -136,6 +147,12 @@ class TextToSpeech(Part, ABC):
 
     entry_points = "fishjam_agents.tts"
     what = "text to speech"
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[TextToSpeech]:
+        """Get ready for a call: what is yielded does its work. By default the part itself."""
+        yield self
+
     sample_rate: int
 
     @abstractmethod
