@@ -1,0 +1,164 @@
+"""`llm: {type: openai}`: chat completions, streamed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents.backends.cascade import LanguageModel, Message, Piece, Requested, Spent, Thought
+from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents.errors import BackendError
+from fishjam_agents_openai.access import Access, as_backend_errors
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_THOUGHTS = ("reasoning_content", "reasoning")
+"""Where servers put what a model reasons: llama.cpp, and some versions of vLLM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat(Access, LanguageModel):
+    """A language model behind `/chat/completions`.
+
+    Attributes:
+        model: Its name.
+        temperature: 0 to 2; None leaves it to the server, as with all that follows.
+        max_tokens: Bound of an answer, in tokens.
+        reasoning_effort: How much it may think: `none`, `low`, …
+        extra: Further fields of the request, as the server has them.
+    """
+
+    model: str
+    temperature: float | None = None
+    max_tokens: int | None = None
+    reasoning_effort: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """As `Access.check`."""
+        Access.check(self)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[LanguageModel]:
+        """Get ready for a call."""
+        async with self.client() as client:
+            yield _Connected(self, client)
+
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[Piece]:
+        """Only what `connect` yields answers."""
+        raise BackendError("enter connect() first: it yields the model that answers")
+
+
+class _Connected(LanguageModel):
+    def __init__(self, settings: Chat, client: AsyncOpenAI) -> None:
+        self._settings = settings
+        self._client = client
+
+    async def reply(
+        self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
+    ) -> AsyncIterator[Piece]:
+        with as_backend_errors("the language model's answer"):
+            stream = await self._client.chat.completions.create(**self._request(messages, tools))
+            calls: dict[int, _Call] = {}
+            try:
+                async for chunk in stream:
+                    if chunk.usage is not None:
+                        yield Spent(_numbers(chunk.usage.model_dump()))
+                    for choice in chunk.choices[:1]:
+                        delta = choice.delta
+                        for name in _THOUGHTS:
+                            if thought := getattr(delta, name, None):
+                                yield Thought(str(thought))
+                        if delta.content:
+                            yield delta.content
+                        for piece in delta.tool_calls or ():
+                            call = calls.setdefault(piece.index, _Call())
+                            call.id += piece.id or ""
+                            if piece.function is not None:
+                                call.name += piece.function.name or ""
+                                call.arguments += piece.function.arguments or ""
+            finally:
+                await stream.close()
+            for call in calls.values():
+                yield call.requested()
+
+    def _request(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> dict[str, Any]:
+        settings = self._settings
+        optional = {
+            "temperature": settings.temperature,
+            "max_completion_tokens": settings.max_tokens,
+            "reasoning_effort": settings.reasoning_effort,
+            "tools": [_tool(tool) for tool in tools] or None,
+            "extra_body": dict(settings.extra) or None,
+        }
+        return {
+            "model": settings.model,
+            "messages": [_message(message) for message in messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    def requested(self) -> Requested:
+        try:
+            arguments = json.loads(self.arguments or "{}")
+        except ValueError as error:
+            raise BackendError(
+                f"the model called {self.name} with arguments that are no JSON: ask again", retryable=True
+            ) from error
+        if not isinstance(arguments, dict):
+            raise BackendError(f"the model called {self.name} with no object: ask again", retryable=True)
+        return Requested(self.id, self.name, arguments)
+
+
+def _tool(tool: ToolDeclaration) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.call, "content": message.text}
+    if message.calls:
+        calls = [
+            {
+                "id": call.call,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
+            }
+            for call in message.calls
+        ]
+        return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+    if message.images:
+        pictures = [
+            {
+                "type": "image_url",
+                "image_url": {"url": f"data:{kind};base64,{base64.b64encode(data).decode()}"},
+            }
+            for data, kind in message.images
+        ]
+        return {"role": message.role, "content": [{"type": "text", "text": message.text}, *pictures]}
+    return {"role": message.role, "content": message.text}
+
+
+def _numbers(usage: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The counts of a usage, nested ones with dots in their names."""
+    found: dict[str, float] = {}
+    for name, value in usage.items():
+        if isinstance(value, Mapping):
+            found |= _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[prefix + name] = value
+    return found

@@ -1,0 +1,230 @@
+"""The HTTP side of the emulator: requests are kept, answers streamed, clients that hang up noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from fishjam_agents_openai.emulator.answers import Answer, Broken, chat_events, sound, transcript_events
+
+_HEAD_LIMIT = 65536
+_DEADLINE = 60.0
+"""Seconds for a request to arrive and be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request.
+
+    Attributes:
+        path: Its path, without `/v1`.
+        headers: By lower-case name.
+        fields: The JSON body, or the fields of the form.
+        file: The file of a form.
+    """
+
+    path: str
+    headers: Mapping[str, str]
+    fields: Mapping[str, Any]
+    file: bytes = b""
+
+
+@dataclass(eq=False)
+class Emulator:
+    """The server; an async context manager.
+
+    Attributes:
+        chats: Answers to `/chat/completions`, the next one first; without one it repeats what the user said.
+        transcripts: Answers to `/audio/transcriptions`; without one it says how long the turn was.
+        speeches: Answers to `/audio/speech`; without one it plays a tone for each letter.
+        key: The key it wants; None takes any.
+        requests: What it was asked.
+        hung_up: Paths whose client hung up before the answer was complete.
+    """
+
+    chats: deque[Answer] = field(default_factory=deque)
+    transcripts: deque[Answer] = field(default_factory=deque)
+    speeches: deque[Answer] = field(default_factory=deque)
+    key: str | None = None
+    requests: list[Request] = field(default_factory=list)
+    hung_up: list[str] = field(default_factory=list)
+
+    async def start(self, port: int = 0) -> None:
+        """Listen on 127.0.0.1.
+
+        Args:
+            port: Where; 0 is any that is free.
+        """
+        self._answering: set[asyncio.Task[None]] = set()
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", port, limit=_HEAD_LIMIT)
+
+    @property
+    def base_url(self) -> str:
+        """What a part is told."""
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    async def stop(self) -> None:
+        """Hang up on everybody."""
+        self._server.close()
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        await self.stop()
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+                while True:
+                    async with asyncio.timeout(_DEADLINE):
+                        request = await _read(reader)
+                        self.requests.append(request)
+                        if not await self._watched(request, reader, writer):
+                            return
+        finally:
+            writer.close()
+
+    async def _watched(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Answer while the client is there; False when the connection is over."""
+        answer = asyncio.ensure_future(self._answer(request, writer))
+        # A client says nothing while it waits: what can be read is its end.
+        gone = asyncio.ensure_future(reader.read(1))
+        try:
+            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                self.hung_up.append(request.path)
+                return False
+            return answer.result() and not gone.done()
+        finally:
+            for task in (answer, gone):
+                task.cancel()
+            await asyncio.gather(answer, gone, return_exceptions=True)
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+            return await _whole(writer, 401, _error("Incorrect API key provided"))
+        match request.path:
+            case "/chat/completions":
+                answer = self.chats.popleft() if self.chats else _echo(request)
+                if answer.status != 200:
+                    return await _whole(writer, answer.status, _error(answer.words))
+                usage = bool((request.fields.get("stream_options") or {}).get("include_usage"))
+                return await _stream(
+                    writer, "text/event-stream", chat_events(answer, request.fields["model"], usage)
+                )
+            case "/audio/transcriptions":
+                answer = self.transcripts.popleft() if self.transcripts else _length(request)
+                if answer.status != 200:
+                    return await _whole(writer, answer.status, _error(answer.words))
+                if request.fields.get("stream") == "true":
+                    return await _stream(writer, "text/event-stream", transcript_events(answer))
+                for pause in (step for step in answer.steps if isinstance(step, float)):
+                    await asyncio.sleep(pause)
+                if answer.plain:
+                    return await _whole(writer, 200, f"{answer.words}\n".encode(), "text/plain")
+                return await _whole(writer, 200, json.dumps({"text": answer.words}).encode())
+            case "/audio/speech":
+                answer = (
+                    self.speeches.popleft() if self.speeches else Answer([*sound(request.fields["input"])])
+                )
+                if answer.status != 200:
+                    return await _whole(writer, answer.status, _error(answer.words))
+                pieces = (step for step in answer.steps if isinstance(step, bytes | float | Broken))
+                return await _stream(writer, "audio/pcm", pieces)
+        return await _whole(writer, 404, _error(f"there is no {request.path}"))
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.split("\r\n")
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
+    }
+    path = first.split(" ")[1].removeprefix("/v1")
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    kind = headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        fields, file = _form(body, kind.partition("boundary=")[2])
+        return Request(path, headers, fields, file)
+    return Request(path, headers, json.loads(body) if body else {})
+
+
+def _form(body: bytes, boundary: str) -> tuple[dict[str, str], bytes]:
+    fields: dict[str, str] = {}
+    file = b""
+    for part in body.split(b"--" + boundary.strip('"').encode())[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        content = content.removesuffix(b"\r\n")
+        name = re.search(rb'name="([^"]*)"', head)
+        if b"filename=" in head:
+            file = content
+        elif name is not None:
+            fields[name.group(1).decode()] = content.decode()
+    return fields, file
+
+
+def _error(message: str) -> bytes:
+    return json.dumps({"error": {"message": message, "type": "error", "code": None}}).encode()
+
+
+async def _whole(
+    writer: asyncio.StreamWriter, status: int, body: bytes, kind: str = "application/json"
+) -> bool:
+    head = f"HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    return True
+
+
+async def _stream(writer: asyncio.StreamWriter, kind: str, pieces: Iterable[bytes | float | Broken]) -> bool:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    begun = False
+    for piece in pieces:
+        if isinstance(piece, float):
+            await asyncio.sleep(piece)
+            continue
+        if isinstance(piece, Broken):
+            writer.transport.abort()
+            return False
+        # A pause before the first piece holds back the head, too: the server is not ready yet.
+        writer.write((b"" if begun else head.encode()) + f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        begun = True
+        await writer.drain()
+    writer.write((b"" if begun else head.encode()) + b"0\r\n\r\n")
+    await writer.drain()
+    return True
+
+
+def _echo(request: Request) -> Answer:
+    said = [message["content"] for message in request.fields["messages"] if message["role"] == "user"]
+    words = said[-1] if said and isinstance(said[-1], str) else "nothing"
+    return Answer(["You said", f": {words} ", "That is all I know. ", "Ask me again."])
+
+
+def _length(request: Request) -> Answer:
+    seconds = max(len(request.file) - 44, 0) / 2 / 16000
+    return Answer([f"I spoke for {seconds:.0f} seconds."])
