@@ -22,6 +22,8 @@ KEY = "vapi-private-key-1234"
 
 class Receptionist(AgentPipeline):
     turns = TurnSettings(owner="backend")
+    # These callers wear headphones: what they say during the bot's first words is no echo.
+    hearing = HearingSettings(echo_guard=False)
 
     def __init__(self, vapi: Any, **settings: Any) -> None:
         super().__init__()
