@@ -262,6 +262,7 @@ class Replies:
         if not self._speeches[reply].recording:
             self._cut(heard)
         self._over(heard, seconds, interrupted=True, begun=True)
+        self._voice.go_on()
 
     # --- ends ---
 

@@ -243,7 +243,7 @@ class Voice:
                 self.reference.sent(tail, self._schedule.until)
 
     def drop(self, reply: str) -> Heard | None:
-        """End one reply; the others play on.
+        """End one reply; the others play on with the next tick, or `go_on`.
 
         Returns:
             What was heard of it, None when it is dead.
@@ -257,8 +257,11 @@ class Voice:
             self._cut(tail)
         self._resamplers.pop(reply, None)
         self._announced.discard(reply)
-        self.pump(now)
         return heard
+
+    def go_on(self) -> None:
+        """Play what is due now, after a reply was dropped."""
+        self.pump(self._loop.time())
 
     def resume(self) -> None:
         """Go on after a pause."""
