@@ -13,6 +13,7 @@ from fishjam_agents_vapi import Vapi, control
 from fishjam_agents import AgentPipeline
 from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.errors import BackendError
+from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.simulation import SimulationResult, simulate
 from fishjam_agents.turns.settings import TurnSettings
 
