@@ -10,12 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fishjam_agents.testing.call import MemoryCall
     from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
     from fishjam_agents.testing.memory import MemoryPeer, MemoryRoom, MemorySession
     from fishjam_agents.testing.replay import replay_events
     from fishjam_agents.testing.scripted import Scripted, Step
+    from fishjam_agents.testing.sounds import cough, noise, silence, speech
 
 __all__ = [
+    "MemoryCall",
     "MemoryPeer",
     "MemoryRoom",
     "MemorySession",
@@ -23,10 +26,15 @@ __all__ = [
     "Step",
     "VirtualClock",
     "VirtualClockError",
+    "cough",
+    "noise",
     "replay_events",
+    "silence",
+    "speech",
 ]
 
 _HOMES = {
+    "MemoryCall": "call",
     "MemoryPeer": "memory",
     "MemoryRoom": "memory",
     "MemorySession": "memory",
@@ -34,7 +42,11 @@ _HOMES = {
     "Step": "scripted",
     "VirtualClock": "clock",
     "VirtualClockError": "clock",
+    "cough": "sounds",
+    "noise": "sounds",
     "replay_events": "replay",
+    "silence": "sounds",
+    "speech": "sounds",
 }
 
 

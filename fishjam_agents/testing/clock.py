@@ -109,5 +109,14 @@ class VirtualClock:
         Raises:
             VirtualClockError: A deadlock, a test that does not end, or a real socket or process.
         """
-        with asyncio.Runner(loop_factory=lambda: _VirtualLoop(self.limit, self.late), debug=False) as runner:
+        with self.runner() as runner:
             return runner.run(main)
+
+    def runner(self) -> asyncio.Runner:
+        """A runner in virtual time, for who runs several coroutines one after the other on one loop."""
+        return asyncio.Runner(loop_factory=lambda: _VirtualLoop(self.limit, self.late), debug=False)
+            return runner.run(main)
+
+    def runner(self) -> asyncio.Runner:
+        """A runner in virtual time, for who runs several coroutines one after the other on one loop."""
+        return asyncio.Runner(loop_factory=lambda: _VirtualLoop(self.limit), debug=False)

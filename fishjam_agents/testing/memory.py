@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.protocol.messages import Track, TrackData
 from fishjam_agents.server.network import Network
 from fishjam_agents.server.playout import Playout
@@ -48,18 +50,26 @@ class MemoryPeer:
         self._room = room
         self._line: Samples = np.empty(0, np.int16)
 
-    def say(self, samples: Samples) -> float:
-        """Speak from the next tick on, after what is still being said: int16 mono at the room's rate.
+    def say(self, sound: Samples | str | Path) -> float:
+        """Speak from the next tick on, after what is still being said.
+
+        Args:
+            sound: A WAV file, or int16 mono at the room's rate, shape (n,).
 
         Returns:
             How long it takes, with what was still being said, in seconds.
+
+        Raises:
+            AudioError: The file cannot be used.
         """
-        self._line = np.concatenate((self._line, samples))
+        if isinstance(sound, (str, Path)):
+            sound = load_speech(sound, self._room.sample_rate)
+        self._line = np.concatenate((self._line, sound))
         return len(self._line) / self._room.sample_rate
 
-    async def speak(self, samples: Samples) -> None:
-        """Speak, and return when it has been said."""
-        await asyncio.sleep(self.say(samples) + _TICK)
+    async def speak(self, sound: Samples | str | Path) -> None:
+        """Speak as `say`, and return when it has been said."""
+        await asyncio.sleep(self.say(sound) + _TICK)
 
     def hush(self) -> None:
         """Stop speaking in mid-word."""
