@@ -115,8 +115,3 @@ class VirtualClock:
     def runner(self) -> asyncio.Runner:
         """A runner in virtual time, for who runs several coroutines one after the other on one loop."""
         return asyncio.Runner(loop_factory=lambda: _VirtualLoop(self.limit, self.late), debug=False)
-            return runner.run(main)
-
-    def runner(self) -> asyncio.Runner:
-        """A runner in virtual time, for who runs several coroutines one after the other on one loop."""
-        return asyncio.Runner(loop_factory=lambda: _VirtualLoop(self.limit), debug=False)

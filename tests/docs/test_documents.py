@@ -97,7 +97,9 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
 
 
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
-    page = "\n\n".join(blocks((ROOT / "docs" / "testing.md").read_text(), "python"))
+    found = blocks((ROOT / "docs" / "testing.md").read_text(), "python")
+    # Those that begin with the name of a file are run from files of their own, below.
+    page = "\n\n".join(block for block in found if not block.startswith("# "))
     (tmp_path / "test_page.py").write_text(page)
     result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_page.py")
     assert result.returncode == 0, result.stdout
@@ -123,6 +125,31 @@ def test_every_setting_of_turn_taking_is_on_its_page() -> None:
     )
     for kind in EndOfTurn.types:
         assert f"| `{kind}`" in page
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+(\.\d+)?", "0", text)
+
+
+def test_the_test_of_ten_lines_passes_beside_its_bot(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "testing.md").read_text()
+    files = [block.partition("\n") for block in blocks(page, "python") if block.startswith("# ")]
+    assert [name for name, _, _ in files] == ["# bot.py", "# test_bot.py"]
+    for name, _, code in files:
+        (tmp_path / name.removeprefix("# ")).write_text(code)
+    lines = files[1][2].split("def ")[1].splitlines()
+    assert len(lines) <= 10
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "1 passed" in result.stdout
+    # What the page shows of a failure is how it fails, whatever the times.
+    (message,) = re.findall(r"^AssertionError: (.*)$", page, re.MULTILINE)
+    wrong = files[1][2].replace("within=0.5", "within=0.2")
+    (tmp_path / "test_bot.py").write_text(wrong)
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"AssertionError: {_without_numbers(message)}\n" in _without_numbers(result.stdout)
+    assert "testing/call.py" not in result.stdout
 
 
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md")]))
