@@ -26,7 +26,7 @@ class ObserveSettings:
 
     Attributes:
         record: Folder for a `call.jsonl` of every call, which `replay` reads; None keeps none. It holds no
-            sound and no words.
+            sound, and words only where a policy of turn-taking judges them.
     """
 
     record: Path | None = None

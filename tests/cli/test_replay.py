@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from fishjam_agents.cli import main
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
-from fishjam_agents.testing.replay import replay_events
+from fishjam_agents.testing import replay_events
 from fishjam_agents.turns.endpointing import Fixed
+from fishjam_agents.turns.policies import BargeInPolicy
+from fishjam_agents.turns.settings import TurnSettings
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
@@ -57,6 +60,52 @@ def test_a_setting_that_changes_nothing_says_so(record: Path, capsys: pytest.Cap
     code, out, _ = run(capsys, record, "--set", "agent.turns.max_turn = 90")
     assert code == 0
     assert "0 differ" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (
+            "turns.end_of_turn=1.5",
+            "turns.end_of_turn: fixed, 1.5 s in place of adaptive, ",
+        ),
+        (
+            "turns.end_of_turn.type=per_speaker",
+            "turns.end_of_turn: adaptive per speaker, 0.5 to 0.9 s",
+        ),
+        ("turns.barge_in.voice=0.6", "turns.barge_in: 0.6 s of voice at least in place of nothing"),
+    ],
+)
+def test_policies_are_set_as_in_a_config(
+    record: Path, capsys: pytest.CaptureFixture[str], change: str, shown: str
+) -> None:
+    code, out, err = run(capsys, record, "--set", change)
+    assert (code, err) == (0, "")
+    assert shown in out
+
+
+@dataclass(frozen=True)
+class Patient(BargeInPolicy):
+    def allows(self, sound: object) -> bool:
+        return False
+
+
+def test_a_policy_of_ones_own_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bot = Bot()
+    bot.turns = TurnSettings(barge_in=(Patient(),))
+    path = tmp_path / "call.jsonl"
+    path.write_text(simulate_fast(bot, [read_wav(FIXTURES / "interrupter.wav")]).record)
+    code, _, err = run(capsys, path)
+    assert code == 2
+    assert "turns.barge_in was " in err
+    assert "Patient()" in err
+    assert "which no file can hold: set turns.barge_in" in err
+    code, out, _ = run(capsys, path, "--set", "turns.barge_in.voice=0.1")
+    assert code == 0
+    assert "barge_in_confirmed" in out
+    kinds = [event["kind"] for event in replay_events(path, turns={"barge_in": (Patient(),)})]
+    assert "barge_in_withdrawn" in kinds
+    assert "barge_in_confirmed" not in kinds
 
 
 WRONG = [

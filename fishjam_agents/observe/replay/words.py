@@ -10,6 +10,7 @@ from fishjam_agents.observe.replay.reader import Recording
 from fishjam_agents.observe.replay.run import Happened
 from fishjam_agents.observe.replay.settings import LostObjectError, setting_of
 from fishjam_agents.turns.machine import TurnEnded
+from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
 
 
@@ -95,4 +96,6 @@ def counts(before: Sequence[Happened], after: Sequence[Happened]) -> list[str]:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, BargeIn):
+        return ", ".join(map(str, value.policies())) or "nothing more than voice"
     return "the default rule" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
