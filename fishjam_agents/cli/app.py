@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from fishjam_agents._version import __version__
 
-COMMANDS = ("run", "simulate", "replay", "server", "check")
+COMMANDS = ("run", "simulate", "replay", "report", "server", "check")
 """Each is the function of that name in the module of that name."""
 
 

@@ -242,3 +242,15 @@ def test_a_histogram_has_round_bins_and_counts_every_value(
         expected[2],
     )
     assert sum(counts) == len(values)
+
+
+def test_what_nobody_in_particular_says_has_a_lane_of_its_own() -> None:
+    """In a mix the peer of a turn is left out where nobody was clearly loudest."""
+    timeline = copy.deepcopy(TIMELINE)
+    turn = next(event for event in timeline["events"] if event["kind"] == "user_turn_ended")
+    del turn["peer"]
+    page = page_of(timeline)
+    labels = [label.text for label in page.all("div", class_="label") if label.has("class_", "speech")]
+    # The ruler is the first lane.
+    lane = page.all("div", class_="lane")[1 + labels.index("somebody")]
+    assert turn["turn"] in lane.text

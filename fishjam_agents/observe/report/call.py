@@ -12,7 +12,11 @@ from typing import Any, Literal
 
 _SLACK = 0.3
 """Seconds by which what was heard may exceed the time on air before we take it that the bot did not pause."""
-_NOTICES = frozenset({"outage", "backend_warning", "backend_failure", "error", "tool_called"})
+TROUBLE = frozenset({"outage", "backend_warning", "backend_failure", "error"})
+"""Kinds of notices that a call is better without."""
+_NOTICES = TROUBLE | {"backend_ended", "tool_called", "switched"}
+SOMEBODY = "somebody"
+"""What a speaker is called where nobody in a mix was clearly loudest."""
 
 Event = Mapping[str, Any]
 Verdict = Literal["confirmed", "withdrawn", "open"]
@@ -129,7 +133,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to know that is neither speech nor reply: an outage, a warning, a failure, a tool call."""
+    """Something to know that is neither speech nor reply: an outage, a failure, a tool call, a switch."""
 
     at: float
     kind: str
@@ -207,8 +211,7 @@ def _spoken(start: Event, end: float) -> Speech:
 
 
 def _who(event: Event) -> str:
-    """Who it is about; in a mix nobody may have been clearly loudest."""
-    return event.get("peer") or "somebody"
+    return event.get("peer") or SOMEBODY
 
 
 def _turns(events: Sequence[Event]) -> list[UserTurn]:
@@ -335,4 +338,8 @@ def _notice(event: Event) -> Notice:
     if kind == "tool_called":
         outcome = event.get("outcome", "ok")
         return Notice(event["at"], kind, f"tool {event['tool']}{'' if outcome == 'ok' else f': {outcome}'}")
+    if kind == "switched":
+        return Notice(event["at"], kind, f"{event['what']} switched {'on' if event['on'] else 'off'}")
+    if kind == "backend_ended":
+        return Notice(event["at"], kind, f"the model ended the conversation: {event['reason']}")
     return Notice(event["at"], kind, event["message"])

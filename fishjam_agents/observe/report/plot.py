@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.observe.report import latency
-from fishjam_agents.observe.report.call import BargeIn, Call, Reply, Span
+from fishjam_agents.observe.report.call import SOMEBODY, TROUBLE, BargeIn, Call, Reply, Span
 from fishjam_agents.observe.report.markup import Markup, foreign, joined, tag
 from fishjam_agents.observe.report.sound import decibels, waveform
 
@@ -45,13 +45,14 @@ class Plot:
         self._call = call
         self._callers, self._bot = room[:, 0], room[:, 1]
         self._rate = sample_rate
+        self._names = tuple(dict.fromkeys((*call.peers, SOMEBODY)))
         self._seconds = max(call.seconds, 0.001)
 
     def render(self) -> Markup:
         """Labels on the left, the scrolling rows on the right."""
         call = self._call
-        speakers = [peer for peer in call.peers if any(turn.peer == peer for turn in call.turns)]
-        speakers += [p for p in call.peers if p not in speakers and any(s.peer == p for s in call.speech)]
+        speakers = [peer for peer in self._names if any(turn.peer == peer for turn in call.turns)]
+        speakers += [p for p in self._names if p not in speakers and any(s.peer == p for s in call.speech)]
         rows: list[tuple[str, Markup, Markup]] = [("ruler", Markup(), self._ruler())]
         rows += [("speech", foreign(peer), self._speech(peer)) for peer in speakers]
         callers = waveform(
@@ -116,7 +117,7 @@ class Plot:
         )
 
     def _speech(self, peer: str) -> Markup:
-        colour = f"c{self._call.peers.index(peer) % _CALLER_COLOURS}"
+        colour = f"c{self._names.index(peer) % _CALLER_COLOURS}"
         boxes = [
             self._box(
                 f"turn {colour}",
@@ -214,7 +215,7 @@ class Plot:
         ends = [*(notice.at for notice in found[1:]), self._seconds]
         for notice, end in zip(found, ends, strict=False):
             text = tag("span", foreign(notice.text), class_="text")
-            name = "notice call" if notice.kind == "tool_called" else "notice"
+            name = "notice" if notice.kind in TROUBLE else "notice call"
             title = f"{clock(notice.at)} s: {notice.text}"
             yield self._box(name, Span(notice.at, end), text, title=title)
 
