@@ -22,6 +22,9 @@ _VERDICTS = {"confirmed": "#c92a2a", "withdrawn": "#6b6b78", "open": "#6b6b78"}
 _SIZE = (12.0, 4.2)
 _DOTS = 160
 _LINE = 0.5
+_ROW = 0.35
+_LETTER = 0.07
+"""Width of a letter of a label, inches."""
 
 
 def write_picture(folder: Path, *, room: Samples, sample_rate: int, timeline: Mapping[str, Any]) -> Path:
@@ -83,19 +86,46 @@ def _draw(axes: Axes, samples: Samples, sample_rate: int, name: str) -> None:
 
 def _mark_callers(axes: Axes, call: Call) -> None:
     speakers = list(dict.fromkeys(turn.peer for turn in call.turns))
-    axes.set_ylim(-1.15, 1.25 + _LINE * max(len(speakers), 1))
+    rows = _Rows(call.seconds)
+    labels = []
+    for barge_in in call.barge_ins:
+        silence = latency.silence(barge_in)
+        if silence is not None:
+            words = f" suspected {silence * 1000:.0f} ms, {barge_in.verdict}"
+            labels.append((barge_in, words, rows.place(barge_in.onset, words)))
+    axes.set_ylim(-1.15 - _ROW * (rows.count - 1), 1.25 + _LINE * max(len(speakers), 1))
     for turn in call.turns:
         line = 1.25 + _LINE * speakers.index(turn.peer)
         axes.plot([turn.span.start, turn.span.end], [line, line], color=_CALLER, linewidth=3)
         # matplotlib would set what stands between dollar signs as mathematics.
         label = f"{turn.id}, {turn.peer}"
         axes.text(turn.span.start, line + 0.12, label, fontsize=8, color=_INK, parse_math=False, clip_on=True)
-    for barge_in in call.barge_ins:
-        silence = latency.silence(barge_in)
-        if silence is not None:
-            words = f" suspected {silence * 1000:.0f} ms, {barge_in.verdict}"
-            colour = _VERDICTS[barge_in.verdict]
-            axes.text(barge_in.onset, -1.1, words, fontsize=8, color=colour, clip_on=True)
+    for barge_in, words, row in labels:
+        colour = _VERDICTS[barge_in.verdict]
+        axes.text(barge_in.onset, -1.1 - _ROW * row, words, fontsize=8, color=colour, clip_on=True)
+
+
+class _Rows:
+    """Gives labels a row in which they overlap no earlier one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._letter = _LETTER * max(seconds, 0.001) / _SIZE[0]
+        self._ends: list[float] = []
+
+    @property
+    def count(self) -> int:
+        """Rows in use, at least one."""
+        return max(len(self._ends), 1)
+
+    def place(self, start: float, words: str) -> int:
+        """The row of a label that begins at `start`, in seconds, no earlier than the one before."""
+        end = start + self._letter * len(words)
+        for row, taken in enumerate(self._ends):
+            if taken <= start:
+                self._ends[row] = end
+                return row
+        self._ends.append(end)
+        return len(self._ends) - 1
 
 
 def _mark_bot(axes: Axes, call: Call) -> None:
