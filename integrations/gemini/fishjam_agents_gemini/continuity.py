@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fishjam_agents.backends.port import AudioEntry, Entry, ToolResultEntry
+from fishjam_agents.backends.port import AudioEntry, Entry
 
 if TYPE_CHECKING:
     from fishjam_agents.backends.port import ToolDeclaration
@@ -16,8 +16,6 @@ HANDLE_LIFE = 7200.0
 """Seconds a resumption handle is good for (session management guide)."""
 _REPLAYED = 15.0
 """Seconds of audio that are said again to a connection that follows one that died in the middle of a turn."""
-_UNDER_WAY = 0.5
-"""Seconds a handle may have been under way when something was sent: it does not know of that."""
 _CHARACTERS = 40_000
 """Of the conversation, which a new session is told."""
 _CALLS_REMEMBERED = 256
@@ -34,8 +32,6 @@ class Continuity:
         instructions: The system prompt as it was last updated, None while it was not.
         tools: The tools as they were last updated.
         pending: Tool calls that wait for their result: name by id.
-        delivered: Those whose result is on the wire, but perhaps not in the session that a handle resumes.
-        delivered_at: When the last of those results was sent, loop time.
         void: Tool calls of a session that is gone, or taken back: their results are of no use.
         replies: Replies so far, for their ids.
         spent: Price of the call so far.
@@ -48,8 +44,6 @@ class Continuity:
     instructions: str | None = None
     tools: Sequence[ToolDeclaration] | None = None
     pending: dict[str, str] = field(default_factory=dict)
-    delivered: dict[str, str] = field(default_factory=dict)
-    delivered_at: float = 0.0
     void: OrderedDict[str, None] = field(default_factory=OrderedDict)
     replies: int = 0
     spent: float = 0.0
@@ -67,7 +61,6 @@ class Continuity:
     def forget_session(self) -> list[str]:
         """The session is gone for good; the ids of the calls whose results it can no longer take."""
         self.handle = None
-        self._drop_results()
         gone = list(self.pending)
         for call in gone:
             self.cancel(call)
@@ -111,16 +104,6 @@ class Continuity:
         """The model has understood what it was sent."""
         self._unanswered.clear()
         self._unanswered_audio = 0.0
-        self.delivered.clear()
-
-    def results_known(self, now: float) -> None:
-        """A handle came: what tools gave some time before it is part of the session it resumes."""
-        if self.delivered and now - self.delivered_at >= _UNDER_WAY:
-            self._drop_results()
-
-    def _drop_results(self) -> None:
-        self.delivered.clear()
-        self._unanswered = deque(e for e in self._unanswered if not isinstance(e, ToolResultEntry))
 
     @property
     def unanswered(self) -> list[Entry]:

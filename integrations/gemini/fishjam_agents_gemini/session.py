@@ -16,6 +16,7 @@ from fishjam_agents.backends.port import (
     TextEntry,
     ToolCall,
     ToolCallCancelled,
+    ToolResultEntry,
     TurnEndedEntry,
     TurnStartedEntry,
     UpdateEntry,
@@ -116,7 +117,8 @@ class GeminiSession(BackendSession):
             sent = await self._pass_on(entry)
         finally:
             self._sending = False
-        if sent and not isinstance(entry, UpdateEntry):
+        # The result of a tool is never sent twice: the model may have acted on it.
+        if sent and not isinstance(entry, (UpdateEntry, ToolResultEntry)):
             self._memory.sent(entry)
 
     async def _pass_on(self, entry: Entry, *, again: bool = False) -> bool:
@@ -290,7 +292,6 @@ class GeminiSession(BackendSession):
         if update.resumable and update.new_handle:
             self._memory.handle = update.new_handle
             self._memory.handle_at = self._loop.time()
-            self._memory.results_known(self._loop.time())
             self._departure.handle_came()
 
     def _activity(self, kind: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -33,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 AUDIO = "audio/pcm;rate=16000"
 """What audio to the Live API is called."""
-_IMAGE_INTERVAL = 1.0
-"""Seconds between two images of one track: the service looks at one a second."""
 
 
 class Wire:
@@ -61,8 +58,6 @@ class Wire:
         self._memory = memory
         self._emit = emit
         self._types = types
-        self._loop = asyncio.get_running_loop()
-        self._looked: dict[str | None, float] = {}
         self._active = False
         self._deaf_to_notes = False
 
@@ -97,7 +92,7 @@ class Wire:
         elif isinstance(entry, ImageEntry):
             return await self._image(entry)
         elif isinstance(entry, ToolResultEntry):
-            return await self._result(entry, again)
+            return await self._result(entry)
         elif isinstance(entry, UpdateEntry):
             await self._update(entry)
         else:
@@ -133,7 +128,6 @@ class Wire:
         return True
 
     async def _image(self, entry: ImageEntry) -> bool:
-        now, source = self._loop.time(), entry.track or entry.peer
         if not entry.content_type.startswith("image/"):
             self._emit(Warning(f"{entry.content_type} is no image: it was not sent to Gemini"))
             return False
@@ -142,17 +136,13 @@ class Wire:
             advice = f"ask for smaller ones, or raise max_image ({self._settings.max_image})"
             self._emit(Warning(f"an image of {size} bytes was not sent to Gemini: {advice}"))
             return False
-        if now - self._looked.get(source, float("-inf")) < _IMAGE_INTERVAL:
-            logger.debug("An image within a second of the last one was not sent to Gemini")
-            return False
-        self._looked[source] = now
         blob = self._types.Blob(data=entry.data, mime_type=entry.content_type)
         await self._live.send_realtime_input(video=blob)
         return True
 
-    async def _result(self, entry: ToolResultEntry, again: bool) -> bool:
+    async def _result(self, entry: ToolResultEntry) -> bool:
         memory, call = self._memory, entry.call
-        name = (memory.delivered if again else memory.pending).get(call)
+        name = memory.pending.get(call)
         if name is None:
             logger.debug("The result of tool call %s is no longer wanted", call)
             return False
@@ -165,7 +155,6 @@ class Wire:
             if entry.scheduling is not None:
                 response.scheduling = self._types.FunctionResponseScheduling(entry.scheduling.upper())
         await self._live.send_tool_response(function_responses=response)
-        memory.delivered[call], memory.delivered_at = name, self._loop.time()
         if not entry.will_continue:
             memory.pending.pop(call, None)
         return True

@@ -196,6 +196,7 @@ def test_a_tool_is_answered_once_over_a_connection_that_is_resumed(run: Run) -> 
             first = await emulator.connection(0)
             await asyncio.sleep(0.05)
             first.abort()
+            await talk.until(p.Failure)
             talk.put(p.ToolResultEntry(call.call, '{"sky": "grey"}'))
             talk.put(p.ToolResultEntry(call.call, "again"))
             await talk.until(p.ReplyEnded)

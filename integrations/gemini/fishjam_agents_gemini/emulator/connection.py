@@ -71,6 +71,8 @@ class Connection:
         headers: The headers of the upgrade.
         received: Everything it sent after the setup.
         session: The conversation as the model knows it.
+        opened_at: When it came, loop time.
+        closed: Set once it is over.
         resumed: The handle it came with, if that was accepted.
     """
 
@@ -81,6 +83,7 @@ class Connection:
         self.received: list[Received] = []
         self.session = Session()
         self.resumed: str | None = None
+        self.opened_at = asyncio.get_running_loop().time()
         self.closed = asyncio.Event()
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._turn: _Turn | None = None
@@ -298,6 +301,10 @@ class Connection:
             await self.send_handle()
         except ConnectionClosed:
             pass
+
+    async def interrupt(self) -> None:
+        """Decide that the user interrupts."""
+        await self._hush()
 
     async def finish_turn(self, **server_content: Any) -> None:
         """End the turn as the service does: generation, then turn with its usage, then a new handle."""

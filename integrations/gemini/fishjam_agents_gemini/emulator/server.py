@@ -9,7 +9,7 @@ from collections import deque
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .answers import Answer, parrot
 from .certificate import HOST, make_certificate
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
 _PATH = re.compile(r"//?ws/google\.ai\.generativelanguage\.(\w+)\.GenerativeService\.BidiGenerateContent\w*$")
+
+Refusal: TypeAlias = int | tuple[int, str] | dict[str, Any] | str | None
+"""See `GeminiEmulator.refusals`."""
 
 
 class GeminiEmulator:
@@ -40,6 +43,7 @@ class GeminiEmulator:
         refusals: What becomes of the next connections, in order: an HTTP status at the upgrade; a close code
             with its reason, a message (dict), `silence` or `abort` in place of setupComplete; None for
             nothing unusual.
+        refusing: What becomes of every connection once there are no `refusals`.
         models: The models there are; None has any.
     """
 
@@ -53,7 +57,8 @@ class GeminiEmulator:
         self.handles = Handles()
         self.connections: list[Connection] = []
         self.answers: deque[Answer] = deque()
-        self.refusals: deque[int | tuple[int, str] | dict[str, object] | str | None] = deque()
+        self.refusals: deque[Refusal] = deque()
+        self.refusing: Refusal = None
         self.models: set[str] | None = None
         self.url = ""
         self.certificate = Path()
@@ -110,14 +115,16 @@ class GeminiEmulator:
         self.upgrades += 1
         if not _PATH.match(request.path.partition("?")[0]):
             return socket.respond(HTTPStatus.NOT_FOUND, "no such path\n")
-        if self.refusals and isinstance(status := self.refusals[0], int):
-            self.refusals.popleft()
+        status = self.refusals[0] if self.refusals else self.refusing
+        if isinstance(status, int):
+            if self.refusals:
+                self.refusals.popleft()
             return socket.respond(HTTPStatus(status), "refused\n")
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:
         connection = Connection(self, socket)
-        refusal = self.refusals.popleft() if self.refusals else None
+        refusal = self.refusals.popleft() if self.refusals else self.refusing
         if not await connection.open(refusal):
             return
         async with self._arrived:
