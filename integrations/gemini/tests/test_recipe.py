@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from fishjam_agents_gemini import Gemini
 from fishjam_agents_gemini.emulator import GeminiEmulator
 
@@ -22,6 +23,7 @@ from fishjam_agents.simulation import simulate
 Run = Callable[..., None]
 FOLDER = Path(__file__).parents[1]
 README = (FOLDER / "README.md").read_text()
+EXAMPLES = FOLDER.parents[1] / "examples"
 YES = FOLDER.parents[1] / "audio_fixtures" / "alice_yes.wav"
 
 
@@ -29,9 +31,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_configuration_of_the_recipe_answers_a_caller(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text(blocks("yaml")[0])
+def test_the_configuration_of_the_recipe_is_the_example_and_answers_a_caller(run: Run) -> None:
+    file = EXAMPLES / "gemini_assistant" / "config.yaml"
+    assert yaml.safe_load(file.read_text())["agent"] == yaml.safe_load(blocks("yaml")[0])["agent"]
 
     async def test(emulator: GeminiEmulator) -> None:
         config = load_config(file, {})
@@ -81,6 +83,13 @@ def test_the_sentences_of_the_table_are_those_that_are_said() -> None:
     code = "".join(path.read_text() for path in (FOLDER / "fishjam_agents_gemini").glob("*.py"))
     assert len(said) == 13
     assert [sentence for sentence in said if sentence not in code] == []
+
+
+def test_an_example_says_how_to_run_it() -> None:
+    for folder in EXAMPLES.glob("gemini_*"):
+        command = f"python -m fishjam_agents run examples/{folder.name}/config.yaml"
+        for page in (EXAMPLES / "README.md", folder / "README.md"):
+            assert command in page.read_text()
 
 
 def test_a_program_runs_against_the_emulator(tmp_path: Path) -> None:
