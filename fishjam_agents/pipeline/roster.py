@@ -94,7 +94,7 @@ class Roster(Generic[InputT]):
             self._inputs[key] = None
             return None
         self._arrived(peer)
-        microphone = self._returned(peer, now)
+        microphone = self._returned(peer, track, now)
         if microphone is None:
             microphone = self._make(peer, track)
         else:
@@ -128,9 +128,13 @@ class Roster(Generic[InputT]):
         view = self._room.peers.get(peer) if self._room is not None else None
         return view is not None and view.type is PeerType.AGENT
 
-    def _returned(self, peer: str, now: float) -> InputT | None:
-        for (owner, _), microphone in self._inputs.items():
-            if owner == peer and microphone is not None and microphone.quiet_for(now) >= QUIET_AFTER:
+    def _returned(self, peer: str, track: str, now: float) -> InputT | None:
+        view = self._room.peers.get(peer) if self._room is not None else None
+        listed = view.tracks if view is not None and track in view.tracks else None
+        for (owner, old), microphone in self._inputs.items():
+            if owner != peer or microphone is None:
+                continue
+            if microphone.quiet_for(now) >= QUIET_AFTER or (listed is not None and old not in listed):
                 return microphone
         return None
 

@@ -49,6 +49,8 @@ class MemoryPeer:
         self.track = Track(f"{peer}-mic", 2, json.dumps(dict(metadata)))
         self._room = room
         self._line: Samples = np.empty(0, np.int16)
+        self._late: list[Samples] = []
+        self._stall = 0
 
     def say(self, sound: Samples | str | Path) -> float:
         """Speak from the next tick on, after what is still being said.
@@ -83,6 +85,21 @@ class MemoryPeer:
     def republish(self, track: str) -> None:
         """The microphone comes back under another track id, as after a reconnect."""
         self.track = Track(track, self.track.type, self.track.metadata)
+
+    def stall(self, seconds: float) -> None:
+        """Let packets come late, as over a bad network: none for so long, then all of them at once."""
+        self._stall = round(seconds / _TICK)
+
+    def packets(self) -> list[Samples]:
+        """What arrives from the peer in this tick, 20 ms each: usually one."""
+        frame = self.next_frame()
+        if frame is not None:
+            self._late.append(frame)
+        if self._stall:
+            self._stall -= 1
+            return []
+        arrived, self._late = self._late, []
+        return arrived
 
     def next_frame(self) -> Samples | None:
         """The next 20 ms; None while no packets come."""
@@ -259,6 +276,11 @@ class MemoryRoom:
         self.changed()
         return member
 
+    @property
+    def members(self) -> Mapping[str, MemoryPeer]:
+        """Who is in the room."""
+        return self._members
+
     def leave(self, peer: str) -> None:
         """Somebody goes."""
         del self._members[peer]
@@ -273,8 +295,7 @@ class MemoryRoom:
         loop = asyncio.get_running_loop()
         self._ticks += 1
         for peer in list(self._members.values()):
-            frame = peer.next_frame()
-            if frame is not None:
+            for frame in peer.packets():
                 self.session.deliver(TrackData(peer.id, peer.track, frame.tobytes()))
         for track in self.session.tracks:
             track.advance(self._ticks * _TICK)

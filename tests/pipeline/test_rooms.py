@@ -122,3 +122,19 @@ def test_the_model_is_told_who_speaks_before_they_are_heard(
             *("TextEntry", "TurnStartedEntry", "TurnEndedEntry", "TurnStartedEntry", "TurnEndedEntry"),
             *("TextEntry", "TurnStartedEntry", "TurnEndedEntry") * 2,
         ]
+
+
+def test_a_track_that_is_replaced_within_a_word_continues_its_peers_turn(converse: Converse) -> None:
+    class Bot(AgentPipeline):
+        backend = Parrot()
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        alice.say(speech("alice_long.wav"))
+        await asyncio.sleep(1.0)
+        alice.republish("another")
+        await call.until("reply_ended")
+
+    call = converse(Bot(), script)
+    (turn,) = call.of("user_turn_ended")
+    assert turn.media_at - turn.start > 3.5
