@@ -14,6 +14,7 @@ from fishjam_agents.errors import BackendError
 _SAID_REMEMBERED = 256
 """Ids of `say` that are remembered; more do not wait to be spoken."""
 _SEPARATOR = "@"
+_OF_REPLIES = (port.ReplyAudio, port.ReplyStarted, port.ReplyText, port.ReplyTimed, port.ReplyEnded)
 
 
 class _Session:
@@ -184,7 +185,7 @@ class Sessions:
     def _emit(self, session: _Session, event: port.BackendEvent) -> None:
         if self._numbers.get(session.number) is not session:
             return
-        if isinstance(event, (port.ReplyAudio, port.ReplyStarted, port.ReplyText, port.ReplyEnded)):
+        if isinstance(event, _OF_REPLIES):
             if event.reply not in self._said:
                 event = replace(event, reply=f"{event.reply}{_SEPARATOR}{session.number}")
         elif isinstance(event, (port.ToolCall, port.ToolCallCancelled)):

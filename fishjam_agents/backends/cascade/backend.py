@@ -36,6 +36,7 @@ class Cascade(Backend):
         tools=True,
         text=True,
         verbatim_say=True,
+        replies_wait=True,
     )
 
     stt: Sequence[SpeechToText]

@@ -65,6 +65,8 @@ class CascadeSession(port.BackendSession):
         self._tools: Sequence[port.ToolDeclaration] = conversation.tools
         self._ids = (f"reply-{conversation.attempt}-{number}" for number in itertools.count(1))
         self._answers: dict[str, asyncio.Future[str]] = {}
+        # What the model is to know, and not to answer: it goes with the next words of a user.
+        self._notes: list[str] = []
         self._work: dict[asyncio.Task[None], _Job] = {}
         # Whoever speaks first is answered first; answers do not overlap.
         self._turn = asyncio.Lock()
@@ -74,10 +76,13 @@ class CascadeSession(port.BackendSession):
         """Take an entry; nothing waits for a part."""
         match entry:
             case port.TurnEndedEntry(turn, audio) if audio is not None and len(audio):
-                self._start(lambda job: self._understand(job, turn.peer, audio), turn.peer)
+                notes, self._notes = self._notes, []
+                self._start(lambda job: self._noted(job, turn.peer, audio, notes), turn.peer)
             case port.TurnStartedEntry(peer):
                 # The speaker goes on: what would have answered the first half is out of date.
                 self._cancel(lambda job: job.peer == peer and not job.reply.begun and not job.app)
+            case port.TextEntry(text) if entry.note:
+                self._notes.append(text)
             case port.TextEntry(text, verbatim, reply):
                 say = verbatim and reply is not None
                 self._start(lambda job: self._write(job, text, say), None, reply=reply, app=say)
@@ -141,7 +146,14 @@ class CascadeSession(port.BackendSession):
             if which(job):
                 task.cancel()
 
-    async def _understand(self, job: _Job, peer: str | None, audio: port.Samples) -> None:
+    async def _noted(self, job: _Job, peer: str | None, audio: port.Samples, notes: list[str]) -> None:
+        try:
+            await self._understand(job, peer, audio, notes)
+        finally:
+            # Nothing was understood, or the speaker went on: the next words have the notes.
+            self._notes[:0] = notes
+
+    async def _understand(self, job: _Job, peer: str | None, audio: port.Samples, notes: list[str]) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         text = ""
@@ -157,7 +169,8 @@ class CascadeSession(port.BackendSession):
             return
         understood = loop.time()
         async with self._turn:
-            self._history.user(text)
+            self._history.user(" ".join([*notes, text]))
+            notes.clear()
             asked = loop.time()
             try:
                 await job.reply.run()
