@@ -192,7 +192,10 @@ def _mode(settings: HearingSettings) -> list[str]:
         return ["all voices in one sum", "anybody interrupts", *notes]
     if settings.mode == "per_peer":
         whose = "the one it answers" if settings.interrupts == "addressee" else "anybody"
-        return [f"at most {settings.max_sessions} sessions of the backend", f"a reply ends for {whose}"]
+        return [
+            f"at most {settings.max_sessions} sessions of the backend",
+            f"a reply is interrupted by {whose}",
+        ]
     return ["anybody interrupts", *notes]
 
 

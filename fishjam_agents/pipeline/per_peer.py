@@ -88,6 +88,9 @@ class PeerOwners:
         if owner is not None and isinstance(event, port.Interrupted):
             owner.interrupted()
             return
+        if owner is not None and isinstance(event, port.UserSpeech):
+            owner.user_speech(event.speaking)
+            return
         if isinstance(event, port.Failure):
             call, kind = self.call, event.failure
             message = f"the session of {call.name(peer)}: {event.message}"
@@ -102,7 +105,7 @@ class PeerOwners:
         """A reply is about to begin: whose it is, its session has told."""
 
     def user_speech(self, speaking: bool) -> None:
-        """The model's own turn detection spoke: here our own decides."""
+        """The model's own turn detection spoke: whose, its session has told."""
 
     def interrupted(self) -> None:
         """The model interrupts its reply: whose it is, its session has told."""

@@ -58,7 +58,8 @@ class Scene:
         self._time = 0.0
         self._recorder: Recorder | None = None
         self._over: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self.callers = [Caller(room, room.add_peer(PeerConfig(PeerType.WEBRTC)), clock) for _ in parts]
+        peers = [room.add_peer(PeerConfig(PeerType.WEBRTC, {"name": part.name})) for part in parts]
+        self.callers = [Caller(room, peer, clock) for peer in peers]
         for caller, part in zip(self.callers, parts, strict=True):
             if part.joins is None:
                 caller.join()
