@@ -113,6 +113,19 @@ def test_a_turn_that_waited_for_another_is_answered_late_and_not_counted() -> No
     assert latency.responses(call) == [pytest.approx(0.81)]
 
 
+def test_a_reply_that_says_whom_it_answers_is_that_peers() -> None:
+    call = call_of(
+        *turn(1, A, 0.4, 4.0, 4.6),
+        *turn(2, B, 1.0, 5.0, 5.6),
+        events.ReplyStarted(5.7, "r1", "alice"),
+        events.ReplyFirstAudio(5.71, "r1"),
+        ended("r1", 7.0, 1.3),
+        events.ReplyStarted(5.9, "r2", "bob"),
+        events.ReplyFirstAudio(7.3, "r2"),
+    )
+    assert [turn.reply for turn in call.turns] == ["r1", "r2"]
+
+
 def test_a_greeting_answers_no_turn_and_earlier_turns_of_a_peer_are_answered_with_the_last() -> None:
     call = call_of(
         *reply("hello", 0.1, 0.5),

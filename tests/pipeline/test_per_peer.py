@@ -22,6 +22,7 @@ from tests.pipeline.conftest import Conversation as Call
 from tests.pipeline.conftest import speech
 
 Converse = Callable[..., Call]
+ENDS = ("reply_ended", "reply_interrupted")
 
 
 class Bot(AgentPipeline):
@@ -318,6 +319,32 @@ def test_words_are_said_by_one_session_and_text_is_told_to_all(converse: Convers
     told = [[e.text for e in entries if isinstance(e, port.TextEntry)] for entries in backend.ever]
     assert sorted(map(len, told)) == [1, 2]
     assert all(texts[0] == "the game begins" for texts in told)
+
+
+@pytest.mark.parametrize("setting", ["addressee", "anybody"])
+@pytest.mark.parametrize("speaker", ["alice", "bob"])
+@pytest.mark.parametrize("said_to", ["alice", "everybody", "protected"])
+def test_the_table_of_docs_rooms_of_who_interrupts_whom(
+    converse: Converse, said_to: str, speaker: str, setting: Any
+) -> None:
+    async def script(call: Call) -> None:
+        await call.joins("alice", "bob")
+        if said_to == "alice":
+            await call.room.members["alice"].speak(speech("alice_yes.wav"))
+        else:
+            call.bot.say("one two three", interruptible=said_to == "everybody")
+        await call.until("reply_first_audio")
+        await asyncio.sleep(0.5)
+        await call.room.members[speaker].speak(speech("bob_question.wav"))
+        await call.until("reply_ended")
+
+    bot = ledger_bot(Ledger())
+    bot.hearing = HearingSettings(mode="per_peer", interrupts=setting)
+    call = converse(bot, script)
+    goes_on = said_to == "protected" or (said_to, speaker, setting) == ("alice", "bob", "addressee")
+    first = call.of("reply_started")[0].reply
+    (end,) = [event.kind for event in call.events if event.kind in ENDS and event.reply == first]
+    assert end == ENDS[not goes_on]
 
 
 @pytest.mark.parametrize(

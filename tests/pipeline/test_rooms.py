@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def test_people_who_speak_at_once_are_one_turn_of_a_mix(converse: Converse) -> N
     assert call.of("user_started_speaking")[0].peer == "alice"
 
 
-def test_in_a_mix_anybody_interrupts_and_is_named(converse: Converse) -> None:
+@pytest.mark.parametrize("mode", ["active_speaker", "mix"])
+def test_with_one_session_anybody_interrupts_and_is_named(converse: Converse, mode: Any) -> None:
     async def script(call: Conversation) -> None:
         alice, bob = await call.joins("alice", "bob")
         await alice.speak(speech("alice_long.wav"))
@@ -49,7 +51,9 @@ def test_in_a_mix_anybody_interrupts_and_is_named(converse: Converse) -> None:
         await bob.speak(speech("bob_question.wav"))
         await call.until("reply_ended")
 
-    call = converse(MixBot(), script)
+    bot = MixBot()
+    bot.hearing = HearingSettings(mode=mode)
+    call = converse(bot, script)
     assert [event.peer for event in call.events if event.kind.startswith("barge")] == ["bob", "bob"]
     assert [turn.peer for turn in call.of("user_turn_ended")] == ["alice", "bob"]
     media = [event.media_at for event in call.events if hasattr(event, "media_at")]

@@ -1,7 +1,8 @@
 """What happened in a call, read from its timeline: speech, turns, barge-ins and replies, each with its times.
 
-The timeline does not say which turn a reply answers. Here a reply answers the turn that ended last before
-it began and has no answer yet; turns of the same peer before that one were answered along with it.
+The timeline does not say which turn a reply answers, and only sometimes whom (`hearing.mode: per_peer`). Here
+a reply answers the turn that ended last before it began and has no answer yet; turns of the same peer before
+that one were answered along with it.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class Reply:
         heard_text: The words that were heard.
         interrupted: Whether it was cut short.
         on_air: When it sounded. Without a pause while barge-ins were suspected if what was heard says so.
+        peer: Whom it answers, None where the timeline does not say.
     """
 
     id: str
@@ -117,6 +119,7 @@ class Reply:
     heard_text: str = ""
     interrupted: bool = False
     on_air: tuple[Span, ...] = ()
+    peer: str | None = None
 
     @property
     def unheard(self) -> float:
@@ -272,7 +275,7 @@ def _replies(events: Sequence[Event]) -> list[Reply]:
     for event in events:
         kind, name = event["kind"], event.get("reply")
         if kind == "reply_started" and name is not None:
-            found[name] = Reply(name, event["at"])
+            found[name] = Reply(name, event["at"], peer=event.get("peer"))
         if name not in found:
             continue
         reply = found[name]
@@ -317,7 +320,11 @@ def _answered(
 ) -> tuple[UserTurn, ...]:
     waiting = set(range(len(turns)))
     for reply in replies:
-        ready = [index for index in waiting if turns[index].span.end <= reply.started]
+        ready = [
+            index
+            for index in waiting
+            if turns[index].span.end <= reply.started and reply.peer in (None, turns[index].peer)
+        ]
         if not ready:
             continue
         latest = max(ready, key=lambda index: turns[index].span.end)
