@@ -28,6 +28,11 @@ class VoiceDetector(Protocol):
     start: float
     echo: Echo | None
 
+    @property
+    def echo_known(self) -> bool:
+        """Whether the bot's voice comes back into this microphone, as far as is known."""
+        ...
+
     def feed(
         self,
         frame: Samples,

@@ -276,6 +276,11 @@ class Detector:
         tail = z > -1.5 and level > noise + _GATE and not echoing
         return Decision(score, voiced, tail, level, noise, snr)
 
+    @property
+    def echo_known(self) -> bool:
+        """Whether the bot's voice comes back into this microphone, as far as is known."""
+        return self._guard is not None and self._guard.delay is not None
+
     def _learn_noise(self, in_speech: bool) -> None:
         """Let the previous frame move the mean and the spread of the noise, now that its fate is known."""
         distance = self._level - self._noise

@@ -101,6 +101,11 @@ class PlainDetector(ABC):
         self.echo = self._guard.expect(bands, level, playing)
         return self.echo is not None and level < self.echo.level
 
+    @property
+    def echo_known(self) -> bool:
+        """Whether the bot's voice comes back into this microphone, as far as is known."""
+        return self._guard is not None and self._guard.delay is not None
+
     def _learn_noise(self, in_speech: bool) -> None:
         distance = self._level - self.noise
         if self.echo is not None and distance >= 0:

@@ -16,6 +16,7 @@ from fishjam_agents.playout.settings import VoiceSettings
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
+from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
 
 _VAD_RATE = 16000
@@ -152,8 +153,8 @@ def _turns(settings: TurnSettings) -> str:
 
 
 def _barge_in(pipeline: AgentPipeline) -> str:
-    policies = pipeline.turns.policies
-    return ", ".join(map(str, policies)) if policies else "anybody who speaks for 0.36 s"
+    barge_in = pipeline.turns.barge_in
+    return str(barge_in) if isinstance(barge_in, BargeIn) else ", ".join(map(str, barge_in))
 
 
 def _without_words(pipeline: AgentPipeline) -> str | None:

@@ -29,6 +29,10 @@ QUIET_AFTER = 0.12
 """Seconds without a packet after which their absence counts as silence."""
 MAX_PACKET = 1.0
 """Seconds of audio beyond which a packet is dropped as damaged."""
+ECHO_PRE_ROLL = 0.1
+"""Seconds before an interruption's onset that are handed over where the bot's voice comes back: enough for a
+soft
+first sound, and hardly a word of the bot's."""
 _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
 
@@ -264,10 +268,17 @@ class Microphone:
     def _collect(self, events: Sequence[TurnEvent]) -> None:
         for event in events:
             if isinstance(event, TurnStarted):
-                start = event.at - self._settings.pre_roll
+                start = event.at - self._pre_roll
                 frames = self._ring.since(start)
                 end = self.media - FRAME_SECONDS * (len(frames) - 1)
                 self._turn = [(end + FRAME_SECONDS * i, frame) for i, frame in enumerate(frames)]
+
+    @property
+    def _pre_roll(self) -> float:
+        if self.machine.barge_in and self._detector.echo_known:
+            # What came before the interruption is the bot.
+            return min(self._settings.pre_roll, ECHO_PRE_ROLL)
+        return self._settings.pre_roll
 
     def _release(self, events: Sequence[TurnEvent]) -> None:
         for event in events:

@@ -15,7 +15,7 @@ from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard, Turn
-from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.hearing.microphone import ECHO_PRE_ROLL, Microphone
 from fishjam_agents.pipeline.room import Room
 from fishjam_agents.turns.floor import Floor, FloorEvent
 from fishjam_agents.turns.machine import (
@@ -30,8 +30,6 @@ from fishjam_agents.turns.machine import (
     Withdrawn,
 )
 
-_ONSET = 0.1
-"""Seconds before an onset that a model hears of what was withheld as echo: soft beginnings of words."""
 _ANSWER_TIME = 5.0
 """Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
 _CLOSING = 1.0
@@ -266,7 +264,7 @@ class BackendOwner(Owner):
                 self._send(microphone, frame)
                 return
             # What was withheld of the word comes late, which costs a model nothing.
-            for held in microphone.recent(max(since, begun[0] - _ONSET)):
+            for held in microphone.recent(max(since, begun[0] - ECHO_PRE_ROLL)):
                 self._send(microphone, held)
 
     def _send(self, microphone: Microphone, frame: Samples) -> None:

@@ -215,6 +215,9 @@ class BargeIn:
             found.append(Backchannel(self.backchannel, self.ignore))
         return tuple(found)
 
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.policies())) or "anybody who speaks for 0.36 s"
+
 
 def tokens(text: str) -> list[str]:
     """The words of a text: lower case, without punctuation."""

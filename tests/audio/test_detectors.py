@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import get_args
 
@@ -105,3 +106,12 @@ def test_without_its_extra_silero_says_what_to_install(monkeypatch: pytest.Monke
 def test_each_detector_says_what_it_is_and_costs() -> None:
     assert DESCRIPTIONS.keys() == set(NAMES)
     assert all("ms of CPU per 20 ms" in text for text in DESCRIPTIONS.values())
+
+
+def test_silero_on_one_thread_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_THREAD_LIMIT", raising=False)
+    make_detector("silero")
+    assert "OMP_THREAD_LIMIT" not in os.environ
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "3")
+    make_detector("silero")
+    assert os.environ["OMP_THREAD_LIMIT"] == "3"

@@ -79,6 +79,21 @@ def test_who_speaks_over_the_echo_interrupts(virtual_clock: VirtualClock) -> Non
     assert confirmed.media_at == pytest.approx(3.0, abs=0.2)
 
 
+def test_a_turn_over_an_echo_begins_with_its_own_words(virtual_clock: VirtualClock) -> None:
+    async def script(_: Conversation, alice: MemoryPeer) -> None:
+        await asyncio.sleep(2.5)
+        await alice.speak(speech("alice_long.wav"))
+        await asyncio.sleep(1.0)
+
+    before = []
+    for loss in (-20.0, -100.0):
+        happened, backend = call(virtual_clock, script, loss=loss)
+        (turn,) = happened.of("user_turn_ended")
+        heard = sum(entry.seconds for entry in backend.entries if isinstance(entry, p.AudioEntry))
+        before.append(heard - (turn.at - turn.start))
+    assert before == [pytest.approx(0.1, abs=0.03), pytest.approx(0.3, abs=0.03)]
+
+
 def test_a_model_that_owns_turns_hears_silence_instead_of_the_echo(virtual_clock: VirtualClock) -> None:
     _, backend = call(virtual_clock, only_listen, owner="backend")
     heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])

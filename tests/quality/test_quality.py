@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import quality.cost
 from quality.__main__ import main
 from quality.figures import Figure, Part, Table, median_p95, per_cent, within
 from quality.report import document, figures
@@ -77,3 +78,13 @@ def test_of_nothing_no_target_is_kept() -> None:
     assert not within([], 1, 1)
     assert median_p95([0.1, 0.2, 0.3]) == "200/300"
     assert within([0.1, 0.2], 0.1, 0.2)
+
+
+def test_the_cost_of_every_detector_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("_FRAMES", "_ROUNDS"):
+        monkeypatch.setattr(quality.cost, name, 2)
+    assert quality.cost.main() == 0
+    table = capsys.readouterr().out
+    assert all(f"| {name} " in table for name in ("default", "silero", "webrtc", "energy", "the guard alone"))
