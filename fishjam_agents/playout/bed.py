@@ -30,7 +30,7 @@ class Loop:
     """A recording repeated without end.
 
     Args:
-        samples: int16 mono, shape (n,), at the track's rate.
+        samples: int16 mono, shape (n,), n above 0, at the track's rate.
         sample_rate: Hz.
         level: How loud it plays, dBFS (RMS).
         under: How much quieter it is under a voice, dB; None is silent.
@@ -73,11 +73,14 @@ class Loop:
         target = (self._under if voice else 1.0) if self.on else 0.0
         reach = self._step * samples
         gain = min(max(target, self._gain - reach), self._gain + reach)
-        piece = self._wave.take(np.arange(self._position, self._position + samples), mode="wrap")
-        piece = piece * np.linspace(self._gain, gain, samples, dtype=np.float32)
-        self._position = (self._position + samples) % max(len(self._wave), 1)
-        self._gain = gain
-        return piece
+        wave, start = self._wave, self._position
+        end = start + samples
+        self._position = end % len(wave)
+        piece = wave[start:end] if end <= len(wave) else np.resize(np.roll(wave, -start), samples)
+        if gain == self._gain:
+            return piece * np.float32(gain)
+        steady, self._gain = self._gain, gain
+        return piece * np.linspace(steady, gain, samples, dtype=np.float32)
 
 
 class Bed:
@@ -123,8 +126,7 @@ class Bed:
         return self._take(samples, voice=False)
 
     def _take(self, samples: int, voice: bool) -> Samples:
-        total = np.zeros(samples, np.float32)
-        for loop in (self.background, self.thinking):
-            if loop is not None and not loop.silent:
-                total += loop.take(samples, voice)
-        return np.clip(np.rint(total), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+        loops = (self.background, self.thinking)
+        pieces = [loop.take(samples, voice) for loop in loops if loop is not None and not loop.silent]
+        total = sum(pieces[1:], start=pieces[0])
+        return total.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
