@@ -51,16 +51,3 @@ class Busy(AgentPipeline):
         self.listen(False)
         await asyncio.sleep(4)
         self.listen()
-
-
-class Radio(AgentPipeline):
-    """Presses for its caller, twice."""
-
-    backend = Parrot()
-
-    async def on_peer_joined(self, peer: str) -> None:
-        for wait, held in ((1, 2), (3, 1.5)):
-            await asyncio.sleep(wait)
-            self.start_turn(peer)
-            await asyncio.sleep(held)
-            self.end_turn(peer)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fishjam_agents.events import Event
+from fishjam_agents.pipeline.push_to_talk import BUTTON
 from fishjam_agents.server import Caller, Recorder, Recording, RoomClock
 from fishjam_agents.server.clock import TICKS_PER_SECOND
 from fishjam_agents.server.playout import Segment
@@ -147,6 +148,8 @@ class Scene:
                 self._cues.add(part.leaves, f"{key}.leaves", partial(self._leave, caller, mouth))
             for index, (moment, seconds) in enumerate(part.mutes):
                 self._cues.add(moment, f"{key}.mutes[{index}]", partial(self._mute, caller, seconds))
+            for index, (moment, seconds) in enumerate(part.presses):
+                self._cues.add(moment, f"{key}.presses[{index}]", partial(self._press, caller, seconds))
             for line in part.lines:
                 begins = line.at or part.joins or Moment(0.0)
                 self._cues.add(begins, line.key, partial(self._say, caller, mouth, line))
@@ -165,6 +168,12 @@ class Scene:
         caller.mute()
         if seconds is not None:
             self._cues.at(self._time + seconds, "", caller.unmute)
+
+    def _press(self, caller: Caller, seconds: float | None) -> None:
+        self._room.update_peer_metadata(caller.peer, {BUTTON: True})
+        if seconds is not None:
+            release = partial(self._room.update_peer_metadata, caller.peer, {BUTTON: False})
+            self._cues.at(self._time + seconds, "", release)
 
     def _bot_is_there(self) -> bool:
         return any(peer.type is PeerType.AGENT and peer.sources for peer in self._room.peers.values())

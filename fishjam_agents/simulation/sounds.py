@@ -59,6 +59,7 @@ class Part:
         joins: None is before the call's zero.
         leaves: None is never.
         mutes: When the microphone falls silent, and for how long; None is for good.
+        presses: When the button of push to talk goes down, and for how long; None is for good.
         noise: A bed that repeats, None without one.
         echo: How the bot comes back, None if it does not.
     """
@@ -68,6 +69,7 @@ class Part:
     joins: Moment | None = None
     leaves: Moment | None = None
     mutes: Sequence[tuple[Moment, float | None]] = ()
+    presses: Sequence[tuple[Moment, float | None]] = ()
     noise: Samples | None = None
     echo: Echo | None = None
 
@@ -131,6 +133,7 @@ def _part(name: str, caller: Caller) -> Part:
         _moment(caller.joins),
         _moment(caller.leaves),
         [(Moment.parse(mute.at), mute.seconds) for mute in caller.mutes],
+        [(Moment.parse(press.at), press.seconds) for press in caller.presses],
         None if caller.noise is None else noise_sound(caller.noise),
         caller.echo,
     )

@@ -60,6 +60,24 @@ class Mute:
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """A button held down (`turns.owner: push_to_talk`), as a browser says it in its peer's metadata.
+
+    Attributes:
+        at: When it goes down.
+        seconds: How long it is held; None is for good.
+    """
+
+    at: str
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("at", self.at)
+        if self.seconds is not None and self.seconds <= 0:
+            raise ValueError("seconds must be above zero")
+
+
+@dataclass(frozen=True, slots=True)
 class Noise:
     """A bed of noise in a caller's microphone, from the call's zero on.
 
@@ -108,6 +126,7 @@ class Caller:
         joins: When they come in; None is before the call's zero.
         leaves: When they go, in the middle of a word if need be; None is never.
         mutes: When their microphone sends nothing.
+        presses: When they hold the button of push to talk.
         noise: What else their microphone picks up.
         echo: Whether it picks up the bot.
     """
@@ -116,6 +135,7 @@ class Caller:
     joins: str | None = None
     leaves: str | None = None
     mutes: tuple[Mute, ...] = ()
+    presses: tuple[Press, ...] = ()
     noise: Noise | None = None
     echo: Echo | None = None
 
@@ -126,7 +146,9 @@ class Caller:
     def moments(self) -> Iterator[str]:
         """Every moment it names."""
         lines = (line.at for line in self.lines)
-        times = [self.joins, self.leaves, *lines, *(mute.at for mute in self.mutes)]
+        mutes = (mute.at for mute in self.mutes)
+        presses = (press.at for press in self.presses)
+        times = [self.joins, self.leaves, *lines, *mutes, *presses]
         yield from (time for time in times if time is not None)
 
 

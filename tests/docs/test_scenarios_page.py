@@ -88,7 +88,7 @@ def test_the_tests_of_the_page_pass(folder: Path) -> None:
 
 
 def test_every_key_and_every_event_is_on_the_page() -> None:
-    parts = ("Scenario", "Caller", "Line", "Mute", "Noise", "Echo", "Expectations", "Expected")
+    parts = ("Scenario", "Caller", "Line", "Mute", "Press", "Noise", "Echo", "Expectations", "Expected")
     for part in parts:
         for item in dataclasses.fields(getattr(scenario, part)):
             assert re.search(rf"`{item.name}`|\b{item.name}:", PAGE), f"{part}.{item.name}"

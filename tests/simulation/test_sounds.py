@@ -14,7 +14,7 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.simulation import SpeechUnavailableError, prepare, unspeakable
 from fishjam_agents.simulation.sounds import RATE, line_sound, noise_sound
 from fishjam_agents.testing.moments import Moment
-from fishjam_agents.testing.scenario import Caller, Line, Mute, Noise, Scenario
+from fishjam_agents.testing.scenario import Caller, Line, Mute, Noise, Press, Scenario
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 SPOKEN = Scenario({"ann": Caller((Line(text="One two three four."),))})
@@ -62,12 +62,13 @@ def test_recorded_noise_keeps_its_level_unless_it_is_given_one() -> None:
 
 def test_a_scenario_is_prepared_with_its_times() -> None:
     lines = (Line(wav=FIXTURES / "alice_yes.wav", at="1 s after reply_ended"),)
-    caller = Caller(lines, joins="2", mutes=(Mute("3", 1.0),), noise=Noise(kind="hum"))
+    caller = Caller(lines, joins="2", mutes=(Mute("3", 1.0),), presses=(Press("4"),), noise=Noise(kind="hum"))
     cast = prepare(Scenario({"ann": caller}, seconds=9, delay=0.1, jitter=0.02))
     assert (cast.seconds, cast.delay, cast.jitter) == (9, 0.1, 0.02)
     (part,) = cast.parts
     assert (part.name, part.joins, part.leaves) == ("ann", Moment(2.0), None)
     assert part.mutes == [(Moment(3.0), 1.0)]
+    assert part.presses == [(Moment(4.0), None)]
     assert part.lines[0].at == Moment.parse(lines[0].at or "")
     assert prepare(cast) is cast
 
