@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
@@ -56,7 +56,12 @@ class BackendLink:
 
     Attributes:
         tools: The tools on offer; set them before `run`.
+        connect_deadline: Seconds until a session must be open.
+        send_deadline: Seconds until an entry must be taken.
     """
+
+    connect_deadline: ClassVar[float] = CONNECT_DEADLINE
+    send_deadline: ClassVar[float] = SEND_DEADLINE
 
     def __init__(
         self,
@@ -167,7 +172,7 @@ class BackendLink:
             self._owner,
             self._memory,
         )
-        return _Connecting(self._backend, conversation)
+        return _Connecting(self._backend, conversation, self.connect_deadline)
 
     async def _serve(self, session: BackendSession | InlineSession) -> None:
         if isinstance(session, InlineSession):
@@ -194,11 +199,11 @@ class BackendLink:
         while True:
             entry = await self._outbox.peek()
             try:
-                async with asyncio.timeout(SEND_DEADLINE):
+                async with asyncio.timeout(self.send_deadline):
                     await session.send(entry)
             except TimeoutError as error:
                 raise BackendError(
-                    f"the backend took nothing for {SEND_DEADLINE:g} s", retryable=True
+                    f"the backend took nothing for {self.send_deadline:g} s", retryable=True
                 ) from error
             self._outbox.sent(entry)
 
@@ -206,16 +211,17 @@ class BackendLink:
 class _Connecting:
     """Entering a backend's session under a deadline."""
 
-    def __init__(self, backend: Backend, conversation: Conversation) -> None:
+    def __init__(self, backend: Backend, conversation: Conversation, deadline: float) -> None:
+        self._deadline = deadline
         self._manager = backend.connect(conversation)
 
     async def __aenter__(self) -> BackendSession | InlineSession:
         try:
-            async with asyncio.timeout(CONNECT_DEADLINE):
+            async with asyncio.timeout(self._deadline):
                 return await self._manager.__aenter__()
         except TimeoutError as error:
             raise BackendError(
-                f"the backend did not answer within {CONNECT_DEADLINE:g} s", retryable=True
+                f"the backend did not answer within {self._deadline:g} s", retryable=True
             ) from error
 
     async def __aexit__(self, *exc: Any) -> None:

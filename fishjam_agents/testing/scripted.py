@@ -52,6 +52,7 @@ class Scripted(Backend):
         refuse: How many connections fail before one succeeds.
         entries: Everything it was sent, audio too.
         connections: How often it was connected to.
+        sessions: The sessions that are open.
     """
 
     in_process = True
@@ -61,6 +62,7 @@ class Scripted(Backend):
     refuse: int = 0
     entries: list[Entry] = field(default_factory=list)
     connections: list[Conversation] = field(default_factory=list)
+    sessions: list[_ScriptedSession] = field(default_factory=list)
     steps: deque[Step] = field(default_factory=deque)
     surprises: list[str] = field(default_factory=list)
 
@@ -78,7 +80,17 @@ class Scripted(Backend):
         self.connections.append(conversation)
         if len(self.connections) <= self.refuse:
             raise BackendError("the script refuses the connection", retryable=True)
-        yield _ScriptedSession(self, conversation)
+        session = _ScriptedSession(self, conversation)
+        self.sessions.append(session)
+        try:
+            yield session
+        finally:
+            self.sessions.remove(session)
+
+    def answer(self, *events: BackendEvent | float | BackendError) -> None:
+        """Have the session that is open emit events beside the script, or end with an error."""
+        assert self.sessions, "no session is open"
+        self.sessions[-1].answer(events)
 
     def finish(self) -> None:
         """Assert that the script was followed to its end."""
@@ -92,6 +104,10 @@ class _ScriptedSession(BackendSession):
         self._emit = conversation.emit
         self._answers: asyncio.Queue[Sequence[Answer]] = asyncio.Queue()
         self._go_on()
+
+    def answer(self, events: Sequence[BackendEvent | float | BackendError]) -> None:
+        """Emit events, in order and after what is still to be emitted."""
+        self._answers.put_nowait(events)
 
     def _go_on(self) -> None:
         """Steps that wait for nothing answer at once."""

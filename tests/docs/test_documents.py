@@ -152,6 +152,14 @@ def test_the_test_of_ten_lines_passes_beside_its_bot(tmp_path: Path) -> None:
     assert "testing/call.py" not in result.stdout
 
 
+def test_the_backend_of_the_backends_page_passes_the_kit(tmp_path: Path) -> None:
+    page = "\n\n".join(blocks((ROOT / "docs" / "backends.md").read_text(), "python"))
+    (tmp_path / "test_page.py").write_text(page)
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_page.py")
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"[6-9] passed, \d+ skipped", result.stdout), result.stdout
+
+
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md")]))
 def test_no_link_leads_nowhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):

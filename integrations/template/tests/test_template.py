@@ -11,12 +11,20 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends import registry
 from fishjam_agents.events import Event
 from fishjam_agents.testing import MemoryRoom, VirtualClock
+from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess
 
 QUESTION = Path(__file__).parents[3] / "audio_fixtures" / "alice_question.wav"
 
 
 def test_it_is_found_by_its_type() -> None:
     assert registry.load("template") is Beep
+
+
+class TestBeep(BackendConformance):
+    """What every backend has to keep to; see docs/backends.md."""
+
+    def far_side(self) -> FarSide:
+        return InProcess(Beep())
 
 
 def test_it_answers_with_a_beep(virtual_clock: VirtualClock) -> None:

@@ -1,0 +1,62 @@
+"""What all groups of checks share: the far side, and time to run in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fishjam_agents.backends.port import Capabilities
+from fishjam_agents.testing.clock import VirtualClock
+from fishjam_agents.testing.conformance.far_side import FarSide
+from fishjam_agents.testing.conformance.rig import Rig
+
+_LONGEST = 30.0
+"""Seconds after which a test on real sockets is given up."""
+
+
+class Checks:
+    """Runs checks against a far side: in virtual time where the backend needs nothing but this process."""
+
+    def far_side(self) -> FarSide:
+        """A new far side, with the backend under test."""
+        raise NotImplementedError(f"{type(self).__name__} tests nothing: override far_side()")
+
+    def run(
+        self,
+        check: Callable[[Rig, FarSide], Awaitable[None]],
+        first: Callable[[FarSide], Awaitable[None]] | None = None,
+    ) -> None:
+        """Run a check, within a deadline and until the last task is gone.
+
+        Args:
+            check: The check.
+            first: What is done with the far side before the backend connects.
+        """
+        far = self.far_side()
+
+        async def conversation() -> None:
+            async with far:
+                if first is not None:
+                    await first(far)
+                async with Rig(far) as rig:
+                    await check(rig, far)
+
+        async def bounded() -> None:
+            async with asyncio.timeout(_LONGEST):
+                await conversation()
+
+        if far.backend().in_process:
+            VirtualClock().run(conversation())
+        else:
+            asyncio.run(bounded())
+
+    def capabilities(self) -> Capabilities:
+        """What the backend claims."""
+        return self.far_side().backend().capabilities
+
+    def applies(self, holds: bool, otherwise: str) -> None:
+        """Skip the test, with the reason, unless it applies."""
+        if not holds:
+            pytest.skip(otherwise)

@@ -1,0 +1,120 @@
+"""Checks of what goes to the model: order, text, images, and the end of the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+
+from fishjam_agents.backends import port
+from fishjam_agents.testing.conformance.checks import Checks
+from fishjam_agents.testing.conformance.far_side import FarSide, Received
+from fishjam_agents.testing.conformance.rig import Rig
+
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(200) + b"\xff\xd9"
+"""The head and tail of a JPEG: backends pass pictures on and do not open them."""
+_RATES = (0, 8000, 16000, 22050, 24000, 32000, 44100, 48000)
+
+
+class ConversationChecks(Checks):
+    """Order of control and audio, clean close."""
+
+    def test_its_capabilities_agree_with_one_another(self) -> None:
+        """Rates are rates, and what rests on something else does not come alone."""
+        claims = self.capabilities()
+        assert claims.input_rate in _RATES, f"input_rate {claims.input_rate} is no sample rate"
+        assert claims.output_rate in _RATES, f"output_rate {claims.output_rate} is no sample rate"
+        assert claims.tools or not claims.background_tools, "background_tools without tools"
+        assert not (claims.wants_turn_audio and claims.own_turn_detection), (
+            "wants_turn_audio hands over turns that are complete: who detects them itself needs the audio"
+        )
+
+    def test_what_is_sent_arrives_in_order(self) -> None:
+        """Turns, audio, text and images neither overtake one another nor are lost."""
+        claims = self.capabilities()
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            expected: list[str] = []
+            for number in range(3):
+                rig.turn(0.6)
+                expected += ["turn_started", "turn_ended"]
+                if claims.input_rate and not claims.wants_turn_audio:
+                    expected.insert(-1, "audio")
+                if claims.text:
+                    rig.put(port.TextEntry(f"note {number}"))
+                    expected.append("text")
+                if claims.images:
+                    rig.put(port.ImageEntry(JPEG + bytes([number]), "image/jpeg", "ann"))
+                    expected.append("image")
+            seen = [kind for kind in expected if kind in far.sees]
+            await rig.until(lambda: len(_order(rig, far)) >= len(_merged(seen)), f"{seen}")
+            await rig.settle()
+            assert _order(rig, far) == _merged(seen)
+            if claims.input_rate and not claims.wants_turn_audio:
+                seconds = sum(item.value for item in rig.received("audio"))
+                assert abs(seconds - 1.8) < 0.05, f"{seconds:.2f} s of 1.8 s audio arrived"
+            if claims.wants_turn_audio and "turn_ended" in far.sees:
+                assert all(abs(item.value - 0.6) < 0.05 for item in rig.received("turn_ended"))
+
+        self.run(check)
+
+    def test_text_arrives_as_it_was_written(self) -> None:
+        """With `text`."""
+        self.applies(self.capabilities().text, "takes no text")
+        words = 'Grüße, "quotes", \U0001f41f and\na second line'
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            rig.put(port.TextEntry(words))
+            await rig.until(lambda: rig.received("text"), "text")
+            assert [item.value for item in rig.received("text")] == [words]
+
+        self.run(check)
+
+    def test_pictures_arrive_as_they_are(self) -> None:
+        """With `images`: the bytes are passed through."""
+        self.applies(self.capabilities().images, "takes no images")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            rig.put(port.ImageEntry(JPEG, "image/jpeg", "ann"))
+            await rig.until(lambda: rig.received("image"), "an image")
+            assert [item.value for item in rig.received("image")] == [JPEG]
+
+        self.run(check)
+
+    def test_leaving_before_anything_happened_is_clean(self) -> None:
+        """A call may be over before the model is there."""
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await asyncio.sleep(0)
+
+        self.run(check)
+
+    def test_leaving_in_the_middle_of_a_reply_is_clean(self) -> None:
+        """It closes within its time, leaves no task and no connection, and says nothing afterwards."""
+        self.applies(self.capabilities().output_rate > 0, "gives no audio")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            await rig.reply_begins(1000, 3.0)
+            await rig.leave()
+            if far.connects:
+                await rig.until(lambda: far.open_connections() == 0, "end of the connection")
+
+        self.run(check)
+
+
+def _order(rig: Rig, far: FarSide) -> list[str]:
+    """The kinds that arrived, pieces of audio in a row as one."""
+    return _merged([item.kind for item in rig.received() if _counts(item)])
+
+
+def _counts(item: Received) -> bool:
+    return item.kind in ("turn_started", "audio", "turn_ended", "text", "image")
+
+
+def _merged(kinds: Sequence[str]) -> list[str]:
+    merged: list[str] = []
+    for kind, run in groupby(kinds):
+        merged += [kind] if kind == "audio" else list(run)
+    return merged

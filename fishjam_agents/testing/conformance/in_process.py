@@ -1,0 +1,126 @@
+"""The far side of a backend that lives in this process: what it was given is what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    Backend,
+    BackendSession,
+    Capabilities,
+    Conversation,
+    Entry,
+    ImageEntry,
+    InlineSession,
+    InterruptEntry,
+    TextEntry,
+    ToolResultEntry,
+    TurnEndedEntry,
+    TurnStartedEntry,
+)
+from fishjam_agents.testing.conformance.far_side import FarSide, Received
+
+
+class InProcess(FarSide):
+    """A backend without a service, such as one that only computes.
+
+    Args:
+        backend: The backend.
+        echoes: Whether its replies sound like the turns they answer.
+    """
+
+    connects = False
+
+    def __init__(self, backend: Backend, *, echoes: bool = False) -> None:
+        self._spy = _Spy(backend)
+        self.marks_replies = echoes
+
+    def backend(self) -> Backend:
+        """The backend, with somebody who listens."""
+        return self._spy
+
+    def received(self) -> Sequence[Received]:
+        """Everything it was given."""
+        rate = self._spy.capabilities.input_rate or 16000
+        found = (as_received(entry, rate) for entry in self._spy.entries)
+        return [received for received in found if received is not None]
+
+    async def reply(self, seconds: float, sample: int) -> None:
+        """Replies come by themselves."""
+
+
+def as_received(entry: Entry, rate: int) -> Received | None:
+    """An entry as what arrives of it; None for what is not told of.
+
+    Args:
+        entry: The entry.
+        rate: Hz of the backend's input.
+    """
+    match entry:
+        case AudioEntry():
+            return Received("audio", entry.seconds)
+        case TurnStartedEntry():
+            return Received("turn_started")
+        case TurnEndedEntry():
+            return Received("turn_ended", 0.0 if entry.audio is None else len(entry.audio) / rate)
+        case TextEntry():
+            return Received("text", entry.text)
+        case ImageEntry():
+            return Received("image", entry.data)
+        case InterruptEntry():
+            return Received("interrupt", None if entry.heard is None else entry.heard.seconds)
+        case ToolResultEntry():
+            return Received("tool_result", entry.result, entry.call)
+        case _:
+            return None
+
+
+@dataclass(frozen=True)
+class _Spy(Backend):
+    """A backend that notes what it is given."""
+
+    inner: Backend
+    entries: list[Entry] = field(default_factory=list)
+    in_process: ClassVar[bool] = True
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]
+        return self.inner.capabilities
+
+    def check(self) -> None:
+        self.inner.check()
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession | InlineSession]:
+        async with self.inner.connect(conversation) as session:
+            if isinstance(session, InlineSession):
+                yield _SpiedInline(self, session)
+            else:
+                yield _Spied(self, session)
+
+
+class _SpiedInline(InlineSession):
+    def __init__(self, spy: _Spy, session: InlineSession) -> None:
+        self._spy = spy
+        self._session = session
+
+    def handle(self, entry: Entry) -> None:
+        self._spy.entries.append(entry)
+        self._session.handle(entry)
+
+
+class _Spied(BackendSession):
+    def __init__(self, spy: _Spy, session: BackendSession) -> None:
+        self._spy = spy
+        self._session = session
+
+    async def send(self, entry: Entry) -> None:
+        await self._session.send(entry)
+        self._spy.entries.append(entry)
+
+    async def read(self) -> None:
+        await self._session.read()

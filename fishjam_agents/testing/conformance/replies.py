@@ -1,0 +1,148 @@
+"""Checks of what comes from the model: replies, their end, interruptions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fishjam_agents.backends import port
+from fishjam_agents.events import Heard
+from fishjam_agents.testing.conformance.checks import Checks
+from fishjam_agents.testing.conformance.far_side import FarSide
+from fishjam_agents.testing.conformance.rig import Rig
+
+_OLD, _NEW = 2000, 9000
+"""What the samples of an interrupted reply and of the one after it sound like."""
+
+
+class ReplyChecks(Checks):
+    """Replies, interruption, stale replies."""
+
+    def test_a_turn_is_answered_with_audio_that_begins_and_ends(self) -> None:
+        """One id from the start of a reply to its end, and nothing of it afterwards."""
+        self.applies(self.capabilities().output_rate > 0, "gives no audio")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            reply = await rig.reply_begins(_OLD, 0.6)
+            await rig.until(
+                lambda: [e for e in rig.of(port.ReplyEnded) if e.reply == reply], "end of the reply"
+            )
+            await rig.settle()
+            about = [e for e in rig.events if getattr(e, "reply", None) == reply]
+            assert isinstance(about[0], port.ReplyStarted), f"a reply began with {about[0]}"
+            kinds = [type(e) for e in about]
+            assert kinds.count(port.ReplyStarted) == kinds.count(port.ReplyEnded) == 1
+            last_audio = max(i for i, kind in enumerate(kinds) if kind is port.ReplyAudio)
+            assert last_audio < kinds.index(port.ReplyEnded), "audio after the end of its reply"
+            audio = _audio(rig, reply)
+            assert audio.dtype == np.int16
+            assert audio.ndim == 1
+            if far.marks_replies:
+                seconds = len(audio) / rig.capabilities.output_rate
+                assert 0.55 <= seconds <= 2.0, f"{seconds:.2f} s of audio for a reply of 0.6 s"
+                assert abs(float(np.median(audio)) - _OLD) < 200, "the audio is not what was sent"
+
+        self.run(check)
+
+    def test_every_reply_has_an_id_of_its_own(self) -> None:
+        """Also over reconnects: audio of a dead reply is told by its id."""
+        self.applies(self.capabilities().output_rate > 0, "gives no audio")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            replies = [await rig.reply_begins(_OLD, 0.4) for _ in range(3)]
+            if far.connects:
+                await far.drop()
+                await rig.until(lambda: rig.of(port.Failure), "notice of the loss")
+                await rig.until(lambda: far.open_connections() == 1, "the next connection")
+                replies.append(await rig.reply_begins(_OLD, 0.4))
+            assert len(set(replies)) == len(replies), replies
+
+        self.run(check)
+
+    def test_an_interrupted_reply_ends_and_its_late_audio_is_in_no_other(self) -> None:
+        """With `cancel` it ends; what of it comes late keeps its own id, by which the pipeline drops it."""
+        claims = self.capabilities()
+        self.applies(claims.output_rate > 0, "gives no audio")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            old = await rig.reply_begins(_OLD, 3.0)
+            rig.put(port.InterruptEntry(Heard(old, 0.25, "so far")))
+            await rig.settle(0.5)
+            before = len(_audio(rig, old))
+            await rig.settle(0.5)
+            if claims.cancel:
+                assert len(_audio(rig, old)) == before, "an interrupted reply goes on"
+            await far.late_audio()
+            new = await rig.reply_begins(_NEW, 0.6)
+            await far.late_audio()
+            await rig.settle(0.3)
+            assert new != old
+            if far.marks_replies:
+                audio = _audio(rig, new)
+                assert abs(float(np.median(audio)) - _NEW) < 900, "audio of a dead reply is in the next one"
+                assert np.mean(np.abs(audio.astype(np.int32) - _OLD) < 200) < 0.05
+
+        self.run(check)
+
+    def test_what_was_heard_reaches_the_model(self) -> None:
+        """With `truncate`: the model forgets what nobody heard."""
+        self.applies(self.capabilities().truncate, "does not forget what was not heard")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            reply = await rig.reply_begins(_OLD, 3.0)
+            rig.put(port.InterruptEntry(Heard(reply, 0.25, "so far")))
+            await rig.until(lambda: rig.received("interrupt"), "the interruption")
+            (item,) = rig.received("interrupt")
+            assert item.value is not None
+            assert abs(item.value - 0.25) < 0.05
+
+        self.run(check)
+
+    def test_an_interruption_without_a_reply_harms_nothing(self) -> None:
+        """The app may interrupt at any time."""
+        self.applies(self.capabilities().output_rate > 0, "gives no audio")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            rig.put(port.InterruptEntry(None))
+            await rig.reply_begins(_NEW, 0.4)
+
+        self.run(check)
+
+    def test_the_models_own_verdict_is_told(self) -> None:
+        """With `own_turn_detection`: that the user interrupts, speaks, or is answered anew."""
+        self.applies(self.capabilities().own_turn_detection, "leaves turns to us")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            await rig.reply_begins(_OLD, 3.0)
+            begun = len(rig.events)
+            await far.interrupt()
+            await rig.until(lambda: [e for e in rig.events[begun:] if _is_verdict(e)], "the model's verdict")
+
+        self.run(check)
+
+    def test_given_words_are_spoken_under_the_id_they_were_given(self) -> None:
+        """With `verbatim_say`."""
+        self.applies(self.capabilities().verbatim_say, "does not speak given words")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            rig.put(port.TextEntry("good morning", verbatim=True, reply="say-7"))
+            await rig.until(lambda: [e for e in rig.of(port.ReplyEnded) if e.reply == "say-7"], "the words")
+            assert len(_audio(rig, "say-7"))
+
+        self.run(check)
+
+
+def _audio(rig: Rig, reply: str) -> port.Samples:
+    pieces = [event.samples for event in rig.of(port.ReplyAudio) if event.reply == reply]
+    return np.concatenate(pieces) if pieces else np.empty(0, np.int16)
+
+
+def _is_verdict(event: port.BackendEvent) -> bool:
+    speaks = isinstance(event, port.UserSpeech) and event.speaking
+    return speaks or isinstance(event, (port.Interrupted, port.ReplyStarted))

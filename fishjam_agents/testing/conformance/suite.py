@@ -1,0 +1,16 @@
+"""The tests themselves, as a class to subclass; which of them apply follows from the backend's claims."""
+
+from __future__ import annotations
+
+from fishjam_agents.testing.conformance.connections import ConnectionChecks
+from fishjam_agents.testing.conformance.conversation import ConversationChecks
+from fishjam_agents.testing.conformance.replies import ReplyChecks
+from fishjam_agents.testing.conformance.tools import ToolChecks
+
+
+class BackendConformance(ConversationChecks, ReplyChecks, ToolChecks, ConnectionChecks):
+    """What every backend has to keep to; subclass it as `class TestMine(BackendConformance)`.
+
+    Override `far_side`. A test that does not apply is skipped with its reason; one whose far side cannot do
+    what a claimed capability needs fails.
+    """
