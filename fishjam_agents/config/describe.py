@@ -18,6 +18,7 @@ from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.vision.settings import VisionSettings
 
 _VAD_RATE = 16000
 _ARROW = " -> "
@@ -45,6 +46,8 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     }
     if config.observe.record is not None:
         parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
+    if pipeline.backend.capabilities.images:
+        parts["sees"] = _vision(pipeline.vision)
     tools = [_tool(tool) for tool in collect(pipeline, pipeline.tools)]
     if tools:
         parts["tools"] = "; ".join(tools)
@@ -94,6 +97,13 @@ def _tool(tool: Tool) -> str:
 def _vad(pipeline: AgentPipeline) -> str:
     name = pipeline.hearing.vad
     return f"{name}: {DESCRIPTIONS[name]}; preset {pipeline.turns.preset}"
+
+
+def _vision(settings: VisionSettings) -> str:
+    if settings.capture == "demand":
+        return "cameras on demand"
+    changed = ", if it changed" if settings.capture == "change" else ""
+    return f"tracks of type {' or '.join(settings.tracks) or 'none'}, every {settings.every:g} s{changed}"
 
 
 def _fishjam(config: Config) -> str:

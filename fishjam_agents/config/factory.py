@@ -113,6 +113,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
             pipeline.voice = agent.voice.over(pipeline.voice)
         if agent.silence is not None:
             pipeline.silence = agent.silence.over(pipeline.silence)
+        if agent.vision is not None:
+            pipeline.vision = agent.vision.over(pipeline.vision)
     except ValueError as error:
         raise ConfigError(f"{config.where('agent')}: {error} (with what {agent.pipeline} sets)") from error
     try:

@@ -24,6 +24,7 @@ from fishjam_agents.pipeline.silence import SilenceSettings
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.vision.settings import VisionSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
 ID_VARIABLE = "FISHJAM_ID"
@@ -156,6 +157,7 @@ def _agent(
     voice = reader.read(VoiceSettings, entries.get("voice"), "agent.voice")
     silence = reader.read(SilenceSettings, entries.get("silence"), "agent.silence")
     hearing = reader.read(HearingSettings, expanded(entries.get("hearing"), "agent.hearing"), "agent.hearing")
+    vision = reader.read(VisionSettings, entries.get("vision"), "agent.vision")
     return AgentSettings(
         pipeline=_pipeline(entries.get("pipeline"), reader, problems),
         backend=reader.registered(Backend, entries.get("backend"), "agent.backend"),  # type: ignore[type-abstract]
@@ -166,6 +168,7 @@ def _agent(
         silence=silence if silence and silence.keys else None,
         greeting=_greeting(entries.get("greeting"), reader, problems),
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
+        vision=vision if vision and vision.keys else None,
         tools=_tools(entries.get("tools"), reader, problems),
     )
 

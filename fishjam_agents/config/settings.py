@@ -14,6 +14,7 @@ from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.silence import SilenceSettings
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.vision.settings import VisionSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class AgentSettings:
         silence: What happens when nobody says anything.
         greeting: What it says first.
         instructions: The system prompt.
+        vision: What the model sees.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
     """
 
@@ -85,6 +87,7 @@ class AgentSettings:
     silence: Given[SilenceSettings] | None = None
     greeting: GreetingSettings | None = None
     instructions: str | None = None
+    vision: Given[VisionSettings] | None = None
     tools: tuple[str, ...] = ()
 
 

@@ -10,7 +10,6 @@ from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.pipeline.ears import Ears
-from fishjam_agents.pipeline.on_air import TRACK_DEADLINE
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.push_to_talk import PushToTalkOwner
@@ -111,11 +110,6 @@ class Actions:
     def understood(self, text: str, final: bool, peer: str | None) -> None:
         """Words that a backend or the app understood, for the policies of turn-taking."""
         self._ears.understood(text, final, peer)
-
-    async def capture_image(self, track: str) -> None:
-        """Ask for a still of a video track; it goes to the backend when it comes."""
-        async with asyncio.timeout(TRACK_DEADLINE):
-            await self._session.capture_image(track)
 
     def stop(self) -> None:
         """End the call."""

@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from fishjam_agents.audio.detectors import require
 from fishjam_agents.audio.formats import AudioFormat
@@ -21,14 +21,15 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.controls import Controls
+from fishjam_agents.pipeline.offers import verify_offers
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.silence import SilenceSettings, check_words
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.session import RoomView, Session
-from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.vision.settings import VisionSettings
 
 
 class AgentPipeline(Controls):
@@ -48,6 +49,7 @@ class AgentPipeline(Controls):
         input_stages: Processing of every microphone's audio before anything hears it. Each microphone gets
             a deep copy of each stage.
         instructions: The system prompt.
+        vision: What the model sees.
         tools: Functions the model may call, beside the methods marked with `tool`.
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
         observers: Called synchronously with every event; quick functions only.
@@ -61,6 +63,7 @@ class AgentPipeline(Controls):
     hearing: HearingSettings = HearingSettings()
     silence: SilenceSettings = SilenceSettings()
     input_stages: Sequence[Stage] = ()
+    vision: VisionSettings = VisionSettings()
     instructions: str | None = None
     tools: Sequence[Callable[..., Any] | Tool] = ()
     greeting: Samples | None = None
@@ -175,17 +178,9 @@ class AgentPipeline(Controls):
             if words is not None:
                 speaks = backend.capabilities.verbatim_say
                 check_words(words, f"silence.{key}", speaks=speaks, backend=type(backend).__name__)
-        self._verify_tools(backend)
+        verify_offers(self, backend)
         require(self.hearing.vad)
         backend.check()
-
-    def _verify_tools(self, backend: Backend) -> None:
-        names = ", ".join(tool.name for tool in collect(self, self.tools))
-        if names and not backend.capabilities.tools:
-            raise FishjamAgentsError(
-                f"{type(backend).__name__} calls no tools, but {type(self).__name__} offers some ({names}): "
-                "use a backend that does, or offer none"
-            )
 
     def _verify_hearing(self, backend: str, capabilities: port.Capabilities) -> None:
         if self.hearing.speaker_notes and not capabilities.text:
@@ -353,7 +348,26 @@ class AgentPipeline(Controls):
         """
         if not self.backend.capabilities.images:
             raise BackendError(f"{type(self.backend).__name__} takes no images")
-        await self._running().capture_image(track)
+        await self._running().eyes.capture(track)
+
+    async def look(self, what: Literal["camera", "screen"] = "camera", peer: str | None = None) -> str:
+        """Show the backend what a peer's camera or shared screen shows now.
+
+        Args:
+            what: Which of them.
+            peer: Whose; None where only one shows something.
+
+        Returns:
+            Whose it was.
+
+        Raises:
+            BackendError: The backend takes no images.
+            FishjamAgentsError: There is nothing to see, or no picture came within 6 s.
+        """
+        call = self._running()
+        if not self.backend.capabilities.images:
+            raise BackendError(f"{type(self.backend).__name__} takes no images")
+        return await call.eyes.look(what, peer)
 
     def end_call(self) -> None:
         """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""

@@ -22,6 +22,7 @@ from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.actions import Actions
 from fishjam_agents.pipeline.background import Watcher, furnish
 from fishjam_agents.pipeline.ears import Ears
+from fishjam_agents.pipeline.eyes import Eyes
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.names import Names
 from fishjam_agents.pipeline.on_air import on_air
@@ -84,6 +85,7 @@ class Call(Actions):
             self._owner = self._sole_owner(room)
             self._link = self._connect(self.backend_event)
         self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
+        self.eyes = Eyes(self, pipeline.vision, session, room)
         self.tools = CallTools(self, pipeline, self._owner.caller)
         self._watchers: list[Watcher] = []
         self._greeted = pipeline.greeting is None
@@ -241,6 +243,7 @@ class Call(Actions):
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.tools.close()
+                await self.eyes.close()
                 self._replies.close()
                 self._hooks.start("on_stop")
                 await self._hooks.finish()
@@ -266,6 +269,7 @@ class Call(Actions):
     def _tick(self, now: float) -> None:
         self._voice.pump(now)
         self._ears.tick(now)
+        self.eyes.tick(now)
         self._owner.tick()
         for watcher in self._watchers:
             watcher.tick(now - self._zero)

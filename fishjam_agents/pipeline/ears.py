@@ -149,7 +149,7 @@ class Ears:
         if hasattr(message, "peer_id"):
             self._hear(message)
         elif hasattr(message, "content_type"):
-            self._image(message)
+            self._call.eyes.image(message)
         elif hasattr(message, "outage"):
             self._back(message.outage)
 
@@ -162,14 +162,6 @@ class Ears:
         if not microphone.feed(frame.data, now, barge_in) and microphone.damaged in (1, 100, 10000):
             message = f"dropped audio of {len(frame.data)} bytes: empty, odd-length or over one second"
             self._call.emit(events.ErrorRaised(now, message, "input", microphone.peer))
-
-    def _image(self, image: Any) -> None:
-        call = self._call
-        if call.capabilities.images:
-            track = getattr(image, "track_id", None)
-            call.put(port.ImageEntry(image.data, image.content_type, track=track))
-        else:
-            call.emit(events.BackendWarning(call.now(), "an image was dropped: the backend takes none"))
 
     def _back(self, outage: float) -> None:
         """The session is back after so many seconds without connection; what was said meanwhile is lost."""

@@ -9,6 +9,7 @@ from ..errors import ProtocolError
 from ..protocol import (
     AddTrack,
     AuthRequest,
+    CaptureImage,
     InterruptTrack,
     RemoveTrack,
     Track,
@@ -16,6 +17,7 @@ from ..protocol import (
     TrackType,
     decode_agent_request,
     encode_authenticated,
+    encode_track_image,
 )
 from ..session import PeerType, TrackEncoding
 from .clock import RoomClock
@@ -122,9 +124,18 @@ class AgentSocket(Gate):
                 track = self._tracks.pop(request.track_id, None)
                 if track is not None:
                     track.removing = True
+            case CaptureImage():
+                self._capture(request.track_id)
             case _:
-                # A second auth_request is ignored, an image cannot be taken: there is no video here.
+                # A second auth_request is ignored.
                 pass
+
+    def _capture(self, track_id: str) -> None:
+        if self._room is None or self._peer is None or self.connection is None:
+            return
+        picture = self._room.capture(self._peer, track_id, self._clock.now)
+        if picture is not None:
+            self.connection.send(encode_track_image(track_id, "image/jpeg", picture))
 
     def _add_track(self, request: AddTrack) -> None:
         if self._room is None or self._peer is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..audio.samples import Samples
 from ..audio.wav import Clip
+from .camera import Camera
 from .clock import TICKS_PER_SECOND, RoomClock
 from .microphone import Microphone, PreparedClip
 from .peer import Peer
@@ -25,12 +26,14 @@ class Caller:
         room: The room it is in.
         peer: Its peer.
         microphone: Its track while it is joined, and the last one after it left.
+        cameras: What it shows, by the track's metadata `type`.
     """
 
     def __init__(self, room: Room, peer: Peer, clock: RoomClock) -> None:
         self.room = room
         self.peer = peer
         self.microphone = self._new_microphone()
+        self.cameras: dict[str, Camera] = {}
         self._clock = clock
 
     @property
@@ -56,6 +59,8 @@ class Caller:
         self.room.connect(self.peer, self)
         self.room.update_peer_metadata(self.peer, {})
         self.room.add_track(self.peer, self.microphone)
+        for camera in self.cameras.values():
+            self.room.add_track(self.peer, camera)
 
     def leave(self) -> None:
         """Disconnect, in the middle of a word if need be; what is scheduled is forgotten."""
@@ -86,6 +91,29 @@ class Caller:
     def feed(self, samples: Samples, sample_rate: int) -> None:
         """Speak live audio, int16 mono of shape (n,), as soon as what was fed before has been said."""
         self.microphone.feed(samples, sample_rate)
+
+    def show(self, picture: bytes, kind: str = "camera") -> Camera:
+        """Switch a camera on, or change what it shows: agents get this still of it.
+
+        Args:
+            picture: A JPEG.
+            kind: Metadata `type` of the track: `camera` or `screenShareVideo`.
+        """
+        camera = self.cameras.get(kind)
+        if camera is not None:
+            camera.picture = picture
+            return camera
+        camera = Camera(f"{self.peer.id}:{uuid.uuid4()}", {"type": kind, "paused": False}, picture)
+        self.cameras[kind] = camera
+        if self.joined:
+            self.room.add_track(self.peer, camera)
+        return camera
+
+    def hide(self, kind: str = "camera") -> None:
+        """Switch a camera off. Does nothing when it is."""
+        camera = self.cameras.pop(kind, None)
+        if camera is not None and self.joined:
+            self.room.remove_track(self.peer, camera)
 
     def mute(self) -> None:
         """Send no packets, as a browser does; what is being said goes on unheard."""

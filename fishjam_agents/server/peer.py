@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from ..protocol import Track
+from ..protocol import Track, TrackType
 from ..session import PeerType
 from .settings import PeerConfig
 from .sources import Source
@@ -88,7 +88,7 @@ def _track_json(track: Track) -> dict[str, Any]:
     metadata = json.loads(track.metadata)
     return {
         "id": track.id,
-        "type": "audio",
+        "type": "video" if track.type == TrackType.VIDEO else "audio",
         "metadata": metadata if isinstance(metadata, dict) else None,
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..protocol import Track
 from ..session import PeerType
+from .camera import Camera
 from .errors import RequestError, peer_not_found
 from .fanout import Fanout
 from .forwarding import Forwarding
@@ -134,14 +135,14 @@ class Room:
         peer.sources[source.track.id] = source
         self._fanout.invalidate()
         self._notifications.track_added(self.id, peer.id, source.track)
-        if self.forwarding is not None:
+        if self.forwarding is not None and not isinstance(source, Camera):
             self.forwarding.track_added(peer.id, source.track)
 
     def remove_track(self, peer: Peer, source: Source) -> None:
         """A track ends now."""
         if peer.sources.pop(source.track.id, None) is not None:
             self._fanout.invalidate()
-            if self.forwarding is not None:
+            if self.forwarding is not None and not isinstance(source, Camera):
                 self.forwarding.track_removed(peer.id, source.track)
             self._notifications.track_removed(self.id, peer.id, source.track)
 
@@ -157,6 +158,14 @@ class Room:
     def has_track(self, track_id: str) -> bool:
         """Whether a track of that id is published by anyone."""
         return any(track_id in peer.sources for peer in self.peers.values())
+
+    def capture(self, peer: Peer, track_id: str, now: float) -> bytes | None:
+        """A still of a video track that a peer is subscribed to; None where Fishjam does not answer."""
+        for publisher in self.peers.values():
+            source = publisher.sources.get(track_id)
+            if isinstance(source, Camera) and peer.hears(publisher, source.track):
+                return source.capture(now)
+        return None
 
     def subscribe(self, peer: Peer, *, peer_id: str | None = None, track_ids: tuple[str, ...] = ()) -> None:
         """Let a peer with manual subscriptions hear a peer or some tracks; a no-op for an automatic one.
@@ -183,7 +192,8 @@ class Room:
         self.forwarding = Forwarding(self.id, url, self._notifications)
         for peer in self.peers.values():
             for source in peer.sources.values():
-                self.forwarding.track_added(peer.id, source.track)
+                if not isinstance(source, Camera):
+                    self.forwarding.track_added(peer.id, source.track)
 
     def record(self, position: float) -> Recorder:
         """Begin a recording whose sample 0 is room time `position`, in seconds: now, or later."""

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
-from fishjam_agents.protocol import Track, TrackType, decode_agent_response
+from fishjam_agents.protocol import Track, TrackImage, TrackType, decode_agent_response
 from fishjam_agents.server import RoomClock
 from fishjam_agents.server.network import Network
 from fishjam_agents.server.peer import Peer
@@ -108,7 +108,10 @@ class MemorySession:
         return MemoryTrack(source, self._clock, self._network)
 
     async def capture_image(self, track_id: str) -> None:
-        """Nobody sends video here: no image comes."""
+        """Ask for a still; it comes in a later turn of the loop."""
+        picture = self._room.capture(self._peer, track_id, self._clock.now)
+        if picture is not None and self._take is not None:
+            self._loop.call_soon(self._take, TrackImage(track_id, "image/jpeg", picture))
 
     def close(self) -> None:
         """Leave the room."""

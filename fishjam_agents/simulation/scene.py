@@ -62,6 +62,8 @@ class Scene:
         peers = [room.add_peer(PeerConfig(PeerType.WEBRTC, {"name": part.name})) for part in parts]
         self.callers = [Caller(room, peer, clock) for peer in peers]
         for caller, part in zip(self.callers, parts, strict=True):
+            if part.camera is not None:
+                caller.show(part.camera)
             if part.joins is None:
                 caller.join()
 

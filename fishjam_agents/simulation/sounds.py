@@ -62,6 +62,7 @@ class Part:
         presses: When the button of push to talk goes down, and for how long; None is for good.
         noise: A bed that repeats, None without one.
         echo: How the bot comes back, None if it does not.
+        camera: The still their camera shows, None without one.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Part:
     presses: Sequence[tuple[Moment, float | None]] = ()
     noise: Samples | None = None
     echo: Echo | None = None
+    camera: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +138,7 @@ def _part(name: str, caller: Caller) -> Part:
         [(Moment.parse(press.at), press.seconds) for press in caller.presses],
         None if caller.noise is None else noise_sound(caller.noise),
         caller.echo,
+        None if caller.camera is None else _picture(caller.camera),
     )
 
 
@@ -150,6 +153,15 @@ def _utterances(name: str, lines: Sequence[Line]) -> list[Utterance]:
         else:
             said.append(Utterance(f"callers.{name}.lines[{index}]", _moment(line.at), sound))
     return said
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FishjamAgentsError(
+            f"the picture {path} cannot be read ({error.strerror}): check the path"
+        ) from error
 
 
 def _moment(text: str | None) -> Moment | None:

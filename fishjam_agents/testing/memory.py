@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.wav import load_speech
-from fishjam_agents.protocol.messages import Track, TrackData
+from fishjam_agents.protocol.messages import Track, TrackData, TrackImage
 from fishjam_agents.server.network import Network
 from fishjam_agents.server.playout import Playout
 from fishjam_agents.session import PeerType, PeerView
@@ -21,6 +21,8 @@ from fishjam_agents.session import PeerType, PeerView
 Samples = npt.NDArray[np.int16]
 
 _TICK = 0.02
+_SHUTTER = 0.1
+"""Seconds until a still arrives."""
 
 
 class MemoryPeer:
@@ -32,6 +34,7 @@ class MemoryPeer:
         type: Browser or bot.
         about: What the room says of the peer: `{"peer": {...}, "server": {...}}`.
         muted: While true no packets come, as from a muted browser; else silence is sent between lines.
+        video: Track id to metadata and still of what it shows.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class MemoryPeer:
         self.about = about
         self.type = kind
         self.muted = False
+        self.video: dict[str, tuple[Mapping[str, Any], bytes]] = {}
         self.track = Track(f"{peer}-mic", 2, json.dumps(dict(metadata)))
         self._room = room
         self._line: Samples = np.empty(0, np.int16)
@@ -100,6 +104,22 @@ class MemoryPeer:
             return []
         arrived, self._late = self._late, []
         return arrived
+
+    def show(self, picture: bytes, kind: str = "camera", *, paused: bool = False) -> str:
+        """Publish a video track, or change what it shows.
+
+        Args:
+            picture: The still that `capture_image` is answered with, usually a JPEG.
+            kind: Its metadata `type`: `camera` or `screenShareVideo`.
+            paused: As a camera that was switched off: known, and never answered.
+
+        Returns:
+            Id of the track.
+        """
+        track = f"{self.id}-{kind}"
+        self.video[track] = ({"type": kind, "paused": paused}, picture)
+        self._room.changed()
+        return track
 
     def next_frame(self) -> Samples | None:
         """The next 20 ms; None while no packets come."""
@@ -162,12 +182,15 @@ class MemorySession:
 
     Attributes:
         tracks: The tracks the bot has added.
-        captured: Ids of the video tracks it asked stills of.
+        captured: Ids of the video tracks it asked stills of, as often as it asked.
+        answers: False while stills are asked for in vain.
     """
 
     def __init__(self, room: MemoryRoom) -> None:
         self.tracks: list[MemoryTrack] = []
         self.captured: list[str] = []
+        self.answers = True
+        self._stills: dict[str, float] = {}
         self._room = room
         self._messages: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -189,8 +212,14 @@ class MemorySession:
         return track
 
     async def capture_image(self, track_id: str) -> None:
-        """Note that a still was asked for."""
+        """Ask for a still: one a second and track is answered, as Fishjam does."""
         self.captured.append(track_id)
+        metadata, picture = self._room.video.get(track_id, ({"paused": True}, b""))
+        loop = asyncio.get_running_loop()
+        if metadata["paused"] or not self.answers or loop.time() - self._stills.get(track_id, -1.0) < 1.0:
+            return
+        self._stills[track_id] = loop.time()
+        loop.call_later(_SHUTTER, self.deliver, TrackImage(track_id, "image/jpeg", picture))
 
 
 class MemoryRoom:
@@ -242,10 +271,22 @@ class MemoryRoom:
         """Peer id to peer, as of now."""
         return {
             peer.id: PeerView(
-                peer.id, peer.type, True, peer.about, {peer.track.id: json.loads(peer.track.metadata)}
+                peer.id,
+                peer.type,
+                True,
+                peer.about,
+                {
+                    peer.track.id: json.loads(peer.track.metadata),
+                    **{track: metadata for track, (metadata, _) in peer.video.items()},
+                },
             )
             for peer in self._members.values()
         }
+
+    @property
+    def video(self) -> Mapping[str, tuple[Mapping[str, Any], bytes]]:
+        """Metadata and still of every video track."""
+        return {track: shown for peer in self._members.values() for track, shown in peer.video.items()}
 
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` after every join and leave; returns the function that ends it."""

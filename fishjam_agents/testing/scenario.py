@@ -129,6 +129,7 @@ class Caller:
         presses: When they hold the button of push to talk.
         noise: What else their microphone picks up.
         echo: Whether it picks up the bot.
+        camera: A JPEG that their camera shows.
     """
 
     lines: tuple[Line, ...] = ()
@@ -138,6 +139,7 @@ class Caller:
     presses: tuple[Press, ...] = ()
     noise: Noise | None = None
     echo: Echo | None = None
+    camera: Path | None = None
 
     def __post_init__(self) -> None:
         _check_moment("joins", self.joins)

@@ -1,8 +1,11 @@
-"""Tools that come with the package: `end_call`."""
+"""Tools that come with the package: `end_call` and `look`."""
 
 from __future__ import annotations
 
-from fishjam_agents.tools.context import ToolContext
+from typing import Literal
+
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.tools.context import ToolContext, ToolError
 from fishjam_agents.tools.tool import tool
 
 
@@ -13,5 +16,20 @@ async def end_call(context: ToolContext) -> str:
     return "the call ends as soon as you have said goodbye"
 
 
-BUILTIN = {"end_call": end_call}
+@tool
+async def look(context: ToolContext, what: Literal["camera", "screen"] = "camera") -> str:
+    """Look at what the user's camera or shared screen shows now.
+
+    Args:
+        context: The call.
+        what: The camera, or the screen the user shares.
+    """
+    try:
+        await context.pipeline.look(what, context.peer)
+    except FishjamAgentsError as error:
+        raise ToolError(str(error)) from error
+    return f"you now have a picture of what the user's {what} shows"
+
+
+BUILTIN = {"end_call": end_call, "look": look}
 """By the name they have in config.yaml."""

@@ -1,0 +1,36 @@
+"""Whether a backend takes what a pipeline offers it: tools and pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.tools.builtin import look
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.vision.difference import need_pillow
+
+if TYPE_CHECKING:
+    from fishjam_agents.pipeline.agent import AgentPipeline
+
+
+def verify_offers(pipeline: AgentPipeline, backend: Backend) -> None:
+    """Check tools and vision of a pipeline.
+
+    Raises:
+        FishjamAgentsError: The backend does not take them, or they cannot be offered.
+    """
+    name, kind = type(backend).__name__, type(pipeline).__name__
+    tools = ", ".join(tool.name for tool in collect(pipeline, pipeline.tools))
+    if tools and not backend.capabilities.tools:
+        raise FishjamAgentsError(
+            f"{name} calls no tools, but {kind} offers some ({tools}): use a backend that does, or offer none"
+        )
+    capture = pipeline.vision.capture
+    if not backend.capabilities.images and (capture != "demand" or look in pipeline.tools):
+        what = f"vision.capture is {capture!r}" if capture != "demand" else "the tool look is offered"
+        raise FishjamAgentsError(
+            f"{what}, but {name} takes no images: use a backend that does, or leave it out"
+        )
+    if capture == "change":
+        need_pillow()

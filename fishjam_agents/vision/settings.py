@@ -1,0 +1,38 @@
+"""When a bot looks, and at what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SHORTEST = 1.0
+"""Seconds between two stills of a track: Fishjam takes one a second and does not answer what is beyond that
+(facts/fishjam-protocol.md 3.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisionSettings:
+    """What the model sees. Only some backends take pictures.
+
+    Attributes:
+        capture: `demand`: when the tool `look` or the bot's code asks. `interval`: every `every` seconds.
+            `change`: as `interval`, but only pictures that differ from the last one sent.
+        every: Seconds between two stills of a track.
+        tracks: Metadata `type` of the video tracks it looks at by itself.
+        change: How much of the picture must be different, as mean difference of grey values from 0 to 1.
+        max_bytes: Larger stills are dropped, with a warning.
+    """
+
+    capture: Literal["demand", "interval", "change"] = "demand"
+    every: float = 2.0
+    tracks: tuple[str, ...] = ("camera",)
+    change: float = 0.02
+    max_bytes: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        if not SHORTEST <= self.every <= 3600:
+            raise ValueError(f"every must be between {SHORTEST:g} and 3600 s, not {self.every:g}")
+        if not 0 < self.change < 1:
+            raise ValueError(f"change must be between 0 and 1, not {self.change:g}")
+        if self.max_bytes < 1000:
+            raise ValueError(f"max_bytes must be at least 1000, not {self.max_bytes}")
