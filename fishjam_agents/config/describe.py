@@ -49,6 +49,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if pipeline.backend.capabilities.images:
         parts["sees"] = _vision(pipeline.vision)
     tools = [_tool(tool) for tool in collect(pipeline, pipeline.tools)]
+    tools += [f"those of MCP server {server.label}" for server in pipeline.mcp]
     if tools:
         parts["tools"] = "; ".join(tools)
     if pipeline.greeting is not None:

@@ -34,10 +34,16 @@ def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
     name = config.agent.pipeline
     kind = AgentPipeline if name is None else _import(config, name)
     functions = _functions(config)
+    for server in config.agent.mcp:
+        try:
+            server.check()
+        except ConfigError as error:
+            raise ConfigError(f"{config.where('agent.mcp')}: agent.mcp: {error}") from error
 
     def make() -> AgentPipeline:
         pipeline = kind() if name is None else _instance(config, name, kind)
         pipeline.tools = (*pipeline.tools, *functions)
+        pipeline.mcp = (*pipeline.mcp, *config.agent.mcp)
         _apply(config, pipeline)
         return pipeline
 

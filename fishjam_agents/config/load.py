@@ -23,6 +23,7 @@ from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.silence import SilenceSettings
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.tools.builtin import BUILTIN
+from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
@@ -170,6 +171,7 @@ def _agent(
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
         vision=vision if vision and vision.keys else None,
         tools=_tools(entries.get("tools"), reader, problems),
+        mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), "agent.mcp") or (),
     )
 
 

@@ -13,6 +13,7 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.silence import SilenceSettings
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
+from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
@@ -76,6 +77,7 @@ class AgentSettings:
         instructions: The system prompt.
         vision: What the model sees.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
+        mcp: MCP servers whose tools it may call.
     """
 
     pipeline: str | None = None
@@ -89,6 +91,7 @@ class AgentSettings:
     instructions: str | None = None
     vision: Given[VisionSettings] | None = None
     tools: tuple[str, ...] = ()
+    mcp: tuple[McpServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from fishjam_agents.pipeline.silence import SilenceSettings, check_words
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.session import RoomView, Session
+from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
@@ -51,6 +52,7 @@ class AgentPipeline(Controls):
         instructions: The system prompt.
         vision: What the model sees.
         tools: Functions the model may call, beside the methods marked with `tool`.
+        mcp: MCP servers whose tools it may call.
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
         observers: Called synchronously with every event; quick functions only.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
@@ -66,6 +68,7 @@ class AgentPipeline(Controls):
     vision: VisionSettings = VisionSettings()
     instructions: str | None = None
     tools: Sequence[Callable[..., Any] | Tool] = ()
+    mcp: Sequence[McpServer] = ()
     greeting: Samples | None = None
     recorder: Recorder | None = None
     hook_base: ClassVar[type]

@@ -242,11 +242,10 @@ class Call(Actions):
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self.tools.close()
                 await self.eyes.close()
                 self._replies.close()
                 self._hooks.start("on_stop")
-                await self._hooks.finish()
+                await asyncio.gather(self._hooks.finish(), self.tools.close())
 
     async def _think(self) -> None:
         self._link.tools = await self.tools.open()

@@ -21,7 +21,10 @@ def verify_offers(pipeline: AgentPipeline, backend: Backend) -> None:
         FishjamAgentsError: The backend does not take them, or they cannot be offered.
     """
     name, kind = type(backend).__name__, type(pipeline).__name__
-    tools = ", ".join(tool.name for tool in collect(pipeline, pipeline.tools))
+    names = [tool.name for tool in collect(pipeline, pipeline.tools)]
+    tools = ", ".join([*names, *(f"those of {server.label}" for server in pipeline.mcp)])
+    for server in pipeline.mcp:
+        server.check()
     if tools and not backend.capabilities.tools:
         raise FishjamAgentsError(
             f"{name} calls no tools, but {kind} offers some ({tools}): use a backend that does, or offer none"

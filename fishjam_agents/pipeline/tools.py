@@ -11,6 +11,7 @@ from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.context import ToolContext
+from fishjam_agents.tools.mcp import McpConnection, McpError
 from fishjam_agents.tools.runner import Outcome, ToolRunner
 from fishjam_agents.tools.tool import Tool
 
@@ -42,6 +43,7 @@ class CallTools:
         self._pipeline = pipeline
         self._speaker = speaker
         self._offers = call.capabilities.tools
+        self._servers: list[McpConnection] = []
         self._farewell: asyncio.Task[None] | None = None
         self._runner = ToolRunner(
             call.put,
@@ -57,8 +59,27 @@ class CallTools:
         if not self._offers:
             return ()
         tools = {tool.name: tool for tool in collect(self._pipeline, self._pipeline.tools)}
+        self._servers = [McpConnection(server) for server in self._pipeline.mcp]
+        opened = await asyncio.gather(*(server.open() for server in self._servers), return_exceptions=True)
+        for server, offered in zip(self._servers, opened, strict=True):
+            if isinstance(offered, McpError):
+                self._call.emit(events.ErrorRaised(self._call.now(), str(offered), "mcp"))
+            elif isinstance(offered, BaseException):
+                raise offered
+            else:
+                self._add(server.server.label, offered, tools)
         self._runner.tools = tools
         return [tool.declaration for tool in tools.values()]
+
+    def _add(self, label: str, offered: Sequence[Tool], tools: dict[str, Tool]) -> None:
+        for tool in offered:
+            if tool.name in tools:
+                message = (
+                    f"the tool {tool.name} of MCP server {label} is left out: one has that name, set a prefix"
+                )
+                self._call.emit(events.ErrorRaised(self._call.now(), message, "mcp"))
+            else:
+                tools[tool.name] = tool
 
     def handle(self, event: port.ToolCall | port.ToolCallCancelled) -> None:
         """Take an event of the backend. Returns at once."""
@@ -81,6 +102,7 @@ class CallTools:
             self._farewell.cancel()
             await asyncio.gather(self._farewell, return_exceptions=True)
         await self._runner.close()
+        await asyncio.gather(*(server.close() for server in self._servers))
 
     async def _until_said(self) -> None:
         loop = asyncio.get_running_loop()

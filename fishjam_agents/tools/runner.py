@@ -87,8 +87,8 @@ class ToolRunner:
             self._seen.popitem(last=False)
         refusal = self._refusal(call)
         if refusal is not None:
-            self._put(ToolResultEntry(call.call, refusal, call.name, error=True))
             self._told(call.name, call.call, "refused", 0.0)
+            self._put(ToolResultEntry(call.call, refusal, call.name, error=True))
             return
         tool = self.tools[call.name]
         context = self._context(call.call, tool, lambda report: self._report(call.call, report))
@@ -169,10 +169,10 @@ class ToolRunner:
             return None
         opened.timer.cancel()
         tool = opened.tool
+        self._told(tool.name, call, outcome, self._loop.time() - opened.started)
         if outcome != "cancelled":
             scheduling = tool.scheduling if self._progress else None
             self._put(ToolResultEntry(call, text, tool.name, error=outcome != "ok", scheduling=scheduling))
-        self._told(tool.name, call, outcome, self._loop.time() - opened.started)
         return opened
 
 

@@ -10,17 +10,36 @@ import pytest
 
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.config import load_config, pipeline_factory
+from fishjam_agents.config.scenario import load_scenario
 from fishjam_agents.simulation import simulate
+from fishjam_agents.testing.expectations import judge
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/config.yaml"))
-
-
+PLAYED = {"tools_and_mcp"}
+"""Examples whose bot needs a scenario of its own."""
 EMULATED = {"gemini_assistant", "local_cascade"}
 """Examples that need a vendor: the tests of their integration run them, against its emulator."""
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in EMULATED])
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", sorted(PLAYED))
+def test_an_example_meets_its_scenario(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mcp", reason="needs the extra mcp")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for module in ("bot", "model"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    folder = ROOT / "examples" / name
+    pipeline = pipeline_factory(load_config(folder / "config.yaml", {}))()
+    scenario = load_scenario(folder / "scenario.yaml").scenario
+    result = asyncio.run(simulate(pipeline, scenario))
+    assert result.failure is None
+    assert not [verdict for verdict in judge(scenario.expect, result.timeline["events"]) if not verdict.met]
+    called = [event["tool"] for event in result.timeline["events"] if event["kind"] == "tool_called"]
+    assert sorted(called) == ["end_call", "opening_hours", "order_status", "stock"]
+
+
+@pytest.mark.parametrize("name", sorted({*EXAMPLES} - EMULATED - PLAYED))
 def test_an_example_answers_a_caller(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

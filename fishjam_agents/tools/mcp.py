@@ -1,0 +1,220 @@
+"""A connection to an MCP server, by the official package `mcp`, and its tools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.tools.context import ToolContext, ToolError
+from fishjam_agents.tools.mcp_server import McpServer
+from fishjam_agents.tools.schema import plain_schema
+from fishjam_agents.tools.threads import in_thread
+from fishjam_agents.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult
+    from mcp_types import Tool as RemoteTool
+
+logger = logging.getLogger(__name__)
+
+_PAGES = 20
+"""Pages of tools that are read at most: a server may number them without end."""
+_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between a lost connection and the next attempt, and what failed attempts double it to."""
+_CLOSE_DEADLINE = 6.0
+"""Seconds for leaving a server: the package gives a program 2 s to end by itself and 2 s to be terminated."""
+
+
+class McpError(FishjamAgentsError):
+    """An MCP server cannot be used."""
+
+
+class McpConnection:
+    """One server, for one call. Its task owns the connection, and makes it anew when it was lost.
+
+    Args:
+        server: The server.
+    """
+
+    def __init__(self, server: McpServer) -> None:
+        self.server = server
+        self._client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._tools: Sequence[RemoteTool] = ()
+
+    async def open(self) -> list[Tool]:
+        """Connect; the tools it offers.
+
+        Raises:
+            McpError: It cannot be reached, or did not tell in time; in one sentence.
+        """
+        server = self.server
+        self._task = asyncio.create_task(self._run(), name=f"mcp {server.label}")
+        try:
+            async with asyncio.timeout(server.connect_timeout):
+                await asyncio.shield(self._client)
+        except TimeoutError as error:
+            raise McpError(
+                f"the MCP server {server.label} told no tools within {server.connect_timeout:g} s: "
+                "the call goes on without them"
+            ) from error
+        names = {remote.name for remote in self._tools}
+        unknown = [name for name in server.only or () if name not in names]
+        if unknown:
+            raise McpError(
+                f"the MCP server {server.label} has no tool {unknown[0]}: "
+                f"it has {', '.join(sorted(names)) or 'none'}"
+            )
+        wanted = [remote for remote in self._tools if server.only is None or remote.name in server.only]
+        return [tool for remote in wanted if (tool := self._tool(remote)) is not None]
+
+    async def close(self) -> None:
+        """Leave the server."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        _, late = await asyncio.wait({self._task}, timeout=_CLOSE_DEADLINE)
+        if late:
+            logger.warning("The MCP server %s does not end", self.server.label)
+        if not self._client.done():
+            self._client.cancel()
+        elif not self._client.cancelled():
+            self._client.exception()
+
+    async def _run(self) -> None:
+        first = True
+        pause = _PAUSE
+        while True:
+            try:
+                async with self._connect() as client:
+                    if first:
+                        self._tools = await _all_tools(client)
+                        first = False
+                    self._lost.clear()
+                    self._client.set_result(client)
+                    pause = _PAUSE
+                    await self._lost.wait()
+            except Exception as error:
+                problem = McpError(
+                    f"the MCP server {self.server.label} cannot be used ({self._told(error)}): "
+                    "check its settings and whether it runs"
+                )
+                logger.debug("The MCP server %s:", self.server.label, exc_info=error)
+                if first:
+                    if not self._client.done():
+                        self._client.set_exception(problem)
+                    return
+                if self._client.done():
+                    self._client = asyncio.get_running_loop().create_future()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[Client]:
+        # It takes a second to load, in which other calls of this process go on.
+        await in_thread(import_module, name="mcp")
+        from mcp import Client
+        from mcp.client.stdio import StdioServerParameters, stdio_client
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
+
+        server = self.server
+        async with AsyncExitStack() as stack:
+            if server.url is not None:
+                http = await stack.enter_async_context(create_mcp_http_client(headers=dict(server.headers)))
+                transport = streamable_http_client(server.url, http_client=http)
+            else:
+                parameters = StdioServerParameters(
+                    command=server.program, args=list(server.args), env=dict(server.env), cwd=server.cwd
+                )
+                # What a program says on its standard error is its own log.
+                transport = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
+            yield await stack.enter_async_context(Client(transport))
+
+    def _tool(self, remote: RemoteTool) -> Tool | None:
+        server = self.server
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{server.prefix}{remote.name}")[:64]
+        try:
+            schema = plain_schema(remote.input_schema)
+        except ValueError as error:
+            logger.warning("The tool %s of MCP server %s is left out: %s", remote.name, server.label, error)
+            return None
+        description = remote.description or remote.title or remote.name
+        declaration = ToolDeclaration(name, description, schema, server.blocking)
+
+        async def invoke(arguments: Mapping[str, Any], context: ToolContext) -> str:
+            return await self._call(remote.name, arguments, context)
+
+        return Tool(declaration, invoke, server.timeout, server.max_result)
+
+    async def _call(self, name: str, arguments: Mapping[str, Any], context: ToolContext) -> str:
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            if message:
+                context.progress(message)
+
+        # A connection that was lost is being made anew: the runner's deadline bounds the wait.
+        client = await asyncio.shield(self._client)
+        try:
+            result = await client.call_tool(name, dict(arguments), progress_callback=report)
+        except Exception as error:
+            if not _is_answer(error):
+                self._lose(client)
+            logger.debug("The MCP server %s:", self.server.label, exc_info=error)
+            raise ToolError(f"the server {self.server.label} failed ({self._told(error)})") from error
+        text = _text(result)
+        if result.is_error:
+            raise ToolError(text or "it failed and did not say why")
+        return text or "done"
+
+    def _lose(self, client: Client) -> None:
+        """A client is of no use any more: who calls from now on waits for the next one."""
+        if self._client.done() and self._client.result() is client:
+            self._client = asyncio.get_running_loop().create_future()
+            self._lost.set()
+
+    def _told(self, error: BaseException) -> str:
+        """The first cause of an error in a line, without secrets."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        lines = str(error).splitlines() or [type(error).__name__]
+        return self.server.hide(lines[0])
+
+
+async def _all_tools(client: Client) -> list[RemoteTool]:
+    tools: list[RemoteTool] = []
+    cursor: str | None = None
+    for _ in range(_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += page.tools
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return tools
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether the server said no itself, and is still there."""
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import CONNECTION_CLOSED
+
+    return isinstance(error, MCPError) and error.error.code != CONNECTION_CLOSED
+
+
+def _text(result: CallToolResult) -> str:
+    """What a result says in words; pictures and other things are only named."""
+    parts = [getattr(block, "text", None) or f"[{block.type}]" for block in result.content]
+    if not parts and result.structured_content is not None:
+        import pydantic_core
+
+        return pydantic_core.to_json(result.structured_content).decode()
+    return "\n".join(parts)
