@@ -152,6 +152,21 @@ def test_the_test_of_ten_lines_passes_beside_its_bot(tmp_path: Path) -> None:
     assert "testing/call.py" not in result.stdout
 
 
+def test_the_tools_page_keeps_its_word(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tools.md").read_text()
+    (tmp_path / "my_bot.py").write_text(
+        "\n\n".join(blocks(text, "python")[:2])
+        + '\n\ndef opening_hours(day: str) -> str:\n    """When the shop is open."""\n    return day\n'
+    )
+    (tmp_path / "test_page.py").write_text("\n\n".join(blocks(text, "python")))
+    result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    for number, block in enumerate(blocks(text, "yaml")):
+        config = tmp_path / f"{number}.yaml"
+        config.write_text(block.replace("type: gemini", "type: parrot"))
+        load_config(config, {"SHOP_KEY": "a", "TOOLS_TOKEN": "b"})
+
+
 def test_the_backend_of_the_backends_page_passes_the_kit(tmp_path: Path) -> None:
     page = "\n\n".join(blocks((ROOT / "docs" / "backends.md").read_text(), "python"))
     (tmp_path / "test_page.py").write_text(page)

@@ -25,7 +25,6 @@ class Beep(Backend):
         seconds: Length of the beep.
     """
 
-    in_process = True
     capabilities: ClassVar[Capabilities] = Capabilities(
         output_rate=_RATE, wants_turn_audio=True, replies_wait=True
     )
