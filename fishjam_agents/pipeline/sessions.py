@@ -218,6 +218,11 @@ class Sessions:
             self._speech(entry.peer, entry)
         elif isinstance(entry, port.TurnEndedEntry):
             self._speech(entry.turn.peer, entry)
+        elif isinstance(entry, port.ImageEntry) and entry.peer is not None:
+            # What one peer's camera shows is no business of the others' models.
+            session = self._open.get(entry.peer)
+            if session is not None:
+                session.link.put(entry)
         elif isinstance(entry, port.InterruptEntry):
             self._interrupt(entry)
         elif isinstance(entry, port.ToolResultEntry):

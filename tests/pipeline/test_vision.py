@@ -14,6 +14,7 @@ from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError, FishjamAgentsError, MissingExtraError
+from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.testing import Scripted, Step
 from fishjam_agents.tools.builtin import look
 from fishjam_agents.vision import difference
@@ -217,3 +218,19 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, float], message
 def test_what_is_no_picture_is_told_apart() -> None:
     with pytest.raises(UnreadablePictureError):
         Difference(0.02).is_new(b"no picture")
+
+
+def test_a_camera_is_shown_to_the_model_of_its_peer_alone(converse: Converse) -> None:
+    backend = Scripted(offers=p.Capabilities(images=True, replies_wait=True))
+    bot = bot_with(backend, VisionSettings(capture="interval", every=1))
+    bot.hearing = HearingSettings(mode="per_peer")
+
+    async def script(call: Conversation) -> None:
+        ann, bob = await call.joins("ann", "bob")
+        ann.show(picture(1))
+        bob.show(picture(2))
+        await asyncio.sleep(3.5)
+
+    call = converse(bot, script)
+    assert len(backend.connections) == 2
+    assert len(seen(backend)) == len(call.room.session.captured) >= 6
