@@ -9,6 +9,7 @@ import typing
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import ConfigError
@@ -53,8 +54,11 @@ def function_tool(function: Callable[..., Any], label: str) -> Tool:
     description = options.description or summary
     if not description:
         raise ConfigError(f"tool {label} has no docstring: say in it what the tool does and when to call it")
-    arguments = _Arguments(function, label, descriptions)
-    declaration = ToolDeclaration(name, description, arguments.schema(), options.blocking)
+    plain = getattr(function, "__func__", function)
+    arguments = _KNOWN.get(plain)
+    if arguments is None:
+        arguments = _KNOWN[plain] = _Arguments(function, label, descriptions)
+    declaration = ToolDeclaration(name, description, arguments.schema, options.blocking)
     coroutine = inspect.iscoroutinefunction(function)
 
     async def invoke(given: Mapping[str, Any], context: ToolContext) -> Any:
@@ -69,6 +73,9 @@ class _Arguments:
 
     Its fields have names of our own (`p0`, `p1`), because a parameter may be called what a model's own
     attributes are called; their aliases are the parameters' names.
+
+    Attributes:
+        schema: JSON schema of the arguments.
     """
 
     def __init__(self, function: Callable[..., Any], label: str, descriptions: Mapping[str, str]) -> None:
@@ -101,6 +108,7 @@ class _Arguments:
             fields[f"p{len(self._names)}"] = (hint, field)
             self._names.append(name)
         self._model: type[pydantic.BaseModel] = pydantic.create_model("Arguments", **fields)
+        self.schema = self._schema()
 
     def _check(self, name: str, hint: Any) -> None:
         import pydantic
@@ -114,8 +122,7 @@ class _Arguments:
                 "use str, int, float, bool, an Enum, Literal, list, dict, a dataclass or a pydantic model"
             ) from error
 
-    def schema(self) -> Mapping[str, Any]:
-        """JSON schema of the arguments."""
+    def _schema(self) -> Mapping[str, Any]:
         from pydantic.json_schema import PydanticJsonSchemaWarning
 
         with warnings.catch_warnings():
@@ -146,6 +153,10 @@ class _Arguments:
         if self._context is not None:
             values[self._context] = context
         return values
+
+
+_KNOWN: WeakKeyDictionary[Callable[..., Any], _Arguments] = WeakKeyDictionary()
+"""What was made of a function before: a schema takes a millisecond, which every call would pay twice."""
 
 
 def _wrong(item: Any) -> str:
