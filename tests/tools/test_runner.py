@@ -344,7 +344,7 @@ STEPS = st.one_of(CALLS, st.builds(p.ToolCallCancelled, IDS), st.sampled_from([0
 @settings(max_examples=60)
 @given(
     connections=st.lists(st.lists(STEPS, max_size=8), min_size=1, max_size=3),
-    losses=st.lists(st.booleans(), max_size=4),
+    losses=st.lists(st.booleans(), max_size=3),
 )
 def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
     connections: list[list[float | p.BackendEvent]], losses: list[bool]
