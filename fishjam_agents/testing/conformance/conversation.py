@@ -45,7 +45,7 @@ class ConversationChecks(Checks):
                     rig.put(port.TextEntry(f"note {number}"))
                     expected.append("text")
                 if claims.images:
-                    rig.put(port.ImageEntry(JPEG + bytes([number]), "image/jpeg", "ann"))
+                    rig.put(port.ImageEntry(JPEG + bytes([number]), "image/jpeg", "ann", f"camera-{number}"))
                     expected.append("image")
             seen = [kind for kind in expected if kind in far.sees]
             await rig.until(lambda: len(_order(rig, far)) >= len(_merged(seen)), f"{seen}")

@@ -52,6 +52,7 @@ class FarSide(ABC):
         refusals: Kinds of failure that `refuse` can produce.
         secret: A text (the key) that must be in no message and no repr.
         patience: Seconds within which anything that is to happen here happens.
+        deadline: Seconds after which the link gives up a connection, or an entry, in these tests.
     """
 
     connects: bool = True
@@ -61,6 +62,7 @@ class FarSide(ABC):
     refusals: frozenset[FailureKind] = frozenset({"network", "auth"})
     secret: str | None = None
     patience: float = 5.0
+    deadline: float = 1.0
 
     async def __aenter__(self) -> FarSide:
         return self

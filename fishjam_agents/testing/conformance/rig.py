@@ -27,13 +27,6 @@ _GLANCE = 0.01
 _ENDS_WITHIN = 5.0
 
 
-class _HastyLink(BackendLink):
-    """A link whose patience a test has time for."""
-
-    connect_deadline: ClassVar[float] = 1.0
-    send_deadline: ClassVar[float] = 1.0
-
-
 class Rig:
     """One conversation with the backend of a far side.
 
@@ -59,7 +52,13 @@ class Rig:
         self._turns = 0
         self._left = False
         self._late: list[port.BackendEvent] = []
-        self._link = _HastyLink(self.backend, "kit", self._emit, self.outages.append, "Be brief.")
+
+        # A link whose patience a test has time for.
+        class HastyLink(BackendLink):
+            connect_deadline: ClassVar[float] = far.deadline
+            send_deadline: ClassVar[float] = far.deadline
+
+        self._link = HastyLink(self.backend, "kit", self._emit, self.outages.append, "Be brief.")
         if self.capabilities.tools:
             self._link.tools = [ECHO]
         self._running: asyncio.Task[None] | None = None

@@ -8,6 +8,27 @@ from fishjam_agents.testing.conformance.far_side import FarSide
 from fishjam_agents.testing.conformance.rig import ECHO, Rig
 
 
+async def _another_call(rig: Rig, far: FarSide) -> None:
+    """A call and its answer, on whichever connection lasts: a service may refuse at first."""
+    for number in range(2, 8):
+        await rig.until(lambda: far.open_connections() == 1, "another connection")
+        await rig.settle(0.5)
+        if far.open_connections() != 1:
+            continue
+        name = f"kit-{number}"
+        await far.call_tool(name, ECHO.name, {"text": name})
+        await rig.settle(0.5)
+        calls = [call for call in rig.of(port.ToolCall) if call.arguments.get("text") == name]
+        if calls:
+            rig.put(port.ToolResultEntry(calls[0].call, "second", ECHO.name))
+            await rig.until(
+                lambda name=name: [a for a in rig.received("tool_result") if a.call == name],  # type: ignore[misc]
+                "the answer to another call",
+            )
+            return
+    raise AssertionError(f"no tool is called after the losses, but {rig.events[-5:]}")
+
+
 class ToolChecks(Checks):
     """Tools exactly once."""
 
@@ -97,13 +118,7 @@ class ToolChecks(Checks):
             await rig.until(lambda: far.open_connections() == 1, "the next connection")
             await far.drop()
             await rig.until(lambda: len(rig.of(port.Failure)) > 1, "notice of the second loss")
-            await rig.until(lambda: far.open_connections() == 1, "the third connection")
-            await far.call_tool("kit-2", ECHO.name, {"text": "y"})
-            await rig.until(lambda: rig.of(port.ToolCall)[-1].arguments.get("text") == "y", "another call")
-            rig.put(port.ToolResultEntry(rig.of(port.ToolCall)[-1].call, "second", ECHO.name))
-            await rig.until(
-                lambda: [a for a in rig.received("tool_result") if a.call == "kit-2"], "its answer"
-            )
+            await _another_call(rig, far)
             answers = [answer for answer in rig.received("tool_result") if answer.call == "kit-1"]
             assert len(answers) <= 1, f"answered {len(answers)} times"
             if far.resumes:

@@ -1,0 +1,145 @@
+"""The conformance kit against Gemini, through Google's client and the emulator of its wire."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from fishjam_agents_gemini import Gemini
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
+
+from fishjam_agents.errors import FailureKind
+from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FarSide, Received
+
+KEY = "key-of-the-kit"
+REFUSALS: Mapping[FailureKind, tuple[int, str] | str] = {
+    "network": "abort",
+    "auth": (1008, "API key not valid. Please pass a valid API key."),
+    "config": (1008, "models/x is not found for API version v1, or is not supported for bidiGenerateContent"),
+    "quota": (1011, "You exceeded your current quota, please check your plan and billing details."),
+}
+
+
+class Always(deque[Any]):
+    """Refuses every connection, in place of the next ones."""
+
+    def popleft(self) -> Any:
+        return self[0]
+
+
+async def silent(connection: Connection, request: Request) -> None:
+    """What is only told is answered with nothing."""
+    await connection.finish_turn()
+
+
+class GeminiService(FarSide):
+    """The emulator of Gemini Live, in the kit's hands."""
+
+    # Gemini is never told what was heard: it forgets what it has not sent.
+    sees = ALL_KINDS - {"interrupt"}
+    resumes = True
+    refusals = frozenset(REFUSALS)
+    secret = KEY
+    patience = 15.0
+    # Loading Google's client takes its time, once.
+    deadline = 10.0
+
+    def __init__(self) -> None:
+        self._emulator = GeminiEmulator(silent, key=KEY)
+        self._environment: dict[str, str | None] = {}
+
+    async def __aenter__(self) -> FarSide:
+        await self._emulator.__aenter__()
+        wanted = self._emulator.environment
+        self._environment = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        await self._emulator.__aexit__(kind, error, trace)
+
+    def backend(self) -> Gemini:
+        return Gemini(api_key=KEY, base_url=self._emulator.url or None, setup_timeout=0.8)
+
+    def received(self) -> Sequence[Received]:
+        entries = (entry for connection in self._emulator.connections for entry in connection.received)
+        return list(itertools.chain.from_iterable(_as_received(entry.name, entry.value) for entry in entries))
+
+    async def reply(self, seconds: float, sample: int) -> None:
+        piece = np.full(2400, sample, "<i2").tobytes()
+
+        async def answer(connection: Connection, request: Request) -> None:
+            try:
+                for _ in range(round(seconds * 10)):
+                    await connection.send_audio(piece)
+                    await asyncio.sleep(0.1)
+                await connection.finish_turn()
+            except asyncio.CancelledError:
+                # Generated before the service knew that it was interrupted.
+                await connection.send_audio(piece)
+                raise
+
+        self._emulator.answers.append(answer)
+
+    async def interrupt(self) -> None:
+        await self._last.send({"serverContent": {"interrupted": True}})
+
+    async def call_tool(self, call: str, name: str, arguments: Mapping[str, Any]) -> None:
+        await self._last.call_tool(name, dict(arguments), call)
+
+    async def cancel_tool(self, call: str) -> None:
+        await self._last.cancel_tool(call)
+
+    async def drop(self) -> None:
+        for connection in self._emulator.connections:
+            if not connection.closed.is_set():
+                connection.abort()
+
+    async def refuse(self, kind: FailureKind | None) -> None:
+        self._emulator.refusals = Always([] if kind is None else [REFUSALS[kind]])
+
+    async def hold(self) -> None:
+        self._emulator.refusals = Always(["silence"])
+
+    def open_connections(self) -> int:
+        return sum(not connection.closed.is_set() for connection in self._emulator.connections)
+
+    @property
+    def _last(self) -> Connection:
+        return self._emulator.connections[-1]
+
+
+def _as_received(name: str, value: Any) -> list[Received]:
+    match name:
+        case "activityStart":
+            return [Received("turn_started")]
+        case "activityEnd":
+            return [Received("turn_ended", 0.0)]
+        case "audio":
+            return [Received("audio", len(value) / 32000)]
+        case "text":
+            return [Received("text", value)]
+        case "video":
+            return [Received("image", value[1])]
+        case "tool_response":
+            return [Received("tool_result", item.get("response"), item["id"]) for item in value]
+        case _:
+            return []
+
+
+class TestGemini(BackendConformance):
+    def far_side(self) -> FarSide:
+        return GeminiService()
