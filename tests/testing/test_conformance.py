@@ -231,7 +231,7 @@ def test_a_rejected_key_that_is_tried_again_is_found_out() -> None:
         def far_side(self) -> FarSide:
             return Stubborn()
 
-    with pytest.raises(AssertionError, match="did not fail within"):
+    with pytest.raises(AssertionError, match=r"auth was told as network|did not fail within"):
         Suspect().test_what_only_the_user_can_mend_ends_with_a_sentence("auth")
 
 
