@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,20 @@ LINES = tuple(
         "mhm.wav",
     )
 )
-ACTIONS = ("say", "say", "say", "hush", "mute", "unmute", "stall", "republish", "leave", "join", "broken")
+ACTIONS = (
+    "say",
+    "say",
+    "say",
+    "hush",
+    "mute",
+    "unmute",
+    "stall",
+    "republish",
+    "leave",
+    "join",
+    "broken",
+    "outage",
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,9 @@ class Watch:
 
 async def act(room: MemoryRoom, step: Step) -> None:
     name = NAMES[step.who]
+    if step.action == "outage":
+        room.session.deliver(SimpleNamespace(outage=0.4))
+        return
     peer = room.members.get(name)
     if peer is None:
         if step.action in ("join", "say"):
