@@ -10,7 +10,7 @@ from typing import TypeVar
 from fishjam_agents.backends.port import Backend, Registered
 from fishjam_agents.errors import ConfigError
 
-PLANNED = frozenset({"vapi_peer", "openai_realtime"})
+PLANNED = frozenset({"vapi_peer"})
 """Names of backends that later integrations will take; asking for one says so."""
 
 R = TypeVar("R", bound=Registered)

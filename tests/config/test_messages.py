@@ -237,7 +237,7 @@ def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["vapi_peer", "openai_realtime"])
+@pytest.mark.parametrize("name", ["vapi_peer"])
 def test_a_planned_backend_is_not_available_yet(name: str) -> None:
     Path("config.yaml").write_text(f"agent: {{backend: {{type: {name}}}}}")
     assert refusal() == (

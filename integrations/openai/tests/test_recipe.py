@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fishjam_agents_openai.realtime import Realtime
 
 from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.config import load_config, pipeline_factory
@@ -25,7 +26,7 @@ def test_each_configuration_makes_a_bot(config: str, tmp_path: Path, monkeypatch
     path = tmp_path / "config.yaml"
     path.write_text(config)
     bot = pipeline_factory(load_config(path))()
-    assert isinstance(bot.backend, Cascade)
+    assert isinstance(bot.backend, Cascade | Realtime)
 
 
 def test_the_python_of_the_recipe_makes_a_bot() -> None:

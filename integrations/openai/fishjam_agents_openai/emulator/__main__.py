@@ -1,4 +1,4 @@
-"""`python -m fishjam_agents_openai.emulator [--port N]`: the emulator as a program, until Ctrl-C."""
+"""`python -m fishjam_agents_openai.emulator [--realtime] [--port N]`: as a program, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import sys
 
+from fishjam_agents_openai.emulator.realtime import RealtimeEmulator
 from fishjam_agents_openai.emulator.server import Emulator
 
 
-async def _serve(port: int) -> None:
-    emulator = Emulator()
+async def _serve(port: int, realtime: bool) -> None:
+    emulator = RealtimeEmulator() if realtime else Emulator()
     await emulator.start(port)
-    sys.stdout.write(f"OpenAI's HTTP API is emulated at {emulator.base_url}; Ctrl-C ends it.\n")
+    what = "Realtime" if realtime else "HTTP API"
+    sys.stdout.write(f"OpenAI's {what} is emulated at {emulator.base_url} until Ctrl-C.\n")
     sys.stdout.flush()
     try:
         await asyncio.Event().wait()
@@ -24,8 +26,10 @@ def main() -> int:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m fishjam_agents_openai.emulator", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="0 is any that is free")
+    parser.add_argument("--realtime", action="store_true", help="the Realtime API in place of the HTTP API")
+    arguments = parser.parse_args()
     try:
-        asyncio.run(_serve(parser.parse_args().port))
+        asyncio.run(_serve(arguments.port, arguments.realtime))
     except KeyboardInterrupt:
         return 0
     except OSError as error:

@@ -1,0 +1,337 @@
+"""OpenAI Realtime through the real `openai` client, against the emulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from fishjam_agents_openai.emulator.realtime import Close, Raw, RealtimeEmulator, Tool
+from fishjam_agents_openai.realtime import Detection, Realtime
+
+from fishjam_agents.backends import port as p
+from fishjam_agents.errors import BackendError, ConfigError
+from fishjam_agents.events import Heard, Turn
+
+LOUD = (8000 * np.sin(np.arange(24000) / 9)).astype(np.int16)
+QUIET = np.zeros(24000, np.int16)
+TURN = p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0))
+WEATHER = p.ToolDeclaration("weather", "The weather.", {"type": "object", "properties": {}})
+
+
+class Call:
+    """A session as the link drives it, and what came of it."""
+
+    def __init__(self, server: RealtimeEmulator, owner: Any = "local", **settings: Any) -> None:
+        self.server = server
+        self.events: list[Any] = []
+        self.backend = Realtime(base_url=server.base_url, **settings)
+        self.conversation = p.Conversation("c", self.events.append, "Be brief.", (WEATHER,), owner=owner)
+
+    async def __aenter__(self) -> Call:
+        self._opened = self.backend.connect(self.conversation)
+        self.session = await self._opened.__aenter__()
+        self.reader = asyncio.ensure_future(self.session.read())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.reader.cancel()
+        await asyncio.gather(self.reader, return_exceptions=True)
+        await self._opened.__aexit__(None, None, None)
+
+    async def says(self, *frames: np.ndarray) -> None:
+        for frame in frames:
+            await self.session.send(p.AudioEntry("ann", frame, len(frame) / 24000))
+
+    async def turn(self) -> None:
+        await self.session.send(p.TurnStartedEntry("ann", 0.0))
+        await self.says(LOUD)
+        await self.session.send(TURN)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def until(self, kind: type, count: int = 1) -> Any:
+        while len(self.of(kind)) < count:
+            if self.reader.done():
+                self.reader.result()
+            await asyncio.sleep(0.005)
+        return self.of(kind)[count - 1]
+
+    async def received(self, kind: str, count: int = 1) -> dict[str, Any]:
+        while len(found := [event for event in self.server.received if event["type"] == kind]) < count:  # noqa: ASYNC110 - comes over a socket
+            await asyncio.sleep(0.005)
+        return found[count - 1]
+
+
+def run(
+    scenario: Callable[[Call], Awaitable[None]],
+    answers: Sequence[Sequence[Any]] = (),
+    *,
+    emulator: Any = (),
+    **settings: Any,
+) -> RealtimeEmulator:
+    async def main() -> RealtimeEmulator:
+        async with (
+            RealtimeEmulator(deque(answers), **dict(emulator)) as server,
+            Call(server, **settings) as call,
+        ):
+            await scenario(call)
+        return server
+
+    return asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_turn_of_ours_is_committed_answered_and_written_down() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+
+    server = run(lambda call: scenario(call), [["Hello ", "there."]])
+    update, commit, create = server.received
+    assert update["session"]["audio"]["input"]["turn_detection"] is None
+    assert update["session"]["instructions"] == "Be brief."
+    assert update["session"]["tools"][0]["name"] == "weather"
+    assert (commit["type"], create["type"]) == ("input_audio_buffer.commit", "response.create")
+    assert server.queries == [{"model": ["gpt-realtime-2.1"]}]
+
+
+@pytest.mark.parametrize("beta", [False, True])
+def test_sound_and_words_of_a_reply_arrive_under_one_id_also_by_their_old_names(beta: bool) -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+        assert [type(event) for event in call.events if not isinstance(event, p.ReplyAudio)] == [
+            p.UserTranscript,
+            p.UserTranscript,
+            p.ReplyStarted,
+            p.ReplyText,
+            p.ReplyEnded,
+            p.Usage,
+        ]
+        assert {event.reply for event in call.events if hasattr(event, "reply")} == {"openai-1"}
+        sound = np.concatenate([event.samples for event in call.of(p.ReplyAudio)])
+        assert len(sound) / 24000 == pytest.approx(6 * 0.05, abs=0.01)
+        assert call.of(p.UserTranscript)[-1] == p.UserTranscript("I spoke for 1 seconds.", True, "ann")
+        assert call.of(p.Usage)[0].amounts["input_token_details.cached_tokens"] == 5
+
+    run(scenario, [["Hello."]], emulator={"beta": beta})
+
+
+def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyText)
+        await asyncio.sleep(0.1)
+        await call.session.send(p.InterruptEntry(Heard("openai-1", 0.4567, "Hell")))
+        truncate = await call.received("conversation.item.truncate")
+        assert truncate["audio_end_ms"] == 456
+        assert (await call.received("response.cancel"))["response_id"]
+        sounded = len(call.of(p.ReplyAudio))
+        await call.turn()
+        await call.until(p.ReplyStarted, 2)
+        assert [event.reply for event in call.of(p.ReplyAudio)[sounded:]].count("openai-1") == 0
+        assert not call.of(p.Warning)
+
+    run(scenario, [["Hello there my friend. ", 5.0, "Late."], ["Yes?"]])
+
+
+def test_of_a_reply_nobody_heard_nothing_is_kept() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+        await call.session.send(p.InterruptEntry(Heard("openai-1", 0.0)))
+        await call.received("conversation.item.delete")
+
+    server = run(scenario, [["Hello."]])
+    kinds = [event["type"] for event in server.received]
+    # It was complete: there was nothing to cancel.
+    assert "response.cancel" not in kinds
+    assert "conversation.item.truncate" not in kinds
+
+
+def test_a_reply_heard_to_its_end_needs_no_truncation() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+        await call.session.send(p.InterruptEntry(Heard("openai-1", 9.0, "Hello.")))
+        await call.session.send(p.TextEntry("And?"))
+        await call.until(p.ReplyEnded, 2)
+
+    assert "conversation.item.truncate" not in [
+        event["type"] for event in run(scenario, [["Hello."]]).received
+    ]
+
+
+def test_the_service_s_own_turns_interrupt_by_themselves() -> None:
+    async def scenario(call: Call) -> None:
+        await call.says(LOUD, QUIET)
+        await call.until(p.ReplyText)
+        assert [event.speaking for event in call.of(p.UserSpeech)] == [True, False]
+        await call.says(LOUD)
+        assert await call.until(p.Interrupted) == p.Interrupted("openai-1")
+        await call.says(QUIET)
+        await call.until(p.ReplyStarted, 2)
+
+    server = run(
+        scenario,
+        [["A long story, with many words. ", 5.0], ["Yes?"]],
+        owner="backend",
+        detection=Detection(type="semantic_vad", eagerness="high"),
+    )
+    asked = server.received[0]["session"]["audio"]["input"]["turn_detection"]
+    assert asked == {
+        "type": "semantic_vad",
+        "eagerness": "high",
+        "create_response": True,
+        "interrupt_response": True,
+    }
+    assert "response.create" not in [event["type"] for event in server.received]
+
+
+def test_parallel_tools_are_answered_and_one_response_is_asked_for() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        first, second = await call.until(p.ToolCall), await call.until(p.ToolCall, 2)
+        assert (first.name, first.arguments, second.arguments) == ("weather", {"city": "Oslo"}, {})
+        await call.session.send(p.ToolResultEntry(second.call, "rain"))
+        await asyncio.sleep(0.05)
+        await call.session.send(p.ToolResultEntry(first.call, "sun"))
+        await call.until(p.ReplyText)
+
+    server = run(scenario, [[Tool("weather", '{"city": "Oslo"}'), Tool("weather")], ["Sun and rain."]])
+    assert [event["type"] for event in server.received].count("response.create") == 2
+    outputs = [event["item"] for event in server.received if event["type"] == "conversation.item.create"]
+    assert [item["output"] for item in outputs] == ["rain", "sun"]
+
+
+def test_pictures_notes_and_updates_are_passed_on() -> None:
+    async def scenario(call: Call) -> None:
+        await call.session.send(p.ImageEntry(b"\xff\xd8", "image/jpeg"))
+        await call.session.send(p.TextEntry("[Ann speaks.]", note=True))
+        await call.session.send(p.UpdateEntry(instructions="Be long."))
+        await call.received("session.update", 2)
+
+    server = run(scenario)
+    _, picture, note, update = server.received
+    assert picture["item"]["content"][0]["image_url"] == "data:image/jpeg;base64,/9g="
+    assert note["item"]["content"] == [{"type": "input_text", "text": "[Ann speaks.]"}]
+    assert update["session"]["instructions"] == "Be long."
+    assert "audio" not in update["session"]
+
+
+@pytest.mark.parametrize(
+    ("close", "failure", "retryable"),
+    [
+        (Close(1006), "network", True),
+        (Close(1011, "internal error"), "network", True),
+        (Close(1008, "invalid model"), "auth", False),
+    ],
+)
+def test_a_connection_that_ends_is_a_failure_of_its_kind(close: Close, failure: str, retryable: bool) -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        with pytest.raises(BackendError, match="connection") as caught:
+            await call.reader
+        assert (caught.value.failure, caught.value.retryable) == (failure, retryable)
+
+    run(scenario, [["Hel", close]])
+
+
+def error(code: str, message: str = "so it is") -> Raw:
+    return Raw({"type": "error", "event_id": "e", "error": {"type": "t", "code": code, "message": message}})
+
+
+def test_what_two_sides_decide_at_once_is_no_error_and_what_is_unknown_no_end() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+        (warning,) = call.of(p.Warning)
+        assert warning.message == "OpenAI Realtime says: so it is"
+
+    strange = Raw({"type": "response.mood", "event_id": "e", "mood": "fine"})
+    run(scenario, [[error("response_cancel_not_active"), strange, error("strange_thing"), "Hello."]])
+
+
+@pytest.mark.parametrize(("code", "failure"), [("invalid_api_key", "auth"), ("insufficient_quota", "quota")])
+def test_an_error_that_only_the_user_can_mend_ends_the_call(code: str, failure: str) -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        with pytest.raises(BackendError, match="so it is") as caught:
+            await call.reader
+        assert (caught.value.failure, caught.value.retryable) == (failure, False)
+
+    run(scenario, [[error(code)]])
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "retryable"), [(401, "auth", False), (404, "config", False), (503, "network", True)]
+)
+def test_a_refused_connection_is_a_failure_of_its_kind(status: int, failure: str, retryable: bool) -> None:
+    async def scenario(call: Call) -> None:
+        raise AssertionError("it should not have come about")
+
+    with pytest.raises(BackendError, match=f"refuses the connection with {status}") as caught:
+        run(scenario, emulator={"refuse": status})
+    assert (caught.value.failure, caught.value.retryable) == (failure, retryable)
+
+
+def test_a_service_that_never_confirms_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fishjam_agents_openai.realtime.session.SETUP_SECONDS", 0.2)
+
+    async def scenario(call: Call) -> None:
+        raise AssertionError("it should not have come about")
+
+    with pytest.raises(BackendError, match="did not accept the session within") as caught:
+        run(scenario, emulator={"mute": True})
+    assert caught.value.retryable
+
+
+def test_a_renewed_connection_knows_what_was_said_and_heard() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+        await call.session.send(p.InterruptEntry(Heard("openai-1", 0.1, "Hel")))
+        with pytest.raises(p.Renewal):
+            await call.reader
+        async with call.backend.connect(call.conversation):
+            pass
+
+    server = run(scenario, [["Hello there."]], renew_after=0.3)
+    second = server.connections[1]
+    assert [event["type"] for event in second] == ["session.update", *["conversation.item.create"] * 2]
+    assert [event["item"]["content"][0]["text"] for event in second[1:]] == [
+        "I spoke for 1 seconds.",
+        "Hel [interrupted]",
+    ]
+
+
+def test_a_key_is_sent_and_not_shown() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+
+    run(scenario, emulator={"key": "sk-mine"}, api_key="sk-mine")
+    assert "sk-mine" not in repr(Realtime(api_key="sk-mine"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"type": "semantic_vad", "threshold": 0.5}, "semantic_vad takes only eagerness"),
+        ({"eagerness": "low"}, "only semantic_vad takes it"),
+        ({"threshold": 2.0}, "threshold must be between 0 and 1"),
+    ],
+)
+def test_impossible_turn_detection_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Detection(**settings)
+
+
+def test_without_a_key_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="there is no key for OpenAI"):
+        Realtime().check()
