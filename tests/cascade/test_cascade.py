@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fishjam_agents.backends import port as p
 from fishjam_agents.backends.cascade import Cascade, Requested, Spent, Thought
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.errors import BackendError
-from fishjam_agents.events import Turn
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools import tool
 from tests.cascade.parts import LETTER, Answers, Speaks, Understands
 from tests.pipeline.conftest import Conversation, converse, speech
@@ -237,26 +234,6 @@ def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) ->
     converse(pipeline, script)
     assert tts.said == ["Welcome to all.", "Fine."]
     assert said(llm)[1:] == [("assistant", "Welcome to all."), ("user", "Hi.")]
-
-
-def test_a_note_is_known_to_the_model_and_not_answered() -> None:
-    llm = Answers([["Hello Ann. "]])
-    emitted: list[Any] = []
-
-    async def scenario() -> None:
-        backend = Cascade([Understands([["Hi."]])], [llm], [Speaks()])
-        async with backend.connect(p.Conversation("c", emitted.append)) as session:
-            assert isinstance(session, p.BackendSession)
-            await session.send(p.TextEntry("[Ann speaks.]", note=True))
-            await asyncio.sleep(0.1)
-            assert not llm.asked
-            turn = Turn("t", "ann", "mic", 0.0, 1.0)
-            await session.send(p.TurnEndedEntry(turn, np.ones(16000, np.int16)))
-            await asyncio.sleep(0.1)
-
-    VirtualClock().run(scenario())
-    assert said(llm) == [("user", "[Ann speaks.]"), ("user", "Hi.")]
-    assert isinstance(emitted[-1], p.ReplyEnded)
 
 
 def test_a_cascade_without_a_part_is_refused() -> None:
