@@ -120,6 +120,8 @@ steps = st.one_of(
     st.tuples(st.just("confirm"), st.none(), st.just(1), st.none()),
     st.tuples(st.just("understood"), st.sampled_from(["mhm", "no.", "well and"]), st.just(1), st.booleans()),
     st.tuples(st.just("model_done"), st.none(), st.just(1), st.none()),
+    st.tuples(st.just("expect_words"), st.none(), st.just(1), st.none()),
+    st.tuples(st.just("open"), st.none(), st.just(1), st.booleans()),
     st.tuples(st.just("end"), st.sampled_from(["left", "outage"]), st.just(1), st.none()),
 )
 settings_of_turns = st.builds(
@@ -146,14 +148,14 @@ def test_a_replay_gives_the_very_same_events(
             elif name == "silence":
                 at += what
                 happened += call.machine.silence(what)
-            elif name == "confirm":
-                happened += call.machine.confirm()
             elif name == "understood":
                 happened += call.machine.understood(what, bool(bot))
-            elif name == "model_done":
-                happened += call.machine.model_done()
-            else:
+            elif name == "open":
+                happened += call.machine.open(at, bool(bot))
+            elif name == "end":
                 happened += call.machine.end(at, what)
+            else:
+                happened += getattr(call.machine, name)()
     recording = call.close(tmp_path_factory.getbasetemp() / "call.jsonl")
     before = recorded(recording)
     assert [each.event for each in before] == happened
@@ -334,3 +336,16 @@ def test_a_folder_or_nothing_is_no_record(tmp_path: Path) -> None:
         read_recording(tmp_path)
     with pytest.raises(RecordError, match="there is no such file: check the path"):
         read_recording(tmp_path / "none.jsonl")
+
+
+def test_a_record_that_users_keep_stays_readable() -> None:
+    """One file for each version of the format: people keep records as tests."""
+    recording = read_recording(Path(__file__).parent / "records" / "version-1.jsonl")
+    assert recording.ended is not None
+    assert [each.kind for each in recorded(recording)] == [
+        "user_started_speaking",
+        "user_turn_started",
+        "user_stopped_speaking",
+        "user_turn_ended",
+    ]
+    assert [each.kind for each in replayed(recording)].count("user_turn_ended") == 1

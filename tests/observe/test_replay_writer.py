@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -14,11 +15,11 @@ from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.replay import CallRecorder, read_recording, recorded, replayed, writer
-from fishjam_agents.observe.replay.format import End
+from fishjam_agents.observe.replay.format import End, Frames
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
-from fishjam_agents.testing import MemoryRoom, VirtualClock
+from fishjam_agents.testing import MemoryCall, MemoryRoom, VirtualClock, speech
 from fishjam_agents.turns.settings import TurnSettings
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -118,6 +119,53 @@ record.close(3.0)
     recording = read_recording(path)
     assert recording.ended == 3.0
     assert len(recording.microphones) == 500
+
+
+def test_a_process_that_is_killed_leaves_what_it_had_heard(tmp_path: Path) -> None:
+    program = f"""
+import os
+from fishjam_agents.observe.replay import CallRecorder
+from fishjam_agents.observe.replay.format import Weighed
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.turns.recorded import RecordedMachine
+from fishjam_agents.turns.settings import TurnSettings
+turns = TurnSettings()
+recorder = CallRecorder({str(tmp_path)!r})
+tape = recorder.open("c", turns, HearingSettings()).tape("ann", "mic", 4.0)
+machine = RecordedMachine(turns, 4.0, tape)
+for number in range(1, 201):
+    machine.feed(Weighed(3.0 if 20 < number < 100 else -3.0, False, 20.0), number * 0.02)
+recorder.wait()
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    (path,) = tmp_path.iterdir()
+    recording = read_recording(path)
+    assert recording.ended is None
+    assert [each.kind for each in recorded(recording)][-1] == "user_turn_ended"
+    last = recording.inputs[-1]
+    assert isinstance(last, Frames)
+    assert last.at[-1] == pytest.approx(4.0, abs=1.0)
+
+
+@pytest.mark.parametrize("mode", ["active_speaker", "mix", "per_peer"])
+def test_every_way_to_hear_a_room_is_recorded(mode: str) -> None:
+    recorder = MemoryRecorder()
+    bot = Bot()
+    bot.recorder = recorder
+    bot.hearing = HearingSettings(mode=mode)  # type: ignore[arg-type]
+    with MemoryCall(bot) as call:
+        ann, bob = call.join("ann"), call.join("bob")
+        ann.say(speech(1.5))
+        call.until("user_turn_ended")
+        bob.say(speech(1.2, pitch=180))
+        call.until("user_turn_ended 2")
+        call.wait(5)
+    lines = recorder.text().splitlines()
+    peers = [json.loads(line)["peer"] for line in lines if '"track"' in line]
+    assert peers == ([None] if mode == "mix" else ["ann", "bob"])
+    ended = [line for line in lines if "TurnEnded" in line]
+    assert len(ended) == 2
 
 
 @pytest.mark.parametrize("callers", [["interrupter.wav"], ["cougher.wav", "alice_pause.wav"]])
