@@ -49,8 +49,8 @@ def judge(expect: Expectations, events: Events) -> list[Verdict]:
         One verdict for each expectation.
     """
     verdicts = [_order(expect.order, events)] if expect.order else []
-    if expect.absent:
-        verdicts.append(_absent(expect.absent, events))
+    if expect.all_absent:
+        verdicts.append(_absent(expect.all_absent, events))
     named = enumerate(expect.events)
     return verdicts + [_event(f"expect.events[{index}]", expected, events) for index, expected in named]
 

@@ -196,6 +196,10 @@ class Expected:
                     raise ValueError(f"{name}: {kind} has no {path}: {nearest(path, fields_of(kind))}")
 
 
+FAILURES = ("error", "backend_failure")
+"""Kinds of events that no call may hold unless its scenario expects them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expectations:
     """What a call must show.
@@ -203,12 +207,12 @@ class Expectations:
     Attributes:
         order: Events that must come in this order (`reply_ended`, `user_turn_ended of bob`); others may come
             in between.
-        absent: Events that must not come.
+        absent: Events that must not come, beside `FAILURES` that are expected nowhere.
         events: Events that must come, and when.
     """
 
     order: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ("error", "backend_failure")
+    absent: tuple[str, ...] = ()
     events: tuple[Expected, ...] = ()
 
     def __post_init__(self) -> None:
@@ -217,6 +221,12 @@ class Expectations:
                 _named(name, Reference.parse, text)
                 if Reference.parse(text).number != 1:
                     raise ValueError(f"{name}: {text}: leave out the number, each is the next of its kind")
+
+    @property
+    def all_absent(self) -> tuple[str, ...]:
+        """Events that must not come, failures included."""
+        awaited = {Reference.parse(text).kind for text in (*self.order, *(one.event for one in self.events))}
+        return (*self.absent, *(kind for kind in FAILURES if kind not in {*awaited, *self.absent}))
 
 
 @dataclass(frozen=True, slots=True)

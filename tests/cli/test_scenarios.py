@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,7 +155,9 @@ def test_a_folder_is_a_suite_with_a_table_and_its_failures_last(
     lines = printed.splitlines()
     assert any("a-wrong" in line and "FAIL" in line for line in lines)
     assert any("b-right" in line and "pass" in line and "A word is answered." in line for line in lines)
-    assert lines[-2].startswith("a-wrong: FAIL  no reply_ended: reply_ended at ")
+    assert lines[-2].startswith(
+        "a-wrong: FAIL  no reply_ended, no error, no backend_failure: reply_ended at "
+    )
     assert lines[-2].endswith(f"({folder / 'a-wrong.yaml'}:2)")
     assert re.fullmatch(
         r"1 passed, 1 failed, 0 skipped: \d+\.\d s of calls in \d+\.\d s, \d+ times real time", lines[-1]
@@ -243,3 +249,24 @@ def test_a_backend_elsewhere_is_refused_in_memory(
     assert (code, printed) == (1, "")
     assert "is not in this process and keeps its own time: run the scenario without --fast" in errors
     assert errors.count("\n") == 1
+
+
+def test_a_suite_shows_its_progress_on_a_terminal_only(config: Path, folder: Path) -> None:
+    (folder / "a-word.yaml").write_text(QUESTION + "seconds: 2\n")
+    words = [sys.executable, "-m", "fishjam_agents", "simulate", str(config), str(folder), "--fast"]
+    terminal, end = pty.openpty()
+    try:
+        environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        result = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=end, env=environ, timeout=60, check=False
+        )
+        os.close(end)
+        shown = os.read(terminal, 100_000).decode()
+    finally:
+        os.close(terminal)
+    assert result.returncode == 0
+    assert "a-word" in shown
+    assert "100%" in shown
+    piped = subprocess.run(words, capture_output=True, timeout=60, check=True)
+    assert piped.stderr == b""
+    assert b"1 passed" in piped.stdout

@@ -47,12 +47,20 @@ def test_events_come_in_order_with_others_in_between(order: tuple[str, ...], tol
 def test_what_must_not_come_is_told_with_its_time() -> None:
     (verdict,) = judge(Expectations(absent=("reply_interrupted", "user_turn_ended of ann")), EVENTS)
     assert str(verdict) == (
-        "FAIL  no reply_interrupted, no user_turn_ended of ann: "
+        "FAIL  no reply_interrupted, no user_turn_ended of ann, no error, no backend_failure: "
         "user_turn_ended at 3.00 s, reply_interrupted at 5.50 s"
     )
     assert verdict.at == 3.0
+
+
+def test_failures_must_not_come_unless_they_are_expected() -> None:
     (verdict,) = judge(Expectations(), EVENTS)
     assert str(verdict) == "ok    no error, no backend_failure: none came"
+    failed = [*EVENTS, {"at": 8.0, "kind": "error", "message": "boom", "where": "on_turn"}]
+    (verdict,) = judge(Expectations(absent=("outage",)), failed)
+    assert str(verdict) == "FAIL  no outage, no error, no backend_failure: error at 8.00 s (boom)"
+    expected = Expectations(events=(Expected("error", where={"where": "on_turn"}),))
+    assert [verdict.met for verdict in judge(expected, failed)] == [True, True]
 
 
 @pytest.mark.parametrize(
