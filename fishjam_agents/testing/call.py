@@ -271,7 +271,7 @@ class MemoryCall:
             least=least or {},
             most=most or {},
         )
-        self._judge(Expectations(absent=(), events=(expected,)))
+        self._judge(Expectations(events=(expected,), failures=True))
         return find(Reference.parse(event), self.events)
 
     def expect_order(self, *events: str) -> None:
@@ -282,7 +282,7 @@ class MemoryCall:
             ValueError: There is no such event.
         """
         __tracebackhide__ = True
-        self._judge(Expectations(order=events, absent=()))
+        self._judge(Expectations(order=events, failures=True))
 
     def expect_none(self, *events: str) -> None:
         """Assert that none of these events came so far.
@@ -292,7 +292,7 @@ class MemoryCall:
             ValueError: There is no such event.
         """
         __tracebackhide__ = True
-        self._judge(Expectations(absent=events))
+        self._judge(Expectations(absent=events, failures=True))
 
     def _judge(self, expectations: Expectations) -> None:
         __tracebackhide__ = True

@@ -207,13 +207,15 @@ class Expectations:
     Attributes:
         order: Events that must come in this order (`reply_ended`, `user_turn_ended of bob`); others may come
             in between.
-        absent: Events that must not come, beside `FAILURES` that are expected nowhere.
+        absent: Events that must not come.
         events: Events that must come, and when.
+        failures: Whether `FAILURES` may come that are not among `order` and `events`.
     """
 
     order: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     events: tuple[Expected, ...] = ()
+    failures: bool = False
 
     def __post_init__(self) -> None:
         for name in ("order", "absent"):
@@ -225,6 +227,8 @@ class Expectations:
     @property
     def all_absent(self) -> tuple[str, ...]:
         """Events that must not come, failures included."""
+        if self.failures:
+            return self.absent
         awaited = {Reference.parse(text).kind for text in (*self.order, *(one.event for one in self.events))}
         return (*self.absent, *(kind for kind in FAILURES if kind not in {*awaited, *self.absent}))
 

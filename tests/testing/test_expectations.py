@@ -61,6 +61,7 @@ def test_failures_must_not_come_unless_they_are_expected() -> None:
     assert str(verdict) == "FAIL  no outage, no error, no backend_failure: error at 8.00 s (boom)"
     expected = Expectations(events=(Expected("error", where={"where": "on_turn"}),))
     assert [verdict.met for verdict in judge(expected, failed)] == [True, True]
+    assert judge(Expectations(failures=True), failed) == []
 
 
 @pytest.mark.parametrize(
