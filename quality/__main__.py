@@ -44,7 +44,9 @@ def main(words: list[str] | None = None) -> int:
     whole = set(names) == set(NAMES) and not arguments.quick
     page = arguments.out or (PAGE if whole and arguments.vad == "default" else None)
     if page is not None:
-        command = " ".join(["python -m quality", *(f"--seed {seed}" for seed in seeds), f"--vad {vad.name}"])
+        some = [f"--category {name}" for name in names if set(names) != set(NAMES)]
+        options = [*(f"--seed {seed}" for seed in seeds), f"--vad {vad.name}", *some]
+        command = " ".join(["python -m quality", *options])
         page.write_text(document(results, vad.name, command))
     sys.stdout.write(f"{figures(results)}\n\n{tables(results)}\n")
     if arguments.quick:

@@ -27,7 +27,8 @@ Generated: change `quality/`, not this page.
 Speech of espeak-ng and computed noises, all chosen by the seed, go through the voice detector and the turn
 machine as in a microphone; what needs the whole bot is measured in conversations in memory and virtual time.
 Nothing depends on the speed of the machine: a seed gives the same figures again with the same versions.
-[turn-taking.md](turn-taking.md) explains what is measured here.
+[turn-taking.md](turn-taking.md) explains what is measured here; [quality-silero.md](quality-silero.md) holds
+such tables of the detector `silero`.
 """
 
 _METHOD = """\

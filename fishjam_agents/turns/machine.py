@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Protocol
 
+from fishjam_agents.turns.decision import Decision
 from fishjam_agents.turns.endpointing import Pause
 from fishjam_agents.turns.events import (
     CANCELLED,
@@ -61,30 +61,6 @@ _PAUSE = 0.2
 """Quiet after which speech counts as paused."""
 _SAME_BREATH = 1.2
 """Seconds after a turn in which its speaker, going on, had only paused."""
-
-
-class Decision(Protocol):
-    """What voice detection says of one 20 ms frame (`audio.vad.Decision`)."""
-
-    @property
-    def score(self) -> float:
-        """Evidence for speech, -3 to 3."""
-        ...
-
-    @property
-    def voiced(self) -> bool:
-        """Whether the score is above zero."""
-        ...
-
-    @property
-    def tail(self) -> bool:
-        """Whether a frame after speech still belongs to it."""
-        ...
-
-    @property
-    def snr(self) -> float:
-        """Level of the speaker above the noise, dB."""
-        ...
 
 
 class State(enum.Enum):
