@@ -44,7 +44,7 @@ class AudioEntry:
 
 @dataclass(frozen=True, slots=True)
 class AudioEndedEntry:
-    """No more sound comes of a peer whose audio was sent all the time: it left, or its microphone is gone.
+    """No more sound comes of a peer whose audio was sent all the time: it left, or the bot's ears are closed.
 
     Sent where the backend owns turns (`Conversation.owner`); audio that follows begins anew.
     """

@@ -296,6 +296,8 @@ class BackendOwner(Owner):
         if self._source is not None:
             silence = np.zeros(round(_CLOSING * room.capabilities.input_rate), np.int16)
             room.put(port.AudioEntry(self._source.peer, silence, _CLOSING))
+            room.put(port.AudioEndedEntry(self._source.peer))
+            self._source = self._withheld = None
 
     def user_speech(self, speaking: bool) -> None:
         """The model hears the user speak: its verdict, if the bot is speaking and the policies agree."""

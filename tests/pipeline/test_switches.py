@@ -169,7 +169,8 @@ def test_a_model_that_finds_turns_itself_gets_silence_and_then_nothing(converse:
 
     converse(bot, script)
     assert sent[0] == sent[1]
-    last = bot.backend.entries[-1]
+    last, ended = bot.backend.entries[-2:]
     assert isinstance(last, port.AudioEntry)
     assert last.seconds == 1.0
     assert not last.samples.any()
+    assert ended == port.AudioEndedEntry("alice")
