@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +15,8 @@ import pytest
 from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
-from fishjam_agents.errors import BackendError, FishjamAgentsError, MissingExtraError
+from fishjam_agents.config import describe, load_config, pipeline_factory
+from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.testing import Scripted, Step
 from fishjam_agents.tools.builtin import look
@@ -234,3 +237,37 @@ def test_a_camera_is_shown_to_the_model_of_its_peer_alone(converse: Converse) ->
     call = converse(bot, script)
     assert len(backend.connections) == 2
     assert len(seen(backend)) == len(call.room.session.captured) >= 6
+
+
+@pytest.mark.parametrize(
+    ("vision", "told"),
+    [
+        ("{capture: interval, every: 3}", "sees      tracks of type camera, every 3 s"),
+        (
+            "{capture: change, tracks: [camera, screenShareVideo]}",
+            "sees      tracks of type camera or screenShareVideo, every 2 s, if it changed",
+        ),
+        ("{max_bytes: 5000}", "sees      cameras on demand"),
+        ("{every: 0.2}", "config.yaml:3: agent.vision: every must be between 1 and 3600 s, not 0.2"),
+        ("{capture: always}", "config.yaml:3: agent.vision.capture must be demand, interval or change"),
+    ],
+)
+def test_a_file_says_what_the_model_sees(
+    vision: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "seeing_bot.py").write_text(
+        "from fishjam_agents import AgentPipeline\n"
+        "from fishjam_agents.backends import port\n"
+        "from fishjam_agents.testing import Scripted\n"
+        "class Bot(AgentPipeline):\n"
+        "    backend = Scripted(offers=port.Capabilities(images=True))\n"
+    )
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "seeing_bot", raising=False)
+    (tmp_path / "config.yaml").write_text(f"agent:\n  pipeline: seeing_bot:Bot\n  vision: {vision}\n")
+    try:
+        config = load_config(tmp_path / "config.yaml", {})
+        lines = describe(config, pipeline_factory(config)())
+    except ConfigError as error:
+        lines = [str(error)]
+    assert [line for line in lines if told in line]
