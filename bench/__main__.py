@@ -21,6 +21,7 @@ ROWS = (
     "onset",
     "conversation",
     "first_audio",
+    "gemini",
     "memory",
     "startup",
     "installed",

@@ -24,6 +24,8 @@ EXPECTED = (
     "reply gone from heard.wav",
     "cough over the reply",
     "first model audio at the socket",
+    "Gemini: CPU per 20 ms",
+    "Gemini: first audio from the service",
     "memory of a further session, idle",
     "memory of a further session, talking",
     "`import fishjam_agents`",
