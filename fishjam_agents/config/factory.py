@@ -131,6 +131,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         raise ConfigError(f"{config.where('agent.backend')}: {error}") from error
     if agent.greeting is not None:
         pipeline.greeting = _sound(config, pipeline, "agent.greeting.wav", agent.greeting.wav)
+    if agent.apology is not None:
+        pipeline.apology = _sound(config, pipeline, "agent.apology.wav", agent.apology.wav)
     voice, silence = pipeline.voice, pipeline.silence
     for key, sound in (
         ("voice.background", voice.background),

@@ -167,7 +167,8 @@ def _agent(
         voice=voice if voice and voice.keys else None,
         hearing=hearing if hearing and hearing.keys else None,
         silence=silence if silence and silence.keys else None,
-        greeting=_greeting(entries.get("greeting"), reader, problems),
+        greeting=_recording("greeting", entries, reader, problems),
+        apology=_recording("apology", entries, reader, problems),
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
         vision=vision if vision and vision.keys else None,
         tools=_tools(entries.get("tools"), reader, problems),
@@ -193,15 +194,18 @@ def _tools(node: Node | None, reader: SectionReader, problems: Problems) -> tupl
     return names
 
 
-def _greeting(node: Node | None, reader: SectionReader, problems: Problems) -> GreetingSettings | None:
+def _recording(
+    name: str, entries: Mapping[str, Node], reader: SectionReader, problems: Problems
+) -> GreetingSettings | None:
+    node, key = entries.get(name), f"agent.{name}"
     if node is None or (isinstance(node, Scalar) and node.null):
         return None
-    given = reader.read(GreetingSettings, node, "agent.greeting")
+    given = reader.read(GreetingSettings, node, key)
     if given is None:
         return None
     if not given.settings.wav.is_file():
         problems.add(
-            reader.lines["agent.greeting.wav"],
-            f"agent.greeting.wav: there is no file {given.settings.wav}: check the path",
+            reader.lines[f"{key}.wav"],
+            f"{key}.wav: there is no file {given.settings.wav}: check the path",
         )
     return given.settings

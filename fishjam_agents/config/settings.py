@@ -52,7 +52,7 @@ class Given(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class GreetingSettings:
-    """What the bot says to the first who joins.
+    """What the bot says to the first who joins, or when its backend has failed.
 
     Attributes:
         wav: A 16-bit WAV of any rate, mono or stereo.
@@ -74,6 +74,7 @@ class AgentSettings:
         hearing: Whom it hears.
         silence: What happens when nobody says anything.
         greeting: What it says first.
+        apology: What it says last when its backend has failed for good.
         instructions: The system prompt.
         vision: What the model sees.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
@@ -88,6 +89,7 @@ class AgentSettings:
     hearing: Given[HearingSettings] | None = None
     silence: Given[SilenceSettings] | None = None
     greeting: GreetingSettings | None = None
+    apology: GreetingSettings | None = None
     instructions: str | None = None
     vision: Given[VisionSettings] | None = None
     tools: tuple[str, ...] = ()

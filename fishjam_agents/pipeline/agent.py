@@ -54,6 +54,7 @@ class AgentPipeline(Controls):
         tools: Functions the model may call, beside the methods marked with `tool`.
         mcp: MCP servers whose tools it may call.
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
+        apology: Recording played when the backend fails for good, before the call ends; as `greeting`.
         observers: Called synchronously with every event; quick functions only.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
     """
@@ -70,6 +71,7 @@ class AgentPipeline(Controls):
     tools: Sequence[Callable[..., Any] | Tool] = ()
     mcp: Sequence[McpServer] = ()
     greeting: Samples | None = None
+    apology: Samples | None = None
     recorder: Recorder | None = None
     hook_base: ClassVar[type]
 

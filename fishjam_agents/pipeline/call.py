@@ -88,6 +88,7 @@ class Call(Actions):
         self.eyes = Eyes(self, pipeline.vision, session, room)
         self.tools = CallTools(self, pipeline, self._owner.caller)
         self._watchers: list[Watcher] = []
+        self._visited = False
         self._greeted = pipeline.greeting is None
 
     def _sole_owner(self, room: RoomView | None) -> LocalOwner | BackendOwner:
@@ -249,8 +250,20 @@ class Call(Actions):
 
     async def _think(self) -> None:
         self._link.tools = await self.tools.open()
-        reason = await self._link.run()
+        try:
+            reason = await self._link.run()
+        except BackendError as error:
+            self.emit(events.BackendFailure(self.now(), str(error), error.failure, retryable=False))
+            apology = self._pipeline.apology
+            if apology is not None and self._visited:
+                self._replies.play(apology, interruptible=False)
+                await self._last_words()
+            raise
         self.emit(events.BackendEnded(self.now(), reason))
+        await self._last_words()
+
+    async def _last_words(self) -> None:
+        """Wait until what is to be said has been played."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 while (speech := self._replies.current) is not None:
@@ -260,8 +273,6 @@ class Call(Actions):
         for task in (*tasks, self._broken):
             if task.done():
                 error = task.exception()
-                if isinstance(error, BackendError):
-                    self.emit(events.BackendFailure(self.now(), str(error), error.failure, retryable=False))
                 if error is not None:
                     raise error
 
@@ -290,6 +301,7 @@ class Call(Actions):
 
     def peer_joined(self, peer: str) -> None:
         """A peer is there."""
+        self._visited = True
         self.emit(events.PeerJoined(self.now(), peer))
         self.hook("on_peer_joined", peer)
         if not self._greeted and self._pipeline.greeting is not None:

@@ -17,6 +17,7 @@ from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
+APOLOGY = ["reply_started", "reply_first_audio", "reply_generated", "reply_ended"]
 OWNING = p.Capabilities(own_turn_detection=True)
 
 
@@ -126,3 +127,37 @@ def test_what_a_turn_cost_is_an_event(converse: Converse) -> None:
     (usage,) = converse(bot_with(backend), script).of("backend_usage")
     assert usage.as_dict()["amounts"] == {"output_audio": 25.0}
     assert usage.total_cost == 1.5
+
+
+def test_a_bot_whose_backend_fails_apologises_before_it_goes(converse: Converse) -> None:
+    apology = np.full(24000, 5000, np.int16)
+    backend = Scripted(
+        [Step(None, [2.0, BackendError("the key was refused: make a new one", failure="auth")])]
+    )
+    bot = bot_with(backend)
+    bot.apology = apology
+    seen: list[str] = []
+    bot.observers.append(lambda event: seen.append(event.kind))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(30)
+
+    with pytest.raises(BackendError, match="the key was refused"):
+        converse(bot, script)
+    assert seen == ["peer_joined", "backend_failure", *APOLOGY]
+
+
+def test_a_room_without_anybody_is_not_apologised_to(virtual_clock: VirtualClock) -> None:
+    bot = bot_with(Scripted([Step(None, [BackendError("the key was refused: make a new one")])]))
+    bot.apology = np.full(24000, 5000, np.int16)
+    seen: list[str] = []
+    bot.observers.append(lambda event: seen.append(event.kind))
+
+    async def main() -> None:
+        async with MemoryRoom() as room:
+            await bot.run(room.session, room=room)
+
+    with pytest.raises(BackendError, match="the key was refused"):
+        virtual_clock.run(main())
+    assert seen == ["backend_failure"]
