@@ -10,12 +10,13 @@ import sys
 import time
 from typing import Any
 
-from bench.table import Row, percentile, spread
+from bench.table import Row, percentile, skipped, spread
 from fishjam_agents import AgentPipeline
 from fishjam_agents.testing import MemoryRoom, MemorySession
 from fishjam_agents.testing.memory import MemoryTrack
 
 _WAIT = 120.0
+_TURNS = 12
 
 
 async def measure(quick: bool) -> list[Row]:
@@ -24,20 +25,22 @@ async def measure(quick: bool) -> list[Row]:
 
 
 async def _cpu(quick: bool) -> Row:
-    turns = 1 if quick else 12
-    ours, bare = [await _exchange(which, turns) for which in ("ours", "bare")]
+    what = "Gemini: CPU per 20 ms in or out, one call"
+    if quick:
+        return skipped(what, "", "not in --quick")
+    ours, bare = [await _exchange(which) for which in ("ours", "bare")]
     return Row(
-        "Gemini: CPU per 20 ms in or out, one call",
+        what,
         "",
         spread(ours, 0, "us"),
         f"bare google-genai, the same exchange: {spread(bare, 0, 'us')}",
     )
 
 
-async def _exchange(which: str, turns: int) -> list[float]:
+async def _exchange(which: str) -> list[float]:
     emulator = (sys.executable, "-m", "fishjam_agents_gemini.emulator", sys.executable)
     process = await asyncio.create_subprocess_exec(
-        *emulator, "-m", "bench.gemini_exchange", which, str(turns), stdout=asyncio.subprocess.PIPE
+        *emulator, "-m", "bench.gemini_exchange", which, str(_TURNS), stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(_WAIT):
         output, _ = await process.communicate()

@@ -103,9 +103,12 @@ def test_the_file_overrides_the_class(make: Make) -> None:
 
 def test_the_greeting_is_at_the_rate_of_the_backend(make: Make, folder: Path) -> None:
     write_wav(folder / "hello.wav", np.zeros(8000, np.int16), 8000)
-    pipeline = make(None, "backend: {type: parrot}\n  greeting: {wav: hello.wav}")
-    assert pipeline.greeting is not None
-    assert len(pipeline.greeting) == 24000
+    pipeline = make(
+        None, "backend: {type: parrot}\n  greeting: {wav: hello.wav}\n  apology: {wav: hello.wav}"
+    )
+    for recording in (pipeline.greeting, pipeline.apology):
+        assert recording is not None
+        assert len(recording) == 24000
 
 
 def test_a_class_that_cannot_be_had_is_told(make: Make, folder: Path) -> None:
