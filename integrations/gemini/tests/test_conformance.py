@@ -26,6 +26,10 @@ REFUSALS: Mapping[FailureKind, tuple[int, str] | str] = {
 }
 
 
+TAKEN_UP = 0.3
+"""Seconds after which a connection is one for its client, too, and has been sent what waited for it."""
+
+
 class Always(deque[Any]):
     """Refuses every connection, in place of the next ones."""
 
@@ -99,6 +103,7 @@ class GeminiService(FarSide):
 
     async def call_tool(self, call: str, name: str, arguments: Mapping[str, Any]) -> None:
         await self._last.call_tool(name, dict(arguments), call)
+        await self._last.send_handle()
 
     async def cancel_tool(self, call: str) -> None:
         await self._last.cancel_tool(call)
@@ -115,7 +120,11 @@ class GeminiService(FarSide):
         self._emulator.refusals = Always(["silence"])
 
     def open_connections(self) -> int:
-        return sum(not connection.closed.is_set() for connection in self._emulator.connections)
+        now = asyncio.get_running_loop().time()
+        return sum(
+            not connection.closed.is_set() and now - connection.opened_at >= TAKEN_UP
+            for connection in self._emulator.connections
+        )
 
     @property
     def _last(self) -> Connection:
