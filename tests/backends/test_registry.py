@@ -15,7 +15,7 @@ def test_built_in_backends_are_found_by_name() -> None:
     ("name", "message"),
     [
         ("parot", "no backend of type 'parot' is installed: did you mean 'parrot'?"),
-        ("openai_realtime", "backend type 'openai_realtime' is not available yet: use one of"),
+        ("vapi_peer", "backend type 'vapi_peer' is not available yet: use one of"),
         ("xyzzy", "no backend of type 'xyzzy' is installed: installed are"),
     ],
 )

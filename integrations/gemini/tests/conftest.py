@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -21,6 +22,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
             assert not left, f"left behind: {left}"
 
+        # Loading Google's client is no part of what is tested here, and takes seconds on a busy machine.
+        importlib.import_module("google.genai.live")
         asyncio.run(main())
 
     return runner

@@ -19,6 +19,7 @@ from fishjam_agents_gemini.emulator import GeminiEmulator
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.config import load_config, pipeline_factory
 from fishjam_agents.simulation import simulate
+from fishjam_agents.testing.scenario import Caller, Line, Scenario
 
 Run = Callable[..., None]
 FOLDER = Path(__file__).parents[1]
@@ -37,7 +38,7 @@ def test_the_configuration_of_the_recipe_is_the_example_and_answers_a_caller(run
 
     async def test(emulator: GeminiEmulator) -> None:
         config = load_config(file, {})
-        result = await simulate(pipeline_factory(config)(), [read_wav(YES)], seconds=5)
+        result = await simulate(pipeline_factory(config)(), [read_wav(YES)], seconds=6)
         assert result.failure is None
         assert "reply_ended" in result.kinds
         assert "backend_usage" in result.kinds
@@ -83,6 +84,23 @@ def test_the_sentences_of_the_table_are_those_that_are_said() -> None:
     code = "".join(path.read_text() for path in (FOLDER / "fishjam_agents_gemini").glob("*.py"))
     assert len(said) == 13
     assert [sentence for sentence in said if sentence not in code] == []
+
+
+def test_the_bot_that_sees_is_shown_a_camera(run: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "camera.jpg"
+    picture.write_bytes(b"\xff\xd8 a picture \xff\xd9")
+    caller = Caller(lines=(Line(YES),), camera=picture)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        config = load_config(EXAMPLES / "gemini_vision" / "config.yaml", {})
+        result = await simulate(pipeline_factory(config)(), Scenario(callers={"ann": caller}, seconds=4))
+        assert result.failure is None
+        connection = emulator.connections[0]
+        assert ("image/jpeg", picture.read_bytes()) in connection.of("video")
+        declared = connection.setup["tools"][0]["functionDeclarations"]
+        assert sorted(tool["name"] for tool in declared) == ["end_call", "look"]
+
+    run(test)
 
 
 def test_an_example_says_how_to_run_it() -> None:
