@@ -64,8 +64,8 @@ def quiet(log: LogSettings) -> LogSettings:
 def play_suite(stage: Stage, suite: Sequence[Performance], out: Path | None) -> bool:
     """Play scenarios; prints a table and what went wrong.
 
-    In real time several are played at once. One that failed while the machine was late is played again,
-    alone, so that only what it does by itself counts.
+    In real time several are played at once. Those that failed while the machine was late are played again,
+    at last one by one, so that only what each does by itself counts.
 
     Returns:
         Whether all passed, those aside that cannot run on this machine.
@@ -130,10 +130,18 @@ def _play(stage: Stage, suite: Sequence[Performance], advance: Callable[[str], N
             advance(suite[number].name)
         return [outcomes[number] for number in range(len(suite))]
     outcomes |= asyncio.run(_together(stage, suite, ready, advance))
-    for number, cast in ready:
-        if outcomes[number].late and not outcomes[number].passed:
+    # What the first calls wait for - imports, the first server - the second round finds there.
+    again = [(number, cast) for number, cast in ready if _undecided(outcomes[number])]
+    outcomes |= asyncio.run(_together(stage, suite, again, lambda name: None))
+    for number, cast in again:
+        if _undecided(outcomes[number]):
             outcomes[number] = _alone(stage, suite[number], cast)
     return [outcomes[number] for number in range(len(suite))]
+
+
+def _undecided(outcome: Outcome) -> bool:
+    """Whether it may have failed only because this machine was late."""
+    return outcome.late and not outcome.passed
 
 
 def _alone(stage: Stage, performance: Performance, cast: Prepared) -> Outcome:

@@ -9,6 +9,8 @@ TOLERANCE = 0.06
 """Seconds by which the same event may come earlier or later in two runs: three frames. A run over sockets has
 its ticks somewhere between the room's, and what waits for an event begins a tick sooner or later."""
 
+_ROUNDING = 0.0005
+"""Timelines are rounded to milliseconds."""
 _TIMES = ("at", "media_at")
 
 
@@ -33,7 +35,7 @@ def difference(
         return f"{_words(rest[0])} came only {'here' if len(events) > len(others) else 'there'}"
     for event, other in zip(events, others, strict=True):
         for time in _TIMES:
-            if time in event and abs(event[time] - other[time]) > tolerance:
+            if time in event and abs(event[time] - other[time]) > tolerance + _ROUNDING:
                 name = event["kind"] if time == "at" else f"{event['kind']}.{time}"
                 return f"{name} was at {event[time]:.3f} s, and at {other[time]:.3f} s there"
     return None

@@ -159,7 +159,8 @@ def shifted(seconds: float) -> list[dict[str, Any]]:
 
 def test_calls_are_alike_when_their_events_came_at_the_same_times() -> None:
     assert difference(EVENTS, EVENTS) is None
-    assert difference(EVENTS, shifted(0.05)) is None
+    assert difference(EVENTS, shifted(0.06)) is None
+    assert difference(EVENTS, shifted(-0.06)) is None
     assert distance(EVENTS, shifted(0.05)) == pytest.approx(0.05)
     assert difference([], []) is None
     assert distance([], []) == 0
