@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types test scenarios test-compat soak quality bench demo protocol
+.PHONY: setup format lint types test scenarios alike test-compat soak quality bench demo protocol
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -19,11 +19,15 @@ types:            ## mypy, strict
 test:             ## every test but those that need the official SDK
 	uv run pytest
 
-scenarios:        ## the calls of examples/scenarios, in memory and in real time, and whether both go alike
+scenarios:        ## the calls of examples/scenarios, in memory and in real time
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
 		--fast --out out/scenarios/fast
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
-		--out out/scenarios/real --like out/scenarios/fast
+		--out out/scenarios/real
+
+alike:            ## after `make scenarios`: whether they go alike in real time; needs an idle machine
+	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
+		--like out/scenarios/fast
 
 test-compat:      ## the official Fishjam SDK against our server and in our pipeline
 	uv run --with fishjam-server-sdk==0.31.1 pytest tests/compat
