@@ -7,7 +7,8 @@ resumption. The model behind it is not: it says what it was told, or what a test
 from __future__ import annotations
 
 from .answers import Answer, parrot, say, tone
-from .connection import Connection, Request
+from .connection import Connection
+from .messages import Request
 from .server import GeminiEmulator
 from .state import Session
 

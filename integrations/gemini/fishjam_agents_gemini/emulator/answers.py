@@ -11,7 +11,8 @@ import numpy as np
 from fishjam_agents.audio.resampling import resample
 
 if TYPE_CHECKING:
-    from .connection import Connection, Request
+    from .connection import Connection
+    from .messages import Request
 
 OUTPUT_RATE = 24000
 INPUT_RATE = 16000

@@ -7,12 +7,12 @@ import base64
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .answers import INPUT_RATE, OUTPUT_RATE, Answer
+from .messages import Received, Request, Turn
 from .state import Said, Session
 from .vad import ServerVad
 
@@ -23,43 +23,6 @@ if TYPE_CHECKING:
 
 _TOKENS_PER_SECOND = 25
 _TOKENS_PER_IMAGE = 258
-
-
-@dataclass(slots=True)
-class Request:
-    """What the model is to answer.
-
-    Attributes:
-        audio: The user's turn: 16-bit PCM at 16 kHz.
-        text: What the user wrote.
-        results: Ids and results of tool calls.
-        images: Stills that came with it.
-    """
-
-    audio: bytes = b""
-    text: str = ""
-    results: tuple[tuple[str, Any], ...] = ()
-    images: int = 0
-
-    def said(self) -> Said:
-        """As the conversation keeps it."""
-        return Said("user", self.text, self.audio, self.results, self.images)
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of the client: its name (`audio`, `activityStart`, ...) and what it carried."""
-
-    name: str
-    value: Any = None
-
-
-@dataclass(slots=True)
-class _Turn:
-    """The user's turn that is open."""
-
-    audio: list[bytes] = field(default_factory=list)
-    images: int = 0
 
 
 class Connection:
@@ -86,7 +49,7 @@ class Connection:
         self.opened_at = asyncio.get_running_loop().time()
         self.closed = asyncio.Event()
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
         self._images = 0
         self._talking: asyncio.Task[None] | None = None
         self._calls = itertools.count(1)
@@ -226,7 +189,7 @@ class Connection:
     async def _user_starts(self) -> None:
         if not self._no_interruption:
             await self._hush()
-        self._turn = _Turn()
+        self._turn = Turn()
 
     @property
     def _no_interruption(self) -> bool:

@@ -1,0 +1,45 @@
+"""What a client sent, taken together as the model is given it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .state import Said
+
+
+@dataclass(slots=True)
+class Request:
+    """What the model is to answer.
+
+    Attributes:
+        audio: The user's turn: 16-bit PCM at 16 kHz.
+        text: What the user wrote.
+        results: Ids and results of tool calls.
+        images: Stills that came with it.
+    """
+
+    audio: bytes = b""
+    text: str = ""
+    results: tuple[tuple[str, Any], ...] = ()
+    images: int = 0
+
+    def said(self) -> Said:
+        """As the conversation keeps it."""
+        return Said("user", self.text, self.audio, self.results, self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message of the client: its name (`audio`, `activityStart`, ...) and what it carried."""
+
+    name: str
+    value: Any = None
+
+
+@dataclass(slots=True)
+class Turn:
+    """The user's turn that is open."""
+
+    audio: list[bytes] = field(default_factory=list)
+    images: int = 0
