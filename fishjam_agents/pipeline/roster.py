@@ -126,7 +126,7 @@ class Roster(Generic[InputT]):
 
     def _is_agent(self, peer: str) -> bool:
         view = self._room.peers.get(peer) if self._room is not None else None
-        return view is not None and view.type is PeerType.AGENT
+        return view is not None and view.type is not PeerType.WEBRTC
 
     def _returned(self, peer: str, track: str, now: float) -> InputT | None:
         view = self._room.peers.get(peer) if self._room is not None else None
@@ -150,7 +150,7 @@ class Roster(Generic[InputT]):
         peers = self._room.peers
         connected = {peer for peer, view in peers.items() if view.connected}
         for peer, view in peers.items():
-            if view.connected and (self._settings.agents or view.type is not PeerType.AGENT):
+            if view.connected and (self._settings.agents or view.type is PeerType.WEBRTC):
                 self._arrived(peer)
         # Audio can run ahead of the room's listing: only who was listed before can have left.
         for peer in self._listed - connected:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..protocol import TrackDataEncoder
-from .peer import Listener, Peer
+from .peer import Ear, Listener, Peer
 from .recorder import Recorder
 from .sources import Source
 from .websocket import frame
@@ -14,11 +14,11 @@ from .websocket import frame
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One source and, per sample rate, an encoder and the listeners' positions in the outbox."""
+    """One source and, per sample rate, an encoder, the listeners' positions in the outbox, and ears."""
 
     peer: Peer
     source: Source
-    by_rate: tuple[tuple[int, TrackDataEncoder, tuple[int, ...]], ...]
+    by_rate: tuple[tuple[int, TrackDataEncoder, tuple[int, ...], tuple[Ear, ...]], ...]
 
 
 class Fanout:
@@ -50,11 +50,14 @@ class Fanout:
             if source.advance(ticks):
                 for recorder in recorders:
                     recorder.add(route.peer, source)
-                for rate, encoder, positions in route.by_rate:
+                for rate, encoder, positions, ears in route.by_rate:
                     for packet in source.packets(rate):
-                        data = frame(encoder.encode(packet))
-                        for position in positions:
-                            outbox[position].append(data)
+                        if positions:
+                            data = frame(encoder.encode(packet))
+                            for position in positions:
+                                outbox[position].append(data)
+                        for ear in ears:
+                            ear.hear_packet(route.peer, packet)
             if source.finished:
                 finished.append((route.peer, source))
         for listener, frames in zip(listeners, outbox, strict=True):
@@ -68,13 +71,16 @@ class Fanout:
         routes = []
         for publisher in peers:
             for source in publisher.sources.values():
-                rates: dict[int, list[int]] = {}
+                rates: dict[int, tuple[list[int], list[Ear]]] = {}
                 for position, (peer, _) in enumerate(hearing):
                     if peer.hears(publisher, source.track):
-                        rates.setdefault(peer.config.sample_rate, []).append(position)
+                        rates.setdefault(peer.config.sample_rate, ([], []))[0].append(position)
+                for peer in peers:
+                    if peer.ear is not None and peer.hears(publisher, source.track):
+                        rates.setdefault(peer.config.sample_rate, ([], []))[1].append(peer.ear)
                 by_rate = tuple(
-                    (rate, TrackDataEncoder(publisher.id, source.track), tuple(positions))
-                    for rate, positions in rates.items()
+                    (rate, TrackDataEncoder(publisher.id, source.track), tuple(positions), tuple(ears))
+                    for rate, (positions, ears) in rates.items()
                 )
                 routes.append(_Route(publisher, source, by_rate))
         return tuple(routes)

@@ -28,6 +28,14 @@ class Listener(Protocol):
         ...
 
 
+class Ear(Protocol):
+    """An attachment that hears the room as plain sound, told apart by who makes it."""
+
+    def hear_packet(self, publisher: Peer, packet: bytes) -> None:
+        """Take 20 ms of PCM16, mono, at `PeerConfig.sample_rate`. Must return at once."""
+        ...
+
+
 class Peer:
     """State of one peer.
 
@@ -36,6 +44,7 @@ class Peer:
         config: What it was made with.
         attachment: What it is connected by; None while disconnected.
         listener: Where its audio goes; None if it takes none in this form.
+        ear: The same for plain sound.
         client_metadata: The client's part of its metadata.
         sources: Track id to what it publishes.
         subscriptions: Whom it hears.
@@ -46,6 +55,7 @@ class Peer:
         self.config = config
         self.attachment: Attachment | None = None
         self.listener: Listener | None = None
+        self.ear: Ear | None = None
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}
         self.subscriptions = Subscriptions(config.manual)

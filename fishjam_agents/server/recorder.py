@@ -42,7 +42,7 @@ class Recording:
 
     Attributes:
         seconds: Its length.
-        room: Stereo, shape (n, 2): left all callers, right all agents.
+        room: Stereo, shape (n, 2): left all callers, right all agents and VAPI peers.
     """
 
     seconds: float
@@ -107,7 +107,7 @@ class Recorder:
                 samples = resample(np.concatenate(pieces), tape.rate, RECORDING_RATE)
                 _place(sound, round(start * RECORDING_RATE / tape.rate) - zero, samples)
             mix += sound
-            room[:, 1 if tape.peer_type is PeerType.AGENT else 0] += sound
+            room[:, 0 if tape.peer_type is PeerType.WEBRTC else 1] += sound
         return Recording(length / RECORDING_RATE, _saturate(room), peers)
 
 

@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..session import PeerType
-from .clock import RoomClock
 from .errors import RequestError
 from .peer import Peer
 from .rest_requests import Handler, created, gone, json_body, path_id
 from .room import Room
 from .rooms import Rooms
 from .settings import read_peer_config
-from .vapi import call
+from .vapi import VapiCalls
 
 
 class PeersApi:
@@ -23,13 +21,13 @@ class PeersApi:
 
     Args:
         rooms: What the requests act on.
-        clock: Room time, for the calls of VAPI peers.
+        calls: The calls of VAPI peers.
         peer_url: Called for the `peer_websocket_url` of a new peer.
     """
 
-    def __init__(self, rooms: Rooms, clock: RoomClock, peer_url: Callable[[], str]) -> None:
+    def __init__(self, rooms: Rooms, calls: VapiCalls, peer_url: Callable[[], str]) -> None:
         self._rooms = rooms
-        self._clock = clock
+        self._calls = calls
         self._peer_url = peer_url
 
     def routes(self) -> Mapping[str, Mapping[str, Handler]]:
@@ -51,8 +49,8 @@ class PeersApi:
         body = await json_body(request)
         room = self._rooms.get(path_id(request, "room_id"))
         peer = room.add_peer(read_peer_config(body))
-        if peer.type is PeerType.VAPI:
-            call(room, peer, self._clock)
+        if peer.config.vapi is not None:
+            self._calls.join(room, peer, peer.config.vapi)
         return created(
             {
                 "peer": peer.as_json(),

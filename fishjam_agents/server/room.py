@@ -17,7 +17,7 @@ from .fanout import Fanout
 from .forwarding import Forwarding
 from .livestream import Livestream
 from .notifications import Notifications
-from .peer import Attachment, Listener, Peer
+from .peer import Attachment, Ear, Listener, Peer
 from .recorder import Recorder
 from .settings import PeerConfig, RoomConfig
 from .sources import Source
@@ -103,18 +103,22 @@ class Room:
         if self.peers.get(peer.id) is not peer:
             return
         self._remove_tracks(peer)
-        attachment, peer.attachment, peer.listener = peer.attachment, None, None
+        attachment, peer.attachment = peer.attachment, None
+        peer.listener = peer.ear = None
         del self.peers[peer.id]
         self._fanout.invalidate()
         self._notifications.peer_crashed(self.id, peer.id, peer.type, reason)
         if attachment is not None:
             attachment.detach(1011, reason)
 
-    def connect(self, peer: Peer, attachment: Attachment, listener: Listener | None = None) -> None:
+    def connect(
+        self, peer: Peer, attachment: Attachment, listener: Listener | None = None, ear: Ear | None = None
+    ) -> None:
         """A peer's socket authenticated. One that is connected already is taken over."""
         self._release(peer, 1000, "peer already connected")
         peer.attachment = attachment
         peer.listener = listener
+        peer.ear = ear
         self._fanout.invalidate()
         self._notifications.peer_connected(self.id, peer.id, peer.type)
         if peer.type is PeerType.AGENT:
@@ -217,7 +221,7 @@ class Room:
         if attachment is None:
             return
         self._remove_tracks(peer)
-        peer.attachment = peer.listener = None
+        peer.attachment = peer.listener = peer.ear = None
         self._fanout.invalidate()
         self._notifications.peer_disconnected(self.id, peer.id, peer.type)
         attachment.detach(code, reason)

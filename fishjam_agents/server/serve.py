@@ -28,6 +28,7 @@ from .rooms import Rooms
 from .server_socket import ServerSocket
 from .settings import PeerConfig
 from .tasks import Tasks
+from .vapi import VapiCalls
 from .webhooks import Target, Webhooks
 from .websocket import Connection, Endpoint
 
@@ -56,6 +57,7 @@ class EmbeddedServer:
         now: Seconds since the epoch, for the life of tokens.
         webhook_url: Where notifications of rooms without a webhook of their own, and of recordings, go.
         webhook_secret: Key of the webhooks' signature; None makes a random one.
+        vapi_url: Vapi's API, for VAPI peers; None takes the variable `VAPI_URL`, and without it Vapi's own.
 
     Attributes:
         token: The management token.
@@ -84,6 +86,7 @@ class EmbeddedServer:
         now: Callable[[], float] = time.time,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
+        vapi_url: str | None = None,
     ) -> None:
         if not token and not is_loopback(host):
             raise FishjamAgentsError(
@@ -101,6 +104,7 @@ class EmbeddedServer:
         self.recordings = Recordings(self.rooms, self.clock, self._tasks, lambda: self.url)
         self.moq = MoqAccess(now)
         self.network = Network(delay, jitter, seed)
+        self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
         self._host = host
         self._port = port
         self._server: uvicorn.Server | None = None
@@ -161,6 +165,7 @@ class EmbeddedServer:
         if server is None:
             return
         self.recordings.stop_all()
+        self._calls.stop()
         self.clock.stop()
         listening = [self._socket] if self._socket is not None else []
         try:
@@ -256,7 +261,7 @@ class EmbeddedServer:
         recordings = RecordingsApi(self.recordings)
         resources = (
             RoomsApi(self.rooms, self.recordings),
-            PeersApi(self.rooms, self.clock, self._peer_url),
+            PeersApi(self.rooms, self._calls, self._peer_url),
             LivestreamsApi(self.rooms),
             MoqApi(self.moq, lambda: self.url),
             recordings,

@@ -58,6 +58,21 @@ class RoomConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VapiOptions:
+    """The call of a VAPI peer.
+
+    Attributes:
+        api_key: The key it is joined with.
+        call_id: Its id at Vapi.
+        auto_close: End it when the last participant has left the room.
+    """
+
+    api_key: str = field(repr=False)
+    call_id: str
+    auto_close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PeerConfig:
     """A peer as it was asked for.
 
@@ -66,12 +81,14 @@ class PeerConfig:
         metadata: The server's part of the metadata (`webrtc`).
         manual: Whether it hears only what it is subscribed to.
         sample_rate: Hz of what an agent hears.
+        vapi: The call of a VAPI peer.
     """
 
     type: PeerType
     metadata: Mapping[str, Any] = field(default_factory=dict)
     manual: bool = False
     sample_rate: int = 16000
+    vapi: VapiOptions | None = None
 
 
 def read_room_config(body: Mapping[str, Any]) -> RoomConfig:
@@ -133,8 +150,7 @@ def read_peer_config(body: Mapping[str, Any]) -> PeerConfig:
     if kind == "agent":
         return PeerConfig(PeerType.AGENT, {}, mode == "manual", _agent_rate(options.get("output")))
     if kind == "vapi":
-        _check_vapi(options)
-        return PeerConfig(PeerType.VAPI, {}, mode == "manual")
+        return PeerConfig(PeerType.VAPI, {}, mode == "manual", vapi=_vapi(options))
     raise RequestError(400, "Invalid peer type")
 
 
@@ -159,13 +175,13 @@ def is_webhook_url(url: str) -> bool:
         return False
 
 
-def _check_vapi(options: Mapping[str, Any]) -> None:
+def _vapi(options: Mapping[str, Any]) -> VapiOptions:
     key, call_id = options.get("apiKey"), options.get("callId")
     if not isinstance(key, str):
         raise RequestError(400, "Expected apiKey to be the VAPI key")
     if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
         raise RequestError(400, f"Expected callId to be the id of a VAPI call, got: {call_id}")
-    _flag(options, "autoClose")
+    return VapiOptions(key, call_id, _flag(options, "autoClose"))
 
 
 def _max_peers(value: Any) -> int:

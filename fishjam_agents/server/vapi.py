@@ -1,26 +1,54 @@
-"""VAPI peers: they are made as in the cloud, and their call fails, because it cannot be reached from here.
-
-The cloud takes any key and call id at creation and reports the failure later, as PeerCrashed
-(facts/fishjam-protocol.md 2.4 and 4.4).
-"""
+"""The calls of all VAPI peers (`vapi_call`): begun with a peer, ended with the server."""
 
 from __future__ import annotations
 
-from .clock import TICKS_PER_SECOND, RoomClock
+import os
+from typing import TYPE_CHECKING
+
+from .clock import RoomClock
 from .peer import Peer
 from .room import Room
+from .settings import VapiOptions
+from .tasks import Tasks
 
-CALL_SECONDS = 5.0
-"""How long the call is tried; our choice."""
+if TYPE_CHECKING:
+    from .vapi_call import VapiCall
+
+API_URL = "https://api.vapi.ai"
+URL_VARIABLE = "VAPI_URL"
 
 
-def call(room: Room, peer: Peer, clock: RoomClock) -> None:
-    """Let the call of a new VAPI peer fail after `CALL_SECONDS` of room time."""
-    due = clock.ticks + round(CALL_SECONDS * TICKS_PER_SECOND)
+class VapiCalls:
+    """The calls of all VAPI peers.
 
-    def ticked(ticks: int) -> None:
-        if ticks >= due:
-            unsubscribe()
-            room.crash_peer(peer, "VAPI cannot be reached from the embedded server: use Fishjam's cloud")
+    Args:
+        clock: Room time.
+        tasks: Where calls run.
+        url: Vapi's API; None takes the variable `VAPI_URL`, and without it Vapi's own.
+    """
 
-    unsubscribe = clock.subscribe(ticked)
+    def __init__(self, clock: RoomClock, tasks: Tasks, url: str | None) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._url = url
+        self._calls: set[VapiCall] = set()
+
+    def join(self, room: Room, peer: Peer, options: VapiOptions) -> None:
+        """Let a new peer join its call."""
+        # Nobody pays for HTTP and WebSocket clients before a call needs them.
+        from .vapi_call import VapiCall
+
+        url = self._url or os.environ.get(URL_VARIABLE) or API_URL
+        self._tasks.spawn(self._run(VapiCall(room, peer, options, self._clock, url)))
+
+    async def _run(self, call: VapiCall) -> None:
+        self._calls.add(call)
+        try:
+            await call.run()
+        finally:
+            self._calls.discard(call)
+
+    def stop(self) -> None:
+        """End every call."""
+        for call in self._calls:
+            call.detach(1000, "the server stops")

@@ -178,14 +178,14 @@ class Scene:
             self._cues.at(self._time + seconds, "", release)
 
     def _bot_is_there(self) -> bool:
-        return any(peer.type is PeerType.AGENT and peer.sources for peer in self._room.peers.values())
+        return any(peer.type is not PeerType.WEBRTC and peer.sources for peer in self._room.peers.values())
 
     def _bot_windows(self) -> list[tuple[int, Sequence[Segment]]]:
         """What each track of a bot played in the window that is over, and its rate."""
         return [
             (source.recording_rate, source.segments())
             for peer in self._room.peers.values()
-            if peer.type is PeerType.AGENT
+            if peer.type is not PeerType.WEBRTC
             for source in peer.sources.values()
         ]
 

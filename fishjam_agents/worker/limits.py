@@ -45,7 +45,7 @@ class CallLimits:
         self._call_timer = self._empty_timer = None
 
     def _look(self) -> None:
-        if any(peer.connected and peer.type is not PeerType.AGENT for peer in self._room.peers.values()):
+        if any(peer.connected and peer.type is PeerType.WEBRTC for peer in self._room.peers.values()):
             if self._empty_timer is not None:
                 self._empty_timer.cancel()
                 self._empty_timer = None

@@ -1,0 +1,203 @@
+"""One VAPI peer: a room and a call at Vapi, joined through the call's media socket.
+
+The cloud takes any key and call id at creation and reports a failure later, as PeerCrashed. A peer that is in
+hears one peer at a time, everyone hears it, and it leaves with its call (facts/fishjam-protocol.md 2.4, 4.4).
+The media socket is that of facts/backends.md C.3: raw PCM in binary frames, JSON in text frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.protocol import State
+
+from ..audio.formats import SAMPLE_BYTES
+from ..fishjam.addressing import is_loopback
+from ..fishjam.direct import DirectConnection
+from ..protocol import Track, TrackType
+from ..session import PeerType
+from .clock import TICKS_PER_SECOND, RoomClock
+from .peer import Peer
+from .room import Room
+from .settings import VapiOptions
+from .sources import AgentTrack
+from .voice import QUIET_TICKS, loud_windows
+
+RATE = 16000
+"""Hz both ways, as Fishjam wants calls for its peers to be made."""
+CALL_SECONDS = 5.0
+"""How long it is tried to find the call, and to open its socket; our choice."""
+GOODBYE_SECONDS = 0.3
+"""How long Vapi may take to close the socket of a call that is ended; a server that stops waits for it."""
+
+_SILENCE = bytes(RATE // TICKS_PER_SECOND * SAMPLE_BYTES)
+_log = logging.getLogger(__name__)
+# At debug level the library writes headers, and with them the key; this logger never does.
+_socket_log = logging.getLogger("fishjam_agents.server.vapi.websocket")
+_socket_log.setLevel(logging.INFO)
+
+
+class CannotJoinError(Exception):
+    """The call of a peer cannot be joined, for a reason that is told in PeerCrashed."""
+
+
+class VapiCall:
+    """One peer and its call: an attachment of the peer, and its ear."""
+
+    def __init__(self, room: Room, peer: Peer, options: VapiOptions, clock: RoomClock, url: str) -> None:
+        self._room = room
+        self._peer = peer
+        self._options = options
+        self._clock = clock
+        self._url = url.rstrip("/")
+        self._over = asyncio.Event()
+        self._socket: DirectConnection | None = None
+        self._source = AgentTrack(Track(str(uuid.uuid4()), int(TrackType.AUDIO), "null"), RATE)
+        self._heard: dict[str, bytes] = {}
+        self._speaker: str | None = None
+        self._quiet = 0
+        self._company = False
+
+    async def run(self) -> None:
+        """Join, stay until the call or the peer is over, and leave."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                socket = await self._dial(await self._media_url())
+        except (CannotJoinError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {CALL_SECONDS:g} s"
+            self._room.crash_peer(self._peer, f"cannot join the VAPI call {self._options.call_id}: {reason}")
+            return
+        async with socket:
+            if self._room.peers.get(self._peer.id) is self._peer and not self._over.is_set():
+                await self._attend(socket)
+
+    async def _media_url(self) -> str:
+        """Where the call's media socket is: Vapi's REST interface tells."""
+        call = f"{self._url}/call/{quote(self._options.call_id)}"
+        headers = {"Authorization": f"Bearer {self._options.api_key}"}
+        try:
+            async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=not is_loopback(call)) as http:
+                answer = await http.get(call, headers=headers)
+            transport = answer.json().get("transport") if answer.is_success else None
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise CannotJoinError(f"Vapi cannot be reached ({type(error).__name__})") from error
+        except (ValueError, AttributeError) as error:
+            raise CannotJoinError("Vapi answered with something that is no call") from error
+        if not answer.is_success:
+            raise CannotJoinError(f"Vapi answered with {answer.status_code}")
+        url = transport.get("websocketCallUrl") if isinstance(transport, dict) else None
+        if not isinstance(url, str):
+            raise CannotJoinError("its transport is not vapi.websocket")
+        return url
+
+    async def _dial(self, url: str) -> DirectConnection:
+        try:
+            socket = await connect(
+                url,
+                additional_headers={"Authorization": f"Bearer {self._options.api_key}"},
+                compression=None,
+                open_timeout=None,
+                close_timeout=GOODBYE_SECONDS,
+                proxy=None if is_loopback(url) else True,
+                logger=_socket_log,
+                create_connection=DirectConnection,
+            )
+        except (OSError, InvalidHandshake, InvalidURI) as error:
+            raise CannotJoinError(f"its media socket does not open ({type(error).__name__})") from error
+        assert isinstance(socket, DirectConnection)
+        return socket
+
+    async def _attend(self, socket: DirectConnection) -> None:
+        self._socket = socket
+        self._room.connect(self._peer, self, ear=self)
+        self._room.add_track(self._peer, self._source)
+        unsubscribe = self._clock.subscribe(self._ticked)
+        listening = asyncio.create_task(self._listen(socket), name=f"VAPI call of {self._peer.id}")
+        over = asyncio.create_task(self._over.wait(), name=f"end of the VAPI call of {self._peer.id}")
+        try:
+            await asyncio.wait({listening, over}, return_when=asyncio.FIRST_COMPLETED)
+            if not listening.done():
+                await self._hang_up(socket, listening)
+        finally:
+            unsubscribe()
+            for task in (listening, over):
+                task.cancel()
+            await asyncio.gather(listening, over, return_exceptions=True)
+            self._room.remove_peer(self._peer, "the VAPI call ended")
+
+    async def _hang_up(self, socket: DirectConnection, listening: asyncio.Task[None]) -> None:
+        try:
+            await socket.send(json.dumps({"type": "end-call"}))
+        except ConnectionClosed:
+            return
+        await asyncio.wait({listening}, timeout=GOODBYE_SECONDS)
+
+    async def _listen(self, socket: DirectConnection) -> None:
+        try:
+            await socket.listen(self._take)
+        except ConnectionClosed:
+            _log.debug("the VAPI call of %s ended", self._peer.id)
+
+    def _take(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self._source.playout.write(message, self._clock.now)
+            return
+        try:
+            event = json.loads(message)
+        except ValueError:
+            return
+        match event:
+            case {"type": "user-interrupted"}:
+                self._source.playout.interrupt(self._clock.now)
+            case {"type": "status-update", "status": "ended"}:
+                self._over.set()
+
+    def detach(self, code: int, reason: str) -> None:
+        """Part of `peer.Attachment`: the peer or its room was removed, and the call ends with it."""
+        self._over.set()
+
+    # --- what it hears ---
+
+    def hear_packet(self, publisher: Peer, packet: bytes) -> None:
+        """Part of `peer.Ear`."""
+        self._heard[publisher.id] = self._heard.get(publisher.id, b"") + packet
+
+    def _ticked(self, ticks: int) -> None:
+        heard, self._heard = self._heard, {}
+        socket = self._socket
+        if socket is None or self._over.is_set():
+            return
+        if socket.state is State.OPEN:
+            # What a socket that pushes back does not take is lost, as live audio is.
+            socket.post(self._one_of(heard))
+        if self._options.auto_close:
+            self._look_around()
+
+    def _one_of(self, heard: dict[str, bytes]) -> bytes:
+        """What the one peer it listens to said: whoever speaks first, until they are quiet."""
+        loud = {peer_id for peer_id, packet in heard.items() if any(_loud(packet))}
+        self._quiet = 0 if self._speaker in loud else self._quiet + 1
+        if self._speaker not in heard or self._quiet >= QUIET_TICKS:
+            self._speaker = next((peer_id for peer_id in heard if peer_id in loud), self._speaker)
+            if self._speaker not in heard:
+                self._speaker = next(iter(heard), None)
+        return _SILENCE if self._speaker is None else heard[self._speaker]
+
+    def _look_around(self) -> None:
+        """End the call when everybody who was there has left."""
+        others = any(peer.connected and peer.type is not PeerType.VAPI for peer in self._room.peers.values())
+        if self._company and not others:
+            self._over.set()
+        self._company = others
+
+
+def _loud(packet: bytes) -> bytes:
+    return loud_windows(np.frombuffer(packet[: len(packet) // SAMPLE_BYTES * SAMPLE_BYTES], "<i2"))
