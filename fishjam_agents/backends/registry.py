@@ -10,8 +10,8 @@ from typing import TypeVar
 from fishjam_agents.backends.port import Backend, Registered
 from fishjam_agents.errors import ConfigError
 
-PLANNED = frozenset({"vapi_peer"})
-"""Names of backends that later integrations will take; asking for one says so."""
+EXTRAS = {"gemini": "gemini", "openai_realtime": "openai", "vapi": "vapi", "vapi_peer": "vapi"}
+"""Backends of our integrations, and the extra that installs each."""
 
 R = TypeVar("R", bound=Registered)
 
@@ -43,10 +43,8 @@ def find(name: str, base: type[R]) -> type[R]:
     found = installed(base)
     point = found.get(name)
     if point is None:
-        if name in PLANNED and issubclass(base, Backend):
-            raise ConfigError(
-                f"backend type {name!r} is not available yet: use one of {', '.join(sorted(found))}"
-            )
+        if name in EXTRAS and issubclass(base, Backend):
+            raise ConfigError(f"backend {name!r} is not installed: pip install 'fishjam-agents[{EXTRAS[name]}]'")
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(found)) or 'none'}"
         raise ConfigError(f"no {base.what} of type {name!r} is installed: {hint}")

@@ -12,6 +12,7 @@ ROOM_EVENTS = {
     "peer_connected": "(peer): its socket is open",
     "peer_disconnected": "(peer)",
     "peer_metadata_changed": "(peer, previous)",
+    "peer_crashed": "(peer_id, reason): the server gave it up; `peer_removed` follows",
     "track_published": "(track, peer): a `LiveTrack`",
     "track_unpublished": "(track, peer)",
     "track_metadata_changed": "(track, peer, previous): a mute, for one",

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..errors import ProtocolError
-from ..protocol.generated.notifications import ServerMessageVadNotification
+from ..protocol.generated.notifications import ServerMessagePeerCrashed, ServerMessageVadNotification
 from ..session import PeerView
 from .backoff import Backoff
 from .client import AsyncFishjamClient
@@ -346,6 +346,9 @@ class LiveRoom:
             # A lookup under way may have been answered before what was missed.
             self._epoch += 1
             self._hush()
+        elif isinstance(event, ServerMessagePeerCrashed):
+            # The room shows that a peer is gone, and not why.
+            self._emit("peer_crashed", event.peer_id, event.reason)
         self._wake.set()
 
     def _heard(self, event: ServerMessageVadNotification) -> None:

@@ -15,6 +15,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
+from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.hearing.settings import HearingSettings
@@ -23,6 +24,7 @@ from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.controls import Controls
 from fishjam_agents.pipeline.offers import verify_offers
 from fishjam_agents.pipeline.recorder import Recorder
+from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.silence import SilenceSettings, check_words
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
@@ -78,6 +80,7 @@ class AgentPipeline(Controls):
     def __init__(self) -> None:
         self.observers: list[Callable[[Event], None]] = []
         self._call: Call | None = None
+        self._remote: RemoteRun | None = None
 
     # --- hooks ---
 
@@ -141,7 +144,7 @@ class AgentPipeline(Controls):
             BackendError: The backend failed for good.
             FishjamAgentsError: The pipeline cannot work as built.
         """
-        if self._call is not None:
+        if self.call_id is not None:
             raise FishjamAgentsError("this pipeline already runs in a room: make one instance for each room")
         self.verify()
         self._call = Call(self, session, input_format, room)
@@ -149,6 +152,28 @@ class AgentPipeline(Controls):
             await self._call.run()
         finally:
             self._call = None
+
+    async def attend(self, invite: Invite, room: RoomView) -> None:
+        """Be the bot of a room whose audio the media server carries itself (`RemoteBackend`); as `run`.
+
+        Args:
+            invite: Brings the model into the room.
+            room: What is known of the room.
+
+        Raises:
+            BackendError: The conversation could not begin, or failed.
+            FishjamAgentsError: The pipeline cannot work as built.
+        """
+        if self.call_id is not None:
+            raise FishjamAgentsError("this pipeline already runs in a room: make one instance for each room")
+        self.verify()
+        if not isinstance(self.backend, RemoteBackend):
+            raise FishjamAgentsError(f"{type(self.backend).__name__} has audio to carry: use run()")
+        self._remote = RemoteRun(self, self.backend, invite, room)
+        try:
+            await self._remote.run()
+        finally:
+            self._remote = None
 
     def verify(self) -> None:
         """Check that the parts fit, as `run` and the command `check` do.
@@ -213,7 +238,7 @@ class AgentPipeline(Controls):
 
         The name is one line of at most 40 characters, since people choose theirs.
         """
-        return self._running().name(peer)
+        return self._reachable().name(peer)
 
     def make_stages(self) -> list[Stage]:
         """Stages for one microphone: copies, because stages have state."""
@@ -222,7 +247,8 @@ class AgentPipeline(Controls):
     @property
     def call_id(self) -> str | None:
         """Id of the running call, None between calls."""
-        return None if self._call is None else self._call.id
+        call = self._remote or self._call
+        return None if call is None else call.id
 
     # --- actions ---
 
@@ -317,21 +343,10 @@ class AgentPipeline(Controls):
         Raises:
             BackendError: The backend takes no text, or has no session for the peer.
         """
-        call = self._running()
+        call = self._reachable()
         if not self.backend.capabilities.text:
             raise BackendError(f"{type(self.backend).__name__} takes no text")
         call.tell(port.TextEntry(text), peer)
-
-    def control(self, message: Mapping[str, Any]) -> None:
-        """Send the backend a message of its vendor's own, in order with everything else.
-
-        Raises:
-            BackendError: The backend takes none.
-        """
-        call = self._running()
-        if not self.backend.capabilities.control:
-            raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
-        call.put(port.ControlEntry(message))
 
     def understood(self, text: str, *, final: bool = False, peer: str | None = None) -> None:
         """Tell the policies that judge words (`turns.barge_in`, `turns.end_of_turn`) what is being said.
@@ -373,15 +388,6 @@ class AgentPipeline(Controls):
         if not self.backend.capabilities.images:
             raise BackendError(f"{type(self.backend).__name__} takes no images")
         return await call.eyes.look(what, peer)
-
-    def end_call(self) -> None:
-        """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""
-        self._running().tools.say_goodbye()
-
-    def stop(self) -> None:
-        """End the call. Does nothing when none runs."""
-        if self._call is not None:
-            self._call.stop()
 
 
 AgentPipeline.hook_base = AgentPipeline

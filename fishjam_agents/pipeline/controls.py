@@ -1,18 +1,33 @@
-"""Switches of a running bot: its voice, its ears, and turns opened by hand."""
+"""Switches of a running bot: its voice, its ears, turns opened by hand, messages to its vendor, its end."""
 
 from __future__ import annotations
 
-from fishjam_agents.errors import FishjamAgentsError
+from collections.abc import Mapping
+from typing import Any
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.pipeline.background import Background
 from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.remote import RemoteRun
 
 
 class Controls:
     """What an app can switch while the bot runs; the base of `AgentPipeline`."""
 
+    backend: Backend
     _call: Call | None
+    _remote: RemoteRun | None
+
+    def _reachable(self) -> Call | RemoteRun:
+        return self._remote if self._remote is not None else self._running()
 
     def _running(self) -> Call:
+        if self._remote is not None:
+            raise FishjamAgentsError(
+                "the bot's audio does not pass through this process: use send_text(), control() and stop()"
+            )
         if self._call is None:
             raise FishjamAgentsError("the pipeline is not running: call this from a hook")
         return self._call
@@ -77,3 +92,27 @@ class Controls:
             FishjamAgentsError: Turns are not opened by hand.
         """
         self._running().buttons.release(peer, cancel=True)
+
+    def control(self, message: Mapping[str, Any]) -> None:
+        """Send the backend a message of its vendor's own, in order with everything else.
+
+        Raises:
+            BackendError: The backend takes none.
+        """
+        call = self._reachable()
+        if not self.backend.capabilities.control:
+            raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
+        call.put(port.ControlEntry(message))
+
+    def end_call(self) -> None:
+        """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""
+        if self._remote is not None:
+            self._remote.stop()
+        else:
+            self._running().tools.say_goodbye()
+
+    def stop(self) -> None:
+        """End the call. Does nothing when none runs."""
+        call = self._remote or self._call
+        if call is not None:
+            call.stop()

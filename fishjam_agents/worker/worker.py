@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.backends.remote import RemoteBackend, VapiInvitation
 from fishjam_agents.errors import ConfigError, FishjamAgentsError, SessionError
 from fishjam_agents.fishjam import (
     Agent,
@@ -17,17 +19,22 @@ from fishjam_agents.fishjam import (
     AsyncFishjamClient,
     LiveRoom,
     NotFoundError,
+    Peer,
+    PeerOptionsVapi,
     UnauthorizedError,
 )
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.worker.ending import Ending
+from fishjam_agents.worker.guest import RoomGuest
 from fishjam_agents.worker.leftovers import Leftovers, Note
 from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.possessions import possession
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 
 logger = logging.getLogger(__name__)
+
+PeerT = TypeVar("PeerT", Agent, Peer)
 
 ROOM_DEADLINE = 10.0
 """Seconds until it must be known who is in the room."""
@@ -140,30 +147,55 @@ class Worker:
             await self._check(client)
             if self._leftovers is not None:
                 await self._leftovers.remove(client)
-            async with (
-                self._place(client) as room_id,
-                self._follow(client, room_id) as feed,
-                self._agent(client, room_id) as agent,
-                agent.connect(
-                    reconnect=self._limits.reconnect > 0,
-                    refresh=lambda: client.refresh_peer_token(room_id, agent.id),
-                    give_up_after=self._limits.reconnect,
-                ) as session,
-            ):
-                if self._placed is not None:
-                    self._placed(Placement(room_id, agent.id, self._room.id is None))
-                limits = CallLimits(self._limits, feed, self._end)
-                limits.start()
-                try:
-                    await self._pipeline.run(
-                        session,
-                        input_format=AudioFormat(room_rate(self._pipeline.backend.capabilities)),
-                        room=feed,
-                    )
-                finally:
-                    self._leaving = True
-                    limits.close()
+            async with self._place(client) as room_id, self._follow(client, room_id) as feed:
+                if isinstance(self._pipeline.backend, RemoteBackend):
+                    await self._pipeline.attend(lambda wanted: self._invite(client, feed, wanted), feed)
+                else:
+                    await self._speak(client, feed)
         return self._ending or Ending.FINISHED
+
+    async def _speak(self, client: AsyncFishjamClient, feed: LiveRoom) -> None:
+        async with (
+            self._agent(client, feed.id) as agent,
+            agent.connect(
+                reconnect=self._limits.reconnect > 0,
+                refresh=lambda: client.refresh_peer_token(feed.id, agent.id),
+                give_up_after=self._limits.reconnect,
+            ) as session,
+            self._limited(feed, agent.id),
+        ):
+            await self._pipeline.run(
+                session,
+                input_format=AudioFormat(room_rate(self._pipeline.backend.capabilities)),
+                room=feed,
+            )
+
+    @asynccontextmanager
+    async def _invite(
+        self, client: AsyncFishjamClient, feed: LiveRoom, wanted: VapiInvitation
+    ) -> AsyncIterator[RoomGuest]:
+        """Bring a model into the room that Fishjam itself connects; leaving the context removes it."""
+        options = PeerOptionsVapi(wanted.api_key, wanted.call_id, auto_close=wanted.auto_close)
+        async with self._guest(client, feed.id, client.create_vapi_agent(feed.id, options)) as peer:
+            guest = RoomGuest(peer.id, feed)
+            try:
+                async with self._limited(feed, peer.id):
+                    yield guest
+            finally:
+                guest.close()
+
+    @asynccontextmanager
+    async def _limited(self, feed: LiveRoom, peer_id: str) -> AsyncIterator[None]:
+        """The bot is in its room: its call begins."""
+        if self._placed is not None:
+            self._placed(Placement(feed.id, peer_id, self._room.id is None))
+        limits = CallLimits(self._limits, feed, self._end)
+        limits.start()
+        try:
+            yield
+        finally:
+            self._leaving = True
+            limits.close()
 
     async def _check(self, client: AsyncFishjamClient) -> None:
         try:
@@ -190,29 +222,35 @@ class Worker:
         async with made as room:
             yield room.id
 
-    @asynccontextmanager
-    async def _agent(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[Agent]:
+    def _agent(self, client: AsyncFishjamClient, room_id: str) -> AbstractAsyncContextManager[Agent]:
         options = AgentOptions(
             output=AgentOutputOptions(audio_sample_rate=room_rate(self._pipeline.backend.capabilities))
         )
+        return self._guest(client, room_id, client.create_agent(room_id, options))
+
+    @asynccontextmanager
+    async def _guest(
+        self, client: AsyncFishjamClient, room_id: str, creation: Coroutine[Any, Any, PeerT]
+    ) -> AsyncIterator[PeerT]:
+        """The bot's peer: noted while it is there, removed in any case."""
         made_room = self._room.id is None
         note: Note | None = None
 
-        async def make() -> Agent:
+        async def make() -> PeerT:
             nonlocal note
-            agent = await client.create_agent(room_id, options)
+            peer = await creation
             if self._leftovers is not None:
-                note = self._leftovers.note(client.url, room_id, agent.id, made_room=made_room)
-            return agent
+                note = self._leftovers.note(client.url, room_id, peer.id, made_room=made_room)
+            return peer
 
-        async def remove(agent: Agent) -> None:
-            await client.delete_peer(room_id, agent.id)
+        async def remove(peer: PeerT) -> None:
+            await client.delete_peer(room_id, peer.id)
             if note is not None:
                 note.forget()
 
         try:
-            async with possession("the agent", make(), remove) as agent:
-                yield agent
+            async with possession("the agent", make(), remove) as peer:
+                yield peer
         finally:
             if note is not None:
                 note.close()

@@ -237,12 +237,15 @@ def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["vapi_peer"])
-def test_a_planned_backend_is_not_available_yet(name: str) -> None:
+@pytest.mark.parametrize(("name", "extra"), registry.EXTRAS.items())
+def test_a_backend_that_is_not_installed_says_what_installs_it(
+    name: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "installed", lambda base: {})
     Path("config.yaml").write_text(f"agent: {{backend: {{type: {name}}}}}")
     assert refusal() == (
-        f"config.yaml:1: agent.backend.type: backend type '{name}' is not available yet: "
-        f"use one of {', '.join(INSTALLED)}"
+        f"config.yaml:1: agent.backend.type: backend '{name}' is not installed: "
+        f"pip install 'fishjam-agents[{extra}]'"
     )
 
 
