@@ -8,6 +8,7 @@ The media socket is that of facts/backends.md C.3: raw PCM in binary frames, JSO
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import uuid
@@ -35,6 +36,8 @@ RATE = 16000
 """Hz both ways, as Fishjam wants calls for its peers to be made."""
 CALL_SECONDS = 5.0
 """How long it is tried to find the call, and to open its socket; our choice."""
+FAILURE_SECONDS = 1.0
+"""How soon after its creation a peer may crash: in the cloud, too, who makes one finds it first."""
 GOODBYE_SECONDS = 0.3
 """How long Vapi may take to close the socket of a call that is ended; a server that stops waits for it."""
 
@@ -68,16 +71,24 @@ class VapiCall:
 
     async def run(self) -> None:
         """Join, stay until the call or the peer is over, and leave."""
+        earliest = asyncio.get_running_loop().time() + FAILURE_SECONDS
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 socket = await self._dial(await self._media_url())
         except (CannotJoinError, TimeoutError) as error:
             reason = str(error) or f"no answer within {CALL_SECONDS:g} s"
+            await self._pause(earliest)
             self._room.crash_peer(self._peer, f"cannot join the VAPI call {self._options.call_id}: {reason}")
             return
         async with socket:
             if self._room.peers.get(self._peer.id) is self._peer and not self._over.is_set():
                 await self._attend(socket)
+
+    async def _pause(self, until: float) -> None:
+        """Wait until a moment of the loop's clock, or until it no longer matters."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._over.wait()
 
     async def _media_url(self) -> str:
         """Where the call's media socket is: Vapi's REST interface tells."""

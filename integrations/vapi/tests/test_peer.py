@@ -27,6 +27,11 @@ ALICE = Path(__file__).parents[3] / "audio_fixtures"
 KEY = "vapi-private-key-1234"
 
 
+@pytest.fixture(autouse=True)
+def failures_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fishjam_agents.server.vapi_call.FAILURE_SECONDS", 0.0)
+
+
 class Receptionist(AgentPipeline):
     def __init__(self, vapi: VapiEmulator, **settings: Any) -> None:
         super().__init__()

@@ -25,6 +25,11 @@ ALICE = Path(__file__).parents[3] / "audio_fixtures"
 KEY = "vapi-private-key-1234"
 
 
+@pytest.fixture(autouse=True)
+def failures_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fishjam_agents.server.vapi_call.FAILURE_SECONDS", 0.0)
+
+
 class Stage:
     """A room of the embedded server and a call at the emulated Vapi."""
 

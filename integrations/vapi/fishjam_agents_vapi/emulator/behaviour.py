@@ -33,6 +33,7 @@ class Behaviour:
         answer_after: Seconds before a REST request is answered.
         media_url: Whether an answer tells where the media socket is.
         burst: Give a reply at once; else in real time.
+        at_least: Seconds an answer has; the words are repeated until then.
         idle_audio: Send silence between replies.
         speech_updates: Whether `speech-update` is among the client messages.
         model_output: Whether `model-output` is.
@@ -50,6 +51,7 @@ class Behaviour:
     answer_after: float = 0.0
     media_url: bool = True
     burst: bool = False
+    at_least: float = 0.0
     idle_audio: bool = False
     speech_updates: bool = True
     model_output: bool = True

@@ -258,7 +258,8 @@ class EmulatedCall:
         if self._uses:
             await self._use(self._uses.pop(0))
         else:
-            self._say(f"You said {text}.", words)
+            wanted = max(len(words), round(self._behaviour.at_least * self.rate))
+            self._say(f"You said {text}.", np.resize(words, wanted))
 
     async def _use(self, tool: ToolUse) -> None:
         given: Any = dict(tool.arguments)

@@ -1,0 +1,82 @@
+"""The commands, files and programs that the pages show, run as they stand there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.config import load_config, pipeline_factory
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples" / "vapi_receptionist"
+PAGE = (ROOT / "integrations" / "vapi" / "README.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    return [shlex.split(line) for line in re.findall(r"^    (python .*)$", text, re.MULTILINE)]
+
+
+def run(words: list[str], out: Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    given = [sys.executable if word == "python" else word for word in words]
+    given[given.index("--out") + 1] = str(out)
+    # No proxy of the environment and no key: the emulator gives both addresses and keys.
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(out.parent), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        given, cwd=cwd, env=environ, capture_output=True, text=True, timeout=55, check=False
+    )
+
+
+def kinds(out: Path) -> list[str]:
+    return [event["kind"] for event in json.loads((out / "timeline.json").read_text())["events"]]
+
+
+@pytest.mark.parametrize("mode", ["config.yaml", "peer.yaml"])
+def test_the_example_runs_in_both_modes_without_an_account(mode: str, tmp_path: Path) -> None:
+    page = (EXAMPLE / "README.md").read_text()
+    (command,) = [words for words in commands(page) if any(word.endswith(mode) for word in words)]
+    result = run(command, tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    heard = read_wav(tmp_path / "out" / "heard.wav").mono()
+    assert np.abs(heard).max() > 3000
+    assert (tmp_path / "out" / "report.html").exists()
+    if mode == "config.yaml":
+        assert {"reply_first_audio", "user_transcript"} <= set(kinds(tmp_path / "out"))
+    else:
+        assert "peer_joined" in kinds(tmp_path / "out")
+    assert "emulated-private-key" not in result.stdout + result.stderr
+
+
+def test_the_recipe_runs_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(blocks(PAGE, "yaml")[0])
+    (command,) = commands(PAGE)
+    command[command.index("--caller") + 1] = str(ROOT / command[command.index("--caller") + 1])
+    result = run(command, tmp_path / "out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "reply_first_audio" in kinds(tmp_path / "out")
+
+
+def test_every_setting_of_the_page_is_one(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    for text in blocks(PAGE, "yaml"):
+        config.write_text(text)
+        pipeline_factory(load_config(config, {"VAPI_API_KEY": "key"}))
+
+
+def test_the_pipeline_of_the_page_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAPI_API_KEY", "key")
+    names: dict[str, object] = {}
+    (program,) = blocks(PAGE, "python")
+    exec(program, names)
+    names["Receptionist"]().verify()  # type: ignore[operator]
