@@ -44,7 +44,9 @@ def find(name: str, base: type[R]) -> type[R]:
     point = found.get(name)
     if point is None:
         if name in EXTRAS and issubclass(base, Backend):
-            raise ConfigError(f"backend {name!r} is not installed: pip install 'fishjam-agents[{EXTRAS[name]}]'")
+            raise ConfigError(
+                f"backend {name!r} is not installed: pip install 'fishjam-agents[{EXTRAS[name]}]'"
+            )
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(found)) or 'none'}"
         raise ConfigError(f"no {base.what} of type {name!r} is installed: {hint}")

@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from fishjam_agents.audio.detectors import DESCRIPTIONS
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.settings import Config
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
@@ -22,6 +23,7 @@ from fishjam_agents.vision.settings import VisionSettings
 
 _VAD_RATE = 16000
 _ARROW = " -> "
+_BESIDE = "Fishjam connects the model itself: no audio passes through this process"
 
 
 def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
@@ -120,6 +122,8 @@ def _backend_name(pipeline: AgentPipeline) -> str:
 
 
 def _input(pipeline: AgentPipeline) -> list[str]:
+    if isinstance(pipeline.backend, RemoteBackend):
+        return [_BESIDE]
     capabilities = pipeline.backend.capabilities
     rate = room_rate(capabilities)
     steps = [f"room {AudioFormat(rate)}"]
@@ -136,6 +140,8 @@ def _input(pipeline: AgentPipeline) -> list[str]:
 
 
 def _output(pipeline: AgentPipeline) -> list[str]:
+    if isinstance(pipeline.backend, RemoteBackend):
+        return [_BESIDE]
     capabilities = pipeline.backend.capabilities
     rate = track_rate(capabilities, pipeline.playout)
     track = [f"track {rate} Hz", "Fishjam"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fishjam_agents.audio.wav import read_wav
-from fishjam_agents.config import load_config, pipeline_factory
+from fishjam_agents.config import describe, load_config, pipeline_factory
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "vapi_receptionist"
@@ -80,3 +80,12 @@ def test_the_pipeline_of_the_page_is_one(monkeypatch: pytest.MonkeyPatch) -> Non
     (program,) = blocks(PAGE, "python")
     exec(program, names)
     names["Receptionist"]().verify()  # type: ignore[operator]
+
+
+def test_check_says_that_no_audio_passes_here() -> None:
+    config = load_config(EXAMPLE / "peer.yaml", {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAPI_API_KEY", "key")
+        lines = describe(config, pipeline_factory(config)())
+    said = "Fishjam connects the model itself: no audio passes through this process"
+    assert {f"{name:<9} {said}" for name in ("hears", "speaks")} <= set(lines)
