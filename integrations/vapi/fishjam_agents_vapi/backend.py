@@ -73,6 +73,7 @@ class Vapi(CallSettings):
             desk = None
             if hub is not None:
                 desk = hub.desks[call.id] = ToolDesk(conversation.emit)
+                stack.callback(desk.close)
                 stack.callback(hub.desks.pop, call.id)
             try:
                 socket = await stack.enter_async_context(media_socket(url, key))

@@ -41,6 +41,11 @@ class ToolDesk:
         self._emit = emit
         self._waiting: dict[str, asyncio.Future[port.ToolResultEntry]] = {}
 
+    def close(self) -> None:
+        """The call is over: nobody gives results any more."""
+        for waiting in self._waiting.values():
+            waiting.cancel()
+
     def answer(self, entry: port.ToolResultEntry) -> None:
         """A result. Reports of progress, which Vapi does not take, are left out."""
         waiting = self._waiting.get(entry.call)
@@ -66,6 +71,8 @@ def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultEntry]) 
     result = {"name": call.name, "toolCallId": call.call}
     if not waiting.done():
         return {**result, "error": f"{call.name} gave no result in time"}
+    if waiting.cancelled():
+        return {**result, "error": "the call is over"}
     entry = waiting.result()
     # Vapi reads a result of several lines as a mistake.
     text = " ".join(entry.result.split())

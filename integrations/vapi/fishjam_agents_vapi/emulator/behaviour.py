@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from fishjam_agents.audio.samples import Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,13 @@ class ToolUse:
         name: The tool.
         arguments: What it is given.
         arguments_as: In which of the two documented shapes.
+        id: Of the call; empty makes one.
     """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     arguments_as: Literal["text", "object"] = "text"
+    id: str = ""
 
 
 @dataclass(slots=True)
@@ -31,8 +35,10 @@ class Behaviour:
         bearer_on_socket: Whether the media socket wants the key, too.
         statuses: Statuses of the next answers to `POST /call`; those below 400 create a call.
         answer_after: Seconds before a REST request is answered.
+        silent: Answer no REST request, for as long as this is set.
         media_url: Whether an answer tells where the media socket is.
         burst: Give a reply at once; else in real time.
+        answer: Makes the sound of an answer from that of a turn; none is given where it makes none.
         at_least: Seconds an answer has; the words are repeated until then.
         idle_audio: Send silence between replies.
         speech_updates: Whether `speech-update` is among the client messages.
@@ -49,8 +55,10 @@ class Behaviour:
     bearer_on_socket: bool = False
     statuses: list[int] = field(default_factory=list)
     answer_after: float = 0.0
+    silent: bool = False
     media_url: bool = True
     burst: bool = False
+    answer: Callable[[Samples], Samples] | None = None
     at_least: float = 0.0
     idle_audio: bool = False
     speech_updates: bool = True

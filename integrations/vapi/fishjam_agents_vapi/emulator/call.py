@@ -41,6 +41,7 @@ class EmulatedCall:
     Args:
         body: What it was created with.
         behaviour: How it behaves.
+        tape: Takes what it is given.
 
     Attributes:
         id: Its id.
@@ -55,7 +56,9 @@ class EmulatedCall:
         muted: Whether the assistant, and the customer, are.
     """
 
-    def __init__(self, body: Mapping[str, Any], behaviour: Behaviour) -> None:
+    def __init__(
+        self, body: Mapping[str, Any], behaviour: Behaviour, tape: list[bytes | dict[str, Any]]
+    ) -> None:
         self.id = str(uuid.uuid4())
         self.body = body
         self.status = "queued"
@@ -68,6 +71,7 @@ class EmulatedCall:
         self.muted = {"assistant": False, "customer": False}
         self.rate = int(body["transport"]["audioFormat"]["sampleRate"])
         self._behaviour = replace(behaviour)
+        self._tape = tape
         self._socket: ServerConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._speaking: list[asyncio.Task[None]] = []
@@ -165,8 +169,7 @@ class EmulatedCall:
 
     async def _abort(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        if self._socket is not None:
-            self._socket.transport.abort()
+        self.cut()
 
     async def _end_after(self, seconds: float, reason: str) -> None:
         await asyncio.sleep(seconds)
@@ -195,6 +198,7 @@ class EmulatedCall:
     def take(self, message: dict[str, Any]) -> None:
         """A control message, from the socket or `controlUrl`."""
         self.received.append(message)
+        self._tape.append(message)
         match message:
             case {"type": "say", "content": str(words)}:
                 self._say(words, _tone(self.rate, 0.6), ends=message.get("endCallAfterSpoken") is True)
@@ -217,7 +221,9 @@ class EmulatedCall:
         self.frames += 1
         self.sizes.add(len(data))
         samples = np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16)
-        self.sounded += bool(samples.any())
+        if samples.any():
+            self.sounded += 1
+            self._tape.append(data)
         if self.muted["customer"] or not len(samples):
             return
         loud = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2))) > LOUD
@@ -258,14 +264,41 @@ class EmulatedCall:
         if self._uses:
             await self._use(self._uses.pop(0))
         else:
-            wanted = max(len(words), round(self._behaviour.at_least * self.rate))
-            self._say(f"You said {text}.", np.resize(words, wanted))
+            self._answer(text, words)
+
+    def _answer(self, text: str, words: Samples) -> None:
+        make = self._behaviour.answer
+        if make is not None:
+            sound = make(words)
+        else:
+            sound = np.resize(words, max(len(words), round(self._behaviour.at_least * self.rate)))
+        if len(sound):
+            self._say(f"You said {text}.", sound)
+
+    def interrupt(self) -> None:
+        """Decide that the user interrupts, without a turn."""
+        self._turn += 1
+        self._spawn(self._user(started=True))
+
+    def use(self, tool: ToolUse) -> None:
+        """Call a tool at once."""
+        self._spawn(self._use(tool))
+
+    def cut(self) -> None:
+        """Cut the socket, without a close frame."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    @property
+    def open(self) -> bool:
+        """Whether its socket is open."""
+        return self._socket is not None
 
     async def _use(self, tool: ToolUse) -> None:
         given: Any = dict(tool.arguments)
         if tool.arguments_as == "text":
             given = json.dumps(given)
-        call = {"id": f"call_{uuid.uuid4().hex[:8]}", "type": "function"}
+        call = {"id": tool.id or f"call_{uuid.uuid4().hex[:8]}", "type": "function"}
         call["function"] = {"name": tool.name, "arguments": given}  # type: ignore[assignment]
         message = {"type": "tool-calls", "toolCallList": [call]}
         await self._tell(message)
@@ -278,6 +311,7 @@ class EmulatedCall:
             answer = await http.post(server["url"], json=body, headers=server.get("headers"))
         self.results.append((answer.status_code, answer.json()))
         results = answer.json().get("results") or [{}]
+        self._tape.extend(results)
         self._say(str(results[0].get("result", "It did not work.")), _tone(self.rate, 0.6))
 
     # --- speaking ---

@@ -17,6 +17,7 @@ from ..settings import KEY_VARIABLE, URL_VARIABLE
 from .behaviour import Behaviour
 from .call import EmulatedCall
 
+_GLANCE = 0.05
 KEY = "emulated-private-key"
 _WHO = ("assistantId", "assistant", "squadId", "squad", "workflowId", "workflow")
 _PATH = re.compile(r"/call/(?P<id>[^/?]+)(?P<control>/control)?")
@@ -42,12 +43,14 @@ class VapiEmulator:
         behaviour: How it behaves.
         calls: Every call created, by id, in order.
         bodies: Every body posted to `/call`, refused ones too.
+        tape: What calls were given: frames that are not silent, control messages, results of tools; in order.
     """
 
     def __init__(self, behaviour: Behaviour | None = None, *, port: int = 0) -> None:
         self.behaviour = behaviour or Behaviour()
         self.calls: dict[str, EmulatedCall] = {}
         self.bodies: list[Any] = []
+        self.tape: list[bytes | dict[str, Any]] = []
         self._rest = JsonServer(self._answer, port=port)
         self._media: Server | None = None
         self._media_url = ""
@@ -93,6 +96,8 @@ class VapiEmulator:
     # --- REST ---
 
     async def _answer(self, request: JsonRequest) -> Answer:
+        while self.behaviour.silent:  # noqa: ASYNC110 - a switch that tests turn
+            await asyncio.sleep(_GLANCE)
         if self.behaviour.answer_after:
             await asyncio.sleep(self.behaviour.answer_after)
         found = _PATH.fullmatch(request.path.partition("?")[0])
@@ -120,7 +125,7 @@ class VapiEmulator:
         mistakes = _mistakes(body)
         if mistakes:
             return _refusal(400, mistakes)
-        call = EmulatedCall(body, self.behaviour)
+        call = EmulatedCall(body, self.behaviour, self.tape)
         self.calls[call.id] = call
         return status, self._shown(call)
 
