@@ -15,7 +15,6 @@ def test_built_in_backends_are_found_by_name() -> None:
     ("name", "message"),
     [
         ("parot", "no backend of type 'parot' is installed: did you mean 'parrot'?"),
-        ("vapi_peer", "backend type 'vapi_peer' is not available yet: use one of"),
         ("xyzzy", "no backend of type 'xyzzy' is installed: installed are"),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_caller_is_answered_whoever_owns_turns(owner: Any, emulate: Any) -> No
     async def scenario(vapi: Any) -> None:
         bot = Receptionist(vapi)
         bot.turns = TurnSettings(owner=owner)
-        result = await played(bot, seconds=2.6)
+        result = await played(bot, seconds=4.0)
         assert result.failure is None
         assert result.kinds.count("reply_started") == 1
         assert "reply_first_audio" in result.kinds
@@ -93,7 +93,7 @@ def test_the_call_ends_with_the_conversation_once_its_last_words_were_heard(emul
 def test_a_new_call_takes_over_from_one_whose_socket_was_cut(emulate: Any) -> None:
     async def scenario(vapi: Any) -> None:
         bot = Receptionist(vapi, on_lost="new_call")
-        task = asyncio.create_task(played(bot, seconds=3.0))
+        task = asyncio.create_task(played(bot, seconds=4.5))
         while not vapi.calls:  # noqa: ASYNC110 - the emulator has no event for it
             await asyncio.sleep(0.01)
         vapi.behaviour.abort_after = None
@@ -110,7 +110,7 @@ def test_a_new_call_takes_over_from_one_whose_socket_was_cut(emulate: Any) -> No
 
 def test_a_call_that_vapi_breaks_off_ends_the_bot_with_a_sentence(emulate: Any) -> None:
     async def scenario(vapi: Any) -> None:
-        result = await played(Receptionist(vapi), seconds=2.0)
+        result = await played(Receptionist(vapi), seconds=10.0)
         assert isinstance(result.failure, BackendError)
         assert result.failure.failure == "quota"
         assert "see the limits and the balance" in str(result.failure)
