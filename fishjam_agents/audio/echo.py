@@ -34,6 +34,10 @@ _COLD_FRAMES = 50
 """As long as no delay is known, the first second of the bot's voice is guarded by its level alone."""
 _COLD_MARGIN = -3.0
 _GIVE_UP_FRAMES = 150
+_LOUD = 20.0
+"""dB below its loudest at which the bot's voice is loud."""
+_FADING = 0.02
+"""dB per frame by which its loudest is forgotten."""
 _SURE = 0.7
 """Correlation that makes an echo known. Echoes of -6 to -20 dB reach 0.75 to 0.96 within half a second, in
 rooms and in noise of -45 dBFS, too; two people who talk at once exceed 0.6 in one of ten cases and 0.7 in
@@ -70,34 +74,42 @@ class Echo(NamedTuple):
 
 
 class _Correlation:
-    """Of the microphone's level with that of the voice at some delays: leaky moments."""
+    """Of the microphone's level with that of the voice at some delays: leaky moments over its loud frames.
 
-    __slots__ = ("covariance", "mean", "microphone", "power", "variance")
+    Only those count, because two people who begin at the same moment have that step in common, which is
+    higher than any syllable.
+    """
+
+    __slots__ = ("covariance", "frames", "mean", "microphone", "power", "variance")
 
     def __init__(self, delays: int) -> None:
-        self.microphone = 0.0
-        self.power = 0.0
+        self.frames: _Floats = np.zeros(delays)
+        self.microphone: _Floats = np.zeros(delays)
+        self.power: _Floats = np.zeros(delays)
         self.mean: _Floats = np.zeros(delays)
         self.variance: _Floats = np.zeros(delays)
         self.covariance: _Floats = np.zeros(delays)
 
-    def take(self, microphone: float, voice: _Floats, rate: float) -> None:
-        """Take the levels of one frame, dB; `voice` has one for each delay."""
+    def take(self, microphone: float, voice: _Floats, least: float, rate: float) -> None:
+        """Take the levels of one frame, dB; `voice` has one for each delay, and is loud above `least`."""
+        loud = voice > least
+        self.frames += loud
+        rates = np.maximum(rate, 1 / np.maximum(self.frames, 1)) * loud
         apart = microphone - self.microphone
-        self.microphone += rate * apart
-        self.power = (1 - rate) * (self.power + rate * apart * apart)
         difference = voice - self.mean
-        step = rate * difference
-        self.mean += step
-        self.variance += step * difference
-        self.variance *= 1 - rate
-        step *= apart
-        self.covariance += step
-        self.covariance *= 1 - rate
+        keep = 1 - rates
+        step = rates * apart
+        self.microphone += step
+        self.power = keep * (self.power + step * apart)
+        self.covariance = keep * (self.covariance + step * difference)
+        difference_step = rates * difference
+        self.mean += difference_step
+        self.variance = keep * (self.variance + difference_step * difference)
 
     def coefficients(self) -> _Floats:
-        """Correlation at each delay, -1 to 1."""
+        """Correlation at each delay, -1 to 1; 0 where there is not yet enough to tell."""
         result: _Floats = self.covariance / np.sqrt(self.variance * self.power + 1e-9)
+        result[self.frames < _SEARCH_FRAMES] = 0.0
         return result
 
 
@@ -119,6 +131,7 @@ class EchoGuard:
         self._cold = True
         self._slow = _Correlation(LAGS)
         self._fast = _FastCorrelation()
+        self._loudest = _LEAST_REFERENCE
         self._trail = [-100.0] * len(BAND_STARTS)
 
     def expect(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
@@ -139,7 +152,8 @@ class EchoGuard:
         every = 1 if self.delay is None and frames <= _GIVE_UP_FRAMES else 2
         if frames % every == 0:
             voice = np.maximum(window[::-1, VOICE], _LEAST_REFERENCE)
-            self._slow.take(microphone, voice, max(every * _RATE, 1 / frames))
+            self._loudest = max(float(voice.max()), self._loudest - every * _FADING)
+            self._slow.take(microphone, voice, self._loudest - _LOUD, every * _RATE)
         if frames >= _SEARCH_FRAMES and frames % _SEARCH_EVERY == 0:
             self._search(bands)
         delay = self.delay
@@ -154,15 +168,16 @@ class EchoGuard:
         slow = self._slow
         coefficients = slow.coefficients()
         best = int(coefficients.argmax())
-        lively = slow.power > _LEAST_VARIANCE
+        lively = slow.power[best] > _LEAST_VARIANCE
         if lively and coefficients[best] > (_SURE if self.delay is None else _FOUND):
             if not self._known:
                 self._known = True
-                self.gain = [min(0.0, slow.microphone - float(slow.mean[best]))] * len(bands)
+                self.gain = [min(0.0, float(slow.microphone[best] - slow.mean[best]))] * len(bands)
             self.delay = best
         elif self.delay is not None and coefficients[self.delay] < _LOST and self._frames > _GIVE_UP_FRAMES:
             self.delay = None
-        self._cold = self._cold and not self._known and not (lively and coefficients[best] < _UNLIKELY)
+        judged = lively and slow.frames.min() >= _SEARCH_FRAMES
+        self._cold = self._cold and not self._known and not (judged and coefficients[best] < _UNLIKELY)
 
     def _predict(self, bands: Sequence[float], microphone: float, window: _Floats, delay: int) -> Echo | None:
         here = LAGS - 1 - delay

@@ -117,3 +117,24 @@ def test_the_model_hears_who_speaks_over_the_echo_from_the_first_sound(virtual_c
     at = int(places.argmax())
     piece = heard[at : at + 4000].astype(float)
     assert np.corrcoef(piece, words[:4000].astype(float))[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("after", [0.0, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("name", ["bob_long.wav", "alice_long.wav"])
+def test_who_begins_with_the_bot_and_has_no_echo_is_not_taken_for_one(
+    converse: Callable[..., Conversation], after: float, name: str
+) -> None:
+    bot = AgentPipeline()
+    bot.backend = Scripted(offers=p.Capabilities(cancel=True))
+
+    async def script(happened: Conversation) -> None:
+        (alice,) = await happened.joins("alice")
+        bot.play(VOICE, 24000)
+        await happened.until("reply_first_audio")
+        await asyncio.sleep(after)
+        await alice.speak(speech(name))
+
+    happened = converse(bot, script)
+    (began,) = happened.of("reply_first_audio")
+    (confirmed, *_) = happened.of("barge_in_confirmed")
+    assert confirmed.at - began.at - after < 1.8
