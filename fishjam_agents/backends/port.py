@@ -1,329 +1,96 @@
 """The port every model backend is written against.
 
-A backend is immutable settings plus `connect()`. A session takes ordered entries (what the user said and
-did) and emits events (what the model says and wants). The pipeline writes entries without ever waiting;
-`backends.link` owns the outbox, the sender task, the reader task and reconnecting, so that a backend is
-only a translation between these types and one vendor's client.
+A backend is immutable settings plus `connect()`. A session takes ordered entries (`backends.entries`: what
+the user said and did) and emits events (`backends.happenings`: what the model says and wants). The pipeline
+writes entries without ever waiting; `backends.link` owns the outbox, the sender task, the reader task and
+reconnecting, so that a backend is only a translation between these types and one vendor's client. All their
+names are here, too.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from fishjam_agents.backends.capabilities import Capabilities as Capabilities
-from fishjam_agents.errors import FailureKind
-from fishjam_agents.events import Heard, Turn
-
-Samples: TypeAlias = npt.NDArray[np.int16]
-Scheduling: TypeAlias = Literal["interrupt", "when_idle", "silent"]
-"""What the model does with the result of a tool that did not block it: say it at once, say it when it has
-finished what it says, or only know it."""
-
-
-# --- entries: pipeline to backend -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AudioEntry:
-    """Sound of a peer: int16 mono, shape (n,), at `Capabilities.input_rate`.
-
-    `peer` is who was last heard to speak; None in a mix in which nobody was clearly loudest.
-    """
-
-    peer: str | None
-    samples: Samples
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class AudioEndedEntry:
-    """No more sound comes of a peer whose audio was sent all the time: it left, or the bot's ears are closed.
-
-    Sent where the backend owns turns (`Conversation.owner`); audio that follows begins anew.
-    """
-
-    peer: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnStartedEntry:
-    """A turn begins; the audio that follows belongs to it."""
-
-    peer: str | None
-    start: float
-
-
-@dataclass(frozen=True, slots=True)
-class TurnEndedEntry:
-    """A turn is complete. `audio` is all of it for backends with `wants_turn_audio`, else None."""
-
-    turn: Turn
-    audio: Samples | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnCancelledEntry:
-    """The turn is taken back (push to talk): forget its audio, answer nothing.
-
-    A backend that ignores it hears that audio as the beginning of the next turn.
-    """
-
-    peer: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TextEntry:
-    """Something in writing: what the user wrote and is to be answered, unless one of the two below.
-
-    Attributes:
-        text: The words.
-        verbatim: They are to be spoken as they are.
-        reply: The id that the reply to verbatim words has to have, so that whoever said them can follow it.
-        note: They are to be known and not answered: who speaks, what happened.
-    """
-
-    text: str
-    verbatim: bool = False
-    reply: str | None = None
-    note: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ImageEntry:
-    """A still of a peer's video track."""
-
-    data: bytes
-    content_type: str
-    peer: str | None = None
-    track: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InterruptEntry:
-    """Stop replying. `heard` is what the room heard of the reply, None when none had begun."""
-
-    heard: Heard | None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResultEntry:
-    """The answer to a `ToolCall`: one for each call that is not cancelled, after any number of reports.
-
-    Attributes:
-        call: Id of the call.
-        result: The answer in words or as JSON text.
-        name: The tool.
-        error: Whether `result` says what went wrong.
-        will_continue: It only reports progress, the answer is still to come. Only for tools that do not block
-            and backends with `background_tools`; so is `scheduling`.
-        scheduling: What the model does with it; None leaves that to the model.
-    """
-
-    call: str
-    result: str
-    name: str = ""
-    error: bool = False
-    will_continue: bool = False
-    scheduling: Scheduling | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolDeclaration:
-    """A tool as the model is told of it.
-
-    Attributes:
-        name: Up to 64 letters, digits, `_` and `-`; no two in a call are the same.
-        description: What it does and when to call it.
-        parameters: JSON schema of an object, its references resolved.
-        blocking: Whether the model waits for the answer before it goes on.
-    """
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
-    blocking: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateEntry:
-    """New instructions or tools; None leaves them as they are."""
-
-    instructions: str | None = None
-    tools: Sequence[ToolDeclaration] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ControlEntry:
-    """A message of the vendor's own, passed on as it is."""
-
-    message: Mapping[str, Any]
-
-
-Entry = (
-    AudioEntry
-    | AudioEndedEntry
-    | TurnStartedEntry
-    | TurnEndedEntry
-    | TurnCancelledEntry
-    | TextEntry
-    | ImageEntry
-    | InterruptEntry
-    | ToolResultEntry
-    | UpdateEntry
-    | ControlEntry
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.backends.capabilities import Capabilities
+from fishjam_agents.backends.entries import (
+    AudioEndedEntry,
+    AudioEntry,
+    ControlEntry,
+    Entry,
+    ImageEntry,
+    InterruptEntry,
+    Scheduling,
+    TextEntry,
+    ToolDeclaration,
+    ToolResultEntry,
+    TurnCancelledEntry,
+    TurnEndedEntry,
+    TurnStartedEntry,
+    UpdateEntry,
+)
+from fishjam_agents.backends.happenings import (
+    BackendEvent,
+    Failure,
+    Interrupted,
+    ReplyAudio,
+    ReplyEnded,
+    ReplyStarted,
+    ReplyText,
+    ReplyTimed,
+    ToolCall,
+    ToolCallCancelled,
+    Usage,
+    UserSpeech,
+    UserTranscript,
+    VendorEvent,
+    Warning,
 )
 
-
-# --- events: backend to pipeline --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyStarted:
-    """A reply begins. `reply` is unique in the call."""
-
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyAudio:
-    """Sound of a reply: int16 mono, shape (n,), any length, at `Capabilities.output_rate`."""
-
-    reply: str
-    samples: Samples
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyText:
-    """Words of a reply, in the order they are spoken.
-
-    `at` is where in the reply they begin, in seconds of its audio, for backends that know word times.
-    """
-
-    reply: str
-    text: str
-    at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyEnded:
-    """All audio of the reply has been given."""
-
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyTimed:
-    """How long each part of a backend took to the first sound of a reply, seconds, in their order."""
-
-    reply: str
-    parts: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class UserSpeech:
-    """The model's own turn detection: the user started or stopped speaking."""
-
-    speaking: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UserTranscript:
-    """What the user said, as the model understood it."""
-
-    text: str
-    final: bool = False
-    peer: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """The model wants a tool called. `call` is unique in the call; one seen before is not run again."""
-
-    call: str
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCallCancelled:
-    """The model no longer wants the answer."""
-
-    call: str
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The model decided that the user interrupts: its reply is over.
-
-    `reply` is the one it speaks of; None means whatever is being said. A verdict on a reply that is already
-    over ends nothing else.
-    """
-
-    reply: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a turn cost.
-
-    Attributes:
-        amounts: Tokens or seconds, by the vendor's own names.
-        cost: Price of it in the currency of the prices that were configured; None without any.
-        total_cost: Price of the call so far.
-    """
-
-    amounts: Mapping[str, float]
-    cost: float | None = None
-    total_cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VendorEvent:
-    """Something told by the vendor, in its own words, for the hook `on_vendor_event`."""
-
-    kind: str
-    message: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """Something was lost or bent; the session goes on."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The session failed."""
-
-    failure: FailureKind
-    message: str
-    retryable: bool
-
-
-BackendEvent = (
-    ReplyStarted
-    | ReplyAudio
-    | ReplyText
-    | ReplyEnded
-    | ReplyTimed
-    | UserSpeech
-    | UserTranscript
-    | ToolCall
-    | ToolCallCancelled
-    | Interrupted
-    | Usage
-    | VendorEvent
-    | Warning
-    | Failure
-)
+__all__ = [
+    "AudioEndedEntry",
+    "AudioEntry",
+    "Backend",
+    "BackendEvent",
+    "BackendSession",
+    "Capabilities",
+    "ControlEntry",
+    "Conversation",
+    "Entry",
+    "Failure",
+    "Farewell",
+    "ImageEntry",
+    "InlineSession",
+    "InterruptEntry",
+    "Interrupted",
+    "Registered",
+    "Renewal",
+    "ReplyAudio",
+    "ReplyEnded",
+    "ReplyStarted",
+    "ReplyText",
+    "ReplyTimed",
+    "Samples",
+    "Scheduling",
+    "TextEntry",
+    "ToolCall",
+    "ToolCallCancelled",
+    "ToolDeclaration",
+    "ToolResultEntry",
+    "TurnCancelledEntry",
+    "TurnEndedEntry",
+    "TurnStartedEntry",
+    "UpdateEntry",
+    "Usage",
+    "UserSpeech",
+    "UserTranscript",
+    "VendorEvent",
+    "Warning",
+]
 
 
 @dataclass(frozen=True, slots=True)

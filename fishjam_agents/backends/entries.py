@@ -1,0 +1,165 @@
+"""What the pipeline tells a backend: entries, in the order in which they happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.events import Heard, Turn
+
+Scheduling: TypeAlias = Literal["interrupt", "when_idle", "silent"]
+"""What the model does with the result of a tool that did not block it: say it at once, say it when it has
+finished what it says, or only know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioEntry:
+    """Sound of a peer: int16 mono, shape (n,), at `Capabilities.input_rate`.
+
+    `peer` is who was last heard to speak; None in a mix in which nobody was clearly loudest.
+    """
+
+    peer: str | None
+    samples: Samples
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioEndedEntry:
+    """No more sound comes of a peer whose audio was sent all the time: it left, or the bot's ears are closed.
+
+    Sent where the backend owns turns (`Conversation.owner`); audio that follows begins anew.
+    """
+
+    peer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStartedEntry:
+    """A turn begins; the audio that follows belongs to it."""
+
+    peer: str | None
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEndedEntry:
+    """A turn is complete. `audio` is all of it for backends with `wants_turn_audio`, else None."""
+
+    turn: Turn
+    audio: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCancelledEntry:
+    """The turn is taken back (push to talk): forget its audio, answer nothing.
+
+    A backend that ignores it hears that audio as the beginning of the next turn.
+    """
+
+    peer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEntry:
+    """Something in writing: what the user wrote and is to be answered, unless one of the two below.
+
+    Attributes:
+        text: The words.
+        verbatim: They are to be spoken as they are.
+        reply: The id that the reply to verbatim words has to have, so that whoever said them can follow it.
+        note: They are to be known and not answered: who speaks, what happened.
+    """
+
+    text: str
+    verbatim: bool = False
+    reply: str | None = None
+    note: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageEntry:
+    """A still of a peer's video track."""
+
+    data: bytes
+    content_type: str
+    peer: str | None = None
+    track: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptEntry:
+    """Stop replying. `heard` is what the room heard of the reply, None when none had begun."""
+
+    heard: Heard | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultEntry:
+    """The answer to a `ToolCall`: one for each call that is not cancelled, after any number of reports.
+
+    Attributes:
+        call: Id of the call.
+        result: The answer in words or as JSON text.
+        name: The tool.
+        error: Whether `result` says what went wrong.
+        will_continue: It only reports progress, the answer is still to come. Only for tools that do not block
+            and backends with `background_tools`; so is `scheduling`.
+        scheduling: What the model does with it; None leaves that to the model.
+    """
+
+    call: str
+    result: str
+    name: str = ""
+    error: bool = False
+    will_continue: bool = False
+    scheduling: Scheduling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDeclaration:
+    """A tool as the model is told of it.
+
+    Attributes:
+        name: Up to 64 letters, digits, `_` and `-`; no two in a call are the same.
+        description: What it does and when to call it.
+        parameters: JSON schema of an object, its references resolved.
+        blocking: Whether the model waits for the answer before it goes on.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    blocking: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEntry:
+    """New instructions or tools; None leaves them as they are."""
+
+    instructions: str | None = None
+    tools: Sequence[ToolDeclaration] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlEntry:
+    """A message of the vendor's own, passed on as it is."""
+
+    message: Mapping[str, Any]
+
+
+Entry = (
+    AudioEntry
+    | AudioEndedEntry
+    | TurnStartedEntry
+    | TurnEndedEntry
+    | TurnCancelledEntry
+    | TextEntry
+    | ImageEntry
+    | InterruptEntry
+    | ToolResultEntry
+    | UpdateEntry
+    | ControlEntry
+)
