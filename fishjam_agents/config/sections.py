@@ -245,8 +245,9 @@ def _element(hint: Any, node: Node) -> type[Any] | None:
     """The dataclass that a list or mapping in the file holds, None where it holds something else."""
     wanted = {Section: Mapping, Sequence: tuple}.get(type(node))
     for kind in members(hint):
-        arguments = get_args(kind)
-        if wanted is None or not arguments or not issubclass(get_origin(kind) or object, wanted):
+        arguments, origin = get_args(kind), get_origin(kind)
+        # The origin of a Literal is no class.
+        if wanted is None or not arguments or not (isinstance(origin, type) and issubclass(origin, wanted)):
             continue
         element = arguments[-1] if wanted is Mapping else arguments[0]
         if dataclasses.is_dataclass(element) and isinstance(element, type):

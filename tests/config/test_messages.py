@@ -45,6 +45,12 @@ MISTAKES = {
         "did you mean backend?"
     ),
     TURNS + "    withdraw: [1]": "config.yaml:4: agent.turns.withdraw must be a number, not a list",
+    TURNS + "    preset: [noisy]": (
+        "config.yaml:4: agent.turns.preset must be default, sensitive or noisy, not a list"
+    ),
+    "agent: {backend: {type: parrot}, hearing: {vad: {type: silero}}}": (
+        "config.yaml:1: agent.hearing.vad must be default, webrtc, energy or silero, not a mapping"
+    ),
     TURNS + "    withdraw: .nan": ("config.yaml:4: agent.turns.withdraw must be a number, not '.nan'"),
     TURNS + "    withdraw: nan": "config.yaml:4: agent.turns.withdraw must be a finite number, not 'nan'",
     TURNS + "    - 1": "config.yaml:4: agent.turns must be a mapping of settings, not a list",
