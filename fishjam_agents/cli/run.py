@@ -30,17 +30,23 @@ def run(
     config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)],
     caller: Annotated[
         list[Path] | None,
-        typer.Option(help="A 16-bit WAV that a simulated caller speaks. Give it again for another caller."),
+        typer.Option(
+            metavar="WAV",
+            help="A 16-bit WAV that a simulated caller speaks. Give it again for another caller.",
+        ),
     ] = None,
     listen: Annotated[
-        Path | None, typer.Option(help="WAV to write what the first caller heard to.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="OUT.wav", help="WAV to write what the first caller heard to.", show_default=False
+        ),
     ] = None,
     peer_token: Annotated[
         bool, typer.Option("--peer-token", help="Print a token with which a person can join, for a day.")
     ] = False,
 ) -> None:
     """Put the bot into a room and keep it there until Ctrl-C."""
-    from fishjam_agents.audio.wav import read_wav
+    from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.config import load_config, pipeline_factory
     from fishjam_agents.observe.log import setup_logging
 
@@ -50,7 +56,7 @@ def run(
     if listen is not None and not caller:
         raise ConfigError("--listen writes what a caller heard: add --caller")
     pipeline = pipeline_factory(settings)()
-    clips = [read_wav(path) for path in caller or ()]
+    clips = read_callers(caller or ())
     if listen is not None and (
         listen.is_dir() or not listen.parent.is_dir() or not os.access(listen.parent, os.W_OK)
     ):

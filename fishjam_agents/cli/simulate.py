@@ -26,12 +26,14 @@ def simulate(
     caller: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Without a scenario: what a caller says, a 16-bit WAV. Give it again for another caller."
+            metavar="WAV",
+            help="Without a scenario: what a caller says, a 16-bit WAV. Give it again for another caller.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
+            metavar="DIR",
             help="Folder for heard.wav, room.wav, timeline.json, call.jsonl and report.html; of a folder of "
             "scenarios each has its own in it.",
             show_default=False,
@@ -40,7 +42,11 @@ def simulate(
     seconds: Annotated[
         float | None,
         typer.Option(
-            help="Length of the call; without it, until all is said.", min=0.1, max=600, show_default=False
+            metavar="N",
+            help="Length of the call in seconds, at most 600; without it, until all is said.",
+            min=0.1,
+            max=600,
+            show_default=False,
         ),
     ] = None,
     fast: Annotated[
@@ -49,7 +55,9 @@ def simulate(
     like: Annotated[
         Path | None,
         typer.Option(
-            help="The --out of another run: expect the same events at the same times.", show_default=False
+            metavar="DIR",
+            help="The --out of another run: expect the same events at the same times.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -89,12 +97,12 @@ def simulate(
 
 def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> None:
     """One call with recorded callers, told and written down."""
-    from fishjam_agents.audio.wav import read_wav
+    from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.observe.log import setup_logging
     from fishjam_agents.simulation.result import prepare_folder
 
     bot = stage.bot()
-    clips = [read_wav(path) for path in callers]
+    clips = read_callers(callers)
     prepare_folder(out)
     setup_logging(bot.settings.log)
     result = stage.call(bot, clips)
@@ -125,10 +133,11 @@ def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> 
     if result.failure is not None:
         raise result.failure
     missed = sum(not verdict.met for verdict in verdicts)
+    expectations = "1 expectation" if len(verdicts) == 1 else f"{len(verdicts)} expectations"
     if missed:
-        say(f"\n{performance.name} failed: {missed} of {len(verdicts)} expectations not met")
+        say(f"\n{performance.name} failed: {missed} of {expectations} not met")
     else:
-        say(f"\n{performance.name} passed: {len(verdicts)} expectations met")
+        say(f"\n{performance.name} passed: {expectations} met")
     return not missed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -64,6 +65,9 @@ def load_scenario(path: str | os.PathLike[str], environ: Mapping[str, str] = os.
     for key, node in _recordings(document.entries.get("callers"), "callers"):
         if not (node.null or node.broken) and (wrong := _unreadable(node)) is not None:
             problems.add(node.line, f"{key}: {wrong}")
+    if given is not None:
+        for key, wrong in _unplayable(given.settings):
+            problems.add(reader.lines[key], f"{key}: {wrong}")
     problems.check()
     # What could not be read has been raised.
     assert given is not None
@@ -121,6 +125,23 @@ def _recordings(node: Node | None, path: str) -> Iterator[tuple[str, Scalar]]:
                 yield f"{path}.{key}", value
             else:
                 yield from _recordings(value, f"{path}.{key}")
+
+
+def _unplayable(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Lines that would be silent, pictures that are not there: the key of each, and what is wrong."""
+    for name, caller in scenario.callers.items():
+        if caller.camera is not None and not caller.camera.is_file():
+            yield f"callers.{name}.camera", f"there is no file {caller.camera}: check the path"
+        for index, line in enumerate(caller.lines):
+            if line.wav is None or not line.start:
+                continue
+            with suppress(AudioError):  # told by its key `wav`
+                seconds = read_wav(line.wav).seconds
+                if line.start >= seconds:
+                    yield (
+                        f"callers.{name}.lines[{index}].start",
+                        f"{line.wav.name} ends after {seconds:.2f} s: begin before",
+                    )
 
 
 def _unreadable(node: Scalar) -> str | None:

@@ -268,7 +268,7 @@ CLOUD = "fishjam: {id: abc, management_token: x}\n" + PARROT
     ("text", "words", "told", "code"),
     [
         (PARROT, ["--listen", "x.wav"], "--listen writes what a caller heard: add --caller", 2),
-        (PARROT, ["--caller", "nowhere.wav"], "cannot read nowhere.wav", 1),
+        (PARROT, ["--caller", "nowhere.wav"], "cannot read nowhere.wav", 2),
         (
             CLOUD,
             ["--caller", "x.wav"],

@@ -107,6 +107,23 @@ def test_a_recording_that_is_none_exits_with_2(
     assert "is not a WAV file" in errors
 
 
+def test_a_line_that_would_be_silent_and_a_picture_that_is_not_there_exit_with_2(
+    capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
+) -> None:
+    scenario.write_text(
+        "callers:\n  ann:\n    camera: none.jpg\n    lines:\n"
+        f"      - wav: {FIXTURES / 'cough.wav'}\n        start: 60\n"
+    )
+    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    assert (code, printed) == (2, "")
+    picture, line = errors.splitlines()
+    assert picture == (
+        f"error: {scenario}:3: callers.ann.camera: there is no file {scenario.parent / 'none.jpg'}: "
+        "check the path"
+    )
+    assert line.startswith(f"error: {scenario}:6: callers.ann.lines[0].start: cough.wav ends after ")
+
+
 def test_what_a_scenario_says_of_the_bot_lies_over_its_file(
     capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
 ) -> None:

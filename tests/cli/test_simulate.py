@@ -84,7 +84,7 @@ def test_a_caller_that_is_no_wav_is_said_before_anything_starts(
 ) -> None:
     out = tmp_path / "out"
     code, printed, errors = simulate(capsys, config, "--caller", FIXTURES / caller, "--out", out)
-    assert (code, printed) == (1, "")
+    assert (code, printed) == (2, "")
     assert errors.startswith("error: ")
     assert told in errors
     assert errors.count("\n") == 1
