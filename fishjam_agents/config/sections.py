@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Registered
@@ -246,8 +246,10 @@ def _element(hint: Any, node: Node) -> type[Any] | None:
     wanted = {Section: Mapping, Sequence: tuple}.get(type(node))
     for kind in members(hint):
         arguments, origin = get_args(kind), get_origin(kind)
-        # The origin of a Literal is no class.
-        if wanted is None or not arguments or not (isinstance(origin, type) and issubclass(origin, wanted)):
+        # Literal is no class, and holds words.
+        if wanted is None or not arguments or origin is Literal:
+            continue
+        if not issubclass(origin or object, wanted):
             continue
         element = arguments[-1] if wanted is Mapping else arguments[0]
         if dataclasses.is_dataclass(element) and isinstance(element, type):

@@ -24,7 +24,15 @@ async def _serve(command: list[str]) -> int:
             for name, value in emulator.environment.items():
                 print(f"export {name}={value}", flush=True)  # noqa: T201 - a program
             await asyncio.Event().wait()
-        process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **emulator.environment})
+        environment = {**os.environ, **emulator.environment}
+        try:
+            process = await asyncio.create_subprocess_exec(*command, env=environment)
+        except OSError as error:
+            print(  # noqa: T201 - a program
+                f"error: cannot run {command[0]} ({error.strerror}): give a program with its arguments",
+                file=sys.stderr,
+            )
+            return 2
         return await process.wait()
 
 
