@@ -33,6 +33,8 @@ def collect(pipeline: object, functions: Sequence[Callable[..., Any] | Tool]) ->
     for label, tool in found:
         if tool.name in labels:
             other = labels[tool.name]
+            if other == label:
+                raise ConfigError(f"the tool {tool.name} ({label}) is given twice: keep one of them")
             raise ConfigError(
                 f"two tools are called {tool.name} ({other} and {label}): rename one with @tool(name=...)"
             )

@@ -182,11 +182,17 @@ def test_two_tools_of_one_name_are_refused() -> None:
     def order(dish: str) -> None:
         """Order."""
 
+    def order_lunch() -> None:
+        """Order lunch."""
+
     bot = waiter(Scripted(offers=ABLE))
     bot.tools = (order,)
     with pytest.raises(
         ConfigError, match=r"two tools are called order \(Waiter.order and .*order\): rename one"
     ):
+        bot.verify()
+    bot.tools = (order_lunch, order_lunch)
+    with pytest.raises(ConfigError, match=r"the tool order_lunch \(.*order_lunch\) is given twice: keep one"):
         bot.verify()
 
 
