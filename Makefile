@@ -29,8 +29,9 @@ alike:            ## after `make scenarios`: whether they go alike in real time;
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
 		--like out/scenarios/fast
 
-test-compat:      ## the official Fishjam SDK against our server and in our pipeline
+test-compat:      ## the official Fishjam SDK and Vapi's, against our server, pipeline and emulator
 	uv run --with fishjam-server-sdk==0.31.1 pytest tests/compat
+	uv run --with vapi_server_sdk==3.0.0 pytest integrations/vapi/tests/test_official_sdk.py
 
 soak:             ## a minute of cut sockets for the SDK
 	FISHJAM_SOAK=1 uv run pytest tests/fishjam/test_chaos.py
