@@ -26,6 +26,7 @@ from fishjam_agents.backends.port import (
     ReplyStarted,
 )
 from fishjam_agents.errors import BackendError
+from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.protocol import Track, TrackChunkEncoder, TrackType, encode_add_track, encode_auth_request
 from fishjam_agents.turns.settings import TurnSettings
@@ -141,6 +142,8 @@ def make_bot(kind: str, model_url: str = "") -> AgentPipeline:
     if kind == "echo":
         bot.backend = Echo()
         bot.turns = TurnSettings(owner="backend", silence_locally=False)
+        # It says what it hears, which is an echo to the guard: its dearest case, and nobody's.
+        bot.hearing = HearingSettings(echo_guard=False)
     else:
         bot.backend = RemoteModel(model_url) if kind == "model" else Talker()
     return bot

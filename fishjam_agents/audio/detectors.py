@@ -33,6 +33,10 @@ class VoiceDetector(Protocol):
         """Whether the bot's voice comes back into this microphone, as far as is known."""
         ...
 
+    def rests(self) -> bool:
+        """Whether `playing` is of no use for the next frame. To be asked once for each."""
+        ...
+
     def feed(
         self,
         frame: Samples,

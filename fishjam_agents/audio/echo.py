@@ -38,6 +38,9 @@ _LOUD = 20.0
 """dB below its loudest at which the bot's voice is loud."""
 _FADING = 0.02
 """dB per frame by which its loudest is forgotten."""
+_WATCH_FRAMES = 50
+_REST_FRAMES = 150
+"""A microphone without an echo is watched for a second of the bot's voice, then left alone for three."""
 _SURE = 0.7
 """Correlation that makes an echo known. Echoes of -6 to -20 dB reach 0.75 to 0.96 within half a second, in
 rooms and in noise of -45 dBFS, too; two people who talk at once exceed 0.6 in one of ten cases and 0.7 in
@@ -132,7 +135,15 @@ class EchoGuard:
         self._slow = _Correlation(LAGS)
         self._fast = _FastCorrelation()
         self._loudest = _LEAST_REFERENCE
+        self._rest = 0
         self._trail = [-100.0] * len(BAND_STARTS)
+
+    def rests(self) -> bool:
+        """Whether the next frame need not be looked at. To be asked once for each frame."""
+        if not self._rest:
+            return False
+        self._rest -= 1
+        return True
 
     def expect(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
         """Take a frame, and say what echo may be in it.
@@ -176,6 +187,8 @@ class EchoGuard:
             self.delay = best
         elif self.delay is not None and coefficients[self.delay] < _LOST and self._frames > _GIVE_UP_FRAMES:
             self.delay = None
+        if self.delay is None and self._frames > _GIVE_UP_FRAMES and self._frames % _WATCH_FRAMES == 0:
+            self._rest = 0 if coefficients[best] > _FOUND else _REST_FRAMES
         judged = lively and slow.frames.min() >= _SEARCH_FRAMES
         self._cold = self._cold and not self._known and not (judged and coefficients[best] < _UNLIKELY)
 

@@ -106,6 +106,10 @@ class PlainDetector(ABC):
         """Whether the bot's voice comes back into this microphone, as far as is known."""
         return self._guard is not None and self._guard.delay is not None
 
+    def rests(self) -> bool:
+        """Whether `playing` is of no use for the next frame. To be asked once for each."""
+        return self._guard is not None and self._guard.rests()
+
     def _learn_noise(self, in_speech: bool) -> None:
         distance = self._level - self.noise
         if self.echo is not None and distance >= 0:

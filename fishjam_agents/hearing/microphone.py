@@ -179,8 +179,9 @@ class Microphone:
 
     def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
         machine = self.machine
-        playing = None if self.reference is None else self.reference.window(self.media)
-        decision = self._detector.feed(block, machine.in_speech, machine.weighing, playing)
+        detector, reference = self._detector, self.reference
+        playing = None if reference is None or detector.rests() else reference.window(self.media)
+        decision = detector.feed(block, machine.in_speech, machine.weighing, playing)
         return machine.feed(decision, self.media, barge_in)
 
     @property

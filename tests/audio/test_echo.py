@@ -189,3 +189,22 @@ def test_who_talks_at_the_same_time_is_no_echo(pair: tuple[str, str], offset: fl
             row = np.full(VOICE + 1, -90.0) if heard is None else heard[LAGS - 3]
             guard.expect([10 ** (band / 10) for band in row[:VOICE]], float(row[VOICE]), window)
         assert guard.delay is None
+
+
+def test_a_microphone_without_an_echo_is_left_alone_for_most_of_the_time() -> None:
+    speaker = Loudspeaker(8, 0.0)
+    rng = np.random.default_rng(5)
+    rested = 0
+    for _ in range(500):
+        rested += speaker.guard.rests()
+        if not speaker.guard._rest:
+            speaker.play(1, heard_by=float(rng.uniform(-60, -20)))
+    assert rested > 200
+
+
+def test_a_microphone_with_an_echo_is_always_watched() -> None:
+    speaker = Loudspeaker(8, -12.0)
+    for _ in range(500):
+        assert not speaker.guard.rests()
+        speaker.play(1)
+    assert speaker.guard.delay == 8
