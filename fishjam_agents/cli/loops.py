@@ -13,7 +13,7 @@ T = TypeVar("T")
 def run_on_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` on uvloop where it is installed (extra `uvloop`), else on asyncio's own loop.
 
-    uvloop takes about a third of the CPU off a process with a hundred calls (docs/benchmarks.md).
+    What uvloop takes off a process with a hundred calls is in docs/benchmarks.md.
     """
     if find_spec("uvloop") is None:
         return asyncio.run(main)
