@@ -222,6 +222,12 @@ def test_a_part_that_only_the_user_can_mend_ends_the_call_with_its_sentence(conv
         converse(bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts), asks)
 
 
+def test_a_bug_in_a_part_ends_the_call_and_names_the_backend(converse: Converse) -> None:
+    llm = Answers([[5]])  # type: ignore[list-item]
+    with pytest.raises(BackendError, match="the backend Cascade failed"):
+        converse(bot(Understands([["Hi."]]), llm, Speaks()), asks)
+
+
 def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) -> None:
     pipeline = bot(Understands([["Hi."]]), llm := Answers([["Fine. "]]), tts := Speaks())
 

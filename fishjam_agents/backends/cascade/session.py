@@ -127,7 +127,14 @@ class CascadeSession(port.BackendSession):
         job = _Job(answer, peer, app)
         task = asyncio.get_running_loop().create_task(self._guard(work(job), job), name=answer.id)
         self._work[task] = job
-        task.add_done_callback(lambda done: self._work.pop(done))
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        del self._work[task]
+        # Anything but a `BackendError` is a bug in a part: the link ends the call and says which backend.
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _guard(self, work: Coroutine[Any, Any, None], job: _Job) -> None:
         try:

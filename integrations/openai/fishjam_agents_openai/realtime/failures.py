@@ -24,8 +24,6 @@ _FATAL: dict[str, tuple[FailureKind, str]] = {
     "insufficient_quota": ("quota", "see the balance of the account"),
     "rate_limit_exceeded": ("quota", "see the limits of the account"),
     "model_not_found": ("config", "check the model"),
-    "invalid_value": ("config", "check the settings"),
-    "unknown_parameter": ("config", "check the settings"),
 }
 _STATUS: dict[int, tuple[FailureKind, str]] = {
     401: ("auth", "the key is not accepted: check it"),
