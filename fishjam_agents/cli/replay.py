@@ -83,7 +83,7 @@ def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
             deeper = branch.setdefault(name, {})
             branch = deeper if isinstance(deeper, dict) else branch
         branch[names[-1]] = Scalar(text, problems.start, quoted=False, source=text)
-    given = SectionReader(problems).read(TurnSettings, _section(tree, problems.start), "agent.turns")
+    given = SectionReader(problems).read(TurnSettings, _section(tree, problems.start), "turns")
     problems.check()
     # What could not be read has been raised.
     assert given is not None

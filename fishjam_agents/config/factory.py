@@ -12,7 +12,7 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.config.imports import folder_of, import_named, told
 from fishjam_agents.config.problems import nearest
 from fishjam_agents.config.settings import Config
-from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError
+from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import AgentPipeline
 from fishjam_agents.tools.builtin import BUILTIN
@@ -44,6 +44,10 @@ def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
         pipeline = kind() if name is None else _instance(config, name, kind)
         pipeline.tools = (*pipeline.tools, *functions)
         pipeline.mcp = (*pipeline.mcp, *config.agent.mcp)
+        try:
+            collect(pipeline, pipeline.tools)
+        except ConfigError as error:
+            raise ConfigError(f"{config.where('agent.tools')}: agent.tools: {error}") from error
         _apply(config, pipeline)
         return pipeline
 
@@ -125,7 +129,7 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         raise ConfigError(f"{config.where('agent')}: {error} (with what {agent.pipeline} sets)") from error
     try:
         pipeline.verify()
-    except ConfigError:
+    except MissingExtraError:
         raise
     except FishjamAgentsError as error:
         raise ConfigError(f"{config.where('agent.backend')}: {error}") from error

@@ -200,7 +200,7 @@ def _recording(
     node, key = entries.get(name), f"agent.{name}"
     if node is None or (isinstance(node, Scalar) and node.null):
         return None
-    given = reader.read(GreetingSettings, node, key)
+    given = reader.read(GreetingSettings, expanded(node, key), key)
     if given is None:
         return None
     if not given.settings.wav.is_file():

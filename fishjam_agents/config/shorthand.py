@@ -1,4 +1,4 @@
-"""Short forms: a word or a number where a file would else have a mapping."""
+"""Short forms: a word, a number or one entry where a file would else have a mapping or a list."""
 
 from __future__ import annotations
 
@@ -23,19 +23,37 @@ def _barge_in(word: Scalar) -> Node:
     return _mapping(word, **{word.text: Scalar("true", word.line, False, "true")})
 
 
-def _one(word: Scalar) -> Node:
-    return Sequence((word,), word.line)
+def _one(node: Node) -> Node:
+    return Sequence((node,), node.line)
+
+
+def _wav(word: Scalar) -> Node:
+    return _mapping(word, wav=word)
+
+
+def _words(word: Scalar) -> Node:
+    return _wav(word) if word.text.lower().endswith(".wav") else _mapping(word, text=word)
 
 
 _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
     {
+        "apology": _wav,
+        "greeting": _wav,
         "hearing": _hearing,
+        "silence.goodbye": _words,
+        "silence.prompt": _words,
+        "tools": _one,
         "turns.end_of_turn": _end_of_turn,
         "turns.barge_in": _barge_in,
         "turns.barge_in.backchannel": _one,
+        "voice.background": _wav,
+        "voice.thinking": _wav,
     }
 )
-"""`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`."""
+"""`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
+`greeting: hello.wav`, `silence.prompt: Are you still there?`, `tools: end_call`."""
+_LISTS = frozenset({"mcp"})
+"""Lists of mappings, of which one may stand alone."""
 
 
 def expanded(node: Node | None, path: str) -> Node | None:
@@ -46,6 +64,8 @@ def expanded(node: Node | None, path: str) -> Node | None:
         path: The key, as messages name it.
     """
     path = path.removeprefix("agent.")
+    if isinstance(node, Section) and path in _LISTS:
+        return _one(node)
     if not isinstance(node, Scalar) or node.null or node.broken or path not in _FORMS:
         return node
     return _FORMS[path](node)

@@ -178,6 +178,11 @@ class Punctuation(EndOfTurn):
     def __post_init__(self) -> None:
         _check("complete", self.complete, 0.1, 10.0)
         _check("incomplete", self.incomplete, 0.1, 10.0)
+        if self.complete > self.incomplete:
+            raise ValueError(
+                f"complete is {self.complete:g} s, longer than incomplete with {self.incomplete:g} s: "
+                "a whole sentence is to be answered sooner than half of one"
+            )
 
     def silence(self, pause: Pause) -> float:
         """Seconds of quiet, by the last character of what was understood."""

@@ -18,7 +18,8 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.replay import CallRecorder
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate, track_rate
-from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.pipeline.silence import Words
+from fishjam_agents.playout.settings import BackgroundSettings, PlayoutSettings
 
 names = itertools.count()
 
@@ -109,6 +110,36 @@ def test_the_greeting_is_at_the_rate_of_the_backend(make: Make, folder: Path) ->
     for recording in (pipeline.greeting, pipeline.apology):
         assert recording is not None
         assert len(recording) == 24000
+
+
+def test_a_word_is_enough_where_only_one_thing_can_be_meant(folder: Path) -> None:
+    (folder / "hello.WAV").touch()
+    (folder / "config.yaml").write_text(
+        "agent:\n  backend: {type: parrot}\n  greeting: hello.WAV\n  tools: end_call\n"
+        "  mcp: {command: python}\n  voice: {background: hum.wav}\n  silence: {away: 9, prompt: there.wav}\n"
+    )
+    agent = load_config(folder / "config.yaml", {}).agent
+    assert agent.greeting is not None
+    assert agent.greeting.wav == folder / "hello.WAV"
+    assert agent.voice is not None
+    assert agent.voice.settings.background == BackgroundSettings(folder / "hum.wav")
+    assert agent.silence is not None
+    assert agent.silence.settings.prompt == Words(wav=folder / "there.wav")
+    assert agent.tools == ("end_call",)
+    assert [server.command for server in agent.mcp] == ["python"]
+
+
+def test_words_of_the_silence_may_be_given_as_they_are(make: Make) -> None:
+    assert refused(make, None, "backend: {type: parrot}\n  silence: {away: 9, goodbye: Bye}").endswith(
+        "silence.goodbye has a text, but Parrot cannot speak given words: give a wav"
+    )
+
+
+def test_a_tool_that_is_named_twice_is_told_with_its_line(make: Make, folder: Path) -> None:
+    code = CLASS + "\n\ndef end_call() -> None:\n    'Ends it.'\n"
+    assert refused(make, code, "pipeline: BOT:Bot\n  tools: [end_call, 'BOT:end_call']").startswith(
+        f"{folder}/config.yaml:3: agent.tools: two tools are called end_call ("
+    )
 
 
 def test_a_class_that_cannot_be_had_is_told(make: Make, folder: Path) -> None:

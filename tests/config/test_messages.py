@@ -92,6 +92,10 @@ MISTAKES = {
         "config.yaml:4: agent.turns.barge_in: backchannel has no words of 'xx': use de, en, es, fr, it, "
         "nl, pl, pt, or give words yourself"
     ),
+    TURNS + "    end_of_turn: {type: punctuation, complete: 2}": (
+        "config.yaml:4: agent.turns.end_of_turn: complete is 2 s, longer than incomplete with 1 s: a whole "
+        "sentence is to be answered sooner than half of one"
+    ),
     # ranges
     TURNS + "    end_silence: 99": (
         "config.yaml:4: agent.turns.end_silence must be between 0.1 and 10 seconds, not 99"
