@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 KEY = "OPENAI_API_KEY"
 BASE_URL = "https://api.openai.com/v1"
 _ANY_KEY = "none"
-"""What servers of one's own are given, because the client insists on a key."""
+"""What the client is given where there is no key, because it insists on one; it is not sent."""
 _CONNECT_SECONDS = 5.0
+_SHORTEST_SECRET = 6
+"""Characters; shorter texts are found in words that give nothing away."""
 _KINDS: dict[int, FailureKind] = {400: "config", 401: "auth", 403: "auth", 404: "config", 422: "config"}
 
 
@@ -30,12 +32,17 @@ class Access:
     Attributes:
         base_url: Where the API is: OpenAI's, or that of a server of one's own like
             `http://127.0.0.1:8080/v1`.
-        api_key: The key; without it OPENAI_API_KEY, and with a `base_url` of one's own none.
+        api_key: The key, sent as `Authorization: Bearer …`; without it OPENAI_API_KEY, and with a `base_url`
+            of one's own none.
+        headers: Further headers of every request: `api-key` for Azure. Shown nowhere.
+        query: Further fields of every address: `api-version` for Azure. Shown nowhere.
         timeout: Seconds until an answer must begin, and between two pieces of it.
     """
 
     base_url: str = BASE_URL
     api_key: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
 
     def check(self) -> None:
@@ -47,14 +54,39 @@ class Access:
         parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(f"base_url {self.base_url!r} is no address: write it like {BASE_URL}")
-        if self.base_url == BASE_URL and not self._key():
+        if self.timeout <= 0:
+            raise ConfigError(f"timeout must be above 0, not {self.timeout:g}: write seconds, such as 10")
+        if self.base_url == BASE_URL and not self._key() and not self.headers:
             raise ConfigError(f"there is no key for OpenAI: set {KEY} or api_key, or a base_url of your own")
 
     def _key(self) -> str | None:
         if self.api_key is not None:
             return self.api_key
         # A key of OpenAI's is nobody else's business.
-        return os.environ.get(KEY) if self.base_url == BASE_URL else _ANY_KEY
+        return os.environ.get(KEY) if self.base_url == BASE_URL else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be in no message: whatever may be a key."""
+        given = (self._key(), *self.headers.values(), *self.query.values())
+        return tuple(text for text in given if text and len(text) >= _SHORTEST_SECRET)
+
+    @property
+    def besides(self) -> dict[str, Any]:
+        """What each request of the client is given besides its own arguments: headers and query.
+
+        Also `client.realtime.connect` takes them so.
+        """
+        import openai
+
+        left_out: dict[str, Any] = {}
+        if not self._key():
+            left_out["authorization"] = openai.Omit()
+        if self.base_url != BASE_URL:
+            # The client takes them from the environment; they are for OpenAI alone.
+            left_out |= {"openai-organization": openai.Omit(), "openai-project": openai.Omit()}
+        own = {name.lower(): value for name, value in self.headers.items()}
+        return {"extra_headers": left_out | own, "extra_query": dict(self.query)}
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AsyncOpenAI]:

@@ -63,7 +63,9 @@ class _Connected(LanguageModel):
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
     ) -> AsyncIterator[Piece]:
         with as_backend_errors("the language model's answer"):
-            stream = await self._client.chat.completions.create(**self._request(messages, tools))
+            stream = await self._client.chat.completions.create(
+                **self._request(messages, tools), **self._settings.besides
+            )
             calls: dict[int, _Call] = {}
             try:
                 async for chunk in stream:

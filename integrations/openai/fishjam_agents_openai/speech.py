@@ -76,6 +76,7 @@ class _Connected(TextToSpeech):
             "input": text,
             "response_format": "pcm",
             **{name: value for name, value in optional.items() if value is not None},
+            **settings.besides,
         }
         with as_backend_errors("speech"):
             async with self._client.audio.speech.with_streaming_response.create(**request) as answer:

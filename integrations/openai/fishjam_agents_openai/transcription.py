@@ -69,6 +69,7 @@ class _Connected(SpeechToText):
             "model": settings.model,
             "file": ("turn.wav", _wav(audio), "audio/wav"),
             **{name: value for name, value in optional.items() if value is not None},
+            **settings.besides,
         }
         with as_backend_errors("the transcript"):
             if not settings.stream:

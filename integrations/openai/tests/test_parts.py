@@ -270,17 +270,30 @@ def test_whoever_stops_listening_hangs_up_at_once(kind: str) -> None:
 
 def test_a_key_is_sent_and_neither_shown_nor_given_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-openai")
 
     async def scenario(server: Emulator) -> None:
         await ask(server)
         await ask(server, api_key="sk-mine")
 
     server = run(scenario)
-    assert [request.headers["authorization"] for request in server.requests] == [
-        "Bearer none",
-        "Bearer sk-mine",
-    ]
+    assert [request.headers.get("authorization") for request in server.requests] == [None, "Bearer sk-mine"]
+    assert all("openai-organization" not in request.headers for request in server.requests)
     assert "sk-mine" not in repr(Chat(model="m", api_key="sk-mine"))
+
+
+@pytest.mark.parametrize("part", [ask, understand, speak])
+def test_azure_is_reached_with_its_header_and_its_version(part: Any) -> None:
+    settings = {"headers": {"api-key": "azure-key"}, "query": {"api-version": "2026-10-01"}}
+
+    async def scenario(server: Emulator) -> None:
+        server.key = "azure-key"
+        await part(server, **settings)
+
+    (request,) = run(scenario).requests
+    assert request.query == {"api-version": "2026-10-01"}
+    assert "authorization" not in request.headers
+    assert "azure-key" not in repr(Chat(model="m", **settings))
 
 
 def test_check_wants_a_key_for_openai_and_an_address_that_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

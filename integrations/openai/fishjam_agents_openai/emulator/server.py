@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from fishjam_agents_openai.emulator.answers import Answer, Broken, chat_events, sound, transcript_events
 
@@ -28,12 +29,14 @@ class Request:
         headers: By lower-case name.
         fields: The JSON body, or the fields of the form.
         file: The file of a form.
+        query: The fields of the address.
     """
 
     path: str
     headers: Mapping[str, str]
     fields: Mapping[str, Any]
     file: bytes = b""
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -44,7 +47,7 @@ class Emulator:
         chats: Answers to `/chat/completions`, the next one first; without one it repeats what the user said.
         transcripts: Answers to `/audio/transcriptions`; without one it says how long the turn was.
         speeches: Answers to `/audio/speech`; without one it plays a tone for each letter.
-        key: The key it wants; None takes any.
+        key: The key it wants, as `Authorization: Bearer` or in Azure's way as `api-key`; None takes any.
         requests: What it was asked.
         hung_up: Paths whose client hung up before the answer was complete.
     """
@@ -125,7 +128,8 @@ class Emulator:
             await asyncio.gather(answer, gone, return_exceptions=True)
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
-        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+        given = (request.headers.get("authorization"), request.headers.get("api-key"))
+        if self.key is not None and given not in ((f"Bearer {self.key}", None), (None, self.key)):
             return await _whole(writer, 401, _error("Incorrect API key provided"))
         match request.path:
             case "/chat/completions":
@@ -164,13 +168,15 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     headers = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
     }
-    path = first.split(" ")[1].removeprefix("/v1")
+    address = urlsplit(first.split(" ")[1])
+    path = address.path.removeprefix("/v1")
+    query = dict(parse_qsl(address.query))
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     kind = headers.get("content-type", "")
     if kind.startswith("multipart/form-data"):
         fields, file = _form(body, kind.partition("boundary=")[2])
-        return Request(path, headers, fields, file)
-    return Request(path, headers, json.loads(body) if body else {})
+        return Request(path, headers, fields, file, query)
+    return Request(path, headers, json.loads(body) if body else {}, query=query)
 
 
 def _form(body: bytes, boundary: str) -> tuple[dict[str, str], bytes]:

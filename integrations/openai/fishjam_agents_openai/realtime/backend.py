@@ -70,7 +70,10 @@ class Realtime(Access, Backend):
             "openai_realtime", Memory(conversation.instructions, conversation.tools)
         )
         with connection_errors():
-            async with self.client() as client, client.realtime.connect(model=self.model) as live:
+            async with (
+                self.client() as client,
+                client.realtime.connect(model=self.model, **self.besides) as live,
+            ):
                 session = RealtimeSession(self, conversation, memory, live)
                 await session.begin(
                     self.session(memory.instructions, memory.tools, conversation.owner == "local")
