@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 KEY = "OPENAI_API_KEY"
+ADDRESS = "OPENAI_BASE_URL"
 BASE_URL = "https://api.openai.com/v1"
 _ANY_KEY = "none"
 """What the client is given where there is no key, because it insists on one; it is not sent."""
@@ -30,8 +31,8 @@ class Access:
     """The settings all parts share.
 
     Attributes:
-        base_url: Where the API is: OpenAI's, or that of a server of one's own like
-            `http://127.0.0.1:8080/v1`.
+        base_url: Where the API is, like `http://127.0.0.1:8080/v1` of a server of one's own; without it
+            OPENAI_BASE_URL, and OpenAI's if that is not set either.
         api_key: The key, sent as `Authorization: Bearer …`; without it OPENAI_API_KEY, and with a `base_url`
             of one's own none.
         headers: Further headers of every request: `api-key` for Azure. Shown nowhere.
@@ -39,7 +40,7 @@ class Access:
         timeout: Seconds until an answer must begin, and between two pieces of it.
     """
 
-    base_url: str = BASE_URL
+    base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -51,19 +52,25 @@ class Access:
         Raises:
             ConfigError: There is no key, or no such address.
         """
-        parts = urlsplit(self.base_url)
+        parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"base_url {self.base_url!r} is no address: write it like {BASE_URL}")
+            name = ADDRESS if self.base_url is None else "base_url"
+            raise ConfigError(f"{name} {self.address!r} is no address: write it like {BASE_URL}")
         if self.timeout <= 0:
             raise ConfigError(f"timeout must be above 0, not {self.timeout:g}: write seconds, such as 10")
-        if self.base_url == BASE_URL and not self._key() and not self.headers:
+        if self.address == BASE_URL and not self._key() and not self.headers:
             raise ConfigError(f"there is no key for OpenAI: set {KEY} or api_key, or a base_url of your own")
+
+    @property
+    def address(self) -> str:
+        """Where the API is."""
+        return self.base_url or os.environ.get(ADDRESS) or BASE_URL
 
     def _key(self) -> str | None:
         if self.api_key is not None:
             return self.api_key
-        # A key of OpenAI's is nobody else's business.
-        return os.environ.get(KEY) if self.base_url == BASE_URL else None
+        # A key of OpenAI's is nobody else's business; who moves the address in the environment moves the key.
+        return os.environ.get(KEY) if self.base_url in (None, BASE_URL) else None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -82,7 +89,7 @@ class Access:
         left_out: dict[str, Any] = {}
         if not self._key():
             left_out["authorization"] = openai.Omit()
-        if self.base_url != BASE_URL:
+        if self.address != BASE_URL:
             # The client takes them from the environment; they are for OpenAI alone.
             left_out |= {"openai-organization": openai.Omit(), "openai-project": openai.Omit()}
         own = {name.lower(): value for name, value in self.headers.items()}
@@ -94,10 +101,10 @@ class Access:
         import openai
 
         # A proxy of the environment would be asked for this machine's own servers, too.
-        http = openai.DefaultAsyncHttpx2Client(trust_env=not _is_loopback(self.base_url))
+        http = openai.DefaultAsyncHttpx2Client(trust_env=not _is_loopback(self.address))
         async with openai.AsyncOpenAI(
             api_key=self._key() or _ANY_KEY,
-            base_url=self.base_url,
+            base_url=self.address,
             timeout=openai.Timeout(self.timeout, connect=min(self.timeout, _CONNECT_SECONDS)),
             # What has to be tried again is tried with another part, not behind the caller's back.
             max_retries=0,
