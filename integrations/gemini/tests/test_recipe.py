@@ -130,20 +130,6 @@ def test_a_program_runs_against_the_emulator(tmp_path: Path) -> None:
     assert result.returncode == 0
 
 
-def test_the_emulator_says_how_it_is_used() -> None:
-    command = [sys.executable, "-m", "fishjam_agents_gemini.emulator", "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=45, check=True)
-    assert "COMMAND" in result.stdout
-
-
-def test_the_emulator_says_in_a_sentence_that_there_is_no_such_program() -> None:
-    command = [sys.executable, "-m", "fishjam_agents_gemini.emulator", "no-such-program"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=45, check=False)
-    assert result.returncode == 2
-    assert result.stderr.startswith("error: cannot run no-such-program (")
-    assert result.stderr.count("\n") == 1
-
-
 def test_nothing_of_google_is_loaded_before_a_call_connects() -> None:
     code = (
         "import sys, fishjam_agents_gemini as g\n"

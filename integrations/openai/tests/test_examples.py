@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
 
 
-@contextmanager
-def emulator(*options: str) -> Iterator[str]:
-    """The emulator as its own program; its address."""
-    command = [sys.executable, "-m", "fishjam_agents_openai.emulator", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as program:
-        try:
-            assert program.stdout is not None
-            yield next(word for word in program.stdout.readline().split() if word.startswith("http"))
-        finally:
-            program.terminate()
-
-
-def simulate(example: str, caller: str, out: Path, **environment: str) -> list[dict[str, Any]]:
+def simulate(example: str, out: Path) -> list[dict[str, Any]]:
+    """Run the command of an example's page; the events of the call."""
+    page = (ROOT / "examples" / example / "README.md").read_text().replace("\\\n", " ")
+    (line,) = re.findall(r"^    (.*fishjam_agents_openai\.emulator.*)$", page, re.MULTILINE)
+    words = [sys.executable if word == "python" else word for word in shlex.split(line)]
+    words[words.index("--out") + 1] = str(out)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        words = [word.replace("8080", str(free.getsockname()[1])) for word in words]
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "fishjam_agents", "simulate", f"examples/{example}/config.yaml"),
-            *("--caller", f"audio_fixtures/{caller}.wav", "--out", str(out)),
-        ],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        cwd=ROOT,
+        ["env", *words], env=ENVIRONMENT, capture_output=True, text=True, timeout=50, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
     events: list[dict[str, Any]] = json.loads((out / "timeline.json").read_text())["events"]
@@ -52,8 +42,7 @@ def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
 def test_a_local_cascade_answers(tmp_path: Path) -> None:
-    with emulator() as url:
-        events = simulate("local_cascade", "caller", tmp_path, STT_URL=url, LLM_URL=url)
+    events = simulate("local_cascade", tmp_path)
     (transcript,) = of(events, "user_transcript")
     assert transcript["text"].startswith("I spoke for ")
     (timed,) = of(events, "reply_timed")
@@ -64,8 +53,7 @@ def test_a_local_cascade_answers(tmp_path: Path) -> None:
 
 
 def test_the_poet_answers_and_is_interrupted(tmp_path: Path) -> None:
-    with emulator("--realtime") as url:
-        events = simulate("openai_poet", "caller", tmp_path, OPENAI_BASE_URL=url)
+    events = simulate("openai_poet", tmp_path)
     assert of(events, "user_transcript")
     (ended,) = of(events, "reply_ended")
     assert ended["heard"]["seconds"] > 1

@@ -282,6 +282,23 @@ def test_a_key_is_sent_and_neither_shown_nor_given_to_others(monkeypatch: pytest
     assert "sk-mine" not in repr(Chat(model="m", api_key="sk-mine"))
 
 
+def test_without_an_address_the_environments_is_taken_with_the_environments_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(server: Emulator) -> None:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+        Chat(model="m").check()
+        async with Chat(model="m").connect() as chat:
+            await anext(chat.reply(HELLO, ()))  # type: ignore[arg-type]
+
+    (request,) = run(scenario).requests
+    assert request.headers["authorization"] == "Bearer sk-mine"
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8080")
+    with pytest.raises(ConfigError, match="OPENAI_BASE_URL 'localhost:8080' is no address"):
+        Chat(model="m").check()
+
+
 @pytest.mark.parametrize("part", [ask, understand, speak])
 def test_azure_is_reached_with_its_header_and_its_version(part: Any) -> None:
     settings = {"headers": {"api-key": "azure-key"}, "query": {"api-version": "2026-10-01"}}

@@ -1,4 +1,4 @@
-"""`python -m fishjam_agents_openai.emulator [--realtime] COMMAND...`: run a command against an emulated OpenAI."""
+"""`python -m fishjam_agents_openai.emulator COMMAND...`: run a command against an emulated OpenAI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from .server import Emulator
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realtime", action="store_true", help="the Realtime API in place of the HTTP API")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="where; any that is free if not given")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="where; any that is free if not given"
+    )
 
 
 @asynccontextmanager
