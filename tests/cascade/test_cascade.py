@@ -126,6 +126,39 @@ def test_a_speaker_who_goes_on_is_answered_once_with_all_they_said(converse: Con
     assert said(llm)[1:] == [("user", "First half"), ("user", "second half.")]
 
 
+def test_a_speaker_who_goes_on_before_the_first_half_is_understood_loses_none_of_it(
+    converse: Converse,
+) -> None:
+    stt = Understands([[3.0, "First half"], ["second half."]])
+    llm = Answers([["Now."]])
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        await asyncio.sleep(0.3)
+        await alice.speak(speech("alice_yes.wav"))
+        await call.until("reply_ended")
+
+    converse(bot(stt, llm, tts := Speaks()), script)
+    assert tts.said == ["Now."]
+    assert said(llm)[1:] == [("user", "First half"), ("user", "second half.")]
+
+
+def test_what_is_written_after_a_turn_is_answered_after_it(converse: Converse) -> None:
+    pipeline = bot(Understands([[1.0, "Spoken."]]), llm := Answers([["Yes."]]), Speaks())
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        pipeline.send_text("Written.")
+        await call.until("reply_ended", 2)
+
+    converse(pipeline, script)
+    assert said(llm)[1:] == [("user", "Spoken."), ("assistant", "Yes."), ("user", "Written.")]
+
+
 def test_noise_that_means_nothing_is_not_answered(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")

@@ -25,11 +25,23 @@ from fishjam_agents.errors import BackendError
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A turn to answer, or words to speak."""
+    """A turn to answer, or words to speak.
+
+    Attributes:
+        reply: What it says.
+        peer: Whose turn it is.
+        app: Whether the app wants given words spoken.
+        before: What was begun earlier: it is over before this one is answered.
+        heard: Whether the history has what the user said.
+        unanswered: Whether nobody waits for an answer any more.
+    """
 
     reply: Reply
     peer: str | None
     app: bool
+    before: list[asyncio.Task[None]]
+    heard: bool = False
+    unanswered: bool = False
 
 
 _Work: TypeAlias = Callable[[_Job], Coroutine[Any, Any, None]]
@@ -68,8 +80,6 @@ class CascadeSession(port.BackendSession):
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
         self._work: dict[asyncio.Task[None], _Job] = {}
-        # Whoever speaks first is answered first; answers do not overlap.
-        self._turn = asyncio.Lock()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def send(self, entry: port.Entry) -> None:
@@ -80,14 +90,14 @@ class CascadeSession(port.BackendSession):
                 self._start(lambda job: self._noted(job, turn.peer, audio, notes), turn.peer)
             case port.TurnStartedEntry(peer):
                 # The speaker goes on: what would have answered the first half is out of date.
-                self._cancel(lambda job: job.peer == peer and not job.reply.begun and not job.app)
+                self._stop(lambda job: job.peer == peer and not job.reply.begun and not job.app)
             case port.TextEntry(text) if entry.note:
                 self._notes.append(text)
             case port.TextEntry(text, verbatim, reply):
                 say = verbatim and reply is not None
                 self._start(lambda job: self._write(job, text, say), None, reply=reply, app=say)
             case port.InterruptEntry(heard):
-                self._cancel(lambda job: True)
+                self._stop(lambda job: True)
                 if heard is not None:
                     self._history.heard(heard)
             case port.ToolResultEntry() if not entry.will_continue:
@@ -124,7 +134,7 @@ class CascadeSession(port.BackendSession):
             lambda: self._tools,
             self._filler,
         )
-        job = _Job(answer, peer, app)
+        job = _Job(answer, peer, app, list(self._work), heard=app)
         task = asyncio.get_running_loop().create_task(self._guard(work(job), job), name=answer.id)
         self._work[task] = job
         task.add_done_callback(self._finished)
@@ -148,10 +158,26 @@ class CascadeSession(port.BackendSession):
             if job.reply.begun:
                 self._emit(port.ReplyEnded(job.reply.id))
 
-    def _cancel(self, which: Callable[[_Job], bool]) -> None:
+    def _stop(self, which: Callable[[_Job], bool]) -> None:
+        """Answer these no more. What the user said in them is remembered all the same."""
         for task, job in list(self._work.items()):
             if which(job):
-                task.cancel()
+                job.unanswered = True
+                if job.heard:
+                    task.cancel()
+
+    async def _hear(self, job: _Job, text: str) -> bool:
+        """Wait until all earlier is over, then have the words in the history; whether to answer them.
+
+        Whoever speaks first is answered first, and answers do not overlap.
+        """
+        if job.before:
+            await asyncio.wait(job.before)
+            job.before = []
+        if not job.heard:
+            self._history.user(text)
+            job.heard = True
+        return not job.unanswered
 
     async def _noted(self, job: _Job, peer: str | None, audio: port.Samples, notes: list[str]) -> None:
         try:
@@ -175,27 +201,28 @@ class CascadeSession(port.BackendSession):
         if not text:
             return
         understood = loop.time()
-        async with self._turn:
-            self._history.user(" ".join([*notes, text]))
-            notes.clear()
-            asked = loop.time()
-            try:
-                await job.reply.run()
-            finally:
-                times = job.reply.times
-                if "sound" in times:
-                    parts = {"stt": understood - begun, "waited": asked - understood}
-                    parts["llm"] = times["words"] - asked if "words" in times else 0.0
-                    parts["tts"] = times["sound"] - times.get("words", asked)
-                    rounded = {name: round(seconds, 4) for name, seconds in parts.items()}
-                    self._emit(port.ReplyTimed(job.reply.id, rounded))
+        answered = await self._hear(job, " ".join([*notes, text]))
+        notes.clear()
+        if not answered:
+            return
+        asked = loop.time()
+        try:
+            await job.reply.run()
+        finally:
+            times = job.reply.times
+            if "sound" in times:
+                parts = {"stt": understood - begun, "waited": asked - understood}
+                parts["llm"] = times["words"] - asked if "words" in times else 0.0
+                parts["tts"] = times["sound"] - times.get("words", asked)
+                rounded = {name: round(seconds, 4) for name, seconds in parts.items()}
+                self._emit(port.ReplyTimed(job.reply.id, rounded))
 
     async def _write(self, job: _Job, text: str, say: bool) -> None:
-        async with self._turn:
-            if say:
-                await job.reply.say(text)
-                return
-            self._history.user(text)
+        if not await self._hear(job, text):
+            return
+        if say:
+            await job.reply.say(text)
+        else:
             await job.reply.run()
 
     async def _call_tools(self, calls: Sequence[Requested]) -> list[str]:

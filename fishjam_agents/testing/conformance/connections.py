@@ -113,7 +113,7 @@ class ConnectionChecks(Checks):
         _hides(far.secret, repr(far.backend()), str(far.backend()))
 
     def _connects(self) -> None:
-        self.applies(self.far_side().connects, "lives in this process: no connection to lose")
+        self.applies(self.far_side().connects, "has no lasting connection to lose")
 
 
 def _since(rig: Rig, start: int, kind: str) -> list[Received]:

@@ -24,8 +24,9 @@ class Received:
     Attributes:
         kind: What it was.
         value: `audio`: its seconds. `turn_ended`: seconds of the audio that came with it, 0 without. `text`:
-            the words. `image`: its bytes. `interrupt`: seconds of the reply that were heard, None if it does
-            not say. `tool_result`: the text of the answer. `turn_started`: nothing.
+            the words. `image`: its bytes. `interrupt`: seconds of the reply that were heard, its words where
+            those are told, None if it does not say. `tool_result`: the text of the answer. `turn_started`:
+            nothing.
         call: Of a tool result, the id of the call.
     """
 
@@ -48,6 +49,8 @@ class FarSide(ABC):
         connects: Whether there is a connection that can be refused and lost.
         sees: Kinds of `Received` that the wire can show. A service that is never told of turns sees none.
         marks_replies: Whether `reply` decides what a reply sounds like.
+        unprompted: Whether the service does anything by itself. If not, what it is to begin, or to be told,
+            comes with the next turn.
         resumes: Whether the service takes a conversation up where a lost connection left it.
         refusals: Kinds of failure that `refuse` can produce.
         secret: A text (the key) that must be in no message and no repr.
@@ -58,6 +61,7 @@ class FarSide(ABC):
     connects: bool = True
     sees: frozenset[Kind] = ALL_KINDS
     marks_replies: bool = True
+    unprompted: bool = True
     resumes: bool = False
     refusals: frozenset[FailureKind] = frozenset({"network", "auth"})
     secret: str | None = None

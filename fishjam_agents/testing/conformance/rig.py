@@ -128,6 +128,11 @@ class Rig:
             )
         self.put(port.TurnEndedEntry(turn))
 
+    def prompt(self) -> None:
+        """Give a service that does nothing by itself a reason to: a turn."""
+        if not self._far.unprompted:
+            self.turn()
+
     async def until(self, holds: Callable[[], Any], what: str, within: float | None = None) -> None:
         """Wait until something holds; `what` says what is missing if it never does."""
         patience = self._far.patience if within is None else within

@@ -17,6 +17,7 @@ async def _another_call(rig: Rig, far: FarSide) -> None:
             continue
         name = f"kit-{number}"
         await far.call_tool(name, ECHO.name, {"text": name})
+        rig.prompt()
         await rig.settle(0.5)
         calls = [call for call in rig.of(port.ToolCall) if call.arguments.get("text") == name]
         if calls:
@@ -40,6 +41,7 @@ class ToolChecks(Checks):
         async def check(rig: Rig, far: FarSide) -> None:
             await rig.connected()
             await far.call_tool("kit-1", ECHO.name, arguments)
+            rig.prompt()
             await rig.until(lambda: rig.of(port.ToolCall), "a tool call")
             (call,) = rig.of(port.ToolCall)
             assert (call.name, dict(call.arguments)) == (ECHO.name, arguments)
@@ -62,6 +64,7 @@ class ToolChecks(Checks):
             await rig.connected()
             for name in ("kit-1", "kit-2", "kit-3"):
                 await far.call_tool(name, ECHO.name, {"text": name})
+            rig.prompt()
             await rig.until(lambda: len(rig.of(port.ToolCall)) == 3, "three tool calls")
             for call in reversed(rig.of(port.ToolCall)):
                 rig.put(port.ToolResultEntry(call.call, f"for {call.arguments['text']}", call.name))
@@ -78,6 +81,7 @@ class ToolChecks(Checks):
         async def check(rig: Rig, far: FarSide) -> None:
             await rig.connected()
             await far.call_tool("kit-1", ECHO.name, {"text": "x"})
+            rig.prompt()
             await rig.until(lambda: rig.of(port.ToolCall), "a tool call")
             (call,) = rig.of(port.ToolCall)
             rig.put(port.ToolResultEntry(call.call, "the shop is closed", call.name, error=True))
@@ -95,6 +99,7 @@ class ToolChecks(Checks):
         async def check(rig: Rig, far: FarSide) -> None:
             await rig.connected()
             await far.call_tool("kit-1", ECHO.name, {"text": "x"})
+            rig.prompt()
             await rig.until(lambda: rig.of(port.ToolCall), "a tool call")
             await far.cancel_tool("kit-1")
             await rig.until(lambda: rig.of(port.ToolCallCancelled), "the cancellation")
@@ -105,11 +110,12 @@ class ToolChecks(Checks):
     def test_an_answer_is_given_once_over_a_lost_connection(self) -> None:
         """Exactly once where the service takes up the conversation, else at most once; then it goes on."""
         self.applies(self.capabilities().tools, "calls no tools")
-        self.applies(self.far_side().connects, "lives in this process: nothing to lose")
+        self.applies(self.far_side().connects, "has no lasting connection to lose")
 
         async def check(rig: Rig, far: FarSide) -> None:
             await rig.connected()
             await far.call_tool("kit-1", ECHO.name, {"text": "x"})
+            rig.prompt()
             await rig.until(lambda: rig.of(port.ToolCall), "a tool call")
             (call,) = rig.of(port.ToolCall)
             await far.drop()

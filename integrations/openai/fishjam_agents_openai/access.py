@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 
 if TYPE_CHECKING:
+    import openai
     from openai import AsyncOpenAI
 
 KEY = "OPENAI_API_KEY"
@@ -23,7 +25,11 @@ _ANY_KEY = "none"
 _CONNECT_SECONDS = 5.0
 _SHORTEST_SECRET = 6
 """Characters; shorter texts are found in words that give nothing away."""
-_KINDS: dict[int, FailureKind] = {400: "config", 401: "auth", 403: "auth", 404: "config", 422: "config"}
+_KINDS: dict[int, FailureKind] = {
+    401: "auth",
+    403: "auth",
+    **dict.fromkeys((400, 404, 405, 413, 415, 422), "config"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +127,18 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+_ONCE = frozenset({"content_filter", "content_policy_violation", "context_length_exceeded"})
+"""Codes of refusals that concern one request: the next one may be answered."""
+_LONGEST_QUOTE = 200
+
+
 @contextmanager
-def as_backend_errors(what: str) -> Iterator[None]:
+def as_backend_errors(what: str, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Turn the client's errors into ours.
 
     Args:
         what: What is asked for: "speech".
+        secrets: Texts that are left out of messages, whoever quotes them.
 
     Raises:
         BackendError: With a kind, and a sentence that says what to do.
@@ -134,33 +146,52 @@ def as_backend_errors(what: str) -> Iterator[None]:
     import httpx2
     import openai
 
+    def quoted(said: object) -> str:
+        lines = str(said).split("\n")
+        text = next((line.strip() for line in lines if line.strip()), type(said).__name__)
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return text[:_LONGEST_QUOTE]
+
     try:
         yield
     except openai.APITimeoutError as error:
         raise BackendError(f"{what} did not come in time: try again", retryable=True) from error
     except openai.APIConnectionError as error:
         raise BackendError(
-            f"{what} cannot be had ({error.__cause__ or error}): is the server running?",
+            f"{what} cannot be had ({quoted(error.__cause__ or error)}): is the server running?",
             retryable=True,
         ) from error
     except openai.APIStatusError as error:
-        raise _refusal(what, error.status_code, error.message) from error
+        raise _refusal(what, error, quoted(error.message)) from error
     except openai.APIError as error:
-        raise BackendError(f"{what} broke off: {error.message}", retryable=True) from error
+        raise BackendError(
+            f"{what} broke off ({quoted(error.message)}): try again", retryable=True
+        ) from error
     except httpx2.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise BackendError(f"{what} broke off: {reason}", retryable=True) from error
+        raise BackendError(f"{what} broke off ({quoted(error)}): try again", retryable=True) from error
+    except json.JSONDecodeError as error:
+        raise BackendError(f"{what} is not readable ({quoted(error)}): try again", retryable=True) from error
 
 
-def _refusal(what: str, status: int, message: str) -> BackendError:
-    said = message.splitlines()[0][:200] if message else f"status {status}"
-    if status == 429:
+def _refusal(what: str, error: openai.APIStatusError, said: str) -> BackendError:
+    status = error.status_code
+    if status in (402, 429):
+        empty = status == 402 or error.code == "insufficient_quota"
+        wait = error.response.headers.get("retry-after", "")
+        advice = f"try again in {wait} s" if wait.isdigit() else "see the limits of the account"
         return BackendError(
-            f"{what} was refused: too many requests, or no credit ({said})", retryable=True, failure="quota"
+            f"{what} was refused: too many requests, or no credit ({said}): {advice}",
+            retryable=not empty,
+            failure="quota",
         )
     kind = _KINDS.get(status)
     if kind == "auth":
         return BackendError(f"{what} was refused: the key is not accepted ({said}): check it", failure=kind)
     if kind is not None:
-        return BackendError(f"{what} was refused ({said}): check the settings", failure=kind)
-    return BackendError(f"{what} failed at the server, status {status} ({said})", retryable=True)
+        return BackendError(
+            f"{what} was refused ({said}): check the settings",
+            retryable=error.code in _ONCE,
+            failure=kind,
+        )
+    return BackendError(f"{what} failed at the server, status {status} ({said}): try again", retryable=True)

@@ -62,7 +62,7 @@ class _Connected(LanguageModel):
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
     ) -> AsyncIterator[Piece]:
-        with as_backend_errors("the language model's answer"):
+        with as_backend_errors("the language model's answer", self._settings.secrets):
             stream = await self._client.chat.completions.create(
                 **self._request(messages, tools), **self._settings.besides
             )

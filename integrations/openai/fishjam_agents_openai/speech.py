@@ -78,7 +78,7 @@ class _Connected(TextToSpeech):
             **{name: value for name, value in optional.items() if value is not None},
             **settings.besides,
         }
-        with as_backend_errors("speech"):
+        with as_backend_errors("speech", settings.secrets):
             async with self._client.audio.speech.with_streaming_response.create(**request) as answer:
                 # As the network has it: waiting for full blocks would cost the first words their time.
                 async for piece in answer.iter_bytes():

@@ -71,7 +71,7 @@ class _Connected(SpeechToText):
             **{name: value for name, value in optional.items() if value is not None},
             **settings.besides,
         }
-        with as_backend_errors("the transcript"):
+        with as_backend_errors("the transcript", settings.secrets):
             if not settings.stream:
                 answer = await self._client.audio.transcriptions.create(**request)
                 # Some servers answer in plain text, with a newline at its end.

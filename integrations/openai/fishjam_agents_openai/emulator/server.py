@@ -58,6 +58,8 @@ class Emulator:
     key: str | None = None
     requests: list[Request] = field(default_factory=list)
     hung_up: list[str] = field(default_factory=list)
+    _answering: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _server: asyncio.Server | None = field(default=None, init=False)
 
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1.
@@ -65,16 +67,28 @@ class Emulator:
         Args:
             port: Where; 0 is any that is free.
         """
-        self._answering: set[asyncio.Task[None]] = set()
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", port, limit=_HEAD_LIMIT)
 
     @property
     def base_url(self) -> str:
         """What a part is told."""
+        assert self._server is not None, "start it first"
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None and self._server.is_serving()
+
+    @property
+    def open_connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._answering)
 
     async def stop(self) -> None:
         """Hang up on everybody."""
+        if self._server is None:
+            return
         self._server.close()
         for task in self._answering:
             task.cancel()

@@ -1,0 +1,162 @@
+"""The conformance kit for backends against a cascade over HTTP, through the real client and the emulator."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pytest
+from fishjam_agents_openai import Chat, Speech, Transcription
+from fishjam_agents_openai.emulator import Answer, Emulator
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade import Cascade, Message
+from fishjam_agents.testing.conformance import BackendConformance, FarSide, Received
+from fishjam_agents.testing.conformance.rig import Rig
+from tests.cascade.conversations import ConversationSeen
+
+KEY = "sk-of-the-kit"
+HEADER = 44
+"""Bytes before the samples of a WAV file."""
+
+
+class Turns(deque[Answer]):
+    """Understands every turn, each as something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen = ConversationSeen()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def popleft(self) -> Answer:
+        return Answer([self._seen.turn(0.0)])
+
+
+class Servers(FarSide):
+    """The emulator as all three servers of a cascade, in the kit's hands."""
+
+    connects = False
+    unprompted = False
+    sees = frozenset({"turn_ended", "text", "image", "interrupt", "tool_result"})
+    secret = KEY
+
+    def __init__(self) -> None:
+        self.emulator = Emulator(transcripts=Turns(), key=KEY)
+
+    async def __aenter__(self) -> FarSide:
+        await self.emulator.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.emulator.stop()
+
+    def backend(self) -> Cascade:
+        access = {"base_url": self.emulator.base_url, "api_key": KEY} if self.emulator.running else {}
+        return Cascade(
+            [Transcription(model="ear", **access)],
+            [Chat(model="mind", **access)],
+            [Speech(model="voice", voice="v", **access)],
+        )
+
+    def received(self) -> Sequence[Received]:
+        seen = ConversationSeen()
+        for request in self.emulator.requests:
+            if request.path == "/audio/transcriptions":
+                seen.turn((len(request.file) - HEADER) / 32000)
+            elif request.path == "/chat/completions":
+                seen.messages([_message(message) for message in request.fields["messages"]])
+        return seen.received
+
+    async def reply(self, seconds: float, sample: int) -> None:
+        piece = np.full(2400, sample, "<i2").tobytes()
+        # Where pieces end is up to the network: here in the middle of a sample.
+        steps = [step for _ in range(round(seconds * 10)) for step in (0.1, piece[:2401], piece[2401:])]
+        self.emulator.chats.append(Answer(["Yes."]))
+        self.emulator.speeches.append(Answer(steps))
+
+    async def call_tool(self, call: str, name: str, arguments: Mapping[str, Any]) -> None:
+        if not self.emulator.chats:
+            self.emulator.chats.append(Answer([]))
+        steps = self.emulator.chats[0].steps
+        assert isinstance(steps, list)
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        steps.append({"tool_calls": [{"index": len(steps), "id": call, "function": function}]})
+
+
+def _message(sent: Mapping[str, Any]) -> Message:
+    content = sent.get("content") or ""
+    pictures = (
+        [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+        if (isinstance(content, list))
+        else []
+    )
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part["type"] == "text")
+    images = [(base64.b64decode(url.partition(",")[2]), "image/jpeg") for url in pictures]
+    return Message(sent["role"], content, call=sent.get("tool_call_id"), images=images)
+
+
+class TestCascadeOverHttp(BackendConformance):
+    def far_side(self) -> Servers:
+        return Servers()
+
+    def test_leaving_hangs_up_on_every_server(self) -> None:
+        """What the kit asks of connections: none is open once the call is over."""
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            assert isinstance(far, Servers)
+            await rig.connected()
+            await rig.reply_begins(1000, 3.0)
+            assert far.emulator.open_connections
+            await rig.leave()
+            await rig.until(lambda: not far.emulator.open_connections, "end of the connections")
+            assert far.emulator.hung_up == ["/audio/speech"]
+
+        self.run(check)
+
+    def test_a_barge_in_hangs_up_on_the_model_and_the_voice_while_the_connection_of_the_call_goes_on(
+        self,
+    ) -> None:
+        """The next turn is answered, and what nobody heard was not left to be generated."""
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            assert isinstance(far, Servers)
+            await rig.connected()
+            await far.reply(3.0, 1000)
+            far.emulator.chats[0] = Answer(["Yes. ", 20.0, "No."])
+            rig.turn()
+            await rig.until(lambda: rig.of(port.ReplyAudio), "a reply")
+            rig.put(port.InterruptEntry(None))
+            await rig.until(lambda: len(far.emulator.hung_up) == 2, "both to be hung up on")
+            assert sorted(far.emulator.hung_up) == ["/audio/speech", "/chat/completions"]
+            await rig.reply_begins(2000, 0.3)
+
+        self.run(check)
+
+    @pytest.mark.parametrize("answers", ["transcripts", "chats", "speeches"])
+    def test_a_key_that_is_rejected_at_the_first_turn_ends_the_call_with_a_sentence(
+        self, answers: str
+    ) -> None:
+        """There is nothing to connect to before."""
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            assert isinstance(far, Servers)
+            await rig.connected()
+            refusal = Answer([f"Incorrect API key provided: {KEY}"], status=401)
+            setattr(far.emulator, answers, deque([refusal]))
+            rig.turn()
+            error = await rig.failed(far.patience)
+            assert (error.failure, error.retryable) == ("auth", False)
+            assert KEY not in str(error)
+            assert "\n" not in str(error)
+
+        self.run(check)
