@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
     from openai import AsyncOpenAI
 
@@ -195,3 +196,18 @@ def _refusal(what: str, error: openai.APIStatusError, said: str) -> BackendError
             failure=kind,
         )
     return BackendError(f"{what} failed at the server, status {status} ({said}): try again", retryable=True)
+
+
+def expect_no_page(what: str, response: httpx2.Response) -> None:
+    """Refuse a web page in place of an answer.
+
+    Raises:
+        BackendError: It is one: the address is of something else.
+    """
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise page(what)
+
+
+def page(what: str) -> BackendError:
+    """A web page came in place of an answer."""
+    return BackendError(f"{what} is a web page: check base_url, which mostly ends with /v1", failure="config")

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from fishjam_agents.backends.cascade import LanguageModel, Message, Piece, Requested, Spent, Thought
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError
-from fishjam_agents_openai.access import Access, as_backend_errors
+from fishjam_agents_openai.access import Access, as_backend_errors, expect_no_page
+from fishjam_agents_openai.amounts import amounts
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
 
+_WHAT = "the language model's answer"
 _THOUGHTS = ("reasoning_content", "reasoning")
 """Where servers put what a model reasons: llama.cpp, and some versions of vLLM."""
 
@@ -58,36 +61,38 @@ class _Connected(LanguageModel):
     def __init__(self, settings: Chat, client: AsyncOpenAI) -> None:
         self._settings = settings
         self._client = client
+        self._calls: set[str] = set()
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
     ) -> AsyncIterator[Piece]:
-        with as_backend_errors("the language model's answer", self._settings.secrets):
+        with as_backend_errors(_WHAT, self._settings.secrets):
             stream = await self._client.chat.completions.create(
                 **self._request(messages, tools), **self._settings.besides
             )
-            calls: dict[int, _Call] = {}
+            calls = _Calls()
+            spent: dict[str, float] = {}
             try:
+                expect_no_page(_WHAT, stream.response)
                 async for chunk in stream:
-                    if chunk.usage is not None:
-                        yield Spent(_numbers(chunk.usage.model_dump()))
-                    for choice in chunk.choices[:1]:
-                        delta = choice.delta
+                    # Some count on with every chunk: the last count is the whole one.
+                    spent = amounts(chunk.usage.model_dump()) if chunk.usage is not None else spent
+                    # Not every event is of an answer: Azure tells what its filters say of the question.
+                    for choice in (chunk.choices or ())[:1]:
+                        if (delta := choice.delta) is None:
+                            continue
                         for name in _THOUGHTS:
                             if thought := getattr(delta, name, None):
                                 yield Thought(str(thought))
                         if delta.content:
                             yield delta.content
-                        for piece in delta.tool_calls or ():
-                            call = calls.setdefault(piece.index, _Call())
-                            call.id += piece.id or ""
-                            if piece.function is not None:
-                                call.name += piece.function.name or ""
-                                call.arguments += piece.function.arguments or ""
+                        calls.feed(delta.tool_calls or ())
             finally:
                 await stream.close()
-            for call in calls.values():
-                yield call.requested()
+            for call in calls.complete:
+                yield call.requested(self._calls)
+            if spent:
+                yield Spent(spent)
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> dict[str, Any]:
         settings = self._settings
@@ -107,13 +112,35 @@ class _Connected(LanguageModel):
         }
 
 
+class _Calls:
+    """Calls of tools, put together from their pieces."""
+
+    def __init__(self) -> None:
+        self.complete: list[_Call] = []
+        self._open: dict[int, _Call] = {}
+
+    def feed(self, pieces: Sequence[ChoiceDeltaToolCall]) -> None:
+        """Take the pieces of one chunk."""
+        for piece in pieces:
+            call = self._open.get(piece.index)
+            # Ollama has given every call of an answer the index 0: another id is another call.
+            if call is None or (piece.id and call.id and piece.id != call.id):
+                call = self._open[piece.index] = _Call()
+                self.complete.append(call)
+            call.id = call.id or piece.id or ""
+            if piece.function is not None:
+                call.name = call.name or piece.function.name or ""
+                call.arguments += piece.function.arguments or ""
+
+
 @dataclass(slots=True)
 class _Call:
     id: str = ""
     name: str = ""
     arguments: str = ""
 
-    def requested(self) -> Requested:
+    def requested(self, taken: set[str]) -> Requested:
+        """The call, under an id that no other has: some servers give none, or the same in every answer."""
         try:
             arguments = json.loads(self.arguments or "{}")
         except ValueError as error:
@@ -122,7 +149,9 @@ class _Call:
             ) from error
         if not isinstance(arguments, dict):
             raise BackendError(f"the model called {self.name} with no object: ask again", retryable=True)
-        return Requested(self.id, self.name, arguments)
+        name = self.id if self.id and self.id not in taken else f"{self.id or 'call'}-{len(taken)}"
+        taken.add(name)
+        return Requested(name, self.name, arguments)
 
 
 def _tool(tool: ToolDeclaration) -> dict[str, Any]:
@@ -153,14 +182,3 @@ def _message(message: Message) -> dict[str, Any]:
         ]
         return {"role": message.role, "content": [{"type": "text", "text": message.text}, *pictures]}
     return {"role": message.role, "content": message.text}
-
-
-def _numbers(usage: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The counts of a usage, nested ones with dots in their names."""
-    found: dict[str, float] = {}
-    for name, value in usage.items():
-        if isinstance(value, Mapping):
-            found |= _numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[prefix + name] = value
-    return found

@@ -14,6 +14,12 @@ from fishjam_agents_openai.access import Access, as_backend_errors
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_NO_PCM = frozenset(
+    {"application/json", "audio/mpeg", "audio/mp3", "audio/wav", "audio/x-wav", "audio/ogg", "audio/opus"}
+    | {"audio/aac", "audio/flac", "audio/webm"}
+)
+"""What would be noise if it were played. Of raw PCM servers say `audio/pcm`, or nothing in particular."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech(Access, TextToSpeech):
@@ -80,6 +86,13 @@ class _Connected(TextToSpeech):
         }
         with as_backend_errors("speech", settings.secrets):
             async with self._client.audio.speech.with_streaming_response.create(**request) as answer:
+                kind = answer.headers.get("content-type", "").partition(";")[0]
+                if kind in _NO_PCM or kind.startswith("text/"):
+                    raise BackendError(
+                        f"speech came as {kind}, which is no raw PCM: check base_url, and whether extra asks "
+                        "for another response_format",
+                        failure="config",
+                    )
                 # As the network has it: waiting for full blocks would cost the first words their time.
                 async for piece in answer.iter_bytes():
                     yield piece

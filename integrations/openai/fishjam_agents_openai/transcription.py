@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
 import wave
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fishjam_agents.backends.cascade import SpeechToText, Spent, Transcript
 from fishjam_agents.backends.cascade.parts import STT_RATE
 from fishjam_agents.backends.port import Samples
 from fishjam_agents.errors import BackendError
-from fishjam_agents_openai.access import Access, as_backend_errors
+from fishjam_agents_openai.access import Access, as_backend_errors, expect_no_page, page
+from fishjam_agents_openai.amounts import amounts
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+
+_WHAT = "the transcript"
+_SHORTEST = 0.2
+"""Seconds to which a shorter turn is filled up with silence: OpenAI refuses what is under 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,29 +79,71 @@ class _Connected(SpeechToText):
             **{name: value for name, value in optional.items() if value is not None},
             **settings.besides,
         }
-        with as_backend_errors("the transcript", settings.secrets):
+        if not len(audio):
+            yield Transcript("", final=True)
+            return
+        with as_backend_errors(_WHAT, settings.secrets):
             if not settings.stream:
                 answer = await self._client.audio.transcriptions.create(**request)
-                # Some servers answer in plain text, with a newline at its end.
-                text = answer if isinstance(answer, str) else answer.text
-                yield Transcript(text.strip(), final=True)
+                for piece in _whole(answer if isinstance(answer, str) else answer.model_dump()):
+                    yield piece
                 return
             text = ""
             stream = await self._client.audio.transcriptions.create(**request, stream=True)
             try:
+                expect_no_page(_WHAT, stream.response)
+                if stream.response.headers.get("content-type", "").startswith("application/json"):
+                    # Whoever cannot stream this model, as OpenAI with whisper-1, answers at once.
+                    for piece in _whole(json.loads(await stream.response.aread())):
+                        yield piece
+                    return
                 async for event in stream:
-                    if event.type == "transcript.text.delta":
-                        text += event.delta
+                    words, all_words, usage = _read(event.model_dump())
+                    text = text + words if all_words is None else all_words
+                    if words:
                         yield Transcript(text)
-                    elif event.type == "transcript.text.done":
-                        text = event.text
+                    if usage:
+                        yield Spent(usage)
             finally:
                 await stream.close()
             yield Transcript(text.strip(), final=True)
 
 
+def _read(event: Mapping[str, Any]) -> tuple[str, str | None, dict[str, float]]:
+    """What an event adds, what is all of it if it says so, and what it cost."""
+    usage = amounts(event.get("usage") or {})
+    match event:
+        case {"type": "transcript.text.delta", "delta": str(words)}:
+            return words, None, usage
+        case {"type": "transcript.text.done", "text": str(text)}:
+            return "", text, usage
+        case {"object": "transcription.chunk", "choices": [{"delta": {"content": str(words)}}, *_]}:
+            # vLLM's own form of a stream.
+            return words, None, usage
+        case _:
+            return "", None, usage
+
+
+def _whole(answer: str | Mapping[str, Any]) -> Iterator[Transcript | Spent]:
+    """A transcript that came in one piece: plain text, as some servers send it, or JSON."""
+    if isinstance(answer, str):
+        if answer.lstrip().startswith("<"):
+            raise page(_WHAT)
+        yield Transcript(answer.strip(), final=True)
+        return
+    text = answer.get("text")
+    if not isinstance(text, str):
+        raise BackendError(f"{_WHAT} has no text: is this a server for transcriptions?", failure="protocol")
+    if usage := amounts(answer.get("usage") or {}):
+        yield Spent(usage)
+    yield Transcript(text.strip(), final=True)
+
+
 def _wav(audio: Samples) -> bytes:
     """The turn as a WAV file: servers take no bare PCM."""
+    missing = round(_SHORTEST * STT_RATE) - len(audio)
+    if missing > 0:
+        audio = np.concatenate([audio, np.zeros(missing, np.int16)])
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)

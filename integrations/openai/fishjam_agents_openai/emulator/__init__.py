@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fishjam_agents_openai.emulator.answers import Answer, Broken, Failed
+from fishjam_agents_openai.emulator.answers import Answer, Broken, Failed, Raw
+from fishjam_agents_openai.emulator.flavours import FLAVOURS, Flavour
 from fishjam_agents_openai.emulator.server import Emulator, Request
 
-__all__ = ["Answer", "Broken", "Emulator", "Failed", "Request"]
+__all__ = ["FLAVOURS", "Answer", "Broken", "Emulator", "Failed", "Flavour", "Raw", "Request"]

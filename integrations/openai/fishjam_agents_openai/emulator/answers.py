@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,17 @@ class Failed:
     message: str = "the model ran out of memory"
 
 
-Step: TypeAlias = str | bytes | float | Mapping[str, Any] | Broken | Failed
-"""Words, bytes of sound, a pause in seconds, a delta as it is on the wire, or a failure."""
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes of a stream as they are: comments, events of another kind, rubbish."""
+
+    data: bytes
+
+
+Step: TypeAlias = str | bytes | float | Mapping[str, Any] | Broken | Failed | Raw
+"""Words, bytes of sound, a pause in seconds, a delta as it is on the wire, a failure, or something else."""
+Sent: TypeAlias = bytes | float | Broken
+"""What is put on the wire, or done in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,69 +44,112 @@ class Answer:
     Attributes:
         steps: What comes, in order.
         status: Its status; anything but 200 is an error with the words as its message.
+        code: The `code` of an error.
+        headers: Further headers: `Retry-After`.
         done: Whether a stream ends with `[DONE]`, which not every server sends.
         plain: Whether a transcript is plain text, as some servers send it.
+        kind: The content type it is sent as, whatever it is; a whole answer then, of its words.
+        crumbs: Whether a stream comes byte by byte, so that letters are cut in pieces.
+        streams: Whether it streams where it is asked to; some servers answer at once.
     """
 
     steps: Sequence[Step] = ()
     status: int = 200
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     done: bool = True
     plain: bool = False
+    kind: str | None = None
+    crumbs: bool = False
+    streams: bool = True
 
     @property
     def words(self) -> str:
         """All words of it."""
         return "".join(step for step in self.steps if isinstance(step, str))
 
+    @property
+    def pauses(self) -> float:
+        """Seconds it takes, where it comes at once."""
+        return sum(step for step in self.steps if isinstance(step, float))
 
-def chat_events(answer: Answer, model: str, usage: bool) -> Iterator[bytes | float | Broken]:
-    """The answer as `chat.completion.chunk` events; what is neither is to be done between them."""
+
+def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Flavour = OPENAI) -> Iterator[Sent]:
+    """The answer as `chat.completion.chunk` events."""
 
     def event(choices: Sequence[Mapping[str, Any]], **more: Any) -> bytes:
-        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
-        return _event({**head, "choices": choices, **more})
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1}
+        if flavour.counts_on and usage:
+            more.setdefault("usage", counts(sent))
+        return _event({**head, "model": request["model"], "choices": choices, **more})
 
-    def choice(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
-        return event([{"index": 0, "delta": delta, "finish_reason": finish}])
+    def choice(delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> bytes:
+        return event([{"index": 0, "delta": delta, "finish_reason": finish}], **more)
 
+    def counts(tokens: int) -> Mapping[str, int]:
+        return {"prompt_tokens": 9, "completion_tokens": tokens, "total_tokens": 9 + tokens}
+
+    usage = bool((request.get("stream_options") or {}).get("include_usage"))
+    sent = 0
     yield choice({"role": "assistant", "content": ""})
+    if flavour.thoughts is not None and flavour.thinks(request):
+        yield choice({flavour.thoughts: "What do they want? Let me think."})
     calls = False
     for step in answer.steps:
+        sent += 1
         if isinstance(step, str):
             yield choice({"content": step})
         elif isinstance(step, Mapping):
             calls = calls or "tool_calls" in step
-            yield choice(step)
-        elif isinstance(step, Failed):
-            yield _event({"error": {"message": step.message, "type": "server_error"}})
+            yield choice(_at_zero(step) if flavour.calls_at_zero else step)
         elif not isinstance(step, bytes):
-            yield step
-    yield choice({}, "tool_calls" if calls else "stop")
+            yield _other(step)
+    yield choice({}, "tool_calls" if calls else "stop", **flavour.more)
     if usage:
-        counts = {
-            "prompt_tokens": 9,
-            "completion_tokens": len(answer.steps),
-            "total_tokens": 9 + len(answer.steps),
-        }
-        yield event([], usage=counts)
-    if answer.done:
+        yield event([], usage=counts(sent))
+    if answer.done and flavour.ends:
         yield b"data: [DONE]\n\n"
 
 
-def transcript_events(answer: Answer) -> Iterator[bytes | float | Broken]:
-    """The answer as `transcript.text` events."""
+def _at_zero(delta: Mapping[str, Any]) -> Mapping[str, Any]:
+    calls = [{**call, "index": 0} for call in delta.get("tool_calls", ())]
+    return {**delta, "tool_calls": calls} if calls else delta
+
+
+def transcript_events(answer: Answer, flavour: Flavour = OPENAI) -> Iterator[Sent]:
+    """The answer as `transcript.text` events, or as vLLM has them."""
     for step in answer.steps:
         if isinstance(step, str):
-            yield _event({"type": "transcript.text.delta", "delta": step})
-        elif isinstance(step, Failed):
-            yield _event({"error": {"message": step.message, "type": "server_error"}})
-        elif isinstance(step, float | Broken):
-            yield step
-    yield _event({"type": "transcript.text.done", "text": answer.words})
+            delta = {"type": "transcript.text.delta", "delta": step}
+            chunk = {"object": "transcription.chunk", "choices": [{"delta": {"content": step}}]}
+            yield _event(chunk if flavour.chunked_transcripts else delta)
+        elif isinstance(step, float | Failed | Broken | Raw):
+            yield _other(step)
+    if flavour.chunked_transcripts:
+        yield _event({"object": "transcription.chunk", "choices": [{"delta": {}, "finish_reason": "stop"}]})
+        yield b"data: [DONE]\n\n"
+        return
+    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": len(answer.steps)}
+    yield _event({"type": "transcript.text.done", "text": answer.words, "usage": usage})
+
+
+def _other(step: float | Failed | Broken | Raw) -> Sent:
+    if isinstance(step, Failed):
+        return _event({"error": {"message": step.message, "type": "server_error"}})
+    return step.data if isinstance(step, Raw) else step
 
 
 def _event(data: Mapping[str, Any]) -> bytes:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def crumbs(pieces: Iterator[Sent]) -> Iterator[Sent]:
+    """A stream byte by byte."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield from (piece[at : at + 1] for at in range(len(piece)))
+        else:
+            yield piece
 
 
 def sound(text: str, rate: int = 24000) -> Iterator[bytes]:

@@ -13,7 +13,16 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from fishjam_agents_openai.emulator.answers import Answer, Broken, chat_events, sound, transcript_events
+from fishjam_agents_openai.emulator.answers import (
+    Answer,
+    Broken,
+    Sent,
+    chat_events,
+    crumbs,
+    sound,
+    transcript_events,
+)
+from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
 
 _HEAD_LIMIT = 65536
 _DEADLINE = 60.0
@@ -47,18 +56,22 @@ class Emulator:
         chats: Answers to `/chat/completions`, the next one first; without one it repeats what the user said.
         transcripts: Answers to `/audio/transcriptions`; without one it says how long the turn was.
         speeches: Answers to `/audio/speech`; without one it plays a tone for each letter.
+        flavour: Whose ways it has (`FLAVOURS`).
         key: The key it wants, as `Authorization: Bearer` or in Azure's way as `api-key`; None takes any.
         requests: What it was asked.
         hung_up: Paths whose client hung up before the answer was complete.
+        answering: How many requests are being answered now.
     """
 
     chats: deque[Answer] = field(default_factory=deque)
     transcripts: deque[Answer] = field(default_factory=deque)
     speeches: deque[Answer] = field(default_factory=deque)
+    flavour: Flavour = OPENAI
     key: str | None = None
     requests: list[Request] = field(default_factory=list)
     hung_up: list[str] = field(default_factory=list)
-    _answering: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    answering: int = field(default=0, init=False)
+    _connections: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
 
     async def start(self, port: int = 0) -> None:
@@ -83,16 +96,16 @@ class Emulator:
     @property
     def open_connections(self) -> int:
         """How many clients are connected."""
-        return len(self._answering)
+        return len(self._connections)
 
     async def stop(self) -> None:
         """Hang up on everybody."""
         if self._server is None:
             return
         self._server.close()
-        for task in self._answering:
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*self._answering, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
 
     async def __aenter__(self) -> Self:
@@ -108,8 +121,8 @@ class Emulator:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -130,6 +143,7 @@ class Emulator:
         answer = asyncio.ensure_future(self._answer(request, writer))
         # A client says nothing while it waits: what can be read is its end.
         gone = asyncio.ensure_future(reader.read(1))
+        self.answering += 1
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
@@ -137,6 +151,7 @@ class Emulator:
                 return False
             return answer.result() and not gone.done()
         finally:
+            self.answering -= 1
             for task in (answer, gone):
                 task.cancel()
             await asyncio.gather(answer, gone, return_exceptions=True)
@@ -144,36 +159,45 @@ class Emulator:
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         given = (request.headers.get("authorization"), request.headers.get("api-key"))
         if self.key is not None and given not in ((f"Bearer {self.key}", None), (None, self.key)):
-            return await _whole(writer, 401, _error("Incorrect API key provided"))
+            return await _whole(writer, Answer(["Incorrect API key provided"], status=401))
         match request.path:
             case "/chat/completions":
                 answer = self.chats.popleft() if self.chats else _echo(request)
-                if answer.status != 200:
-                    return await _whole(writer, answer.status, _error(answer.words))
-                usage = bool((request.fields.get("stream_options") or {}).get("include_usage"))
-                return await _stream(
-                    writer, "text/event-stream", chat_events(answer, request.fields["model"], usage)
-                )
+                pieces = chat_events(answer, request.fields, self.flavour)
             case "/audio/transcriptions":
                 answer = self.transcripts.popleft() if self.transcripts else _length(request)
-                if answer.status != 200:
-                    return await _whole(writer, answer.status, _error(answer.words))
-                if request.fields.get("stream") == "true":
-                    return await _stream(writer, "text/event-stream", transcript_events(answer))
-                for pause in (step for step in answer.steps if isinstance(step, float)):
-                    await asyncio.sleep(pause)
-                if answer.plain:
-                    return await _whole(writer, 200, f"{answer.words}\n".encode(), "text/plain")
-                return await _whole(writer, 200, json.dumps({"text": answer.words}).encode())
+                pieces = transcript_events(answer, self.flavour)
+                if request.fields.get("stream") != "true" or not answer.streams:
+                    await asyncio.sleep(answer.pauses)
+                    if any(isinstance(step, Broken) for step in answer.steps):
+                        writer.transport.abort()
+                        return False
+                    return await _whole(writer, answer)
             case "/audio/speech":
-                answer = (
-                    self.speeches.popleft() if self.speeches else Answer([*sound(request.fields["input"])])
-                )
-                if answer.status != 200:
-                    return await _whole(writer, answer.status, _error(answer.words))
-                pieces = (step for step in answer.steps if isinstance(step, bytes | float | Broken))
-                return await _stream(writer, "audio/pcm", pieces)
-        return await _whole(writer, 404, _error(f"there is no {request.path}"))
+                return await self._speak(request, writer)
+            case path:
+                return await _whole(writer, Answer([f"there is no {path}"], status=404))
+        if answer.status != 200 or answer.kind is not None:
+            return await _whole(writer, answer)
+        return await _stream(writer, "text/event-stream", crumbs(pieces) if answer.crumbs else pieces)
+
+    async def _speak(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        flavour, fields = self.flavour, request.fields
+        if flavour.voices is not None and fields.get("model") not in flavour.voices:
+            known = ", ".join(sorted(flavour.voices))
+            refusal = f"Unsupported model: {fields.get('model')}. Supported models: {known}"
+            return await _whole(writer, Answer([refusal], status=400))
+        if flavour.needs_voice and not fields.get("voice"):
+            return await _whole(writer, Answer(["voice: field required"], status=422))
+        rate = fields.get("sample_rate", 24000) if flavour.rates else 24000
+        answer = self.speeches.popleft() if self.speeches else Answer([*sound(fields["input"], rate)])
+        if answer.status != 200 or answer.kind is not None:
+            return await _whole(writer, answer)
+        if fields.get("response_format") != "pcm":
+            # What every one of these servers sends where nobody says otherwise.
+            return await _whole(writer, Answer(["ID3"], kind="audio/mpeg"))
+        pieces = (step for step in answer.steps if isinstance(step, bytes | float | Broken))
+        return await _stream(writer, "audio/pcm", pieces)
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
@@ -207,20 +231,26 @@ def _form(body: bytes, boundary: str) -> tuple[dict[str, str], bytes]:
     return fields, file
 
 
-def _error(message: str) -> bytes:
-    return json.dumps({"error": {"message": message, "type": "error", "code": None}}).encode()
-
-
-async def _whole(
-    writer: asyncio.StreamWriter, status: int, body: bytes, kind: str = "application/json"
-) -> bool:
-    head = f"HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+async def _whole(writer: asyncio.StreamWriter, answer: Answer) -> bool:
+    """An answer in one piece: an error, words, or a transcript."""
+    kind = answer.kind or ("text/plain" if answer.plain else "application/json")
+    if answer.status != 200:
+        body = json.dumps({"error": {"message": answer.words, "type": "error", "code": answer.code}}).encode()
+    elif answer.kind is not None:
+        body = answer.words.encode()
+    elif answer.plain:
+        body = f"{answer.words}\n".encode()
+    else:
+        usage = {"type": "duration", "seconds": 2}
+        body = json.dumps({"text": answer.words, "usage": usage}).encode()
+    headers = {"Content-Type": kind, "Content-Length": len(body), **answer.headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    writer.write(f"HTTP/1.1 {answer.status} Status\r\n{lines}\r\n".encode() + body)
     await writer.drain()
     return True
 
 
-async def _stream(writer: asyncio.StreamWriter, kind: str, pieces: Iterable[bytes | float | Broken]) -> bool:
+async def _stream(writer: asyncio.StreamWriter, kind: str, pieces: Iterable[Sent]) -> bool:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
     begun = False
     for piece in pieces:
