@@ -150,6 +150,18 @@ class ControlEntry:
     message: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionEntry:
+    """Something the app wants to know of the model beside the conversation: one `Answer` of that id follows.
+
+    The model knows all that was said so far. Neither question nor answer become part of the conversation, and
+    nothing is spoken. One without an answer is asked again after a lost connection.
+    """
+
+    question: str
+    text: str
+
+
 Entry = (
     AudioEntry
     | AudioEndedEntry
@@ -162,4 +174,5 @@ Entry = (
     | ToolResultEntry
     | UpdateEntry
     | ControlEntry
+    | QuestionEntry
 )

@@ -111,6 +111,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a `QuestionEntry`; `error` says why there is none."""
+
+    question: str
+    text: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VendorEvent:
     """Something told by the vendor, in its own words, for the hook `on_vendor_event`."""
 
@@ -146,6 +155,7 @@ BackendEvent = (
     | ToolCallCancelled
     | Interrupted
     | Usage
+    | Answer
     | VendorEvent
     | Warning
     | Failure

@@ -24,6 +24,7 @@ from fishjam_agents.backends.entries import (
     Entry,
     ImageEntry,
     InterruptEntry,
+    QuestionEntry,
     Scheduling,
     TextEntry,
     ToolDeclaration,
@@ -34,6 +35,7 @@ from fishjam_agents.backends.entries import (
     UpdateEntry,
 )
 from fishjam_agents.backends.happenings import (
+    Answer,
     BackendEvent,
     Failure,
     Interrupted,
@@ -52,6 +54,7 @@ from fishjam_agents.backends.happenings import (
 )
 
 __all__ = [
+    "Answer",
     "AudioEndedEntry",
     "AudioEntry",
     "Backend",
@@ -67,6 +70,7 @@ __all__ = [
     "InlineSession",
     "InterruptEntry",
     "Interrupted",
+    "QuestionEntry",
     "Registered",
     "Renewal",
     "ReplyAudio",

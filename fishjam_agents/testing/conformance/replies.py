@@ -93,6 +93,8 @@ class ReplyChecks(Checks):
         async def check(rig: Rig, far: FarSide) -> None:
             await rig.connected()
             reply = await rig.reply_begins(_OLD, 3.0)
+            enough = rig.capabilities.output_rate * 0.3
+            await rig.until(lambda: len(_audio(rig, reply)) >= enough, "as much audio as is to be heard")
             rig.put(port.InterruptEntry(Heard(reply, 0.25, "so far")))
             rig.prompt()
             await rig.until(lambda: rig.received("interrupt"), "the interruption")

@@ -108,7 +108,7 @@ class Access:
         import openai
 
         # A proxy of the environment would be asked for this machine's own servers, too.
-        http = openai.DefaultAsyncHttpx2Client(trust_env=not _is_loopback(self.address))
+        http = openai.DefaultAsyncHttpx2Client(trust_env=not is_loopback(self.address))
         async with openai.AsyncOpenAI(
             api_key=self._key() or _ANY_KEY,
             base_url=self.address,
@@ -120,7 +120,8 @@ class Access:
             yield client
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

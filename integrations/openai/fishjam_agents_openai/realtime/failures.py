@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,33 +19,50 @@ BENIGN = frozenset(
     }
 )
 """Codes of errors that come of two sides deciding at the same moment; nothing is lost by them."""
-_FATAL: dict[str, tuple[FailureKind, str]] = {
-    "invalid_api_key": ("auth", "check the key"),
-    "insufficient_quota": ("quota", "see the balance of the account"),
-    "rate_limit_exceeded": ("quota", "see the limits of the account"),
-    "model_not_found": ("config", "check the model"),
+HARMLESS = frozenset({"cancel", "truncate", "delete"})
+"""Ids of our events whose refusal means that what they were to end is over already."""
+EXPIRED = "session_expired"
+"""Code of the error with which a session ends that has reached its hour."""
+_FATAL: dict[str, tuple[FailureKind, str, bool]] = {
+    "invalid_api_key": ("auth", "check the key", False),
+    "insufficient_quota": ("quota", "see the balance of the account", False),
+    "rate_limit_exceeded": ("quota", "see the limits of the account", True),
+    "model_not_found": ("config", "check the model", False),
+    "invalid_model": ("config", "check the model", False),
 }
-_STATUS: dict[int, tuple[FailureKind, str]] = {
-    401: ("auth", "the key is not accepted: check it"),
-    403: ("auth", "the key may not use this: check it"),
-    404: ("config", "there is no such model or address: check model and base_url"),
-    429: ("quota", "too many sessions, or no credit: see the account"),
+"""Kind, advice, and whether it may pass."""
+_STATUS: dict[int, tuple[FailureKind, str, bool]] = {
+    400: ("config", "check the settings", False),
+    401: ("auth", "the key is not accepted: check it", False),
+    403: ("auth", "the key may not use this: check it", False),
+    404: ("config", "there is no such model or address: check model and base_url", False),
+    429: ("quota", "too many sessions at once: see the limits of the account", True),
 }
+_POLICY = 1008
+_TOO_BIG = 1009
+_LONGEST = 300
 
 
-def fatal(error: Any) -> BackendError | None:
-    """An `error` event of the service that ends the conversation; None when it does not."""
-    code, message = getattr(error, "code", None) or "", getattr(error, "message", None) or "no message"
-    kind, advice = _FATAL.get(code, ("internal", ""))
-    if not advice:
+def fatal(error: Mapping[str, Any]) -> BackendError | None:
+    """An error of the service that ends the conversation, or may; None when it does not."""
+    found = _FATAL.get(error.get("code") or "")
+    if found is None:
         return None
-    retryable = code == "rate_limit_exceeded"
-    return BackendError(f"OpenAI Realtime says {message!r}: {advice}", failure=kind, retryable=retryable)
+    kind, advice, passes = found
+    return BackendError(f"OpenAI Realtime says {said(error)!r}: {advice}", failure=kind, retryable=passes)
+
+
+def said(error: Mapping[str, Any]) -> str:
+    """The words of an error, as one line."""
+    return " ".join(str(error.get("message") or "no message").split())[:_LONGEST]
 
 
 @contextmanager
-def connection_errors() -> Iterator[None]:
+def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
     """Turn the errors of a connection, which are not the client's own, into ours.
+
+    Args:
+        secrets: What is in no message, whatever the service repeats.
 
     Raises:
         BackendError: The connection cannot be made, or is lost.
@@ -55,25 +72,63 @@ def connection_errors() -> Iterator[None]:
 
     try:
         yield
+    except BackendError as error:
+        hidden = _hidden(str(error), secrets)
+        if hidden == str(error):
+            raise
+        raise BackendError(hidden, failure=error.failure, retryable=error.retryable) from None
     except InvalidStatus as error:
-        status = error.response.status_code
-        kind, advice = _STATUS.get(status, ("network", "try again later"))
-        raise BackendError(
-            f"OpenAI Realtime refuses the connection with {status}: {advice}",
-            failure=kind,
-            retryable=kind == "network",
-        ) from error
+        body = (error.response.body or b"").decode(errors="replace")
+        raise _refused(error.response.status_code, body) from error
     except ConnectionClosed as error:
-        received = error.rcvd
-        if received is not None and received.code == 1008:
-            raise BackendError(
-                f"OpenAI Realtime closed the connection ({received.reason}): check key and model",
-                failure="auth",
-            ) from error
-        why = received.reason if received is not None and received.reason else "it was cut"
-        raise BackendError(f"the connection to OpenAI Realtime is lost ({why})", retryable=True) from error
+        received, sent = error.rcvd, error.sent
+        raise _closed(
+            0 if received is None else received.code,
+            _hidden("" if received is None else received.reason, secrets),
+            0 if sent is None else sent.code,
+        ) from error
     except (OSError, TimeoutError, InvalidHandshake) as error:
         reason = str(error) or type(error).__name__
-        raise BackendError(f"OpenAI Realtime cannot be reached ({reason})", retryable=True) from error
+        raise BackendError(
+            f"OpenAI Realtime cannot be reached ({reason}): check base_url and the network", retryable=True
+        ) from error
     except openai.OpenAIError as error:
-        raise BackendError(f"OpenAI Realtime cannot be used ({error}): check the settings") from error
+        raise BackendError(
+            f"OpenAI Realtime cannot be used ({_hidden(str(error), secrets)}): check the settings"
+        ) from error
+
+
+def _refused(status: int, body: str) -> BackendError:
+    kind, advice, passes = _STATUS.get(status, ("network", "try again later", True))
+    if "insufficient_quota" in body:
+        kind, advice, passes = _FATAL["insufficient_quota"]
+    return BackendError(
+        f"OpenAI Realtime refuses the connection with {status}: {advice}", failure=kind, retryable=passes
+    )
+
+
+def _closed(code: int, reason: str, sent: int) -> BackendError:
+    if sent == _TOO_BIG:
+        return BackendError(
+            "OpenAI Realtime sent a message that is too big: a new connection is made", retryable=True
+        )
+    for name, (kind, advice, passes) in _FATAL.items():
+        if name in reason:
+            return BackendError(
+                f"OpenAI Realtime closed the connection ({reason}): {advice}", failure=kind, retryable=passes
+            )
+    if code == _POLICY:
+        kind = "config" if "model" in reason.lower() else "auth"
+        return BackendError(
+            f"OpenAI Realtime closed the connection ({reason}): check key and model", failure=kind
+        )
+    why = reason or (f"with code {code}" if code else "it was cut")
+    return BackendError(
+        f"the connection to OpenAI Realtime is lost ({why}): a new one is made", retryable=True
+    )
+
+
+def _hidden(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -1,56 +1,129 @@
-"""What outlives a connection: the conversation in words, to tell the next one, and what was updated."""
+"""What outlives a connection: the conversation, the turn that is open, what is asked and not answered."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import OrderedDict, deque
+from collections.abc import Sequence
 
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents_openai.realtime.history import RATE, History, Line
 
-_REMEMBERED = 100
-"""Messages a new connection is told."""
+_OPEN = 15.0
+"""Seconds of a turn that is not over which are said again to the next connection."""
+_BEFORE = 1.0
+"""Seconds kept of what the service has not yet found to be speech."""
+_CALLS_REMEMBERED = 256
 
 
 class Memory:
     """One call, over all its connections.
 
+    Args:
+        instructions: The system prompt.
+        tools: The tools.
+
     Attributes:
         instructions: The system prompt as it is now.
         tools: The tools as they are now.
+        history: What was said.
+        owed: Whether the user is to be answered and the model has not begun to.
+        pending: Calls whose result is still to come.
+        questions: Questions beside the conversation without an answer: text by id.
         replies: Replies so far, for their ids.
+        spent: Price of the call so far.
     """
 
     def __init__(self, instructions: str | None, tools: Sequence[ToolDeclaration]) -> None:
         self.instructions = instructions
         self.tools = tools
+        self.history = History()
+        self.owed = False
+        self.pending: set[str] = set()
+        self.questions: dict[str, str] = {}
         self.replies = 0
-        self._said: deque[list[str]] = deque(maxlen=_REMEMBERED)
-        self._replies: dict[str, list[str]] = {}
+        self.spent = 0.0
+        self._calls: OrderedDict[str, None] = OrderedDict()
+        self._open: deque[Samples] = deque()
+        self._seconds = 0.0
+        self._unnamed: deque[Line] = deque()
+        self._named: dict[str, Line] = {}
 
-    def user(self, text: str) -> None:
-        """The user said or wrote something."""
-        if text.strip():
-            self._said.append(["user", text.strip()])
+    # --- the user's sound ---
 
-    def reply(self, reply: str, text: str) -> None:
-        """More words of a reply."""
-        line = self._replies.get(reply)
+    def heard(self, samples: Samples, *, speech: bool) -> None:
+        """Sound was sent; `speech` is whether it is known to be a turn."""
+        self._open.append(samples)
+        self._seconds += len(samples) / RATE
+        most = _OPEN if speech else _BEFORE
+        while self._seconds > most and len(self._open) > 1:
+            self._seconds -= len(self._open.popleft()) / RATE
+
+    @property
+    def open_turn(self) -> Sequence[Samples]:
+        """The sound of the turn that is not over."""
+        return list(self._open)
+
+    def cancelled(self) -> None:
+        """The open turn is taken back."""
+        self._open.clear()
+        self._seconds = 0.0
+
+    def committed(self, peer: str | None, after: float = 0.0) -> None:
+        """The open turn is over, but for its last `after` seconds, which are of the next one."""
+        line = Line("user", peer=peer)
+        later: deque[Samples] = deque()
+        while self._open and after > 0:
+            later.appendleft(self._open.pop())
+            after -= len(later[0]) / RATE
+        line.audio = list(self._open)
+        self._open = later
+        self._seconds = sum(len(samples) for samples in later) / RATE
+        self._unnamed.append(self.history.add(line))
+
+    def named(self, item: str) -> None:
+        """The service has taken the oldest turn that was committed as this item."""
+        if self._unnamed:
+            self._named[item] = self._unnamed.popleft()
+
+    def refused(self) -> None:
+        """The service has not taken the oldest turn that was committed."""
+        if self._unnamed:
+            self._unnamed.popleft().audio = []
+
+    def speaker(self, item: str) -> str | None:
+        """Who spoke the turn of an item."""
+        line = self._named.get(item)
+        return None if line is None else line.peer
+
+    def understood(self, item: str, text: str) -> None:
+        """The words of a turn."""
+        line = self._named.pop(item, None)
         if line is None:
-            line = self._replies[reply] = ["assistant", ""]
-            self._said.append(line)
-        line[1] += text
+            line = self.history.add(Line("user"))
+        self.history.understood(line, text)
 
-    def heard(self, reply: str, text: str) -> None:
-        """No more of a reply than this was heard."""
-        line = self._replies.get(reply)
-        if line is not None:
-            line[1] = f"{text} [interrupted]" if text else ""
+    def reconnected(self) -> None:
+        """Items of the last connection have no meaning any more."""
+        self._unnamed.clear()
+        self._named.clear()
 
-    def items(self) -> Iterator[dict[str, Any]]:
-        """The conversation as items to create."""
-        for role, text in self._said:
-            if text.strip():
-                kind = "input_text" if role == "user" else "output_text"
-                content = [{"type": kind, "text": text.strip()}]
-                yield {"type": "message", "role": role, "content": content}
+    # --- tools ---
+
+    def called(self, call: str, name: str, arguments: str) -> bool:
+        """The model calls a tool; False when it has been seen before."""
+        if call in self._calls:
+            return False
+        self._calls[call] = None
+        if len(self._calls) > _CALLS_REMEMBERED:
+            self._calls.popitem(last=False)
+        self.pending.add(call)
+        self.history.add(Line("call", arguments, call, name))
+        return True
+
+    def answered(self, call: str, result: str) -> bool:
+        """A tool has answered; whether it was the last one waited for."""
+        known = call in self.pending
+        self.pending.discard(call)
+        self.history.add(Line("result", result, call))
+        return known and not self.pending

@@ -1,10 +1,13 @@
-"""The model's responses: which is live, what of it may be said, which tools it waits for."""
+"""The model's responses: which is live, what of it may be said, when the next may be asked for."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import binascii
 import json
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +15,15 @@ import numpy as np
 
 from fishjam_agents.backends import port
 from fishjam_agents.events import Heard
+from fishjam_agents_openai.realtime.failures import fatal, said
+from fishjam_agents_openai.realtime.history import RATE
 from fishjam_agents_openai.realtime.memory import Memory
 
-_RATE = 24000
+Event = Mapping[str, Any]
+CREATE = "create"
+"""Id of the events that ask for a response."""
+_REMEMBERED = 32
+"""Replies of a connection that may still turn out to have been interrupted."""
 
 
 @dataclass(slots=True)
@@ -29,34 +38,66 @@ class _Response:
 
 
 class Responses:
-    """All responses of a connection.
+    """All responses of a connection that belong to the conversation.
+
+    Args:
+        emit: Takes our events.
+        memory: Of the call.
+        later: Takes what the service is to be told next.
+        begun: Called when the model begins to answer.
 
     Attributes:
         latest: Id of the last reply that had sound, None before the first and once it was cut.
     """
 
-    def __init__(self, emit: Callable[[port.BackendEvent], None], memory: Memory) -> None:
+    def __init__(
+        self,
+        emit: Callable[[port.BackendEvent], None],
+        memory: Memory,
+        later: Callable[[dict[str, Any]], None],
+        begun: Callable[[], None],
+    ) -> None:
         self.latest: str | None = None
         self._emit = emit
         self._memory = memory
+        self._later = later
+        self._begun = begun
+        self._loop = asyncio.get_running_loop()
         self._live: dict[str, _Response] = {}
-        self._replies: dict[str, _Response] = {}
-        self._waiting: set[str] = set()
+        self._replies: OrderedDict[str, _Response] = OrderedDict()
+        self._asked = False
+        self._wanted = False
+        self._stillborn = False
+        self._plays_until = 0.0
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is generated and no tool is waited for."""
-        return not self._waiting and all(response.done for response in self._live.values())
+        """Whether nothing is generated, asked for or, as far as can be known, still being played."""
+        return not (self._live or self._asked or self._wanted) and self._loop.time() >= self._plays_until
 
-    def may_ask(self) -> bool:
-        """Whether an answer may be asked for now: while tools run, their last answer asks."""
-        return not self._waiting
+    # --- asking ---
 
-    def answered(self, call: str) -> bool:
-        """A tool has answered; whether it was the last one waited for."""
-        known = call in self._waiting
-        self._waiting.discard(call)
-        return known and not self._waiting
+    def ask(self) -> None:
+        """An answer is wanted: now, or when the response that is live is done.
+
+        While tools run it is the last of their results that asks.
+        """
+        self._memory.owed = True
+        if self._memory.pending:
+            return
+        if self._asked or self._live:
+            self._wanted = True
+            return
+        self._asked, self._wanted = True, False
+        self._later({"type": "response.create", "event_id": CREATE})
+
+    def refused(self, code: str) -> None:
+        """What was asked for is not given."""
+        self._asked = self._stillborn = False
+        if code == "conversation_already_has_active_response":
+            self._wanted = True
+        else:
+            self._memory.owed = False
 
     def cut(self, heard: Heard | None) -> Iterator[dict[str, Any]]:
         """What the service is to be told of an interruption.
@@ -64,108 +105,166 @@ class Responses:
         Args:
             heard: What was heard of the reply that was interrupted.
         """
-        for identity, response in self._live.items():
-            if not response.done and not response.dead:
-                response.dead = True
-                yield {"type": "response.cancel", "response_id": identity}
-        if heard is None or heard.reply not in self._replies:
+        self._wanted = self._memory.owed = False
+        self._plays_until = 0.0
+        if self._asked:
+            # It will be there by the time this arrives: the service takes one event after the other.
+            self._stillborn = True
+            yield {"type": "response.cancel", "event_id": "cancel"}
+        for identity, live in self._live.items():
+            if not live.dead:
+                live.dead = True
+                yield {"type": "response.cancel", "event_id": "cancel", "response_id": identity}
+        if heard is None:
             return
-        response = self._replies[heard.reply]
-        response.dead = True
+        response = self._replies.get(heard.reply)
+        if response is None:
+            # Of an earlier connection: its items are not here, but what was told of them may be.
+            yield from self._memory.history.heard(heard.reply, heard.text)
+            return
+        complete, response.dead = response.done, True
         if self.latest == heard.reply:
             self.latest = None
-        self._memory.heard(heard.reply, heard.text)
+        for _ in self._memory.history.heard(heard.reply, heard.text):
+            pass
         left = heard.seconds
         for item, seconds in response.items.items():
             played = min(max(left, 0.0), seconds)
             left -= seconds
-            if played <= 0:
-                yield {"type": "conversation.item.delete", "item_id": item}
-            elif played < seconds:
-                # More than there is would be an error: rounded down.
-                milliseconds = int(played * 1000)
+            if int(played * 1000) <= 0:
+                yield _deletion(item)
+            elif played < seconds or not complete:
+                # More than there is would be an error: rounded down. Of what is not done more is on its way.
                 yield {
                     "type": "conversation.item.truncate",
+                    "event_id": "truncate",
                     "item_id": item,
                     "content_index": 0,
-                    "audio_end_ms": milliseconds,
+                    "audio_end_ms": int(played * 1000),
                 }
 
-    def handle(self, event: Any) -> None:
-        """Take an event about a response; others are passed over. Old beta names are understood."""
-        kind: str = event.type
-        if kind == "response.created":
-            self._memory.replies += 1
-            response = _Response(f"openai-{self._memory.replies}")
-            self._live[event.response.id] = self._replies[response.reply] = response
-            return
-        identity = getattr(event, "response_id", None)
-        if kind == "response.done":
-            self._done(event.response)
-            return
-        found = self._live.get(identity) if identity is not None else None
-        if found is None or found.dead:
-            return
-        if kind in ("response.output_audio.delta", "response.audio.delta"):
-            self._sound(found, event.item_id, event.delta)
-        elif kind in ("response.output_audio_transcript.delta", "response.audio_transcript.delta"):
-            self._begin(found)
-            self._memory.reply(found.reply, event.delta)
-            self._emit(port.ReplyText(found.reply, event.delta))
+    # --- what the service tells ---
 
-    def _begin(self, response: _Response) -> None:
+    def handle(self, event: Event) -> bool:
+        """Take an event about a response of the conversation; False for others."""
+        kind: str = event["type"]
+        if kind == "response.created":
+            self._created(event.get("response") or {})
+        elif kind == "response.done":
+            self._done(event.get("response") or {})
+        elif kind in ("response.output_audio.delta", "response.audio.delta"):
+            response = self._speaking(event)
+            if response is not None:
+                self._sound(response, event.get("item_id") or "", event.get("delta") or "")
+        elif kind in ("response.output_audio_transcript.delta", "response.audio_transcript.delta"):
+            response = self._speaking(event)
+            if response is not None and event.get("delta"):
+                self._start(response)
+                self._memory.history.spoken(response.reply, event["delta"])
+                self._emit(port.ReplyText(response.reply, event["delta"]))
+        else:
+            return kind.startswith("response.")
+        return True
+
+    def close(self) -> None:
+        """The connection is over: so is what it was saying."""
+        for response in self._live.values():
+            self._end(response)
+        self._live.clear()
+
+    def _created(self, told: Event) -> None:
+        self._asked = False
+        self._memory.replies += 1
+        response = _Response(f"openai-{self._memory.replies}", dead=self._stillborn)
+        self._stillborn = False
+        self._live[told.get("id") or ""] = self._replies[response.reply] = response
+        if len(self._replies) > _REMEMBERED:
+            self._replies.popitem(last=False)
+
+    def _speaking(self, event: Event) -> _Response | None:
+        response = self._live.get(event.get("response_id") or "")
+        return None if response is None or response.dead else response
+
+    def _start(self, response: _Response) -> None:
         if not response.started:
             response.started = True
+            self._memory.owed = False
+            self._begun()
             self._emit(port.ReplyStarted(response.reply))
 
     def _sound(self, response: _Response, item: str, delta: str) -> None:
-        data = base64.b64decode(delta)
+        try:
+            data = base64.b64decode(delta, validate=True)
+        except (binascii.Error, ValueError):
+            self._emit(port.Warning("OpenAI Realtime sent sound that is none: it was left out"))
+            return
         samples = np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)
         if not len(samples):
             return
-        self._begin(response)
+        self._start(response)
         self.latest = response.reply
-        response.items[item] = response.items.get(item, 0.0) + len(samples) / _RATE
+        seconds = len(samples) / RATE
+        response.items[item] = response.items.get(item, 0.0) + seconds
+        self._plays_until = max(self._plays_until, self._loop.time()) + seconds
         self._emit(port.ReplyAudio(response.reply, samples))
 
-    def _done(self, told: Any) -> None:
-        response = self._live.pop(getattr(told, "id", None) or "", None)
+    def _end(self, response: _Response) -> None:
+        if response.started and not response.done:
+            self._emit(port.ReplyEnded(response.reply))
+        response.done = True
+
+    def _done(self, told: Event) -> None:
+        response = self._live.pop(told.get("id") or "", None)
         if response is None:
             return
-        response.done = True
-        if response.started:
-            self._emit(port.ReplyEnded(response.reply))
-        usage = getattr(told, "usage", None)
-        if usage is not None:
-            self._emit(port.Usage(_counts(usage.model_dump())))
-        status = getattr(told, "status", None)
+        self._end(response)
+        status = told.get("status")
         if status == "failed":
-            error = getattr(getattr(told, "status_details", None), "error", None)
-            reason = getattr(error, "code", None) or getattr(error, "type", None) or "no reason given"
-            self._emit(port.Warning(f"the model could not answer ({reason})"))
-        elif status == "completed" and not response.dead:
-            self._call(told)
+            self._failed(told)
+        elif status == "incomplete":
+            reason = (told.get("status_details") or {}).get("reason") or "no reason given"
+            self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
+        if response.dead:
+            self._forget(response, told)
+        else:
+            self._memory.owed = False
+            self._begun()
+            if status == "completed":
+                self._call(told)
+        if self._wanted:
+            self._wanted = False
+            self.ask()
 
-    def _call(self, told: Any) -> None:
-        calls = [item for item in getattr(told, "output", None) or () if item.type == "function_call"]
-        self._waiting.update(item.call_id for item in calls)
-        for item in calls:
+    def _failed(self, told: Event) -> None:
+        error = (told.get("status_details") or {}).get("error") or {}
+        ended = fatal(error)
+        if ended is not None and not ended.retryable:
+            raise ended
+        reason = error.get("code") or error.get("type") or "no reason given"
+        self._emit(port.Warning(f"the model could not answer ({reason}): {said(error)}"))
+
+    def _forget(self, response: _Response, told: Event) -> None:
+        """Delete items of an interrupted response that nobody had heard of when it was."""
+        for item in told.get("output") or ():
+            if item.get("type") == "message" and item.get("id") and item["id"] not in response.items:
+                self._later(_deletion(item["id"]))
+
+    def _call(self, told: Event) -> None:
+        for item in told.get("output") or ():
+            if item.get("type") != "function_call":
+                continue
+            call, name = item.get("call_id") or item.get("id") or "", item.get("name") or ""
+            if not self._memory.called(call, name, item.get("arguments") or "{}"):
+                continue
             try:
-                arguments = json.loads(item.arguments or "{}")
+                arguments = json.loads(item.get("arguments") or "{}")
             except ValueError:
                 arguments = None
             if not isinstance(arguments, dict):
-                self._emit(port.Warning(f"the model called {item.name} with arguments that are no object"))
+                self._emit(port.Warning(f"the model called {name} with arguments that are no object"))
                 arguments = {}
-            self._emit(port.ToolCall(item.call_id, item.name, arguments))
+            self._emit(port.ToolCall(call, name, arguments))
 
 
-def _counts(usage: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """The counts of a usage, nested ones with dots in their names."""
-    found: dict[str, float] = {}
-    for name, value in usage.items():
-        if isinstance(value, dict):
-            found |= _counts(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value:
-            found[prefix + name] = value
-    return found
+def _deletion(item: str) -> dict[str, Any]:
+    return {"type": "conversation.item.delete", "event_id": "delete", "item_id": item}

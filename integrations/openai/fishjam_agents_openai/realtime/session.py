@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import logging
+from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
-from fishjam_agents_openai.realtime.failures import BENIGN, connection_errors, fatal
+from fishjam_agents_openai.realtime.events import ServerEvents
+from fishjam_agents_openai.realtime.failures import connection_errors, fatal, said
+from fishjam_agents_openai.realtime.history import RATE, Line, encoded
 from fishjam_agents_openai.realtime.memory import Memory
+from fishjam_agents_openai.realtime.questions import Questions
 from fishjam_agents_openai.realtime.responses import Responses
+from fishjam_agents_openai.realtime.waiting import Waiting
 
 if TYPE_CHECKING:
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
     from fishjam_agents_openai.realtime.backend import Realtime
 
-logger = logging.getLogger(__name__)
-
-SETUP_SECONDS = 10.0
-_LOOK = 1.0
+_LOOK = 0.5
 """How often a renewal looks for a quiet moment, seconds."""
 _LATEST = 180.0
 """Seconds after `renew_after` at which it waits for none any more."""
@@ -48,163 +48,235 @@ class RealtimeSession(port.BackendSession):
         live: AsyncRealtimeConnection,
     ) -> None:
         self._settings = settings
-        self._emit = conversation.emit
         self._local = conversation.owner == "local"
         self._memory = memory
         self._live = live
-        self._responses = Responses(conversation.emit, memory)
-        self._speaking = False
-        self._peer: str | None = None
-        self._understood: dict[str, str] = {}
+        self._unsent: deque[dict[str, Any]] = deque()
+        self._more = asyncio.Event()
+        self._turn_open = False
+        self._sending = False
+        self._leaving = False
+        self._waiting = Waiting(settings.answer_timeout, self._ping)
+        self._responses = Responses(
+            conversation.emit, memory, self._later, lambda: self._waiting.over(answered=True)
+        )
+        self._questions = Questions(conversation.emit, memory)
+        self._events = ServerEvents(
+            settings,
+            conversation.emit,
+            memory,
+            self._responses,
+            self._questions,
+            self._waiting,
+            local=self._local,
+        )
 
-    async def begin(self, session: dict[str, Any]) -> None:
-        """Configure the session and wait until it is.
+    async def begin(self) -> None:
+        """Configure the session, wait until it is, and tell it what was said before.
 
         Raises:
             BackendError: The service refuses.
         """
-        await self._say({"type": "session.update", "session": session})
-        for item in self._memory.items():
-            await self._say({"type": "conversation.item.create", "item": item})
-        try:
-            async with asyncio.timeout(SETUP_SECONDS):
-                while True:
-                    event = await self._live.recv()
-                    if event.type == "session.updated":
-                        return
-                    if event.type == "error":
-                        error = fatal(event.error)
-                        if error is not None:
-                            raise error
-                        said = getattr(event.error, "message", None)
-                        raise BackendError(
-                            f"OpenAI Realtime refuses the session ({said}): check the settings",
-                            failure="config",
-                        )
-        except TimeoutError as error:
-            raise BackendError(
-                f"OpenAI Realtime did not accept the session within {SETUP_SECONDS:g} s", retryable=True
-            ) from error
+        memory, settings = self._memory, self._settings
+        await self._say(
+            {
+                "type": "session.update",
+                "event_id": "session",
+                "session": settings.session(memory.instructions, memory.tools, self._local),
+            }
+        )
+        await self._configured()
+        memory.reconnected()
+        for event in memory.history.retold(memory.pending, settings.beta):
+            await self._say(event)
+        for samples in memory.open_turn:
+            await self._append(samples)
+            self._events.sent += len(samples) / RATE
+        for question, text in tuple(memory.questions.items()):
+            await self._say(self._questions.ask(question, text))
+        if memory.owed:
+            self._ask()
+        await self._flush()
+
+    async def _configured(self) -> None:
+        while True:
+            event = self._events.read(await self._live.recv_bytes())
+            kind = None if event is None else event["type"]
+            if event is not None and kind == "session.updated":
+                return
+            if event is not None and kind == "error":
+                error = event.get("error") or {}
+                raise fatal(error) or BackendError(
+                    f"OpenAI Realtime refuses the session ({said(error)}): check the settings",
+                    failure="config",
+                )
+
+    # --- what the user says and does ---
 
     async def send(self, entry: port.Entry) -> None:
-        """Pass an entry on."""
-        with connection_errors():
-            await self._pass_on(entry)
+        """Pass an entry on; while the connection is being left, wait for the end instead.
+
+        Raises:
+            BackendError: The connection is lost.
+        """
+        if self._leaving:
+            await asyncio.Future()
+        self._sending = True
+        try:
+            with connection_errors(self._settings.secrets):
+                if isinstance(entry, port.AudioEntry):
+                    await self._hear(entry)
+                else:
+                    # What was decided earlier goes first: an answer is asked for before it is cancelled.
+                    await self._flush()
+                    await self._pass_on(entry)
+                    await self._flush()
+        finally:
+            self._sending = False
+
+    async def _hear(self, entry: port.AudioEntry) -> None:
+        self._events.peer = entry.peer
+        await self._append(entry.samples)
+        self._events.sent += entry.seconds
+        self._memory.heard(entry.samples, speech=self._local or self._events.speaking)
 
     async def _pass_on(self, entry: port.Entry) -> None:
+        memory = self._memory
         match entry:
-            case port.AudioEntry(peer, samples):
-                self._peer = peer
-                await self._append(samples)
             case port.TurnStartedEntry(peer):
-                self._speaking, self._peer = True, peer
-            case port.TurnEndedEntry():
-                self._speaking = False
-                await self._say({"type": "input_audio_buffer.commit"})
-                await self._answer()
+                self._turn_open, self._events.peer = True, peer
+            case port.TurnEndedEntry(turn):
+                await self._say({"type": "input_audio_buffer.commit", "event_id": "commit"})
+                self._turn_open = False
+                memory.committed(turn.peer)
+                self._ask()
             case port.TurnCancelledEntry():
-                self._speaking = False
                 await self._say({"type": "input_audio_buffer.clear"})
+                self._turn_open = False
+                memory.cancelled()
             case port.TextEntry(text):
-                self._memory.user(text)
-                await self._write([{"type": "input_text", "text": text}])
+                await self._add(Line("user", text))
                 if not entry.note:
-                    await self._answer()
+                    self._ask()
             case port.ImageEntry(data, kind):
-                url = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-                await self._write([{"type": "input_image", "image_url": url}])
+                await self._add(Line("image", f"data:{kind};base64,{base64.b64encode(data).decode()}"))
             case port.InterruptEntry(heard):
+                self._waiting.over()
                 for event in self._responses.cut(heard):
                     await self._say(event)
             case port.ToolResultEntry() if not entry.will_continue:
-                item = {"type": "function_call_output", "call_id": entry.call, "output": entry.result}
-                await self._say({"type": "conversation.item.create", "item": item})
-                if self._responses.answered(entry.call):
-                    await self._answer()
+                line = Line("result", entry.result, entry.call)
+                await self._say({"type": "conversation.item.create", "item": line.item()})
+                if memory.answered(entry.call, entry.result):
+                    self._ask()
             case port.UpdateEntry(instructions, tools):
-                if instructions is not None:
-                    self._memory.instructions = instructions
-                if tools is not None:
-                    self._memory.tools = tools
-                memory = self._memory
-                update = self._settings.session(memory.instructions, memory.tools, self._local)
-                # The voice and the formats are fixed once something was said.
-                del update["audio"]
-                await self._say({"type": "session.update", "session": update})
+                await self._update(instructions, tools)
+            case port.QuestionEntry(question, text):
+                await self._say(self._questions.ask(question, text))
+            case port.ControlEntry(message):
+                await self._say(dict(message))
+
+    async def _add(self, line: Line) -> None:
+        await self._say({"type": "conversation.item.create", "item": line.item(self._settings.beta)})
+        self._memory.history.add(line)
+
+    def _ask(self) -> None:
+        self._responses.ask()
+        if not self._memory.pending:
+            self._waiting.begin()
+
+    async def _update(self, instructions: str | None, tools: Sequence[port.ToolDeclaration] | None) -> None:
+        memory = self._memory
+        if instructions is not None:
+            memory.instructions = instructions
+        if tools is not None:
+            memory.tools = tools
+        update = self._settings.session_update(memory.instructions, memory.tools)
+        await self._say({"type": "session.update", "session": update})
+
+    # --- what the service says ---
 
     async def read(self) -> None:
         """Read until the connection ends.
 
         Raises:
             BackendError: It was lost, or the service gave up.
-            Renewal: Its hour is nearly over.
+            Renewal: Its hour is over, or nearly.
         """
+        tasks = {
+            asyncio.create_task(work, name=f"openai-{name}")
+            for name, work in (
+                ("receive", self._receive()),
+                ("speak up", self._speak_up()),
+                ("wait", self._waiting.watch()),
+                ("renew", self._renew()),
+            )
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            with connection_errors(self._settings.secrets):
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._responses.close()
+
+    async def _receive(self) -> None:
+        while True:
+            event = self._events.read(await self._live.recv_bytes())
+            if event is not None:
+                self._events.handle(event)
+
+    async def _speak_up(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            await self._flush()
+
+    async def _renew(self) -> None:
         loop = asyncio.get_running_loop()
-        renew_at = loop.time() + self._settings.renew_after
-        with connection_errors():
-            receiving = asyncio.ensure_future(self._live.recv())
-            try:
-                while True:
-                    await asyncio.wait({receiving}, timeout=_LOOK)
-                    if receiving.done():
-                        self._handle(receiving.result())
-                        receiving = asyncio.ensure_future(self._live.recv())
-                    late = loop.time() - renew_at
-                    if late > _LATEST or (late > 0 and not self._speaking and self._responses.quiet):
-                        raise port.Renewal
-            finally:
-                receiving.cancel()
-                await asyncio.gather(receiving, return_exceptions=True)
+        at = loop.time() + self._settings.renew_after
+        await asyncio.sleep(self._settings.renew_after)
+        while not self._quiet() and loop.time() < at + _LATEST:  # noqa: ASYNC110 - of many things, some by time
+            await asyncio.sleep(min(_LOOK, self._settings.renew_after))
+        # Nothing may be half sent when it is left.
+        self._leaving = True
+        while self._sending:  # noqa: ASYNC110 - under the link's deadline
+            await asyncio.sleep(0.01)
+        raise port.Renewal("its hour is nearly over")
 
-    def _handle(self, event: Any) -> None:
-        # By the name: the client makes of what it does not know an instance of an unrelated class.
-        kind: str = event.type
-        if kind == "input_audio_buffer.speech_started":
-            self._speaking = True
-            self._emit(port.UserSpeech(True))
-            if self._responses.latest is not None:
-                self._emit(port.Interrupted(self._responses.latest))
-        elif kind == "input_audio_buffer.speech_stopped":
-            self._speaking = False
-            self._emit(port.UserSpeech(False))
-        elif kind == "conversation.item.input_audio_transcription.delta":
-            text = self._understood.get(event.item_id, "") + (getattr(event, "delta", None) or "")
-            self._understood[event.item_id] = text
-            self._emit(port.UserTranscript(text, peer=self._peer))
-        elif kind == "conversation.item.input_audio_transcription.completed":
-            self._understood.pop(event.item_id, None)
-            self._memory.user(event.transcript)
-            self._emit(port.UserTranscript(event.transcript, final=True, peer=self._peer))
-        elif kind == "conversation.item.input_audio_transcription.failed":
-            self._emit(port.Warning("what the user said was heard, but could not be written down"))
-        elif kind == "error":
-            self._error(event.error)
-        else:
-            self._responses.handle(event)
-
-    def _error(self, error: Any) -> None:
-        ended = fatal(error)
-        if ended is not None:
-            raise ended
-        if getattr(error, "code", None) in BENIGN:
-            logger.debug("OpenAI Realtime says: %s", getattr(error, "message", error))
-        else:
-            self._emit(port.Warning(f"OpenAI Realtime says: {getattr(error, 'message', error)}"))
+    def _quiet(self) -> bool:
+        """Whether nobody would notice a new connection."""
+        return not (
+            self._turn_open
+            or self._events.speaking
+            or self._memory.owed
+            or self._memory.pending
+            or self._memory.questions
+            or not self._responses.quiet
+        )
 
     # --- on the wire ---
+
+    def _later(self, event: dict[str, Any]) -> None:
+        self._unsent.append(event)
+        self._more.set()
+
+    async def _flush(self) -> None:
+        while self._unsent:
+            await self._say(self._unsent.popleft())
 
     async def _say(self, event: dict[str, Any]) -> None:
         # Typed parameters cost 140 us for each frame of audio.
         await self._live.send_raw(json.dumps(event))
 
     async def _append(self, samples: port.Samples) -> None:
-        audio = base64.b64encode(np.ascontiguousarray(samples, "<i2").tobytes()).decode()
-        await self._live.send_raw(f'{{"type":"input_audio_buffer.append","audio":"{audio}"}}')
+        await self._live.send_raw(f'{{"type":"input_audio_buffer.append","audio":"{encoded(samples)}"}}')
 
-    async def _write(self, content: list[dict[str, Any]]) -> None:
-        item = {"type": "message", "role": "user", "content": content}
-        await self._say({"type": "conversation.item.create", "item": item})
-
-    async def _answer(self) -> None:
-        if self._responses.may_ask():
-            await self._say({"type": "response.create"})
+    async def _ping(self) -> None:
+        # The client has no ping of its own; its socket has had this name since its first version.
+        socket = getattr(self._live, "_connection", None)
+        if socket is not None:
+            await (await socket.ping())

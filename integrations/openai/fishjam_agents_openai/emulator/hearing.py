@@ -1,0 +1,119 @@
+"""What the emulated Realtime service hears: the input buffer, its own voice detection, transcription."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+RATE = 24000
+_LOUD = 500
+"""Peak of a frame, of 32768, that is taken for speech."""
+_QUIET = 0.5
+"""Seconds of quiet that end a turn, unless the session says otherwise."""
+_PADDING = 0.3
+"""Seconds before speech that belong to it."""
+_SHORTEST = 0.1
+"""Seconds below which a buffer is not committed."""
+
+Tell = Callable[..., Awaitable[None]]
+
+
+class Hearing:
+    """The input of one connection.
+
+    Args:
+        tell: Sends an event.
+        ids: For items.
+        words: What the next turn is understood as, given its length in seconds.
+    """
+
+    def __init__(self, tell: Tell, ids: itertools.count[int], words: Callable[[float], str]) -> None:
+        self._tell = tell
+        self._ids = ids
+        self._words = words
+        self._audio = b""
+        self._heard = 0.0
+        self._loud_until = 0.0
+        self._session: Mapping[str, Any] = {}
+        self.speech: str | None = None
+
+    def configure(self, session: Mapping[str, Any]) -> None:
+        """Take the input half of a session: `audio.input`, or the flat fields of the beta."""
+        self._session = session
+
+    @property
+    def detection(self) -> Mapping[str, Any] | None:
+        """The turn detection, None where turns are the client's."""
+        return self._session.get("turn_detection")
+
+    async def append(self, data: bytes) -> bool:
+        """More sound.
+
+        Returns:
+            Whether somebody begins to speak.
+        """
+        self._audio += data
+        samples = np.frombuffer(data[: len(data) & ~1], "<i2")
+        self._heard += len(samples) / RATE
+        if self.detection is None:
+            return False
+        if len(samples) and int(np.abs(samples.astype(int)).max()) > _LOUD:
+            self._loud_until = self._heard
+            if self.speech is None:
+                self.speech = f"item_{next(self._ids)}"
+                at = max(0, round(1000 * (self._heard - len(samples) / RATE - _PADDING)))
+                await self._tell("input_audio_buffer.speech_started", audio_start_ms=at, item_id=self.speech)
+                return True
+        return False
+
+    async def pause(self) -> bool:
+        """Whether a turn has just ended; it is then committed."""
+        if self.detection is None or self.speech is None:
+            return False
+        quiet = (self.detection.get("silence_duration_ms") or 1000 * _QUIET) / 1000
+        if self._heard - self._loud_until <= quiet:
+            return False
+        item, self.speech = self.speech, None
+        at = round(1000 * self._heard)
+        await self._tell("input_audio_buffer.speech_stopped", audio_end_ms=at, item_id=item)
+        await self.commit(item)
+        return True
+
+    async def clear(self) -> None:
+        """Forget what is not committed."""
+        self._audio = b""
+        await self._tell("input_audio_buffer.cleared")
+
+    async def commit(self, item: str | None = None) -> bool:
+        """Make an item of the buffer; False when there is too little of it."""
+        seconds = len(self._audio) / 2 / RATE
+        self._audio = b""
+        if seconds < _SHORTEST:
+            return False
+        item = item or f"item_{next(self._ids)}"
+        await self._tell("input_audio_buffer.committed", item_id=item, previous_item_id=None)
+        content = [{"type": "input_audio", "transcript": None}]
+        message = {
+            "id": item,
+            "type": "message",
+            "role": "user",
+            "status": "completed",
+            "content": content,
+        }
+        await self._tell("conversation.item.added", item=message, previous_item_id=None)
+        await self._tell("conversation.item.done", item=message, previous_item_id=None)
+        if self._session.get("transcription") is not None:
+            await self._transcribe(item, seconds)
+        return True
+
+    async def _transcribe(self, item: str, seconds: float) -> None:
+        words, kind = self._words(seconds), "conversation.item.input_audio_transcription"
+        place = {"item_id": item, "content_index": 0}
+        half = len(words) // 2
+        for piece in (words[:half], words[half:]):
+            await self._tell(f"{kind}.delta", **place, delta=piece)
+        usage = {"type": "duration", "seconds": seconds}
+        await self._tell(f"{kind}.completed", **place, transcript=words, usage=usage)

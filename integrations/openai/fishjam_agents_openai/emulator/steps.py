@@ -1,0 +1,62 @@
+"""What the emulated Realtime model says and does, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fishjam_agents.audio.samples import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """The model calls a tool.
+
+    Attributes:
+        name: The tool.
+        arguments: JSON.
+        call: Id of the call, one of its own if None.
+    """
+
+    name: str
+    arguments: str = "{}"
+    call: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The connection ends: with a code, or cut off at 1006."""
+
+    code: int = 1006
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An event as it is, or a message that is none."""
+
+    event: dict[str, Any] | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Sound without words: int16 mono at 24 kHz."""
+
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class NextItem:
+    """What follows is another item of the same response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The response fails with an error of this code."""
+
+    code: str
+    message: str = "The model could not answer."
+
+
+Said: TypeAlias = str | float | Tool | Close | Raw | Sound | NextItem | Failed
+"""Words that are spoken, a pause in seconds, or something else that happens."""

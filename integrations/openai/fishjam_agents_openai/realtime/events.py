@@ -1,0 +1,193 @@
+"""What the service tells, event by event, dispatched by the name each carries."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fishjam_agents.backends import port
+from fishjam_agents.errors import BackendError
+from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, fatal, said
+from fishjam_agents_openai.realtime.memory import Memory
+from fishjam_agents_openai.realtime.questions import Questions
+from fishjam_agents_openai.realtime.responses import CREATE, Responses
+from fishjam_agents_openai.realtime.usage import amounts_of, cost_of, transcription_of
+from fishjam_agents_openai.realtime.waiting import Waiting
+
+if TYPE_CHECKING:
+    from fishjam_agents_openai.realtime.backend import Realtime
+
+logger = logging.getLogger(__name__)
+
+Event = Mapping[str, Any]
+_UNREADABLE_IN_A_ROW = 50
+"""Messages that are no events before this is no conversation any more."""
+_WRITTEN = "conversation.item.input_audio_transcription."
+_USUAL = ("session.", "conversation.", "input_audio_buffer.")
+"""What belongs to every conversation and needs no telling."""
+
+
+class ServerEvents:
+    """Follows a connection.
+
+    Args:
+        settings: The backend.
+        emit: Takes our events.
+        memory: Of the call.
+        responses: Of the connection.
+        questions: Of the connection.
+        waiting: For answers.
+        local: Whether turns are ours.
+
+    Attributes:
+        peer: Who was heard last.
+        sent: Seconds of audio sent on this connection.
+        speaking: Whether the service hears speech.
+    """
+
+    def __init__(
+        self,
+        settings: Realtime,
+        emit: Callable[[port.BackendEvent], None],
+        memory: Memory,
+        responses: Responses,
+        questions: Questions,
+        waiting: Waiting,
+        *,
+        local: bool,
+    ) -> None:
+        self.peer: str | None = None
+        self.sent = 0.0
+        self.speaking = False
+        self._settings = settings
+        self._emit = emit
+        self._memory = memory
+        self._responses = responses
+        self._questions = questions
+        self._waiting = waiting
+        self._local = local
+        self._spoke_until = 0.0
+        self._words: dict[str, str] = {}
+        self._unreadable = 0
+
+    def read(self, data: bytes) -> Event | None:
+        """A message as an event; None when it is none.
+
+        Raises:
+            BackendError: There were too many of those.
+        """
+        try:
+            event = json.loads(data)
+        except ValueError:
+            event = None
+        if isinstance(event, dict) and isinstance(event.get("type"), str):
+            self._unreadable = 0
+            return event
+        self._unreadable += 1
+        if self._unreadable == 1:
+            self._emit(port.Warning("OpenAI Realtime sent a message that is no event: it was left out"))
+        if self._unreadable >= _UNREADABLE_IN_A_ROW:
+            raise BackendError(
+                f"OpenAI Realtime: {self._unreadable} messages in a row were no events: check base_url",
+                retryable=True,
+                failure="protocol",
+            )
+        return None
+
+    def handle(self, event: Event) -> None:
+        """Take an event.
+
+        Raises:
+            BackendError: It ends the conversation.
+            Renewal: The session has reached its hour.
+        """
+        try:
+            self._take(event["type"], event)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # A field of another type than it should be; what comes after it is as good as before.
+            logger.debug("An event of OpenAI Realtime was left out: %r", error)
+            self._emit(port.Warning(f"OpenAI Realtime sent {event['type']} in a form that is not its own"))
+
+    def _take(self, kind: str, event: Event) -> None:
+        if kind == "response.done":
+            self._spend(amounts_of((event.get("response") or {}).get("usage") or {}), event)
+        elif self._questions.handle(event) or self._responses.handle(event):
+            return
+        elif kind == "error":
+            self._error(event.get("error") or {})
+        elif kind == "input_audio_buffer.speech_started":
+            self._speech_started()
+        elif kind == "input_audio_buffer.speech_stopped":
+            self.speaking = False
+            self._spoke_until = (event.get("audio_end_ms") or 0) / 1000
+            self._emit(port.UserSpeech(False))
+        elif kind == "input_audio_buffer.committed":
+            self._committed(event.get("item_id") or "")
+        elif kind.startswith(_WRITTEN):
+            self._written(kind.removeprefix(_WRITTEN), event.get("item_id") or "", event)
+        elif kind == "input_audio_buffer.timeout_triggered" or not kind.startswith(_USUAL):
+            self._emit(port.VendorEvent(kind, event))
+
+    def _speech_started(self) -> None:
+        self.speaking = True
+        self._emit(port.UserSpeech(True))
+        if self._responses.latest is not None:
+            self._emit(port.Interrupted(self._responses.latest))
+
+    def _committed(self, item: str) -> None:
+        if not self._local:
+            after = self.sent - self._spoke_until if self._spoke_until else 0.0
+            self._spoke_until = 0.0
+            self._memory.committed(self.peer, max(after, 0.0))
+            self._memory.owed = True
+            self._waiting.begin()
+        self._memory.named(item)
+
+    def _written(self, what: str, item: str, event: Event) -> None:
+        peer = self._memory.speaker(item) or self.peer
+        if what == "delta":
+            text = self._words.get(item, "") + (event.get("delta") or "")
+            self._words[item] = text
+            self._emit(port.UserTranscript(text, peer=peer))
+        elif what == "completed":
+            self._words.pop(item, None)
+            text = (event.get("transcript") or "").strip()
+            self._memory.understood(item, text)
+            self._emit(port.UserTranscript(text, final=True, peer=peer))
+            self._cost(transcription_of(event.get("usage") or {}))
+        elif what == "failed":
+            self._words.pop(item, None)
+            self._emit(port.Warning("what the user said was heard, but could not be written down"))
+
+    def _spend(self, amounts: Mapping[str, float], event: Event) -> None:
+        if not self._questions.handle(event):
+            self._responses.handle(event)
+        self._cost(amounts)
+
+    def _cost(self, amounts: Mapping[str, float]) -> None:
+        if not amounts:
+            return
+        cost = cost_of(amounts, self._settings.prices)
+        self._memory.spent += cost or 0.0
+        self._emit(port.Usage(amounts, cost, None if cost is None else self._memory.spent))
+
+    def _error(self, error: Event) -> None:
+        code, cause = error.get("code") or "", error.get("event_id") or ""
+        if code == EXPIRED:
+            raise port.Renewal(said(error))
+        ended = fatal(error)
+        if ended is not None and not ended.retryable:
+            raise ended
+        if cause == CREATE or code == "conversation_already_has_active_response":
+            self._responses.refused(code)
+            self._waiting.over()
+        if cause == "commit":
+            self._memory.refused()
+        if self._questions.refused(cause, error):
+            return
+        if code in BENIGN or cause in HARMLESS:
+            logger.debug("OpenAI Realtime says: %s", said(error))
+        else:
+            self._emit(port.Warning(f"OpenAI Realtime says: {said(error)}"))
