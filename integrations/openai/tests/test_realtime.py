@@ -1,10 +1,9 @@
-"""OpenAI Realtime through the real `openai` client, against the emulator."""
+"""OpenAI Realtime through the real `openai` client, against the emulator: the conversation."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,75 +13,8 @@ from fishjam_agents_openai.realtime import Detection, Realtime
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError, ConfigError
-from fishjam_agents.events import Heard, Turn
-
-LOUD = (8000 * np.sin(np.arange(24000) / 9)).astype(np.int16)
-QUIET = np.zeros(24000, np.int16)
-TURN = p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0))
-WEATHER = p.ToolDeclaration("weather", "The weather.", {"type": "object", "properties": {}})
-
-
-class Call:
-    """A session as the link drives it, and what came of it."""
-
-    def __init__(self, server: RealtimeEmulator, owner: Any = "local", **settings: Any) -> None:
-        self.server = server
-        self.events: list[Any] = []
-        self.backend = Realtime(base_url=server.base_url, **settings)
-        self.conversation = p.Conversation("c", self.events.append, "Be brief.", (WEATHER,), owner=owner)
-
-    async def __aenter__(self) -> Call:
-        self._opened = self.backend.connect(self.conversation)
-        self.session = await self._opened.__aenter__()
-        self.reader = asyncio.ensure_future(self.session.read())
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        self.reader.cancel()
-        await asyncio.gather(self.reader, return_exceptions=True)
-        await self._opened.__aexit__(None, None, None)
-
-    async def says(self, *frames: np.ndarray) -> None:
-        for frame in frames:
-            await self.session.send(p.AudioEntry("ann", frame, len(frame) / 24000))
-
-    async def turn(self) -> None:
-        await self.session.send(p.TurnStartedEntry("ann", 0.0))
-        await self.says(LOUD)
-        await self.session.send(TURN)
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def until(self, kind: type, count: int = 1) -> Any:
-        while len(self.of(kind)) < count:
-            if self.reader.done():
-                self.reader.result()
-            await asyncio.sleep(0.005)
-        return self.of(kind)[count - 1]
-
-    async def received(self, kind: str, count: int = 1) -> dict[str, Any]:
-        while len(found := [event for event in self.server.received if event["type"] == kind]) < count:  # noqa: ASYNC110 - comes over a socket
-            await asyncio.sleep(0.005)
-        return found[count - 1]
-
-
-def run(
-    scenario: Callable[[Call], Awaitable[None]],
-    answers: Sequence[Sequence[Any]] = (),
-    *,
-    emulator: Any = (),
-    **settings: Any,
-) -> RealtimeEmulator:
-    async def main() -> RealtimeEmulator:
-        async with (
-            RealtimeEmulator(deque(answers), **dict(emulator)) as server,
-            Call(server, **settings) as call,
-        ):
-            await scenario(call)
-        return server
-
-    return asyncio.run(asyncio.wait_for(main(), 20))
+from fishjam_agents.events import Heard
+from integrations.openai.tests.realtime_call import LOUD, QUIET, Call, run
 
 
 def test_a_turn_of_ours_is_committed_answered_and_written_down() -> None:
@@ -103,22 +35,33 @@ def test_a_turn_of_ours_is_committed_answered_and_written_down() -> None:
 def test_sound_and_words_of_a_reply_arrive_under_one_id_also_by_their_old_names(beta: bool) -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
-        assert [type(event) for event in call.events if not isinstance(event, p.ReplyAudio)] == [
-            p.UserTranscript,
-            p.UserTranscript,
+        await call.until(p.Usage, 2)
+        assert [type(event) for event in call.events if not isinstance(event, p.ReplyAudio | p.Usage)] == [
+            *[p.UserTranscript] * 3,
+            p.VendorEvent,
             p.ReplyStarted,
             p.ReplyText,
             p.ReplyEnded,
-            p.Usage,
         ]
+        assert call.of(p.VendorEvent)[0].kind == "rate_limits.updated"
         assert {event.reply for event in call.events if hasattr(event, "reply")} == {"openai-1"}
         sound = np.concatenate([event.samples for event in call.of(p.ReplyAudio)])
         assert len(sound) / 24000 == pytest.approx(6 * 0.05, abs=0.01)
         assert call.of(p.UserTranscript)[-1] == p.UserTranscript("I spoke for 1 seconds.", True, "ann")
-        assert call.of(p.Usage)[0].amounts["input_token_details.cached_tokens"] == 5
 
-    run(scenario, [["Hello."]], emulator={"beta": beta})
+    server = run(scenario, [["Hello."]], emulator={"beta": beta}, beta=beta, voice="marin")
+    session = server.received[0]["session"]
+    old = {"input_audio_format": "pcm16", "output_audio_format": "pcm16", "turn_detection": None}
+    assert ("openai-beta" in server.headers[0]) is beta
+    if beta:
+        assert old.items() <= session.items()
+        assert session["voice"] == "marin"
+        assert "audio" not in session
+    else:
+        assert session["audio"]["output"] == {
+            "format": {"type": "audio/pcm", "rate": 24000},
+            "voice": "marin",
+        }
 
 
 def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
@@ -228,7 +171,11 @@ def test_pictures_notes_and_updates_are_passed_on() -> None:
     [
         (Close(1006), "network", True),
         (Close(1011, "internal error"), "network", True),
-        (Close(1008, "invalid model"), "auth", False),
+        (Close(1000, "bye"), "network", True),
+        (Close(1008, "policy violation"), "auth", False),
+        (Close(1008, "The model x does not exist"), "config", False),
+        (Close(3000, "invalid_request_error.invalid_api_key"), "auth", False),
+        (Close(4000, "insufficient_quota"), "quota", False),
     ],
 )
 def test_a_connection_that_ends_is_a_failure_of_its_kind(close: Close, failure: str, retryable: bool) -> None:
@@ -270,7 +217,14 @@ def test_an_error_that_only_the_user_can_mend_ends_the_call(code: str, failure: 
 
 
 @pytest.mark.parametrize(
-    ("status", "failure", "retryable"), [(401, "auth", False), (404, "config", False), (503, "network", True)]
+    ("status", "failure", "retryable"),
+    [
+        (401, "auth", False),
+        (403, "auth", False),
+        (404, "config", False),
+        (429, "quota", True),
+        (503, "network", True),
+    ],
 )
 def test_a_refused_connection_is_a_failure_of_its_kind(status: int, failure: str, retryable: bool) -> None:
     async def scenario(call: Call) -> None:
@@ -281,14 +235,12 @@ def test_a_refused_connection_is_a_failure_of_its_kind(status: int, failure: str
     assert (caught.value.failure, caught.value.retryable) == (failure, retryable)
 
 
-def test_a_service_that_never_confirms_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fishjam_agents_openai.realtime.session.SETUP_SECONDS", 0.2)
-
+def test_a_service_that_never_confirms_is_not_waited_for() -> None:
     async def scenario(call: Call) -> None:
         raise AssertionError("it should not have come about")
 
     with pytest.raises(BackendError, match="did not accept the session within") as caught:
-        run(scenario, emulator={"mute": True})
+        run(scenario, emulator={"mute": True}, timeout=0.5)
     assert caught.value.retryable
 
 
@@ -300,7 +252,7 @@ def test_a_renewed_connection_knows_what_was_said_and_heard() -> None:
         with pytest.raises(p.Renewal):
             await call.reader
         async with call.backend.connect(call.conversation):
-            pass
+            await call.received("conversation.item.create", 2)
 
     server = run(scenario, [["Hello there."]], renew_after=0.3)
     second = server.connections[1]

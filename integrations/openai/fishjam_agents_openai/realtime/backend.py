@@ -67,8 +67,6 @@ class Realtime(Access, Backend):
         images=True,
         tools=True,
         text=True,
-        control=True,
-        asks=True,
     )
 
     model: str = "gpt-realtime-2.1"
