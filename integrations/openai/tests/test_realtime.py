@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from fishjam_agents_openai.emulator.realtime import Close, Raw, RealtimeEmulator, Tool
+from fishjam_agents_openai.emulator.realtime import Close, Raw, Tool
 from fishjam_agents_openai.realtime import Detection, Realtime
 
 from fishjam_agents.backends import port as p
