@@ -214,11 +214,30 @@ class ReplyEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class ReplyTimed(Event):
-    """How long each part of the backend took to the first sound of a reply, seconds."""
+    """How long each part of the backend took to the first sound of a reply, seconds.
+
+    `ahead`, which is below zero, is what of it was done before the turn had ended (`PreemptiveReply`).
+    """
 
     kind = "reply_timed"
     reply: str
     parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PreemptiveReply(Event):
+    """The backend began an answer before the turn was over; `port.Outcome` says what became of it.
+
+    Attributes:
+        peer: Whose turn it was.
+        outcome: `adopted`, or why it was not.
+        seconds: How long before the end of the turn it was begun, or how long it was worked on for nothing.
+    """
+
+    kind = "preemptive_reply"
+    peer: str | None
+    outcome: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

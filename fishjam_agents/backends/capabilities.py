@@ -14,6 +14,8 @@ class Capabilities:
         output_rate: Hz of the mono PCM it gives; 0 gives none.
         own_turn_detection: May own turns (`turns.owner: backend`).
         wants_turn_audio: Takes the audio of a whole turn with `TurnEndedEntry`, none while it lasts.
+        wants_pauses: Is told when the speaker of a turn pauses and goes on (`TurnPausedEntry`), where our own
+            voice detection rules over turns.
         truncate: Uses `Heard` to forget what was not heard.
         cancel: `InterruptEntry` stops a reply being generated.
         images: Takes stills.
@@ -32,6 +34,7 @@ class Capabilities:
     output_rate: int = 24000
     own_turn_detection: bool = False
     wants_turn_audio: bool = False
+    wants_pauses: bool = False
     truncate: bool = False
     cancel: bool = False
     images: bool = False

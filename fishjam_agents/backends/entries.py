@@ -45,6 +45,32 @@ class TurnStartedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnPausedEntry:
+    """The speaker is quiet: the turn may be over. For backends with `wants_pauses`.
+
+    What follows is `TurnResumedEntry`, when the speaker goes on, or the end of the turn. Only a turn's first
+    pauses are told (`pipeline.owners`), each 0.2 s after its beginning.
+
+    Attributes:
+        peer: Who speaks.
+        at: Media time of the last sound, seconds. A turn that ends with this pause has it as its `end`.
+        audio: The turn so far for backends with `wants_turn_audio`, else None: what `TurnEndedEntry` will
+            hold if the speaker says no more.
+    """
+
+    peer: str | None
+    at: float
+    audio: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumedEntry:
+    """The speaker of a turn that had paused goes on: `TurnPausedEntry` is out of date."""
+
+    peer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEndedEntry:
     """A turn is complete. `audio` is all of it for backends with `wants_turn_audio`, else None."""
 
@@ -166,6 +192,8 @@ Entry = (
     AudioEntry
     | AudioEndedEntry
     | TurnStartedEntry
+    | TurnPausedEntry
+    | TurnResumedEntry
     | TurnEndedEntry
     | TurnCancelledEntry
     | TextEntry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FailureKind
@@ -46,10 +46,36 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReplyTimed:
-    """How long each part of a backend took to the first sound of a reply, seconds, in their order."""
+    """How long each part of a backend took to the first sound of a reply, seconds, in their order.
+
+    Their sum is how long it took from the end of the turn. `ahead`, which is below zero, is what was done
+    before that (`PreemptiveReply`).
+    """
 
     reply: str
     parts: Mapping[str, float]
+
+
+Outcome: TypeAlias = Literal["adopted", "went_on", "words", "changed", "failed", "empty", "interrupted"]
+"""What became of an answer that was begun before its turn was over: it was used; the speaker went on; the
+turn ended with other words; the conversation had changed; a part failed; the words meant nothing; the app, or
+the end of the call, put an end to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreemptiveReply:
+    """An answer was begun before its turn was over.
+
+    Attributes:
+        peer: Whose turn it was.
+        outcome: What became of it.
+        seconds: Of one that was used: how long before the end of the turn was known it was begun. Of others:
+            how long it was worked on, for nothing.
+    """
+
+    peer: str | None
+    outcome: Outcome
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +175,7 @@ BackendEvent = (
     | ReplyText
     | ReplyEnded
     | ReplyTimed
+    | PreemptiveReply
     | UserSpeech
     | UserTranscript
     | ToolCall

@@ -27,6 +27,7 @@ _DEBUG = (
     events.ReplyFirstAudio,
     events.ReplyGenerated,
     events.ReplyTimed,
+    events.PreemptiveReply,
     events.ReplyText,
 )
 _WARNING = (events.Outage, events.BackendWarning)

@@ -8,6 +8,15 @@ from fishjam_agents.events import Event, Heard
 _READABLE = 12
 """Characters up to which an id is shown whole in a sentence."""
 
+_WASTED = {
+    "went_on": "the turn was not over",
+    "words": "it ended with other words",
+    "changed": "the conversation had changed",
+    "failed": "a part failed",
+    "empty": "nothing was said",
+    "interrupted": "it was interrupted",
+}
+
 
 def sentence(event: Event, *, words: bool) -> str:
     """What happened.
@@ -47,6 +56,11 @@ def sentence(event: Event, *, words: bool) -> str:
         case events.ReplyTimed():
             parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in event.parts.items())
             return f"{event.reply} took {parts}"
+        case events.PreemptiveReply():
+            who = _who(event.peer)
+            if event.outcome == "adopted":
+                return f"the answer to {who} was begun {event.seconds:.2f} s before the turn was over"
+            return f"{event.seconds:.2f} s of an answer to {who} were for nothing: {_WASTED[event.outcome]}"
         case events.UserTranscript():
             said = f": {event.text!r}" if words else ""
             return f"{_who(event.peer)} {'said' if event.final else 'is saying'}{said}"

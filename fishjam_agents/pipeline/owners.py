@@ -30,6 +30,9 @@ from fishjam_agents.turns.machine import (
     Withdrawn,
 )
 
+_PAUSES = 3
+"""Pauses of a turn that are told, where the backend wants them: who thinks aloud makes many, and each costs
+it work."""
 _ANSWER_TIME = 5.0
 """Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
 _CLOSING = 1.0
@@ -131,6 +134,9 @@ class LocalOwner(Owner):
         self._asked_at: float | None = None
         self._waiting: deque[tuple[Turn, Samples]] = deque()
         self._whole = room.capabilities.wants_turn_audio
+        self._wants_pauses = room.capabilities.wants_pauses
+        self._pauses = 0
+        self._paused = False
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
@@ -143,6 +149,20 @@ class LocalOwner(Owner):
                 self._waiting.append((turn, microphone.turn_audio(turn.end)))
             for answer in answers:
                 self._act(answer, turn)
+            if self._wants_pauses and self._speaker is microphone:
+                self._tell_pause(microphone, event)
+
+    def _tell_pause(self, microphone: Microphone, event: TurnEvent) -> None:
+        """The speaker pauses, which may be the end of the turn, or goes on."""
+        room = self._room
+        if isinstance(event, SpeechStarted) and self._paused:
+            self._paused = False
+            room.put(port.TurnResumedEntry(microphone.peer))
+        elif isinstance(event, SpeechEnded) and microphone.machine.turn_open and self._pauses < _PAUSES:
+            self._pauses += 1
+            self._paused = True
+            audio = room.for_backend(microphone.turn_audio(event.at)) if self._whole else None
+            room.put(port.TurnPausedEntry(microphone.peer, event.at, audio))
 
     def _act(self, answer: FloorEvent[Microphone], turn: Turn | None) -> None:
         room, microphone, event = self._room, answer.key, answer.event
@@ -171,6 +191,7 @@ class LocalOwner(Owner):
             # The speaker went on before the answer began: it is an answer to half a question.
             self.confirm()
         self._speaker = microphone
+        self._pauses, self._paused = 0, False
         self._introduce(microphone.peer)
         room.put(port.TurnStartedEntry(microphone.peer, event.at))
         if not self._whole:

@@ -96,6 +96,8 @@ class Replies:
             self._generated(event.reply)
         elif isinstance(event, port.ReplyTimed):
             self._emit(events.ReplyTimed(self._now(), event.reply, event.parts))
+        elif isinstance(event, port.PreemptiveReply):
+            self._emit(events.PreemptiveReply(self._now(), event.peer, event.outcome, event.seconds))
         elif isinstance(event, port.UserTranscript):
             self._emit(events.UserTranscript(self._now(), event.text, event.final, event.peer))
             self._hook("on_transcript", event.text, event.final, event.peer)

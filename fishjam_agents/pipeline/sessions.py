@@ -14,6 +14,7 @@ from fishjam_agents.errors import BackendError
 _SAID_REMEMBERED = 256
 """Ids of `say` that are remembered; more do not wait to be spoken."""
 _SEPARATOR = "@"
+_OF_SPEECH = (port.AudioEntry, port.TurnStartedEntry, port.TurnPausedEntry, port.TurnResumedEntry)
 _OF_REPLIES = (port.ReplyAudio, port.ReplyStarted, port.ReplyText, port.ReplyTimed, port.ReplyEnded)
 
 
@@ -190,7 +191,7 @@ class Sessions:
                 event = replace(event, reply=f"{event.reply}{_SEPARATOR}{session.number}")
         elif isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
             event = replace(event, call=f"{event.call}{_SEPARATOR}{session.number}")
-        elif isinstance(event, port.UserTranscript) and event.peer is None:
+        elif isinstance(event, (port.UserTranscript, port.PreemptiveReply)) and event.peer is None:
             event = replace(event, peer=session.peer)
         self._event(session.peer, event)
 
@@ -214,7 +215,7 @@ class Sessions:
 
     def put(self, entry: port.Entry) -> None:
         """Pass an entry to whom it concerns: the peer it names, who said what it answers, or everybody."""
-        if isinstance(entry, (port.AudioEntry, port.TurnStartedEntry)):
+        if isinstance(entry, _OF_SPEECH):
             self._speech(entry.peer, entry)
         elif isinstance(entry, port.TurnEndedEntry):
             self._speech(entry.turn.peer, entry)
@@ -236,7 +237,13 @@ class Sessions:
                 session.link.put(entry)
 
     def _speech(
-        self, peer: str | None, entry: port.AudioEntry | port.TurnStartedEntry | port.TurnEndedEntry
+        self,
+        peer: str | None,
+        entry: port.AudioEntry
+        | port.TurnStartedEntry
+        | port.TurnPausedEntry
+        | port.TurnResumedEntry
+        | port.TurnEndedEntry,
     ) -> None:
         session = self._open.get(peer or "")
         if session is None:

@@ -31,20 +31,26 @@ class Understands(SpeechToText):
 
     script: Sequence[Sequence[str | float | BackendError]]
     heard: list[Samples] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     in_process: ClassVar[bool] = True
 
     async def transcribe(self, audio: Samples) -> AsyncIterator[Transcript]:
         self.heard.append(audio)
         text = ""
-        for step in self.script[(len(self.heard) - 1) % len(self.script)]:
-            if isinstance(step, BackendError):
-                raise step
-            if isinstance(step, str):
-                text += step
-                yield Transcript(text)
-            else:
-                await asyncio.sleep(step)
-        yield Transcript(text + "\n", final=True)
+        ended = "closed"
+        try:
+            for step in self.script[(len(self.heard) - 1) % len(self.script)]:
+                if isinstance(step, BackendError):
+                    raise step
+                if isinstance(step, str):
+                    text += step
+                    yield Transcript(text)
+                else:
+                    await asyncio.sleep(step)
+            yield Transcript(text + "\n", final=True)
+            ended = "finished"
+        finally:
+            self.closed.append(ended)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +84,14 @@ class Answers(LanguageModel):
 
 @dataclass(frozen=True, eq=False)
 class Speaks(TextToSpeech):
-    """A tone for each letter, in pieces of an odd size; `pause` seconds go by before each piece."""
+    """A tone for each letter, in pieces of an odd size of 0.1 s at 24 kHz.
+
+    `pause` seconds go by before each piece, `first` more before the first one.
+    """
 
     sample_rate: int = 24000
     pause: float = 0.0
+    first: float = 0.0
     said: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     errors: deque[BackendError] = field(default_factory=deque)
@@ -94,6 +104,7 @@ class Speaks(TextToSpeech):
         wave = tone(len(text) * LETTER, self.sample_rate).astype("<i2").tobytes()
         ended = "closed"
         try:
+            await asyncio.sleep(self.first)
             for at in range(0, len(wave), 4801):
                 await asyncio.sleep(self.pause)
                 yield wave[at : at + 4801]

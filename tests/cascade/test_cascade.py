@@ -202,25 +202,30 @@ def test_tools_are_called_with_a_spoken_filler_and_their_answers_are_used(conver
     assert len(call.of("reply_started")) == 1
 
 
-def test_another_part_stands_in_for_one_that_fails_and_the_first_is_asked_again_later(
+def test_another_part_stands_in_for_one_that_fails_which_nobody_waits_for_until_it_is_well(
     converse: Converse,
 ) -> None:
-    first = Answers([[BackendError("the model is overloaded", retryable=True)], ["I am back. "]])
-    second = Answers([["I stand in. "]])
+    first = Answers(
+        [[BackendError("the model is overloaded", retryable=True)], [100.0], ["I am back. "], ["I am back. "]]
+    )
+    second = Answers([[0.5, "I stand in. "]])
 
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")
-        for number, wait in ((1, 1.0), (2, 40.0), (3, 1.0)):
+        for number, wait in ((1, 1.0), (2, 40.0), (3, 70.0), (4, 1.0), (5, 1.0)):
             await alice.speak(speech("alice_question.wav"))
             await call.until("reply_ended", number)
             await asyncio.sleep(wait)
 
     call = converse(bot(Understands([["Hi."]]), [first, second], tts := Speaks()), script)
-    assert tts.said == ["I stand in.", "I stand in.", "I am back."]
-    (warning,) = call.of("backend_warning")
-    assert warning.message == (
-        "the language model failed (the model is overloaded): the next one stands in for 30 s"
-    )
+    # The third turn tries it beside the second model, which takes no longer for it; so does the fourth.
+    assert tts.said == ["I stand in."] * 4 + ["I am back."]
+    assert [timed.parts["llm"] for timed in call.of("reply_timed")[:4]] == pytest.approx([0.5] * 4)
+    assert first.closed == ["closed", "closed", "closed", "finished"]
+    assert [warning.message for warning in call.of("backend_warning")] == [
+        "the language model failed (the model is overloaded): the next one stands in",
+        "the language model answers again: the part that failed is used from now on",
+    ]
 
 
 def test_a_part_that_gives_nothing_is_not_waited_for(converse: Converse) -> None:
@@ -268,7 +273,9 @@ def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) ->
         await call.joins("alice")
         await pipeline.say("Welcome to all.")
         assert not llm.asked
-        await asks(call)
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_ended", 2)
 
     converse(pipeline, script)
     assert tts.said == ["Welcome to all.", "Fine."]

@@ -40,6 +40,16 @@ LINES: list[tuple[Event, str, str]] = [
     (events.ReplyInterrupted(1, "r1", HEARD), "INFO", "r1 was interrupted, 1.2 s of it heard"),
     (events.ReplyEnded(1, "r1", HEARD), "INFO", "r1 was played, 1.2 s of it heard"),
     (events.ReplyTimed(1, "r1", {"stt": 0.2, "llm": 0.31}), "DEBUG", "r1 took stt 0.20 s, llm 0.31 s"),
+    (
+        events.PreemptiveReply(1, "ann", "adopted", 0.41),
+        "DEBUG",
+        "the answer to ann was begun 0.41 s before the turn was over",
+    ),
+    (
+        events.PreemptiveReply(1, None, "went_on", 0.3),
+        "DEBUG",
+        "0.30 s of an answer to somebody were for nothing: the turn was not over",
+    ),
     (events.UserTranscript(1, "the secret plan", True, "ann"), "DEBUG", "ann said"),
     (events.UserTranscript(1, "the secret"), "DEBUG", "somebody is saying"),
     (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),

@@ -10,6 +10,8 @@ from fishjam_agents.events import Heard
 
 CUT = " [interrupted]"
 """Marks words of the assistant after which nothing was heard any more."""
+IMAGES = 3
+"""Pictures that go with a user's words: the latest of so many tracks."""
 
 
 class History:
@@ -18,14 +20,20 @@ class History:
     Args:
         instructions: The system prompt.
         limit: Messages that are kept beside it; the oldest go first.
+
+    Attributes:
+        instructions: The system prompt.
+        version: Differs from before when anything was said since.
     """
 
     def __init__(self, instructions: str | None, limit: int) -> None:
         self.instructions = instructions
+        self.version = 0
         self._limit = limit
         self._messages: list[Message] = []
-        self._replies: dict[str, Message] = {}
-        self._images: list[tuple[bytes, str]] = []
+        # Of each reply that may still be cut short: its messages, in order.
+        self._replies: dict[str, list[Message]] = {}
+        self._images: dict[tuple[str | None, str | None], tuple[bytes, str]] = {}
 
     @property
     def messages(self) -> list[Message]:
@@ -33,26 +41,42 @@ class History:
         system = [Message("system", self.instructions)] if self.instructions else []
         return [*system, *self._messages]
 
+    def followed_by(self, text: str) -> list[Message]:
+        """All of it, as if the user had said something; nothing is changed."""
+        words = self._of_user(text)
+        return [*(_without_images(message) if words.images else message for message in self.messages), words]
+
     def user(self, text: str) -> None:
         """The user said something."""
-        self._add(Message("user", text, images=tuple(self._images)))
+        words = self._of_user(text)
         self._images.clear()
+        if words.images:
+            # Pictures are large, and sent with every request: only the latest are shown.
+            for index, message in enumerate(self._messages):
+                if message.images:
+                    self._messages[index] = _without_images(message)
+        self._add(words)
 
-    def image(self, data: bytes, content_type: str) -> None:
-        """A still, shown with the user's next words; only the last one is."""
-        self._images = [(data, content_type)]
+    def _of_user(self, text: str) -> Message:
+        return Message("user", text, images=tuple(self._images.values()))
+
+    def image(self, data: bytes, content_type: str, source: tuple[str | None, str | None]) -> None:
+        """A still, shown with the user's next words unless a newer one of its source comes before them."""
+        self._images.pop(source, None)
+        self._images[source] = (data, content_type)
+        if len(self._images) > IMAGES:
+            del self._images[next(iter(self._images))]
 
     def assistant(self, reply: str, text: str) -> None:
         """More of a reply is on its way to the user."""
-        before = self._replies.get(reply)
+        parts = self._replies.setdefault(reply, [])
         # After a tool was called, what follows is a message of its own.
-        if before is None or self._messages[-1] is not before:
-            message = Message("assistant", text)
-            self._add(message)
-        else:
-            message = replace(before, text=f"{before.text} {text}")
-            self._messages[-1] = message
-        self._replies[reply] = message
+        if not parts or self._messages[-1] is not parts[-1]:
+            parts.append(Message("assistant", text))
+            self._add(parts[-1])
+            return
+        self.version += 1
+        parts[-1] = self._messages[-1] = replace(parts[-1], text=f"{parts[-1].text} {text}")
 
     def called(self, calls: Sequence[Requested], answers: Sequence[str]) -> None:
         """The model called tools and was answered, in the same order."""
@@ -61,21 +85,37 @@ class History:
             self._add(Message("tool", answer, call=call.call))
 
     def heard(self, heard: Heard) -> None:
-        """A reply was cut short: keep what of it was heard."""
-        message = self._replies.pop(heard.reply, None)
-        index = next((n for n, kept in enumerate(self._messages) if kept is message), None)
-        if message is None or index is None:
-            return
-        if heard.text:
-            self._messages[index] = replace(message, text=heard.text + CUT)
-        else:
-            del self._messages[index]
+        """A reply was cut short: keep what of it was heard, over all its messages."""
+        self.version += 1
+        rest = heard.text.strip()
+        last: int | None = None
+        parts = self._replies.pop(heard.reply, [])
+        for message in parts:
+            length = len(rest) if message is parts[-1] else len(message.text)
+            text, rest = rest[:length].rstrip(), rest[length:].lstrip()
+            index = next((n for n, kept in enumerate(self._messages) if kept is message), None)
+            if index is None:
+                continue
+            if text:
+                self._messages[index] = replace(message, text=text)
+                last = index
+            else:
+                del self._messages[index]
+        if last is not None:
+            self._messages[last] = replace(self._messages[last], text=self._messages[last].text + CUT)
 
     def _add(self, message: Message) -> None:
+        self.version += 1
         self._messages.append(message)
-        while len(self._messages) > self._limit:
-            dropped = self._messages.pop(0)
+        # What is being answered stays, however many tools it takes.
+        while len(self._messages) > self._limit and any(kept.role == "user" for kept in self._messages[1:]):
+            self._messages.pop(0)
             # An answer without its call is refused by every vendor.
-            while self._messages and self._messages[0].role == "tool":
+            while self._messages[0].role == "tool":
                 self._messages.pop(0)
-            self._replies = {reply: kept for reply, kept in self._replies.items() if kept is not dropped}
+        if len(self._replies) > self._limit:
+            del self._replies[next(iter(self._replies))]
+
+
+def _without_images(message: Message) -> Message:
+    return replace(message, images=()) if message.images else message

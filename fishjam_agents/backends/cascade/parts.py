@@ -119,10 +119,15 @@ class SpeechToText(Part, ABC):
 
 
 class LanguageModel(Part, ABC):
-    """Answers conversations."""
+    """Answers conversations.
+
+    Attributes:
+        vision: Whether it looks at `Message.images`; one that does not is given none.
+    """
 
     entry_points = "fishjam_agents.llm"
     what = "language model"
+    vision: bool = False
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LanguageModel]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
-from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.closing import end
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.parts import (
@@ -22,11 +21,33 @@ from fishjam_agents.backends.cascade.parts import (
     Thought,
 )
 from fishjam_agents.backends.cascade.sentences import Sentences
+from fishjam_agents.backends.cascade.speaking import Speaking
 
-OUTPUT_RATE = 24000
-"""Hz of what is said, whatever the voice gives."""
 ROUNDS = 8
 """How often in a row tools may be called before an answer must come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What replies are made with.
+
+    Attributes:
+        emit: Takes their events.
+        llm: Language models.
+        tts: Voices.
+        history: The conversation; it gets what is said.
+        call_tools: Has tools called, returns their answers in the same order.
+        tools: The tools on offer, asked for each request.
+        filler: What is said while tools are called before a word was.
+    """
+
+    emit: Callable[[port.BackendEvent], None]
+    llm: Fallbacks[LanguageModel]
+    tts: Fallbacks[TextToSpeech]
+    history: History
+    call_tools: Callable[[Sequence[Requested]], Coroutine[Any, Any, list[str]]]
+    tools: Callable[[], Sequence[port.ToolDeclaration]]
+    filler: str | None
 
 
 class Reply:
@@ -34,97 +55,77 @@ class Reply:
 
     Args:
         id: Its id.
-        emit: Takes its events.
-        llm: Language models.
-        tts: Voices.
-        history: The conversation; it gets what is said.
-        call_tools: Has tools called, returns their answers in the same order.
-        tools: The tools on offer, asked for each request.
-        filler: What is said when tools are called before a word was.
+        means: What it is made with.
+        admitted: Done when it may be heard and call tools; None when it may at once.
 
     Attributes:
-        times: When things first happened, loop time: `words`, `sound`.
+        worded: When its first sentence was there, loop time.
     """
 
-    def __init__(
-        self,
-        id: str,
-        emit: Callable[[port.BackendEvent], None],
-        llm: Fallbacks[LanguageModel],
-        tts: Fallbacks[TextToSpeech],
-        history: History,
-        call_tools: Callable[[Sequence[Requested]], Awaitable[list[str]]],
-        tools: Callable[[], Sequence[port.ToolDeclaration]],
-        filler: str | None,
-    ) -> None:
+    def __init__(self, id: str, means: Means, admitted: asyncio.Future[None] | None = None) -> None:
         self.id = id
-        self.times: dict[str, float] = {}
-        self._emit = emit
-        self._llm = llm
-        self._tts = tts
-        self._history = history
-        self._call_tools = call_tools
-        self._tools = tools
-        self._filler = filler
-        self._said = False
-        self._seconds = 0.0
+        self.worded: float | None = None
+        self._means = means
+        self._speaking = Speaking(id, means.emit, means.tts, means.history, admitted)
         self._loop = asyncio.get_running_loop()
-
-    async def run(self) -> None:
-        """Answer the conversation as it stands.
-
-        Raises:
-            BackendError: A part failed, and all that could stand in for it.
-        """
-        for _ in range(ROUNDS):
-            calls = await self._round()
-            if not calls:
-                return
-            if self._filler is not None and not self._said:
-                await self.say(self._filler)
-            self._history.called(calls, await self._call_tools(calls))
-
-    async def say(self, sentence: str) -> None:
-        """Speak one sentence."""
-        if not self._said:
-            self._emit(port.ReplyStarted(self.id))
-        self._said = True
-        self._emit(port.ReplyText(self.id, sentence + " ", self._seconds))
-        self._history.assistant(self.id, sentence)
-        sound = _Sound()
-
-        def speak(voice: TextToSpeech) -> AsyncIterator[bytes]:
-            sound.begin(voice.sample_rate)
-            return voice.speak(sentence)
-
-        async with aclosing(self._tts.ask(speak)) as pieces:
-            async for piece in pieces:
-                self._play(sound.take(piece))
-        self._play(sound.rest())
-
-    def _play(self, samples: Samples) -> None:
-        if len(samples):
-            self.times.setdefault("sound", self._loop.time())
-            self._seconds += len(samples) / OUTPUT_RATE
-            self._emit(port.ReplyAudio(self.id, samples))
 
     @property
     def begun(self) -> bool:
         """Whether a word of it has been spoken."""
-        return self._said
+        return self._speaking.said
 
-    async def _round(self) -> list[Requested]:
+    @property
+    def sounded(self) -> float | None:
+        """When its first sound was there, heard or not, loop time."""
+        return self._speaking.sounded
+
+    async def run(self, messages: Sequence[Message] | None = None) -> None:
+        """Answer the conversation as it stands, or as it is given.
+
+        Raises:
+            BackendError: A part failed, and all that could stand in for it.
+        """
+        history = self._means.history
+        for _ in range(ROUNDS):
+            calls = await self._round(history.messages if messages is None else messages)
+            messages = None
+            if not calls:
+                return
+            await self._speaking.may_be_heard()
+            history.called(calls, await self._answers(calls))
+        message = f"the model called tools {ROUNDS} times in a row without an answer: the reply ends there"
+        self._means.emit(port.Warning(message))
+
+    async def say(self, text: str) -> None:
+        """Speak given words.
+
+        Raises:
+            BackendError: A voice failed, and all that could stand in for it.
+        """
+        await self._speaking.say(text)
+
+    async def _answers(self, calls: Sequence[Requested]) -> list[str]:
+        """What the tools answer; they run while the filler is spoken."""
+        filler = self._means.filler
+        if filler is None or self._speaking.said:
+            return await self._means.call_tools(calls)
+        answers = self._loop.create_task(self._means.call_tools(calls), name=f"tools of {self.id}")
+        try:
+            await self._speaking.say(filler)
+            return await answers
+        finally:
+            await end(answers)
+
+    async def _round(self, messages: Sequence[Message]) -> list[Requested]:
         """Speak what the model says to the conversation; returns the tools it wants called."""
         sentences: asyncio.Queue[str | None] = asyncio.Queue()
         calls: list[Requested] = []
-        reader = asyncio.create_task(self._read(self._history.messages, sentences, calls))
+        reader = self._loop.create_task(self._read(messages, sentences, calls), name=f"words of {self.id}")
         try:
-            while (sentence := await sentences.get()) is not None:
-                await self.say(sentence)
+            await self._speaking.speak(sentences)
             await reader
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await end(reader)
         return calls
 
     async def _read(
@@ -132,47 +133,23 @@ class Reply:
     ) -> None:
         cut = Sentences()
         try:
-            async with aclosing(self._llm.ask(lambda model: model.reply(messages, self._tools()))) as pieces:
+            request = self._means.llm.ask(lambda model: model.reply(messages, self._means.tools()))
+            async with aclosing(request) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):
-                        found = cut.feed(piece)
-                        if found:
-                            self.times.setdefault("words", self._loop.time())
-                        for sentence in found:
-                            sentences.put_nowait(sentence)
+                        self._found(cut.feed(piece), sentences)
                     elif isinstance(piece, Requested):
                         calls.append(piece)
                     elif isinstance(piece, Spent):
-                        self._emit(port.Usage(piece.amounts))
+                        self._means.emit(port.Usage(piece.amounts))
                     else:
                         assert isinstance(piece, Thought)
-            for sentence in cut.flush():
-                self.times.setdefault("words", self._loop.time())
-                sentences.put_nowait(sentence)
+            self._found(cut.flush(), sentences)
         finally:
             sentences.put_nowait(None)
 
-
-class _Sound:
-    """PCM in pieces of any size, made into samples at `OUTPUT_RATE`."""
-
-    def __init__(self) -> None:
-        self._odd = b""
-        self._resampler: StreamResampler | None = None
-
-    def begin(self, sample_rate: int) -> None:
-        """A voice starts to speak."""
-        self._odd = b""
-        self._resampler = playout_resampler(sample_rate, OUTPUT_RATE)
-
-    def take(self, piece: bytes) -> Samples:
-        """What is complete with the next piece."""
-        data = self._odd + piece
-        whole = len(data) & ~1
-        self._odd = data[whole:]
-        samples: Samples = np.frombuffer(data[:whole], "<i2").astype(np.int16, copy=False)
-        return samples if self._resampler is None else self._resampler.process(samples)
-
-    def rest(self) -> Samples:
-        """What the resampler held back."""
-        return np.empty(0, np.int16) if self._resampler is None else self._resampler.flush()
+    def _found(self, words: Sequence[str], sentences: asyncio.Queue[str | None]) -> None:
+        if words and self.worded is None:
+            self.worded = self._loop.time()
+        for sentence in words:
+            sentences.put_nowait(sentence)

@@ -4,47 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.closing import end
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
+from fishjam_agents.backends.cascade.jobs import Job, Jobs
 from fishjam_agents.backends.cascade.parts import (
     LanguageModel,
+    Message,
     Requested,
     SpeechToText,
     Spent,
     TextToSpeech,
 )
-from fishjam_agents.backends.cascade.reply import Reply
-from fishjam_agents.errors import BackendError
+from fishjam_agents.backends.cascade.reply import Means, Reply
+from fishjam_agents.backends.cascade.speculation import Basis, Speculation, same_words
+from fishjam_agents.events import Turn
+
+_SAME_SOUND = 1e-6
+"""Seconds up to which two times are those of one last sound."""
 
 
-@dataclass(eq=False, slots=True)
-class _Job:
-    """A turn to answer, or words to speak.
+@dataclass(slots=True)
+class _Turn:
+    """A turn that is being answered.
 
     Attributes:
-        reply: What it says.
-        peer: Whose turn it is.
-        app: Whether the app wants given words spoken.
-        before: What was begun earlier: it is over before this one is answered.
-        heard: Whether the history has what the user said.
-        unanswered: Whether nobody waits for an answer any more.
+        turn: The turn.
+        audio: All of it.
+        notes: What the model is to know with it.
+        ended: When its end was known, loop time.
+        understood: When its words were.
+        asked: When the language model was asked.
     """
 
-    reply: Reply
-    peer: str | None
-    app: bool
-    before: list[asyncio.Task[None]]
-    heard: bool = False
-    unanswered: bool = False
+    turn: Turn
+    audio: port.Samples
+    notes: list[str]
+    ended: float
+    understood: float = 0.0
+    asked: float = 0.0
 
-
-_Work: TypeAlias = Callable[[_Job], Coroutine[Any, Any, None]]
+    def times(self, reply: Reply, adopted: Speculation | None) -> dict[str, float]:
+        """What took how long until the first sound of the reply; empty when there was none."""
+        if reply.sounded is None:
+            return {}
+        since, understood, asked = self.ended, self.understood, self.asked
+        if adopted is not None:
+            # The model was asked as soon as the words were there.
+            since, asked = adopted.since, adopted.understood
+            understood = asked
+        worded = asked if reply.worded is None else reply.worded
+        parts = {
+            "stt": understood - since,
+            "waited": asked - understood,
+            "llm": worded - asked,
+            "tts": reply.sounded - worded,
+        }
+        if adopted is not None:
+            # With this the parts are as long as the speaker waited.
+            parts["ahead"] = max(reply.sounded, self.asked) - self.ended - sum(parts.values())
+        return {name: round(seconds, 4) for name, seconds in parts.items()}
 
 
 class CascadeSession(port.BackendSession):
@@ -57,6 +81,7 @@ class CascadeSession(port.BackendSession):
         tts: Voices.
         history: Messages that are kept.
         filler: Said when a tool is called before a word was.
+        preemptive: Whether a pause is answered before it is certain that it ends the turn.
     """
 
     def __init__(
@@ -67,37 +92,54 @@ class CascadeSession(port.BackendSession):
         tts: Fallbacks[TextToSpeech],
         history: int,
         filler: str | None,
+        preemptive: bool = False,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._emit = conversation.emit
         self._stt = stt
-        self._llm = llm
-        self._tts = tts
-        self._filler = filler
+        self._preemptive = preemptive
         self._history = History(conversation.instructions, history)
         self._tools: Sequence[port.ToolDeclaration] = conversation.tools
+        self._means = Means(
+            *(self._emit, llm, tts, self._history, self._call_tools, lambda: self._tools, filler)
+        )
         self._ids = (f"reply-{conversation.attempt}-{number}" for number in itertools.count(1))
         self._answers: dict[str, asyncio.Future[str]] = {}
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
-        self._work: dict[asyncio.Task[None], _Job] = {}
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._jobs = Jobs(self._emit)
+        # At most one turn is open at a time, so that there is one pause to be answered at most.
+        self._speculation: Speculation | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, entry: port.Entry) -> None:
         """Take an entry; nothing waits for a part."""
         match entry:
             case port.TurnEndedEntry(turn, audio) if audio is not None and len(audio):
                 notes, self._notes = self._notes, []
-                self._start(lambda job: self._noted(job, turn.peer, audio, notes), turn.peer)
+                begun, self._speculation = self._speculation, None
+                said = _Turn(turn, audio, notes, self._loop.time())
+                job = Job(self._reply(), turn.peer, turn=True, begun=begun)
+                self._jobs.start(job, lambda job: self._answer(job, said))
+            case port.TurnPausedEntry(peer, at, audio) if self._preemptive and audio is not None:
+                self._speculate(peer, at, audio)
+            case port.TurnResumedEntry() | port.TurnCancelledEntry() | port.TurnEndedEntry():
+                self._forget_pause("went_on")
             case port.TurnStartedEntry(peer):
+                self._forget_pause("went_on")
                 # The speaker goes on: what would have answered the first half is out of date.
-                self._stop(lambda job: job.peer == peer and not job.reply.begun and not job.app)
+                self._jobs.stop(lambda job: job.turn and job.peer == peer and not job.reply.begun)
             case port.TextEntry(text) if entry.note:
                 self._notes.append(text)
             case port.TextEntry(text, verbatim, reply):
                 say = verbatim and reply is not None
-                self._start(lambda job: self._write(job, text, say), None, reply=reply, app=say)
+                job = Job(self._reply(reply), None, heard=say)
+                self._jobs.start(job, lambda job: self._write(job, text, say))
+            case port.ImageEntry():
+                self._history.image(entry.data, entry.content_type, (entry.peer, entry.track))
             case port.InterruptEntry(heard):
-                self._stop(lambda job: True)
+                self._forget_pause("interrupted")
+                self._jobs.stop(lambda job: True)
                 if heard is not None:
                     self._history.heard(heard)
             case port.ToolResultEntry() if not entry.will_continue:
@@ -112,122 +154,144 @@ class CascadeSession(port.BackendSession):
 
     async def read(self) -> None:
         """Wait until a part fails for good."""
-        await self._failed
+        await self._jobs.failed
 
     async def close(self) -> None:
         """End everything that is under way."""
-        tasks = list(self._work)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._forget_pause("interrupted")
+        await self._jobs.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
-    # --- jobs: a turn to answer, or words to speak ---
+    def _reply(self, id: str | None = None, admitted: asyncio.Future[None] | None = None) -> Reply:
+        return Reply(id or next(self._ids), self._means, admitted)
 
-    def _start(self, work: _Work, peer: str | None, *, reply: str | None = None, app: bool = False) -> None:
-        answer = Reply(
-            reply or next(self._ids),
-            self._emit,
-            self._llm,
-            self._tts,
-            self._history,
-            self._call_tools,
-            lambda: self._tools,
-            self._filler,
-        )
-        job = _Job(answer, peer, app, list(self._work), heard=app)
-        task = asyncio.get_running_loop().create_task(self._guard(work(job), job), name=answer.id)
-        self._work[task] = job
-        task.add_done_callback(self._finished)
+    # --- turns ---
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        del self._work[task]
-        # Anything but a `BackendError` is a bug in a part: the link ends the call and says which backend.
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not self._failed.done():
-            self._failed.set_exception(error)
-
-    async def _guard(self, work: Coroutine[Any, Any, None], job: _Job) -> None:
+    async def _answer(self, job: Job, turn: _Turn) -> None:
         try:
-            await work
-        except BackendError as error:
-            if error.retryable:
-                self._emit(port.Warning(f"a reply could not be given: {error}"))
-            elif not self._failed.done():
-                self._failed.set_exception(error)
-        finally:
-            if job.reply.begun:
-                self._emit(port.ReplyEnded(job.reply.id))
-
-    def _stop(self, which: Callable[[_Job], bool]) -> None:
-        """Answer these no more. What the user said in them is remembered all the same."""
-        for task, job in list(self._work.items()):
-            if which(job):
-                job.unanswered = True
-                if job.heard:
-                    task.cancel()
-
-    async def _hear(self, job: _Job, text: str) -> bool:
-        """Wait until all earlier is over, then have the words in the history; whether to answer them.
-
-        Whoever speaks first is answered first, and answers do not overlap.
-        """
-        if job.before:
-            await asyncio.wait(job.before)
-            job.before = []
-        if not job.heard:
-            self._history.user(text)
+            words = await self._understand(job, turn)
+            turn.understood = self._loop.time()
+            if not words:
+                self._drop(job, "empty")
+                return
+            await self._jobs.my_turn(job)
+            if job.begun is not None and job.begun.failed:
+                self._drop(job, "failed")
+            if job.begun is not None and job.begun.basis != self._basis(turn.notes):
+                self._drop(job, "changed")
+            self._history.user(" ".join([*turn.notes, words]))
             job.heard = True
-        return not job.unanswered
-
-    async def _noted(self, job: _Job, peer: str | None, audio: port.Samples, notes: list[str]) -> None:
-        try:
-            await self._understand(job, peer, audio, notes)
+            turn.notes.clear()
+            if not job.unanswered:
+                turn.asked = self._loop.time()
+                await self._reply_to(job, turn)
         finally:
-            # Nothing was understood, or the speaker went on: the next words have the notes.
-            self._notes[:0] = notes
+            self._drop(job, "went_on")
+            # Nothing was understood: the next words have the notes.
+            self._notes[:0] = turn.notes
 
-    async def _understand(self, job: _Job, peer: str | None, audio: port.Samples, notes: list[str]) -> None:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+    async def _understand(self, job: Job, turn: _Turn) -> str:
+        """The words of a turn. Those of its last pause are as good if nothing was heard since."""
+        begun, peer = job.begun, turn.turn.peer
+        words = None if begun is None else await begun.words()
+        if begun is None or words is None or abs(begun.paused - turn.turn.end) > _SAME_SOUND:
+            heard = await self._transcribe(turn.audio, peer)
+            if words is None or not same_words(words, heard):
+                self._drop(job, "failed" if words is None else "words")
+            return heard
+        if words:
+            self._emit(port.UserTranscript(words, True, peer))
+        return words
+
+    async def _reply_to(self, job: Job, turn: _Turn) -> None:
+        begun, job.begun = job.begun, None
+        try:
+            if begun is None:
+                await job.reply.run()
+                return
+            job.reply = begun.reply
+            ahead = round(turn.ended - begun.since, 4)
+            self._emit(port.PreemptiveReply(turn.turn.peer, "adopted", ahead))
+            begun.admit()
+            await begun.task
+        finally:
+            times = turn.times(job.reply, begun)
+            if times:
+                self._emit(port.ReplyTimed(job.reply.id, times))
+
+    async def _transcribe(self, audio: port.Samples, peer: str | None, *, tell: bool = True) -> str:
         text = ""
-        async with aclosing(self._stt.ask(lambda part: part.transcribe(audio))) as pieces:
+        async with aclosing(self._stt.ask(lambda part: part.transcribe(audio), restart=True)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Spent):
                     self._emit(port.Usage(piece.amounts))
                     continue
                 text = piece.text.strip()
-                if text:
+                if text and tell:
                     self._emit(port.UserTranscript(text, piece.final, peer))
-        if not text:
-            return
-        understood = loop.time()
-        answered = await self._hear(job, " ".join([*notes, text]))
-        notes.clear()
-        if not answered:
-            return
-        asked = loop.time()
-        try:
-            await job.reply.run()
-        finally:
-            times = job.reply.times
-            if "sound" in times:
-                parts = {"stt": understood - begun, "waited": asked - understood}
-                parts["llm"] = times["words"] - asked if "words" in times else 0.0
-                parts["tts"] = times["sound"] - times.get("words", asked)
-                rounded = {name: round(seconds, 4) for name, seconds in parts.items()}
-                self._emit(port.ReplyTimed(job.reply.id, rounded))
+        return text
 
-    async def _write(self, job: _Job, text: str, say: bool) -> None:
-        if not await self._hear(job, text):
-            return
+    async def _write(self, job: Job, text: str, say: bool) -> None:
+        await self._jobs.my_turn(job)
         if say:
             await job.reply.say(text)
-        else:
+            return
+        self._history.user(text)
+        job.heard = True
+        if not job.unanswered:
             await job.reply.run()
 
+    # --- pauses ---
+
+    def _speculate(self, peer: str | None, at: float, audio: port.Samples) -> None:
+        self._forget_pause("went_on")
+        if not self._jobs.idle:
+            # What is still being said will have changed the conversation.
+            return
+        basis = self._basis(self._notes)
+        admitted = self._loop.create_future()
+
+        def messages(words: str) -> list[Message] | None:
+            if basis != self._basis(self._notes):
+                return None
+            return self._history.followed_by(" ".join([*basis.notes, words]))
+
+        self._speculation = Speculation(
+            self._reply(admitted=admitted),
+            admitted,
+            basis,
+            peer,
+            at,
+            lambda: self._transcribe(audio, peer, tell=False),
+            messages,
+        )
+
+    def _basis(self, notes: Sequence[str]) -> Basis:
+        history = self._history
+        return Basis(history.version, history.instructions, self._tools, tuple(notes))
+
+    def _drop(self, job: Job, why: port.Outcome) -> None:
+        begun, job.begun = job.begun, None
+        if begun is not None:
+            self._waste(begun, why)
+
+    def _forget_pause(self, why: port.Outcome) -> None:
+        begun, self._speculation = self._speculation, None
+        if begun is not None:
+            self._waste(begun, why)
+
+    def _waste(self, begun: Speculation, why: port.Outcome) -> None:
+        """Nobody wants what was begun: close what it has open."""
+        self._emit(port.PreemptiveReply(begun.peer, why, round(self._loop.time() - begun.since, 4)))
+        closing = self._loop.create_task(end(begun.task), name="a speculation is closed")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    # --- tools ---
+
     async def _call_tools(self, calls: Sequence[Requested]) -> list[str]:
-        loop = asyncio.get_running_loop()
-        waiting = [self._answers.setdefault(call.call, loop.create_future()) for call in calls]
+        waiting = [self._answers.setdefault(call.call, self._loop.create_future()) for call in calls]
         for call in calls:
             self._emit(port.ToolCall(call.call, call.name, call.arguments))
         try:

@@ -1,0 +1,120 @@
+"""What a cascade has to answer or to say, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end
+from fishjam_agents.backends.cascade.reply import Reply
+from fishjam_agents.backends.cascade.speculation import Speculation
+from fishjam_agents.errors import BackendError
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A turn to answer, or words to speak.
+
+    Attributes:
+        reply: What comes of it.
+        peer: Who is answered.
+        turn: Whether it is a turn.
+        heard: Whether the history has what the user said, or the app wants given words spoken.
+        begun: The answer that was begun at the turn's last pause, while it may still be used.
+        unanswered: Whether nobody waits for an answer any more.
+        over: Set when nothing more comes of it, though it may still be closing what it has open.
+    """
+
+    reply: Reply
+    peer: str | None
+    turn: bool = False
+    heard: bool = False
+    begun: Speculation | None = None
+    unanswered: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Work: TypeAlias = Callable[[Job], Coroutine[Any, Any, None]]
+
+
+class Jobs:
+    """The jobs of one session.
+
+    Args:
+        emit: Takes events.
+
+    Attributes:
+        failed: Fails with what only the user can mend, or with a part's bug: the end of the session.
+    """
+
+    def __init__(self, emit: Callable[[port.BackendEvent], None]) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._emit = emit
+        self._tasks: dict[asyncio.Task[None], Job] = {}
+        self._line: list[Job] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return all(job.over.is_set() for job in self._tasks.values())
+
+    def start(self, job: Job, work: Work) -> None:
+        """Begin a job."""
+        task = asyncio.get_running_loop().create_task(self._guard(work(job), job), name=job.reply.id)
+        self._tasks[task] = job
+        self._line.append(job)
+        task.add_done_callback(self._finished)
+
+    def stop(self, which: Callable[[Job], bool]) -> None:
+        """Answer these no more. What the user said in them is remembered all the same.
+
+        A part that does not let itself be ended holds up nothing.
+        """
+        for task, job in self._tasks.items():
+            if not which(job) or job.over.is_set():
+                continue
+            job.unanswered = True
+            if job.heard:
+                self._is_over(job)
+                task.cancel()
+                # Ends a `finally` that waits; a job that ends as it should is gone by then.
+                task.get_loop().call_later(CLOSE_DEADLINE, task.cancel)
+            elif job.begun is not None:
+                job.begun.forgo()
+
+    async def my_turn(self, job: Job) -> None:
+        """Wait until all that was begun earlier is over: whoever speaks first is answered first."""
+        while self._line[0] is not job:
+            await self._line[0].over.wait()
+
+    async def close(self) -> None:
+        """End everything that is under way."""
+        await end(*self._tasks, deadline=3 * CLOSE_DEADLINE)
+
+    async def _guard(self, work: Coroutine[Any, Any, None], job: Job) -> None:
+        try:
+            await work
+        except BackendError as error:
+            if error.retryable:
+                self._emit(port.Warning(f"a reply could not be given: {error}"))
+            elif not self.failed.done():
+                self.failed.set_exception(error)
+        finally:
+            self._is_over(job)
+            if job.reply.begun:
+                self._emit(port.ReplyEnded(job.reply.id))
+
+    def _is_over(self, job: Job) -> None:
+        job.over.set()
+        if job in self._line:
+            self._line.remove(job)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        # Anything but a `BackendError` is a bug in a part: the link ends the call and says which backend.
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)

@@ -1,0 +1,178 @@
+"""Sentences made into sound in their order, the next one while the one before it is still being spoken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+
+import numpy as np
+
+from fishjam_agents.audio.resampling import playout_resampler
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.closing import end
+from fishjam_agents.backends.cascade.fallbacks import Fallbacks
+from fishjam_agents.backends.cascade.history import History
+from fishjam_agents.backends.cascade.parts import TextToSpeech
+
+OUTPUT_RATE = 24000
+"""Hz of what is said, whatever the voice gives."""
+AHEAD = 10.0
+"""Seconds of sound that a sentence may have before it is its turn; then its voice is read no further."""
+
+
+class Sentence:
+    """One sentence on its way to sound; what there is of it is kept until `begin`.
+
+    Args:
+        text: Its words.
+        tts: Voices.
+        sounded: Called at its first sound, heard or not.
+    """
+
+    __slots__ = ("_ahead", "_begun", "_hear", "_kept", "_sounded", "_tts", "task", "text")
+
+    def __init__(self, text: str, tts: Fallbacks[TextToSpeech], sounded: Callable[[], None]) -> None:
+        self.text = text
+        self._tts = tts
+        self._sounded = sounded
+        self._hear: Callable[[Samples], None] | None = None
+        self._begun = asyncio.Event()
+        self._kept: list[Samples] = []
+        self._ahead = 0
+        self.task = asyncio.get_running_loop().create_task(self._make(), name="a sentence is spoken")
+
+    def begin(self, hear: Callable[[Samples], None]) -> None:
+        """It is its turn: `hear` gets its sound, what there is of it at once."""
+        for samples in self._kept:
+            hear(samples)
+        self._kept.clear()
+        self._hear = hear
+        self._begun.set()
+
+    async def _make(self) -> None:
+        async with aclosing(self._tts.ask(lambda voice: spoken(voice, self.text))) as sound:
+            async for samples in sound:
+                if not len(samples):
+                    continue
+                self._sounded()
+                if self._hear is not None:
+                    self._hear(samples)
+                    continue
+                self._kept.append(samples)
+                self._ahead += len(samples)
+                if self._ahead >= AHEAD * OUTPUT_RATE:
+                    await self._begun.wait()
+
+
+class Speaking:
+    """What is said in one reply.
+
+    Args:
+        reply: Its id.
+        emit: Takes its events.
+        tts: Voices.
+        history: The conversation; it gets each sentence when its turn comes.
+        admitted: Done when it may be heard; None when it may at once.
+
+    Attributes:
+        said: Whether a sentence has had its turn.
+        sounded: When the first sound was there, heard or not, loop time.
+    """
+
+    def __init__(
+        self,
+        reply: str,
+        emit: Callable[[port.BackendEvent], None],
+        tts: Fallbacks[TextToSpeech],
+        history: History,
+        admitted: asyncio.Future[None] | None,
+    ) -> None:
+        self.said = False
+        self.sounded: float | None = None
+        self._reply = reply
+        self._emit = emit
+        self._tts = tts
+        self._history = history
+        self._admitted = admitted
+        self._seconds = 0.0
+        self._loop = asyncio.get_running_loop()
+
+    async def speak(self, sentences: asyncio.Queue[str | None]) -> None:
+        """Speak sentences until None comes: each begins to be made while the one before it is spoken.
+
+        Raises:
+            BackendError: A voice failed, and all that could stand in for it.
+        """
+        current: Sentence | None = None
+        following: Sentence | None = None
+        try:
+            while (text := await sentences.get()) is not None:
+                following = Sentence(text, self._tts, self._note_sound)
+                if current is not None:
+                    await current.task
+                await self.may_be_heard(following.task)
+                self._begin(following)
+                current, following = following, None
+            if current is not None:
+                await current.task
+        finally:
+            await end(*(sentence.task for sentence in (current, following) if sentence is not None))
+
+    async def say(self, text: str) -> None:
+        """Speak one sentence."""
+        sentences: asyncio.Queue[str | None] = asyncio.Queue()
+        sentences.put_nowait(text)
+        sentences.put_nowait(None)
+        await self.speak(sentences)
+
+    async def may_be_heard(self, made: asyncio.Task[None] | None = None) -> None:
+        """Wait until it is certain that this reply is wanted; raises what ends `made` before that."""
+        if self._admitted is None or self._admitted.done():
+            return
+        if made is not None:
+            await asyncio.wait([made, self._admitted], return_when=asyncio.FIRST_COMPLETED)
+            if not self._admitted.done():
+                await made
+        await asyncio.wait([self._admitted])
+
+    def _begin(self, sentence: Sentence) -> None:
+        if not self.said:
+            self._emit(port.ReplyStarted(self._reply))
+        self.said = True
+        self._emit(port.ReplyText(self._reply, sentence.text + " ", self._seconds))
+        self._history.assistant(self._reply, sentence.text)
+        sentence.begin(self._hear)
+
+    def _hear(self, samples: Samples) -> None:
+        self._seconds += len(samples) / OUTPUT_RATE
+        self._emit(port.ReplyAudio(self._reply, samples))
+
+    def _note_sound(self) -> None:
+        if self.sounded is None:
+            self.sounded = self._loop.time()
+
+
+async def spoken(voice: TextToSpeech, text: str) -> AsyncGenerator[Samples, None]:
+    """One sentence of a voice as int16 mono at `OUTPUT_RATE`, from pieces of any size, odd ones too."""
+    resampler = playout_resampler(voice.sample_rate, OUTPUT_RATE)
+    odd = b""
+    pieces = voice.speak(text)
+    try:
+        async for piece in pieces:
+            data = odd + piece if odd else piece
+            whole = len(data) & ~1
+            odd = data[whole:]
+            samples: Samples = np.frombuffer(data[:whole], "<i2").astype(np.int16, copy=False)
+            yield samples if resampler is None else resampler.process(samples)
+        if resampler is not None:
+            yield resampler.flush()
+    finally:
+        await _close(pieces)
+
+
+async def _close(pieces: AsyncIterator[bytes]) -> None:
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        await close()

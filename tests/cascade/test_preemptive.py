@@ -1,0 +1,395 @@
+"""Answers that are begun before it is certain that the turn is over, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade import Cascade, Requested, Spent
+from fishjam_agents.backends.cascade.speculation import same_words
+from fishjam_agents.errors import BackendError
+from fishjam_agents.events import Turn
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.testing import VirtualClock
+from fishjam_agents.tools import tool
+from fishjam_agents.turns.settings import TurnSettings
+from tests.cascade.parts import Answers, Speaks, Understands
+from tests.cascade.test_cascade import asks, bot, said
+from tests.pipeline.conftest import Conversation, converse, speech
+
+__all__ = ["converse"]
+Converse = Callable[..., Conversation]
+
+
+def outcomes(call: Conversation) -> list[str]:
+    return [event.outcome for event in call.of("preemptive_reply")]
+
+
+async def pauses_and_goes_on(call: Conversation) -> None:
+    """Alice pauses for 0.5 s in the middle of what she says."""
+    (alice,) = await call.joins("alice")
+    words = speech("alice_question.wav")
+    await alice.speak(words)
+    await asyncio.sleep(0.5)
+    await alice.speak(words)
+    await call.until("reply_ended")
+
+
+@pytest.mark.parametrize("preemptive", [False, True])
+def test_the_reply_comes_as_much_earlier_as_was_done_before_the_turn_was_over(
+    converse: Converse, preemptive: bool
+) -> None:
+    parts = Understands([[0.1, "Hi."]]), Answers([[0.1, "Hello. "]]), Speaks(first=0.1)
+    call = converse(bot(*parts, preemptive=preemptive), asks)
+    (turn,), (audio,) = call.of("user_turn_ended"), call.of("reply_first_audio")
+    assert audio.at - turn.at == pytest.approx(0.0 if preemptive else 0.3, abs=0.005)
+    (timed,) = call.of("reply_timed")
+    took = {"stt": 0.1, "waited": 0.0, "llm": 0.1, "tts": 0.1, **({"ahead": -0.3} if preemptive else {})}
+    assert timed.parts == pytest.approx(took, abs=0.001)
+    assert outcomes(call) == (["adopted"] if preemptive else [])
+
+
+def test_what_is_not_done_when_the_turn_ends_goes_on(converse: Converse) -> None:
+    parts = Understands([[0.5, "Hi."]]), Answers([[0.5, "Hello. "]]), Speaks(first=0.5)
+    call = converse(bot(*parts, preemptive=True), asks)
+    (turn,), (audio,), (timed,) = (
+        call.of(kind) for kind in ("user_turn_ended", "reply_first_audio", "reply_timed")
+    )
+    (adopted,) = call.of("preemptive_reply")
+    assert 0.3 < adopted.seconds < 0.5
+    assert audio.at - turn.at == pytest.approx(1.5 - adopted.seconds, abs=0.005)
+    assert sum(timed.parts.values()) == pytest.approx(audio.at - turn.at, abs=0.01)
+    assert len(parts[0].heard) == 1
+
+
+def test_nothing_is_told_before_the_turn_is_over(converse: Converse) -> None:
+    llm = Answers([["Hello there. ", "And more. "]])
+    tts = Speaks()
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_stopped_speaking")
+        await asyncio.sleep(0.2)
+        assert tts.said == ["Hello there."]
+        assert not {"user_transcript", "reply_started", "reply_text"} & set(call.kinds)
+        await call.until("reply_ended")
+
+    call = converse(bot(Understands([["Hi."]]), llm, tts, preemptive=True), script)
+    after = call.kinds[call.kinds.index("user_turn_ended") + 1 :]
+    assert after.index("user_transcript") < after.index("reply_started") < after.index("reply_first_audio")
+    (ended,) = call.of("reply_ended")
+    assert ended.heard.text.split() == ["Hello", "there.", "And", "more."]
+    assert said(llm) == [("system", "Be brief."), ("user", "Hi.")]
+
+
+def test_a_speaker_who_goes_on_hears_nothing_of_it_and_its_streams_are_closed_at_once(
+    converse: Converse,
+) -> None:
+    stt = Understands([["First half."], ["All of it."]])
+    llm = Answers([["Too early. ", 60.0], ["Now. "]])
+    tts = Speaks(first=60.0)
+    resumed: list[float] = []
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await asyncio.sleep(0.4)
+        assert (llm.closed, tts.closed) == ([], [])
+        alice.say(speech("alice_question.wav"))
+        await call.until("user_started_speaking", 2)
+        await asyncio.sleep(0.01)
+        assert (llm.closed, tts.closed) == (["closed"], ["closed"])
+        resumed.append(call.of("user_started_speaking")[1].at)
+        await call.until("user_turn_ended")
+
+    call = converse(bot(stt, llm, tts, preemptive=True), script)
+    assert outcomes(call)[0] == "went_on"
+    assert call.of("preemptive_reply")[0].at == pytest.approx(resumed[0], abs=0.001)
+    assert [event.text for event in call.of("user_transcript") if event.final] in ([], ["All of it."])
+    assert len(call.of("user_turn_ended")) == 1
+
+
+def test_a_turn_with_a_pause_is_answered_once_with_all_its_words(converse: Converse) -> None:
+    stt = Understands([["First half."], ["First half. All of it."]])
+    llm = Answers([["Too early. "], ["Now. "]])
+    call = converse(bot(stt, llm, tts := Speaks(), preemptive=True), pauses_and_goes_on)
+    assert outcomes(call) == ["went_on", "adopted"]
+    assert tts.said == ["Too early.", "Now."]
+    assert said(llm)[1:] == [("user", "First half. All of it.")]
+    assert [event.text for event in call.of("reply_text")] == ["Now. "]
+    (first, second) = stt.heard
+    assert len(second) > len(first) + 16000
+    # The sound that was heard is the second answer's, and of no other length.
+    assert call.of("reply_ended")[0].heard.seconds == pytest.approx(0.2, abs=0.01)
+
+
+def test_what_was_spent_in_vain_is_counted(converse: Converse) -> None:
+    llm = Answers([["Too early. ", Spent({"tokens": 7})], ["Now. ", Spent({"tokens": 9})]])
+    stt = Understands([["Half."], ["All."]])
+    call = converse(bot(stt, llm, Speaks(), preemptive=True), pauses_and_goes_on)
+    assert [event.amounts for event in call.of("backend_usage")] == [{"tokens": 7}, {"tokens": 9}]
+
+
+def test_only_the_first_pauses_of_a_turn_are_answered(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        for _ in range(6):
+            await alice.speak(speech("alice_yes.wav"))
+            await asyncio.sleep(0.45)
+        await call.until("reply_ended")
+
+    llm = Answers([["Yes. "]])
+    call = converse(bot(Understands([["Yes."]]), llm, Speaks(), preemptive=True), script)
+    assert len(call.of("user_turn_ended")) == 1
+    assert outcomes(call) == ["went_on"] * 3
+    assert len(llm.asked) == 4
+
+
+class Weather(AgentPipeline):
+    asked_at: float = -1.0
+
+    @tool
+    async def weather(self, city: str) -> str:
+        """The weather of a city."""
+        self.asked_at = asyncio.get_running_loop().time()
+        return f"sunny in {city}"
+
+
+def test_a_tool_is_called_when_the_turn_is_over_and_not_before(converse: Converse) -> None:
+    call_it = Requested("c1", "weather", {"city": "Kyoto"})
+    ended: list[float] = []
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        ended.append(asyncio.get_running_loop().time())
+        await call.until("reply_ended")
+
+    llm = Answers([[call_it], ["Sunny. "]])
+    pipeline = bot(
+        Understands([["Weather?"]]), llm, tts := Speaks(), Weather, preemptive=True, filler="One moment."
+    )
+    call = converse(pipeline, script)
+    assert isinstance(pipeline, Weather)
+    # `until` looks every 10 ms.
+    assert pipeline.asked_at == pytest.approx(ended[0], abs=0.011)
+    assert pipeline.asked_at >= call.of("user_turn_ended")[0].at
+    assert outcomes(call) == ["adopted"]
+    assert tts.said == ["One moment.", "Sunny."]
+    assert [message.role for message in llm.asked[1]] == ["system", "user", "assistant", "assistant", "tool"]
+
+
+def test_a_tool_of_an_answer_that_is_not_adopted_is_never_called(converse: Converse) -> None:
+    llm = Answers([[Requested("c1", "weather", {"city": "Kyoto"})], ["Now. "]])
+    pipeline = bot(Understands([["Half."], ["All."]]), llm, Speaks(), Weather, preemptive=True)
+    call = converse(pipeline, pauses_and_goes_on)
+    assert isinstance(pipeline, Weather)
+    assert pipeline.asked_at == -1.0
+    assert not call.of("tool_called")
+
+
+ILL = BackendError("the service is ill", retryable=True)
+
+
+@pytest.mark.parametrize("part", ["stt", "llm", "tts"])
+def test_a_part_that_fails_before_the_turn_is_over_does_so_silently(converse: Converse, part: str) -> None:
+    stt = Understands([[ILL], ["Hi."]] if part == "stt" else [["Hi."]])
+    llm = Answers([[ILL], ["Hello. "]] if part == "llm" else [["Hello. "]])
+    tts = Speaks()
+    if part == "tts":
+        tts.errors.append(ILL)
+    call = converse(bot(stt, llm, tts, preemptive=True), asks)
+    assert outcomes(call) == ["failed"]
+    assert not call.of("backend_warning")
+    assert [event.text for event in call.of("reply_text")] == ["Hello. "]
+    assert [event.text for event in call.of("user_transcript") if event.final] == ["Hi."]
+    # What was understood is not asked for again.
+    assert len(stt.heard) == (2 if part == "stt" else 1)
+
+
+SOUND = np.ones(16000, np.int16)
+LONGER = np.ones(20000, np.int16)
+PAUSED = port.TurnPausedEntry("alice", 1.0, SOUND)
+ENDED = port.TurnEndedEntry(Turn("t1", "alice", "mic", 0.0, 1.0), SOUND)
+LATER = port.TurnEndedEntry(Turn("t1", "alice", "mic", 0.0, 1.25, "limit"), LONGER)
+Step = port.Entry | float
+
+
+@pytest.fixture
+def told(virtual_clock: VirtualClock) -> Callable[..., list[port.BackendEvent]]:
+    """Tell a cascade entries, with pauses between them; returns what it tells."""
+
+    def run(steps: Sequence[Step], stt: Understands, llm: Answers, tts: Speaks) -> list[port.BackendEvent]:
+        events: list[port.BackendEvent] = []
+
+        async def main() -> None:
+            cascade = Cascade([stt], [llm], [tts], preemptive=True)
+            async with cascade.connect(port.Conversation("c", events.append)) as session:
+                assert isinstance(session, port.BackendSession)
+                for step in steps:
+                    if isinstance(step, float):
+                        await asyncio.sleep(step)
+                    else:
+                        await session.send(step)
+            assert len(asyncio.all_tasks()) == 1, "a task was left behind"
+
+        virtual_clock.run(main())
+        return events
+
+    return run
+
+
+Told = Callable[..., list[port.BackendEvent]]
+
+
+def became(events: Sequence[port.BackendEvent]) -> list[str]:
+    return [event.outcome for event in events if isinstance(event, port.PreemptiveReply)]
+
+
+def heard(events: Sequence[port.BackendEvent]) -> list[str]:
+    return [event.text for event in events if isinstance(event, port.ReplyText)]
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        (port.TextEntry("[Bob came in.]", note=True), "changed"),
+        (port.UpdateEntry(instructions="Be long."), "changed"),
+        (port.UpdateEntry(tools=[port.ToolDeclaration("t", "", {})]), "changed"),
+        (port.TextEntry("Welcome.", verbatim=True, reply="say-1"), "changed"),
+        (port.InterruptEntry(None), "interrupted"),
+        (port.TurnStartedEntry("bob", 1.5), "went_on"),
+        (port.TurnCancelledEntry("alice"), "went_on"),
+        (port.TurnResumedEntry("alice"), "went_on"),
+    ],
+)
+def test_an_answer_whose_premises_have_changed_is_not_adopted(
+    told: Told, change: port.Entry, outcome: str
+) -> None:
+    llm = Answers([["Before. "], ["After. "]])
+    events = told([PAUSED, 0.2, change, 0.2, ENDED, 1.0], Understands([["Hi."]]), llm, Speaks())
+    assert became(events) == [outcome]
+    assert heard(events)[-1] == "After. "
+    assert "Before. " not in heard(events)
+    assert len(llm.asked) == 2
+
+
+def test_a_new_picture_changes_nothing(told: Told) -> None:
+    image = port.ImageEntry(b"png", "image/png")
+    llm = Answers([["Before. "]])
+    assert became(told([PAUSED, 0.2, image, ENDED, 1.0], Understands([["Hi."]]), llm, Speaks())) == [
+        "adopted"
+    ]
+
+
+@pytest.mark.parametrize(("later", "outcome"), [("what is  A fish", "adopted"), ("what is a dish?", "words")])
+def test_a_turn_that_ends_later_than_the_pause_is_adopted_only_with_the_same_words(
+    told: Told, later: str, outcome: str
+) -> None:
+    stt = Understands([["What is a fish?"], [0.3, later]])
+    llm = Answers([["Before. "], ["After. "]])
+    events = told([PAUSED, 0.2, LATER, 2.0], stt, llm, Speaks())
+    assert became(events) == [outcome]
+    assert heard(events) == ["Before. " if outcome == "adopted" else "After. "]
+    assert [len(audio) for audio in stt.heard] == [16000, 20000]
+    finals = [event.text for event in events if isinstance(event, port.UserTranscript) and event.final]
+    assert finals == [later]
+
+
+def test_sounds_that_mean_nothing_are_not_answered(told: Told) -> None:
+    events = told([PAUSED, 0.2, ENDED, 2.0], Understands([[0.1]]), llm := Answers([["What?"]]), Speaks())
+    assert became(events) == ["empty"]
+    assert not llm.asked
+
+
+def test_a_pause_while_something_else_is_being_said_is_not_answered(told: Told) -> None:
+    say = port.TextEntry("A notice.", verbatim=True, reply="say-1")
+    llm = Answers([["Hello. "]])
+    events = told([say, 0.1, PAUSED, 0.2, ENDED, 9.0], Understands([["Hi."]]), llm, Speaks(pause=0.5))
+    assert became(events) == []
+    assert heard(events) == ["A notice. ", "Hello. "]
+
+
+def test_a_call_that_ends_during_the_pause_closes_everything(told: Told) -> None:
+    stt, llm, tts = Understands([["Hi."]]), Answers([["Hello. ", 60.0]]), Speaks(first=60.0)
+    assert became(told([PAUSED, 0.2], stt, llm, tts)) == ["interrupted"]
+    assert (stt.closed, llm.closed, tts.closed) == (["finished"], ["closed"], ["closed"])
+
+
+def test_a_speaker_who_goes_on_after_the_end_ends_what_was_adopted(told: Told) -> None:
+    stt, llm, tts = Understands([["Hi."]]), Answers([[0.5, "Hello. "], ["Now. "]]), Speaks()
+    events = told(
+        [PAUSED, 0.1, ENDED, 0.1, port.TurnStartedEntry("alice", 2.0), 0.1, ENDED, 1.0], stt, llm, tts
+    )
+    assert became(events) == ["adopted"]
+    assert llm.closed == ["closed", "finished"]
+    assert heard(events) == ["Now. "]
+
+
+def test_everybody_has_an_answer_begun_of_their_own(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        alice, bob = await call.joins("alice", "bob")
+        await alice.speak(speech("alice_question.wav"))
+        await asyncio.sleep(0.3)
+        await bob.speak(speech("bob_question.wav"))
+        await call.until("reply_ended", 2)
+
+    pipeline = bot(Understands([[0.1, "Hi."]]), Answers([[0.1, "Hello. "]]), Speaks(), preemptive=True)
+    pipeline.hearing = HearingSettings(mode="per_peer")
+    call = converse(pipeline, script)
+    adopted = [event for event in call.of("preemptive_reply") if event.outcome == "adopted"]
+    assert [event.peer for event in adopted] == ["alice", "bob"]
+
+
+def test_a_turn_that_waited_for_the_floor_is_answered_as_ever(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        alice, bob = await call.joins("alice", "bob")
+        alice.say(speech("alice_long.wav"))
+        await asyncio.sleep(1.0)
+        await bob.speak(speech("alice_yes.wav"))
+        await call.until("reply_ended", 2)
+
+    stt = Understands([["Hi."]])
+    call = converse(bot(stt, Answers([["Hello. "]]), Speaks(), preemptive=True), script)
+    assert [event.peer for event in call.of("user_turn_ended")] == ["bob", "alice"]
+    assert {event.peer for event in call.of("preemptive_reply")} == {"alice"}
+    assert [event.peer for event in call.of("user_transcript") if event.final] == ["alice", "bob"]
+
+
+def test_a_turn_by_push_to_talk_has_no_pauses(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        call.bot.start_turn("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await asyncio.sleep(1.0)
+        call.bot.end_turn("alice")
+        await call.until("reply_ended")
+
+    pipeline = bot(Understands([["Hi."]]), Answers([["Hello. "]]), Speaks(), preemptive=True)
+    pipeline.turns = TurnSettings(owner="push_to_talk")
+    call = converse(pipeline, script)
+    assert outcomes(call) == []
+    assert len(call.of("reply_ended")) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("What is a fish?", "what is a fish", True),
+        ("It\u2019s", "Its", True),
+        ("It's", "Its", True),
+        ("a b", "ab", False),
+        ("stop", "don't stop", False),
+        ("", "...", True),
+        ("\uff21", "a", True),
+    ],
+)
+def test_words_are_the_same_whatever_their_writing(one: str, other: str, same: bool) -> None:
+    assert same_words(one, other) is same
