@@ -47,8 +47,12 @@ def test_the_simulation_of_the_readme_prints_its_timeline(tmp_path: Path) -> Non
     command, *printed = block.splitlines()
     words = shlex.split(command.removeprefix("$ uv run python "))
     words[words.index("--out") + 1] = str(tmp_path)
-    result = run(*words)
-    assert result.returncode == 0, result.stderr
+    for _ in range(3):
+        result = run(*words)
+        assert result.returncode == 0, result.stderr
+        # On a busy machine a caller's words come late, and a turn may fall in two: the program says so.
+        if "ms late, more than" not in result.stdout:
+            break
     events = re.compile(r"^ *\d+\.\d\d +(?:\d+\.\d\d +)?([a-z_]{2,})", re.MULTILINE)
     assert events.findall(result.stdout) == events.findall("\n".join(printed))
     assert result.stdout.splitlines()[0] == printed[0]
