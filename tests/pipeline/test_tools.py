@@ -270,7 +270,7 @@ def test_a_file_names_functions_and_check_lists_them(tmp_path: Path, monkeypatch
             "config.yaml:1: agent.tools: 'hang_up' is no tool: use module:function like my_bot:get_weather",
         ),
         (
-            'pipeline: "desk_bot:Able", tools: end_call',
+            'pipeline: "desk_bot:Able", tools: {end_call: 1}',
             "config.yaml:1: agent.tools must be a list, each of it text",
         ),
     ],
