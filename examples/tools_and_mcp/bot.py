@@ -16,7 +16,7 @@ class Shop(AgentPipeline):
         """Where an order is.
 
         Args:
-            number: The number on the receipt.
+            number: The number on the receipt, like 7.
         """
         if number not in ORDERS:
             raise ToolError(f"there is no order {number}: ask for the number on the receipt")
@@ -24,5 +24,9 @@ class Shop(AgentPipeline):
 
 
 def opening_hours(day: str) -> dict[str, str]:
-    """When the shop is open on a day of the week."""
+    """When the shop is open.
+
+    Args:
+        day: Day of the week, like "Saturday".
+    """
     return {"from": "9:00", "to": "13:00" if day.lower() == "saturday" else "18:00"}

@@ -1,12 +1,15 @@
 """The shop's storeroom as an MCP server, spoken to over its standard input and output."""
 
+from typing import Annotated
+
 from mcp.server import MCPServer
+from pydantic import Field
 
 server = MCPServer("storeroom")
 
 
 @server.tool()
-def stock(article: str, size: int = 40) -> str:
+def stock(article: Annotated[str, Field(description='In the plural, like "boots".')], size: int = 40) -> str:
     """How many of an article are in the storeroom."""
     return f"{3 if size < 45 else 0} {article} of size {size}"
 

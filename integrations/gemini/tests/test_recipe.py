@@ -38,7 +38,7 @@ def test_the_configuration_of_the_recipe_is_the_example_and_answers_a_caller(run
 
     async def test(emulator: GeminiEmulator) -> None:
         config = load_config(file, {})
-        result = await simulate(pipeline_factory(config)(), [read_wav(YES)], seconds=6)
+        result = await simulate(pipeline_factory(config)(), [read_wav(YES)], seconds=3.5)
         assert result.failure is None
         assert "reply_ended" in result.kinds
         assert "backend_usage" in result.kinds
@@ -61,7 +61,7 @@ def test_the_bot_of_the_recipe_hears_what_was_said(run: Run, capsys: pytest.Capt
     exec(code, names)
 
     async def test(emulator: GeminiEmulator) -> None:
-        result = await simulate(names["Bot"](), [read_wav(YES)], seconds=3)
+        result = await simulate(names["Bot"](), [read_wav(YES)], seconds=2.4)
         assert result.failure is None
         assert "reply_first_audio" in result.kinds
 
@@ -93,7 +93,7 @@ def test_the_bot_that_sees_is_shown_a_camera(run: Run, tmp_path: Path) -> None:
 
     async def test(emulator: GeminiEmulator) -> None:
         config = load_config(EXAMPLES / "gemini_vision" / "config.yaml", {})
-        result = await simulate(pipeline_factory(config)(), Scenario(callers={"ann": caller}, seconds=4))
+        result = await simulate(pipeline_factory(config)(), Scenario(callers={"ann": caller}, seconds=2.8))
         assert result.failure is None
         connection = emulator.connections[0]
         assert ("image/jpeg", picture.read_bytes()) in connection.of("video")
@@ -117,14 +117,17 @@ def test_a_program_runs_against_the_emulator(tmp_path: Path) -> None:
         "import asyncio\n"
         "from google import genai\n"
         "async def main():\n"
-        "    async with genai.Client().aio.live.connect(model='gemini-3.8-live') as session:\n"
+        "    tools = [{'function_declarations': [{'name': 'left_alone'}]}]\n"
+        "    live = genai.Client().aio.live.connect(model='gemini-3.8-live', config={'tools': tools})\n"
+        "    async with live as session:\n"
         "        await session.send_realtime_input(text='hello')\n"
         "        async for message in session.receive():\n"
         "            last = message\n"
         "        print('complete' if last.server_content.turn_complete else last)\n"
         "asyncio.run(main())\n"
     )
-    command = [sys.executable, "-m", "fishjam_agents_gemini.emulator", sys.executable, str(program)]
+    emulator = [sys.executable, "-m", "fishjam_agents_gemini.emulator", "--no-tools"]
+    command = [*emulator, sys.executable, str(program)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=45, check=False, env=os.environ)
     assert result.stdout == "complete\n", result.stderr
     assert result.returncode == 0

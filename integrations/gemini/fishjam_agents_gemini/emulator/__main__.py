@@ -9,14 +9,30 @@ from contextlib import asynccontextmanager
 
 from fishjam_agents.testing.emulator import run_emulator
 
+from .answers import parrot
+from .assistant import Assistant
 from .server import GeminiEmulator
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-tools",
+        action="store_true",
+        help="call no tool; without this each is called once, with arguments made up from its schema",
+    )
 
 
 @asynccontextmanager
 async def _gemini(options: argparse.Namespace) -> AsyncIterator[Mapping[str, str]]:
-    async with GeminiEmulator() as emulator:
+    async with GeminiEmulator(parrot if options.no_tools else Assistant(_tell)) as emulator:
         yield emulator.environment
 
 
+def _tell(words: str) -> None:
+    sys.stderr.write(f"emulator: {words}\n")
+    sys.stderr.flush()
+
+
 if __name__ == "__main__":
-    sys.exit(run_emulator(_gemini, module="fishjam_agents_gemini.emulator", what="Gemini Live"))
+    module = "fishjam_agents_gemini.emulator"
+    sys.exit(run_emulator(_gemini, module=module, what="Gemini Live", options=_options))

@@ -62,17 +62,30 @@ def say(text: str, seconds: float = 0.5, *, pace: float = 8.0) -> Answer:
     return answer
 
 
+def pictures(count: int) -> str:
+    """So many pictures, in words."""
+    return "1 picture" if count == 1 else f"{count} pictures"
+
+
+async def understand(connection: Connection, request: Request) -> float:
+    """Write down what the user said, as far as it is understood: how long it was, in seconds."""
+    seconds = len(request.audio) / (2 * INPUT_RATE)
+    if request.audio:
+        await connection.send_transcription("input", f" {seconds:.1f} seconds of speech")
+    return seconds
+
+
 async def parrot(connection: Connection, request: Request) -> None:
     """Say what the user said, with the user's own voice; a tone where there was only text."""
+    seconds = await understand(connection, request)
     if request.audio:
         heard = np.frombuffer(request.audio, "<i2").astype(np.int16)
         audio = resample(heard, INPUT_RATE, OUTPUT_RATE).astype("<i2").tobytes()
-        await connection.send_transcription("input", f" {len(heard) / INPUT_RATE:.1f} seconds of speech")
-        words = ["You ", "spoke ", "for ", f"{len(heard) / INPUT_RATE:.1f} ", "seconds."]
+        words = ["You ", "spoke ", "for ", f"{seconds:.1f} ", "seconds."]
     else:
         audio = tone(0.6)
         words = ["You ", "wrote: ", *(word + " " for word in request.text.split())]
     if request.images:
-        words += [" I ", "see ", f"{request.images} ", "picture."]
+        words.append(f" I see {pictures(request.images)}.")
     await speak(connection, audio, words)
     await connection.finish_turn()

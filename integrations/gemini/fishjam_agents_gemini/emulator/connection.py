@@ -1,18 +1,17 @@
-"""One client of the emulator: what it sent, and what it is sent."""
+"""One client of the emulator: its setup, and what it is sent."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from .answers import INPUT_RATE, OUTPUT_RATE, Answer
-from .messages import Received, Request, Turn
+from .access import refusal_of
+from .answers import OUTPUT_RATE
+from .listening import TOKENS_PER_SECOND, Listener
+from .record import Record
 from .state import Said, Session
 from .vad import ServerVad
 
@@ -21,18 +20,18 @@ if TYPE_CHECKING:
 
     from .server import GeminiEmulator
 
-_TOKENS_PER_SECOND = 25
-_TOKENS_PER_IMAGE = 258
+_NON_BLOCKING = "3.8"
+"""Models whose tools do not block unless they are declared so (migration notes of 3.8)."""
 
 
-class Connection:
+class Connection(Record):
     """A client's socket from its setup on.
 
     Attributes:
         setup: Its setup message.
         path: The path it asked for.
         headers: The headers of the upgrade.
-        received: Everything it sent after the setup.
+        tools: The tools it declares, by name, as `FunctionDeclaration` has them.
         session: The conversation as the model knows it.
         opened_at: When it came, loop time.
         closed: Set once it is over.
@@ -40,23 +39,19 @@ class Connection:
     """
 
     def __init__(self, emulator: GeminiEmulator, socket: ServerConnection) -> None:
+        super().__init__()
         self._emulator = emulator
         self._socket = socket
         self.setup: dict[str, Any] = {}
-        self.received: list[Received] = []
+        self.tools: dict[str, dict[str, Any]] = {}
         self.session = Session()
         self.resumed: str | None = None
         self.opened_at = asyncio.get_running_loop().time()
         self.closed = asyncio.Event()
-        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
-        self._turn: Turn | None = None
-        self._images = 0
-        self._talking: asyncio.Task[None] | None = None
-        self._calls = itertools.count(1)
         self._frozen = asyncio.Event()
         self._frozen.set()
-        self._vad: ServerVad | None = None
-        self._spoken = [0, 0]
+        self._listener: Listener
+        self._usage = [0, 0, 0]
         request = socket.request
         assert request is not None
         self.path = request.path
@@ -70,13 +65,15 @@ class Connection:
 
         try:
             first = json.loads(await self._socket.recv())
-            if self.headers.get("x-goog-api-key") != self._emulator.key:
-                await self.close(1008, "API key not valid. Please pass a valid API key.")
+            why = refusal_of(self.path, self.headers, self._emulator.key)
+            if why is not None:
+                await self.close(1008, why)
                 return False
             if "setup" not in first:
                 await self.close(1007, "the first message must be a setup")
                 return False
             self.setup = first["setup"]
+            self.declare(self.setup.get("tools", []))
             return await self._welcome(refusal)
         except ConnectionClosed:
             return False
@@ -91,7 +88,7 @@ class Connection:
         if refusal == "abort":
             self.abort()
             return False
-        models, model = self._emulator.models, self.setup["model"].removeprefix("models/")
+        models, model = self._emulator.models, self.setup["model"].rpartition("/")[2]
         if models is not None and model not in models:
             why = (
                 f"models/{model} is not found for API version v1, or is not supported for bidiGenerateContent"
@@ -106,8 +103,10 @@ class Connection:
                 return False
             self.session, self.resumed = known, handle
         detection = self.setup.get("realtimeInputConfig", {}).get("automatic_activity_detection", {})
+        vad = None
         if not detection.get("disabled"):
-            self._vad = ServerVad(detection.get("silence_duration_ms", 500) / 1000)
+            vad = ServerVad(detection.get("silence_duration_ms", 500) / 1000)
+        self._listener = Listener(self, self._emulator.next_answer, vad)
         if isinstance(refusal, dict):
             await self.send(refusal)
             return True
@@ -121,167 +120,60 @@ class Connection:
 
         try:
             while True:
-                message = json.loads(await self._socket.recv())
-                await self._take(message)
+                await self._listener.take(json.loads(await self._socket.recv()))
         except ConnectionClosed:
             pass
         finally:
             self.closed.set()
-            await self._hush()
-            self._look()
+            await self._listener.hush()
+            self.look()
 
-    # --- what the client sends ---
+    # --- what was agreed ---
 
-    async def _take(self, message: dict[str, Any]) -> None:
-        if "realtime_input" in message:
-            await self._realtime(message["realtime_input"])
-        elif "client_content" in message:
-            await self._content(message["client_content"])
-        elif "tool_response" in message:
-            await self._results(message["tool_response"]["functionResponses"])
-        elif "contextUpdate" in message:
-            self._note("contextUpdate", message["contextUpdate"])
-        else:
-            await self.close(1007, f"Invalid JSON payload received. Unknown name {next(iter(message), '')!r}")
+    def declare(self, tools: list[dict[str, Any]]) -> None:
+        """The client's tools, in the setup or in an update; they take the place of those before."""
+        groups = (tool.get("functionDeclarations", tool.get("function_declarations")) for tool in tools)
+        self.tools = {each["name"]: each for group in groups for each in group or ()}
 
-    async def _realtime(self, given: dict[str, Any]) -> None:
-        manual = self._vad is None
-        if "audio" in given:
-            await self._audio(base64.urlsafe_b64decode(given["audio"]["data"]))
-        elif "video" in given:
-            self._images += 1
-            data = base64.urlsafe_b64decode(given["video"]["data"])
-            self._note("video", (given["video"]["mime_type"], data))
-        elif "text" in given:
-            self._note("text", given["text"])
-            await self._answer(Request(text=given["text"]))
-        elif "activityStart" in given or "activityEnd" in given:
-            name = "activityStart" if "activityStart" in given else "activityEnd"
-            self._note(name)
-            if not manual:
-                await self.close(
-                    1007, "Explicit activity control is not supported when automatic detection is enabled."
-                )
-            elif name == "activityStart":
-                await self._user_starts()
-            else:
-                await self._user_stops()
-        elif "audioStreamEnd" in given:
-            self._note("audioStreamEnd")
-            if manual:
-                await self.close(1007, "audioStreamEnd needs automatic activity detection.")
-            elif self._vad is not None and self._vad.flush():
-                await self._user_stops()
-
-    async def _audio(self, data: bytes) -> None:
-        self._note("audio", data)
-        if self._vad is not None:
-            verdict = self._vad.feed(np.frombuffer(data, "<i2"))
-            if verdict == "start":
-                await self._user_starts()
-            if self._turn is not None:
-                self._turn.audio.append(data)
-            if verdict == "stop":
-                await self._user_stops()
-        elif self._turn is not None:
-            self._turn.audio.append(data)
-
-    async def _user_starts(self) -> None:
-        if not self._no_interruption:
-            await self._hush()
-        self._turn = Turn()
+    def in_background(self, tool: str) -> bool:
+        """Whether the model talks on while a tool runs."""
+        declared = self.tools.get(tool)
+        default = "NON_BLOCKING" if _NON_BLOCKING in self.setup["model"] else "BLOCKING"
+        return declared is not None and declared.get("behavior", default) == "NON_BLOCKING"
 
     @property
-    def _no_interruption(self) -> bool:
-        return bool(self.setup.get("realtimeInputConfig", {}).get("activity_handling") == "NO_INTERRUPTION")
-
-    async def _user_stops(self) -> None:
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            await self._answer(Request(audio=b"".join(turn.audio), images=self._images))
-            self._images = 0
-
-    async def _content(self, content: dict[str, Any]) -> None:
-        self._note("client_content", content)
-        turns = content.get("turns", [])
-        said = [Said(turn["role"], "".join(part.get("text", "") for part in turn["parts"])) for turn in turns]
-        if not content.get("turnComplete"):
-            self.session.history += tuple(said)
-            await self.send_handle()
-            return
-        self.session.history += tuple(said[:-1])
-        await self._answer(Request(text=said[-1].text if said else ""))
-
-    async def _results(self, responses: list[dict[str, Any]]) -> None:
-        self._note("tool_response", responses)
-        session = self.session
-        for response in responses:
-            if response["id"] not in session.pending:
-                await self.close(1007, f"No function call with id {response['id']} is pending.")
-                return
-            if not response.get("will_continue"):
-                session.pending -= {response["id"]}
-                session.answered |= {response["id"]}
-        results = tuple((response["id"], response.get("response")) for response in responses)
-        await self._answer(Request(results=results))
-
-    def _note(self, name: str, value: Any = None) -> None:
-        self.received.append(Received(name, value))
-        self._look()
+    def interruptible(self) -> bool:
+        """Whether the user's speech ends what the model says."""
+        handling = self.setup.get("realtimeInputConfig", {}).get("activity_handling")
+        return bool(handling != "NO_INTERRUPTION")
 
     # --- what the model does ---
 
-    async def _answer(self, request: Request) -> None:
-        await self._hush()
-        self.session.history += (request.said(),)
-        heard = len(request.audio) * _TOKENS_PER_SECOND // (2 * INPUT_RATE)
-        self._spoken = [heard + request.images * _TOKENS_PER_IMAGE, 0]
-        answer = self._emulator.next_answer()
-        self._talking = asyncio.create_task(self._talk(answer, request))
-
-    async def _talk(self, answer: Answer, request: Request) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            await answer(self, request)
-        except ConnectionClosed:
-            pass
-        finally:
-            self._talking = None
-
-    async def _hush(self) -> None:
-        """The user interrupts: what is being generated ends, and so does the turn."""
-        from websockets.exceptions import ConnectionClosed
-
-        talking, self._talking = self._talking, None
-        if talking is None or talking is asyncio.current_task():
-            return
-        talking.cancel()
-        await asyncio.gather(talking, return_exceptions=True)
-        try:
-            await self.send({"serverContent": {"interrupted": True}})
-            await self.send({"serverContent": {"turnComplete": True}})
-            await self.send_handle()
-        except ConnectionClosed:
-            pass
-
     async def interrupt(self) -> None:
         """Decide that the user interrupts."""
-        await self._hush()
+        await self._listener.hush()
+
+    def add_usage(self, heard: int, seen: int) -> None:
+        """Count tokens of audio and images that the turn is about."""
+        self._usage[0] += heard
+        self._usage[1] += seen
 
     async def finish_turn(self, **server_content: Any) -> None:
         """End the turn as the service does: generation, then turn with its usage, then a new handle."""
         await self.send({"serverContent": {"generationComplete": True}})
-        heard, spoken = self._spoken
+        (heard, seen, spoken), self._usage = self._usage, [0, 0, 0]
         self.session.history += (Said("model"),)
+        prompt = [{"modality": "AUDIO", "tokenCount": heard}]
+        if seen:
+            prompt.append({"modality": "IMAGE", "tokenCount": seen})
         await self.send(
             {
                 "serverContent": {"turnComplete": True, **server_content},
                 "usageMetadata": {
-                    "promptTokenCount": heard,
+                    "promptTokenCount": heard + seen,
                     "responseTokenCount": spoken,
-                    "totalTokenCount": heard + spoken,
-                    "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": heard}],
+                    "totalTokenCount": heard + seen + spoken,
+                    "promptTokensDetails": prompt,
                     "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": spoken}],
                 },
             }
@@ -296,7 +188,7 @@ class Connection:
 
     async def send_audio(self, pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> None:
         """A piece of the model's voice."""
-        self._spoken[1] += len(pcm) * _TOKENS_PER_SECOND // (2 * OUTPUT_RATE)
+        self._usage[2] += len(pcm) * TOKENS_PER_SECOND // (2 * OUTPUT_RATE)
         data = base64.b64encode(pcm).decode()
         part = {"inlineData": {"mimeType": mime_type, "data": data}}
         await self.send({"serverContent": {"modelTurn": {"role": "model", "parts": [part]}}})
@@ -315,8 +207,9 @@ class Connection:
         Returns:
             The id of the call.
         """
-        call = call or f"call-{next(self._calls)}"
+        call = call or self._emulator.next_call()
         self.session.pending |= {call}
+        self.session.calls = {**self.session.calls, call: name}
         await self.send(
             {"toolCall": {"functionCalls": [{"id": call, "name": name, "args": arguments or {}}]}}
         )
@@ -369,30 +262,6 @@ class Connection:
         if self.closed.is_set():
             del self._socket
 
-    def names(self) -> list[str]:
-        """Names of what was received, runs of audio as one."""
-        return [name for name, _ in itertools.groupby(entry.name for entry in self.received)]
-
-    def of(self, name: str) -> list[Any]:
-        """What the messages of a name carried."""
-        return [entry.value for entry in self.received if entry.name == name]
-
-    async def until(self, condition: Callable[[Connection], bool]) -> None:
-        """Wait until what was received fulfils a condition."""
-        if condition(self):
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((lambda: condition(self), waiter))
-        await waiter
-
     async def until_received(self, name: str, times: int = 1) -> None:
         """Wait for messages of a name."""
-        await self.until(lambda connection: len(connection.of(name)) >= times)
-
-    def _look(self) -> None:
-        for entry in list(self._waiting):
-            condition, waiter = entry
-            if condition() and not waiter.done():
-                waiter.set_result(None)
-            if waiter.done():
-                self._waiting.remove(entry)
+        await self.until(lambda: len(self.of(name)) >= times)

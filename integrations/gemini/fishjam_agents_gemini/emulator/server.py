@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import itertools
 import tempfile
 from collections import deque
 from http import HTTPStatus
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .access import status_of
 from .answers import Answer, parrot
 from .certificate import HOST, make_certificate
 from .connection import Connection
@@ -19,8 +20,6 @@ from .state import Handles
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
-
-_PATH = re.compile(r"//?ws/google\.ai\.generativelanguage\.(\w+)\.GenerativeService\.BidiGenerateContent\w*$")
 
 Refusal: TypeAlias = int | tuple[int, str] | dict[str, Any] | str | None
 """See `GeminiEmulator.refusals`."""
@@ -31,7 +30,8 @@ class GeminiEmulator:
 
     Args:
         answer: What the model says, unless `answers` has something.
-        key: The key that is accepted.
+        key: The key that is accepted: of the Gemini API, an ephemeral token (`auth_tokens/...`), or the
+            access token of Google Cloud where a client asks for Vertex AI.
         binary: Whether messages are sent as binary frames, as the service is said to do.
         handles: Whether sessions can be resumed.
 
@@ -63,6 +63,7 @@ class GeminiEmulator:
         self.url = ""
         self.certificate = Path()
         self.upgrades = 0
+        self._calls = itertools.count(1)
         self._arrived = asyncio.Condition()
         self._folder: tempfile.TemporaryDirectory[str]
         self._server: Server
@@ -113,8 +114,9 @@ class GeminiEmulator:
 
     def _upgrade(self, socket: ServerConnection, request: Request) -> Response | None:
         self.upgrades += 1
-        if not _PATH.match(request.path.partition("?")[0]):
-            return socket.respond(HTTPStatus.NOT_FOUND, "no such path\n")
+        status = status_of(request.path, request.headers, self.key)
+        if status is not None:
+            return socket.respond(status, "refused\n")
         status = self.refusals[0] if self.refusals else self.refusing
         if isinstance(status, int):
             if self.refusals:
@@ -131,6 +133,10 @@ class GeminiEmulator:
             self.connections.append(connection)
             self._arrived.notify_all()
         await connection.run()
+
+    def next_call(self) -> str:
+        """An id for a tool call."""
+        return f"call-{next(self._calls)}"
 
     def next_answer(self) -> Answer:
         """What the model says next."""

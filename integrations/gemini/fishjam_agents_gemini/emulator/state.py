@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,15 +38,17 @@ class Session:
         history: What was said, in order; also what a client seeded.
         pending: Ids of tool calls that wait for an answer.
         answered: Ids of tool calls that were answered.
+        calls: Names of all tools that were called, by id, in order.
     """
 
     history: tuple[Said, ...] = ()
     pending: frozenset[str] = frozenset()
     answered: frozenset[str] = frozenset()
+    calls: Mapping[str, str] = field(default_factory=dict)
 
     def copy(self) -> Session:
         """The same conversation, to go on from."""
-        return Session(self.history, self.pending, self.answered)
+        return Session(self.history, self.pending, self.answered, self.calls)
 
 
 @dataclass(slots=True)
