@@ -17,8 +17,8 @@ GOODBYE = "end_call"
 """The tool that ends the call: it is called last."""
 _LONGEST = 100
 """Characters of an answer that are said."""
-_WORD = 0.3
-_SHORTEST, _LONGEST_SOUND = 0.6, 4.0
+_WORD = 0.2
+_SHORTEST, _LONGEST_SOUND = 0.6, 3.0
 """Seconds of the tone for a word, and for a sentence."""
 _PIECE = 4
 """Words in a message."""

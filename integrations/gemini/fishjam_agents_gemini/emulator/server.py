@@ -115,14 +115,12 @@ class GeminiEmulator:
     def _upgrade(self, socket: ServerConnection, request: Request) -> Response | None:
         self.upgrades += 1
         status = status_of(request.path, request.headers, self.key)
-        if status is not None:
-            return socket.respond(status, "refused\n")
-        status = self.refusals[0] if self.refusals else self.refusing
-        if isinstance(status, int):
+        refusal = self.refusals[0] if self.refusals else self.refusing
+        if status is None and isinstance(refusal, int):
+            status = HTTPStatus(refusal)
             if self.refusals:
                 self.refusals.popleft()
-            return socket.respond(HTTPStatus(status), "refused\n")
-        return None
+        return None if status is None else socket.respond(status, "refused\n")
 
     async def _serve(self, socket: ServerConnection) -> None:
         connection = Connection(self, socket)
