@@ -18,6 +18,7 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools import tool
 from fishjam_agents.turns.settings import TurnSettings
+from tests.cascade.drive import ENDED, SOUND, drive
 from tests.cascade.parts import Answers, Speaks, Understands
 from tests.cascade.test_cascade import asks, bot, said
 from tests.pipeline.conftest import Conversation, converse, speech
@@ -214,39 +215,23 @@ def test_a_part_that_fails_before_the_turn_is_over_does_so_silently(converse: Co
     assert len(stt.heard) == (2 if part == "stt" else 1)
 
 
-SOUND = np.ones(16000, np.int16)
 LONGER = np.ones(20000, np.int16)
 PAUSED = port.TurnPausedEntry("alice", 1.0, SOUND)
-ENDED = port.TurnEndedEntry(Turn("t1", "alice", "mic", 0.0, 1.0), SOUND)
 LATER = port.TurnEndedEntry(Turn("t1", "alice", "mic", 0.0, 1.25, "limit"), LONGER)
-Step = port.Entry | float
+Told = Callable[..., list[port.BackendEvent]]
 
 
 @pytest.fixture
-def told(virtual_clock: VirtualClock) -> Callable[..., list[port.BackendEvent]]:
+def told(virtual_clock: VirtualClock) -> Told:
     """Tell a cascade entries, with pauses between them; returns what it tells."""
 
-    def run(steps: Sequence[Step], stt: Understands, llm: Answers, tts: Speaks) -> list[port.BackendEvent]:
-        events: list[port.BackendEvent] = []
-
-        async def main() -> None:
-            cascade = Cascade([stt], [llm], [tts], preemptive=True)
-            async with cascade.connect(port.Conversation("c", events.append)) as session:
-                assert isinstance(session, port.BackendSession)
-                for step in steps:
-                    if isinstance(step, float):
-                        await asyncio.sleep(step)
-                    else:
-                        await session.send(step)
-            assert len(asyncio.all_tasks()) == 1, "a task was left behind"
-
-        virtual_clock.run(main())
-        return events
+    def run(
+        steps: Sequence[port.Entry | float], stt: Understands, llm: Answers, tts: Speaks
+    ) -> list[port.BackendEvent]:
+        cascade = Cascade([stt], [llm], [tts], preemptive=True)
+        return [event for _, event in drive(virtual_clock, cascade, steps).events]
 
     return run
-
-
-Told = Callable[..., list[port.BackendEvent]]
 
 
 def became(events: Sequence[port.BackendEvent]) -> list[str]:
