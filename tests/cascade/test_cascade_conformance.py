@@ -51,6 +51,7 @@ class Ear(SpeechToText):
 class Mind(LanguageModel):
     desk: Desk
     in_process: ClassVar[bool] = True
+    vision: bool = True
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
@@ -85,13 +86,16 @@ class InThisProcess(FarSide):
 
     connects = False
     unprompted = False
-    sees = frozenset({"turn_ended", "text", "image", "interrupt", "tool_result"})
+    # Pictures go with the next words that are answered, whichever those are.
+    sees = frozenset({"turn_ended", "text", "interrupt", "tool_result"})
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self._desk = Desk()
+        self._settings = settings
 
     def backend(self) -> Cascade:
-        return Cascade([Ear(self._desk)], [Mind(self._desk)], [Voice(self._desk)])
+        parts = [Ear(self._desk)], [Mind(self._desk)], [Voice(self._desk)]
+        return Cascade(*parts, **self._settings)
 
     def received(self) -> Sequence[Received]:
         return self._desk.seen.received
@@ -106,3 +110,8 @@ class InThisProcess(FarSide):
 class TestCascade(BackendConformance):
     def far_side(self) -> FarSide:
         return InThisProcess()
+
+
+class TestPreemptiveCascade(BackendConformance):
+    def far_side(self) -> FarSide:
+        return InThisProcess(preemptive=True)

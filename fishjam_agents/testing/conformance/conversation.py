@@ -77,6 +77,7 @@ class ConversationChecks(Checks):
 
         async def check(rig: Rig, far: FarSide) -> None:
             rig.put(port.ImageEntry(JPEG, "image/jpeg", "ann"))
+            rig.prompt()
             await rig.until(lambda: rig.received("image"), "an image")
             assert [item.value for item in rig.received("image")] == [JPEG]
 
@@ -106,7 +107,7 @@ class ConversationChecks(Checks):
 
 def _order(rig: Rig, far: FarSide) -> list[str]:
     """The kinds that arrived, pieces of audio in a row as one."""
-    return _merged([item.kind for item in rig.received() if _counts(item)])
+    return _merged([item.kind for item in rig.received() if _counts(item) and item.kind in far.sees])
 
 
 def _counts(item: Received) -> bool:

@@ -33,6 +33,7 @@ class Chat(Access, LanguageModel):
         temperature: 0 to 2; None leaves it to the server, as with all that follows.
         max_tokens: Bound of an answer, in tokens.
         reasoning_effort: How much it may think: `none`, `low`, …
+        vision: Whether it looks at pictures; it is then shown what the bot sees (`images`).
         extra: Further fields of the request, as the server has them.
     """
 
@@ -40,6 +41,7 @@ class Chat(Access, LanguageModel):
     temperature: float | None = None
     max_tokens: int | None = None
     reasoning_effort: str | None = None
+    vision: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:

@@ -44,7 +44,8 @@ class Servers(FarSide):
 
     connects = False
     unprompted = False
-    sees = frozenset({"turn_ended", "text", "image", "interrupt", "tool_result"})
+    # Pictures go with the next words that are answered, whichever those are.
+    sees = frozenset({"turn_ended", "text", "interrupt", "tool_result"})
     secret = KEY
 
     def __init__(self) -> None:
@@ -63,7 +64,7 @@ class Servers(FarSide):
         access = {"base_url": self.emulator.base_url, "api_key": KEY} if self.emulator.running else {}
         return Cascade(
             [Transcription(model="ear", **access)],
-            [Chat(model="mind", **access)],
+            [Chat(model="mind", vision=True, **access)],
             [Speech(model="voice", voice="v", **access)],
         )
 
