@@ -22,6 +22,7 @@ ROWS = (
     "conversation",
     "first_audio",
     "gemini",
+    "cascade",
     "memory",
     "startup",
     "installed",

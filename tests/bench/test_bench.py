@@ -26,6 +26,8 @@ EXPECTED = (
     "first model audio at the socket",
     "Gemini: CPU per 20 ms",
     "Gemini: first audio from the service",
+    "cascade: barge-in to closed",
+    "cascade: turn ended to first audio",
     "memory of a further session, idle",
     "memory of a further session, talking",
     "`import fishjam_agents`",

@@ -47,8 +47,8 @@ class FarSide(ABC):
 
     Attributes:
         connects: Whether there is a connection that can be refused and lost.
-        sees: Kinds of `Received` that the wire shows in the order they were sent. A service that is never told
-            of turns sees none.
+        sees: Kinds of `Received` that the wire shows in the order they were sent. A service that is never
+            told of turns sees none.
         marks_replies: Whether `reply` decides what a reply sounds like.
         unprompted: Whether the service does anything by itself. If not, what it is to begin, or to be told,
             comes with the next turn.

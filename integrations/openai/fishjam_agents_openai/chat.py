@@ -103,15 +103,16 @@ class _Connected(LanguageModel):
             "max_completion_tokens": settings.max_tokens,
             "reasoning_effort": settings.reasoning_effort,
             "tools": [_tool(tool) for tool in tools] or None,
-            "extra_body": dict(settings.extra) or None,
         }
-        return {
-            "model": settings.model,
+        # The client walks through what it is given by its types, 0.1 ms and more for each message. What it is
+        # given as `extra_body` it only sends.
+        body = {
             "messages": [_message(message) for message in messages],
-            "stream": True,
             "stream_options": {"include_usage": True},
             **{name: value for name, value in optional.items() if value is not None},
+            **settings.extra,
         }
+        return {"model": settings.model, "messages": [], "stream": True, "extra_body": body}
 
 
 class _Calls:
