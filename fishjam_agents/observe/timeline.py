@@ -98,7 +98,11 @@ def _round(seconds: float) -> float:
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         text = f" {value['text']!r}" if value.get("text") else ""
-        return f"{value['seconds']:.2f} s{text}" if "seconds" in value else json.dumps(value)
+        if "seconds" in value:
+            return f"{value['seconds']:.2f} s{text}"
+        if value and all(isinstance(number, float) for number in value.values()):
+            return ", ".join(f"{name} {number:.2f}" for name, number in value.items())
+        return json.dumps(value)
     if isinstance(value, float):
         return f"{value:.2f}"
     # What a model or a peer says must not move the cursor.

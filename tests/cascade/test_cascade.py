@@ -65,9 +65,11 @@ def test_a_turn_is_understood_answered_and_spoken_sentence_by_sentence(converse:
 
 
 def test_what_each_part_took_is_in_the_timeline(converse: Converse) -> None:
-    call = converse(bot(Understands([[0.3, "Hi."]]), Answers([[0.5, "Hello. "]]), Speaks(pause=0.07)), asks)
+    llm = Answers([[Thought("Hm."), 0.5, "Hello", 0.2, " you. ", 0.4, "Bye."]])
+    call = converse(bot(Understands([[0.3, "Hi."]]), llm, Speaks(pause=0.07)), asks)
     (timed,) = call.of("reply_timed")
-    assert timed.parts == pytest.approx({"stt": 0.3, "waited": 0.0, "llm": 0.5, "tts": 0.07}, abs=0.001)
+    took = {"stt": 0.3, "waited": 0.0, "llm": 0.5, "sentence": 0.2, "tts": 0.07}
+    assert timed.parts == pytest.approx(took, abs=0.001)
     (turn,), (audio,) = call.of("user_turn_ended"), call.of("reply_first_audio")
     # Nothing of our own comes on top: less than 10 ms.
     assert audio.at - turn.at == pytest.approx(sum(timed.parts.values()), abs=0.01)

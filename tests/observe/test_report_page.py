@@ -254,3 +254,21 @@ def test_what_nobody_in_particular_says_has_a_lane_of_its_own() -> None:
     # The ruler is the first lane.
     lane = page.all("div", class_="lane")[1 + labels.index("somebody")]
     assert turn["turn"] in lane.text
+
+
+def test_what_each_part_of_a_backend_took_is_a_table_with_its_medians() -> None:
+    timeline = copy.deepcopy(TIMELINE)
+    assert not page_of(timeline).has("id", "parts")
+    took = [{"stt": 0.2, "llm": 0.5, "tts": 0.1}, {"stt": 0.4, "llm": 0.3, "tts": 0.1, "ahead": -0.2}]
+    timeline["events"] += [
+        {"at": 4.0 + number, "kind": "reply_timed", "reply": f"r{number}", "parts": parts}
+        for number, parts in enumerate(took)
+    ]
+    page = page_of(timeline)
+    heads = [head.text for head in page.one("section", id="parts").one("thead").all("th")]
+    assert heads == ["Reply", "stt", "llm", "tts", "ahead", "All"]
+    assert rows(page, "parts") == [
+        ["r0", "200 ms", "500 ms", "100 ms", "\N{EN DASH}", "800 ms"],
+        ["r1", "400 ms", "300 ms", "100 ms", "-200 ms", "600 ms"],
+        ["median", "300 ms", "400 ms", "100 ms", "-100 ms", "700 ms"],
+    ]

@@ -59,11 +59,13 @@ class Reply:
         admitted: Done when it may be heard and call tools; None when it may at once.
 
     Attributes:
-        worded: When its first sentence was there, loop time.
+        begun_at: When the model's first word was there, loop time.
+        worded: When its first sentence was.
     """
 
     def __init__(self, id: str, means: Means, admitted: asyncio.Future[None] | None = None) -> None:
         self.id = id
+        self.begun_at: float | None = None
         self.worded: float | None = None
         self._means = means
         self._speaking = Speaking(id, means.emit, means.tts, means.history, admitted)
@@ -137,6 +139,8 @@ class Reply:
             async with aclosing(request) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):
+                        if self.begun_at is None and piece.strip():
+                            self.begun_at = self._loop.time()
                         self._found(cut.feed(piece), sentences)
                     elif isinstance(piece, Requested):
                         calls.append(piece)

@@ -59,10 +59,12 @@ class _Turn:
             since, asked = adopted.since, adopted.understood
             understood = asked
         worded = asked if reply.worded is None else reply.worded
+        begun = worded if reply.begun_at is None else min(reply.begun_at, worded)
         parts = {
             "stt": understood - since,
             "waited": asked - understood,
-            "llm": worded - asked,
+            "llm": begun - asked,
+            "sentence": worded - begun,
             "tts": reply.sounded - worded,
         }
         if adopted is not None:

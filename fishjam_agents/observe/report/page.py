@@ -12,6 +12,7 @@ from typing import Any
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.observe.parts import timed_replies
 from fishjam_agents.observe.report import latency, tables
 from fishjam_agents.observe.report.call import Call, read_call
 from fishjam_agents.observe.report.histogram import histogram
@@ -55,6 +56,7 @@ def write_report(folder: Path, *, room: Samples, sample_rate: int, timeline: Map
 def render(*, room: Samples, sample_rate: int, timeline: Mapping[str, Any], name: str) -> str:
     """The report as HTML; arguments as `write_report`, `name` is its heading."""
     call = read_call(timeline)
+    timed = timed_replies(call.events)
     plot = Plot(call, room, sample_rate)
     script, styles = _static("report.js"), _static("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
@@ -82,6 +84,7 @@ def render(*, room: Samples, sample_rate: int, timeline: Mapping[str, Any], name
             bool(timeline.get("expectations")),
         ),
         turns=_section("Turns", "turns", tables.turns(call), bool(call.turns or call.replies)),
+        parts=_section("Parts of the model delay", "parts", tables.parts(timed), bool(timed)),
         barge_ins=_section(
             "Barge-ins", "barge-ins", tables.barge_ins(call, room[:, 1], sample_rate), bool(call.barge_ins)
         ),

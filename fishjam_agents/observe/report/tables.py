@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.observe.parts import TimedReply, median, names
 from fishjam_agents.observe.report import latency
 from fishjam_agents.observe.report.call import BargeIn, Call, Event, Reply, UserTurn
 from fishjam_agents.observe.report.markup import Markup, foreign, joined, tag
@@ -33,6 +34,30 @@ def turns(call: Call) -> Markup:
     words = any(turn.said for turn in call.turns) or any(reply.text for reply in call.replies)
     heads = ["Turn", "Who", "Speech", "End of turn", "Model", "Response", "Answer", "Heard", "Outcome"]
     return _table(heads, [line for _, line in lines], "words" if words else None, numbers=range(3, 6))
+
+
+def parts(replies: Sequence[TimedReply]) -> Markup:
+    """A line for each reply of which it is known how long each part took, and their medians."""
+    columns = names(replies)
+    lines = [
+        tag(
+            "tr",
+            tag("th", _moment(reply.at, reply.reply), scope="row"),
+            joined(_number(reply.parts.get(name)) for name in columns),
+            tag("td", milliseconds(reply.whole), class_="number strong"),
+        )
+        for reply in replies
+    ]
+    if len(replies) > 1:
+        lines.append(
+            tag(
+                "tr",
+                tag("th", "median", scope="row"),
+                joined(_number(median(replies, name)) for name in columns),
+                tag("td", milliseconds(median(replies)), class_="number strong"),
+            )
+        )
+    return _table(["Reply", *columns, "All"], lines, numbers=range(1, len(columns) + 2))
 
 
 def barge_ins(call: Call, bot: Samples, sample_rate: int) -> Markup:

@@ -13,14 +13,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from fishjam_agents.audio.gain import dbfs
+from fishjam_agents.audio.wav import read_wav
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
 
 
-def simulate(example: str, out: Path) -> list[dict[str, Any]]:
-    """Run the command of an example's page; the events of the call."""
+def simulate(example: str, out: Path) -> tuple[list[dict[str, Any]], str]:
+    """Run the command of an example's page; the events of the call, and what was printed."""
     page = (ROOT / "examples" / example / "README.md").read_text().replace("\\\n", " ")
     (line,) = re.findall(r"^    (.*fishjam_agents_openai\.emulator.*)$", page, re.MULTILINE)
     words = [sys.executable if word == "python" else word for word in shlex.split(line)]
@@ -33,7 +37,7 @@ def simulate(example: str, out: Path) -> list[dict[str, Any]]:
     )
     assert done.returncode == 0, done.stderr
     events: list[dict[str, Any]] = json.loads((out / "timeline.json").read_text())["events"]
-    return events
+    return events, done.stdout
 
 
 def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -41,19 +45,35 @@ def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
-def test_a_local_cascade_answers(tmp_path: Path) -> None:
-    events = simulate("local_cascade", tmp_path)
+def test_a_local_cascade_answers_with_a_voice_and_says_what_each_part_took(tmp_path: Path) -> None:
+    events, printed = simulate("local_cascade", tmp_path)
     (transcript,) = of(events, "user_transcript")
     assert transcript["text"].startswith("I spoke for ")
     (timed,) = of(events, "reply_timed")
-    assert set(timed["parts"]) == {"stt", "waited", "llm", "tts"}
+    assert list(timed["parts"]) == ["stt", "waited", "llm", "sentence", "tts"]
     (ended,) = of(events, "reply_ended")
     assert ended["heard"]["seconds"] > 2
     assert ended["heard"]["text"].startswith("You said: I spoke for")
+    assert re.search(r"From the turn's end to the first sound: \d+ ms \(stt \d+, waited \d+, llm", printed)
+    assert ">Parts of the model delay<" in (tmp_path / "report.html").read_text()
+
+    (first,) = of(events, "reply_first_audio")
+    heard = read_wav(tmp_path / "heard.wav")
+    rate = heard.sample_rate
+    before, voice = np.split(heard.samples, [round((first["at"] - 0.1) * rate)])
+    voice = voice[: round((ended["heard"]["seconds"] + 0.2) * rate)]
+    assert not before.any()
+    assert dbfs(voice) > -30
+    # Speech and no tone: loudness comes and goes with the syllables, three and more times a second.
+    frames = voice[: len(voice) // 320 * 320].reshape(-1, 320).astype(np.float64)
+    loud = np.sqrt((frames**2).mean(1)) > np.sqrt((voice.astype(np.float64) ** 2).mean()) / 2
+    begins = np.count_nonzero(loud[1:] & ~loud[:-1])
+    assert begins > 2 * ended["heard"]["seconds"]
+    assert 0.2 < loud.mean() < 0.9
 
 
 def test_the_poet_answers_and_is_interrupted(tmp_path: Path) -> None:
-    events = simulate("openai_poet", tmp_path)
+    events, _ = simulate("openai_poet", tmp_path)
     assert of(events, "user_transcript")
     (ended,) = of(events, "reply_ended")
     assert ended["heard"]["seconds"] > 1
