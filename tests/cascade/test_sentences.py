@@ -29,6 +29,15 @@ def spoken(*pieces: str) -> list[str]:
         ("Look:\n```python\nprint('a. b. c')\n```\nThat was it.", ["Look:", "That was it."]),
         ("<think>Is that so. Yes.</think>It is.", ["It is."]),
         ("Before <think>unfinished", ["Before"]),
+        ("**Mind this. And that.** Done.", ["Mind this.", "And that.", "Done."]),
+        ("a snake_case word, 2*3 and `code. Still` so.", ["a snake_case word, 2*3 and code.", "Still so."]),
+        ("One<br>two <b>bold</b>, 1 < 2 > 0.", ["One two bold, 1 < 2 > 0."]),
+        ("<thinking>So.</thinking>Yes. <reasoning>No. </think></reasoning>Or no.", ["Yes.", "Or no."]),
+        ("| a | b |\n|---|:-:|\n| 1 | 2 |", ["a b", "1 2"]),
+        (
+            "He said \u300c\u306f\u3044\u3002\u300d\u305d\u3046\u3002",
+            ["He said \u300c\u306f\u3044\u3002\u300d", "\u305d\u3046\u3002"],
+        ),
         ("2 * 3 * 4 is 24.", ["2 * 3 * 4 is 24."]),
         # A Japanese full stop and question mark, with no space after them.
         ("今日は。元気ですか\uff1fはい。", ["今日は。", "元気ですか\uff1f", "はい。"]),
@@ -71,6 +80,17 @@ TEXTS = st.lists(
             "! ",
             "<",
             "th",
+            "`",
+            "\u3002",
+            "\uff01",
+            "\u300d",
+            '"',
+            ", ",
+            "word " * 50,
+            "x" * 250,
+            "e.g. ",
+            "</reasoning>",
+            "<reasoning>",
         ]
     ),
     max_size=12,
@@ -81,7 +101,49 @@ TEXTS = st.lists(
 def test_sentences_do_not_depend_on_how_the_text_is_cut(text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert " ".join(spoken(*pieces)) == " ".join(spoken(*text))
+    assert spoken(*pieces) == spoken(*text) == spoken(text)
+
+
+QUIET = st.sampled_from(
+    [
+        "<think>{}</think>",
+        "<reasoning>{}. </reasoning>",
+        "```python\n{}\n```\n",
+        "\n---\n",
+        "\U0001f600 ",
+        "\U0001f44d\U0001f3fd ",
+        "\u2728 ",
+    ]
+)
+SPOKEN = st.sampled_from(
+    [
+        "**{}** ",
+        "*{}* ",
+        "`{}` ",
+        "\n# {}\n",
+        "\n- {}\n",
+        "\n> {}\n",
+        "~~{}~~ ",
+        "{}. ",
+        "{}, ",
+        "**{}. {}** ",
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), QUIET, SPOKEN), max_size=12), st.data())
+def test_reasoning_markdown_and_emoji_are_never_spoken_however_they_come(
+    parts: list[tuple[bool, str, str]], data: st.DataObject
+) -> None:
+    text = "".join(
+        quiet.format("secret") if hidden else loud.format("fish", "fish") for hidden, quiet, loud in parts
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    said = " ".join(spoken(*pieces))
+    assert "secret" not in said
+    assert set(said) <= set("fish ,.")
+    assert said.count("fish") == sum(loud.count("{}") for hidden, _, loud in parts if not hidden)
 
 
 @given(st.text())

@@ -30,16 +30,29 @@ _ABBREVIATIONS = frozenset(
 )
 """Words after which a full stop ends no sentence."""
 _QUOTES = "\"')]\u201d\u2019"
-# Ideographic full stop, exclamation and question mark need no space after them.
-_END = re.compile(rf"[.!?\u2026]+[{re.escape(_QUOTES)}]*(?=\s)|[\u3002\uff01\uff1f]+|\n+")
+_AFTER = _QUOTES + "*_~"
+"""What may stand between the end of a sentence and the space after it."""
+_CLOSING = re.escape(_AFTER) + "\u300d\u300f\uff09"
+_FULL = "\u3002\uff01\uff1f"
+# Ideographic full stop, exclamation and question mark need no space after them. What a sentence ends with
+# is known only when something else follows: it may come in pieces.
+_END = re.compile(
+    rf"[.!?\u2026]+[{re.escape(_AFTER)}]*(?=\s)|[{_FULL}]+[{_CLOSING}]*(?=[^{_FULL}{_CLOSING}])|\n"
+)
 _LONGEST = 400
 """Characters after which text without an end is spoken up to its last comma or space."""
-_OPEN, _CLOSE = "<think>", "</think>"
+_THOUGHTS = {f"<{name}>": f"</{name}>" for name in ("think", "thinking", "reasoning")}
+"""What models put around their reasoning, by their templates."""
 _CLOSED_FENCE = re.compile(r"```.*?```", re.DOTALL)
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _LINE_MARK = re.compile(r"^\s*(?:#{1,6}\s+|>\s?|[-*+•]\s+|\d+[.)]\s+|(?:[-*_]\s*){3,}$)", re.MULTILINE)
 _EMPHASIS = re.compile(r"(\*{1,3}|_{1,3}|~~|`+)(?=\S)(.+?)(?<=\S)\1", re.DOTALL)
+# Emphasis over more than one sentence leaves its ends behind; a sign that stands alone, or in a word, is
+# none.
+_STRAY = re.compile(r"(?<![\w*_`~])(?:[*_`]+|~~)(?=\S)|(?<=\S)(?:[*_`]+|~~)(?![\w*_`~])")
+_TAG = re.compile(r"</?(?:a|b|code|em|i|span|strong|sub|sup|u)\b[^<>]*>", re.IGNORECASE)
+_BLOCK = re.compile(r"</?(?:br|div|li|ol|p|pre|ul)\b[^<>]*>", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 # A skin tone, a joiner and a variation selector belong to the emoji before them.
 _EMOJI_PARTS = frozenset("\u200d\ufe0e\ufe0f\u20e3") | {chr(tone) for tone in range(0x1F3FB, 0x1F400)}
@@ -52,6 +65,7 @@ def speakable(text: str) -> str:
     text = _LINE_MARK.sub("", text)
     for _ in range(3):
         text = _EMPHASIS.sub(r"\2", text)
+    text = _STRAY.sub("", _BLOCK.sub(" ", _TAG.sub("", text)))
     text = "".join(" " if _is_picture(sign) else sign for sign in text if sign not in _EMOJI_PARTS)
     text = _SPACE.sub(" ", text.replace("|", " ")).strip()
     return text if any(sign.isalnum() for sign in text) else ""
@@ -67,7 +81,8 @@ class Sentences:
 
     def __init__(self) -> None:
         self._unread = ""
-        self._thinking = False
+        # What ends the reasoning that is under way.
+        self._closing: str | None = None
         self._text = ""
 
     def feed(self, piece: str) -> list[str]:
@@ -88,38 +103,57 @@ class Sentences:
 
     def flush(self) -> list[str]:
         """The text is over: return what is left of it."""
-        rest = self._text + ("" if self._thinking else self._unread)
+        rest = self._text + ("" if self._closing else self._unread)
         self._text = self._unread = ""
-        self._thinking = False
+        self._closing = None
         words = speakable(rest)
         return [words] if words else []
 
     def _leave_thoughts_out(self) -> None:
         while True:
-            tag = _CLOSE if self._thinking else _OPEN
-            before, found, after = self._unread.partition(tag)
-            # The tag itself may come in pieces.
-            begun = 0 if found else next(n for n in range(len(tag) - 1, -1, -1) if before.endswith(tag[:n]))
-            if not self._thinking:
-                self._text += before[: len(before) - begun]
-            if not found:
-                self._unread = before[len(before) - begun :]
+            tags = [self._closing] if self._closing else list(_THOUGHTS)
+            at, tag = min(
+                ((self._unread.find(tag), tag) for tag in tags if tag in self._unread), default=(-1, "")
+            )  # The tag itself may come in pieces.
+            end = at if tag else len(self._unread) - max(_begun(self._unread, tag) for tag in tags)
+            if not self._closing:
+                self._text += self._unread[:end]
+            self._unread = self._unread[end + len(tag) :]
+            if not tag:
                 return
-            self._unread = after
-            self._thinking = not self._thinking
+            self._closing = None if self._closing else _THOUGHTS[tag]
 
     def _ends(self, text: str) -> Iterator[int]:
-        begin = 0
-        for match in _END.finditer(text):
+        begin = position = 0
+        while True:
+            match = _END.search(text, position)
+            if match is None or match.end() > begin + _LONGEST:
+                # Whether the end of a longer sentence has come already must make no difference.
+                if len(text) <= begin + _LONGEST:
+                    return
+                begin = position = self._break(text, begin)
+                yield begin
+                continue
+            position = match.end()
             word = text[begin : match.start()].rpartition(" ")[2].lstrip("(\"'").lower()
-            ended = match.group().rstrip(_QUOTES)
+            ended = match.group().rstrip(_AFTER)
             if ended == "." and (
                 word in _ABBREVIATIONS or len(word) == 1 or text[begin : match.start()].strip().isdigit()
             ):
                 continue
-            begin = match.end()
+            begin = position
             yield begin
-        if len(text) - begin > _LONGEST:
-            last = max(text.rfind(", ", begin), text.rfind(" ", begin) if ", " not in text[begin:] else -1)
+
+    def _break(self, text: str, begin: int) -> int:
+        """Where to break a sentence that is too long: after its last comma, else space, else anywhere."""
+        end = begin + _LONGEST
+        for sign in (", ", " "):
+            last = text.rfind(sign, begin, end)
             if last > begin:
-                yield last + 1
+                return last + 1
+        return end
+
+
+def _begun(text: str, tag: str) -> int:
+    """How many characters at the end of a text are the beginning of a tag."""
+    return next(n for n in range(len(tag) - 1, -1, -1) if text.endswith(tag[:n]))
