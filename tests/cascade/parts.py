@@ -29,7 +29,7 @@ LETTER = 0.05
 class Understands(SpeechToText):
     """Understands what the script says; a number is a pause."""
 
-    script: Sequence[Sequence[str | float | BackendError]]
+    script: Sequence[Sequence[str | float | Exception]]
     heard: list[Samples] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     in_process: ClassVar[bool] = True
@@ -40,7 +40,7 @@ class Understands(SpeechToText):
         ended = "closed"
         try:
             for step in self.script[(len(self.heard) - 1) % len(self.script)]:
-                if isinstance(step, BackendError):
+                if isinstance(step, Exception):
                     raise step
                 if isinstance(step, str):
                     text += step

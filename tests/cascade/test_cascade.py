@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -262,10 +262,48 @@ def test_a_part_that_only_the_user_can_mend_ends_the_call_with_its_sentence(conv
         converse(bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts), asks)
 
 
-def test_a_bug_in_a_part_ends_the_call_and_names_the_backend(converse: Converse) -> None:
-    llm = Answers([[5]])  # type: ignore[list-item]
+class Odd(Speaks):
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        yield b"odd"
+        raise ZeroDivisionError
+
+
+BUGS = [
+    (Understands([[ValueError("a bug")]]), Answers([["Hi. "]]), Speaks()),
+    (Understands([["Hi."]]), Answers([[5]]), Speaks()),  # type: ignore[list-item]
+    (Understands([["Hi."]]), Answers([["Hi. And so on. ", 60.0]]), Odd()),
+]
+
+
+@pytest.mark.parametrize("preemptive", [False, True])
+@pytest.mark.parametrize("parts", BUGS, ids=["stt", "llm", "tts"])
+def test_a_bug_in_a_part_ends_the_call_and_names_the_backend(
+    converse: Converse, parts: tuple[Understands, Answers, Speaks], preemptive: bool
+) -> None:
     with pytest.raises(BackendError, match="the backend Cascade failed"):
-        converse(bot(Understands([["Hi."]]), llm, Speaks()), asks)
+        converse(bot(*parts, preemptive=preemptive), asks)
+
+
+def test_a_tool_runs_while_the_filler_is_made(converse: Converse) -> None:
+    llm = Answers([[Requested("c1", "weather", {"city": "Kyoto"})], ["Sunny. "]])
+    tts = Speaks(first=0.5)
+    call = converse(bot(Understands([["Weather?"]]), llm, tts, Weather, filler="One moment."), asks)
+    (turn,), (called,) = call.of("user_turn_ended"), call.of("tool_called")
+    # It takes half a second, as the filler does.
+    assert called.at - turn.at == pytest.approx(0.5, abs=0.01)
+    assert [event.text for event in call.of("reply_text")] == ["One moment. ", "Sunny. "]
+
+
+def test_a_model_that_only_calls_tools_comes_to_an_end(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("backend_warning")
+
+    llm = Answers([[Requested(f"c{number}", "weather", {"city": "Kyoto"})] for number in range(20)])
+    call = converse(bot(Understands([["Weather?"]]), llm, Speaks(), Weather), script)
+    assert len(call.of("tool_called")) == 8
+    assert "8 times in a row without an answer" in call.of("backend_warning")[0].message
 
 
 def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) -> None:
