@@ -13,6 +13,7 @@ from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.push_to_talk import PushToTalkOwner
+from fishjam_agents.pipeline.questions import Questions
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.sessions import Sessions
 from fishjam_agents.playout.voice import Voice
@@ -24,6 +25,7 @@ class Actions:
     """The base of `pipeline.call.Call`, which owns all of its parts."""
 
     settings: TurnSettings
+    questions: Questions
     _session: Session
     _stop: asyncio.Event
     _voice: Voice
@@ -45,7 +47,7 @@ class Actions:
         """The replies of this call."""
         return self._replies
 
-    def tell(self, entry: port.TextEntry, peer: str | None) -> None:
+    def tell(self, entry: port.TextEntry | port.QuestionEntry, peer: str | None) -> None:
         """Pass text to the backend, or to a peer's session of it.
 
         Raises:

@@ -29,6 +29,7 @@ from fishjam_agents.pipeline.on_air import on_air
 from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.push_to_talk import Buttons, PushToTalkOwner
+from fishjam_agents.pipeline.questions import Questions
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.silence import SilenceWatch
 from fishjam_agents.pipeline.tools import CallTools
@@ -87,6 +88,7 @@ class Call(Actions):
         self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
         self.eyes = Eyes(self, pipeline.vision, session, room)
         self.tools = CallTools(self, pipeline, self._owner.caller)
+        self.questions = Questions(self.tell)
         self._watchers: list[Watcher] = []
         self._visited = False
         self._greeted = pipeline.greeting is None
@@ -245,6 +247,7 @@ class Call(Actions):
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.eyes.close()
                 self._replies.close()
+                self.questions.close()
                 self._hooks.start("on_stop")
                 await asyncio.gather(self._hooks.finish(), self.tools.close())
 
@@ -321,6 +324,8 @@ class Call(Actions):
         try:
             if isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
                 self.tools.handle(event)
+            elif isinstance(event, port.Answer):
+                self.questions.answered(event)
             else:
                 self._replies.handle(event)
             # A transcript that comes after its turn would be taken for that of the next sound.

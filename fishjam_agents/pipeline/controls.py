@@ -104,6 +104,28 @@ class Controls:
             raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
         call.put(port.ControlEntry(message))
 
+    async def ask(self, question: str, *, peer: str | None = None, within: float = 30.0) -> str:
+        """Ask the model something beside the conversation: a summary, a label, the caller's mood as JSON.
+
+        It knows all that was said so far. Nothing is spoken, and neither question nor answer become part of
+        the conversation, which goes on meanwhile.
+
+        Args:
+            question: What is wanted, as an instruction: "Summarise the call so far as JSON: ...".
+            peer: With `hearing.mode: per_peer`, whose session is asked; None is that of who spoke last.
+            within: Seconds it may take, a lost connection included.
+
+        Returns:
+            The answer, as the model wrote it.
+
+        Raises:
+            BackendError: The backend takes none, or the model did not answer, in time or before the end.
+        """
+        call = self._running()
+        if not self.backend.capabilities.asks:
+            raise BackendError(f"{type(self.backend).__name__} answers nothing beside the conversation")
+        return await call.questions.ask(question, peer, within)
+
     def end_call(self) -> None:
         """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""
         if self._remote is not None:

@@ -269,8 +269,8 @@ class Sessions:
         if session is not None:
             session.link.put(port.InterruptEntry(replace(entry.heard, reply=own)))
 
-    def tell(self, peer: str | None, entry: port.TextEntry) -> None:
-        """Pass text on: words to speak to the session of a peer or of who spoke last, others to all or one.
+    def tell(self, peer: str | None, entry: port.TextEntry | port.QuestionEntry) -> None:
+        """Pass text on: questions and words to speak to a peer, or who spoke last; other text to all or one.
 
         Raises:
             BackendError: There is no such session.
@@ -280,6 +280,9 @@ class Sessions:
         if session is None:
             who = "anybody" if peer is None else peer
             raise BackendError(f"there is no session for {who} yet: wait until they are heard")
+        if isinstance(entry, port.QuestionEntry):
+            session.link.put(entry)
+            return
         if entry.verbatim and entry.reply is not None:
             self._said[entry.reply] = (session.number, peer)
             if len(self._said) > _SAID_REMEMBERED:

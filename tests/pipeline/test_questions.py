@@ -1,0 +1,138 @@
+"""Asking the model something beside the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fishjam_agents.backends import Capabilities, Parrot, port
+from fishjam_agents.errors import BackendError
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.testing import Scripted, Step
+from tests.pipeline.conftest import Conversation, speech
+
+Converse = Callable[..., Conversation]
+ASKS = Capabilities(asks=True, replies_wait=True)
+
+
+def asked(*answers: Any) -> Scripted:
+    return Scripted(offers=ASKS, script=[Step(port.QuestionEntry, answer=answer) for answer in answers])
+
+
+def test_a_question_is_answered_and_nothing_is_spoken(converse: Converse) -> None:
+    model = asked([2.0, port.Answer("q1", '{"mood": "good"}')], [port.Answer("q2", "Two.")])
+
+    class Curious(AgentPipeline):
+        backend = model
+        told: list[str] = []  # noqa: RUF012
+
+        async def on_peer_joined(self, peer: str) -> None:
+            self.told.append(await self.ask("The caller's mood as JSON."))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(3)
+        assert await call.bot.ask("How many have called?") == "Two."
+
+    call = converse(Curious(), script)
+    assert Curious.told == ['{"mood": "good"}']
+    assert [entry.text for entry in model.entries if isinstance(entry, port.QuestionEntry)] == [
+        "The caller's mood as JSON.",
+        "How many have called?",
+    ]
+    assert not call.of("reply_started")
+    model.finish()
+
+
+def test_several_questions_at_once_each_get_their_own_answer(converse: Converse) -> None:
+    model = asked([], [], [port.Answer("q3", "c"), port.Answer("q1", "a"), port.Answer("q2", "b")])
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        assert await asyncio.gather(*map(call.bot.ask, "abc")) == ["a", "b", "c"]
+
+    bot = AgentPipeline()
+    bot.backend = model
+    converse(bot, script)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([], r"did not answer a question within 5 s: give it longer"),
+        ([port.Answer("q1", error="it is overloaded")], r"\(it is overloaded\): ask again"),
+        ([6.0, port.Answer("q1", "too late")], "within 5 s"),
+    ],
+)
+def test_a_question_without_an_answer_is_an_error_that_says_so(
+    converse: Converse, answer: Any, message: str
+) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        with pytest.raises(BackendError, match=message):
+            await call.bot.ask("Well?", within=5)
+        await asyncio.sleep(2)
+
+    bot = AgentPipeline()
+    bot.backend = asked(answer)
+    assert not converse(bot, script).of("error")
+
+
+def test_the_end_of_the_call_ends_a_question_and_nothing_is_asked_after_it(converse: Converse) -> None:
+    class Late(AgentPipeline):
+        backend = asked([])
+        errors: list[str] = []  # noqa: RUF012
+
+        async def on_peer_joined(self, peer: str) -> None:
+            await self._asks()
+
+        async def on_stop(self) -> None:
+            await self._asks()
+
+        async def _asks(self) -> None:
+            try:
+                await self.ask("Well?")
+            except BackendError as error:
+                self.errors.append(str(error))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(1)
+
+    converse(Late(), script)
+    assert sorted(Late.errors) == [
+        "the call ended before the model had answered: ask sooner",
+        "the call is over, nobody answers any more: ask before, as in on_peer_left",
+    ]
+
+
+def test_with_a_session_for_each_peer_one_of_them_is_asked(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        alice, _ = await call.joins("alice", "bob")
+        with pytest.raises(BackendError, match="there is no session for carol yet"):
+            await call.bot.ask("Who are you?", peer="carol")
+        await alice.speak(speech("alice_yes.wav"))
+        answering = asyncio.create_task(call.bot.ask("Who was that?"))
+        await asyncio.sleep(1)
+        assert len([entry for entry in model.entries if isinstance(entry, port.QuestionEntry)]) == 1
+        model.sessions[0].answer([port.Answer("q2", "Alice.")])
+        assert await answering == "Alice."
+
+    bot = AgentPipeline()
+    bot.backend = model = Scripted(offers=ASKS)
+    bot.hearing = HearingSettings(mode="per_peer")
+    converse(bot, script)
+
+
+def test_a_backend_that_answers_no_questions_says_so(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        with pytest.raises(BackendError, match="Parrot answers nothing beside the conversation"):
+            await call.bot.ask("Well?")
+
+    bot = AgentPipeline()
+    bot.backend = Parrot()
+    converse(bot, script)
