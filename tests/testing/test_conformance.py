@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fishjam_agents.errors import BackendError, FailureKind
 from fishjam_agents.testing import Scripted
 from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess, Received, as_received
 
+HALF_OPEN = "a_half_open_connection_is_noticed_and_what_was_said_into_it_arrives_once"
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
 
@@ -41,6 +43,7 @@ class Service(Scripted):
 
     door: FailureKind | None = None
     silent: bool = False
+    lines: Sequence[Line] = ()
 
     @asynccontextmanager
     async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
@@ -50,13 +53,35 @@ class Service(Scripted):
             network = self.door in ("network", "quota")
             raise BackendError("the door is shut: open it", retryable=network, failure=self.door)
         async with super().connect(conversation) as session:
-            yield session
+            line = Line(session)
+            object.__setattr__(self, "lines", (*self.lines, line))
+            try:
+                yield line
+            finally:
+                object.__setattr__(self, "lines", tuple(other for other in self.lines if other is not line))
+
+
+class Line(p.BackendSession):
+    """A connection that may go half-open."""
+
+    def __init__(self, session: p.BackendSession) -> None:
+        self.session = session
+        self.stalled = False
+
+    async def send(self, entry: p.Entry) -> None:
+        if self.stalled:
+            await asyncio.Event().wait()
+        await self.session.send(entry)
+
+    async def read(self) -> None:
+        await self.session.read()
 
 
 class ScriptedService(FarSide):
     """Drives a `Scripted` backend as an emulator would."""
 
     resumes = True
+    messages = False
     refusals = frozenset({"network", "auth", "config", "quota"})
     secret = "sk-none"
     claims = p.Capabilities(
@@ -68,6 +93,9 @@ class ScriptedService(FarSide):
         background_tools=True,
         text=True,
         verbatim_say=True,
+        replies_wait=True,
+        control=True,
+        asks=True,
     )
 
     def __init__(self) -> None:
@@ -75,6 +103,7 @@ class ScriptedService(FarSide):
         self._replies = 0
         self._next: tuple[float, int] | None = None
         self._answered = 0
+        self._facts: deque[str] = deque()
         self._watcher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> FarSide:
@@ -107,8 +136,16 @@ class ScriptedService(FarSide):
     async def cancel_tool(self, call: str) -> None:
         self.model.answer(p.ToolCallCancelled(call))
 
+    async def answer_question(self, text: str) -> None:
+        self._facts.append(text)
+
+    async def stall(self) -> None:
+        for line in self.model.lines:
+            line.stalled = True
+
     async def drop(self) -> None:
-        self.model.answer(BackendError("the line is dead", retryable=True))
+        if self.model.sessions:
+            self.model.answer(BackendError("the line is dead", retryable=True))
 
     async def refuse(self, kind: FailureKind | None) -> None:
         object.__setattr__(self.model, "door", kind)
@@ -118,7 +155,7 @@ class ScriptedService(FarSide):
         object.__setattr__(self.model, "silent", True)
 
     def open_connections(self) -> int:
-        return len(self.model.sessions)
+        return sum(not line.stalled for line in self.model.lines)
 
     async def _watch(self) -> None:
         """Answers turns with the reply that was asked for, and given words with themselves."""
@@ -128,6 +165,8 @@ class ScriptedService(FarSide):
             for entry in entries[self._answered :]:
                 if isinstance(entry, p.TextEntry) and entry.reply:
                     self._say(entry.reply, 0.5, 3000)
+                elif isinstance(entry, p.QuestionEntry) and self._facts:
+                    self.model.answer(p.Answer(entry.question, self._facts.popleft()))
                 elif isinstance(entry, p.TurnEndedEntry) and self._next:
                     self._replies += 1
                     self._say(f"r{self._replies}", *self._next)
@@ -196,6 +235,39 @@ class Leaking(ScriptedService):
     secret = "Capabilities"
 
 
+class Chatty(ScriptedService):
+    """Answers what is only to be known."""
+
+    def received(self) -> Sequence[Received]:
+        for entry in self.model.entries[self._answered :]:
+            if isinstance(entry, p.TextEntry) and entry.note:
+                self._say("r0", 0.2, 3000)
+        return super().received()
+
+
+class Indiscreet(ScriptedService):
+    """Says aloud what was asked beside the conversation."""
+
+    async def answer_question(self, text: str) -> None:
+        await super().answer_question(text)
+        self._say("r0", 0.2, 3000)
+
+
+class Twofold(ScriptedService):
+    """Says again what was said into a dead connection, and had arrived."""
+
+    def received(self) -> Sequence[Received]:
+        found = super().received()
+        return [*found, *(item for item in found if item.value == "is anybody there")]
+
+
+class SetInItsWays(ScriptedService):
+    """Takes no new instructions."""
+
+    def received(self) -> Sequence[Received]:
+        return [item for item in super().received() if item.kind != "instructions"]
+
+
 class Stubborn(ScriptedService):
     """Tries again with a key that was rejected."""
 
@@ -212,6 +284,10 @@ class Stubborn(ScriptedService):
         (Repeating, "test_a_tool_is_called_with_its_arguments_and_answered_once", "answered 2 times"),
         (Littering, "test_leaving_in_the_middle_of_a_reply_is_clean", "tasks left behind"),
         (Babbling, "test_leaving_in_the_middle_of_a_reply_is_clean", "emitted after the session was left"),
+        (Chatty, "test_a_note_is_known_and_not_answered", "a note was answered"),
+        (Indiscreet, "test_a_question_is_answered_in_writing_and_the_conversation_goes_on", "was spoken"),
+        (Twofold, f"test_{HALF_OPEN}", "text arrived 2 times"),
+        (SetInItsWays, "test_new_instructions_and_tools_hold_from_then_on", "no new instructions within"),
         (Leaking, "test_its_settings_show_no_secret", "shows its secret"),
     ],
 )

@@ -54,6 +54,10 @@ class ConversationChecks(Checks):
             if claims.input_rate and not claims.wants_turn_audio:
                 seconds = sum(item.value for item in rig.received("audio"))
                 assert abs(seconds - 1.8) < 0.05, f"{seconds:.2f} s of 1.8 s audio arrived"
+            if claims.text and "text" in far.sees:
+                assert [item.value for item in rig.received("text")] == [f"note {n}" for n in range(3)]
+            if claims.images and "image" in far.sees:
+                assert [item.value for item in rig.received("image")] == [JPEG + bytes([n]) for n in range(3)]
             if claims.wants_turn_audio and "turn_ended" in far.sees:
                 assert all(abs(item.value - 0.6) < 0.05 for item in rig.received("turn_ended"))
 

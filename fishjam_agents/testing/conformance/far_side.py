@@ -5,16 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, NoReturn, TypeAlias
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, NoReturn, TypeAlias, get_args
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import FailureKind
 
-Kind: TypeAlias = Literal["turn_started", "audio", "turn_ended", "text", "image", "interrupt", "tool_result"]
-ALL_KINDS: frozenset[Kind] = frozenset(
-    {"turn_started", "audio", "turn_ended", "text", "image", "interrupt", "tool_result"}
-)
+Kind: TypeAlias = Literal[
+    "turn_started",
+    "audio",
+    "turn_ended",
+    "text",
+    "image",
+    "interrupt",
+    "tool_result",
+    "instructions",
+    "tools",
+    "control",
+]
+ALL_KINDS: frozenset[Kind] = frozenset(get_args(Kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +34,9 @@ class Received:
         kind: What it was.
         value: `audio`: its seconds. `turn_ended`: seconds of the audio that came with it, 0 without. `text`:
             the words. `image`: its bytes. `interrupt`: seconds of the reply that were heard, its words where
-            those are told, None if it does not say. `tool_result`: the text of the answer. `turn_started`:
-            nothing.
+            those are told, None if it does not say. `tool_result`: the text of the answer. `instructions`:
+            the system prompt as it is from then on. `tools`: the names of the tools from then on, a tuple.
+            `control`: the message. `turn_started`: nothing.
         call: Of a tool result, the id of the call.
     """
 
@@ -50,11 +60,14 @@ class FarSide(ABC):
         sees: Kinds of `Received` that the wire shows in the order they were sent. A service that is never
             told of turns sees none.
         marks_replies: Whether `reply` decides what a reply sounds like.
+        messages: Whether what comes over its connections are messages that can be wrong.
         unprompted: Whether the service does anything by itself. If not, what it is to begin, or to be told,
             comes with the next turn.
         resumes: Whether the service takes a conversation up where a lost connection left it.
         refusals: Kinds of failure that `refuse` can produce.
         secret: A text (the key) that must be in no message and no repr.
+        control: A message of the vendor's own that does no harm.
+        notices: Seconds within which a connection that is dead without being closed is noticed.
         patience: Seconds within which anything that is to happen here happens.
         deadline: Seconds after which the link gives up a connection, or an entry, in these tests.
     """
@@ -62,10 +75,13 @@ class FarSide(ABC):
     connects: bool = True
     sees: frozenset[Kind] = ALL_KINDS
     marks_replies: bool = True
+    messages: bool = True
     unprompted: bool = True
     resumes: bool = False
     refusals: frozenset[FailureKind] = frozenset({"network", "auth"})
     secret: str | None = None
+    control: Mapping[str, Any] = MappingProxyType({"type": "kit"})
+    notices: float = 15.0
     patience: float = 5.0
     deadline: float = 1.0
 
@@ -108,8 +124,27 @@ class FarSide(ABC):
     async def cancel_tool(self, call: str) -> None:  # noqa: B027
         """Have the model take a call back. Services that never do leave this as it is."""
 
+    async def answer_question(self, text: str) -> None:
+        """Answer the next question beside the conversation with this."""
+        self._cannot("answer_question")
+
+    async def stall(self) -> None:
+        """Let every connection go half-open: read nothing, say nothing, answer no ping, close nothing.
+
+        What is sent into it has not been received. `open_connections` no longer counts it.
+        """
+        self._cannot("stall")
+
+    async def garble(self) -> None:
+        """Send messages that are none: no JSON, JSON of another shape, a field of another type."""
+        self._cannot("garble")
+
+    async def flood(self) -> None:
+        """Send one message of more than 16 MiB."""
+        self._cannot("flood")
+
     async def drop(self) -> None:
-        """Cut every connection without a word."""
+        """Cut every connection without a word, half-open ones too."""
         self._cannot("drop")
 
     async def refuse(self, kind: FailureKind | None) -> None:

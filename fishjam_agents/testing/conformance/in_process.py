@@ -12,6 +12,7 @@ from fishjam_agents.backends.port import (
     Backend,
     BackendSession,
     Capabilities,
+    ControlEntry,
     Conversation,
     Entry,
     ImageEntry,
@@ -21,6 +22,7 @@ from fishjam_agents.backends.port import (
     ToolResultEntry,
     TurnEndedEntry,
     TurnStartedEntry,
+    UpdateEntry,
 )
 from fishjam_agents.testing.conformance.far_side import FarSide, Received
 
@@ -73,6 +75,12 @@ def as_received(entry: Entry, rate: int) -> Received | None:
             return Received("image", entry.data)
         case InterruptEntry():
             return Received("interrupt", None if entry.heard is None else entry.heard.seconds)
+        case UpdateEntry(instructions=str(words)):
+            return Received("instructions", words)
+        case UpdateEntry(tools=tools) if tools is not None:
+            return Received("tools", tuple(tool.name for tool in tools))
+        case ControlEntry(message):
+            return Received("control", dict(message))
         case ToolResultEntry():
             return Received("tool_result", entry.result, entry.call)
         case _:

@@ -118,6 +118,44 @@ class ReplyChecks(Checks):
 
         self.run(check)
 
+    def test_a_reply_that_was_interrupted_before_it_began_is_not_spoken(self) -> None:
+        """With `cancel`: what was asked for and is not wanted any more."""
+        claims = self.capabilities()
+        self.applies(claims.output_rate > 0 and claims.cancel, "what is generated is not taken back")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            await far.reply(3.0, _OLD)
+            rig.turn(0.6, _OLD)
+            rig.put(port.InterruptEntry(None))
+            await rig.settle(0.7)
+            before = len(rig.of(port.ReplyAudio))
+            await rig.settle(0.5)
+            assert len(rig.of(port.ReplyAudio)) == before, "a reply that nobody wants is spoken"
+            await rig.reply_begins(_NEW, 0.4)
+
+        self.run(check)
+
+    def test_a_reply_is_whole_though_somebody_else_speaks_meanwhile(self) -> None:
+        """With `replies_wait`: it may be played later, so a turn of another peer takes nothing from it."""
+        claims = self.capabilities()
+        self.applies(claims.output_rate > 0 and claims.replies_wait, "its replies do not wait")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            first = await rig.reply_begins(_OLD, 1.0)
+            second = await rig.reply_begins(_NEW, 0.4)
+            for reply in (first, second):
+                await rig.until(
+                    lambda reply=reply: [e for e in rig.of(port.ReplyEnded) if e.reply == reply],  # type: ignore[misc]
+                    "the end of both replies",
+                )
+            if far.marks_replies:
+                seconds = len(_audio(rig, first)) / rig.capabilities.output_rate
+                assert seconds > 0.95, f"{seconds:.2f} s of a reply of 1 s are left"
+
+        self.run(check)
+
     def test_the_models_own_verdict_is_told(self) -> None:
         """With `own_turn_detection`: that the user interrupts, speaks, or is answered anew."""
         self.applies(self.capabilities().own_turn_detection, "leaves turns to us")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from fishjam_agents.testing.conformance.asides import AsideChecks
 from fishjam_agents.testing.conformance.connections import ConnectionChecks
 from fishjam_agents.testing.conformance.conversation import ConversationChecks
+from fishjam_agents.testing.conformance.faults import FaultChecks
 from fishjam_agents.testing.conformance.replies import ReplyChecks
 from fishjam_agents.testing.conformance.tools import ToolChecks
 
 
-class BackendConformance(ConversationChecks, ReplyChecks, ToolChecks, ConnectionChecks):
+class BackendConformance(
+    ConversationChecks, ReplyChecks, ToolChecks, AsideChecks, ConnectionChecks, FaultChecks
+):
     """What every backend has to keep to; subclass it as `class TestMine(BackendConformance)`.
 
     Override `far_side`. A test that does not apply is skipped with its reason; one whose far side cannot do

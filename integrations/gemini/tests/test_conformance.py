@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from fishjam_agents_gemini import Gemini
+from fishjam_agents_gemini import Gemini, waiting
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
 
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FarSide, Received
 
 KEY = "key-of-the-kit"
+PONG = 0.5
+"""Seconds for the answer to a ping, where a call has five."""
 REFUSALS: Mapping[FailureKind, tuple[int, str] | str] = {
     "network": "abort",
     "auth": (1008, "API key not valid. Please pass a valid API key."),
@@ -28,6 +30,18 @@ REFUSALS: Mapping[FailureKind, tuple[int, str] | str] = {
 
 TAKEN_UP = 0.3
 """Seconds after which a connection is one for its client, too, and has been sent what waited for it."""
+
+
+GARBLED = (
+    "no json",
+    "[1]",
+    "{}",
+    '{"from_the_future": {"x": 1}}',
+    '{"serverContent": 7}',
+    '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": 3, "data": "?"}}]}}}',
+    '{"toolCall": {"functionCalls": 1}}',
+    '{"goAway": {"timeLeft": []}}',
+)
 
 
 class Always(deque[Any]):
@@ -46,7 +60,7 @@ class GeminiService(FarSide):
     """The emulator of Gemini Live, in the kit's hands."""
 
     # Gemini is never told what was heard: it forgets what it has not sent.
-    sees = ALL_KINDS - {"interrupt"}
+    sees = ALL_KINDS - {"interrupt", "control"}
     resumes = True
     refusals = frozenset(REFUSALS)
     secret = KEY
@@ -57,9 +71,11 @@ class GeminiService(FarSide):
     def __init__(self) -> None:
         self._emulator = GeminiEmulator(silent, key=KEY)
         self._environment: dict[str, str | None] = {}
+        self._stalled: set[Connection] = set()
 
     async def __aenter__(self) -> FarSide:
         await self._emulator.__aenter__()
+        self._pong, waiting.PONG = waiting.PONG, PONG
         wanted = self._emulator.environment
         self._environment = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
@@ -73,14 +89,21 @@ class GeminiService(FarSide):
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        waiting.PONG = self._pong
         await self._emulator.__aexit__(kind, error, trace)
 
     def backend(self) -> Gemini:
-        return Gemini(api_key=KEY, base_url=self._emulator.url or None, setup_timeout=0.8)
+        return Gemini(api_key=KEY, base_url=self._emulator.url or None, setup_timeout=0.8, answer_timeout=1.0)
 
     def received(self) -> Sequence[Received]:
-        entries = (entry for connection in self._emulator.connections for entry in connection.received)
-        return list(itertools.chain.from_iterable(_as_received(entry.name, entry.value) for entry in entries))
+        return [
+            item
+            for connection in self._emulator.connections
+            for item in itertools.chain(
+                _as_set_up(connection.setup),
+                *(_as_received(entry.name, entry.value) for entry in connection.received),
+            )
+        ]
 
     async def reply(self, seconds: float, sample: int) -> None:
         piece = np.full(2400, sample, "<i2").tobytes()
@@ -108,6 +131,19 @@ class GeminiService(FarSide):
     async def cancel_tool(self, call: str) -> None:
         await self._last.cancel_tool(call)
 
+    async def stall(self) -> None:
+        for connection in self._emulator.connections:
+            if not connection.closed.is_set():
+                connection.freeze()
+                self._stalled.add(connection)
+
+    async def garble(self) -> None:
+        for message in GARBLED:
+            await self._last.send_raw(message)
+
+    async def flood(self) -> None:
+        await self._last.send({"serverContent": {"padding": "x" * 17 * 2**20}})
+
     async def drop(self) -> None:
         for connection in self._emulator.connections:
             if not connection.closed.is_set():
@@ -122,7 +158,9 @@ class GeminiService(FarSide):
     def open_connections(self) -> int:
         now = asyncio.get_running_loop().time()
         return sum(
-            not connection.closed.is_set() and now - connection.opened_at >= TAKEN_UP
+            connection not in self._stalled
+            and not connection.closed.is_set()
+            and now - connection.opened_at >= TAKEN_UP
             for connection in self._emulator.connections
         )
 
@@ -131,14 +169,30 @@ class GeminiService(FarSide):
         return self._emulator.connections[-1]
 
 
+def _as_set_up(setup: Mapping[str, Any]) -> list[Received]:
+    """What a setup, or an update of it, tells."""
+    found = []
+    if "systemInstruction" in setup:
+        found.append(Received("instructions", setup["systemInstruction"]["parts"][0]["text"]))
+    if "tools" in setup:
+        tools = setup["tools"]["tools"] if isinstance(setup["tools"], Mapping) else setup["tools"]
+        named = (tool["name"] for group in tools for tool in group.get("functionDeclarations", ()))
+        found.append(Received("tools", tuple(named)))
+    return found
+
+
 def _as_received(name: str, value: Any) -> list[Received]:
     match name:
+        case "contextUpdate":
+            return _as_set_up(value)
         case "activityStart":
             return [Received("turn_started")]
         case "activityEnd":
             return [Received("turn_ended", 0.0)]
         case "audio":
             return [Received("audio", len(value) / 32000)]
+        case "client_content" if not value.get("turnComplete"):
+            return [Received("text", turn["parts"][0]["text"]) for turn in value["turns"]]
         case "text":
             return [Received("text", value)]
         case "video":

@@ -6,10 +6,10 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from fishjam_agents_openai.emulator.realtime import Close, Line, RealtimeEmulator, Sound, Tool
+from fishjam_agents_openai.emulator.realtime import Close, Line, Raw, RealtimeEmulator, Sound, Tool
 from fishjam_agents_openai.realtime import Realtime
 
 from fishjam_agents.errors import FailureKind
@@ -24,6 +24,21 @@ REFUSALS: Mapping[FailureKind, int | Close] = {
 }
 
 
+GARBLED = (
+    "no json",
+    "[1]",
+    "{}",
+    '{"type": 3}',
+    '{"type": "error"}',
+    '{"type": "error", "error": "it is late"}',
+    '{"type": "response.created", "response": 7}',
+    '{"type": "response.done", "response": {"id": [], "output": 3}}',
+    '{"type": "response.output_audio.delta", "response_id": {}, "delta": 7}',
+    '{"type": "input_audio_buffer.speech_stopped", "audio_end_ms": "soon"}',
+    '{"type": "from.the.future", "x": 1}',
+)
+
+
 class RealtimeService(FarSide):
     """The emulator of OpenAI Realtime, in the kit's hands."""
 
@@ -32,12 +47,14 @@ class RealtimeService(FarSide):
     resumes = True
     refusals = frozenset(REFUSALS)
     secret = KEY
+    control: ClassVar[Mapping[str, Any]] = {"type": "input_audio_buffer.clear"}
     patience = 15.0
     # Loading the client takes its time, once.
     deadline = 10.0
 
     def __init__(self) -> None:
-        self._emulator = RealtimeEmulator(key=KEY)
+        self._emulator = RealtimeEmulator(key=KEY, words=self._understood)
+        self._transcripts: set[str] = set()
 
     async def __aenter__(self) -> FarSide:
         await self._emulator.__aenter__()
@@ -52,6 +69,11 @@ class RealtimeService(FarSide):
         port = self._emulator.base_url if self._emulator.listening else "http://127.0.0.1:9/v1"
         return Realtime(api_key=KEY, base_url=port, timeout=0.8, answer_timeout=1.0)
 
+    def _understood(self, seconds: float) -> str:
+        words = f"turn {len(self._transcripts) + 1}"
+        self._transcripts.add(words)
+        return words
+
     def received(self) -> Sequence[Received]:
         known: set[str] = set()
         found: list[Received] = []
@@ -64,7 +86,7 @@ class RealtimeService(FarSide):
                     continue
                 known.add(content)
                 found += _as_received(event)
-        return found
+        return [item for item in found if item.kind != "text" or item.value not in self._transcripts]
 
     async def reply(self, seconds: float, sample: int) -> None:
         piece = Sound(np.full(2400, sample, np.int16))
@@ -80,8 +102,22 @@ class RealtimeService(FarSide):
         await self._last.idle()
         self._last.respond(Tool(name, json.dumps(arguments), call))
 
-    async def drop(self) -> None:
+    async def answer_question(self, text: str) -> None:
+        self._emulator.asides.append([text])
+
+    async def stall(self) -> None:
         for line in self._emulator.open:
+            line.stall()
+
+    async def garble(self) -> None:
+        for message in GARBLED:
+            await self._last.raw(Raw(message))
+
+    async def flood(self) -> None:
+        await self._last.raw(Raw(json.dumps({"type": "session.updated", "padding": "x" * 17 * 2**20})))
+
+    async def drop(self) -> None:
+        for line in self._emulator.lines:
             line.abort()
 
     async def refuse(self, kind: FailureKind | None) -> None:
@@ -103,6 +139,11 @@ def _as_received(event: Mapping[str, Any]) -> list[Received]:
     match event:
         case {"type": "input_audio_buffer.append", "audio": audio}:
             return [Received("audio", len(base64.b64decode(audio)) / 48000)]
+        case {"type": "session.update", "session": {"instructions": words, "tools": tools}}:
+            names = tuple(tool["name"] for tool in tools)
+            return [Received("instructions", words), Received("tools", names)]
+        case {"type": "input_audio_buffer.clear"}:
+            return [Received("control", event)]
         case {"type": "input_audio_buffer.commit"}:
             return [Received("turn_ended", 0.0)]
         case {"type": "conversation.item.truncate", "audio_end_ms": until}:
@@ -119,6 +160,8 @@ def _of_user(content: Mapping[str, Any]) -> list[Received]:
     match content:
         case {"type": "input_text", "text": text}:
             return [Received("text", text)]
+        case {"type": "input_audio", "audio": audio}:
+            return [Received("audio", len(base64.b64decode(audio)) / 48000), Received("turn_ended", 0.0)]
         case {"type": "input_image", "image_url": url}:
             return [Received("image", base64.b64decode(url.partition(",")[2]))]
         case _:

@@ -52,7 +52,7 @@ class Vapi(CallSettings):
             ConfigError: There is no key.
         """
         from .api import VapiApi
-        from .session import VapiSession, media_socket
+        from .session import INSTRUCTIONS, VapiSession, media_socket
         from .translator import Translator
         from .webhook import ToolDesk, webhook
 
@@ -88,8 +88,11 @@ class Vapi(CallSettings):
                 desk,
                 rate=self.sample_rate,
                 new_call=self.on_lost == "new_call",
+                memory=conversation.memory,
             )
             stack.push_async_callback(session.hang_up)
-            if conversation.instructions:
-                await session.send(UpdateEntry(instructions=conversation.instructions))
+            # A new call knows nothing of what the one before was told.
+            instructions = conversation.memory.get(INSTRUCTIONS, conversation.instructions)
+            if instructions:
+                await session.send(UpdateEntry(instructions=instructions))
             yield session

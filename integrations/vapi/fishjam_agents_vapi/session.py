@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,6 +27,8 @@ from .failures import ended
 from .translator import Translator
 from .webhook import ToolDesk
 
+INSTRUCTIONS = "vapi.instructions"
+"""The name in `Conversation.memory` of the instructions as they are now."""
 OPEN_DEADLINE = 5.0
 """Seconds until the socket must be open; the call was created before, within the link's 15 s."""
 PING_INTERVAL = 10.0
@@ -101,6 +103,7 @@ class VapiSession(BackendSession):
         desk: Where tool results go; None without a webhook.
         rate: Hz both ways.
         new_call: Whether a new call follows when this one's socket is lost.
+        memory: What the next call is to know (`Conversation.memory`).
     """
 
     def __init__(
@@ -113,7 +116,9 @@ class VapiSession(BackendSession):
         *,
         rate: int,
         new_call: bool,
+        memory: MutableMapping[str, Any],
     ) -> None:
+        self._memory = memory
         self._socket = socket
         self._api = api
         self._call = call
@@ -147,6 +152,7 @@ class VapiSession(BackendSession):
                     await self.post(control.add_message(entry.text))
                 case port.UpdateEntry(instructions=str(words)):
                     await self.post(control.add_message(words, role="system", respond=False))
+                    self._memory[INSTRUCTIONS] = words
                 case port.ControlEntry():
                     await self.post(entry.message)
                 case port.ToolResultEntry() if self._desk is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from fishjam_agents_vapi import Vapi, WebhookSettings
+from fishjam_agents_vapi import Vapi, WebhookSettings, control, session
 from fishjam_agents_vapi.emulator import Behaviour, ToolUse, VapiEmulator
 
 from fishjam_agents.audio.samples import Samples
@@ -16,6 +17,8 @@ from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance import BackendConformance, FarSide, Received
 
 KEY = "key-of-the-kit"
+PING = 0.5
+"""Seconds between pings, where a call has ten."""
 STATUSES: Mapping[FailureKind, int] = {"network": 503, "auth": 401, "config": 400, "quota": 429}
 
 
@@ -30,7 +33,8 @@ class VapiService(FarSide):
     """The emulator of Vapi, in the kit's hands."""
 
     # Vapi is never told of turns: it hears them. It is not told what was heard of it either.
-    sees = frozenset({"audio", "text", "tool_result"})
+    sees = frozenset({"audio", "text", "tool_result", "control", "instructions"})
+    control = control.mute_customer()
     refusals = frozenset({*STATUSES, "protocol"})
     secret = KEY
     patience = 8.0
@@ -45,11 +49,13 @@ class VapiService(FarSide):
 
     async def __aenter__(self) -> FarSide:
         await self._vapi.__aenter__()
+        self._ping, session.PING_INTERVAL = session.PING_INTERVAL, PING
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        session.PING_INTERVAL = self._ping
         await self._vapi.__aexit__(kind, error, trace)
 
     def backend(self) -> Vapi:
@@ -76,6 +82,16 @@ class VapiService(FarSide):
     async def call_tool(self, call: str, name: str, arguments: Mapping[str, Any]) -> None:
         self._vapi.call.use(ToolUse(name, arguments, id=call))
 
+    async def stall(self) -> None:
+        for call in self._vapi.calls.values():
+            call.stall()
+
+    async def garble(self) -> None:
+        await self._vapi.call.garble()
+
+    async def flood(self) -> None:
+        await self._vapi.call.tell_raw(json.dumps({"type": "metadata", "padding": "x" * 17 * 2**20}))
+
     async def drop(self) -> None:
         for call in self._vapi.calls.values():
             call.cut()
@@ -99,6 +115,11 @@ def _as_received(item: Any) -> list[Received]:
             return [Received("audio", len(item) / 32000)]
         case {"type": "add-message", "message": {"role": "user", "content": words}}:
             return [Received("text", words)]
+        case {"type": "control"}:
+            return [Received("control", item)]
+        case {"type": "add-message", "message": {"role": "system", "content": words}}:
+            # Notes are in brackets.
+            return [Received("text" if words.startswith("[") else "instructions", words)]
         case {"toolCallId": call}:
             return [Received("tool_result", item.get("result", item.get("error")), call)]
         case _:

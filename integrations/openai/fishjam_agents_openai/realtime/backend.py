@@ -67,6 +67,8 @@ class Realtime(Access, Backend):
         images=True,
         tools=True,
         text=True,
+        control=True,
+        asks=True,
     )
 
     model: str = "gpt-realtime-2.1"

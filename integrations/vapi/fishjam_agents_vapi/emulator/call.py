@@ -82,6 +82,7 @@ class EmulatedCall:
         self._in_turn = False
         self._last_frame = 0.0
         self._messages: list[dict[str, str]] = []
+        self.stalled = False
 
     # --- the socket ---
 
@@ -146,12 +147,12 @@ class EmulatedCall:
             await socket.close(self._behaviour.close_with)
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
-        if self._socket is not None:
+        if self._socket is not None and not self.stalled:
             with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(json.dumps(message))
 
     async def _send(self, samples: Samples) -> None:
-        if self._socket is not None:
+        if self._socket is not None and not self.stalled:
             quiet = self.muted["assistant"]
             data = np.zeros_like(samples) if quiet else samples
             with contextlib.suppress(ConnectionClosed):
@@ -284,6 +285,22 @@ class EmulatedCall:
         """Call a tool at once."""
         self._spawn(self._use(tool))
 
+    def stall(self) -> None:
+        """Go half-open: read nothing, say nothing, answer no ping, until it is cut."""
+        if self._socket is not None:
+            self.stalled = True
+            self._socket.transport.pause_reading()
+
+    async def garble(self) -> None:
+        """Send frames that are no messages."""
+        await self._garbage()
+
+    async def tell_raw(self, frame: str | bytes) -> None:
+        """Send a frame as it is."""
+        if self._socket is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(frame)
+
     def cut(self) -> None:
         """Cut the socket, without a close frame."""
         if self._socket is not None:
@@ -292,7 +309,7 @@ class EmulatedCall:
     @property
     def open(self) -> bool:
         """Whether its socket is open."""
-        return self._socket is not None
+        return self._socket is not None and not self.stalled
 
     async def _use(self, tool: ToolUse) -> None:
         given: Any = dict(tool.arguments)

@@ -1,0 +1,74 @@
+"""Checks of connections that are alive and wrong: half-open ones, messages that are none or too large."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fishjam_agents.backends import port
+from fishjam_agents.testing.conformance.checks import Checks
+from fishjam_agents.testing.conformance.far_side import FarSide
+from fishjam_agents.testing.conformance.rig import Rig
+
+
+class FaultChecks(Checks):
+    """The call goes on, over the same connection or over another one."""
+
+    def test_a_half_open_connection_is_noticed_and_what_was_said_into_it_arrives_once(self) -> None:
+        """Exactly once where the service takes up the conversation, else at most once."""
+        claims = self.capabilities()
+        self.applies(self.far_side().connects, "has no lasting connection to lose")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            await rig.until(lambda: far.open_connections() == 1, "a connection")
+            await rig.reply_begins(3000, 0.4)
+            await rig.until(lambda: rig.of(port.ReplyEnded), "the end of a reply")
+            before = len(rig.received())
+            await far.stall()
+            rig.turn(0.6)
+            if claims.text:
+                rig.put(port.TextEntry("is anybody there"))
+            await rig.until(lambda: rig.of(port.Failure), "notice of the dead connection", far.notices)
+            (failure,) = rig.of(port.Failure)
+            assert failure.retryable
+            assert failure.failure == "network"
+            await rig.until(lambda: far.open_connections() == 1, "the next connection")
+            await rig.settle(1.0)
+            for kind in ("text", "turn_ended"):
+                if kind not in far.sees or (kind == "text" and not claims.text):
+                    continue
+                found = [item for item in rig.received()[before:] if item.kind == kind]
+                assert len(found) <= 1, f"{kind} arrived {len(found)} times"
+                if far.resumes:
+                    assert found, f"{kind} that was said into a dead connection was lost"
+            await rig.reply_begins(5000, 0.4)
+            await rig.leave()
+            await far.drop()
+            await rig.settle()
+
+        self.run(check)
+
+    def test_messages_that_are_none_do_not_end_the_call(self) -> None:
+        """They are passed over, or cost a connection."""
+        self._survives("garble")
+
+    def test_a_message_that_is_too_large_does_not_end_the_call(self) -> None:
+        """It is read, or costs a connection; other calls of the process have their memory still."""
+        self._survives("flood")
+
+    def _survives(self, trouble: Literal["garble", "flood"]) -> None:
+        far_side = self.far_side()
+        self.applies(far_side.connects and far_side.messages, "has no connection with messages")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            await rig.reply_begins(3000, 0.4)
+            await rig.until(lambda: rig.of(port.ReplyEnded), "the end of a reply")
+            await getattr(far, trouble)()
+            await rig.settle(1.0)
+            await rig.until(lambda: far.open_connections() == 1, "a connection")
+            assert all(event.retryable for event in rig.of(port.Failure))
+            assert rig.failure is None, str(rig.failure)
+            await rig.reply_begins(5000, 0.4)
+
+        self.run(check)
