@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.backends.port import (
     Backend,
@@ -21,6 +22,7 @@ __all__ = [
     "Capabilities",
     "Conversation",
     "Entry",
+    "Fallback",
     "InlineSession",
     "Parrot",
     "Wav",

@@ -21,6 +21,7 @@ from fishjam_agents.backends.port import (
     Entry,
     Failure,
     Farewell,
+    Handover,
     InlineSession,
     Renewal,
     ToolDeclaration,
@@ -150,7 +151,10 @@ class BackendLink:
             finally:
                 self._inline = None
             attempt += 1
-            failures = 1 if loop.time() - started > STEADY else failures + 1
+            if isinstance(error, Handover):
+                failures = 0
+            else:
+                failures = 1 if loop.time() - started > STEADY else failures + 1
             if not error.retryable:
                 raise error
             if failures >= MAX_ATTEMPTS:
@@ -162,7 +166,7 @@ class BackendLink:
             delay = min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 
-    def _open(self, attempt: int) -> _Connecting:
+    def _open(self, attempt: int) -> Connecting:
         conversation = Conversation(
             self._call,
             self._emit,
@@ -172,7 +176,7 @@ class BackendLink:
             self._owner,
             self._memory,
         )
-        return _Connecting(self._backend, conversation, self.connect_deadline)
+        return Connecting(self._backend, conversation, self.connect_deadline)
 
     async def _serve(self, session: BackendSession | InlineSession) -> None:
         if isinstance(session, InlineSession):
@@ -208,11 +212,25 @@ class BackendLink:
             self._outbox.sent(entry)
 
 
-class _Connecting:
-    """Entering a backend's session under a deadline."""
+class Connecting:
+    """A backend's session, entered and left under deadlines.
 
-    def __init__(self, backend: Backend, conversation: Conversation, deadline: float) -> None:
+    Args:
+        backend: What to connect to.
+        conversation: What it is told.
+        deadline: Seconds until the session must be open.
+        close_deadline: Seconds after which it is left as it is.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        conversation: Conversation,
+        deadline: float,
+        close_deadline: float = CLOSE_DEADLINE,
+    ) -> None:
         self._deadline = deadline
+        self._close_deadline = close_deadline
         self._manager = backend.connect(conversation)
 
     async def __aenter__(self) -> BackendSession | InlineSession:
@@ -226,7 +244,9 @@ class _Connecting:
 
     async def __aexit__(self, *exc: Any) -> None:
         try:
-            async with asyncio.timeout(CLOSE_DEADLINE):
+            async with asyncio.timeout(self._close_deadline):
                 await self._manager.__aexit__(*exc)
         except TimeoutError:
-            logger.warning("The backend's session did not close within %g s and is left", CLOSE_DEADLINE)
+            logger.warning(
+                "The backend's session did not close within %g s and is left", self._close_deadline
+            )

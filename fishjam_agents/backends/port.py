@@ -56,6 +56,7 @@ from fishjam_agents.backends.happenings import (
     VendorEvent,
     Warning,
 )
+from fishjam_agents.errors import BackendError
 
 __all__ = [
     "Answer",
@@ -70,6 +71,7 @@ __all__ = [
     "Entry",
     "Failure",
     "Farewell",
+    "Handover",
     "ImageEntry",
     "InlineSession",
     "InterruptEntry",
@@ -145,6 +147,13 @@ class Farewell(Exception):  # noqa: N818 - not an error: the end
     """
 
 
+class Handover(BackendError):  # noqa: N818 - a failure that something follows
+    """In place of a failure after which another service is connected to: its attempts are counted anew.
+
+    Whoever raises it sees to it that there is an end of others.
+    """
+
+
 class BackendSession(ABC):
     """One live connection to a model."""
 
@@ -204,6 +213,11 @@ class Backend(Registered, ABC):
     capabilities: ClassVar[Capabilities] = Capabilities()
     audio_kept: ClassVar[float] = 10.0
     in_process: ClassVar[bool] = False
+
+    @property
+    def chain(self) -> Sequence[Backend]:
+        """The backends that may serve a call: itself, unless it is made of others that stand in."""
+        return (self,)
 
     def check(self) -> None:
         """Verify what can be known without connecting: files, keys, combinations of settings.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -168,6 +169,29 @@ def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdic
     # After the recordings: the page of a long call links to room.wav.
     files.append(write_report(folder, room=result.room, sample_rate=RECORDING_RATE, timeline=result.timeline))
     return files
+
+
+def failures(result: SimulationResult) -> list[str]:
+    """How the backend failed without ending the call, a line for each way, and whether it came back."""
+    events = result.timeline["events"]
+    ended = None if result.failure is None else str(result.failure)
+    failed = [event for event in events if event["kind"] == "backend_failure" and event["message"] != ended]
+    ways = Counter((event["failure"], event["message"]) for event in failed)
+    told = [
+        f"The backend failed {'once' if count == 1 else f'{count} times'} ({kind}): {_line(message)}"
+        for (kind, message), count in ways.items()
+    ]
+    back = [event for event in events if event["kind"] == "outage" and event["what"] == "backend"]
+    if failed and failed[-1]["retryable"] and not (back and back[-1]["at"] >= failed[-1]["at"]):
+        told.append(
+            "It did not come back before the call ended: from then on nobody was answered."
+        )
+    return told
+
+
+def _line(message: str) -> str:
+    # What a service says must not move the cursor.
+    return message if message.isprintable() else repr(message)
 
 
 def _checked(settings: Config) -> Bot:

@@ -142,7 +142,7 @@ def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> 
 
 
 def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> None:
-    from fishjam_agents.cli.performance import write_down
+    from fishjam_agents.cli.performance import failures, write_down
     from fishjam_agents.observe.parts import told
     from fishjam_agents.observe.timeline import render
     from fishjam_agents.simulation import LAG_LIMIT
@@ -153,6 +153,8 @@ def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict
     say(f"\n{result.seconds:.2f} s of call{where}")
     if timed := told(result.timeline["events"]):
         say(timed)
+    for line in failures(result):
+        say(line)
     if result.lagged:
         say(
             f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "

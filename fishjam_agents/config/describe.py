@@ -6,6 +6,7 @@ from dataclasses import fields
 
 from fishjam_agents.audio.detectors import DESCRIPTIONS
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.settings import Config
 from fishjam_agents.hearing.settings import HearingSettings
@@ -46,6 +47,8 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "limits": _limits(config),
         "log": f"{config.log.level}, to {config.log.file or 'standard error'}",
     }
+    if isinstance(pipeline.backend, Fallback):
+        parts["backends"] = _stand_ins(pipeline.backend)
     if config.observe.record is not None:
         parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
     if pipeline.backend.capabilities.images:
@@ -118,7 +121,36 @@ def _fishjam(config: Config) -> str:
 
 
 def _backend_name(pipeline: AgentPipeline) -> str:
-    return type(pipeline.backend).__name__.lower()
+    return type(pipeline.backend.chain[0]).__name__.lower()
+
+
+def _stand_ins(backend: Fallback) -> str:
+    """The chain: `gemini, then wav (whole turns; no tools, text), after 2 failures in a row; ...`."""
+    first = backend.capabilities
+    shown = []
+    for one, name in zip(backend.backends, backend.names, strict=True):
+        own = one.capabilities
+        notes = [
+            f"{what} through a resampler {rates[0]} to {rates[1]} Hz"
+            for what, rates in (
+                ("hears", (first.input_rate, own.input_rate)),
+                ("speaks", (own.output_rate, first.output_rate)),
+            )
+            if all(rates) and rates[0] != rates[1]
+        ]
+        if own.wants_turn_audio != first.wants_turn_audio:
+            notes.append("whole turns" if own.wants_turn_audio else "turns in one piece")
+        lacking = [
+            what
+            for what in ("tools", "images", "text", "verbatim_say")
+            if getattr(first, what) and not getattr(own, what)
+        ]
+        if lacking:
+            notes.append(f"no {', '.join(lacking).replace('verbatim_say', 'say')}")
+        shown.append(name.lower() + (f" ({'; '.join(notes)})" if notes else ""))
+    failures = "1 failure" if backend.attempts == 1 else f"{backend.attempts} failures in a row"
+    back = "not tried again" if backend.recovery is None else f"tried again after {backend.recovery:g} s"
+    return f"{', then '.join(shown)}; left after {failures}, {back}"
 
 
 def _input(pipeline: AgentPipeline) -> list[str]:

@@ -189,11 +189,12 @@ class AgentPipeline(Controls):
             )
         if not isinstance(backend, Backend):
             raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
-        if self.turns.owner == "backend" and not backend.capabilities.own_turn_detection:
-            raise FishjamAgentsError(
-                f"turns.owner is 'backend', but {type(backend).__name__} has no turn detection: use 'local'"
-            )
-        self._verify_hearing(type(backend).__name__, backend.capabilities)
+        for one in backend.chain:
+            if self.turns.owner == "backend" and not one.capabilities.own_turn_detection:
+                raise FishjamAgentsError(
+                    f"turns.owner is 'backend', but {type(one).__name__} has no turn detection: use 'local'"
+                )
+        self._verify_hearing(backend)
         for hook in _HOOKS:
             if not inspect.iscoroutinefunction(getattr(self, hook)):
                 raise FishjamAgentsError(f"{name}.{hook} must be a coroutine: write `async def {hook}`")
@@ -212,9 +213,10 @@ class AgentPipeline(Controls):
         require(self.hearing.vad)
         backend.check()
 
-    def _verify_hearing(self, backend: str, capabilities: port.Capabilities) -> None:
-        if self.hearing.speaker_notes and not capabilities.text:
-            raise FishjamAgentsError(f"hearing.speaker_notes is set, but {backend} takes no text: remove it")
+    def _verify_hearing(self, backend: Backend) -> None:
+        if self.hearing.speaker_notes and not backend.capabilities.text:
+            name = type(backend.chain[0]).__name__
+            raise FishjamAgentsError(f"hearing.speaker_notes is set, but {name} takes no text: remove it")
         if self.turns.owner == "push_to_talk" and self.hearing.mode != "active_speaker":
             raise FishjamAgentsError(
                 "turns.owner is 'push_to_talk', but a button is one peer's: set hearing to 'active_speaker', "
@@ -222,9 +224,10 @@ class AgentPipeline(Controls):
             )
         if self.hearing.mode != "per_peer":
             return
-        if not capabilities.replies_wait:
+        hasty = [type(one).__name__ for one in backend.chain if not one.capabilities.replies_wait]
+        if hasty:
             raise FishjamAgentsError(
-                f"hearing is 'per_peer', but replies of {backend} would be out of date by the time the one "
+                f"hearing is 'per_peer', but replies of {hasty[0]} would be out of date by the time the one "
                 "before is over: use 'active_speaker' or 'mix'"
             )
         if self.turns.owner != "local":

@@ -20,7 +20,7 @@ def verify_offers(pipeline: AgentPipeline, backend: Backend) -> None:
     Raises:
         FishjamAgentsError: The backend does not take them, or they cannot be offered.
     """
-    name, kind = type(backend).__name__, type(pipeline).__name__
+    name, kind = type(backend.chain[0]).__name__, type(pipeline).__name__
     names = [tool.name for tool in collect(pipeline, pipeline.tools)]
     tools = ", ".join([*names, *(f"those of {server.label}" for server in pipeline.mcp)])
     for server in pipeline.mcp:

@@ -1,0 +1,260 @@
+"""`type: fallback`: several backends in the order in which they are preferred; one stands in for another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from fishjam_agents.backends.fallback.feed import Feed
+from fishjam_agents.backends.fallback.session import FallbackSession
+from fishjam_agents.backends.fallback.speaker import Speaker
+from fishjam_agents.backends.fallback.standing import Standings
+from fishjam_agents.backends.fallback.tenure import Memory, Tenure
+from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, RENEWED, Connecting
+from fishjam_agents.backends.port import (
+    Backend,
+    BackendSession,
+    Capabilities,
+    Conversation,
+    Farewell,
+    Renewal,
+)
+from fishjam_agents.backends.remote import RemoteBackend
+from fishjam_agents.errors import BackendError, FishjamAgentsError
+
+logger = logging.getLogger(__name__)
+
+MEMORY = "fallback"
+"""The name in `Conversation.memory`."""
+_LONGEST_DEADLINE = CONNECT_DEADLINE - 2
+"""Seconds: what comes of a deadline has to be known before the link's own is over."""
+_CLOSE_DEADLINE = CLOSE_DEADLINE - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback(Backend):
+    """Several backends of which one serves the call: the first, or who stands in for it.
+
+    What the bot may do follows from the first; a stand-in that can do less is left out of the rest.
+
+    Attributes:
+        backends: The preferred one first.
+        attempts: Failures in a row, each of which may pass, after which the next one stands in. One that only
+            the user can mend (a rejected key), or a quota, is enough by itself.
+        recovery: Seconds after which a backend that was left is tried again; twice as many each further time,
+            up to ten minutes. None stays with the stand-in. After a failure that only the user can mend there
+            is no other attempt in the call.
+        deadline: Seconds a backend may take to be connected.
+    """
+
+    backends: Sequence[Backend]
+    attempts: int = 2
+    recovery: float | None = 30.0
+    deadline: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not self.backends:
+            raise ValueError("backends: a fallback needs at least one")
+        for backend in self.backends:
+            if isinstance(backend, Fallback):
+                raise ValueError("backends: a fallback in a fallback is one list, write one")
+            if isinstance(backend, RemoteBackend):
+                raise ValueError(
+                    f"backends: {type(backend).__name__} is brought into the room by Fishjam itself, "
+                    "nothing can stand in for it: use a backend with audio"
+                )
+        if not 1 <= self.attempts <= 5:
+            raise ValueError("attempts must be between 1 and 5")
+        if self.recovery is not None and not 1 <= self.recovery <= 3600:
+            raise ValueError("recovery must be between 1 and 3600 seconds, or null")
+        if not 0 < self.deadline <= _LONGEST_DEADLINE:
+            raise ValueError(f"deadline must be above 0 and at most {_LONGEST_DEADLINE:g} seconds")
+
+    @property
+    def chain(self) -> Sequence[Backend]:
+        """The backends."""
+        return self.backends
+
+    @property
+    def capabilities(self) -> Capabilities:  # type: ignore[override]
+        """Those of the first, as far as all of them bear it.
+
+        An interrupted reply ends whether its backend can stop or not. Turns are ruled, and replies may wait,
+        only where that goes for every one.
+        """
+        every = [backend.capabilities for backend in self.backends]
+        return replace(
+            every[0],
+            input_rate=next((one.input_rate for one in every if one.input_rate), 0),
+            output_rate=next((one.output_rate for one in every if one.output_rate), 0),
+            cancel=True,
+            own_turn_detection=all(one.own_turn_detection for one in every),
+            replies_wait=all(one.replies_wait for one in every),
+        )
+
+    @property
+    def audio_kept(self) -> float:  # type: ignore[override]
+        """As much as the one that wants most."""
+        return max(backend.audio_kept for backend in self.backends)
+
+    @property
+    def in_process(self) -> bool:  # type: ignore[override]
+        """Whether each of them is."""
+        return all(backend.in_process for backend in self.backends)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the backends are called in messages: their types, with a number where two are of one type."""
+        types = [type(backend).__name__ for backend in self.backends]
+        counts = Counter(types)
+        return [
+            name if counts[name] == 1 else f"{name} ({number} of {len(types)})"
+            for number, name in enumerate(types, 1)
+        ]
+
+    def check(self) -> None:
+        """Check each of them: a stand-in that cannot work is found before it is needed."""
+        for backend in self.backends:
+            backend.check()
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+        """Open a session of the backend that serves the call now.
+
+        Raises:
+            BackendError: It cannot be opened, or failed; retryable while one is left that may work.
+        """
+        memory = self._memory(conversation)
+        tenure = memory.tenure or self._take_over(memory)
+        speaker = Speaker(memory, tenure, conversation.emit, _blocking(memory, conversation))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        session: FallbackSession | None = None
+        try:
+            async with self._connecting(tenure, memory, conversation, speaker) as inner:
+                control = tenure.inner.control and type(tenure.backend) is type(self.backends[0])
+                feed = Feed(tenure, conversation.emit, control=control)
+
+                async def probe(index: int) -> bool:
+                    return await self._probe(index, memory, conversation)
+
+                session = FallbackSession(inner, memory, tenure, feed, speaker, probe)
+                await self._begin(session, tenure, begun)
+                begun = loop.time()
+                yield session
+            failure = BackendError(f"{tenure.name} ended the session: it is tried again", retryable=True)
+        except Farewell:
+            raise
+        except Renewal as renewal:
+            if session is not None and session.returning:
+                memory.end()
+                raise
+            if loop.time() - begun > RENEWED:
+                raise
+            failure = BackendError(
+                f"{tenure.name} wants a new connection at once ({renewal})", retryable=True
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, another one can stand in
+            failure = _failure(error, tenure.name)
+        self._failed(memory, tenure, speaker, failure, loop.time() - begun)
+
+    def _memory(self, conversation: Conversation) -> Memory:
+        memory: Memory | None = conversation.memory.get(MEMORY)
+        if memory is None:
+            standings = Standings(self.names, self.attempts, self.recovery)
+            memory = conversation.memory[MEMORY] = Memory(standings, conversation)
+        return memory
+
+    def _take_over(self, memory: Memory) -> Tenure:
+        index = memory.standings.choose(asyncio.get_running_loop().time())
+        assert index is not None, "after the last one's failure nothing is connected any more"
+        return memory.begin(index, self.backends[index], self.names[index], self.capabilities)
+
+    def _connecting(
+        self, tenure: Tenure, memory: Memory, conversation: Conversation, speaker: Speaker
+    ) -> Connecting:
+        standing = memory.standings[tenure.index]
+        if tenure.begun and not tenure.memory:
+            # It remembers nothing over connections by itself.
+            tenure.told = str(memory.transcript)
+            tenure.begun = False
+        own = replace(
+            conversation,
+            emit=speaker.take,
+            instructions=tenure.instructions(memory.instructions(conversation)),
+            tools=memory.tools(conversation) if tenure.inner.tools else (),
+            attempt=standing.connections,
+            memory=tenure.memory,
+        )
+        standing.connections += 1
+        return Connecting(tenure.backend, own, self.deadline, _CLOSE_DEADLINE)
+
+    async def _begin(self, session: FallbackSession, tenure: Tenure, asked: float) -> None:
+        if tenure.begun:
+            return
+        try:
+            async with asyncio.timeout_at(asked + _LONGEST_DEADLINE):
+                await session.begin()
+        except TimeoutError as error:
+            raise BackendError(f"{tenure.name} took nothing: it is tried again", retryable=True) from error
+        tenure.begun = True
+
+    def _failed(
+        self, memory: Memory, tenure: Tenure, speaker: Speaker, failure: BackendError, lasted: float
+    ) -> NoReturn:
+        now = asyncio.get_running_loop().time()
+        following, raised = memory.standings.failed(tenure.index, failure, lasted, now)
+        speaker.lost()
+        if following != tenure.index:
+            speaker.left()
+            memory.end()
+        if raised is failure:
+            raise failure
+        raise raised from failure
+
+    async def _probe(self, index: int, memory: Memory, conversation: Conversation) -> bool:
+        """Whether a backend can be connected to, beside the one that serves the call; else it rests again."""
+        standings = memory.standings
+        trial = replace(
+            conversation,
+            emit=lambda event: None,
+            instructions=memory.instructions(conversation),
+            tools=memory.tools(conversation) if self.backends[index].capabilities.tools else (),
+            attempt=standings[index].connections,
+            memory={},
+        )
+        standings[index].connections += 1
+        try:
+            async with Connecting(self.backends[index], trial, self.deadline, _CLOSE_DEADLINE):
+                return True
+        except Exception as error:  # noqa: BLE001 - whatever it is, the stand-in goes on
+            failure = _failure(error, self.names[index])
+            logger.info("%s still fails: %s", self.names[index], failure)
+            if failure.retryable:
+                standings.rest(index, asyncio.get_running_loop().time())
+            else:
+                standings[index].lost = True
+            return False
+
+
+def _blocking(memory: Memory, conversation: Conversation) -> Callable[[str], bool]:
+    def blocks(name: str) -> bool:
+        return all(tool.blocking for tool in memory.tools(conversation) if tool.name == name)
+
+    return blocks
+
+
+def _failure(error: Exception, name: str) -> BackendError:
+    """What an exception of a backend means for the call."""
+    if isinstance(error, BackendError):
+        return error
+    if isinstance(error, FishjamAgentsError):
+        return BackendError(str(error), failure="config")
+    # A backend's bug is not the call's end while another one can stand in.
+    logger.debug("%s failed:", name, exc_info=error)
+    return BackendError(f"it failed on its own ({error!r}): see the log at debug level")

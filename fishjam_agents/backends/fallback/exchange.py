@@ -1,0 +1,146 @@
+"""What was said to a backend and has no answer yet: whoever stands in is told it first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    Entry,
+    ImageEntry,
+    InterruptEntry,
+    TextEntry,
+    TurnCancelledEntry,
+    TurnEndedEntry,
+    TurnStartedEntry,
+)
+
+_KEPT = 60.0
+"""Seconds of the user's audio, the longest turn there is by default (`turns.max_turn`)."""
+_KEPT_UNASKED = 10.0
+"""The same where the model finds turns itself: most of what it hears then is nobody's turn."""
+_WORDS_KEPT = 64
+"""Of `say` and text each."""
+
+
+class Exchange:
+    """The words of users since the last answer began, and what is still to be spoken for the app.
+
+    Args:
+        continuous: Audio flows all the time and no turns are announced (`turns.owner: backend`).
+    """
+
+    def __init__(self, *, continuous: bool) -> None:
+        self._continuous = continuous
+        self._limit = _KEPT_UNASKED if continuous else _KEPT
+        self._entries: deque[Entry] = deque()
+        self._audio = 0.0
+        self._says: OrderedDict[str, TextEntry] = OrderedDict()
+        self._answer: str | None = None
+        self._answered = True
+        self.turn_open = False
+
+    @property
+    def owed(self) -> bool:
+        """Whether somebody waits for an answer, or for words that the app gave."""
+        return bool(self._says) or (not self._answered and not self._continuous)
+
+    def unanswered(self) -> Sequence[Entry]:
+        """What a backend that stands in has to be sent first, in order."""
+        entries = () if self._answered else tuple(self._entries)
+        return (*entries, *self._says.values())
+
+    # --- what the backend is told ---
+
+    def asked(self, entry: Entry) -> None:
+        """An entry is about to be sent, perhaps again; an answer may come before it was sent."""
+        match entry:
+            case TurnStartedEntry():
+                self._begin()
+                self.turn_open = True
+            case TurnEndedEntry():
+                self.turn_open = False
+                self._answered = False
+            case TextEntry(verbatim=False, note=False) if not self.turn_open:
+                self._begin()
+            case AudioEntry() if self._continuous and self._answered:
+                self._clear()
+            case TurnCancelledEntry():
+                self.turn_open = False
+                self._forget_turn()
+            case InterruptEntry(heard):
+                if heard is not None:
+                    self._says.pop(heard.reply, None)
+                    # Of an answer that nobody heard anything of, the question still stands.
+                    if heard.seconds and not self.turn_open and not self._continuous:
+                        self._answered = True
+
+    def sent(self, entry: Entry) -> None:
+        """An entry was sent."""
+        match entry:
+            case TextEntry(verbatim=True, reply=str(reply)):
+                self._says[reply] = entry
+                if len(self._says) > _WORDS_KEPT:
+                    self._says.popitem(last=False)
+            case TextEntry(verbatim=False, note=False) | TurnStartedEntry() | TurnEndedEntry():
+                self._keep(entry)
+            case ImageEntry():
+                # The last picture is what is spoken of.
+                self._entries = deque(kept for kept in self._entries if not isinstance(kept, ImageEntry))
+                self._keep(entry)
+            case AudioEntry():
+                self._keep(entry)
+
+    # --- what the backend says ---
+
+    def begun(self, reply: str) -> None:
+        """A reply has begun."""
+        if reply not in self._says and not self.turn_open:
+            self._answer = reply
+
+    def spoken(self, reply: str) -> None:
+        """There is audio of a reply."""
+        if self._says.pop(reply, None) is None and reply == self._answer:
+            self._answered = True
+
+    def tool_called(self) -> None:
+        """The model waits for a tool: what it was asked is answered only when it speaks again."""
+        self._answer = None
+        if self._entries:
+            self._answered = False
+
+    # --- keeping ---
+
+    def _begin(self) -> None:
+        """Somebody says something: what was answered before is of the past."""
+        if self._answered:
+            self._clear()
+        self._answer = None
+
+    def _clear(self) -> None:
+        self._entries.clear()
+        self._audio = 0.0
+        self._answered = False
+
+    def _keep(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._audio += _seconds(entry)
+        while self._audio > self._limit or (not self._audio and len(self._entries) > _WORDS_KEPT):
+            self._audio -= _seconds(self._entries.popleft())
+
+    def _forget_turn(self) -> None:
+        while self._entries:
+            entry = self._entries.pop()
+            self._audio -= _seconds(entry)
+            if isinstance(entry, TurnStartedEntry):
+                break
+        self._answered = not self._entries
+
+
+def _seconds(entry: Entry) -> float:
+    if isinstance(entry, AudioEntry):
+        return entry.seconds
+    if isinstance(entry, TurnEndedEntry) and entry.audio is not None:
+        return entry.turn.end - entry.turn.start
+    return 0.0

@@ -1,0 +1,132 @@
+"""What a backend is told, in the form in which it takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from fishjam_agents.audio.resampling import live_resampler, resample
+from fishjam_agents.backends.fallback.tenure import Tenure
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    BackendEvent,
+    ControlEntry,
+    Entry,
+    ImageEntry,
+    InterruptEntry,
+    ReplyEnded,
+    ReplyStarted,
+    Samples,
+    TextEntry,
+    ToolResultEntry,
+    TurnCancelledEntry,
+    TurnEndedEntry,
+    TurnStartedEntry,
+    UpdateEntry,
+)
+
+
+class Feed:
+    """From entries for the first backend to entries for the one that is connected.
+
+    Rates differ: audio is resampled. One wants turns whole and the other does not: a turn's audio is
+    collected, or sent in one piece. What the backend cannot take is left out.
+
+    Args:
+        tenure: Whose.
+        emit: Takes warnings, and the end of what cannot be said.
+        control: Whether messages of the vendor's own are meant for this backend.
+    """
+
+    def __init__(self, tenure: Tenure, emit: Callable[[BackendEvent], None], *, control: bool) -> None:
+        self._tenure = tenure
+        self._inner = tenure.inner
+        self._rates = (tenure.outer.input_rate, self._inner.input_rate)
+        self._hears = all(self._rates)
+        self._live = live_resampler(*self._rates).process if self._hears else None
+        self._emit = emit
+        self._control = control
+
+    def entries(self, entry: Entry) -> Iterator[Entry]:
+        """What the backend is sent for an entry, which may be nothing."""
+        match entry:
+            case AudioEntry():
+                yield from self._audio(entry)
+            case TurnStartedEntry() | TurnCancelledEntry():
+                self._tenure.frames.clear()
+                yield entry
+            case TurnEndedEntry():
+                yield from self._turn(entry)
+            case TextEntry():
+                yield from self._text(entry)
+            case ImageEntry():
+                if self._takes(self._inner.images, "images"):
+                    yield entry
+            case InterruptEntry(heard):
+                if self._inner.truncate or self._inner.cancel:
+                    own = None if heard is None else self._tenure.own(heard.reply)
+                    if heard is not None and own is not None:
+                        heard = replace(heard, reply=own)
+                    yield replace(entry, heard=heard)
+            case ToolResultEntry():
+                yield from self._result(entry)
+            case UpdateEntry():
+                instructions = entry.instructions
+                if instructions is not None:
+                    instructions = self._tenure.instructions(instructions)
+                yield UpdateEntry(instructions, entry.tools if self._inner.tools else None)
+            case ControlEntry():
+                if self._takes(self._control, "messages of another vendor's own"):
+                    yield entry
+            case _:
+                yield entry
+
+    def _audio(self, entry: AudioEntry) -> Iterator[Entry]:
+        if self._live is None:
+            return
+        if self._inner.wants_turn_audio:
+            self._tenure.frames.append(entry.samples)
+        else:
+            yield replace(entry, samples=self._live(entry.samples))
+
+    def _turn(self, entry: TurnEndedEntry) -> Iterator[Entry]:
+        if not self._hears:
+            yield replace(entry, audio=None)
+        elif self._inner.wants_turn_audio:
+            audio = self._collected() if entry.audio is None else entry.audio
+            yield replace(entry, audio=resample(audio, *self._rates))
+        else:
+            if entry.audio is not None and len(entry.audio):
+                seconds = len(entry.audio) / self._rates[0]
+                yield AudioEntry(entry.turn.peer, resample(entry.audio, *self._rates), seconds)
+            yield replace(entry, audio=None)
+
+    def _collected(self) -> Samples:
+        frames = self._tenure.frames
+        return np.concatenate(frames) if frames else np.empty(0, np.int16)
+
+    def _text(self, entry: TextEntry) -> Iterator[Entry]:
+        if entry.verbatim and entry.reply is not None:
+            if self._takes(self._inner.verbatim_say, "words to speak (say)"):
+                yield entry
+            else:
+                # Whoever waits for the end of what is said is not to wait for ever.
+                self._emit(ReplyStarted(entry.reply))
+                self._emit(ReplyEnded(entry.reply))
+        elif self._takes(self._inner.text, "text"):
+            yield entry
+
+    def _result(self, entry: ToolResultEntry) -> Iterator[Entry]:
+        own = self._tenure.own(entry.call)
+        # Of a call that another backend made, nobody wants the result any more.
+        if own is None or (entry.will_continue and not self._inner.background_tools):
+            return
+        scheduling = entry.scheduling if self._inner.background_tools else None
+        yield replace(entry, call=own, scheduling=scheduling)
+
+    def _takes(self, does: bool, what: str) -> bool:
+        if not does:
+            self._tenure.lacks(what, self._emit)
+        return does

@@ -1,0 +1,171 @@
+"""A connection to whichever backend serves the call, seen as a connection to the first one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from fishjam_agents.backends.fallback.feed import Feed
+from fishjam_agents.backends.fallback.speaker import Speaker
+from fishjam_agents.backends.fallback.tenure import Memory, Tenure
+from fishjam_agents.backends.link import RENEWED
+from fishjam_agents.backends.port import (
+    AudioEntry,
+    BackendSession,
+    Entry,
+    InlineSession,
+    InterruptEntry,
+    Renewal,
+    TextEntry,
+    ToolResultEntry,
+    UpdateEntry,
+)
+
+_GLANCE = 0.1
+"""Seconds between two looks at whether it is quiet."""
+_LOUD = 1000
+"""Peak of a frame, of 32768, above which somebody may be speaking where no turns are announced."""
+_PAUSE = 0.7
+"""Seconds without such a frame after which nobody is."""
+
+Probe: TypeAlias = Callable[[int], Awaitable[bool]]
+"""Whether the backend of that index can be connected to; one that cannot rests again."""
+
+
+class FallbackSession(BackendSession):
+    """A live connection to one of the backends.
+
+    Args:
+        session: Its own.
+        memory: Of the call.
+        tenure: Whose it is.
+        feed: Makes its entries.
+        speaker: Makes our events.
+        probe: Tries a backend that is preferred to it.
+
+    Attributes:
+        returning: Whether it is left for a backend that is preferred.
+    """
+
+    def __init__(
+        self,
+        session: BackendSession | InlineSession,
+        memory: Memory,
+        tenure: Tenure,
+        feed: Feed,
+        speaker: Speaker,
+        probe: Probe,
+    ) -> None:
+        self.returning = False
+        self._session = session
+        self._memory = memory
+        self._tenure = tenure
+        self._feed = feed
+        self._speaker = speaker
+        self._probe = probe
+        self._loop = asyncio.get_running_loop()
+        self._sending = False
+        self._watching = False
+        self._loud_at = 0.0
+
+    async def begin(self) -> None:
+        """Tell a backend that takes over what nobody has answered yet."""
+        for entry in self._memory.exchange.unanswered():
+            passed = await self._pass_on(entry)
+            if not passed and isinstance(entry, TextEntry) and entry.reply is not None:
+                self._memory.exchange.spoken(entry.reply)
+
+    async def send(self, entry: Entry) -> None:
+        """Pass an entry on; while the backend is being left, wait for the end instead."""
+        if self.returning:
+            await asyncio.Future()
+        self._sending = True
+        try:
+            self._note(entry)
+            passed = await self._pass_on(entry)
+        finally:
+            self._sending = False
+        if passed or not isinstance(entry, TextEntry):
+            self._memory.exchange.sent(entry)
+        if isinstance(entry, ToolResultEntry):
+            self._speaker.answered(entry)
+        elif isinstance(entry, TextEntry) and not entry.verbatim:
+            transcript = self._memory.transcript
+            (transcript.note if entry.note else transcript.user)(entry.text)
+
+    def _note(self, entry: Entry) -> None:
+        """What must be known before the backend is, which may answer at once."""
+        self._memory.exchange.asked(entry)
+        if isinstance(entry, UpdateEntry):
+            self._memory.updated(entry)
+        elif isinstance(entry, InterruptEntry):
+            self._speaker.interrupted(entry)
+        elif isinstance(entry, TextEntry) and entry.verbatim and entry.reply is not None:
+            self._memory.will_say(entry.reply, entry.text)
+        elif self._watching and isinstance(entry, AudioEntry) and abs(entry.samples).max(initial=0) > _LOUD:
+            self._loud_at = self._loop.time()
+
+    async def _pass_on(self, entry: Entry) -> bool:
+        passed = False
+        for own in self._feed.entries(entry):
+            passed = True
+            if isinstance(self._session, InlineSession):
+                self._session.handle(own)
+            else:
+                await self._session.send(own)
+        return passed
+
+    async def read(self) -> None:
+        """Read until the connection ends, or a backend that is preferred works again.
+
+        Raises:
+            BackendError: It failed.
+            Farewell: The conversation is over.
+            Renewal: It, or another backend, is to be connected to at once.
+        """
+        tasks = {asyncio.create_task(self._watch(), name="fallback-watch")}
+        if isinstance(self._session, BackendSession):
+            tasks.add(asyncio.create_task(self._session.read(), name="fallback-read"))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- the way back ---
+
+    async def _watch(self) -> None:
+        """Wait for a quiet moment in which a backend that is preferred can be connected to."""
+        # A connection that is renewed before counts as failed.
+        earliest = self._loop.time() + RENEWED + _GLANCE
+        while True:
+            better = self._memory.standings.better(self._tenure.index)
+            if not better:
+                await asyncio.Future()
+            index = min(better, key=lambda known: (max(better[known], earliest), known))
+            await asyncio.sleep(max(better[index], earliest) - self._loop.time())
+            self._watching = True
+            if not await self._probe(index):
+                continue
+            while True:
+                if self._quiet():
+                    self.returning = True
+                    raise Renewal(f"{self._tenure.name} stood in long enough")
+                await asyncio.sleep(_GLANCE)
+
+    def _quiet(self) -> bool:
+        """Whether nobody would notice: nobody speaks, the bot included, and nothing is owed."""
+        memory, now = self._memory, self._loop.time()
+        return not (
+            self._sending
+            or memory.exchange.turn_open
+            or memory.exchange.owed
+            or self._speaker.open
+            or self._tenure.pending
+            or now < memory.sounds_until
+            or now - self._loud_at < _PAUSE
+        )

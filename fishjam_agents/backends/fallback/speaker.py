@@ -1,0 +1,141 @@
+"""What a backend says, as the call is to know it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
+from fishjam_agents.backends.fallback.tenure import Memory, Tenure
+from fishjam_agents.backends.port import (
+    BackendEvent,
+    Interrupted,
+    InterruptEntry,
+    ReplyAudio,
+    ReplyEnded,
+    ReplyStarted,
+    ReplyText,
+    ReplyTimed,
+    ToolCall,
+    ToolCallCancelled,
+    ToolResultEntry,
+    Usage,
+    UserTranscript,
+)
+
+
+class Speaker:
+    """From events of the backend that is connected to events of the first one.
+
+    Ids become unique over all backends, audio gets the first one's rate, and what was interrupted ends.
+
+    Args:
+        memory: Of the call.
+        tenure: Whose events.
+        emit: Takes ours.
+        blocks: Whether the model waits for the result of a tool, by the tool's name.
+
+    Attributes:
+        open: Replies that have begun and not ended, as the call knows them.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        tenure: Tenure,
+        emit: Callable[[BackendEvent], None],
+        blocks: Callable[[str], bool],
+    ) -> None:
+        self.open: dict[str, StreamResampler] = {}
+        self._memory = memory
+        self._tenure = tenure
+        self._emit = emit
+        self._blocks = blocks
+        self._rates = (tenure.inner.output_rate or 24000, tenure.outer.output_rate or 24000)
+        self._cut: set[str] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def take(self, event: BackendEvent) -> None:
+        """Take an event of the backend. Synchronous."""
+        match event:
+            case ReplyStarted() | ReplyAudio() | ReplyText() | ReplyTimed() | ReplyEnded():
+                reply = self._known(event.reply)
+                if reply not in self._cut:
+                    self._reply(replace(event, reply=reply))
+            case Interrupted(reply):
+                self._emit(event if reply is None else Interrupted(self._known(reply)))
+            case UserTranscript(text, final):
+                if final:
+                    self._memory.transcript.user(text)
+                self._emit(event)
+            case ToolCall():
+                self._tool(event)
+            case ToolCallCancelled():
+                call = self._tenure.known_as(event.call)
+                self._tenure.pending.discard(call)
+                self._emit(ToolCallCancelled(call))
+            case Usage(total_cost=float(total)):
+                self._tenure.total_cost = total
+                self._emit(replace(event, total_cost=self._memory.spent + total))
+            case _:
+                self._emit(event)
+
+    def _known(self, own: str) -> str:
+        return own if own in self._memory.said else self._tenure.known_as(own)
+
+    def _reply(self, event: ReplyStarted | ReplyAudio | ReplyText | ReplyTimed | ReplyEnded) -> None:
+        reply = event.reply
+        if isinstance(event, ReplyEnded):
+            resampler = self.open.pop(reply, None)
+            if resampler is not None and len(rest := resampler.flush()):
+                self._emit(ReplyAudio(reply, rest))
+        elif reply not in self.open and not isinstance(event, ReplyTimed):
+            self.open[reply] = playout_resampler(*self._rates)
+            self._memory.exchange.begun(reply)
+            if reply in self._memory.said and not isinstance(event, ReplyText):
+                self._memory.transcript.reply(reply, self._memory.said[reply])
+        if isinstance(event, ReplyAudio):
+            self._memory.exchange.spoken(reply)
+            now, seconds = self._loop.time(), len(event.samples) / self._rates[0]
+            self._memory.sounds_until = max(self._memory.sounds_until, now) + seconds
+            event = ReplyAudio(reply, self.open[reply].process(event.samples))
+        elif isinstance(event, ReplyText) and reply not in self._memory.said:
+            self._memory.transcript.reply(reply, event.text)
+        self._emit(event)
+
+    def _tool(self, event: ToolCall) -> None:
+        # A service that runs its tools itself only tells of them: they are none of ours.
+        if self._tenure.outer.tools and not self._tenure.inner.tools:
+            return
+        call = self._tenure.known_as(event.call)
+        if self._blocks(event.name):
+            self._memory.exchange.tool_called()
+        self._tenure.pending.add(call)
+        self._emit(replace(event, call=call))
+
+    def answered(self, entry: ToolResultEntry) -> None:
+        """A tool's result was sent."""
+        if not entry.will_continue:
+            self._tenure.pending.discard(entry.call)
+
+    def interrupted(self, entry: InterruptEntry) -> None:
+        """What of a reply nobody wants any more is not given, whether or not the backend can stop."""
+        self._memory.sounds_until = 0.0
+        if entry.heard is None:
+            return
+        self._memory.transcript.heard(entry.heard)
+        if self.open.pop(entry.heard.reply, None) is not None:
+            self._cut.add(entry.heard.reply)
+
+    def lost(self) -> None:
+        """The connection is lost, and what it was saying with it."""
+        for reply in self.open:
+            self._memory.transcript.broken(reply)
+        self.open.clear()
+
+    def left(self) -> None:
+        """Another backend takes over: the tools that this one called have nobody to answer."""
+        for call in self._tenure.pending:
+            self._emit(ToolCallCancelled(call))
+        self._tenure.pending.clear()

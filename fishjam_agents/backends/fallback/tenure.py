@@ -1,0 +1,138 @@
+"""One backend's time in a call, and all that outlives it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fishjam_agents.backends.fallback.exchange import Exchange
+from fishjam_agents.backends.fallback.standing import Standings
+from fishjam_agents.backends.fallback.transcript import Transcript
+from fishjam_agents.backends.port import (
+    Backend,
+    BackendEvent,
+    Capabilities,
+    Conversation,
+    Samples,
+    ToolDeclaration,
+    UpdateEntry,
+    Warning,
+)
+
+_SEPARATOR = "~"
+_SAID_REMEMBERED = 256
+"""Ids of `say` that are remembered; more do not wait to be spoken."""
+
+
+@dataclass(slots=True)
+class Tenure:
+    """The time from when a backend takes over to when the next one does; it may reconnect in between.
+
+    Attributes:
+        index: Which backend.
+        number: Unique in the call: part of the ids that the call knows of what this one says.
+        backend: Its settings.
+        name: What it is called in messages.
+        outer: What the pipeline was told that the backend can do.
+        begun: Whether it was told what nobody had answered when it took over.
+        told: The conversation before it took over, which it was told; empty for the first.
+        memory: Its `Conversation.memory`.
+        frames: The user's turn as far as it has come, for a backend that wants turns whole.
+        pending: Its tool calls without a result.
+        total_cost: What it said the call cost so far.
+        missing: What it was not told because it cannot take it; each is warned of once.
+    """
+
+    index: int
+    number: int
+    backend: Backend
+    name: str
+    outer: Capabilities
+    told: str = ""
+    begun: bool = False
+    memory: dict[str, Any] = field(default_factory=dict)
+    frames: list[Samples] = field(default_factory=list)
+    pending: set[str] = field(default_factory=set)
+    total_cost: float = 0.0
+    missing: set[str] = field(default_factory=set)
+
+    @property
+    def inner(self) -> Capabilities:
+        """What the backend can do."""
+        return self.backend.capabilities
+
+    def lacks(self, what: str, emit: Callable[[BackendEvent], None]) -> None:
+        """Something is not sent to it; the call is warned once."""
+        if what not in self.missing:
+            self.missing.add(what)
+            emit(Warning(f"{self.name} stands in and takes no {what}: none goes to it"))
+
+    def instructions(self, wanted: str | None) -> str | None:
+        """The system prompt, with what was said before."""
+        return "\n\n".join(part for part in (wanted, self.told) if part) or None
+
+    def known_as(self, own: str) -> str:
+        """What the call knows an id of this backend as."""
+        return f"{own}{_SEPARATOR}{self.number}"
+
+    def own(self, name: str) -> str | None:
+        """This backend's own id for what the call knows; None if it is another one's."""
+        own, _, number = name.rpartition(_SEPARATOR)
+        return own if number == str(self.number) else None
+
+
+class Memory:
+    """What outlives connections and backends: the same object for a whole call.
+
+    Args:
+        standings: How the backends fare.
+        conversation: The call.
+    """
+
+    def __init__(self, standings: Standings, conversation: Conversation) -> None:
+        self.standings = standings
+        self.exchange = Exchange(continuous=conversation.owner == "backend")
+        self.transcript = Transcript()
+        self.tenure: Tenure | None = None
+        self.said: OrderedDict[str, str] = OrderedDict()
+        self.spent = 0.0
+        self.sounds_until = 0.0
+        self._update = UpdateEntry()
+        self._tenures = 0
+
+    def begin(self, index: int, backend: Backend, name: str, outer: Capabilities) -> Tenure:
+        """A backend takes over."""
+        self._tenures += 1
+        self.tenure = Tenure(index, self._tenures, backend, name, outer, str(self.transcript))
+        return self.tenure
+
+    def end(self) -> None:
+        """The backend is left for another one."""
+        if self.tenure is not None:
+            self.spent += self.tenure.total_cost
+        self.tenure = None
+
+    def updated(self, entry: UpdateEntry) -> None:
+        """Remember new instructions and tools for whoever takes over."""
+        if entry.instructions is not None:
+            self._update = replace(self._update, instructions=entry.instructions)
+        if entry.tools is not None:
+            self._update = replace(self._update, tools=entry.tools)
+
+    def instructions(self, conversation: Conversation) -> str | None:
+        """The system prompt as it is now."""
+        update = self._update.instructions
+        return conversation.instructions if update is None else update
+
+    def tools(self, conversation: Conversation) -> Sequence[ToolDeclaration]:
+        """The tools on offer now."""
+        update = self._update.tools
+        return conversation.tools if update is None else update
+
+    def will_say(self, reply: str, text: str) -> None:
+        """The app gave words to speak, under an id of its own."""
+        self.said[reply] = text
+        if len(self.said) > _SAID_REMEMBERED:
+            self.said.popitem(last=False)
