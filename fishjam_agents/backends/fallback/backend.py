@@ -231,6 +231,7 @@ class Fallback(Backend):
         standings[index].connections += 1
         try:
             async with Connecting(self.backends[index], trial, self.deadline, _CLOSE_DEADLINE):
+                standings.rested(index)
                 return True
         except Exception as error:  # noqa: BLE001 - whatever it is, the stand-in goes on
             failure = _failure(error, self.names[index])

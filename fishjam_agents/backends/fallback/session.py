@@ -146,9 +146,9 @@ class FallbackSession(BackendSession):
             better = self._memory.standings.better(self._tenure.index)
             if not better:
                 await asyncio.Future()
+            self._watching = True
             index = min(better, key=lambda known: (max(better[known], earliest), known))
             await asyncio.sleep(max(better[index], earliest) - self._loop.time())
-            self._watching = True
             if not await self._probe(index):
                 continue
             while True:

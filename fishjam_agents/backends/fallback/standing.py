@@ -116,6 +116,10 @@ class Standings:
         standing.rests += 1
         standing.rests_until = now + pause
 
+    def rested(self, index: int) -> None:
+        """A backend may be used at once."""
+        self._all[index].rests_until = -math.inf
+
     def _none_left(self, error: BackendError) -> BackendError:
         if len(self._all) == 1:
             return error

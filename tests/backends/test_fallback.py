@@ -1,0 +1,161 @@
+"""One backend stands in for another: what callers hear of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from fishjam_agents.backends import Parrot
+from fishjam_agents.backends import port as p
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.backends.fallback_kit import LOST, REFUSED, WORDS, bot_with, failed_call, failures, reply, sounded
+
+
+def test_a_key_that_is_refused_at_first_hands_over_before_anybody_spoke() -> None:
+    first = Scripted([Step(None, [REFUSED])])
+    with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        assert failures(call) == ["Scripted failed (the key was refused: make a new one): Parrot stands in"]
+        (failure,) = [event for event in call.events if event["kind"] == "backend_failure"]
+        assert (failure["failure"], failure["retryable"]) == ("auth", True)
+        call.expect("outage", count=1, most={"seconds": 0.2})
+        call.expect("reply_started", count=1)
+
+
+def test_what_is_said_while_the_backend_fails_is_answered_once_by_the_stand_in() -> None:
+    # The first takes frames of the turn, and dies in the middle of it.
+    first = Scripted([Step(p.TurnStartedEntry, [1.0, REFUSED])])
+    with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        call.wait(5)
+        call.expect("reply_ended", count=1)
+        call.expect("user_turn_ended", count=1)
+        assert sounded(first.entries) > 0.5
+        turn = call.expect("user_turn_ended")
+        heard = call.expect("reply_generated")
+        assert turn is not None
+        assert heard is not None
+        # All of the turn, with what comes before it: also what the first had been sent.
+        assert heard["seconds"] > turn["media_at"] - turn["start"]
+
+
+def test_a_turn_that_had_no_answer_is_answered_by_the_stand_in() -> None:
+    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [2.0, REFUSED])])
+    with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        call.wait(5)
+        call.expect("reply_ended", count=1)
+        call.expect_order("user_turn_ended", "backend_failure", "reply_started")
+
+
+def test_a_turn_that_was_answered_is_not_answered_again() -> None:
+    first = Scripted(
+        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [*reply("r1", 2.0)[:-1], 0.5, REFUSED])]
+    )
+    with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        call.wait(5)
+        # The reply under way ends with what there was of it.
+        call.expect("reply_ended", count=1, least={"heard.seconds": 1.9})
+
+
+def test_one_loss_is_no_reason_to_leave_a_backend() -> None:
+    first = Scripted([Step(None, [5.0, LOST]), Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, reply("r1"))])
+    second = Scripted()
+    with MemoryCall(bot_with(first, second), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(6)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        assert failures(call) == [str(LOST)]
+        first.finish()
+    assert [conversation.attempt for conversation in first.connections] == [0, 1]
+    assert first.connections[0].memory is first.connections[1].memory
+    assert not second.connections
+
+
+def test_losses_in_a_row_are_one_and_each_backend_counts_its_own() -> None:
+    first, second = Scripted(refuse=2), Scripted()
+    with MemoryCall(bot_with(first, second), trouble=True) as call:
+        call.wait(5)
+        refused = "the script refuses the connection"
+        handed_over = f"Scripted (1 of 2) failed ({refused}): Scripted (2 of 2) stands in"
+        assert failures(call) == [refused, handed_over]
+    assert [conversation.attempt for conversation in second.connections] == [0]
+    assert second.connections[0].memory is not first.connections[0].memory
+
+
+def test_a_backend_with_a_bug_is_stood_in_for() -> None:
+    class Buggy(Parrot):
+        @asynccontextmanager
+        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.InlineSession]:
+            yield _Buggy()
+
+    class _Buggy(p.InlineSession):
+        def handle(self, entry: p.Entry) -> None:
+            if isinstance(entry, p.TurnEndedEntry):
+                raise ZeroDivisionError("oops")
+
+    with MemoryCall(bot_with(Buggy(), Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        (message,) = failures(call)
+        assert message.startswith(
+            "Buggy failed (it failed on its own (ZeroDivisionError('oops')): see the log"
+        )
+
+
+def test_a_deaf_service_is_given_up_within_its_deadline() -> None:
+    class Silent(Parrot):
+        @asynccontextmanager
+        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.InlineSession]:
+            await asyncio.Event().wait()
+            yield
+
+    with MemoryCall(bot_with(Silent(), Parrot(), attempts=1, deadline=3), trouble=True) as call:
+        failure = call.until("backend_failure")
+        assert failure["at"] == pytest.approx(3, abs=0.1)
+        assert "did not answer within 3 s" in failure["message"]
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+
+
+def test_when_every_backend_failed_there_is_an_apology_and_one_sentence() -> None:
+    bot = bot_with(Scripted([Step(None, [3.0, REFUSED])]), Scripted([Step(None, [1.0, REFUSED])]))
+    bot.apology = np.full(12000, 5000, np.int16)
+    sentence = "every backend failed, at last the key was refused: make a new one"
+    call, error = failed_call(bot, 10)
+    assert (str(error), error.failure) == (sentence, "auth")
+    assert failures(call)[1:] == [sentence]
+    call.expect("backend_failure 2", where={"failure": "auth", "retryable": "false"})
+    call.expect_order("backend_failure", "backend_failure", "reply_started", "reply_ended")
+    call.expect("reply_ended", count=1, least={"heard.seconds": 0.5})
+
+
+def test_backends_that_are_all_away_are_tried_in_turn_and_given_up_like_one() -> None:
+    backends = [Scripted(refuse=99), Scripted(refuse=99)]
+    _, error = failed_call(bot_with(*backends), 60)
+    assert str(error).endswith("given up after 6 attempts")
+    first, second = (len(backend.connections) for backend in backends)
+    assert first + second <= 10
+    assert second >= 3

@@ -1,0 +1,158 @@
+"""What a backend that stands in is told: the conversation, what had no answer, and only what it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from fishjam_agents import tool
+from fishjam_agents.backends import Capabilities, Fallback, Wav
+from fishjam_agents.backends import port as p
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.backends.fallback_kit import (
+    FIXTURES,
+    REFUSED,
+    TALKS,
+    WORDS,
+    Linked,
+    bot_with,
+    kinds,
+    link,
+    reply,
+    warnings,
+)
+
+
+def test_the_stand_in_knows_the_conversation_as_it_was_heard() -> None:
+    said = reply("r1", 10.0, text="one two three four five six seven eight nine ten")[:-1]
+    first = Scripted(
+        [
+            Step(p.TurnStartedEntry),
+            Step(p.TurnEndedEntry, [p.UserTranscript("count for me", final=True, peer="ann"), *said]),
+            Step(p.InterruptEntry),
+            Step(p.TurnStartedEntry),
+            Step(p.TurnEndedEntry, [REFUSED]),
+        ],
+        Capabilities(truncate=True),
+    )
+    second = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry)])
+    bot = bot_with(first, second)
+    bot.instructions = "Be brief."
+    with MemoryCall(bot, trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_first_audio")
+        call.wait(2)
+        ann.say(WORDS)
+        call.until("backend_failure")
+        call.wait(1)
+        cut = call.expect("reply_interrupted")
+        second.finish()
+    assert cut is not None
+    (told,) = [conversation.instructions for conversation in second.connections]
+    assert told == (
+        "Be brief.\n\nYou take over a conversation that is under way. So far was said:\n"
+        f"user: count for me\nyou: {cut['heard']['text']} [broken off]\n"
+        "Go on from there, and do not greet again."
+    )
+    assert 0 < len(cut["heard"]["text"]) < 40
+    # The turn after that had no answer; the one before it had.
+    assert kinds(second.entries) == ["TurnStartedEntry", "AudioEntry", "TurnEndedEntry"]
+
+
+def test_new_instructions_and_text_reach_whoever_serves_the_call() -> None:
+    first = Scripted([Step(p.UpdateEntry), Step(p.TextEntry, [*reply("r1"), 3.0, REFUSED])], TALKS)
+    second = Scripted([Step(p.UpdateEntry)], TALKS)
+
+    async def script(linked: Linked) -> None:
+        linked.put(p.UpdateEntry("Be kind."), p.TextEntry("hello there"))
+        await asyncio.sleep(5)
+        linked.put(p.UpdateEntry("Be funny."))
+        await asyncio.sleep(1)
+
+    link(Fallback([first, second]), script)
+    (conversation,) = second.connections
+    told = conversation.instructions or ""
+    assert told.startswith("Be kind.\n\nYou take over")
+    assert "user: hello there\nyou: hello\n" in told
+    # The system prompt is replaced, and what came before is still known.
+    (update,) = second.entries
+    assert isinstance(update, p.UpdateEntry)
+    assert update.instructions == told.replace("Be kind.", "Be funny.")
+
+
+def test_a_tool_that_the_failed_backend_called_is_cancelled_and_the_question_asked_again() -> None:
+    class Bot(AgentPipeline):
+        @tool
+        async def slow(self) -> str:
+            """Take long."""
+            await asyncio.sleep(4)
+            return "late"
+
+    first = Scripted(
+        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [p.ToolCall("c1", "slow"), 1.0, REFUSED])], TALKS
+    )
+    second = Scripted(
+        [
+            Step(p.TurnStartedEntry),
+            Step(p.TurnEndedEntry, [p.ToolCall("c1", "slow")]),
+            Step(p.ToolResultEntry, reply("r1")),
+        ],
+        TALKS,
+    )
+    bot = Bot()
+    bot.backend = Fallback([first, second])
+    with MemoryCall(bot, trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        call.wait(3)
+        second.finish()
+        outcomes = [event["outcome"] for event in call.events if event["kind"] == "tool_called"]
+        assert outcomes == ["cancelled", "ok"]
+    (result,) = [entry for entry in second.entries if isinstance(entry, p.ToolResultEntry)]
+    assert (result.call, result.result) == ("c1", "late")
+    assert not [entry for entry in first.entries if isinstance(entry, p.ToolResultEntry)]
+
+
+def test_given_words_are_spoken_by_the_stand_in_under_the_apps_id() -> None:
+    first = Scripted([Step(p.TextEntry, [1.0, REFUSED])], TALKS)
+    second = Scripted([Step(p.TextEntry, reply("say-1"))], TALKS)
+    bot = bot_with(first, second)
+    with MemoryCall(bot, trouble=True) as call:
+        speech = bot.say("good morning")
+        call.until("reply_ended")
+        assert speech.done
+        assert speech.seconds == pytest.approx(0.5)
+        second.finish()
+
+
+def test_what_a_stand_in_cannot_do_is_told_once_and_holds_nothing_up() -> None:
+    first = Scripted([Step(None, [1.0, REFUSED])], TALKS)
+    bot = bot_with(first, Wav(FIXTURES / "alice_yes.wav"))
+    with MemoryCall(bot, trouble=True) as call:
+        ann = call.join("ann")
+        call.until("backend_failure")
+        speeches = [bot.say("good morning"), bot.say("good evening")]
+        for _ in range(2):
+            bot.send_text("hello")
+        call.run(asyncio.wait_for(_all(speeches), 5))
+        assert [speech.seconds for speech in speeches] == [0.0, 0.0]
+        ann.say(WORDS)
+        call.until("user_turn_ended")
+        call.wait(4)
+        assert warnings(call) == [
+            "Wav stands in and takes no words to speak (say): none goes to it",
+            "Wav stands in and takes no text: none goes to it",
+        ]
+
+
+async def _all(speeches: Sequence[Any]) -> None:
+    for speech in speeches:
+        await speech
