@@ -183,9 +183,7 @@ def failures(result: SimulationResult) -> list[str]:
     ]
     back = [event for event in events if event["kind"] == "outage" and event["what"] == "backend"]
     if failed and failed[-1]["retryable"] and not (back and back[-1]["at"] >= failed[-1]["at"]):
-        told.append(
-            "It did not come back before the call ended: from then on nobody was answered."
-        )
+        told.append("It did not come back before the call ended: from then on nobody was answered.")
     return told
 
 

@@ -1,0 +1,78 @@
+"""The whole way: a file, a service that refuses, and what the caller and the user of the program get."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from fishjam_agents_gemini.emulator import GeminiEmulator
+
+from fishjam_agents.audio.wav import read_wav
+
+FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
+
+
+def simulate(folder: Path, agent: str, *, refusing: tuple[int, str], seconds: float) -> tuple[int, str, str]:
+    """Run the program against an emulated Gemini that refuses everybody: exit code, output, errors."""
+    (folder / "config.yaml").write_text(f"agent:\n{agent}")
+
+    async def main() -> tuple[int, str, str]:
+        async with asyncio.timeout(50), GeminiEmulator() as emulator:
+            emulator.refusing = refusing
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "fishjam_agents", "simulate", "config.yaml"),
+                *("--caller", str(FIXTURES / "alice_yes.wav"), "--out", "out", "--seconds", f"{seconds:g}"),
+                cwd=folder,
+                env={**os.environ, **emulator.environment},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            output, errors = await process.communicate()
+            assert process.returncode is not None
+            return process.returncode, output.decode(), errors.decode()
+
+    return asyncio.run(main())
+
+
+CHAIN = """\
+  backend:
+    type: fallback
+    backends:
+      - {type: gemini, model: gemini-3.8-live}
+      - {type: parrot}
+"""
+
+
+def test_a_caller_is_answered_by_the_stand_in_of_a_service_that_refuses_the_key(tmp_path: Path) -> None:
+    refusal = 1008, "API key not valid. Please pass a valid API key."
+    code, output, errors = simulate(tmp_path, CHAIN, refusing=refusal, seconds=7)
+    assert code == 0, errors
+    sentence = (
+        "Gemini failed (Gemini: the key was refused (1008 None. API key not valid. Please pass a valid API "
+        "key.): make a new one in Google AI Studio): Parrot stands in"
+    )
+    assert f"\nThe backend failed once (auth): {sentence}\n" in output
+    assert "did not come back" not in output
+    assert f"the backend failed (auth): {sentence}, trying again" in errors
+    assert "test-key" not in output + errors
+    kinds = [
+        event["kind"] for event in json.loads((tmp_path / "out" / "timeline.json").read_text())["events"]
+    ]
+    assert kinds.count("reply_ended") == 1
+    assert int(np.abs(read_wav(tmp_path / "out" / "heard.wav").samples).max()) > 1000
+
+
+def test_failures_that_last_until_the_end_of_the_call_are_told(tmp_path: Path) -> None:
+    code, output, errors = simulate(
+        tmp_path, "  backend: {type: gemini}\n", refusing=(1011, "internal"), seconds=5
+    )
+    assert code == 0, errors
+    told = [line for line in output.splitlines() if line.startswith("The backend failed ")]
+    assert len(told) == 1
+    assert "times (network): Gemini: the service failed (1011" in told[0]
+    last = "It did not come back before the call ended: from then on nobody was answered.\n"
+    assert f"{told[0]}\n{last}" in output
