@@ -163,3 +163,43 @@ def test_what_is_spent_is_added_up_over_backends() -> None:
 
     linked = link(Fallback([costs(0.5), costs(0.25)]), script)
     assert [event.total_cost for event in linked.events if isinstance(event, p.Usage)] == [0.5, 0.75]
+
+
+def test_pauses_are_told_to_a_stand_in_that_wants_them_with_the_turn_so_far() -> None:
+    second = Scripted(
+        [Step(p.TurnStartedEntry), Step(p.TurnPausedEntry), Step(p.TurnResumedEntry), Step(p.TurnEndedEntry)],
+        Capabilities(wants_turn_audio=True, wants_pauses=True),
+    )
+    chain = Fallback([gone(Capabilities()), second])
+    assert chain.capabilities.wants_pauses
+
+    async def script(linked: Linked) -> None:
+        voice = tone(440, 1.0, 16000)
+        await asyncio.sleep(1)
+        linked.put(p.TurnStartedEntry("ann", 0.0), p.AudioEntry("ann", voice[:8000], 0.5))
+        linked.put(p.TurnPausedEntry("ann", 0.5), p.TurnResumedEntry("ann"))
+        linked.put(p.AudioEntry("ann", voice[8000:], 0.5))
+        linked.put(p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+        await asyncio.sleep(2)
+
+    link(chain, script)
+    second.finish()
+    paused, ended = second.entries[1], second.entries[3]
+    assert isinstance(paused, p.TurnPausedEntry)
+    assert isinstance(ended, p.TurnEndedEntry)
+    assert paused.audio is not None
+    assert ended.audio is not None
+    assert (len(paused.audio), len(ended.audio)) == (8000, 16000)
+
+
+def test_pauses_are_not_told_to_a_stand_in_that_does_not_ask_for_them() -> None:
+    second = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry)])
+
+    async def script(linked: Linked) -> None:
+        await asyncio.sleep(1)
+        linked.put(p.TurnStartedEntry("ann", 0.0), p.TurnPausedEntry("ann", 0.5))
+        linked.put(p.TurnResumedEntry("ann"), p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+        await asyncio.sleep(2)
+
+    link(Fallback([gone(Capabilities(wants_pauses=True)), second]), script)
+    second.finish()

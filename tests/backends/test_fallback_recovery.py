@@ -24,7 +24,6 @@ from tests.backends.fallback_kit import (
     failures,
     link,
     reply,
-    warnings,
 )
 
 
@@ -132,17 +131,22 @@ def test_a_rejected_key_is_not_tried_again_and_neither_is_anything_without_recov
     error: BackendError, recovery: float | None
 ) -> None:
     first = Flaky(away=(2.0, 3.0), error=error)
-    with MemoryCall(bot_with(first, Parrot(), attempts=1, recovery=recovery), trouble=True) as call:
-        call.wait(300)
+
+    async def script(linked: Linked) -> None:
+        await asyncio.sleep(3000)
+
+    link(Fallback([first, Parrot()], attempts=1, recovery=recovery), script)
     assert first.connected == [pytest.approx(0.0)]
 
 
 def test_one_that_fails_again_each_time_is_tried_less_and_less_often() -> None:
     first = Flaky(away=(2.0, 1e6))
-    with MemoryCall(bot_with(first, Parrot(), attempts=1), trouble=True, limit=4000) as call:
-        call.wait(3000)
-        assert len(failures(call)) == 1
-        assert not warnings(call)
+
+    async def script(linked: Linked) -> None:
+        await asyncio.sleep(3000)
+
+    linked = link(Fallback([first, Parrot()], attempts=1), script)
+    assert len([event for event in linked.events if isinstance(event, p.Failure)]) == 1
     pauses = np.diff(first.connected[1:])
     assert [round(pause) for pause in pauses[:6]] == [60, 120, 240, 480, 600, 600]
 

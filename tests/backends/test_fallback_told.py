@@ -156,3 +156,41 @@ def test_what_a_stand_in_cannot_do_is_told_once_and_holds_nothing_up() -> None:
 async def _all(speeches: Sequence[Any]) -> None:
     for speech in speeches:
         await speech
+
+
+ASKED = Capabilities(text=True, asks=True)
+
+
+@pytest.mark.parametrize(
+    ("offers", "answer"),
+    [
+        (ASKED, p.Answer("q1", "forty-two")),
+        (Capabilities(text=True), p.Answer("q1", error="Scripted (2 of 2) stands in and cannot be asked")),
+    ],
+)
+def test_a_question_of_the_app_is_answered_once_by_whoever_serves_the_call(
+    offers: Capabilities, answer: p.Answer
+) -> None:
+    first = Scripted([Step(p.QuestionEntry, [1.0, REFUSED])], ASKED)
+    second = Scripted([Step(p.QuestionEntry, [answer])] * offers.asks, offers)
+
+    async def script(linked: Linked) -> None:
+        linked.put(p.QuestionEntry("q1", "how much is it"))
+        await asyncio.sleep(5)
+
+    linked = link(Fallback([first, second]), script)
+    second.finish()
+    assert [event for event in linked.events if isinstance(event, p.Answer)] == [answer]
+
+
+def test_what_a_model_chose_not_to_answer_is_not_asked_again_much_later() -> None:
+    first = Scripted([Step(p.TextEntry, [100.0, REFUSED])], TALKS)
+    second = Scripted([], TALKS)
+
+    async def script(linked: Linked) -> None:
+        linked.put(p.TextEntry("never mind"))
+        await asyncio.sleep(120)
+
+    link(Fallback([first, second]), script)
+    assert not second.entries
+    assert "user: never mind" in (second.connections[0].instructions or "")

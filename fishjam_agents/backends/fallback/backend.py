@@ -84,8 +84,8 @@ class Fallback(Backend):
     def capabilities(self) -> Capabilities:  # type: ignore[override]
         """Those of the first, as far as all of them bear it.
 
-        An interrupted reply ends whether its backend can stop or not. Turns are ruled, and replies may wait,
-        only where that goes for every one.
+        An interrupted reply ends whether its backend can stop or not; pauses are told to whom they concern.
+        Turns are ruled, and replies may wait, only where that goes for every one.
         """
         every = [backend.capabilities for backend in self.backends]
         return replace(
@@ -93,6 +93,7 @@ class Fallback(Backend):
             input_rate=next((one.input_rate for one in every if one.input_rate), 0),
             output_rate=next((one.output_rate for one in every if one.output_rate), 0),
             cancel=True,
+            wants_pauses=any(one.wants_pauses for one in every),
             own_turn_detection=all(one.own_turn_detection for one in every),
             replies_wait=all(one.replies_wait for one in every),
         )

@@ -10,6 +10,7 @@ from fishjam_agents.backends.port import (
     Entry,
     ImageEntry,
     InterruptEntry,
+    QuestionEntry,
     TextEntry,
     TurnCancelledEntry,
     TurnEndedEntry,
@@ -37,6 +38,7 @@ class Exchange:
         self._entries: deque[Entry] = deque()
         self._audio = 0.0
         self._says: OrderedDict[str, TextEntry] = OrderedDict()
+        self._questions: OrderedDict[str, QuestionEntry] = OrderedDict()
         self._answer: str | None = None
         self._answered = True
         self.turn_open = False
@@ -44,12 +46,12 @@ class Exchange:
     @property
     def owed(self) -> bool:
         """Whether somebody waits for an answer, or for words that the app gave."""
-        return bool(self._says) or (not self._answered and not self._continuous)
+        return bool(self._says or self._questions) or (not self._answered and not self._continuous)
 
     def unanswered(self) -> Sequence[Entry]:
         """What a backend that stands in has to be sent first, in order."""
         entries = () if self._answered else tuple(self._entries)
-        return (*entries, *self._says.values())
+        return (*entries, *self._says.values(), *self._questions.values())
 
     # --- what the backend is told ---
 
@@ -83,6 +85,10 @@ class Exchange:
                 self._says[reply] = entry
                 if len(self._says) > _WORDS_KEPT:
                     self._says.popitem(last=False)
+            case QuestionEntry(question):
+                self._questions[question] = entry
+                if len(self._questions) > _WORDS_KEPT:
+                    self._questions.popitem(last=False)
             case TextEntry(verbatim=False, note=False) | TurnStartedEntry() | TurnEndedEntry():
                 self._keep(entry)
             case ImageEntry():
@@ -103,6 +109,21 @@ class Exchange:
         """There is audio of a reply."""
         if self._says.pop(reply, None) is None and reply == self._answer:
             self._answered = True
+
+    def told(self, question: str) -> None:
+        """A question of the app's was answered."""
+        self._questions.pop(question, None)
+
+    def drop(self, entry: Entry) -> None:
+        """What the app asked for cannot be had from whoever serves the call now."""
+        if isinstance(entry, QuestionEntry):
+            self.told(entry.question)
+        elif isinstance(entry, TextEntry) and entry.reply is not None:
+            self._says.pop(entry.reply, None)
+
+    def settle(self) -> None:
+        """What users said is left without an answer, as a model may leave it."""
+        self._answered = True
 
     def tool_called(self) -> None:
         """The model waits for a tool: what it was asked is answered only when it speaks again."""

@@ -10,12 +10,14 @@ import numpy as np
 from fishjam_agents.audio.resampling import live_resampler, resample
 from fishjam_agents.backends.fallback.tenure import Tenure
 from fishjam_agents.backends.port import (
+    Answer,
     AudioEntry,
     BackendEvent,
     ControlEntry,
     Entry,
     ImageEntry,
     InterruptEntry,
+    QuestionEntry,
     ReplyEnded,
     ReplyStarted,
     Samples,
@@ -23,6 +25,8 @@ from fishjam_agents.backends.port import (
     ToolResultEntry,
     TurnCancelledEntry,
     TurnEndedEntry,
+    TurnPausedEntry,
+    TurnResumedEntry,
     TurnStartedEntry,
     UpdateEntry,
 )
@@ -57,6 +61,11 @@ class Feed:
             case TurnStartedEntry() | TurnCancelledEntry():
                 self._tenure.frames.clear()
                 yield entry
+            case TurnPausedEntry():
+                yield from self._pause(entry)
+            case TurnResumedEntry():
+                if self._inner.wants_pauses:
+                    yield entry
             case TurnEndedEntry():
                 yield from self._turn(entry)
             case TextEntry():
@@ -77,6 +86,11 @@ class Feed:
                 if instructions is not None:
                     instructions = self._tenure.instructions(instructions)
                 yield UpdateEntry(instructions, entry.tools if self._inner.tools else None)
+            case QuestionEntry(question):
+                if self._inner.asks:
+                    yield entry
+                else:
+                    self._emit(Answer(question, error=f"{self._tenure.name} stands in and cannot be asked"))
             case ControlEntry():
                 if self._takes(self._control, "messages of another vendor's own"):
                     yield entry
@@ -102,6 +116,16 @@ class Feed:
                 seconds = len(entry.audio) / self._rates[0]
                 yield AudioEntry(entry.turn.peer, resample(entry.audio, *self._rates), seconds)
             yield replace(entry, audio=None)
+
+    def _pause(self, entry: TurnPausedEntry) -> Iterator[Entry]:
+        # One that gets a whole turn as frames has none of it yet at a pause.
+        if not self._inner.wants_pauses or not self._hears:
+            return
+        if self._inner.wants_turn_audio:
+            audio = self._collected() if entry.audio is None else entry.audio
+            yield replace(entry, audio=resample(audio, *self._rates))
+        elif entry.audio is None:
+            yield entry
 
     def _collected(self) -> Samples:
         frames = self._tenure.frames

@@ -16,6 +16,7 @@ from fishjam_agents.backends.port import (
     Entry,
     InlineSession,
     InterruptEntry,
+    QuestionEntry,
     Renewal,
     TextEntry,
     ToolResultEntry,
@@ -28,6 +29,8 @@ _LOUD = 1000
 """Peak of a frame, of 32768, above which somebody may be speaking where no turns are announced."""
 _PAUSE = 0.7
 """Seconds without such a frame after which nobody is."""
+_PATIENCE = 60.0
+"""Seconds after which what users said counts as left without an answer: models may keep silent."""
 
 Probe: TypeAlias = Callable[[int], Awaitable[bool]]
 """Whether the backend of that index can be connected to; one that cannot rests again."""
@@ -71,10 +74,12 @@ class FallbackSession(BackendSession):
 
     async def begin(self) -> None:
         """Tell a backend that takes over what nobody has answered yet."""
-        for entry in self._memory.exchange.unanswered():
-            passed = await self._pass_on(entry)
-            if not passed and isinstance(entry, TextEntry) and entry.reply is not None:
-                self._memory.exchange.spoken(entry.reply)
+        exchange = self._memory.exchange
+        if not self._waited_for():
+            exchange.settle()
+        for entry in exchange.unanswered():
+            if not await self._pass_on(entry):
+                exchange.drop(entry)
 
     async def send(self, entry: Entry) -> None:
         """Pass an entry on; while the backend is being left, wait for the end instead."""
@@ -86,7 +91,7 @@ class FallbackSession(BackendSession):
             passed = await self._pass_on(entry)
         finally:
             self._sending = False
-        if passed or not isinstance(entry, TextEntry):
+        if passed or not isinstance(entry, (TextEntry, QuestionEntry)):
             self._memory.exchange.sent(entry)
         if isinstance(entry, ToolResultEntry):
             self._speaker.answered(entry)
@@ -97,6 +102,7 @@ class FallbackSession(BackendSession):
     def _note(self, entry: Entry) -> None:
         """What must be known before the backend is, which may answer at once."""
         self._memory.exchange.asked(entry)
+        self._memory.told_at = self._loop.time()
         if isinstance(entry, UpdateEntry):
             self._memory.updated(entry)
         elif isinstance(entry, InterruptEntry):
@@ -163,9 +169,13 @@ class FallbackSession(BackendSession):
         return not (
             self._sending
             or memory.exchange.turn_open
-            or memory.exchange.owed
+            or (memory.exchange.owed and self._waited_for())
             or self._speaker.open
             or self._tenure.pending
             or now < memory.sounds_until
             or now - self._loud_at < _PAUSE
         )
+
+    def _waited_for(self) -> bool:
+        """Whether an answer to what was said last may still come."""
+        return self._loop.time() - self._memory.told_at < _PATIENCE

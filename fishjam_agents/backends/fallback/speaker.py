@@ -9,6 +9,7 @@ from dataclasses import replace
 from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
 from fishjam_agents.backends.fallback.tenure import Memory, Tenure
 from fishjam_agents.backends.port import (
+    Answer,
     BackendEvent,
     Interrupted,
     InterruptEntry,
@@ -68,6 +69,9 @@ class Speaker:
             case UserTranscript(text, final):
                 if final:
                     self._memory.transcript.user(text)
+                self._emit(event)
+            case Answer(question):
+                self._memory.exchange.told(question)
                 self._emit(event)
             case ToolCall():
                 self._tool(event)

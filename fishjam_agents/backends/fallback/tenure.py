@@ -89,6 +89,15 @@ class Memory:
     Args:
         standings: How the backends fare.
         conversation: The call.
+
+    Attributes:
+        exchange: What was said and not answered.
+        transcript: What was said.
+        tenure: Whose time it is.
+        said: Words that the app gave to speak, by the id of their reply.
+        spent: Price of the tenures that are over.
+        sounds_until: When what was said so far has been played, if nothing held it up, loop time.
+        told_at: When the backend was told something last, loop time.
     """
 
     def __init__(self, standings: Standings, conversation: Conversation) -> None:
@@ -99,6 +108,7 @@ class Memory:
         self.said: OrderedDict[str, str] = OrderedDict()
         self.spent = 0.0
         self.sounds_until = 0.0
+        self.told_at = 0.0
         self._update = UpdateEntry()
         self._tenures = 0
 
