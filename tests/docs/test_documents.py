@@ -42,6 +42,7 @@ def test_the_first_two_commands_are_those_ci_runs() -> None:
         assert f"\n{uv}" in ci
 
 
+@pytest.mark.timeout(150)
 def test_the_simulation_of_the_readme_prints_its_timeline(tmp_path: Path) -> None:
     (block,) = blocks(README, "console")
     command, *printed = block.splitlines()
