@@ -128,6 +128,8 @@ class Gemini(Backend):
             ConfigError: Something is wrong, in one sentence that says what to do.
         """
         family, thinking = self.family, self.thinking
+        if self.vertex is not None and self.labels:
+            raise ConfigError("google-genai sends no labels to Vertex AI: remove labels")
         if self.vertex is None and self.key() is None:
             raise ConfigError(
                 f"Gemini needs a key: set {KEY_VARIABLES[1]}, or api_key: ${{{KEY_VARIABLES[1]}}}, or vertex"

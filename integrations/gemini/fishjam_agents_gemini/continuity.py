@@ -34,6 +34,7 @@ class Continuity:
         pending: Tool calls that wait for their result: name by id.
         void: Tool calls of a session that is gone, or taken back: their results are of no use.
         replies: Replies so far, for their ids.
+        unnamed: Tool calls so far that came without an id.
         spent: Price of the call so far.
         resumed_at: When a resumed session was opened last, loop time.
     """
@@ -46,6 +47,7 @@ class Continuity:
     pending: dict[str, str] = field(default_factory=dict)
     void: OrderedDict[str, None] = field(default_factory=OrderedDict)
     replies: int = 0
+    unnamed: int = 0
     spent: float = 0.0
     resumed_at: float | None = None
     _transcript: deque[tuple[str, str]] = field(default_factory=deque)
@@ -111,6 +113,11 @@ class Continuity:
         return list(self._unanswered)
 
     # --- tool calls ---
+
+    def next_unnamed(self, name: str) -> str:
+        """An id for a tool call that came without one."""
+        self.unnamed += 1
+        return f"{name}-unnamed-{self.unnamed}"
 
     def called(self, call: str, name: str) -> bool:
         """A tool is called; False when that call was seen before."""

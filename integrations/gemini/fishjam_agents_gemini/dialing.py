@@ -32,7 +32,7 @@ MAX_FRAME = 16 * 2**20
 _PING_INTERVAL = 20.0
 _PING_TIMEOUT = 60.0
 """Seconds for a pong. The service is slow with it under load; a turn without answer is noticed sooner."""
-_CLOSE_TIMEOUT = 1.0
+CLOSE_TIMEOUT = 1.0
 SHORT_LIFE = 10.0
 """A resumed session that is followed by another within so many seconds is not worth resuming again."""
 
@@ -153,7 +153,7 @@ def _make_client(settings: Gemini, key: str | None) -> Client:
         "max_size": MAX_FRAME,
         "ping_interval": _PING_INTERVAL,
         "ping_timeout": _PING_TIMEOUT,
-        "close_timeout": _CLOSE_TIMEOUT,
+        "close_timeout": CLOSE_TIMEOUT,
         "compression": None,
     }
     options: HttpOptionsDict = {"async_client_args": sockets}

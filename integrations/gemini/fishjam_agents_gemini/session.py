@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +19,6 @@ from fishjam_agents.backends.port import (
     TurnEndedEntry,
     TurnStartedEntry,
     UpdateEntry,
-    Usage,
     UserSpeech,
     Warning,
 )
@@ -29,9 +27,10 @@ from fishjam_agents.errors import BackendError
 from .continuity import Continuity
 from .departure import Departure
 from .failures import classify
+from .receiving import receive
 from .replies import Replies
 from .transcripts import UserWords
-from .usage import amounts_of, cost_of
+from .usage import Meter
 from .waiting import Waiting
 from .wire import Wire
 
@@ -41,10 +40,7 @@ if TYPE_CHECKING:
     from .backend import Gemini
 
 T = TypeVar("T")
-logger = logging.getLogger(__name__)
 
-_UNKNOWN_IN_A_ROW = 50
-"""Messages the client cannot read before this is no conversation any more."""
 _LOUD = 1000
 """Peak of a frame, of 32768, above which somebody may be speaking."""
 _PAUSE = 0.7
@@ -85,8 +81,10 @@ class GeminiSession(BackendSession):
         self._replies = Replies(conversation.emit, memory, words, self._answered)
         self._turn_open = False
         self._loud_at = 0.0
+        self._loud = False
         self._sending = False
-        self._usage: dict[str, float] = {}
+        self._meter = Meter(conversation.emit, memory, settings.prices)
+        self._in_progress = False
 
     async def begin(self, *, resumed: bool, history: Sequence[tuple[str, str]]) -> None:
         """Tell the service what it cannot know: the history of a new session, then what had no answer.
@@ -124,8 +122,8 @@ class GeminiSession(BackendSession):
     async def _pass_on(self, entry: Entry, *, again: bool = False) -> bool:
         if isinstance(entry, AudioEntry):
             self._words.peer = entry.peer
-            if self._departure.pending and abs(entry.samples).max(initial=0) > _LOUD:
-                self._loud_at = self._loop.time()
+            if not self._local:
+                self._listen(entry)
         elif isinstance(entry, TurnStartedEntry):
             self._turn_open = True
             self._words.peer = entry.peer
@@ -142,6 +140,15 @@ class GeminiSession(BackendSession):
         if isinstance(entry, TurnEndedEntry) or (isinstance(entry, TextEntry) and not entry.note):
             self._waiting.begin()
         return sent
+
+    def _listen(self, entry: AudioEntry) -> None:
+        """The service decides when a turn ends; that somebody stopped speaking is known here, too."""
+        now = self._loop.time()
+        if abs(entry.samples).max(initial=0) > _LOUD:
+            self._loud_at, self._loud = now, True
+        elif self._loud and now - self._loud_at >= _PAUSE:
+            self._loud = False
+            self._waiting.begin(sure=False)
 
     def _remember(self, entry: UpdateEntry) -> None:
         if entry.instructions is not None:
@@ -174,7 +181,7 @@ class GeminiSession(BackendSession):
         tasks = {
             asyncio.create_task(work, name=f"gemini-{name}")
             for name, work in (
-                ("receive", self._receive()),
+                ("receive", receive(self._live, self._take, self._emit, self._failure)),
                 ("wait", self._waiting.watch()),
                 ("depart", self._departure.watch(lambda: self._sending)),
             )
@@ -189,49 +196,14 @@ class GeminiSession(BackendSession):
             await asyncio.gather(*tasks, return_exceptions=True)
             self._words.flush()
             self._replies.complete()
-            self._spend()
+            self._meter.report()
             if self._departure.leaving and not self._departure.unfinished:
                 self._memory.answered()
-
-    async def _receive(self) -> None:
-        from google.genai.errors import APIError
-
-        unknown = 0
-        stream = self._live.receive()
-        while True:
-            try:
-                message = await anext(stream)
-            except StopAsyncIteration:
-                # It ends with every interaction.
-                stream = self._live.receive()
-                continue
-            except APIError as error:
-                raise self._failure(error) from error
-            except (TypeError, ValueError, AttributeError, KeyError) as error:
-                # Google's client raises these for a message it cannot read; the socket is as good as before.
-                unknown += 1
-                self._skip(unknown, error)
-                stream = self._live.receive()
-                continue
-            unknown = 0
-            self._take(message)
-
-    def _skip(self, unknown: int, error: Exception) -> None:
-        logger.debug("A message of Gemini was skipped: %r", error)
-        if unknown == 1:
-            self._emit(Warning("Gemini sent a message that its client cannot read: it was skipped"))
-        if unknown >= _UNKNOWN_IN_A_ROW:
-            raise BackendError(
-                f"Gemini: {unknown} messages in a row could not be read: update google-genai",
-                retryable=True,
-                failure="protocol",
-            ) from error
 
     def _take(self, message: Any) -> None:
         # One message may carry all of this at once.
         if message.usage_metadata is not None:
-            for name, amount in amounts_of(message.usage_metadata).items():
-                self._usage[name] = self._usage.get(name, 0) + amount
+            self._meter.add(message.usage_metadata)
         if message.server_content is not None:
             self._content(message.server_content)
         if message.tool_call is not None:
@@ -267,10 +239,12 @@ class GeminiSession(BackendSession):
             self._replies.generated()
         status = getattr(content.interaction_status, "value", None)
         if content.turn_complete or status == "IDLE":
+            # One that thinks long has further turns in the same interaction (extended thinking).
+            self._in_progress = status == "IN_PROGRESS"
             self._waiting.over()
             self._words.flush()
             self._replies.complete()
-            self._spend()
+            self._meter.report()
 
     def _answered(self) -> None:
         """The model begins to answer: it has what it was sent."""
@@ -284,7 +258,7 @@ class GeminiSession(BackendSession):
         if not self._turn_open:
             self._memory.answered()
         for call in calls:
-            identity = call.id or f"{call.name}-{self._memory.replies}"
+            identity = call.id or self._memory.next_unnamed(call.name)
             if self._memory.called(identity, call.name):
                 self._emit(ToolCall(identity, call.name, call.args or {}))
 
@@ -300,18 +274,11 @@ class GeminiSession(BackendSession):
         elif kind in ("ACTIVITY_END", "VAD_SIGNAL_TYPE_EOS"):
             self._emit(UserSpeech(False))
 
-    def _spend(self) -> None:
-        if not self._usage:
-            return
-        amounts, self._usage = self._usage, {}
-        cost = cost_of(amounts, self._settings.prices)
-        self._memory.spent += cost or 0.0
-        self._emit(Usage(amounts, cost, None if cost is None else self._memory.spent))
-
     def _quiet(self) -> bool:
         """Whether nobody would notice a new connection: nobody speaks, nothing is generated or owed."""
         return not (
             self._turn_open
+            or self._in_progress
             or self._replies.generating
             or self._waiting.owed
             or self._memory.pending

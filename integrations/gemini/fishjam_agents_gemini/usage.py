@@ -2,11 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from fishjam_agents.backends.port import BackendEvent, Usage
+
+from .continuity import Continuity
 
 _PER = 1_000_000
 """Prices are per so many tokens."""
+
+
+class Meter:
+    """Adds up what a turn used, and what the call has cost.
+
+    Args:
+        emit: Takes our events.
+        memory: Of the call.
+        prices: See `cost_of`.
+    """
+
+    def __init__(
+        self, emit: Callable[[BackendEvent], None], memory: Continuity, prices: Mapping[str, float]
+    ) -> None:
+        self._emit = emit
+        self._memory = memory
+        self._prices = prices
+        self._amounts: dict[str, float] = {}
+
+    def add(self, metadata: Any) -> None:
+        """Count a `usageMetadata`."""
+        for name, amount in amounts_of(metadata).items():
+            self._amounts[name] = self._amounts.get(name, 0) + amount
+
+    def report(self) -> None:
+        """The turn is over."""
+        if not self._amounts:
+            return
+        amounts, self._amounts = self._amounts, {}
+        cost = cost_of(amounts, self._prices)
+        self._memory.spent += cost or 0.0
+        self._emit(Usage(amounts, cost, None if cost is None else self._memory.spent))
 
 
 def amounts_of(metadata: Any) -> dict[str, float]:

@@ -30,17 +30,19 @@ class Waiting:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._since: float | None = None
+        self._sure = True
         self._silent = 0
 
     @property
     def owed(self) -> bool:
-        """Whether an answer is owed."""
-        return self._since is not None
+        """Whether an answer is owed for sure."""
+        return self._since is not None and self._sure
 
-    def begin(self) -> None:
-        """The user's turn is over, or something was written."""
-        self._since = self._loop.time()
-        self._changed.set()
+    def begin(self, *, sure: bool = True) -> None:
+        """The user's turn is over, or something was written; without `sure`, only the service knows that."""
+        if sure or self._since is None:
+            self._since, self._sure = self._loop.time(), sure
+            self._changed.set()
 
     def over(self, *, answered: bool = False) -> None:
         """Nothing is owed any more: it came (`answered`), was declined, or the user speaks again."""
@@ -78,6 +80,8 @@ class Waiting:
         if self._since is None:
             return
         self._since = None
+        if not self._sure:
+            return
         self._silent += 1
         # Such a model may decline to answer what was not meant for it.
         declines = self._settings.proactive_audio or self._settings.family.proactive_audio == "always"

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from fishjam_agents_gemini import Gemini
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Session
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.backends.link import BackendLink
@@ -113,3 +114,22 @@ def kinds(events: Sequence[object]) -> list[str]:
     """Names of events, runs of the same as one."""
     names = [type(event).__name__ for event in events]
     return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
+
+
+def numbered(turn: int, seconds: float = 0.1) -> np.ndarray:
+    """The user's turn of that number: no two alike."""
+    return voice(seconds) // 2 + np.int16(turn)
+
+
+def heard(session: Session) -> list[bytes]:
+    """What the model remembers of the user's turns."""
+    return [said.audio for said in session.history if said.role == "user" and said.audio]
+
+
+def spoken(turns: list[np.ndarray]) -> list[bytes]:
+    return [turn.astype("<i2").tobytes() for turn in turns]
+
+
+async def renewed(emulator: GeminiEmulator, number: int) -> Connection:
+    async with asyncio.timeout(10):
+        return await emulator.connection(number)

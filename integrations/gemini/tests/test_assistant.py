@@ -11,7 +11,6 @@ from fishjam_agents_gemini import Gemini
 from fishjam_agents_gemini.emulator import Assistant, GeminiEmulator
 from fishjam_agents_gemini.emulator.arguments import arguments_for
 
-from fishjam_agents.backends import link
 from fishjam_agents.backends import port as p
 from integrations.gemini.tests.talk import Talk, talking, voice
 
@@ -101,9 +100,7 @@ def test_who_speaks_while_a_tool_runs_takes_the_question_back(run: Run) -> None:
     run(test, answer=Assistant())
 
 
-def test_a_resumed_session_remembers_what_was_called(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "FIRST_BACKOFF", 0.001)
-
+def test_a_resumed_session_remembers_what_was_called(run: Run, impatient: None) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(tools=[tool("first"), tool("second")]) as talk:
             call = await called(talk, 1)

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import os
 from collections.abc import Callable
 
 import pytest
-from fishjam_agents_gemini import Activity, Gemini, Thinking, waiting
+from fishjam_agents_gemini import Gemini
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, parrot, tone
 from fishjam_agents_gemini.emulator.answers import speak
 
-from fishjam_agents.backends import link
 from fishjam_agents.backends import port as p
-from fishjam_agents.errors import ConfigError
 from integrations.gemini.tests.talk import talking, voice
 
 Run = Callable[..., None]
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts follow one another at once."""
-    monkeypatch.setattr(link, "FIRST_BACKOFF", 0.001)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +185,56 @@ def test_nothing_but_such_frames_is_a_failure(run: Run, impatient: None) -> None
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("close", "failure"),
+    [
+        ((1000, ""), "network"),
+        ((1001, ""), "network"),
+        (None, "network"),
+        ((1007, "Request contains an invalid argument."), "protocol"),
+        ((1008, "Operation is not implemented, or supported, or enabled."), "protocol"),
+        ((1009, "message too big"), "protocol"),
+        ((1011, "Internal error encountered."), "network"),
+        ((1011, "You exceeded your current quota."), "quota"),
+        ((1011, "Deadline expired before operation could complete."), "network"),
+    ],
+)
+def test_a_connection_that_ends_in_the_call_is_followed_by_one_that_is_told_the_turn(
+    run: Run, impatient: None, close: tuple[int, str] | None, failure: str
+) -> None:
+    async def end(connection: Connection, request: Request) -> None:
+        if close is None:
+            connection.abort()
+        else:
+            await connection.close(*close)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(end)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+        (failed,) = talk.of(p.Failure)
+        assert (failed.failure, failed.retryable) == (failure, True)
+        assert failed.message.count(": ") >= 2, "what happened: what to do"
+        assert emulator.connections[-1].names() == ["activityStart", "audio", "activityEnd"]
+
+    run(test)
+
+
+def test_a_key_that_is_blocked_in_the_call_ends_it(run: Run) -> None:
+    async def blocked(connection: Connection, request: Request) -> None:
+        await connection.close(1008, "Your API key was reported as leaked. Please use another API key.")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            error = await talk.ended()
+        assert (error.failure, error.retryable) == ("auth", False)
+        assert len(emulator.connections) == 1
+
+    run(test, answer=blocked)
+
+
 def test_an_error_message_with_a_code_is_what_it_says(run: Run, impatient: None) -> None:
     async def limited(connection: Connection, request: Request) -> None:
         await connection.send({"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"})
@@ -233,72 +273,6 @@ def test_frames_over_a_mebibyte_arrive_and_those_over_sixteen_do_not(run: Run, i
     run(test)
 
 
-def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
-    run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "PONG", 0.3)
-    question = voice(0.2)
-
-    async def frozen(connection: Connection, request: Request) -> None:
-        connection.freeze()
-        await asyncio.sleep(60)
-
-    async def test(emulator: GeminiEmulator) -> None:
-        emulator.answers.append(frozen)
-        async with talking(Gemini(answer_timeout=0.3)) as talk:
-            talk.say(question)
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
-        assert failed.failure == "network"
-        assert "no sign of life" in failed.message
-        second = await emulator.connection(1)
-        assert b"".join(second.of("audio")) == question.astype("<i2").tobytes()
-
-    run(test)
-
-
-def test_a_model_that_keeps_silent_over_a_living_socket_gets_a_new_connection(
-    run: Run, impatient: None
-) -> None:
-    async def silent(connection: Connection, request: Request) -> None:
-        await asyncio.sleep(60)
-
-    async def test(emulator: GeminiEmulator) -> None:
-        emulator.answers.extend([silent, silent])
-        backend = Gemini("gemini-2.5-flash-native-audio", answer_timeout=0.3)
-        async with talking(backend) as talk:
-            await emulator.connection(0)
-            for _ in range(2):
-                talk.begin_turn()
-                await asyncio.sleep(0.05)
-                talk.audio(voice(0.1))
-                talk.end_turn()
-                await asyncio.sleep(0.5)
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
-        assert "2 turns were not answered" in failed.message
-
-    run(test)
-
-
-def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
-    async def silent(connection: Connection, request: Request) -> None:
-        await asyncio.sleep(60)
-
-    async def test(emulator: GeminiEmulator) -> None:
-        emulator.answers.extend([silent] * 3)
-        async with talking(Gemini(answer_timeout=0.05)) as talk:
-            for _ in range(3):
-                talk.say(voice(0.1))
-                await asyncio.sleep(0.12)
-            talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
-        assert not talk.of(p.Failure)
-        assert len(emulator.connections) == 1
-
-    run(test)
-
-
 async def _cut(connection: Connection, request: Request) -> None:
     await speak(connection, tone(0.2), ["half"], pace=0)
     connection.abort()
@@ -316,45 +290,3 @@ def test_a_reply_that_is_cut_off_ends(run: Run, impatient: None) -> None:
         assert len(talk.outages) == 1
 
     run(test)
-
-
-@pytest.mark.parametrize(
-    ("backend", "words"),
-    [
-        (Gemini("gemini-3.8-live", thinking=Thinking(level="low")), "takes no thinking.level"),
-        (Gemini("gemini-3.8-live", thinking=Thinking(budget=0)), "takes no thinking.budget: remove it"),
-        (Gemini("gemini-3.8-live", affective_dialog=True), "knows no affective_dialog"),
-        (Gemini("gemini-3.8-live-extended-thinking", proactive_audio=False), "is always proactive"),
-        (Gemini("gemini-3.1-flash-live-preview", proactive_audio=True), "knows no proactive_audio"),
-        (Gemini("gemini-3.1-flash-live-preview", thinking=Thinking(budget=1)), "or use thinking.level"),
-        (Gemini("gemini-2.5-flash-native-audio", thinking=Thinking(level="high")), "Gemini 2.5"),
-    ],
-)
-def test_what_the_models_family_does_not_take_is_said_before_connecting(
-    backend: Gemini, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GEMINI_API_KEY", "key")
-    with pytest.raises(ConfigError, match=words):
-        backend.check()
-
-
-@pytest.mark.parametrize(
-    "backend",
-    [
-        Gemini("gemini-3.8-live", activity=Activity(interrupts=False)),
-        Gemini("gemini-3.8-live-extended-thinking", thinking=Thinking(level="low")),
-        Gemini("gemini-2.5-flash-native-audio", affective_dialog=True, thinking=Thinking(budget=0)),
-        Gemini("somebody-elses-model", thinking=Thinking(1, "low"), proactive_audio=False),
-    ],
-)
-def test_what_it_takes_is_let_through(backend: Gemini, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GEMINI_API_KEY", "key")
-    backend.check()
-
-
-def test_without_a_key_the_check_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigError, match="set GEMINI_API_KEY"):
-        Gemini().check()
-    assert "GEMINI_API_KEY" not in os.environ

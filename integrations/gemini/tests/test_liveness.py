@@ -1,0 +1,123 @@
+"""An answer that does not come: a dead connection is told from a model that only keeps silent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import pytest
+from fishjam_agents_gemini import Gemini, waiting
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
+
+from fishjam_agents.backends import port as p
+from integrations.gemini.tests.proxy import Proxy
+from integrations.gemini.tests.talk import FRAME, Talk, heard, numbered, spoken, talking, voice
+
+Run = Callable[..., None]
+pytestmark = pytest.mark.usefixtures("impatient")
+
+
+def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
+    run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PONG", 0.3)
+    question = voice(0.2)
+
+    async def frozen(connection: Connection, request: Request) -> None:
+        connection.freeze()
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(frozen)
+        async with talking(Gemini(answer_timeout=0.3)) as talk:
+            talk.say(question)
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert failed.failure == "network"
+        assert "no sign of life" in failed.message
+        second = await emulator.connection(1)
+        assert b"".join(second.of("audio")) == question.astype("<i2").tobytes()
+
+    run(test)
+
+
+def test_a_model_that_keeps_silent_over_a_living_socket_gets_a_new_connection(
+    run: Run, impatient: None
+) -> None:
+    async def silent(connection: Connection, request: Request) -> None:
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([silent, silent])
+        backend = Gemini("gemini-2.5-flash-native-audio", answer_timeout=0.3)
+        async with talking(backend) as talk:
+            await emulator.connection(0)
+            for _ in range(2):
+                talk.begin_turn()
+                await asyncio.sleep(0.05)
+                talk.audio(voice(0.1))
+                talk.end_turn()
+                await asyncio.sleep(0.5)
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert "2 turns were not answered" in failed.message
+
+    run(test)
+
+
+def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
+    async def silent(connection: Connection, request: Request) -> None:
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([silent] * 3)
+        async with talking(Gemini(answer_timeout=0.05)) as talk:
+            for _ in range(3):
+                talk.say(voice(0.1))
+                await asyncio.sleep(0.12)
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+        assert not talk.of(p.Failure)
+        assert len(emulator.connections) == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize("owner", ["local", "backend"])
+def test_a_way_that_goes_dead_without_a_word_is_noticed_and_nothing_is_lost(
+    run: Run, monkeypatch: pytest.MonkeyPatch, owner: Literal["local", "backend"]
+) -> None:
+    monkeypatch.setattr(waiting, "PONG", 0.2)
+    quiet = np.zeros(16000, np.int16)
+    turns = [numbered(1, 0.2), numbered(2, 0.2)]
+
+    async def test(emulator: GeminiEmulator) -> None:
+        async with Proxy(emulator.url) as proxy:
+            backend = Gemini(base_url=proxy.url, answer_timeout=0.2)
+            async with talking(backend, owner=owner) as talk:
+                await said(talk, turns[0])
+                await talk.until(p.Usage)
+                proxy.go_dead()
+                await said(talk, turns[1])
+                failed = await talk.until(p.Failure)
+                await talk.until(p.Usage, 2)
+        assert failed.failure == "network"
+        assert "no sign of life" in failed.message
+        second = emulator.connections[-1]
+        assert second.resumed is not None
+        known = [turn[: len(turns[0]) * 2] for turn in heard(second.session)]
+        assert known == spoken(turns)
+        assert len(talk.of(p.ReplyEnded)) == 2
+
+    async def said(talk: Talk, turn: np.ndarray) -> None:
+        if owner == "local":
+            talk.say(turn)
+            return
+        talk.audio(turn)
+        for at in range(0, len(quiet), FRAME):
+            talk.audio(quiet[at : at + FRAME])
+            await asyncio.sleep(0.02)
+
+    run(test)

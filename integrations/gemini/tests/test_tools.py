@@ -1,0 +1,174 @@
+"""Tools through Google's client: called as the service calls them, answered once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fishjam_agents_gemini import Gemini
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
+
+from fishjam_agents import AgentPipeline, tool
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.backends import port as p
+from fishjam_agents.simulation import simulate
+from integrations.gemini.tests.talk import numbered, talking, voice
+
+Run = Callable[..., None]
+YES = Path(__file__).parents[3] / "audio_fixtures" / "alice_yes.wav"
+pytestmark = pytest.mark.usefixtures("impatient")
+WEATHER = p.ToolDeclaration("weather", "Tells the weather.", {"type": "object", "properties": {}})
+
+
+async def _nothing(connection: Connection, request: Request) -> None:
+    """The model waits."""
+
+
+def test_a_tool_is_answered_once_over_a_connection_that_is_resumed(run: Run) -> None:
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather", {"city": "Lima"}, "call-7")
+        await connection.call_tool("weather", {"city": "Lima"}, "call-7")
+        await connection.send_handle()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(asks)
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(numbered(1))
+            call = await talk.until(p.ToolCall)
+            first = await emulator.connection(0)
+            await asyncio.sleep(0.05)
+            first.abort()
+            await talk.until(p.Failure)
+            talk.put(p.ToolResultEntry(call.call, '{"sky": "grey"}'))
+            talk.put(p.ToolResultEntry(call.call, "again"))
+            await talk.until(p.ReplyEnded)
+        second = emulator.connections[-1]
+        assert second.of("tool_response") == [
+            [{"id": "call-7", "name": "weather", "response": {"output": {"sky": "grey"}}}]
+        ]
+        assert len(talk.of(p.ToolCall)) == 1
+        assert (call.name, call.arguments) == ("weather", {"city": "Lima"})
+        declared = first.setup["tools"][0]["functionDeclarations"]
+        assert declared == [{"name": "weather", "description": "Tells the weather.", "behavior": "BLOCKING"}]
+
+    run(test)
+
+
+def test_a_tool_of_a_session_that_is_gone_is_cancelled_and_its_result_is_not_sent(run: Run) -> None:
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather", call="call-7")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(asks)
+        async with talking(Gemini(resumption=False)) as talk:
+            talk.say(numbered(1))
+            await talk.until(p.ToolCall)
+            (await emulator.connection(0)).abort()
+            cancelled = await talk.until(p.ToolCallCancelled)
+            talk.put(p.ToolResultEntry("call-7", "too late"))
+            talk.say(numbered(2))
+            await talk.until(p.ReplyEnded)
+        assert cancelled.call == "call-7"
+        assert emulator.connections[-1].of("tool_response") == []
+
+    run(test)
+
+
+def test_progress_scheduling_errors_and_cancellation_of_tools(run: Run) -> None:
+    async def asks(connection: Connection, request: Request) -> None:
+        for call in ("a", "b", "c"):
+            await connection.call_tool("weather", call=call)
+        await connection.cancel_tool("b")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([asks, _nothing, _nothing])
+        async with talking(tools=[p.ToolDeclaration("weather", "", {}, blocking=False)]) as talk:
+            talk.say(numbered(1))
+            await talk.until(p.ToolCallCancelled)
+            talk.put(
+                p.ToolResultEntry("a", "half", will_continue=True),
+                p.ToolResultEntry("b", "unwanted"),
+                p.ToolResultEntry("a", "whole", scheduling="when_idle"),
+                p.ToolResultEntry("c", "no such city", error=True),
+            )
+            await talk.until(p.ReplyEnded)
+            connection = await emulator.connection(0)
+        answers = [response for (response,) in connection.of("tool_response")]
+        assert answers == [
+            {"id": "a", "name": "weather", "response": {"output": "half"}, "will_continue": True},
+            {"id": "a", "name": "weather", "response": {"output": "whole"}, "scheduling": "WHEN_IDLE"},
+            {"id": "c", "name": "weather", "response": {"error": "no such city"}},
+        ]
+        assert connection.setup["tools"][0]["functionDeclarations"][0]["behavior"] == "NON_BLOCKING"
+
+    run(test)
+
+
+class Shop(AgentPipeline):
+    """Its tools are all broken in ways of their own."""
+
+    backend = Gemini()
+
+    @tool(timeout=0.2)
+    async def hangs(self) -> str:
+        """Never answers."""
+        await asyncio.sleep(60)
+        return "never"
+
+    @tool
+    def raises(self) -> str:
+        """Fails."""
+        raise RuntimeError("password hunter2")
+
+    @tool
+    def floods(self) -> str:
+        """Answers five megabytes."""
+        return "x" * 5_000_000
+
+    @tool
+    def strange(self) -> object:
+        """Answers something that is not JSON."""
+        return object()
+
+
+def test_broken_tools_are_each_answered_once_and_in_words(run: Run) -> None:
+    names = ["hangs", "raises", "floods", "strange", "missing"]
+
+    async def asks(connection: Connection, request: Request) -> None:
+        for name in names:
+            await connection.call_tool(name, call=name)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([asks, *[_nothing] * 4])
+        result = await simulate(Shop(), [read_wav(YES)], seconds=3.2)
+        assert result.failure is None
+        (connection,) = emulator.connections
+        answers = [answer for response in connection.of("tool_response") for answer in response]
+        assert sorted(answer["id"] for answer in answers) == sorted(names)
+        told = {answer["id"]: answer["response"] for answer in answers}
+        assert told["hangs"] == {"error": "hangs did not answer within 0.2 s and was given up"}
+        assert told["raises"] == {"error": "raises failed (RuntimeError): say that it did not work"}
+        assert told["floods"]["output"].endswith("[cut here: 4984000 more characters]")
+        assert len(told["floods"]["output"]) < 17_000
+        assert told["strange"] == {"error": "strange: a object is neither text nor JSON"}
+        assert told["missing"]["error"].startswith("there is no tool missing: use one of")
+        assert "reply_ended" in result.kinds, "the model goes on"
+
+    run(test)
+
+
+def test_calls_without_an_id_are_told_apart(run: Run) -> None:
+    async def asks(connection: Connection, request: Request) -> None:
+        unnamed = [{"name": "weather", "args": {"city": city}} for city in ("Lima", "Rome")]
+        await connection.send({"toolCall": {"functionCalls": unnamed}})
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(asks)
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ToolCall, 2)
+        assert [call.arguments["city"] for call in talk.of(p.ToolCall)] == ["Lima", "Rome"]
+
+    run(test)
