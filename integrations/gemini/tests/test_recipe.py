@@ -19,7 +19,7 @@ from fishjam_agents_gemini.emulator import GeminiEmulator
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.config import load_config, pipeline_factory
 from fishjam_agents.simulation import simulate
-from fishjam_agents.testing.scenario import Caller, Line, Scenario
+from integrations.gemini.tests.talk import talking
 
 Run = Callable[..., None]
 FOLDER = Path(__file__).parents[1]
@@ -32,19 +32,15 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_configuration_of_the_recipe_is_the_example_and_answers_a_caller(run: Run) -> None:
+def test_the_configuration_of_the_recipe_is_the_example_which_another_test_runs(run: Run) -> None:
     file = EXAMPLES / "gemini_assistant" / "config.yaml"
     assert yaml.safe_load(file.read_text())["agent"] == yaml.safe_load(blocks("yaml")[0])["agent"]
 
     async def test(emulator: GeminiEmulator) -> None:
-        config = load_config(file, {})
-        result = await simulate(pipeline_factory(config)(), [read_wav(YES)], seconds=3.5)
-        assert result.failure is None
-        assert "reply_ended" in result.kinds
-        assert "backend_usage" in result.kinds
-        assert not {"error", "backend_warning", "outage"} & set(result.kinds)
-        assert result.heard.any()
-        setup = emulator.connections[0].setup
+        backend = pipeline_factory(load_config(file, {}))().backend
+        assert isinstance(backend, Gemini)
+        async with talking(backend):
+            setup = (await emulator.connection(0)).setup
         assert setup["model"] == "models/gemini-3.8-live"
         assert setup["contextWindowCompression"] == {"sliding_window": {}}
         assert setup["generationConfig"]["speechConfig"] == {
@@ -84,23 +80,6 @@ def test_the_sentences_of_the_table_are_those_that_are_said() -> None:
     code = "".join(path.read_text() for path in (FOLDER / "fishjam_agents_gemini").glob("*.py"))
     assert len(said) == 13
     assert [sentence for sentence in said if sentence not in code] == []
-
-
-def test_the_bot_that_sees_is_shown_a_camera(run: Run, tmp_path: Path) -> None:
-    picture = tmp_path / "camera.jpg"
-    picture.write_bytes(b"\xff\xd8 a picture \xff\xd9")
-    caller = Caller(lines=(Line(YES),), camera=picture)
-
-    async def test(emulator: GeminiEmulator) -> None:
-        config = load_config(EXAMPLES / "gemini_vision" / "config.yaml", {})
-        result = await simulate(pipeline_factory(config)(), Scenario(callers={"ann": caller}, seconds=2.8))
-        assert result.failure is None
-        connection = emulator.connections[0]
-        assert ("image/jpeg", picture.read_bytes()) in connection.of("video")
-        declared = connection.setup["tools"][0]["functionDeclarations"]
-        assert sorted(tool["name"] for tool in declared) == ["end_call", "look"]
-
-    run(test)
 
 
 def test_an_example_says_how_to_run_it() -> None:

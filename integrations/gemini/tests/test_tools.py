@@ -142,7 +142,7 @@ def test_broken_tools_are_each_answered_once_and_in_words(run: Run) -> None:
 
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answers.extend([asks, *[_nothing] * 4])
-        result = await simulate(Shop(), [read_wav(YES)], seconds=3.2)
+        result = await simulate(Shop(), [read_wav(YES)], seconds=2.8)
         assert result.failure is None
         (connection,) = emulator.connections
         answers = [answer for response in connection.of("tool_response") for answer in response]
