@@ -171,6 +171,37 @@ def test_a_part_that_waits_while_it_closes_holds_up_nothing(virtual_clock: Virtu
     assert tts.ends == pytest.approx([1.5], abs=0.01)
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["before-the-turn-is-over", "after"])
+def test_nothing_is_left_of_parts_that_all_wait_while_they_close(
+    virtual_clock: VirtualClock, before: bool
+) -> None:
+    async def waits() -> AsyncIterator[None]:
+        try:
+            await asyncio.sleep(60.0)
+            yield
+        finally:
+            await asyncio.sleep(3600.0)
+
+    class Thinks(Answers):
+        async def reply(self, messages, tools):  # type: ignore[no-untyped-def]
+            yield "First. Second. "
+            async for _ in waits():
+                yield ""
+
+    class Says(Speaks):
+        async def speak(self, text: str) -> AsyncIterator[bytes]:
+            async for _ in waits():
+                yield b""
+
+    cascade = Cascade([HI], [Thinks([[]])], [Says()], preemptive=True)
+    begins = port.TurnPausedEntry("alice", 1.0, SOUND) if before else ENDED
+    ends = port.TurnResumedEntry("alice") if before else port.InterruptEntry(None)
+    # It looks for tasks that are left behind when the session is closed, which does not take long.
+    drive(virtual_clock, cascade, [begins, 1.0, ends])
+    drive(virtual_clock, cascade, [begins, 1.0, ends, 1.4])
+    drive(virtual_clock, cascade, [begins, 1.0])
+
+
 def test_a_part_that_waits_while_its_deadline_closes_it_has_a_stand_in_soon(
     virtual_clock: VirtualClock,
 ) -> None:

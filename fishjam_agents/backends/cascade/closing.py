@@ -14,6 +14,9 @@ CLOSE_DEADLINE = 0.5
 """Seconds in which a part has to close what it has open; then it is cancelled once more, which ends a
 `finally` that waits, and given as long again."""
 
+ENDING = 3 * CLOSE_DEADLINE
+"""Seconds in which a task has to end that ends others in this way."""
+
 
 async def end(*tasks: asyncio.Task[Any], deadline: float = CLOSE_DEADLINE) -> None:
     """Cancel tasks and wait for them, twice `deadline` at most; what goes on after that is left behind.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end
+from fishjam_agents.backends.cascade.closing import ENDING, end
 from fishjam_agents.backends.cascade.reply import Reply
 from fishjam_agents.backends.cascade.speculation import Speculation
 from fishjam_agents.errors import BackendError
@@ -81,7 +81,7 @@ class Jobs:
                 self._is_over(job)
                 task.cancel()
                 # Ends a `finally` that waits; a job that ends as it should is gone by then.
-                task.get_loop().call_later(CLOSE_DEADLINE, task.cancel)
+                task.get_loop().call_later(ENDING, task.cancel)
             elif job.begun is not None:
                 job.begun.forgo()
 
@@ -92,7 +92,7 @@ class Jobs:
 
     async def close(self) -> None:
         """End everything that is under way."""
-        await end(*self._tasks, deadline=3 * CLOSE_DEADLINE)
+        await end(*self._tasks, deadline=ENDING)
 
     async def _guard(self, work: Coroutine[Any, Any, None], job: Job) -> None:
         try:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade.closing import end
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.parts import (
@@ -104,7 +103,10 @@ class Reply:
         Raises:
             BackendError: A voice failed, and all that could stand in for it.
         """
-        await self._speaking.say(text)
+        try:
+            await self._speaking.say(text)
+        finally:
+            await self._speaking.close()
 
     async def _answers(self, calls: Sequence[Requested]) -> list[str]:
         """What the tools answer; they run while the filler is spoken."""
@@ -116,7 +118,7 @@ class Reply:
             await self._speaking.say(filler)
             return await answers
         finally:
-            await end(answers)
+            await self._speaking.close(answers)
 
     async def _round(self, messages: Sequence[Message]) -> list[Requested]:
         """Speak what the model says to the conversation; returns the tools it wants called."""
@@ -127,7 +129,7 @@ class Reply:
             await self._speaking.speak(sentences)
             await reader
         finally:
-            await end(reader)
+            await self._speaking.close(reader)
         return calls
 
     async def _read(

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade.closing import end
+from fishjam_agents.backends.cascade.closing import ENDING, end
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.jobs import Job, Jobs
@@ -286,7 +286,7 @@ class CascadeSession(port.BackendSession):
     def _waste(self, begun: Speculation, why: port.Outcome) -> None:
         """Nobody wants what was begun: close what it has open."""
         self._emit(port.PreemptiveReply(begun.peer, why, round(self._loop.time() - begun.since, 4)))
-        closing = self._loop.create_task(end(begun.task), name="a speculation is closed")
+        closing = self._loop.create_task(end(begun.task, deadline=ENDING), name="a speculation is closed")
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 

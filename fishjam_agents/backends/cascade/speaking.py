@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Sentence:
 
 
 class Speaking:
-    """What is said in one reply.
+    """What is said in one reply. Whoever has something spoken calls `close` when that is over, in any case.
 
     Args:
         reply: Its id.
@@ -97,6 +98,7 @@ class Speaking:
         self._history = history
         self._admitted = admitted
         self._seconds = 0.0
+        self._making: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
 
     async def speak(self, sentences: asyncio.Queue[str | None]) -> None:
@@ -106,19 +108,16 @@ class Speaking:
             BackendError: A voice failed, and all that could stand in for it.
         """
         current: Sentence | None = None
-        following: Sentence | None = None
-        try:
-            while (text := await sentences.get()) is not None:
-                following = Sentence(text, self._tts, self._note_sound)
-                if current is not None:
-                    await current.task
-                await self.may_be_heard(following.task)
-                self._begin(following)
-                current, following = following, None
+        while (text := await sentences.get()) is not None:
+            following = Sentence(text, self._tts, self._note_sound)
+            self._making.append(following.task)
             if current is not None:
-                await current.task
-        finally:
-            await end(*(sentence.task for sentence in (current, following) if sentence is not None))
+                await self._made(current.task)
+            await self.may_be_heard(following.task)
+            self._begin(following)
+            current = following
+        if current is not None:
+            await self._made(current.task)
 
     async def say(self, text: str) -> None:
         """Speak one sentence."""
@@ -127,15 +126,26 @@ class Speaking:
         sentences.put_nowait(None)
         await self.speak(sentences)
 
-    async def may_be_heard(self, made: asyncio.Task[None] | None = None) -> None:
-        """Wait until it is certain that this reply is wanted; raises what ends `made` before that."""
+    async def close(self, *others: asyncio.Task[Any]) -> None:
+        """End what is being made, and what else nobody wants any more."""
+        making, self._making = self._making, []
+        await end(*making, *others)
+
+    async def may_be_heard(self, making: asyncio.Task[None] | None = None) -> None:
+        """Wait until it is certain that this reply is wanted; raises what ends `making` before that."""
         if self._admitted is None or self._admitted.done():
             return
-        if made is not None:
-            await asyncio.wait([made, self._admitted], return_when=asyncio.FIRST_COMPLETED)
-            if not self._admitted.done():
-                await made
+        if making is not None:
+            await asyncio.wait([making, self._admitted], return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                making.result()
         await asyncio.wait([self._admitted])
+
+    async def _made(self, making: asyncio.Task[None]) -> None:
+        # Not awaited itself: whoever stops waiting leaves it to `close`, which does not wait for ever.
+        await asyncio.wait([making])
+        self._making.remove(making)
+        making.result()
 
     def _begin(self, sentence: Sentence) -> None:
         if not self.said:
