@@ -6,12 +6,13 @@ from fishjam_agents.testing.conformance.asides import AsideChecks
 from fishjam_agents.testing.conformance.connections import ConnectionChecks
 from fishjam_agents.testing.conformance.conversation import ConversationChecks
 from fishjam_agents.testing.conformance.faults import FaultChecks
+from fishjam_agents.testing.conformance.pauses import PauseChecks
 from fishjam_agents.testing.conformance.replies import ReplyChecks
 from fishjam_agents.testing.conformance.tools import ToolChecks
 
 
 class BackendConformance(
-    ConversationChecks, ReplyChecks, ToolChecks, AsideChecks, ConnectionChecks, FaultChecks
+    ConversationChecks, ReplyChecks, PauseChecks, ToolChecks, AsideChecks, ConnectionChecks, FaultChecks
 ):
     """What every backend has to keep to; subclass it as `class TestMine(BackendConformance)`.
 

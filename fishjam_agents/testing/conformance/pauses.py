@@ -1,0 +1,75 @@
+"""Checks of backends that are told of pauses: nothing of an answer to one is told before the turn is over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fishjam_agents.backends import port
+from fishjam_agents.events import Turn
+from fishjam_agents.testing.conformance.checks import Checks
+from fishjam_agents.testing.conformance.far_side import FarSide
+from fishjam_agents.testing.conformance.rig import Rig
+
+_SPOKEN = 0.6
+_RESUMED = 1.2
+_TOLD = (port.ReplyStarted, port.ReplyAudio, port.ReplyText, port.ToolCall, port.Interrupted)
+
+
+class PauseChecks(Checks):
+    """A turn that pauses, ends with the pause, or goes on."""
+
+    def test_a_pause_that_ends_the_turn_is_answered_once_and_not_before(self) -> None:
+        """With `wants_pauses`."""
+        self._pauses(resumed=False)
+
+    def test_a_pause_after_which_the_speaker_goes_on_is_answered_by_nobody(self) -> None:
+        """With `wants_pauses`: only the whole turn is."""
+        self._pauses(resumed=True)
+
+    def _pauses(self, *, resumed: bool) -> None:
+        self.applies(self.capabilities().wants_pauses, "wants no pauses")
+
+        async def check(rig: Rig, far: FarSide) -> None:
+            await rig.connected()
+            rig.put(port.TurnStartedEntry("ann", 1.0))
+            at = _speak(rig, _SPOKEN)
+            rig.put(port.TurnPausedEntry("ann", at, _audio(rig, _SPOKEN)))
+            await rig.settle(0.5)
+            assert not _told(rig), "an answer to a pause was told before the turn was over"
+            seconds = _SPOKEN
+            if resumed:
+                rig.put(port.TurnResumedEntry("ann"))
+                at = _speak(rig, _RESUMED - _SPOKEN, at)
+                seconds = _RESUMED
+                await rig.settle(0.3)
+                assert not _told(rig), "an answer to a pause was told though the speaker went on"
+            rig.put(port.TurnEndedEntry(Turn("turn-1", "ann", "ann-mic", 1.0, at), _audio(rig, seconds)))
+            await rig.until(lambda: rig.of(port.ReplyAudio), "audio of a reply")
+            await rig.settle(0.5)
+            assert len({event.reply for event in rig.of(port.ReplyStarted)}) == 1, "more than one reply"
+            finals = [event for event in rig.of(port.UserTranscript) if event.final]
+            assert len(finals) <= 1, "one turn was understood more than once"
+
+        self.run(check)
+
+
+def _told(rig: Rig) -> list[port.BackendEvent]:
+    return [
+        event
+        for event in rig.events
+        if isinstance(event, _TOLD) or (isinstance(event, port.UserTranscript) and event.final)
+    ]
+
+
+def _audio(rig: Rig, seconds: float) -> port.Samples | None:
+    if not rig.capabilities.wants_turn_audio:
+        return None
+    return np.full(round(seconds * rig.capabilities.input_rate), 1000, np.int16)
+
+
+def _speak(rig: Rig, seconds: float, since: float = 1.0) -> float:
+    """Somebody speaks; the media time of the last sound."""
+    rate = rig.capabilities.input_rate
+    if not rig.capabilities.wants_turn_audio:
+        rig.put(port.AudioEntry("ann", np.full(round(seconds * rate), 1000, np.int16), seconds))
+    return since + seconds
