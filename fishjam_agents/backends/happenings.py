@@ -161,6 +161,14 @@ class Warning:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered(Warning):
+    """What was said has no answer, and gets none: something on the way to it failed, and may work next time.
+
+    A backend without stand-ins goes on with this as a warning; `fallback` counts it as a failure.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """The session failed."""
 

@@ -139,7 +139,7 @@ def _stand_ins(backend: Fallback) -> str:
             if all(rates) and rates[0] != rates[1]
         ]
         if own.wants_turn_audio != first.wants_turn_audio:
-            notes.append("whole turns" if own.wants_turn_audio else "turns in one piece")
+            notes.append("whole turns" if own.wants_turn_audio else "turns at their end")
         lacking = [
             what
             for what in ("tools", "images", "text", "verbatim_say")

@@ -11,6 +11,7 @@ import pytest
 
 from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
+from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from tests.backends.fallback_kit import LOST, REFUSED, WORDS, bot_with, failed_call, failures, reply, sounded
 
@@ -159,3 +160,27 @@ def test_backends_that_are_all_away_are_tried_in_turn_and_given_up_like_one() ->
     first, second = (len(backend.connections) for backend in backends)
     assert first + second <= 10
     assert second >= 3
+
+
+def test_a_turn_that_a_backend_cannot_answer_is_tried_again_and_then_answered_by_the_stand_in() -> None:
+    sorry = [p.Unanswered("a reply could not be given: the model is away")]
+    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, sorry)] * 2)
+    with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        call.wait(5)
+        first.finish()
+        call.expect("reply_ended", count=1)
+        assert failures(call) == [
+            "a reply could not be given: the model is away",
+            "Scripted failed (a reply could not be given: the model is away): Parrot stands in",
+        ]
+
+
+def test_without_a_stand_in_a_turn_that_cannot_be_answered_is_a_warning() -> None:
+    bot = AgentPipeline()
+    bot.backend = Scripted([Step(None, [1.0, p.Unanswered("a reply could not be given: wait")])])
+    with MemoryCall(bot) as call:
+        call.until("backend_warning")

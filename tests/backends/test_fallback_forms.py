@@ -9,7 +9,7 @@ import pytest
 
 from fishjam_agents.backends import Capabilities, Fallback, Parrot
 from fishjam_agents.backends import port as p
-from fishjam_agents.events import Turn
+from fishjam_agents.events import Heard, Turn
 from fishjam_agents.testing import Scripted, Step
 from tests.backends.fallback_kit import REFUSED, Linked, link, reply
 
@@ -52,18 +52,21 @@ def test_a_whole_turn_reaches_one_that_wants_frames_at_another_rate() -> None:
     )
 
     async def script(linked: Linked) -> None:
-        linked.turn(tone(440, 1.0, 16000), whole=True)
+        linked.turn(tone(440, 1.5, 16000), whole=True)
         await asyncio.sleep(3)
 
     linked = link(Fallback([gone(Parrot.capabilities), second]), script)
     second.finish()
-    started, audio, ended = second.entries
+    started, *pieces, ended = second.entries
     assert isinstance(started, p.TurnStartedEntry)
-    assert isinstance(audio, p.AudioEntry)
     assert isinstance(ended, p.TurnEndedEntry)
-    assert (audio.peer, audio.seconds, ended.audio) == ("ann", 1.0, None)
-    assert len(audio.samples) == 24000
-    assert pitch(audio.samples, 24000) == pytest.approx(440, abs=3)
+    assert ended.audio is None
+    # In pieces that services take.
+    audio = [piece for piece in pieces if isinstance(piece, p.AudioEntry)]
+    assert [(piece.peer, piece.seconds) for piece in audio] == [("ann", 1.0), ("ann", 0.5)]
+    samples = np.concatenate([piece.samples for piece in audio])
+    assert len(samples) == 36000
+    assert pitch(samples, 24000) == pytest.approx(440, abs=3)
     # And back: what it says comes at the first one's rate, complete.
     (begun,) = [event.reply for event in linked.events if isinstance(event, p.ReplyStarted)]
     assert len(linked.said(begun)) == pytest.approx(24000, abs=40)
@@ -203,3 +206,21 @@ def test_pauses_are_not_told_to_a_stand_in_that_does_not_ask_for_them() -> None:
 
     link(Fallback([gone(Capabilities(wants_pauses=True)), second]), script)
     second.finish()
+
+
+def test_an_interruption_of_what_the_failed_backend_said_only_stops_the_stand_in() -> None:
+    first = Scripted(
+        [Step(p.TextEntry, [*reply("r1", 30.0), 1.0, REFUSED])], Capabilities(text=True, truncate=True)
+    )
+    second = Scripted([Step(p.InterruptEntry)], Capabilities(text=True, truncate=True))
+
+    async def script(linked: Linked) -> None:
+        linked.put(p.TextEntry("hello"))
+        await asyncio.sleep(3)
+        (begun,) = [event.reply for event in linked.events if isinstance(event, p.ReplyStarted)]
+        linked.put(p.InterruptEntry(Heard(begun, 2.0, "hel")))
+        await asyncio.sleep(1)
+
+    link(Fallback([first, second]), script)
+    second.finish()
+    assert second.entries == [p.InterruptEntry(None)]

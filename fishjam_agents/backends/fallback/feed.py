@@ -36,7 +36,7 @@ class Feed:
     """From entries for the first backend to entries for the one that is connected.
 
     Rates differ: audio is resampled. One wants turns whole and the other does not: a turn's audio is
-    collected, or sent in one piece. What the backend cannot take is left out.
+    collected, or sent at the turn's end. What the backend cannot take is left out.
 
     Args:
         tenure: Whose.
@@ -76,9 +76,8 @@ class Feed:
             case InterruptEntry(heard):
                 if self._inner.truncate or self._inner.cancel:
                     own = None if heard is None else self._tenure.own(heard.reply)
-                    if heard is not None and own is not None:
-                        heard = replace(heard, reply=own)
-                    yield replace(entry, heard=heard)
+                    # Of another one's reply it only has to know that it is to stop.
+                    yield InterruptEntry(None if heard is None or own is None else replace(heard, reply=own))
             case ToolResultEntry():
                 yield from self._result(entry)
             case UpdateEntry():
@@ -112,9 +111,13 @@ class Feed:
             audio = self._collected() if entry.audio is None else entry.audio
             yield replace(entry, audio=resample(audio, *self._rates))
         else:
-            if entry.audio is not None and len(entry.audio):
-                seconds = len(entry.audio) / self._rates[0]
-                yield AudioEntry(entry.turn.peer, resample(entry.audio, *self._rates), seconds)
+            if entry.audio is not None:
+                rate = self._inner.input_rate
+                audio = resample(entry.audio, *self._rates)
+                # Services bound the length of a message.
+                for start in range(0, len(audio), rate):
+                    piece = audio[start : start + rate]
+                    yield AudioEntry(entry.turn.peer, piece, len(piece) / rate)
             yield replace(entry, audio=None)
 
     def _pause(self, entry: TurnPausedEntry) -> Iterator[Entry]:

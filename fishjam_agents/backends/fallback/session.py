@@ -22,6 +22,7 @@ from fishjam_agents.backends.port import (
     ToolResultEntry,
     UpdateEntry,
 )
+from fishjam_agents.errors import BackendError
 
 _GLANCE = 0.1
 """Seconds between two looks at whether it is quiet."""
@@ -29,6 +30,8 @@ _LOUD = 1000
 """Peak of a frame, of 32768, above which somebody may be speaking where no turns are announced."""
 _PAUSE = 0.7
 """Seconds without such a frame after which nobody is."""
+_BREATH = 10.0
+"""Seconds without sound after which a reply counts as over: full-duplex models tell of no end."""
 _PATIENCE = 60.0
 """Seconds after which what users said counts as left without an answer: models may keep silent."""
 
@@ -130,7 +133,10 @@ class FallbackSession(BackendSession):
             Farewell: The conversation is over.
             Renewal: It, or another backend, is to be connected to at once.
         """
-        tasks = {asyncio.create_task(self._watch(), name="fallback-watch")}
+        tasks = {
+            asyncio.create_task(self._watch(), name="fallback-watch"),
+            asyncio.create_task(self._unanswered(), name="fallback-unanswered"),
+        }
         if isinstance(self._session, BackendSession):
             tasks.add(asyncio.create_task(self._session.read(), name="fallback-read"))
         try:
@@ -141,6 +147,9 @@ class FallbackSession(BackendSession):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _unanswered(self) -> None:
+        raise BackendError(await self._speaker.unanswered, retryable=True)
 
     # --- the way back ---
 
@@ -170,7 +179,7 @@ class FallbackSession(BackendSession):
             self._sending
             or memory.exchange.turn_open
             or (memory.exchange.owed and self._waited_for())
-            or self._speaker.open
+            or (self._speaker.open and now - memory.sounds_until < _BREATH)
             or self._tenure.pending
             or now < memory.sounds_until
             or now - self._loud_at < _PAUSE

@@ -21,6 +21,7 @@ from fishjam_agents.backends.port import (
     ToolCall,
     ToolCallCancelled,
     ToolResultEntry,
+    Unanswered,
     Usage,
     UserTranscript,
 )
@@ -39,6 +40,7 @@ class Speaker:
 
     Attributes:
         open: Replies that have begun and not ended, as the call knows them.
+        unanswered: Done with the reason when the backend leaves something unanswered that it should not.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Speaker:
         self._rates = (tenure.inner.output_rate or 24000, tenure.outer.output_rate or 24000)
         self._cut: set[str] = set()
         self._loop = asyncio.get_running_loop()
+        self.unanswered: asyncio.Future[str] = self._loop.create_future()
 
     def take(self, event: BackendEvent) -> None:
         """Take an event of the backend. Synchronous."""
@@ -70,6 +73,9 @@ class Speaker:
                 if final:
                     self._memory.transcript.user(text)
                 self._emit(event)
+            case Unanswered(message):
+                if not self.unanswered.done():
+                    self.unanswered.set_result(message)
             case Answer(question):
                 self._memory.exchange.told(question)
                 self._emit(event)

@@ -78,8 +78,10 @@ class Tenure:
         return f"{own}{_SEPARATOR}{self.number}"
 
     def own(self, name: str) -> str | None:
-        """This backend's own id for what the call knows; None if it is another one's."""
+        """This backend's own id for what the call knows; None if it is another one's. The app's stay."""
         own, _, number = name.rpartition(_SEPARATOR)
+        if not own or not number.isdecimal():
+            return name
         return own if number == str(self.number) else None
 
 
