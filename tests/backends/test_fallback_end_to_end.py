@@ -49,7 +49,7 @@ CHAIN = """\
 
 def test_a_caller_is_answered_by_the_stand_in_of_a_service_that_refuses_the_key(tmp_path: Path) -> None:
     refusal = 1008, "API key not valid. Please pass a valid API key."
-    code, output, errors = simulate(tmp_path, CHAIN, refusing=refusal, seconds=7)
+    code, output, errors = simulate(tmp_path, CHAIN, refusing=refusal, seconds=5)
     assert code == 0, errors
     sentence = (
         "Gemini failed (Gemini: the key was refused (1008 None. API key not valid. Please pass a valid API "
@@ -68,7 +68,7 @@ def test_a_caller_is_answered_by_the_stand_in_of_a_service_that_refuses_the_key(
 
 def test_failures_that_last_until_the_end_of_the_call_are_told(tmp_path: Path) -> None:
     code, output, errors = simulate(
-        tmp_path, "  backend: {type: gemini}\n", refusing=(1011, "internal"), seconds=5
+        tmp_path, "  backend: {type: gemini}\n", refusing=(1011, "internal"), seconds=4
     )
     assert code == 0, errors
     told = [line for line in output.splitlines() if line.startswith("The backend failed ")]
