@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import importlib
 import ipaddress
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -105,10 +109,12 @@ class Access:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AsyncOpenAI]:
         """A client for the length of a call; its connections are closed at the end."""
+        # Loading it takes most of a second, once, in which other calls go on.
+        tls = await asyncio.to_thread(_loaded)
         import openai
 
         # A proxy of the environment would be asked for this machine's own servers, too.
-        http = openai.DefaultAsyncHttpx2Client(trust_env=not is_loopback(self.address))
+        http = openai.DefaultAsyncHttpx2Client(trust_env=not is_loopback(self.address), verify=tls)
         async with openai.AsyncOpenAI(
             api_key=self._key() or _ANY_KEY,
             base_url=self.address,
@@ -118,6 +124,16 @@ class Access:
             http_client=http,
         ) as client:
             yield client
+
+
+@functools.cache
+def _loaded() -> ssl.SSLContext:
+    """Load what the first request of a process would wait for; the certificates that all clients share."""
+    import httpx2
+
+    for module in ("openai", "openai.resources.chat.chat", "openai.resources.audio.audio"):
+        importlib.import_module(module)
+    return httpx2.create_ssl_context()
 
 
 def is_loopback(url: str) -> bool:
