@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fishjam_agents.backends.cascade import Message
 from fishjam_agents.backends.cascade.history import CUT
@@ -23,6 +24,7 @@ class ConversationSeen:
 
     received: list[Received] = field(default_factory=list)
     _turns: dict[str, float] = field(default_factory=dict)
+    _latest: dict[str, Any] = field(default_factory=dict)
     _known: Counter[Received] = field(default_factory=Counter)
 
     def turn(self, seconds: float) -> str:
@@ -31,8 +33,13 @@ class ConversationSeen:
         self._turns[words] = seconds
         return words
 
-    def messages(self, messages: Sequence[Message]) -> None:
-        """The model was shown a conversation."""
+    def messages(self, messages: Sequence[Message], tools: Sequence[str] = ()) -> None:
+        """The model was shown a conversation, and told of tools."""
+        prompt = next((message.text for message in messages if message.role == "system"), None)
+        for received in (Received("instructions", prompt), Received("tools", tuple(tools))):
+            if self._latest.get(received.kind) != received.value:
+                self._latest[received.kind] = received.value
+                self.received.append(received)
         shown = Counter(found for message in messages for found in self._told(message))
         self.received += (shown - self._known).elements()
         self._known |= shown

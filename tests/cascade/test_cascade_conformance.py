@@ -56,7 +56,7 @@ class Mind(LanguageModel):
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
     ) -> AsyncIterator[Piece]:
-        self.desk.seen.messages(messages)
+        self.desk.seen.messages(messages, [tool.name for tool in tools])
         await asyncio.sleep(0.05)
         calls, self.desk.calls = self.desk.calls, []
         for call in calls:
@@ -87,7 +87,7 @@ class InThisProcess(FarSide):
     connects = False
     unprompted = False
     # Pictures go with the next words that are answered, whichever those are.
-    sees = frozenset({"turn_ended", "text", "interrupt", "tool_result"})
+    sees = frozenset({"turn_ended", "text", "interrupt", "tool_result", "instructions", "tools"})
 
     def __init__(self, **settings: Any) -> None:
         self._desk = Desk()

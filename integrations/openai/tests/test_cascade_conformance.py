@@ -45,7 +45,7 @@ class Servers(FarSide):
     connects = False
     unprompted = False
     # Pictures go with the next words that are answered, whichever those are.
-    sees = frozenset({"turn_ended", "text", "interrupt", "tool_result"})
+    sees = frozenset({"turn_ended", "text", "interrupt", "tool_result", "instructions", "tools"})
     secret = KEY
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class Servers(FarSide):
             [Transcription(model="ear", **access)],
             [Chat(model="mind", vision=True, **access)],
             [Speech(model="voice", voice="v", **access)],
+            preemptive=True,
         )
 
     def received(self) -> Sequence[Received]:
@@ -74,7 +75,8 @@ class Servers(FarSide):
             if request.path == "/audio/transcriptions":
                 seen.turn((len(request.file) - HEADER) / 32000)
             elif request.path == "/chat/completions":
-                seen.messages([_message(message) for message in request.fields["messages"]])
+                tools = [tool["function"]["name"] for tool in request.fields.get("tools", ())]
+                seen.messages([_message(message) for message in request.fields["messages"]], tools)
         return seen.received
 
     async def reply(self, seconds: float, sample: int) -> None:
