@@ -9,11 +9,22 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from fishjam_agents.backends import Parrot
+from fishjam_agents.backends import Fallback, Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import MemoryCall, Scripted, Step
-from tests.backends.fallback_kit import LOST, REFUSED, WORDS, bot_with, failed_call, failures, reply, sounded
+from fishjam_agents.testing import MemoryCall, Scripted, Step, VirtualClock
+from tests.backends.fallback_kit import (
+    LOST,
+    REFUSED,
+    WORDS,
+    Linked,
+    bot_with,
+    failed_call,
+    failures,
+    link,
+    reply,
+    sounded,
+)
 
 
 def test_a_key_that_is_refused_at_first_hands_over_before_anybody_spoke() -> None:
@@ -184,3 +195,31 @@ def test_without_a_stand_in_a_turn_that_cannot_be_answered_is_a_warning() -> Non
     bot.backend = Scripted([Step(None, [1.0, p.Unanswered("a reply could not be given: wait")])])
     with MemoryCall(bot) as call:
         call.until("backend_warning")
+
+
+def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none() -> None:
+    class Ends(Scripted):
+        @asynccontextmanager
+        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+            yield _Ends()
+
+    class _Ends(p.BackendSession):
+        async def send(self, entry: p.Entry) -> None:
+            raise AssertionError(entry)
+
+        async def read(self) -> None:
+            await asyncio.sleep(1)
+
+    async def script(linked: Linked) -> None:
+        await asyncio.sleep(10)
+
+    linked = link(Fallback([Ends(), Parrot()]), script)
+    messages = [event.message for event in linked.events if isinstance(event, p.Failure)]
+    ended = "Ends ended the session: it is tried again"
+    assert messages == [ended, f"Ends failed ({ended}): Parrot stands in"]
+
+    async def leave() -> None:
+        async with Fallback([Parrot()]).connect(p.Conversation("call", print)):
+            pass
+
+    VirtualClock().run(leave())

@@ -133,6 +133,31 @@ def test_given_words_are_spoken_by_the_stand_in_under_the_apps_id() -> None:
         second.finish()
 
 
+@pytest.mark.parametrize("end", [[1.0], [p.ReplyEnded("say-1")]])
+def test_given_words_that_had_begun_without_a_sound_are_spoken_by_the_stand_in(end: list[Any]) -> None:
+    begun = [p.ReplyStarted("say-1"), p.ReplyText("say-1", "good morning")]
+    first = Scripted([Step(p.TextEntry, [*begun, *end, REFUSED])], TALKS)
+    second = Scripted([Step(p.TextEntry, reply("say-1", text="good morning")), Step(p.TextEntry)], TALKS)
+    bot = bot_with(first, second)
+    with MemoryCall(bot, trouble=True) as call:
+        speech = bot.say("good morning")
+        call.until("reply_ended")
+        assert speech.heard.text == "good morning"
+        call.expect("reply_started", count=1)
+        bot.send_text("hello")
+        call.wait(0.5)
+        second.finish()
+
+
+def test_given_words_that_nobody_speaks_are_over() -> None:
+    first = Scripted([Step(p.TextEntry, [p.ReplyStarted("say-1"), p.ReplyEnded("say-1")])], TALKS)
+    bot = bot_with(first, Scripted([], TALKS))
+    with MemoryCall(bot) as call:
+        speech = bot.say("good morning")
+        call.run(asyncio.wait_for(_all([speech]), 5))
+        assert speech.seconds == 0.0
+
+
 def test_what_a_stand_in_cannot_do_is_told_once_and_holds_nothing_up() -> None:
     first = Scripted([Step(None, [1.0, REFUSED])], TALKS)
     bot = bot_with(first, Wav(FIXTURES / "alice_yes.wav"))

@@ -148,7 +148,7 @@ class Fallback(Backend):
                 await self._begin(session, tenure, begun)
                 begun = loop.time()
                 yield session
-            failure = BackendError(f"{tenure.name} ended the session: it is tried again", retryable=True)
+            return
         except Farewell:
             raise
         except Renewal as renewal:
@@ -162,6 +162,8 @@ class Fallback(Backend):
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, another one can stand in
             failure = _failure(error, tenure.name)
+        finally:
+            speaker.close()
         self._failed(memory, tenure, speaker, failure, loop.time() - begun)
 
     def _memory(self, conversation: Conversation) -> Memory:

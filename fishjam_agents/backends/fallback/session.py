@@ -138,7 +138,7 @@ class FallbackSession(BackendSession):
             asyncio.create_task(self._unanswered(), name="fallback-unanswered"),
         }
         if isinstance(self._session, BackendSession):
-            tasks.add(asyncio.create_task(self._session.read(), name="fallback-read"))
+            tasks.add(asyncio.create_task(self._read(self._session), name="fallback-read"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -147,6 +147,10 @@ class FallbackSession(BackendSession):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, session: BackendSession) -> None:
+        await session.read()
+        raise BackendError(f"{self._tenure.name} ended the session: it is tried again", retryable=True)
 
     async def _unanswered(self) -> None:
         raise BackendError(await self._speaker.unanswered, retryable=True)

@@ -26,6 +26,9 @@ from fishjam_agents.backends.port import (
     UserTranscript,
 )
 
+_MOMENT = 0.2
+"""Seconds in which a backend that ended words without a sound may turn out to have failed."""
+
 
 class Speaker:
     """From events of the backend that is connected to events of the first one.
@@ -57,6 +60,7 @@ class Speaker:
         self._blocks = blocks
         self._rates = (tenure.inner.output_rate or 24000, tenure.outer.output_rate or 24000)
         self._cut: set[str] = set()
+        self._silent: dict[str, list[BackendEvent]] = {}
         self._loop = asyncio.get_running_loop()
         self.unanswered: asyncio.Future[str] = self._loop.create_future()
 
@@ -98,21 +102,49 @@ class Speaker:
         reply = event.reply
         if isinstance(event, ReplyEnded):
             resampler = self.open.pop(reply, None)
-            if resampler is not None and len(rest := resampler.flush()):
+            if resampler is not None and reply not in self._silent and len(rest := resampler.flush()):
                 self._emit(ReplyAudio(reply, rest))
         elif reply not in self.open and not isinstance(event, ReplyTimed):
             self.open[reply] = playout_resampler(*self._rates)
             self._memory.exchange.begun(reply)
-            if reply in self._memory.said and not isinstance(event, ReplyText):
-                self._memory.transcript.reply(reply, self._memory.said[reply])
         if isinstance(event, ReplyAudio):
             self._memory.exchange.spoken(reply)
+            if reply in self._silent:
+                self._memory.transcript.reply(reply, self._memory.said[reply])
             now, seconds = self._loop.time(), len(event.samples) / self._rates[0]
             self._memory.sounds_until = max(self._memory.sounds_until, now) + seconds
             event = ReplyAudio(reply, self.open[reply].process(event.samples))
         elif isinstance(event, ReplyText) and reply not in self._memory.said:
             self._memory.transcript.reply(reply, event.text)
+        self._give(event)
+
+    def _give(self, event: ReplyStarted | ReplyAudio | ReplyText | ReplyTimed | ReplyEnded) -> None:
+        """Emit an event; what the app wants said begins with its sound.
+
+        What has begun ends with its connection, but words without any sound are still to be said by whoever
+        stands in, under the same id.
+        """
+        reply = event.reply
+        if reply in self._memory.said and isinstance(event, ReplyStarted):
+            self._silent[reply] = [event]
+        elif reply not in self._silent:
+            self._emit(event)
+        elif isinstance(event, ReplyAudio):
+            self._break_silence(reply, event)
+        elif isinstance(event, ReplyEnded):
+            # One that failed over these words ends them first, and says so in a moment.
+            self._loop.call_later(_MOMENT, self._break_silence, reply, event)
+        else:
+            self._silent[reply].append(event)
+
+    def _break_silence(self, reply: str, event: BackendEvent) -> None:
+        held = self._silent.pop(reply, None)
+        if held is None:
+            return
+        for earlier in held:
+            self._emit(earlier)
         self._emit(event)
+        self._memory.exchange.spoken(reply)
 
     def _tool(self, event: ToolCall) -> None:
         # A service that runs its tools itself only tells of them: they are none of ours.
@@ -143,6 +175,10 @@ class Speaker:
         for reply in self.open:
             self._memory.transcript.broken(reply)
         self.open.clear()
+
+    def close(self) -> None:
+        """The session is left: nothing is emitted any more but what follows from that."""
+        self._silent.clear()
 
     def left(self) -> None:
         """Another backend takes over: the tools that this one called have nobody to answer."""

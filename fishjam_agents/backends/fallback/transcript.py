@@ -38,8 +38,10 @@ class Transcript:
         return "\n".join([_INTRODUCTION, *lines, _REQUEST]) if lines else ""
 
     def user(self, text: str) -> None:
-        """The user said or wrote something."""
-        self._add(_Line("user", " ".join(text.split())))
+        """The user said or wrote something; a turn that is sent to two backends is understood by both."""
+        line = _Line("user", " ".join(text.split()))
+        if not self._lines or self._lines[-1] != line:
+            self._add(line)
 
     def note(self, text: str) -> None:
         """The backend was told something that is not to be answered."""
