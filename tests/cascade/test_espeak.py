@@ -73,3 +73,14 @@ def test_without_the_program_check_and_speaking_say_so(monkeypatch: pytest.Monke
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         Espeak(**settings)
+
+
+@needs_espeak
+def test_a_process_that_has_said_everything_is_not_killed(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        for _ in range(40):
+            await spoken(Espeak(), "Yes.")
+
+    run(scenario())
+    # asyncio logs "Unknown child process" of one that ends while it is killed.
+    assert not caplog.records

@@ -65,6 +65,7 @@ class Espeak(TextToSpeech):
             raise BackendError(f"{_PROGRAM} cannot be started ({error}): install it") from error
         assert process.stdin is not None
         assert process.stdout is not None
+        said = False
         try:
             process.stdin.write(text.encode())
             process.stdin.close()
@@ -73,17 +74,24 @@ class Espeak(TextToSpeech):
                 more = await process.stdout.read(_PIECE)
                 header = header + more if more else b""
             if not header:
+                said = True
                 raise BackendError(f"{_PROGRAM} says nothing with voice {self.voice!r}: check the voice")
             yield header[_HEADER:]
             while piece := await process.stdout.read(_PIECE):
                 yield piece
+            said = True
         finally:
-            await _end(process)
+            await _end(process, said)
 
 
-async def _end(process: Process) -> None:
-    """Nobody wants the rest."""
-    if process.returncode is None:
+async def _end(process: Process, said: bool) -> None:
+    """Everything was said, or nobody wants the rest."""
+    # To kill a process that is just ending confuses asyncio, which logs that it knows no such process.
+    if not said and process.returncode is None:
         process.kill()
-    async with asyncio.timeout(_END_DEADLINE):
-        await process.wait()
+    try:
+        async with asyncio.timeout(_END_DEADLINE):
+            await process.wait()
+    except TimeoutError:
+        if process.returncode is None:
+            process.kill()
