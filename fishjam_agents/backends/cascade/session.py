@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import ENDING, end
@@ -23,54 +22,10 @@ from fishjam_agents.backends.cascade.parts import (
 )
 from fishjam_agents.backends.cascade.reply import Means, Reply
 from fishjam_agents.backends.cascade.speculation import Basis, Speculation, same_words
-from fishjam_agents.events import Turn
+from fishjam_agents.backends.cascade.turn import SpokenTurn
 
 _SAME_SOUND = 1e-6
 """Seconds up to which two times are those of one last sound."""
-
-
-@dataclass(slots=True)
-class _Turn:
-    """A turn that is being answered.
-
-    Attributes:
-        turn: The turn.
-        audio: All of it.
-        notes: What the model is to know with it.
-        ended: When its end was known, loop time.
-        understood: When its words were.
-        asked: When the language model was asked.
-    """
-
-    turn: Turn
-    audio: port.Samples
-    notes: list[str]
-    ended: float
-    understood: float = 0.0
-    asked: float = 0.0
-
-    def times(self, reply: Reply, adopted: Speculation | None) -> dict[str, float]:
-        """What took how long until the first sound of the reply; empty when there was none."""
-        if reply.sounded is None:
-            return {}
-        since, understood, asked = self.ended, self.understood, self.asked
-        if adopted is not None:
-            # The model was asked as soon as the words were there.
-            since, asked = adopted.since, adopted.understood
-            understood = asked
-        worded = asked if reply.worded is None else reply.worded
-        begun = worded if reply.begun_at is None else min(reply.begun_at, worded)
-        parts = {
-            "stt": understood - since,
-            "waited": asked - understood,
-            "llm": begun - asked,
-            "sentence": worded - begun,
-            "tts": reply.sounded - worded,
-        }
-        if adopted is not None:
-            # With this the parts are as long as the speaker waited.
-            parts["ahead"] = max(reply.sounded, self.asked) - self.ended - sum(parts.values())
-        return {name: round(seconds, 4) for name, seconds in parts.items()}
 
 
 class CascadeSession(port.BackendSession):
@@ -120,7 +75,7 @@ class CascadeSession(port.BackendSession):
             case port.TurnEndedEntry(turn, audio) if audio is not None and len(audio):
                 notes, self._notes = self._notes, []
                 begun, self._speculation = self._speculation, None
-                said = _Turn(turn, audio, notes, self._loop.time())
+                said = SpokenTurn(turn, audio, notes, self._loop.time())
                 job = Job(self._reply(), turn.peer, turn=True, begun=begun)
                 self._jobs.start(job, lambda job: self._answer(job, said))
             case port.TurnPausedEntry(peer, at, audio) if self._preemptive and audio is not None:
@@ -170,7 +125,7 @@ class CascadeSession(port.BackendSession):
 
     # --- turns ---
 
-    async def _answer(self, job: Job, turn: _Turn) -> None:
+    async def _answer(self, job: Job, turn: SpokenTurn) -> None:
         try:
             words = await self._understand(job, turn)
             turn.understood = self._loop.time()
@@ -193,7 +148,7 @@ class CascadeSession(port.BackendSession):
             # Nothing was understood: the next words have the notes.
             self._notes[:0] = turn.notes
 
-    async def _understand(self, job: Job, turn: _Turn) -> str:
+    async def _understand(self, job: Job, turn: SpokenTurn) -> str:
         """The words of a turn. Those of its last pause are as good if nothing was heard since."""
         begun, peer = job.begun, turn.turn.peer
         words = None if begun is None else await begun.words()
@@ -206,7 +161,7 @@ class CascadeSession(port.BackendSession):
             self._emit(port.UserTranscript(words, True, peer))
         return words
 
-    async def _reply_to(self, job: Job, turn: _Turn) -> None:
+    async def _reply_to(self, job: Job, turn: SpokenTurn) -> None:
         begun, job.begun = job.begun, None
         try:
             if begun is None:

@@ -1,0 +1,54 @@
+"""A turn on its way to an answer, and what took how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.reply import Reply
+from fishjam_agents.backends.cascade.speculation import Speculation
+from fishjam_agents.events import Turn
+
+
+@dataclass(slots=True)
+class SpokenTurn:
+    """A turn that is being answered.
+
+    Attributes:
+        turn: The turn.
+        audio: All of it.
+        notes: What the model is to know with it.
+        ended: When its end was known, loop time.
+        understood: When its words were.
+        asked: When the language model was asked.
+    """
+
+    turn: Turn
+    audio: port.Samples
+    notes: list[str]
+    ended: float
+    understood: float = 0.0
+    asked: float = 0.0
+
+    def times(self, reply: Reply, adopted: Speculation | None) -> dict[str, float]:
+        """What took how long until the first sound of the reply; empty when there was none."""
+        if reply.sounded is None:
+            return {}
+        since, understood, asked = self.ended, self.understood, self.asked
+        if adopted is not None:
+            # The model was asked as soon as the words were there.
+            since, asked = adopted.since, adopted.understood
+            understood = asked
+        worded = asked if reply.worded is None else reply.worded
+        begun = worded if reply.begun_at is None else min(reply.begun_at, worded)
+        parts = {
+            "stt": understood - since,
+            "waited": asked - understood,
+            "llm": begun - asked,
+            "sentence": worded - begun,
+            "tts": reply.sounded - worded,
+        }
+        if adopted is not None:
+            # With this the parts are as long as the speaker waited.
+            parts["ahead"] = max(reply.sounded, self.asked) - self.ended - sum(parts.values())
+        return {name: round(seconds, 4) for name, seconds in parts.items()}
