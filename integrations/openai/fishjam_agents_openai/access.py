@@ -28,6 +28,9 @@ BASE_URL = "https://api.openai.com/v1"
 _ANY_KEY = "none"
 """What the client is given where there is no key, because it insists on one; it is not sent."""
 _CONNECT_SECONDS = 5.0
+_IDLE_SECONDS = 55.0
+"""How long a connection is kept for the next turn. The client's own 5 s are soon over: each turn would wait
+for three new ones. Servers that close theirs sooner are noticed."""
 _SHORTEST_SECRET = 6
 """Characters; shorter texts are found in words that give nothing away."""
 _KINDS: dict[int, FailureKind] = {
@@ -111,10 +114,15 @@ class Access:
         """A client for the length of a call; its connections are closed at the end."""
         # Loading it takes most of a second, once, in which other calls go on.
         tls = await asyncio.to_thread(_loaded)
+        import httpx2
         import openai
 
         # A proxy of the environment would be asked for this machine's own servers, too.
-        http = openai.DefaultAsyncHttpx2Client(trust_env=not is_loopback(self.address), verify=tls)
+        http = openai.DefaultAsyncHttpx2Client(
+            trust_env=not is_loopback(self.address),
+            verify=tls,
+            limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS),
+        )
         async with openai.AsyncOpenAI(
             api_key=self._key() or _ANY_KEY,
             base_url=self.address,

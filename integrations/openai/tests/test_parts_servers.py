@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -253,3 +254,14 @@ def test_a_refusal_says_what_to_do(answer: Answer, failure: str, retryable: bool
         assert str(error).endswith(advice)
 
     run(scenario, chats=[answer])
+
+
+def test_a_server_that_closes_idle_connections_is_connected_anew_without_a_word() -> None:
+    async def scenario(emulator: Emulator) -> None:
+        async with Chat(base_url=emulator.base_url, model="m").connect() as chat:
+            for _ in range(3):
+                assert [piece async for piece in chat.reply(HELLO, ())]
+                while emulator.open_connections:  # noqa: ASYNC110 - it is the server that closes
+                    await asyncio.sleep(0.01)
+
+    assert len(run(scenario, idle=0.1).requests) == 3

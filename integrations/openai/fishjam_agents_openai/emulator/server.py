@@ -26,7 +26,7 @@ from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
 
 _HEAD_LIMIT = 65536
 _DEADLINE = 60.0
-"""Seconds for a request to arrive and be answered."""
+"""Seconds for a request to arrive, and to be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Emulator:
         speeches: Answers to `/audio/speech`; without one it plays a tone for each letter.
         flavour: Whose ways it has (`FLAVOURS`).
         key: The key it wants, as `Authorization: Bearer` or in Azure's way as `api-key`; None takes any.
+        idle: Seconds for which a connection is kept that asks nothing.
         requests: What it was asked.
         hung_up: Paths whose client hung up before the answer was complete.
         answering: How many requests are being answered now.
@@ -68,6 +69,7 @@ class Emulator:
     speeches: deque[Answer] = field(default_factory=deque)
     flavour: Flavour = OPENAI
     key: str | None = None
+    idle: float = _DEADLINE
     requests: list[Request] = field(default_factory=list)
     hung_up: list[str] = field(default_factory=list)
     answering: int = field(default=0, init=False)
@@ -128,8 +130,9 @@ class Emulator:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
                 while True:
-                    async with asyncio.timeout(_DEADLINE):
+                    async with asyncio.timeout(self.idle):
                         request = await _read(reader)
+                    async with asyncio.timeout(_DEADLINE):
                         self.requests.append(request)
                         if not await self._watched(request, reader, writer):
                             return
