@@ -57,12 +57,9 @@ def test_a_local_cascade_answers_with_a_voice_and_says_what_each_part_took(tmp_p
     assert re.search(r"From the turn's end to the first sound: \d+ ms \(stt \d+, waited \d+, llm", printed)
     assert ">Parts of the model delay<" in (tmp_path / "report.html").read_text()
 
-    (first,) = of(events, "reply_first_audio")
-    heard = read_wav(tmp_path / "heard.wav")
-    rate = heard.sample_rate
-    before, voice = np.split(heard.samples, [round((first["at"] - 0.1) * rate)])
-    voice = voice[: round((ended["heard"]["seconds"] + 0.2) * rate)]
-    assert not before.any()
+    heard = read_wav(tmp_path / "heard.wav").samples
+    sounding = np.flatnonzero(heard)
+    voice = heard[sounding[0] : sounding[-1] + 1]
     assert dbfs(voice) > -30
     # Speech and no tone: loudness comes and goes with the syllables, three and more times a second.
     frames = voice[: len(voice) // 320 * 320].reshape(-1, 320).astype(np.float64)
