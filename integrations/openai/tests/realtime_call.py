@@ -51,6 +51,10 @@ class Call:
         await self.says(LOUD)
         await self.session.send(TURN)
 
+    @staticmethod
+    def turn_of(peer: str) -> Turn:
+        return Turn("turn-2", peer, "mic", 0.0, 0.02)
+
     def of(self, kind: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 

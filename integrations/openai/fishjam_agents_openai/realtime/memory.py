@@ -11,8 +11,8 @@ from fishjam_agents_openai.realtime.history import RATE, History, Line
 
 _OPEN = 15.0
 """Seconds of a turn that is not over which are said again to the next connection."""
-_BEFORE = 1.0
-"""Seconds kept of what the service has not yet found to be speech."""
+_BEFORE = 2.0
+"""Seconds kept of what the service has not (yet) found to be speech."""
 _CALLS_REMEMBERED = 256
 
 
