@@ -160,7 +160,8 @@ def check(config: Path) -> subprocess.CompletedProcess[str]:
 def test_only_the_detectors_copy_is_resampled(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("agent:\n  backend: {type: openai_realtime, api_key: k}\n")
-    done = check(config)
-    assert done.returncode == 0, done.stderr
-    print(done.stdout)
-    assert "24000" in done.stdout
+    lines = dict(line.split(maxsplit=1) for line in check(config).stdout.splitlines())
+    assert lines["hears"] == (
+        "room 24000 Hz mono -> voice detection 16000 Hz (through a resampler of its own) -> realtime 24000 Hz"
+    )
+    assert lines["speaks"] == "realtime 24000 Hz -> track 24000 Hz -> Fishjam"

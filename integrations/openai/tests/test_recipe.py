@@ -27,6 +27,7 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.parametrize("config", blocks("yaml"))
 def test_each_configuration_makes_a_bot(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
     # The voice that needs a program is checked elsewhere.
     monkeypatch.setattr("fishjam_agents.backends.cascade.espeak.Espeak.check", lambda self: None)
     path = tmp_path / "config.yaml"
@@ -36,7 +37,7 @@ def test_each_configuration_makes_a_bot(config: str, tmp_path: Path, monkeypatch
 
 
 def test_the_python_of_the_recipe_makes_a_bot() -> None:
-    (code,) = blocks("python")
+    _, code = blocks("python")
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     host = names["Host"]
