@@ -74,9 +74,11 @@ class _Connected(LanguageModel):
             )
             calls = _Calls()
             spent: dict[str, float] = {}
+            came = False
             try:
                 expect_no_page(_WHAT, stream.response)
                 async for chunk in stream:
+                    came = True
                     # Some count on with every chunk: the last count is the whole one.
                     spent = amounts(chunk.usage.model_dump()) if chunk.usage is not None else spent
                     # Not every event is of an answer: Azure tells what its filters say of the question.
@@ -86,11 +88,15 @@ class _Connected(LanguageModel):
                         for name in _THOUGHTS:
                             if thought := getattr(delta, name, None):
                                 yield Thought(str(thought))
-                        if delta.content:
-                            yield delta.content
+                        if words := delta.content or delta.refusal:
+                            yield words
                         calls.feed(delta.tool_calls or ())
             finally:
                 await stream.close()
+            if not came:
+                raise BackendError(
+                    f"{_WHAT} is no stream: check base_url, and whether the server streams", retryable=True
+                )
             for call in calls.complete:
                 yield call.requested(self._calls)
             if spent:

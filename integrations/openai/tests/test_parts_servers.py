@@ -265,3 +265,18 @@ def test_a_server_that_closes_idle_connections_is_connected_anew_without_a_word(
                     await asyncio.sleep(0.01)
 
     assert len(run(scenario, idle=0.1).requests) == 3
+
+
+def test_an_answer_that_is_no_stream_is_told_of() -> None:
+    async def scenario(emulator: Emulator) -> None:
+        with pytest.raises(BackendError, match="is no stream: check base_url"):
+            await ask(emulator)
+
+    run(scenario, chats=[Answer(['{"choices": [{"message": {"content": "Hi."}}]}'], kind="application/json")])
+
+
+def test_a_refusal_of_the_model_is_spoken() -> None:
+    async def scenario(emulator: Emulator) -> None:
+        assert words(await ask(emulator)) == "I must not."
+
+    run(scenario, chats=[Answer([{"refusal": "I must "}, {"refusal": "not."}])])
