@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from fishjam_agents.backends import Fallback, Parrot
+from fishjam_agents.backends import Backend, Fallback, Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, Scripted, Step, VirtualClock
@@ -223,3 +224,54 @@ def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none
             pass
 
     VirtualClock().run(leave())
+
+
+@dataclass(frozen=True)
+class Stuck(Backend):
+    """Takes nothing, or does not let go."""
+
+    in_process = True
+    takes: bool = True
+    closes: bool = True
+
+    @asynccontextmanager
+    async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+        try:
+            yield _StuckSession(self.takes)
+        finally:
+            if not self.closes:
+                await asyncio.sleep(1000)
+
+
+class _StuckSession(p.BackendSession):
+    def __init__(self, takes: bool) -> None:
+        self._takes = takes
+
+    async def send(self, entry: p.Entry) -> None:
+        if not self._takes:
+            await asyncio.Event().wait()
+        raise REFUSED
+
+    async def read(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("first", "reason", "within"),
+    [
+        (Stuck(takes=False), "the backend took nothing for 10 s", 10.5),
+        (Stuck(closes=False), "the key was refused: make a new one", 4.5),
+    ],
+)
+def test_a_backend_that_takes_nothing_or_does_not_let_go_is_stood_in_for(
+    first: Stuck, reason: str, within: float
+) -> None:
+    async def script(linked: Linked) -> None:
+        linked.turn(np.full(16000, 3000, np.int16), whole=False)
+        await asyncio.sleep(within)
+        (failure,) = [event for event in linked.events if isinstance(event, p.Failure)]
+        assert failure.message == f"Stuck failed ({reason}): Parrot stands in"
+        await asyncio.sleep(1)
+        assert len([event for event in linked.events if isinstance(event, p.ReplyEnded)]) == 1
+
+    link(Fallback([first, Parrot()], attempts=1), script)

@@ -21,8 +21,10 @@ _KEPT = 60.0
 """Seconds of the user's audio, the longest turn there is by default (`turns.max_turn`)."""
 _KEPT_UNASKED = 10.0
 """The same where the model finds turns itself: most of what it hears then is nobody's turn."""
+_ENTRIES_KEPT = 4000
+"""A minute of audio has 3000."""
 _WORDS_KEPT = 64
-"""Of `say` and text each."""
+"""Of `say` and of questions each."""
 
 
 class Exchange:
@@ -64,6 +66,14 @@ class Exchange:
             case TurnEndedEntry():
                 self.turn_open = False
                 self._answered = False
+            case TextEntry(verbatim=True, reply=str(reply)):
+                self._says[reply] = entry
+                if len(self._says) > _WORDS_KEPT:
+                    self._says.popitem(last=False)
+            case QuestionEntry(question):
+                self._questions[question] = entry
+                if len(self._questions) > _WORDS_KEPT:
+                    self._questions.popitem(last=False)
             case TextEntry(verbatim=False, note=False) if not self.turn_open:
                 self._begin()
             case AudioEntry() if self._continuous and self._answered:
@@ -81,14 +91,6 @@ class Exchange:
     def sent(self, entry: Entry) -> None:
         """An entry was sent."""
         match entry:
-            case TextEntry(verbatim=True, reply=str(reply)):
-                self._says[reply] = entry
-                if len(self._says) > _WORDS_KEPT:
-                    self._says.popitem(last=False)
-            case QuestionEntry(question):
-                self._questions[question] = entry
-                if len(self._questions) > _WORDS_KEPT:
-                    self._questions.popitem(last=False)
             case TextEntry(verbatim=False, note=False) | TurnStartedEntry() | TurnEndedEntry():
                 self._keep(entry)
             case ImageEntry():
@@ -115,7 +117,7 @@ class Exchange:
         self._questions.pop(question, None)
 
     def drop(self, entry: Entry) -> None:
-        """What the app asked for cannot be had from whoever serves the call now."""
+        """What the app asked for was not sent: it comes again, or cannot be had from this backend."""
         if isinstance(entry, QuestionEntry):
             self.told(entry.question)
         elif isinstance(entry, TextEntry) and entry.reply is not None:
@@ -147,8 +149,11 @@ class Exchange:
     def _keep(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._audio += _seconds(entry)
-        while self._audio > self._limit or (not self._audio and len(self._entries) > _WORDS_KEPT):
-            self._audio -= _seconds(self._entries.popleft())
+        while self._audio > self._limit or len(self._entries) > _ENTRIES_KEPT:
+            # The oldest audio goes; where a turn begins is still told.
+            index = next((n for n, kept in enumerate(self._entries) if _seconds(kept)), 0)
+            self._audio -= _seconds(self._entries[index])
+            del self._entries[index]
 
     def _forget_turn(self) -> None:
         while self._entries:

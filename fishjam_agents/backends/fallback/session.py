@@ -16,7 +16,6 @@ from fishjam_agents.backends.port import (
     Entry,
     InlineSession,
     InterruptEntry,
-    QuestionEntry,
     Renewal,
     TextEntry,
     ToolResultEntry,
@@ -90,19 +89,21 @@ class FallbackSession(BackendSession):
             await asyncio.Future()
         self._sending = True
         try:
-            self._note(entry)
+            self._prepare(entry)
             passed = await self._pass_on(entry)
+        except BaseException:
+            self._memory.exchange.drop(entry)
+            raise
         finally:
             self._sending = False
-        if passed or not isinstance(entry, (TextEntry, QuestionEntry)):
+        if passed or not isinstance(entry, TextEntry):
             self._memory.exchange.sent(entry)
+        if not passed:
+            self._memory.exchange.drop(entry)
         if isinstance(entry, ToolResultEntry):
             self._speaker.answered(entry)
-        elif isinstance(entry, TextEntry) and not entry.verbatim:
-            transcript = self._memory.transcript
-            (transcript.note if entry.note else transcript.user)(entry.text)
 
-    def _note(self, entry: Entry) -> None:
+    def _prepare(self, entry: Entry) -> None:
         """What must be known before the backend is, which may answer at once."""
         self._memory.exchange.asked(entry)
         self._memory.told_at = self._loop.time()
@@ -110,8 +111,12 @@ class FallbackSession(BackendSession):
             self._memory.updated(entry)
         elif isinstance(entry, InterruptEntry):
             self._speaker.interrupted(entry)
-        elif isinstance(entry, TextEntry) and entry.verbatim and entry.reply is not None:
-            self._memory.will_say(entry.reply, entry.text)
+        elif isinstance(entry, TextEntry):
+            if entry.verbatim and entry.reply is not None:
+                self._memory.will_say(entry.reply, entry.text)
+            else:
+                transcript = self._memory.transcript
+                (transcript.note if entry.note else transcript.user)(entry.text)
         elif self._watching and isinstance(entry, AudioEntry) and abs(entry.samples).max(initial=0) > _LOUD:
             self._loud_at = self._loop.time()
 

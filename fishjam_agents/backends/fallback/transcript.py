@@ -38,14 +38,12 @@ class Transcript:
         return "\n".join([_INTRODUCTION, *lines, _REQUEST]) if lines else ""
 
     def user(self, text: str) -> None:
-        """The user said or wrote something; a turn that is sent to two backends is understood by both."""
-        line = _Line("user", " ".join(text.split()))
-        if not self._lines or self._lines[-1] != line:
-            self._add(line)
+        """The user said or wrote something."""
+        self._add_once(_Line("user", " ".join(text.split())))
 
     def note(self, text: str) -> None:
         """The backend was told something that is not to be answered."""
-        self._add(_Line("note", text))
+        self._add_once(_Line("note", text))
 
     def reply(self, reply: str, text: str) -> None:
         """More words of a reply."""
@@ -69,6 +67,11 @@ class Transcript:
 
     def _find(self, reply: str) -> _Line | None:
         return next((line for line in reversed(self._lines) if line.reply == reply), None)
+
+    def _add_once(self, line: _Line) -> None:
+        # What is sent to two backends is understood by both.
+        if not self._lines or self._lines[-1] != line:
+            self._add(line)
 
     def _add(self, line: _Line) -> None:
         self._lines.append(line)
