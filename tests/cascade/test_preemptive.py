@@ -334,6 +334,34 @@ def test_everybody_has_an_answer_begun_of_their_own(converse: Converse) -> None:
     assert [event.peer for event in adopted] == ["alice", "bob"]
 
 
+def test_an_answer_is_begun_for_a_mix_of_everybody(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        alice, bob = await call.joins("alice", "bob")
+        for number, peer in enumerate((alice, bob)):
+            await peer.speak(speech("alice_question.wav"))
+            await call.until("reply_ended", number + 1)
+
+    pipeline = bot(Understands([[0.1, "Hi."]]), Answers([[0.1, "Hello. "]]), Speaks(), preemptive=True)
+    pipeline.hearing = HearingSettings(mode="mix")
+    assert outcomes(converse(pipeline, script)) == ["adopted", "adopted"]
+
+
+def test_ears_that_close_in_a_pause_end_the_turn_which_is_understood_again(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_stopped_speaking")
+        await asyncio.sleep(0.2)
+        call.bot.listen(False)
+        await call.until("reply_ended")
+
+    stt = Understands([["Hi!"], ["hi"]])
+    call = converse(bot(stt, Answers([["Hello. "]]), Speaks(), preemptive=True), script)
+    assert [event.reason for event in call.of("user_turn_ended")] == ["app"]
+    assert outcomes(call) == ["adopted"]
+    assert len(stt.heard) == 2
+
+
 def test_a_turn_that_waited_for_the_floor_is_answered_as_ever(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
         alice, bob = await call.joins("alice", "bob")

@@ -65,6 +65,7 @@ class Cascade(Backend):
             text=True,
             verbatim_say=True,
             replies_wait=True,
+            asks=True,
         )
 
     @property

@@ -100,8 +100,8 @@ class Jobs:
         except BackendError as error:
             if error.retryable:
                 self._emit(port.Warning(f"a reply could not be given: {error}"))
-            elif not self.failed.done():
-                self.failed.set_exception(error)
+            else:
+                self.fail(error)
         finally:
             self._is_over(job)
             if job.reply.begun:
@@ -116,5 +116,10 @@ class Jobs:
         del self._tasks[task]
         # Anything but a `BackendError` is a bug in a part: the link ends the call and says which backend.
         error = None if task.cancelled() else task.exception()
-        if error is not None and not self.failed.done():
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the session."""
+        if not self.failed.done():
             self.failed.set_exception(error)

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from fishjam_agents.backends.cascade.thoughts import Thoughts
+
 _ABBREVIATIONS = frozenset(
     [
         *(
@@ -41,8 +43,6 @@ _END = re.compile(
 )
 _LONGEST = 400
 """Characters after which text without an end is spoken up to its last comma or space."""
-_THOUGHTS = {f"<{name}>": f"</{name}>" for name in ("think", "thinking", "reasoning")}
-"""What models put around their reasoning, by their templates."""
 _CLOSED_FENCE = re.compile(r"```.*?```", re.DOTALL)
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
@@ -80,15 +80,12 @@ class Sentences:
     """Cuts a stream of words into sentences as early as possible."""
 
     def __init__(self) -> None:
-        self._unread = ""
-        # What ends the reasoning that is under way.
-        self._closing: str | None = None
+        self._thoughts = Thoughts()
         self._text = ""
 
     def feed(self, piece: str) -> list[str]:
         """Take a piece of text, return the sentences that are complete, ready to be spoken."""
-        self._unread += piece
-        self._leave_thoughts_out()
+        self._text += self._thoughts.leave_out(piece)
         text = _CLOSED_FENCE.sub(" ", self._text)
         # What a fence holds is no sentence, however long it takes to come.
         fence = text.find("```")
@@ -103,25 +100,9 @@ class Sentences:
 
     def flush(self) -> list[str]:
         """The text is over: return what is left of it."""
-        rest = self._text + ("" if self._closing else self._unread)
-        self._text = self._unread = ""
-        self._closing = None
-        words = speakable(rest)
+        words = speakable(self._text + self._thoughts.rest())
+        self._text = ""
         return [words] if words else []
-
-    def _leave_thoughts_out(self) -> None:
-        while True:
-            tags = [self._closing] if self._closing else list(_THOUGHTS)
-            at, tag = min(
-                ((self._unread.find(tag), tag) for tag in tags if tag in self._unread), default=(-1, "")
-            )  # The tag itself may come in pieces.
-            end = at if tag else len(self._unread) - max(_begun(self._unread, tag) for tag in tags)
-            if not self._closing:
-                self._text += self._unread[:end]
-            self._unread = self._unread[end + len(tag) :]
-            if not tag:
-                return
-            self._closing = None if self._closing else _THOUGHTS[tag]
 
     def _ends(self, text: str) -> Iterator[int]:
         begin = position = 0
@@ -152,8 +133,3 @@ class Sentences:
             if last > begin:
                 return last + 1
         return end
-
-
-def _begun(text: str, tag: str) -> int:
-    """How many characters at the end of a text are the beginning of a tag."""
-    return next(n for n in range(len(tag) - 1, -1, -1) if text.endswith(tag[:n]))

@@ -20,6 +20,7 @@ from fishjam_agents.backends.cascade.parts import (
     Spent,
     TextToSpeech,
 )
+from fishjam_agents.backends.cascade.questions import Questions
 from fishjam_agents.backends.cascade.reply import Means, Reply
 from fishjam_agents.backends.cascade.speculation import Basis, Speculation, same_words
 from fishjam_agents.backends.cascade.turn import SpokenTurn
@@ -65,6 +66,7 @@ class CascadeSession(port.BackendSession):
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
         self._jobs = Jobs(self._emit)
+        self._questions = Questions(self._emit, llm, self._jobs.fail)
         # At most one turn is open at a time, so that there is one pause to be answered at most.
         self._speculation: Speculation | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -99,6 +101,8 @@ class CascadeSession(port.BackendSession):
                 self._jobs.stop(lambda job: True)
                 if heard is not None:
                     self._history.heard(heard)
+            case port.QuestionEntry(question, text):
+                self._questions.ask(question, self._history.followed_by(text))
             case port.ToolResultEntry() if not entry.will_continue:
                 answer = self._answers.pop(entry.call, None)
                 if answer is not None and not answer.done():
@@ -116,7 +120,7 @@ class CascadeSession(port.BackendSession):
     async def close(self) -> None:
         """End everything that is under way."""
         self._forget_pause("interrupted")
-        await self._jobs.close()
+        await asyncio.gather(self._jobs.close(), self._questions.close())
         if self._closing:
             await asyncio.wait(self._closing)
 

@@ -86,6 +86,9 @@ class Servers(FarSide):
         self.emulator.chats.append(Answer(["Yes."]))
         self.emulator.speeches.append(Answer(steps))
 
+    async def answer_question(self, text: str) -> None:
+        self.emulator.chats.appendleft(Answer([text]))
+
     async def call_tool(self, call: str, name: str, arguments: Mapping[str, Any]) -> None:
         if not self.emulator.chats:
             self.emulator.chats.append(Answer([]))
