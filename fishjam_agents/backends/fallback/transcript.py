@@ -9,7 +9,7 @@ from typing import Literal
 from fishjam_agents.events import Heard
 
 _CHARACTERS = 8000
-"""Of the conversation that are kept, the latest: about 2000 tokens, ten minutes of talk."""
+"""Of the conversation that are kept, the latest: what goes into every request of a model has a price."""
 _INTRODUCTION = "You take over a conversation that is under way. So far was said:"
 _REQUEST = "Go on from there, and do not greet again."
 _BROKEN_OFF = " [broken off]"
