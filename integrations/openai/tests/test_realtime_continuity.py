@@ -170,6 +170,27 @@ def test_what_was_heard_of_a_reply_is_right_on_the_connection_after_it() -> None
 
 
 @pytest.mark.usefixtures("often")
+def test_a_renewal_that_finds_no_quiet_moment_comes_in_the_middle_of_a_turn_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fishjam_agents_openai.realtime.session._LATEST", 0.3)
+
+    async def scenario(call: Linked) -> None:
+        await call.connections(1)
+        call.link.put(p.TurnStartedEntry("ann", 0.0))
+        call.says(LOUD)
+        await call.connections(2)
+        call.says(LOUD[:4800])
+        call.link.put(TURN)
+        await call.answered(1)
+        audio = [event["type"] for event in call.server.connections[-1]].count("input_audio_buffer.append")
+        assert audio == 60
+        assert not call.of(p.Failure)
+
+    run(scenario, [["Yes."]], renew_after=0.4)
+
+
+@pytest.mark.usefixtures("often")
 def test_a_session_that_has_reached_its_hour_is_followed_by_another() -> None:
     async def scenario(call: Linked) -> None:
         call.turn()

@@ -204,6 +204,16 @@ def test_a_service_that_answers_nothing_is_left_after_two_turns() -> None:
     run(scenario, answer_timeout=0.2)
 
 
+def test_a_connection_that_dies_while_nobody_speaks_is_noticed_by_its_pings() -> None:
+    async def scenario(call: Call) -> None:
+        call.server.lines[0].stall()
+        with pytest.raises(BackendError, match="the connection to OpenAI Realtime is lost") as caught:
+            await call.reader
+        assert (caught.value.failure, caught.value.retryable) == ("network", True)
+
+    run(scenario, keepalive=0.2)
+
+
 def test_messages_that_are_no_events_are_told_once_and_end_a_connection_in_the_end() -> None:
     async def scenario(call: Call) -> None:
         line = call.server.lines[0]
