@@ -55,6 +55,7 @@ class Continuity:
     _unanswered: deque[Entry] = field(default_factory=deque)
     _unanswered_audio: float = 0.0
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _uncovered: set[str] = field(default_factory=set)
 
     def usable_handle(self, now: float) -> str | None:
         """The handle, unless it has expired."""
@@ -63,6 +64,7 @@ class Continuity:
     def forget_session(self) -> list[str]:
         """The session is gone for good; the ids of the calls whose results it can no longer take."""
         self.handle = None
+        self._uncovered.clear()
         gone = list(self.pending)
         for call in gone:
             self.cancel(call)
@@ -125,7 +127,22 @@ class Continuity:
             return False
         self._remember(self._seen, call)
         self.pending[call] = name
+        self._uncovered.add(call)
         return True
+
+    def covered(self, *, turn_open: bool) -> None:
+        """A handle came: a session that is resumed by it knows the calls so far, and what they are about."""
+        if self._uncovered and not turn_open:
+            self.answered()
+        self._uncovered.clear()
+
+    def forget_uncovered(self) -> list[str]:
+        """The session was resumed from before some calls; the ids of those whose results it cannot take."""
+        gone = [call for call in self.pending if call in self._uncovered]
+        for call in gone:
+            self.cancel(call)
+        self._uncovered.clear()
+        return gone
 
     def cancel(self, call: str) -> None:
         """The model no longer wants the result."""

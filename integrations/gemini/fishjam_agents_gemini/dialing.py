@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,9 @@ async def _open(
     """Connect, with the handle if there is one and it is accepted; whether the session was resumed."""
     if handle is not None:
         try:
-            return await _connect(settings, conversation, memory, client, key, handle, stack), True
+            live = await _connect(settings, conversation, memory, client, key, handle, stack)
+            _take_back(memory.forget_uncovered(), conversation)
+            return live, True
         except BackendError as error:
             if error.failure in ("network", "quota", "auth"):
                 raise
@@ -86,9 +89,13 @@ async def _open(
             )
     live = await _connect(settings, conversation, memory, client, key, None, stack)
     if memory.opened:
-        for call in memory.forget_session():
-            conversation.emit(ToolCallCancelled(call))
+        _take_back(memory.forget_session(), conversation)
     return live, False
+
+
+def _take_back(calls: Sequence[str], conversation: Conversation) -> None:
+    for call in calls:
+        conversation.emit(ToolCallCancelled(call))
 
 
 async def _connect(

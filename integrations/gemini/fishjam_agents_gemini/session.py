@@ -139,6 +139,8 @@ class GeminiSession(BackendSession):
         sent = await self._guarded(self._wire.pass_on(entry, again=again))
         if isinstance(entry, TurnEndedEntry) or (isinstance(entry, TextEntry) and not entry.note):
             self._waiting.begin()
+        elif sent and isinstance(entry, ToolResultEntry) and entry.scheduling != "silent":
+            self._waiting.begin(counts=False)
         return sent
 
     def _listen(self, entry: AudioEntry) -> None:
@@ -148,7 +150,7 @@ class GeminiSession(BackendSession):
             self._loud_at, self._loud = now, True
         elif self._loud and now - self._loud_at >= _PAUSE:
             self._loud = False
-            self._waiting.begin(sure=False)
+            self._waiting.begin(holds=False, counts=False)
 
     def _remember(self, entry: UpdateEntry) -> None:
         if entry.instructions is not None:
@@ -255,8 +257,6 @@ class GeminiSession(BackendSession):
 
     def _tools(self, calls: Sequence[Any]) -> None:
         self._waiting.over(answered=True)
-        if not self._turn_open:
-            self._memory.answered()
         for call in calls:
             identity = call.id or self._memory.next_unnamed(call.name)
             if self._memory.called(identity, call.name):
@@ -266,6 +266,7 @@ class GeminiSession(BackendSession):
         if update.resumable and update.new_handle:
             self._memory.handle = update.new_handle
             self._memory.handle_at = self._loop.time()
+            self._memory.covered(turn_open=self._turn_open)
             self._departure.handle_came()
 
     def _activity(self, kind: str) -> None:

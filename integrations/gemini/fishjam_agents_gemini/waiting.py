@@ -30,18 +30,23 @@ class Waiting:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._since: float | None = None
-        self._sure = True
+        self._holds = self._counts = True
         self._silent = 0
 
     @property
     def owed(self) -> bool:
-        """Whether an answer is owed for sure."""
-        return self._since is not None and self._sure
+        """Whether an answer is owed that the connection is not left without."""
+        return self._since is not None and self._holds
 
-    def begin(self, *, sure: bool = True) -> None:
-        """The user's turn is over, or something was written; without `sure`, only the service knows that."""
-        if sure or self._since is None:
-            self._since, self._sure = self._loop.time(), sure
+    def begin(self, *, holds: bool = True, counts: bool = True) -> None:
+        """An answer is due: the user's turn is over, something was written, a tool has answered.
+
+        Args:
+            holds: Whether it is sure enough to hold the connection.
+            counts: Whether a model that says nothing fails to answer.
+        """
+        if holds or self._since is None:
+            self._since, self._holds, self._counts = self._loop.time(), holds, counts
             self._changed.set()
 
     def over(self, *, answered: bool = False) -> None:
@@ -80,7 +85,7 @@ class Waiting:
         if self._since is None:
             return
         self._since = None
-        if not self._sure:
+        if not self._counts:
             return
         self._silent += 1
         # Such a model may decline to answer what was not meant for it.

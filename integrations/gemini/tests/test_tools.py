@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from fishjam_agents_gemini import Gemini
-from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, tone
+from fishjam_agents_gemini.emulator.answers import speak
 
 from fishjam_agents import AgentPipeline, tool
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import port as p
 from fishjam_agents.simulation import simulate
-from integrations.gemini.tests.talk import numbered, talking, voice
+from integrations.gemini.tests.talk import heard, numbered, renewed, spoken, talking, voice
 
 Run = Callable[..., None]
 YES = Path(__file__).parents[3] / "audio_fixtures" / "alice_yes.wav"
@@ -52,6 +53,56 @@ def test_a_tool_is_answered_once_over_a_connection_that_is_resumed(run: Run) -> 
         assert (call.name, call.arguments) == ("weather", {"city": "Lima"})
         declared = first.setup["tools"][0]["functionDeclarations"]
         assert declared == [{"name": "weather", "description": "Tells the weather.", "behavior": "BLOCKING"}]
+
+    run(test)
+
+
+def test_a_call_that_a_resumed_session_does_not_know_is_cancelled_and_the_turn_said_again(run: Run) -> None:
+    """No handle is given while a tool runs: the session goes on from before the question."""
+
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([asks, asks])
+        async with talking(tools=[WEATHER]) as talk:
+            await emulator.connection(0)
+            talk.say(numbered(1))
+            first = await talk.until(p.ToolCall)
+            (await emulator.connection(0)).abort()
+            assert (await talk.until(p.ToolCallCancelled)).call == first.call
+            talk.put(p.ToolResultEntry(first.call, "too late"))
+            second = await talk.until(p.ToolCall, 2)
+            talk.put(p.ToolResultEntry(second.call, "grey"))
+            await talk.until(p.ReplyEnded)
+        connection = emulator.connections[-1]
+        assert connection.resumed is not None
+        assert [answer["id"] for (answer,) in connection.of("tool_response")] == [second.call]
+        assert heard(connection.session) == spoken([numbered(1)])
+        assert len(talk.of(p.Failure)) == 1
+
+    run(test)
+
+
+def test_the_connection_is_not_left_between_a_tools_answer_and_what_the_model_says_to_it(run: Run) -> None:
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather")
+
+    async def thinks(connection: Connection, request: Request) -> None:
+        await asyncio.sleep(0.3)
+        await speak(connection, tone(0.1), ["It rains."], pace=0)
+        await connection.finish_turn()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([asks, thinks])
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(numbered(1))
+            call = await talk.until(p.ToolCall)
+            await (await emulator.connection(0)).go_away(10)
+            talk.put(p.ToolResultEntry(call.call, "grey"))
+            await renewed(emulator, 1)
+        assert talk.reply_text("gemini-1") == "It rains."
+        assert not talk.of(p.ToolCallCancelled)
 
     run(test)
 
