@@ -103,6 +103,11 @@ class Call(Actions):
             self._buttons = Buttons(room, owner.press, owner.release)
         return owner
 
+    @property
+    def connecting(self) -> bool:
+        """Whether its backend has not been connected yet. Sessions of peers come and go with them."""
+        return isinstance(self._link, BackendLink) and not self._link.connected.is_set()
+
     def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
         pipeline = self._pipeline
         owner: Literal["local", "backend"] = "backend" if self.settings.owner == "backend" else "local"

@@ -67,6 +67,11 @@ class Controls:
         """Whether the bot's ears are open; False between calls."""
         return self._call is not None and self._call.listening
 
+    @property
+    def connecting(self) -> bool:
+        """Whether a call has begun whose model has not been connected yet: nobody can be answered."""
+        return self._call is not None and self._call.connecting
+
     def start_turn(self, peer: str) -> None:
         """A peer presses to talk (`turns.owner: push_to_talk`): its turn begins, and the bot is interrupted.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from fishjam_agents.events import Event
@@ -35,6 +35,7 @@ class Scene:
         clock: Its clock; it runs.
         parts: What each caller does.
         seconds: Length of the call; None ends it when everybody is done.
+        connecting: Whether the bot's model is still being connected; its silence means nothing then.
 
     Attributes:
         zero: Room time at which the call began, in seconds; None before.
@@ -43,7 +44,12 @@ class Scene:
     """
 
     def __init__(
-        self, room: Room, clock: RoomClock, parts: Sequence[Part], seconds: float | None = None
+        self,
+        room: Room,
+        clock: RoomClock,
+        parts: Sequence[Part],
+        seconds: float | None = None,
+        connecting: Callable[[], bool] = lambda: False,
     ) -> None:
         if not parts:
             raise ValueError("a scene needs at least one caller")
@@ -56,6 +62,7 @@ class Scene:
         self._cues = Cues()
         self._unheard: list[Missed] = []
         self._rule = EndRule(0.0, seconds)
+        self._connecting = connecting
         self._time = 0.0
         self._recorder: Recorder | None = None
         self._over: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -128,7 +135,7 @@ class Scene:
         time = self._time = position - self.zero
         self._cues.perform(time)
         sounds = self._cues.pending or any(mouth.speaking for mouth in self._mouths) or _audible(bot)
-        if self._rule.over(time, sounds):
+        if self._rule.over(time, sounds or self._connecting()):
             self._over.set_result(min(position, self.zero + self._rule.limit))
             return
         for caller, mouth in zip(self.callers, self._mouths, strict=True):

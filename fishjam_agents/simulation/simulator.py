@@ -70,7 +70,13 @@ async def simulate(
     cast = prepare(callers)
     async with EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter) as server:
         room = server.rooms.create()
-        scene = Scene(room, server.clock, cast.parts, cast.seconds if seconds is None else seconds)
+        scene = Scene(
+            room,
+            server.clock,
+            cast.parts,
+            cast.seconds if seconds is None else seconds,
+            lambda: pipeline.connecting,
+        )
         worker = Worker(
             pipeline,
             fishjam_id=server.url,
@@ -111,7 +117,9 @@ def simulate_fast(
         clock.subscribe(rooms.tick)
         room = rooms.create()
         rate = room_rate(pipeline.backend.capabilities)
-        scene = Scene(room, clock, cast.parts, cast.seconds if seconds is None else seconds)
+        scene = Scene(
+            room, clock, cast.parts, cast.seconds if seconds is None else seconds, lambda: pipeline.connecting
+        )
         session = MemorySession(room, clock, Network(cast.delay, cast.jitter), rate)
         view = MemoryRoomView(rooms, room)
         watch = CallLimits(limits, view, lambda ending: pipeline.stop())

@@ -144,6 +144,23 @@ class Networker(AgentPipeline):
         await asyncio.open_connection("127.0.0.1", 9)
 
 
+class Late(Parrot):
+    """Its model needs eight seconds to be there."""
+
+    @asynccontextmanager
+    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+        await asyncio.sleep(8)
+        async with Parrot.connect(self, conversation) as session:
+            yield session
+
+
+def test_a_call_is_not_over_before_the_model_is_there() -> None:
+    result = simulate_fast(bot(Late()), Scenario({"ann": Caller((Line(YES),))}))
+    (ended,) = events(result, "reply_ended")
+    assert ended["at"] > 8
+    assert result.seconds == pytest.approx(ended["at"] + 3, abs=0.5)
+
+
 def test_what_needs_more_than_this_process_is_refused_in_memory_with_a_sentence() -> None:
     scenario = Scenario({"ann": Caller((Line(YES),))}, seconds=1)
     with pytest.raises(FishjamAgentsError, match=r"Distant is not in this process .*: run .* without --fast"):

@@ -132,7 +132,8 @@ class Gemini(Backend):
             raise ConfigError("google-genai sends no labels to Vertex AI: remove labels")
         if self.vertex is None and self.key() is None:
             raise ConfigError(
-                f"Gemini needs a key: set {KEY_VARIABLES[1]}, or api_key: ${{{KEY_VARIABLES[1]}}}, or vertex"
+                f"Gemini needs a key: set {KEY_VARIABLES[1]}, or api_key, or vertex; or put "
+                "`python -m fishjam_agents_gemini.emulator` before the command, which needs none"
             )
         if thinking is not None and thinking.budget is not None and not family.thinking_budget:
             raise ConfigError(f"{family.name} takes no thinking.budget: remove it{_or_level(family)}")
