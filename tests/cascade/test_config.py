@@ -9,7 +9,7 @@ import pytest
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.cascade import Cascade, LanguageModel, SpeechToText
 from fishjam_agents.backends.cascade.espeak import Espeak
-from fishjam_agents.config import load_config
+from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
 from tests.cascade.parts import Answers, Understands
 
@@ -82,3 +82,11 @@ def test_a_mistake_in_a_part_is_told_with_its_line(tmp_path: Path, backend: str,
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, backend)
     assert message in str(caught.value)
+
+
+def test_check_shows_that_answers_are_begun_at_pauses(tmp_path: Path) -> None:
+    for setting, shown in (("true", ", whole turns, answers begun at pauses"), ("false", ", whole turns")):
+        load(tmp_path, STT + LLM + TTS + f"    preemptive: {setting}\n")
+        config = load_config(tmp_path / "config.yaml")
+        (hears,) = (line for line in describe(config, pipeline_factory(config)()) if line.startswith("hears"))
+        assert hears.endswith(shown)

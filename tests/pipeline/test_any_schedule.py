@@ -62,6 +62,8 @@ class Step:
     line: int
 
 
+PAUSES = (port.TurnPausedEntry, port.TurnResumedEntry)
+
 STEPS = st.lists(
     st.builds(
         Step,
@@ -85,7 +87,9 @@ class Attentive(Backend):
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
-        return Capabilities(wants_turn_audio=self.whole, truncate=True, cancel=True, replies_wait=True)
+        return Capabilities(
+            wants_turn_audio=self.whole, wants_pauses=True, truncate=True, cancel=True, replies_wait=True
+        )
 
     @asynccontextmanager
     async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
@@ -101,7 +105,7 @@ class _AttentiveSession(InlineSession):
         self.count = 0
 
     def handle(self, entry: Entry) -> None:
-        if isinstance(entry, (TurnStartedEntry, TurnEndedEntry)):
+        if isinstance(entry, (TurnStartedEntry, *PAUSES, TurnEndedEntry)):
             self.entries.append(entry)
         if isinstance(entry, TurnEndedEntry):
             asyncio.get_running_loop().call_later(0.3, self.answer)
@@ -241,12 +245,33 @@ def check_alternation(seen: Sequence[Event], mode: str) -> None:
 def check_turns(sessions: Sequence[Sequence[Entry]]) -> None:
     """Every turn that a model is told of ends, and no two overlap."""
     for entries in sessions:
-        started = entries[::2]
-        ended = entries[1::2]
+        turns = [entry for entry in entries if not isinstance(entry, PAUSES)]
+        started = turns[::2]
+        ended = turns[1::2]
         assert len(started) == len(ended), "a turn has not ended"
         for start, end in zip(started, ended, strict=True):
             assert isinstance(start, TurnStartedEntry)
             assert isinstance(end, TurnEndedEntry)
+
+
+def check_pauses(sessions: Sequence[Sequence[Entry]]) -> None:
+    """Pauses are inside turns, each ends before the next begins, and nobody is told of more than three."""
+    for entries in sessions:
+        pauses = 0
+        paused = opened = False
+        for entry in entries:
+            if isinstance(entry, port.TurnPausedEntry):
+                assert opened, "a pause outside a turn"
+                assert not paused, "a pause in a pause"
+                pauses += 1
+                paused = True
+                assert pauses <= 3
+            elif isinstance(entry, port.TurnResumedEntry):
+                assert paused, "the end of a pause that nobody was told of"
+                paused = False
+            else:
+                opened = isinstance(entry, TurnStartedEntry)
+                paused, pauses = False, 0
 
 
 @pytest.mark.parametrize("mode", ["active_speaker", "mix", "per_peer"])
@@ -262,3 +287,4 @@ def test_whatever_people_do_turns_are_whole_and_the_bot_stays_there_to_be_spoken
     seen = VirtualClock().run(play(bot, steps))
     check_alternation(seen, mode)
     check_turns(backend.sessions)
+    check_pauses(backend.sessions)
