@@ -134,6 +134,36 @@ def test_the_service_s_own_turns_interrupt_by_themselves() -> None:
     assert "response.create" not in [event["type"] for event in server.received]
 
 
+def test_who_leaves_in_the_middle_of_a_word_has_said_it_and_is_answered() -> None:
+    async def scenario(call: Call) -> None:
+        await call.says(LOUD)
+        await call.until(p.UserSpeech)
+        await call.session.send(p.AudioEndedEntry("ann"))
+        await call.until(p.ReplyEnded)
+        assert [event.speaking for event in call.of(p.UserSpeech)] == [True, False]
+        appended = len(call.server.connections[0])
+        await call.session.send(p.AudioEndedEntry("ann"))
+        await call.session.send(p.TextEntry("Hello?"))
+        await call.until(p.ReplyEnded, 2)
+        kinds = [event["type"] for event in call.server.connections[0][appended:]]
+        assert "input_audio_buffer.append" not in kinds, "nobody was speaking"
+
+    run(scenario, [["Gone?"], ["Gone."]], owner="backend", detection=Detection(silence_duration_ms=300))
+
+
+def test_a_turn_that_is_taken_back_is_forgotten() -> None:
+    async def scenario(call: Call) -> None:
+        await call.session.send(p.TurnStartedEntry("ann", 0.0))
+        await call.says(LOUD)
+        await call.session.send(p.TurnCancelledEntry("ann"))
+        await call.received("input_audio_buffer.clear")
+        async with call.backend.connect(call.conversation):
+            await call.received("session.update", 2)
+        assert len(call.server.connections[1]) == 1
+
+    run(scenario)
+
+
 def test_parallel_tools_are_answered_and_one_response_is_asked_for() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()

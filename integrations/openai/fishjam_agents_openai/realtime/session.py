@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime.events import ServerEvents
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _LOOK = 0.5
 """How often a renewal looks for a quiet moment, seconds."""
+_MARGIN = 0.5
+"""Seconds of quiet beyond what the service waits for."""
 _LATEST = 180.0
 """Seconds after `renew_after` at which it waits for none any more."""
 
@@ -136,9 +140,12 @@ class RealtimeSession(port.BackendSession):
 
     async def _hear(self, entry: port.AudioEntry) -> None:
         self._events.peer = entry.peer
-        await self._append(entry.samples)
-        self._events.sent += entry.seconds
-        self._memory.heard(entry.samples, speech=self._local or self._events.speaking)
+        await self._sound(entry.samples)
+
+    async def _sound(self, samples: port.Samples) -> None:
+        await self._append(samples)
+        self._events.sent += len(samples) / RATE
+        self._memory.heard(samples, speech=self._local or self._events.speaking)
 
     async def _pass_on(self, entry: port.Entry) -> None:
         memory = self._memory
@@ -150,6 +157,10 @@ class RealtimeSession(port.BackendSession):
                 self._turn_open = False
                 memory.committed(turn.peer)
                 self._ask()
+            case port.AudioEndedEntry() if self._events.speaking:
+                # Who has gone in the middle of a word would never be done speaking.
+                seconds = self._settings.detection.quiet + _MARGIN
+                await self._sound(np.zeros(round(seconds * RATE), np.int16))
             case port.TurnCancelledEntry():
                 await self._say({"type": "input_audio_buffer.clear"})
                 self._turn_open = False

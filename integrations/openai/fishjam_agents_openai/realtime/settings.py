@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+_SILENCE_MS = 500
+"""What `server_vad` waits for by default."""
+_SEMANTIC_QUIET = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}
+"""The longest `semantic_vad` waits, seconds by eagerness (both from the types of the client)."""
 Effort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
 
 
@@ -39,6 +43,13 @@ class Detection:
             raise ValueError(f"threshold must be between 0 and 1, not {self.threshold:g}")
         if any(value is not None and value < 0 for value in vad[1:]):
             raise ValueError("times in milliseconds cannot be negative")
+
+    @property
+    def quiet(self) -> float:
+        """Seconds of quiet after which the service takes a turn for over, at the latest."""
+        if self.type == "semantic_vad":
+            return _SEMANTIC_QUIET[self.eagerness or "auto"]
+        return (_SILENCE_MS if self.silence_duration_ms is None else self.silence_duration_ms) / 1000
 
     def as_sent(self) -> dict[str, Any]:
         """The object of the session."""
