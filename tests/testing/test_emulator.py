@@ -33,6 +33,15 @@ emulator.GRACE = 0.5
 sys.exit(run_emulator(toy, module="toy.emulator", what="Toy", options=options))
 """
 WAITS = "import os, time; print('ready', os.getpid(), flush=True); time.sleep(60)"
+COUNTS = (
+    "import signal, sys, time\n"
+    "came = []\n"
+    "signal.signal(signal.SIGINT, lambda *_: came.append(1) or print('interrupted', flush=True))\n"
+    "print('ready', flush=True)\n"
+    "while not came: time.sleep(0.01)\n"
+    "time.sleep(0.2)\n"
+    "sys.exit(len(came))\n"
+)
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + WAITS
 TIDY = (
     "import signal, sys, time\n"
@@ -104,6 +113,30 @@ def test_ctrl_c_reaches_the_command_which_may_tidy_up_before_the_service_goes(to
         out, _ = program.communicate(timeout=20)
     assert out == "tidied up\nthe service is over\n"
     assert program.returncode == 5
+
+
+def test_a_ctrl_c_at_the_terminal_reaches_the_command_once(toy: list[str]) -> None:
+    """The terminal tells every program in its foreground: it must not be passed on as well."""
+    termios, fcntl = pytest.importorskip("termios"), pytest.importorskip("fcntl")
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [*toy, sys.executable, "-c", COUNTS],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as program:
+        os.close(theirs)
+        said = b""
+        while b"over" not in said:
+            said += os.read(ours, 1024)
+            if b"ready" in said and b"^C" not in said:
+                os.write(ours, b"\x03")
+                said += b"^C"
+        assert program.wait(timeout=20) == 1
+    os.close(ours)
+    assert said.count(b"interrupted") == 1
 
 
 @pytest.mark.parametrize(
