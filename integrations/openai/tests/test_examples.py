@@ -69,7 +69,7 @@ def test_a_local_cascade_answers_with_a_voice_and_says_what_each_part_took(tmp_p
     assert 0.2 < loud.mean() < 0.9
 
 
-def test_the_poet_answers_and_is_interrupted(tmp_path: Path) -> None:
+def test_the_poet_answers_to_the_command_of_its_page(tmp_path: Path) -> None:
     events, _ = simulate("openai_poet", tmp_path)
     assert of(events, "user_transcript")
     (ended,) = of(events, "reply_ended")

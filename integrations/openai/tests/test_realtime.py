@@ -182,6 +182,8 @@ def test_parallel_tools_are_answered_and_one_response_is_asked_for() -> None:
 
 def test_pictures_notes_and_updates_are_passed_on() -> None:
     async def scenario(call: Call) -> None:
+        await call.session.send(p.ImageEntry(bytes(11_000_000), "image/jpeg"))
+        assert call.of(p.Warning)[0].message == "a picture of 11000000 bytes is too large: it was not sent"
         await call.session.send(p.ImageEntry(b"\xff\xd8", "image/jpeg"))
         await call.session.send(p.TextEntry("[Ann speaks.]", note=True))
         await call.session.send(p.UpdateEntry(instructions="Be long."))

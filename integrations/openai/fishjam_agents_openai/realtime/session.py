@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LOOK = 0.5
 """How often a renewal looks for a quiet moment, seconds."""
+_MAX_IMAGE = 10_000_000
+"""Bytes of the largest picture; as text it stays below the 15 MiB the API takes in one event."""
 _MARGIN = 0.5
 """Seconds of quiet beyond what the service waits for."""
 _LATEST = 180.0
@@ -53,6 +55,7 @@ class RealtimeSession(port.BackendSession):
     ) -> None:
         self._settings = settings
         self._local = conversation.owner == "local"
+        self._emit = conversation.emit
         self._memory = memory
         self._live = live
         self._unsent: deque[dict[str, Any]] = deque()
@@ -169,6 +172,8 @@ class RealtimeSession(port.BackendSession):
                 await self._add(Line("user", text))
                 if not entry.note:
                     self._ask()
+            case port.ImageEntry(data) if len(data) > _MAX_IMAGE:
+                self._emit(port.Warning(f"a picture of {len(data)} bytes is too large: it was not sent"))
             case port.ImageEntry(data, kind):
                 await self._add(Line("image", f"data:{kind};base64,{base64.b64encode(data).decode()}"))
             case port.InterruptEntry(heard):
