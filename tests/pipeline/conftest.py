@@ -56,6 +56,11 @@ def speech(name: str, rate: int = 16000) -> np.ndarray:
     return samples[round(start * rate) : round(end * rate)]
 
 
+def tone(seconds: float, level: int = 3000) -> np.ndarray:
+    """A tone at the parrot's output rate: no speech, so its echo would mean nothing."""
+    return (level * np.sin(np.arange(round(seconds * 24000)) * 0.2)).astype(np.int16)
+
+
 Script = Callable[[Conversation], Awaitable[None]]
 
 
