@@ -164,7 +164,7 @@ def serve() -> Serve:
         async def main() -> None:
             async with asyncio.timeout(DEADLINE), EmbeddedServer(**options) as server:
                 headers = {"authorization": f"Bearer {server.token}"}
-                async with httpx.AsyncClient(base_url=server.url, headers=headers) as http:
+                async with httpx.AsyncClient(base_url=server.url, headers=headers, verify=False) as http:
                     await scenario(Client(server, http))
 
         asyncio.run(main())

@@ -16,6 +16,8 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.port import BackendSession
 
 KEY = "vapi-private-key-1234"
+QUIET = 0.2
+"""Seconds of quiet that end a turn: these turns have no pauses, and their tests wait for each end."""
 
 
 class Line:
@@ -39,7 +41,7 @@ class Line:
                 assert not self.reading.done() or condition(), self.reading
                 await asyncio.sleep(0.005)
 
-    async def speak(self, seconds: float = 0.4, *, quiet: float = 0.6) -> None:
+    async def speak(self, seconds: float = 0.4, *, quiet: float = 0.3) -> None:
         """A turn, sent as fast as it goes."""
         rate = self.backend.sample_rate
         times = np.arange(round(seconds * rate)) / rate
@@ -87,8 +89,10 @@ def emulate() -> Callable[..., None]:
     def run(scenario: Scenario, **behaviour: Any) -> None:
         from fishjam_agents_vapi.emulator import Behaviour
 
+        settings = {"key": KEY, "quiet": QUIET, **behaviour}
+
         async def with_vapi() -> None:
-            async with asyncio.timeout(20), VapiEmulator(Behaviour(**{"key": KEY, **behaviour})) as vapi:
+            async with asyncio.timeout(20), VapiEmulator(Behaviour(**settings)) as vapi:
                 await scenario(vapi)
 
         asyncio.run(with_vapi())

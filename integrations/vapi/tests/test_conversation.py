@@ -44,7 +44,7 @@ def test_a_caller_is_answered_whoever_owns_turns(owner: Any, emulate: Any) -> No
     async def scenario(vapi: Any) -> None:
         bot = Receptionist(vapi)
         bot.turns = TurnSettings(owner=owner)
-        result = await played(bot, seconds=4.0)
+        result = await played(bot, seconds=2.4)
         assert result.failure is None
         assert result.kinds.count("reply_started") == 1
         assert "reply_first_audio" in result.kinds
@@ -63,13 +63,13 @@ def test_what_vapi_cuts_off_falls_silent_in_the_room(emulate: Any) -> None:
     over = Clip(np.concatenate([yes.mono(), other.mono()]), yes.sample_rate)
 
     async def scenario(vapi: Any) -> None:
-        result = await simulate(Receptionist(vapi), [over], seconds=3.6)
+        result = await simulate(Receptionist(vapi), [over], seconds=3.0)
         assert result.failure is None
         (cut,) = [event for event in result.timeline["events"] if event["kind"] == "reply_interrupted"]
         assert 0 < cut["heard"]["seconds"] < 2.5
 
     # Long enough to be spoken over on a machine that is slow.
-    emulate(scenario, burst=True, at_least=2.5)
+    emulate(scenario, burst=True, at_least=2.5, quiet=0.5)
 
 
 def test_the_call_ends_with_the_conversation_once_its_last_words_were_heard(emulate: Any) -> None:
@@ -78,7 +78,7 @@ def test_the_call_ends_with_the_conversation_once_its_last_words_were_heard(emul
             async def on_start(self) -> None:
                 self.control(control.say("Goodbye.", end_call_after_spoken=True))
 
-        result = await played(Goodbye(vapi), "silence.wav")
+        result = await played(Goodbye(vapi), "silence.wav", seconds=1.0)
         assert result.failure is None
         assert "reply_interrupted" not in result.kinds
         (heard,) = [event["heard"] for event in result.timeline["events"] if event["kind"] == "reply_ended"]
@@ -93,7 +93,7 @@ def test_the_call_ends_with_the_conversation_once_its_last_words_were_heard(emul
 def test_a_new_call_takes_over_from_one_whose_socket_was_cut(emulate: Any) -> None:
     async def scenario(vapi: Any) -> None:
         bot = Receptionist(vapi, on_lost="new_call")
-        task = asyncio.create_task(played(bot, seconds=4.5))
+        task = asyncio.create_task(played(bot, seconds=2.6))
         while not vapi.calls:  # noqa: ASYNC110 - the emulator has no event for it
             await asyncio.sleep(0.01)
         vapi.behaviour.abort_after = None

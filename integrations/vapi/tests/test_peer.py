@@ -103,7 +103,7 @@ def test_it_is_found_by_its_type() -> None:
 def test_a_simulated_caller_talks_to_the_peer(emulate: Any) -> None:
     async def scenario(vapi: VapiEmulator) -> None:
         bot = Receptionist(vapi)
-        result = await simulate(bot, [read_wav(ALICE / "alice_yes.wav")], seconds=3.0)
+        result = await simulate(bot, [read_wav(ALICE / "alice_yes.wav")], seconds=2.2)
         assert result.failure is None
         assert np.abs(result.heard).max() > 3000
         assert np.abs(result.room[:, 1]).max() > 3000

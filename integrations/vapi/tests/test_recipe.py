@@ -7,6 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line) for line in re.findall(r"^    (python .*)$", text, re.MULTILINE)]
 
 
-def run(words: list[str], out: Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(words: list[str], out: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     given = [sys.executable if word == "python" else word for word in words]
     given[given.index("--out") + 1] = str(out)
     # No proxy of the environment and no key: the emulator gives both addresses and keys.
@@ -42,29 +44,53 @@ def kinds(out: Path) -> list[str]:
     return [event["kind"] for event in json.loads((out / "timeline.json").read_text())["events"]]
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A command that has run, and its folder of results."""
+
+    process: subprocess.CompletedProcess[str]
+    out: Path
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
+    """Every command of the pages, by the name of its configuration; they run beside one another."""
+    folder = tmp_path_factory.mktemp("recipe")
+    (folder / "config.yaml").write_text(blocks(PAGE, "yaml")[0])
+    (recipe,) = commands(PAGE)
+    recipe[recipe.index("--caller") + 1] = str(ROOT / recipe[recipe.index("--caller") + 1])
+    modes = {
+        words[words.index("simulate") + 1]: words for words in commands((EXAMPLE / "README.md").read_text())
+    }
+    jobs = {"recipe": (recipe, folder), **{Path(file).name: (words, ROOT) for file, words in modes.items()}}
+
+    def play(name: str) -> Played:
+        words, cwd = jobs[name]
+        out = folder / f"out-{name}"
+        return Played(run(words, out, cwd), out)
+
+    with ThreadPoolExecutor() as threads:
+        return dict(zip(jobs, threads.map(play, jobs), strict=True))
+
+
 @pytest.mark.parametrize("mode", ["config.yaml", "peer.yaml"])
-def test_the_example_runs_in_both_modes_without_an_account(mode: str, tmp_path: Path) -> None:
-    page = (EXAMPLE / "README.md").read_text()
-    (command,) = [words for words in commands(page) if any(word.endswith(mode) for word in words)]
-    result = run(command, tmp_path / "out")
-    assert result.returncode == 0, result.stderr
-    heard = read_wav(tmp_path / "out" / "heard.wav").mono()
+def test_the_example_runs_in_both_modes_without_an_account(mode: str, played: dict[str, Played]) -> None:
+    process, out = played[mode].process, played[mode].out
+    assert process.returncode == 0, process.stderr
+    heard = read_wav(out / "heard.wav").mono()
     assert np.abs(heard).max() > 3000
-    assert (tmp_path / "out" / "report.html").exists()
+    assert (out / "report.html").exists()
     if mode == "config.yaml":
-        assert {"reply_first_audio", "user_transcript"} <= set(kinds(tmp_path / "out"))
+        assert {"reply_first_audio", "user_transcript"} <= set(kinds(out))
     else:
-        assert "peer_joined" in kinds(tmp_path / "out")
-    assert "emulated-private-key" not in result.stdout + result.stderr
+        assert "peer_joined" in kinds(out)
+    assert "emulated-private-key" not in process.stdout + process.stderr
 
 
-def test_the_recipe_runs_as_it_stands(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(blocks(PAGE, "yaml")[0])
-    (command,) = commands(PAGE)
-    command[command.index("--caller") + 1] = str(ROOT / command[command.index("--caller") + 1])
-    result = run(command, tmp_path / "out", tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert "reply_first_audio" in kinds(tmp_path / "out")
+def test_the_recipe_runs_as_it_stands(played: dict[str, Played]) -> None:
+    recipe = played["recipe"]
+    assert recipe.process.returncode == 0, recipe.process.stderr
+    assert "reply_first_audio" in kinds(recipe.out)
 
 
 def test_every_setting_of_the_page_is_one(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class Behaviour:
         burst: Give a reply at once; else in real time.
         answer: Makes the sound of an answer from that of a turn; none is given where it makes none.
         at_least: Seconds an answer has; the words are repeated until then.
+        quiet: Seconds of quiet that end a turn.
         idle_audio: Send silence between replies.
         speech_updates: Whether `speech-update` is among the client messages.
         model_output: Whether `model-output` is.
@@ -60,6 +61,7 @@ class Behaviour:
     burst: bool = False
     answer: Callable[[Samples], Samples] | None = None
     at_least: float = 0.0
+    quiet: float = 0.5
     idle_audio: bool = False
     speech_updates: bool = True
     model_output: bool = True
