@@ -130,7 +130,7 @@ def _play(stage: Stage, suite: Sequence[Performance], advance: Callable[[str], N
             advance(suite[number].name)
         return [outcomes[number] for number in range(len(suite))]
     outcomes |= asyncio.run(_together(stage, suite, ready, advance))
-    # What the first calls wait for - imports, the first server - the second round finds there.
+    # What made the machine late has often passed by then.
     again = [(number, cast) for number, cast in ready if _undecided(outcomes[number])]
     outcomes |= asyncio.run(_together(stage, suite, again, lambda name: None))
     for number, cast in again:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from fishjam_agents.audio.formats import AudioFormat
@@ -18,6 +19,7 @@ from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.server import EmbeddedServer, RoomClock
 from fishjam_agents.server.network import Network
 from fishjam_agents.server.rooms import Rooms
+from fishjam_agents.simulation.collection import short_collections
 from fishjam_agents.simulation.ending import LONGEST_SECONDS
 from fishjam_agents.simulation.memory import MemoryRoomView, MemorySession
 from fishjam_agents.simulation.result import SimulationResult
@@ -68,7 +70,10 @@ async def simulate(
         ValueError: There is no caller.
     """
     cast = prepare(callers)
-    async with EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter) as server:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter)
+        )
         room = server.rooms.create()
         scene = Scene(
             room,
@@ -83,6 +88,8 @@ async def simulate(
             management_token=server.token,
             room=RoomSettings(id=room.id),
             limits=limits,
+            # By then all that a call needs is loaded.
+            placed=lambda placement: stack.enter_context(short_collections()),
         )
         return await _perform(pipeline, scene, server.clock, room.id, worker.run(), worker.stop)
 
