@@ -16,7 +16,7 @@ from fishjam_agents.protocol import decode, encode, encode_auth_request
 from fishjam_agents.protocol.generated import notifications as schema
 from fishjam_agents.server import EmbeddedServer
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 class Client:
