@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types test scenarios alike test-compat soak quality bench demo protocol
+.PHONY: setup format lint types test test-quick scenarios alike test-compat soak quality bench demo protocol
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -18,6 +18,9 @@ types:            ## mypy, strict
 
 test:             ## every test but those that need the official SDK
 	uv run pytest
+
+test-quick:       ## the same in two processes, since tests mostly wait; needs an idle machine
+	uv run pytest -n 2 --dist worksteal
 
 scenarios:        ## the calls of examples/scenarios, in memory and in real time
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
