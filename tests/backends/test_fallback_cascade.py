@@ -33,6 +33,19 @@ def test_a_turn_whose_answer_a_part_refuses_is_answered_by_the_stand_in() -> Non
         assert failures(call) == [f"Cascade failed ({REFUSED}): Parrot stands in"]
 
 
+def test_a_turn_that_a_part_cannot_answer_twice_is_answered_by_the_stand_in() -> None:
+    away = BackendError("the model is away: wait", retryable=True)
+    with MemoryCall(bot_with(cascade(Answers([[away], [away]])), Parrot()), trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("reply_ended")
+        call.wait(3)
+        call.expect("reply_ended", count=1)
+        told = "a reply could not be given: the model is away: wait"
+        assert failures(call) == [told, f"Cascade failed ({told}): Parrot stands in"]
+
+
 def test_words_that_a_cascade_has_no_voice_for_are_spoken_by_the_next_one() -> None:
     silent, speaks = Speaks(errors=deque([NO_VOICE])), Speaks()
     answers = Answers([["Hello."]])

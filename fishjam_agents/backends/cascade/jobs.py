@@ -99,7 +99,9 @@ class Jobs:
             await work
         except BackendError as error:
             if error.retryable:
-                self._emit(port.Warning(f"a reply could not be given: {error}"))
+                # A reply that has begun is an answer, such as it is.
+                kind = port.Warning if job.reply.begun else port.Unanswered
+                self._emit(kind(f"a reply could not be given: {error}"))
             else:
                 self.fail(error)
         finally:
