@@ -13,10 +13,10 @@ _open = 0
 def short_collections() -> Iterator[None]:
     """While it is open, collections look at nothing that was there before.
 
-    A full collection looks at every object of the process, and nothing else runs meanwhile. The modules of a
-    bot and its server alone make that 40 to 80 ms, and it comes soon after they were loaded: in the first
-    calls, which are late by it (`LAG_LIMIT`). Opening it takes no time. It may be open more than once; what
-    became garbage is collected after the last has closed.
+    A full collection looks at every object of the process, and nothing else runs meanwhile: tens of
+    milliseconds for the modules of a bot and its server, soon after they were loaded, so that the first calls
+    would be late by it (`LAG_LIMIT`). Opening it takes no time. It may be open more than once; what became
+    garbage is collected after the last has closed.
     """
     global _open
     gc.freeze()

@@ -32,7 +32,8 @@ def test_an_example_meets_its_scenario(name: str, monkeypatch: pytest.MonkeyPatc
     folder = ROOT / "examples" / name
     pipeline = pipeline_factory(load_config(folder / "config.yaml", {}))()
     scenario = load_scenario(folder / "scenario.yaml").scenario
-    result = asyncio.run(simulate(pipeline, scenario))
+    # The bot leaves before; the scenario has time for a slow start beside it.
+    result = asyncio.run(simulate(pipeline, scenario, seconds=18))
     assert result.failure is None
     assert not [verdict for verdict in judge(scenario.expect, result.timeline["events"]) if not verdict.met]
     called = [event["tool"] for event in result.timeline["events"] if event["kind"] == "tool_called"]
