@@ -159,12 +159,21 @@ def failed(code: str) -> list[Any]:
 def test_a_response_that_fails_is_told_and_the_next_turn_answered() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        warning = await call.until(p.Warning)
+        warning = await call.until(p.Unanswered)
         assert warning.message == "the model could not answer (rate_limit_exceeded): so it is"
         await call.turn()
         await call.until(p.ReplyEnded)
 
     run(scenario, [failed("rate_limit_exceeded"), ["Yes."]])
+
+
+def test_a_response_that_fails_in_the_middle_has_answered() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        warning = await call.until(p.Warning)
+        assert warning == p.Warning("the model could not answer (rate_limit_exceeded): so it is")
+
+    run(scenario, [["Well, now.", *failed("rate_limit_exceeded")]])
 
 
 def test_a_response_that_fails_for_lack_of_credit_ends_the_call() -> None:

@@ -220,7 +220,7 @@ class Responses:
         self._end(response)
         status = told.get("status")
         if status == "failed":
-            self._failed(told)
+            self._failed(told, begun=response.started)
         elif status == "incomplete":
             reason = (told.get("status_details") or {}).get("reason") or "no reason given"
             self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
@@ -235,13 +235,15 @@ class Responses:
             self._wanted = False
             self.ask()
 
-    def _failed(self, told: Event) -> None:
+    def _failed(self, told: Event, *, begun: bool) -> None:
         error = (told.get("status_details") or {}).get("error") or {}
         ended = fatal(error)
         if ended is not None and not ended.retryable:
             raise ended
         reason = error.get("code") or error.get("type") or "no reason given"
-        self._emit(port.Warning(f"the model could not answer ({reason}): {said(error)}"))
+        # An answer that has begun is one, such as it is.
+        kind = port.Warning if begun else port.Unanswered
+        self._emit(kind(f"the model could not answer ({reason}): {said(error)}"))
 
     def _forget(self, response: _Response, told: Event) -> None:
         """Delete items of an interrupted response that nobody had heard of when it was."""
