@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fishjam_agents.cli.console import say
-from fishjam_agents.cli.loops import run_on_loop
+from fishjam_agents.cli.loops import run_on_loop, set_aside
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ class _Run:
 
         def placed(where: Placement) -> None:
             self._welcome(url, where)
+            set_aside()
             placement.set_result(where)
 
         self._worker = Worker(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from importlib.util import find_spec
 
 import pytest
 
-from fishjam_agents.cli.loops import run_on_loop
+from fishjam_agents.cli.loops import run_on_loop, set_aside
 
 
 async def loop_module() -> str:
@@ -23,3 +24,12 @@ def test_uvloop_is_used_where_it_is_installed() -> None:
 def test_without_uvloop_the_loop_is_asyncio_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
     assert run_on_loop(loop_module()) == "asyncio"
+
+
+def test_what_is_loaded_is_set_aside_from_collections() -> None:
+    try:
+        set_aside()
+        assert gc.get_freeze_count() > 1000
+        assert len(gc.get_objects()) < 1000
+    finally:
+        gc.unfreeze()
