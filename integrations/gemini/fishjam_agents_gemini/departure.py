@@ -48,7 +48,7 @@ class Departure:
 
     def announced(self, time_left: str | None) -> None:
         """The service will end the connection in so many seconds (`10s`; a minute if it does not say)."""
-        number = re.match(r"\s*([\d.]+)", str(time_left or ""))
+        number = re.match(r"\s*(\d+(?:\.\d+)?)", str(time_left or ""))
         seconds = float(number[1]) if number else 60.0
         self._deadline = self._loop.time() + seconds - min(_MARGIN, seconds / 4)
         self._why = "the service goes away"

@@ -49,7 +49,7 @@ async def receive(
             continue
         except APIError as error:
             raise failure(error) from error
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
             # Google's client raises these for a message it cannot read; the socket is as good as before.
             unknown += 1
             _skip(unknown, error, emit)

@@ -74,7 +74,7 @@ class GeminiSession(BackendSession):
         self._key = key
         self._loop = asyncio.get_running_loop()
         self._wire = Wire(live, settings, memory, conversation.emit)
-        self._waiting = Waiting(settings, live)
+        self._waiting = Waiting(settings, live, self._failure)
         self._departure = Departure(self._quiet)
         self._words = UserWords(conversation.emit, memory)
         words = settings.transcription.output

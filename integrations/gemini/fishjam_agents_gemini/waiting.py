@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fishjam_agents.backends.port import Renewal
 from fishjam_agents.errors import BackendError
 
 if TYPE_CHECKING:
@@ -22,11 +24,15 @@ class Waiting:
     Args:
         settings: The backend.
         live: Google's session.
+        failure: What the end of the connection is.
     """
 
-    def __init__(self, settings: Gemini, live: Any) -> None:
+    def __init__(
+        self, settings: Gemini, live: Any, failure: Callable[[BaseException], BackendError | Renewal]
+    ) -> None:
         self._settings = settings
         self._live = live
+        self._failure = failure
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._since: float | None = None
@@ -60,6 +66,7 @@ class Waiting:
 
         Raises:
             BackendError: The connection is dead, or the service does not answer at all.
+            Renewal: It ended as announced.
         """
         while True:
             await self._changed.wait()
@@ -72,10 +79,14 @@ class Waiting:
                     await asyncio.sleep(late_at - self._loop.time())
 
     async def _late(self) -> None:
+        from websockets.exceptions import ConnectionClosed
+
         waited = f"{self._settings.answer_timeout:g} s"
         try:
             async with asyncio.timeout(PONG):
                 await self._ping()
+        except ConnectionClosed as error:
+            raise self._failure(error) from error
         except (TimeoutError, OSError) as error:
             raise BackendError(
                 f"Gemini: no answer for {waited} and no sign of life: a new connection is made",

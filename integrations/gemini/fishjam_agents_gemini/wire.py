@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 AUDIO = "audio/pcm;rate=16000"
 """What audio to the Live API is called."""
+_DEEPEST = 24
+"""Levels of a result that is sent as JSON: a protobuf reader gives up at 100 messages within one another (its
+default recursion limit), and a `Struct` takes three for each level."""
 
 
 class Wire:
@@ -173,8 +177,25 @@ class Wire:
 
 
 def _value(result: str) -> Any:
-    """A result as the model likes it: JSON as what it is, anything else as text."""
-    try:
-        return json.loads(result)
-    except ValueError:
+    """A result as the model likes it: JSON objects and arrays as what they are, anything else as text.
+
+    A number or a word alone stays text: what looks like a number may be one of an order, with more digits
+    than a double holds.
+    """
+    if result[:1] not in ("{", "["):
         return result
+    try:
+        value = json.loads(result)
+    except (ValueError, RecursionError):
+        return result
+    return value if _readable(value) else result
+
+
+def _readable(value: Any, depth: int = 0) -> bool:
+    """Whether the service can read a value: no NaN, which JSON does not know, and no end of brackets."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, (dict, list)):
+        items = value.values() if isinstance(value, dict) else value
+        return depth < _DEEPEST and all(_readable(item, depth + 1) for item in items)
+    return True

@@ -150,6 +150,8 @@ def test_frames_the_client_cannot_read_are_skipped(run: Run) -> None:
         await connection.send_raw("not json")
         await connection.send_raw("[1, 2]")
         await connection.send_raw('"text"')
+        await connection.send_raw("[" * 100_000)
+        await connection.send({"goAway": {"timeLeft": "..."}})
         await connection.send({})
         await connection.send(
             {"serverContent": {"modelTurn": {"parts": [{"inlineData": {"data": "***", "mimeType": 3}}]}}}

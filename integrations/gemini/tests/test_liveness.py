@@ -43,6 +43,34 @@ def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
     run(test)
 
 
+def test_a_connection_that_ends_while_it_is_looked_after_is_one_that_was_lost(
+    run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinged = asyncio.Event()
+    ping = waiting.Waiting._ping
+
+    async def told(self: waiting.Waiting) -> None:
+        pinged.set()
+        await ping(self)
+
+    monkeypatch.setattr(waiting.Waiting, "_ping", told)
+
+    async def dies(connection: Connection, request: Request) -> None:
+        connection.freeze()
+        await pinged.wait()
+        connection.abort()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(dies)
+        async with talking(Gemini(answer_timeout=0.1)) as talk:
+            talk.say(voice(0.1))
+            failed = await talk.until(p.Failure)
+            await talk.until(p.ReplyEnded)
+        assert (failed.failure, failed.retryable) == ("network", True)
+
+    run(test)
+
+
 def test_a_model_that_keeps_silent_over_a_living_socket_gets_a_new_connection(
     run: Run, impatient: None
 ) -> None:

@@ -210,6 +210,31 @@ def test_broken_tools_are_each_answered_once_and_in_words(run: Run) -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    "result",
+    ["[" * 16_000, "[" * 300 + "]" * 300, '{"a": [NaN]}', "Infinity", "1e999", "90071992547409931", "007"],
+    ids=lambda result: result[:12],
+)
+def test_a_result_that_is_json_only_at_first_sight_goes_as_text(run: Run, result: str) -> None:
+    """What the service cannot read would end the connection; digits that no double holds would be others."""
+
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather", call="call-7")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(asks)
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(numbered(1))
+            await talk.until(p.ToolCall)
+            talk.put(p.ToolResultEntry("call-7", result))
+            await talk.until(p.ReplyEnded)
+        assert not talk.of(p.Failure)
+        ((answer,),) = emulator.connections[0].of("tool_response")
+        assert answer["response"] == {"output": result}
+
+    run(test)
+
+
 def test_calls_without_an_id_are_told_apart(run: Run) -> None:
     async def asks(connection: Connection, request: Request) -> None:
         unnamed = [{"name": "weather", "args": {"city": city}} for city in ("Lima", "Rome")]
