@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
@@ -119,7 +119,7 @@ class CallTools:
                 break
         self._call.stop()
 
-    def _context(self, call: str, tool: Tool, report: Callable[[Any], None]) -> ToolContext:
+    def _context(self, call: str, tool: Tool, report: Callable[[str], None]) -> ToolContext:
         return ToolContext(call, tool.name, self._pipeline, self._speaker(call), report)
 
     def _told(self, name: str, call: str, outcome: Outcome, seconds: float) -> None:

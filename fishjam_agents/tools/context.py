@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fishjam_agents.pipeline.agent import AgentPipeline
 
+from fishjam_agents.tools.results import written
+
+_LONGEST_REPORT = 16_000
+"""Characters of a report."""
+
 
 class ToolError(Exception):
     """A tool failed in a way the model should know: the message is told to it as it stands."""
@@ -28,7 +33,7 @@ class ToolContext:
     __slots__ = ("_loop", "_report", "_thread", "call", "peer", "pipeline", "tool")
 
     def __init__(
-        self, call: str, tool: str, pipeline: AgentPipeline, peer: str | None, report: Callable[[Any], None]
+        self, call: str, tool: str, pipeline: AgentPipeline, peer: str | None, report: Callable[[str], None]
     ) -> None:
         self.call = call
         self.tool = tool
@@ -45,8 +50,12 @@ class ToolContext:
 
         Args:
             report: Words, or anything JSON can express.
+
+        Raises:
+            UnspeakableError: It is neither.
         """
+        text = written(report, _LONGEST_REPORT)
         if threading.get_ident() == self._thread:
-            self._report(report)
+            self._report(text)
         else:
-            self._loop.call_soon_threadsafe(self._report, report)
+            self._loop.call_soon_threadsafe(self._report, text)

@@ -57,7 +57,7 @@ class ToolRunner:
     def __init__(
         self,
         put: Callable[[ToolResultEntry], None],
-        context: Callable[[str, Tool, Callable[[Any], None]], ToolContext],
+        context: Callable[[str, Tool, Callable[[str], None]], ToolContext],
         told: Callable[[str, str, Outcome, float], None],
         failed: Callable[[str, Exception], None],
         warn: Callable[[str], None],
@@ -125,7 +125,7 @@ class ToolRunner:
             return f"{len(self._work)} tools are running already: wait for their answers"
         return None
 
-    def _report(self, call: str, report: Any) -> None:
+    def _report(self, call: str, report: str) -> None:
         opened = self._open.get(call)
         if opened is None or not self._progress or opened.tool.declaration.blocking:
             return
@@ -158,9 +158,10 @@ class ToolRunner:
             self._failed(name, error)
             self._settle(call, "error", f"{name} failed ({type(error).__name__}): say that it did not work")
         else:
-            text, lost = work.result()
-            if lost:
-                self._warn(f"the answer of {name} was cut by {lost} characters: raise its max_result")
+            text, cut = work.result()
+            if cut:
+                most = opened.tool.max_result
+                self._warn(f"the answer of {name} was cut at {most} characters: raise its max_result")
             self._settle(call, "ok", text)
 
     def _settle(self, call: str, outcome: Outcome, text: str = "") -> _Open | None:
@@ -176,7 +177,7 @@ class ToolRunner:
         return opened
 
 
-async def _work(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> tuple[str, int]:
+async def _work(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> tuple[str, bool]:
     try:
         return as_text(await tool.invoke(arguments, context), tool.max_result)
     except SystemExit as error:

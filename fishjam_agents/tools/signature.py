@@ -7,7 +7,7 @@ import re
 import types
 import typing
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
 
@@ -15,8 +15,9 @@ from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.tools.context import ToolContext, ToolError
 from fishjam_agents.tools.docstring import read_docstring
+from fishjam_agents.tools.results import written
 from fishjam_agents.tools.schema import plain_schema
-from fishjam_agents.tools.threads import in_thread
+from fishjam_agents.tools.threads import Threads
 from fishjam_agents.tools.tool import MARK, Tool, ToolOptions
 
 if TYPE_CHECKING:
@@ -61,9 +62,21 @@ def function_tool(function: Callable[..., Any], label: str) -> Tool:
     declaration = ToolDeclaration(name, description, arguments.schema, options.blocking)
     coroutine = inspect.iscoroutinefunction(function)
 
+    threads = Threads()
+
     async def invoke(given: Mapping[str, Any], context: ToolContext) -> Any:
         values = arguments.read(given, context)
-        return await (function(**values) if coroutine else in_thread(function, **values))
+        if coroutine:
+            return await function(**values)
+
+        def work() -> Any:
+            result = function(**values)
+            # What an iterator does to find its next item is the function's work, too.
+            return written(result, options.max_result + 1) if isinstance(result, Iterator) else result
+
+        result = await threads.call(work)
+        # A decorator may hide that a function is a coroutine's.
+        return await result if inspect.isawaitable(result) else result
 
     return Tool(declaration, invoke, options.timeout, options.max_result, options.scheduling)
 

@@ -9,6 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+from fishjam_agents.tools.context import ToolError
+
+MAX_THREADS = 32
+"""Threads of one tool at once, those included that were given up and still hang."""
+
 
 class DaemonThreads(Executor):
     """A daemon thread for each function.
@@ -40,6 +45,32 @@ class DaemonThreads(Executor):
 
 
 _THREADS = DaemonThreads()
+
+
+class Threads:
+    """The threads of one tool, bounded: nothing can end one that hangs."""
+
+    def __init__(self) -> None:
+        self._running: set[object] = set()
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        """Call a function in a thread. Cancelling leaves the thread to itself.
+
+        Raises:
+            ToolError: Too many of them have not come back.
+        """
+        if len(self._running) >= MAX_THREADS:
+            raise ToolError(f"{len(self._running)} calls of it have not come back: do not call it again")
+        thread = object()
+
+        def work() -> Any:
+            try:
+                return function()
+            finally:
+                self._running.discard(thread)
+
+        self._running.add(thread)
+        return await in_thread(work)
 
 
 async def in_thread(function: Callable[..., Any], **arguments: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -19,8 +18,8 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import VirtualClock
-from fishjam_agents.tools.collect import collect
-from fishjam_agents.tools.runner import MAX_RUNNING, ToolRunner
+from fishjam_agents.tools.runner import MAX_RUNNING
+from tests.tools.desk import Desk
 
 
 @tool(timeout=5)
@@ -75,36 +74,9 @@ def large(characters: int) -> str:
 TOOLS = (wait, stubborn, report, fail, large)
 
 
-class Desk:
-    """A runner, and what came of its calls."""
-
-    def __init__(self, *, background: bool = True, put: Callable[[Any], None] | None = None) -> None:
-        self.entries: list[p.ToolResultEntry] = []
-        self.told: list[tuple[str, str, str]] = []
-        self.times: dict[str, float] = {}
-        self.warnings: list[str] = []
-        self.errors: list[tuple[str, Exception]] = []
-        self.runner = ToolRunner(
-            put or self.entries.append,
-            lambda call, made, take: ToolContext(call, made.name, None, "ann", take),  # type: ignore[arg-type]
-            self._told,
-            lambda name, error: self.errors.append((name, error)),
-            self.warnings.append,
-            progress=background,
-        )
-        self.runner.tools = {made.name: made for made in collect(None, TOOLS)}
-
-    def _told(self, name: str, call: str, outcome: str, seconds: float) -> None:
-        self.told.append((name, call, outcome))
-        self.times[call] = seconds
-
-    def call(self, call: str, name: str, **arguments: Any) -> None:
-        self.runner.call(p.ToolCall(call, name, arguments))
-
-
 def at_desk(clock: VirtualClock, script: Callable[[Desk], Any], **options: Any) -> Desk:
     async def main() -> Desk:
-        desk = Desk(**options)
+        desk = Desk(*TOOLS, **options)
         await script(desk)
         await desk.runner.close()
         await asyncio.sleep(0)
@@ -187,8 +159,8 @@ def test_a_large_answer_is_cut_with_a_warning(virtual_clock: VirtualClock) -> No
         await asyncio.sleep(0.1)
 
     desk = at_desk(virtual_clock, script)
-    assert desk.entries[0].result == "x" * 1000 + "\n[cut here: 4999000 more characters]"
-    assert desk.warnings == ["the answer of large was cut by 4999000 characters: raise its max_result"]
+    assert desk.entries[0].result == "x" * 1000 + "\n[cut here: there is more]"
+    assert desk.warnings == ["the answer of large was cut at 1000 characters: raise its max_result"]
 
 
 def test_a_cancelled_call_is_not_answered_and_its_tool_ends(virtual_clock: VirtualClock) -> None:
@@ -244,42 +216,6 @@ def test_too_many_at_once_are_refused(virtual_clock: VirtualClock) -> None:
 
     desk = at_desk(virtual_clock, script)
     assert Counter(outcome for _, _, outcome in desk.told) == {"ok": MAX_RUNNING, "refused": 1}
-
-
-def test_a_plain_function_runs_in_a_thread_and_a_hanging_one_does_not_keep_the_process() -> None:
-    forever = threading.Event()
-    where: list[threading.Thread] = []
-
-    @tool(timeout=0.05)
-    def hang(context: ToolContext) -> str:
-        """Hang."""
-        where.append(threading.current_thread())
-        context.progress("from a thread")
-        forever.wait()
-        return "never"
-
-    @tool
-    def leave() -> str:
-        """Leave."""
-        raise SystemExit
-
-    async def main() -> Desk:
-        desk = Desk()
-        desk.runner.tools = {made.name: made for made in collect(None, (hang, leave))}
-        desk.call("a", "hang")
-        desk.call("b", "leave")
-        async with asyncio.timeout(10):
-            while len(desk.told) < 2:  # noqa: ASYNC110 - nothing tells a test
-                await asyncio.sleep(0.01)
-        await desk.runner.close()
-        return desk
-
-    desk = asyncio.run(main())
-    forever.set()
-    where[0].join(5)
-    assert {entry.call: entry.error for entry in desk.entries} == {"a": True, "b": True}
-    assert where[0] is not threading.current_thread()
-    assert where[0].daemon
 
 
 # --- whatever happens in whichever order ---
@@ -366,7 +302,7 @@ def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
                 log.append(("cancel", event.call))
                 desk.runner.cancel(event.call)
 
-        desk = Desk(put=put)
+        desk = Desk(*TOOLS, put=put)
         link = BackendLink(model, "call", emit, lambda seconds: None)
         running = asyncio.create_task(link.run())
         await asyncio.sleep(300)

@@ -1,0 +1,43 @@
+"""A runner of tools without a call around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fishjam_agents import ToolContext
+from fishjam_agents.backends import port as p
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.tools.runner import ToolRunner
+
+
+class Desk:
+    """A runner of some tools, and what came of its calls."""
+
+    def __init__(
+        self,
+        *tools: Callable[..., Any],
+        background: bool = True,
+        put: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.entries: list[p.ToolResultEntry] = []
+        self.told: list[tuple[str, str, str]] = []
+        self.times: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.errors: list[tuple[str, Exception]] = []
+        self.runner = ToolRunner(
+            put or self.entries.append,
+            lambda call, made, take: ToolContext(call, made.name, None, "ann", take),  # type: ignore[arg-type]
+            self._told,
+            lambda name, error: self.errors.append((name, error)),
+            self.warnings.append,
+            progress=background,
+        )
+        self.runner.tools = {made.name: made for made in collect(None, tools)}
+
+    def _told(self, name: str, call: str, outcome: str, seconds: float) -> None:
+        self.told.append((name, call, outcome))
+        self.times[call] = seconds
+
+    def call(self, call: str, name: str, **arguments: Any) -> None:
+        self.runner.call(p.ToolCall(call, name, arguments))
