@@ -117,7 +117,11 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True)
 class InterruptEntry:
-    """Stop replying. `heard` is what the room heard of the reply, None when none had begun."""
+    """Stop replying. `heard` is what the room heard of the reply, None when none had begun.
+
+    Words to speak (`TextEntry.reply`) that are not named stay wanted: a barge-in leaves a legal notice alone.
+    Those that had not begun are named by themselves, with nothing heard, and nothing else is to stop then.
+    """
 
     heard: Heard | None
 

@@ -288,7 +288,8 @@ class AgentPipeline(Controls):
                 f"{type(self.backend).__name__} cannot speak given words: use play() or send_text()"
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
-        call.tell(port.TextEntry(text, verbatim=True, reply=speech.id), peer)
+        if not speech.done:
+            call.tell(port.TextEntry(text, verbatim=True, reply=speech.id), peer)
         return speech
 
     def play(

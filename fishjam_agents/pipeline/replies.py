@@ -220,7 +220,8 @@ class Replies:
         speech = self._speech(f"say-{next(self._said)}", priority, interruptible)
         self._speeches[speech.id] = speech
         if self.muted or self._closed:
-            self.drop(speech.id)
+            # The backend has not been asked: it has nothing to be told.
+            self._over(Heard(speech.id, 0.0), 0.0, interrupted=True)
         return speech
 
     # --- what Speech needs ---
@@ -258,7 +259,7 @@ class Replies:
         seconds = self._voice.seconds(reply)
         heard = self._voice.drop(reply)
         if heard is None:
-            self._over(Heard(reply, 0.0), 0.0, interrupted=True)
+            self._unbegun(reply)
             return
         self._emit(events.ReplyInterrupted(self._now(), reply, heard))
         if not self._speeches[reply].recording:
@@ -312,8 +313,15 @@ class Replies:
             self._hook("on_interrupted", heard)
             self._over(heard, lengths.pop(heard.reply), interrupted=True, begun=True)
         for reply in lengths:
-            self._over(Heard(reply, 0.0), 0.0, interrupted=True)
+            self._unbegun(reply)
         return cut[0] if cut else None
+
+    def _unbegun(self, reply: str) -> None:
+        """Words to speak that had not begun are not wanted any more."""
+        heard = Heard(reply, 0.0)
+        if not self._speeches[reply].recording:
+            self._cut(heard)
+        self._over(heard, 0.0, interrupted=True)
 
     def _tell(self, cut: Sequence[Heard], backend_goes_on: bool) -> None:
         """The backend learns what was heard of its replies, and that it is to stop if it has begun none."""

@@ -22,6 +22,7 @@ class Job:
         reply: What comes of it.
         peer: Who is answered.
         turn: Whether it is a turn.
+        say: Whether it is words that the app wants spoken.
         heard: Whether the history has what the user said, or the app wants given words spoken.
         begun: The answer that was begun at the turn's last pause, while it may still be used.
         unanswered: Whether nobody waits for an answer any more.
@@ -31,6 +32,7 @@ class Job:
     reply: Reply
     peer: str | None
     turn: bool = False
+    say: bool = False
     heard: bool = False
     begun: Speculation | None = None
     unanswered: bool = False
@@ -60,6 +62,10 @@ class Jobs:
     def idle(self) -> bool:
         """Whether nothing is under way."""
         return all(job.over.is_set() for job in self._tasks.values())
+
+    def named(self, reply: str) -> Job | None:
+        """The job whose reply has this id, unless it is over."""
+        return next((job for job in self._line if job.reply.id == reply), None)
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""

@@ -24,6 +24,8 @@ from fishjam_agents.backends.cascade.speaking import Speaking
 
 ROUNDS = 8
 """How often in a row tools may be called before an answer must come."""
+UNSPOKEN = 64
+"""Sentences that a model may be ahead of its voice: a long answer; then it is read no further for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,22 @@ class Reply:
             calls = await self._round(history.messages if messages is None else messages)
             messages = None
             if not calls:
+                await self._tell_of_silence()
                 return
             await self._speaking.may_be_heard()
             history.called(calls, await self._answers(calls))
         message = f"the model called tools {ROUNDS} times in a row without an answer: the reply ends there"
         self._means.emit(port.Warning(message))
+
+    async def _tell_of_silence(self) -> None:
+        """Nobody hears an answer that is nothing but reasoning, code or emoji: it is told to who looks on."""
+        if not self.begun:
+            await self._speaking.may_be_heard()
+            message = (
+                "the model gave no words that can be spoken, and nothing is said: see its instructions, and "
+                "whether it spends max_tokens on reasoning"
+            )
+            self._means.emit(port.Warning(message))
 
     async def say(self, text: str) -> None:
         """Speak given words.
@@ -122,7 +135,7 @@ class Reply:
 
     async def _round(self, messages: Sequence[Message]) -> list[Requested]:
         """Speak what the model says to the conversation; returns the tools it wants called."""
-        sentences: asyncio.Queue[str | None] = asyncio.Queue()
+        sentences: asyncio.Queue[str | None] = asyncio.Queue(UNSPOKEN)
         calls: list[Requested] = []
         reader = self._loop.create_task(self._read(messages, sentences, calls), name=f"words of {self.id}")
         try:
@@ -143,19 +156,22 @@ class Reply:
                     if isinstance(piece, str):
                         if self.begun_at is None and piece.strip():
                             self.begun_at = self._loop.time()
-                        self._found(cut.feed(piece), sentences)
+                        await self._found(cut.feed(piece), sentences)
                     elif isinstance(piece, Requested):
                         calls.append(piece)
                     elif isinstance(piece, Spent):
                         self._means.emit(port.Usage(piece.amounts))
                     else:
                         assert isinstance(piece, Thought)
-            self._found(cut.flush(), sentences)
+            await self._found(cut.flush(), sentences)
         finally:
-            sentences.put_nowait(None)
+            task = asyncio.current_task()
+            # Whoever cancels this listens no more: nobody makes room.
+            if task is None or not task.cancelling():
+                await sentences.put(None)
 
-    def _found(self, words: Sequence[str], sentences: asyncio.Queue[str | None]) -> None:
+    async def _found(self, words: Sequence[str], sentences: asyncio.Queue[str | None]) -> None:
         if words and self.worded is None:
             self.worded = self._loop.time()
         for sentence in words:
-            sentences.put_nowait(sentence)
+            await sentences.put(sentence)

@@ -24,6 +24,7 @@ from fishjam_agents.backends.cascade.questions import Questions
 from fishjam_agents.backends.cascade.reply import Means, Reply
 from fishjam_agents.backends.cascade.speculation import Basis, Speculation, same_words
 from fishjam_agents.backends.cascade.turn import SpokenTurn
+from fishjam_agents.events import Heard
 
 _SAME_SOUND = 1e-6
 """Seconds up to which two times are those of one last sound."""
@@ -92,15 +93,12 @@ class CascadeSession(port.BackendSession):
                 self._notes.append(text)
             case port.TextEntry(text, verbatim, reply):
                 say = verbatim and reply is not None
-                job = Job(self._reply(reply), None, heard=say)
+                job = Job(self._reply(reply), None, say=say, heard=say)
                 self._jobs.start(job, lambda job: self._write(job, text, say))
             case port.ImageEntry():
                 self._history.image(entry.data, entry.content_type, (entry.peer, entry.track))
             case port.InterruptEntry(heard):
-                self._forget_pause("interrupted")
-                self._jobs.stop(lambda job: True)
-                if heard is not None:
-                    self._history.heard(heard)
+                self._interrupt(heard)
             case port.QuestionEntry(question, text):
                 self._questions.ask(question, self._history.followed_by(text))
             case port.ToolResultEntry() if not entry.will_continue:
@@ -126,6 +124,15 @@ class CascadeSession(port.BackendSession):
 
     def _reply(self, id: str | None = None, admitted: asyncio.Future[None] | None = None) -> Reply:
         return Reply(id or next(self._ids), self._means, admitted)
+
+    def _interrupt(self, heard: Heard | None) -> None:
+        named = self._jobs.named(heard.reply) if heard is not None else None
+        if named is None or not named.say or named.reply.begun:
+            self._forget_pause("interrupted")
+            self._jobs.stop(lambda job: not job.say)
+        self._jobs.stop(lambda job: job is named)
+        if heard is not None:
+            self._history.heard(heard)
 
     # --- turns ---
 

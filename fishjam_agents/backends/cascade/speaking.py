@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -16,11 +16,15 @@ from fishjam_agents.backends.cascade.closing import end
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.parts import TextToSpeech
+from fishjam_agents.backends.cascade.sentences import Sentences
 
 OUTPUT_RATE = 24000
 """Hz of what is said, whatever the voice gives."""
 AHEAD = 10.0
 """Seconds of sound that a sentence may have before it is its turn; then its voice is read no further."""
+LEAD = 30.0
+"""Seconds of sound that a reply may be ahead of what can have been played of it. More would be paid for and
+kept for nothing if somebody speaks over it, and without an end if the model or the voice finds none."""
 
 
 class Sentence:
@@ -30,14 +34,22 @@ class Sentence:
         text: Its words.
         tts: Voices.
         sounded: Called at its first sound, heard or not.
+        pace: Waits until more sound is wanted.
     """
 
-    __slots__ = ("_ahead", "_begun", "_hear", "_kept", "_sounded", "_tts", "task", "text")
+    __slots__ = ("_ahead", "_begun", "_hear", "_kept", "_pace", "_sounded", "_tts", "task", "text")
 
-    def __init__(self, text: str, tts: Fallbacks[TextToSpeech], sounded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        text: str,
+        tts: Fallbacks[TextToSpeech],
+        sounded: Callable[[], None],
+        pace: Callable[[], Awaitable[None]],
+    ) -> None:
         self.text = text
         self._tts = tts
         self._sounded = sounded
+        self._pace = pace
         self._hear: Callable[[Samples], None] | None = None
         self._begun = asyncio.Event()
         self._kept: list[Samples] = []
@@ -60,6 +72,7 @@ class Sentence:
                 self._sounded()
                 if self._hear is not None:
                     self._hear(samples)
+                    await self._pace()
                     continue
                 self._kept.append(samples)
                 self._ahead += len(samples)
@@ -98,6 +111,8 @@ class Speaking:
         self._history = history
         self._admitted = admitted
         self._seconds = 0.0
+        # When all that was given so far has been played, at the soonest; loop time.
+        self._lasts = 0.0
         self._making: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
 
@@ -109,7 +124,8 @@ class Speaking:
         """
         current: Sentence | None = None
         while (text := await sentences.get()) is not None:
-            following = Sentence(text, self._tts, self._note_sound)
+            await self._pace()
+            following = Sentence(text, self._tts, self._note_sound, self._pace)
             self._making.append(following.task)
             if current is not None:
                 await self._made(current.task)
@@ -120,11 +136,15 @@ class Speaking:
             await self._made(current.task)
 
     async def say(self, text: str) -> None:
-        """Speak one sentence."""
+        """Speak given words."""
         sentences: asyncio.Queue[str | None] = asyncio.Queue()
-        sentences.put_nowait(text)
-        sentences.put_nowait(None)
+        cut = Sentences()
+        for sentence in (*cut.feed(text), *cut.flush(), None):
+            sentences.put_nowait(sentence)
         await self.speak(sentences)
+        if not self.said:
+            # Whoever waits for the end of what is said is not to wait for ever.
+            self._announce()
 
     async def close(self, *others: asyncio.Task[Any]) -> None:
         """End what is being made, and what else nobody wants any more."""
@@ -149,14 +169,24 @@ class Speaking:
 
     def _begin(self, sentence: Sentence) -> None:
         if not self.said:
-            self._emit(port.ReplyStarted(self._reply))
-        self.said = True
+            self._announce()
         self._emit(port.ReplyText(self._reply, sentence.text + " ", self._seconds))
         self._history.assistant(self._reply, sentence.text)
         sentence.begin(self._hear)
 
+    def _announce(self) -> None:
+        self.said = True
+        self._emit(port.ReplyStarted(self._reply))
+
+    async def _pace(self) -> None:
+        ahead = self._lasts - self._loop.time()
+        if ahead > LEAD:
+            await asyncio.sleep(ahead - LEAD)
+
     def _hear(self, samples: Samples) -> None:
-        self._seconds += len(samples) / OUTPUT_RATE
+        seconds = len(samples) / OUTPUT_RATE
+        self._seconds += seconds
+        self._lasts = max(self._lasts, self._loop.time()) + seconds
         self._emit(port.ReplyAudio(self._reply, samples))
 
     def _note_sound(self) -> None:
@@ -174,8 +204,11 @@ async def spoken(voice: TextToSpeech, text: str) -> AsyncGenerator[Samples, None
             data = odd + piece if odd else piece
             whole = len(data) & ~1
             odd = data[whole:]
-            samples: Samples = np.frombuffer(data[:whole], "<i2").astype(np.int16, copy=False)
-            yield samples if resampler is None else resampler.process(samples)
+            # A voice that gives all it has at once is heard in pieces, too: what is too much is not lost.
+            for at in range(0, whole, 2 * voice.sample_rate):
+                block = data[at : min(at + 2 * voice.sample_rate, whole)]
+                samples: Samples = np.frombuffer(block, "<i2").astype(np.int16, copy=False)
+                yield samples if resampler is None else resampler.process(samples)
         if resampler is not None:
             yield resampler.flush()
     finally:

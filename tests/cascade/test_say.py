@@ -1,0 +1,112 @@
+"""Words that the app has spoken (`say`), beside what the model says and through barge-ins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from fishjam_agents.errors import BackendError
+from tests.cascade.parts import LETTER, Answers, Speaks, Understands
+from tests.cascade.test_cascade import asks, bot, said
+from tests.pipeline.conftest import Conversation, converse, speech
+
+__all__ = ["converse"]
+Converse = Callable[..., Conversation]
+NOTICE = "This call is recorded."
+
+
+def test_words_that_are_protected_outlive_a_barge_in_over_the_reply_before_them(converse: Converse) -> None:
+    llm = Answers([["One sentence of some length that goes on and on for long."], ["Yes?"]])
+    pipeline = bot(Understands([["Hi."], ["Stop."]]), llm, tts := Speaks(pause=0.3))
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_first_audio")
+        notice = pipeline.say(NOTICE, interruptible=False)
+        await alice.speak(speech("bob_question.wav"))
+        await notice
+        assert not notice.interrupted
+        assert notice.heard.seconds == pytest.approx(len(NOTICE) * LETTER)
+        await call.until("reply_ended", 2)
+
+    call = converse(pipeline, script)
+    assert [cut.heard.reply for cut in call.of("reply_interrupted")] == ["reply-0-1"]
+    assert tts.closed[0] == "closed"
+    assert ("assistant", NOTICE) in said(llm)
+
+
+def test_words_that_are_taken_back_before_their_turn_are_neither_made_nor_remembered(
+    converse: Converse,
+) -> None:
+    llm = Answers([["Fine."]])
+    pipeline = bot(Understands([["Hi."]]), llm, tts := Speaks(pause=0.3))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        first, second, third = pipeline.say("Welcome."), pipeline.say("Not this."), pipeline.say("But this.")
+        await asyncio.sleep(0.1)
+        second.interrupt()
+        await asyncio.gather(first, second, third)
+        assert [speech.interrupted for speech in (first, second, third)] == [False, True, False]
+        await asks(call)
+
+    converse(pipeline, script)
+    assert tts.said == ["Welcome.", "But this.", "Fine."]
+    assert said(llm)[1:] == [("assistant", "Welcome."), ("assistant", "But this."), ("user", "Hi.")]
+
+
+def test_an_app_that_ends_everything_ends_words_that_wait_too(converse: Converse) -> None:
+    pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), tts := Speaks(pause=0.3))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        playing, waiting = pipeline.say("Welcome to all."), pipeline.say(NOTICE, interruptible=False)
+        await call.until("reply_first_audio")
+        pipeline.interrupt()
+        await asyncio.gather(playing, waiting)
+        assert waiting.interrupted
+        await asyncio.sleep(5.0)
+
+    converse(pipeline, script)
+    assert tts.said == ["Welcome to all."]
+
+
+def test_many_words_are_spoken_sentence_by_sentence(converse: Converse) -> None:
+    pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), tts := Speaks(pause=0.01))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await pipeline.say("Welcome to **all**. Be brief! 😀")
+
+    call = converse(pipeline, script)
+    assert tts.said == ["Welcome to all.", "Be brief!"]
+    assert len(call.of("reply_ended")) == 1
+
+
+@pytest.mark.parametrize("words", ["", " ", "\U0001f600"])
+def test_who_has_nothing_spoken_waits_for_nothing(converse: Converse, words: str) -> None:
+    pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), tts := Speaks())
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        assert not (await pipeline.say(words)).interrupted
+
+    converse(pipeline, script)
+    assert not tts.said
+
+
+def test_who_waits_for_words_that_a_voice_fails_to_speak_is_told_that_they_are_over(
+    converse: Converse,
+) -> None:
+    errors = deque([BackendError("hoarse", retryable=True)])
+    pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), Speaks(errors=errors))
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        assert (await pipeline.say("Welcome.")).heard.seconds == 0
+
+    converse(pipeline, script)
