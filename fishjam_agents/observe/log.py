@@ -18,7 +18,7 @@ from fishjam_agents.observe.words import sentence
 
 logger = logging.getLogger("fishjam_agents.call")
 
-_TALKATIVE = ("asyncio", "httpcore", "httpx", "uvicorn", "websockets")
+_TALKATIVE = ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "uvicorn", "websockets")
 """Libraries whose own details hide the call's, and at DEBUG print headers with tokens in them."""
 _DEBUG = (
     events.UserStartedSpeaking,

@@ -7,6 +7,7 @@ import functools
 import importlib
 import ipaddress
 import json
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -134,11 +135,24 @@ class Access:
             yield client
 
 
+def _without_query(record: logging.LogRecord) -> bool:
+    """Leave the query out of every address of a record."""
+    import httpx2
+
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            each.copy_with(query=None) if isinstance(each, httpx2.URL) else each for each in record.args
+        )
+    return True
+
+
 @functools.cache
 def _loaded() -> ssl.SSLContext:
     """Load what the first request of a process would wait for; the certificates that all clients share."""
     import httpx2
 
+    # It logs each request with its whole address; what `Access.query` holds may be a key.
+    logging.getLogger(httpx2.__name__).addFilter(_without_query)
     for module in ("openai", "openai.resources.chat.chat", "openai.resources.audio.audio"):
         importlib.import_module(module)
     return httpx2.create_ssl_context()

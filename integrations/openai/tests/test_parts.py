@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import wave
 from contextlib import aclosing
 from typing import Any
@@ -237,6 +238,13 @@ def test_a_key_is_sent_and_neither_shown_nor_given_to_others(monkeypatch: pytest
     assert [request.headers.get("authorization") for request in server.requests] == [None, "Bearer sk-mine"]
     assert all("openai-organization" not in request.headers for request in server.requests)
     assert "sk-mine" not in repr(Chat(model="m", api_key="sk-mine"))
+
+
+def test_a_key_in_the_address_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    run(lambda server: ask(server, query={"key": "query-secret"}, headers={"api-key": "header-secret"}))
+    assert "/v1/chat/completions" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_without_an_address_the_environments_is_taken_with_the_environments_key(
