@@ -22,7 +22,7 @@ def spoken(*pieces: str) -> list[str]:
         ("It is 3.5 km to Dr. Smith, e.g. by car. Go!", ["It is 3.5 km to Dr. Smith, e.g. by car.", "Go!"]),
         ("No. I will not.", ["No.", "I will not."]),
         ('He said "stop!" Then he left.', ['He said "stop!"', "Then he left."]),
-        ("# Title\n- one\n- two\n1. three", ["Title", "one", "two", "three"]),
+        ("# Title\n- one\n- two\n1. three", ["Title", "one", "two", "1. three"]),
         ("**Bold** and _soft_ and `code` and ~~gone~~.", ["Bold and soft and code and gone."]),
         ("See [the docs](https://example.org/a.b?c). Done.", ["See the docs.", "Done."]),
         ("Fine 😀👍🏽! Good 🇩🇪.", ["Fine !", "Good ."]),
@@ -41,6 +41,15 @@ def spoken(*pieces: str) -> list[str]:
         ("2 * 3 * 4 is 24.", ["2 * 3 * 4 is 24."]),
         # A Japanese full stop and question mark, with no space after them.
         ("今日は。元気ですか\uff1fはい。", ["今日は。", "元気ですか\uff1f", "はい。"]),
+        ("42. That is it. 2*3*4 is 24.", ["42. That is it.", "2*3*4 is 24."]),
+        ("1. Figs\n2) Pears\n- [x] Plums\n* **Nuts:** two", ["1. Figs", "2) Pears", "Plums", "Nuts: two"]),
+        ("Set my_own_name at https://a.org/b_c_d. Ok?", ["Set my_own_name at https://a.org/b_c_d.", "Ok?"]),
+        ("At 5 p.m. in the U.S. Senate. J. Doe spoke.", ["At 5 p.m. in the U.S. Senate.", "J. Doe spoke."]),
+        ("See [it](https://a.org/b_(c)). Well... yes.", ["See it.", "Well...", "yes."]),
+        ("这是**重点**。好", ["这是重点。", "好"]),
+        ("مرحبا. كيف حالك\u061f بخير.", ["مرحبا.", "كيف حالك\u061f", "بخير."]),
+        ("नमस्ते\u0964 आप कैसे हैं?", ["नमस्ते\u0964", "आप कैसे हैं?"]),
+        ("</think>So be it.<|im_end|>", ["So be it."]),
         ("***\n😀\n...", []),
         ("", []),
     ],
@@ -62,6 +71,8 @@ def test_text_without_an_end_is_spoken_at_a_comma_before_it_becomes_long() -> No
     assert len(first) == 1
     assert first[0].endswith("and then,")
     assert sentences.flush() == [("word " * 30).strip()]
+    # Chinese has no spaces.
+    assert sentences.feed("字" * 300 + "\uff0c" + "字" * 200) == ["字" * 300 + "\uff0c"]
 
 
 TEXTS = st.lists(
