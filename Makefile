@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types test test-quick scenarios alike test-compat soak quality bench demo protocol
+.PHONY: setup format lint types test scenarios alike test-compat soak quality bench demo protocol
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -16,10 +16,7 @@ lint:             ## format, style and the layers of the floor plan
 types:            ## mypy, strict
 	uv run mypy
 
-test:             ## every test but those that need the official SDK
-	uv run pytest
-
-test-quick:       ## the same in two processes, since tests mostly wait; needs an idle machine
+test:             ## every test but those that need the official SDK, in two processes: they mostly wait
 	uv run pytest -n 2 --dist worksteal
 
 scenarios:        ## the calls of examples/scenarios, in memory and in real time
