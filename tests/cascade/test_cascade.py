@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade, Requested, Spent, Thought
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.tools import tool
+from fishjam_agents.testing import VirtualClock
+from tests.cascade.drive import ENDED, drive
 from tests.cascade.parts import LETTER, Answers, Speaks, Understands
 from tests.pipeline.conftest import Conversation, converse, speech
 
@@ -180,6 +183,16 @@ class Weather(AgentPipeline):
         """The weather of a city."""
         await asyncio.sleep(0.5)
         return f"sunny in {city}"
+
+
+def test_what_the_model_is_to_know_goes_with_the_next_words_that_mean_something(
+    virtual_clock: VirtualClock,
+) -> None:
+    llm = Answers([["Hello."]])
+    cascade = Cascade([Understands([[""], ["Hi."], ["Bye."]])], [llm], [Speaks()])
+    note = port.TextEntry("[Bob is here]", note=True)
+    drive(virtual_clock, cascade, [note, ENDED, 1.0, ENDED, 1.0, ENDED, 1.0])
+    assert [messages[-1].text for messages in llm.asked] == ["[Bob is here] Hi.", "Bye."]
 
 
 def test_tools_are_called_with_a_spoken_filler_and_their_answers_are_used(converse: Converse) -> None:

@@ -247,6 +247,14 @@ def test_a_key_in_the_address_is_in_no_log(caplog: pytest.LogCaptureFixture) -> 
     assert "secret" not in caplog.text
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    run(ask)
+
+
 def test_without_an_address_the_environments_is_taken_with_the_environments_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
