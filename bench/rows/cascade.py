@@ -126,8 +126,8 @@ async def _hang_up(times: int) -> Row:
         "cascade: barge-in to closed upstream connections, as the server sees it",
         f"{_HANG_UP_MS:g} ms",
         f"model and voice: median {statistics.median(replies):.1f}, worst {max(replies):.1f} ms; "
-        f"transcript begun at a pause: median {statistics.median(transcripts):.1f}, worst {max(transcripts):.1f} ms "
-        f"({times} times each)",
+        f"transcript begun at a pause: median {statistics.median(transcripts):.1f}, "
+        f"worst {max(transcripts):.1f} ms ({times} times each)",
         within=worst <= _HANG_UP_MS,
     )
 

@@ -15,8 +15,8 @@ from fishjam_agents.backends.cascade import Cascade, Requested, Spent, Thought
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.tools import tool
 from fishjam_agents.testing import VirtualClock
+from fishjam_agents.tools import tool
 from tests.cascade.drive import ENDED, drive
 from tests.cascade.parts import LETTER, Answers, Speaks, Understands
 from tests.pipeline.conftest import Conversation, converse, speech
