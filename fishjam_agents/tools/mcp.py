@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,10 @@ _CLOSE_DEADLINE = 6.0
 """Seconds for leaving a server: the package gives a program 2 s to end by itself and 2 s to be terminated."""
 
 
+_CURRENT: ContextVar[McpConnection | None] = ContextVar("mcp_connection", default=None)
+"""Whose tasks these are."""
+
+
 class McpError(FishjamAgentsError):
     """An MCP server cannot be used."""
 
@@ -51,6 +56,7 @@ class McpConnection:
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._tools: Sequence[RemoteTool] = ()
+        self._babbled = False
 
     async def open(self) -> list[Tool]:
         """Connect; the tools it offers.
@@ -91,7 +97,18 @@ class McpConnection:
         elif not self._client.cancelled():
             self._client.exception()
 
+    def babbles(self) -> None:
+        """The program has written something else than messages to its standard output."""
+        if not self._babbled:
+            self._babbled = True
+            logger.warning(
+                "The MCP server %s writes other things than messages to its standard output: "
+                "have it print to its standard error",
+                self.server.label,
+            )
+
     async def _run(self) -> None:
+        _CURRENT.set(self)
         first = True
         pause = _PAUSE
         while True:
@@ -137,6 +154,7 @@ class McpConnection:
                 parameters = StdioServerParameters(
                     command=server.program, args=list(server.args), env=dict(server.env), cwd=server.cwd
                 )
+                logging.getLogger(stdio_client.__module__).addFilter(_told_once)
                 # What a program says on its standard error is its own log.
                 transport = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
             yield await stack.enter_async_context(Client(transport))
@@ -188,6 +206,15 @@ class McpConnection:
             error = error.exceptions[0]
         lines = str(error).splitlines() or [type(error).__name__]
         return self.server.hide(lines[0])
+
+
+def _told_once(record: logging.LogRecord) -> bool:
+    """Keep the package from a traceback for each line of a program that prints, with what it printed."""
+    connection = _CURRENT.get()
+    if connection is None or record.exc_info is None or not isinstance(record.exc_info[1], ValueError):
+        return True
+    connection.babbles()
+    return False
 
 
 async def _all_tools(client: Client) -> list[RemoteTool]:

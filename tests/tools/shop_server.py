@@ -56,4 +56,7 @@ if __name__ == "__main__":
     if "garbage" in sys.argv:
         print("this is no JSON", flush=True)
         sys.stdin.read()
+    if "talkative" in sys.argv:
+        for _ in range(3):
+            print("asked with the key hunter2", flush=True)
     server.run("stdio")

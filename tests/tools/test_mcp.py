@@ -147,6 +147,19 @@ def test_a_server_that_tells_nothing_is_a_sentence_in_time(words: str) -> None:
     asyncio.run(main())
 
 
+def test_a_program_that_prints_is_told_of_once_and_what_it_prints_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        async with connected(shop("talkative")) as tools:
+            assert await ask(tools["stock"], article="shoes") == "3 shoes of size 40"
+
+    asyncio.run(main())
+    (record,) = [record for record in caplog.records if record.levelname != "DEBUG"]
+    assert record.getMessage().endswith("have it print to its standard error")
+    assert "hunter2" not in caplog.text
+
+
 def test_a_server_that_is_not_there_is_a_sentence_and_the_call_goes_on() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
