@@ -158,7 +158,8 @@ class BackendLink:
             if not error.retryable:
                 raise error
             if failures >= MAX_ATTEMPTS:
-                sentence = f"{error}: given up after {failures} attempts"
+                what = str(error).removesuffix(": it is tried again")
+                sentence = f"{what}: given up after {failures} attempts"
                 raise BackendError(sentence, failure=error.failure) from error
             if lost_at is None:
                 lost_at = loop.time()

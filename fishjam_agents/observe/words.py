@@ -85,13 +85,15 @@ def sentence(event: Event, *, words: bool) -> str:
             price = "" if event.total_cost is None else f"; the call has cost {event.total_cost:.4f}"
             return f"the model used {amounts}{price}"
         case events.BackendFailure():
-            return (
-                f"the backend failed ({event.failure}): {event.message}{', trying again' * event.retryable}"
-            )
+            return f"the backend failed ({event.failure}): {event.message}{_again(event)}"
         case events.ErrorRaised():
             return f"{event.where}: {event.message}"
         case _:
             return event.kind
+
+
+def _again(failure: events.BackendFailure) -> str:
+    return ", trying again" if failure.retryable and "tried again" not in failure.message else ""
 
 
 def _who(peer: str | None) -> str:

@@ -37,6 +37,7 @@ class Continuity:
         unnamed: Tool calls so far that came without an id.
         spent: Price of the call so far.
         resumed_at: When a resumed session was opened last, loop time.
+        stumbles: How often in a row the service failed while a session was to be resumed.
     """
 
     handle: str | None = None
@@ -50,6 +51,7 @@ class Continuity:
     unnamed: int = 0
     spent: float = 0.0
     resumed_at: float | None = None
+    stumbles: int = 0
     _transcript: deque[tuple[str, str]] = field(default_factory=deque)
     _characters: int = 0
     _unanswered: deque[Entry] = field(default_factory=deque)

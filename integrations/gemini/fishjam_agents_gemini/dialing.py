@@ -13,7 +13,7 @@ from fishjam_agents.backends.port import Conversation, ToolCallCancelled, Warnin
 from fishjam_agents.errors import BackendError
 
 from .continuity import Continuity
-from .failures import classify
+from .failures import classify, closed_by_service
 from .session import GeminiSession
 from .setup import live_config
 
@@ -36,6 +36,8 @@ _PING_TIMEOUT = 60.0
 CLOSE_TIMEOUT = 1.0
 SHORT_LIFE = 10.0
 """A resumed session that is followed by another within so many seconds is not worth resuming again."""
+_STUMBLES = 2
+"""Attempts to resume a session at which the service fails, after which a new one is begun."""
 
 
 async def dial(settings: Gemini, conversation: Conversation, stack: AsyncExitStack) -> GeminiSession:
@@ -78,10 +80,12 @@ async def _open(
     if handle is not None:
         try:
             live = await _connect(settings, conversation, memory, client, key, handle, stack)
+            memory.stumbles = 0
             _take_back(memory.forget_uncovered(), conversation)
             return live, True
         except BackendError as error:
-            if error.failure in ("network", "quota", "auth"):
+            memory.stumbles += closed_by_service(error)
+            if error.failure in ("network", "quota", "auth") and memory.stumbles < _STUMBLES:
                 raise
             logger.info("The session cannot be resumed, a new one is begun: %s", error)
             conversation.emit(

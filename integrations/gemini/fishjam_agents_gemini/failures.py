@@ -61,8 +61,16 @@ def classify(error: BaseException, *, model: str, opening: bool, secret: str | N
     return BackendError(f"Gemini: {sentence}", retryable=retryable, failure=kind)
 
 
+def closed_by_service(error: BackendError) -> bool:
+    """Whether the service was there and ended a connection itself."""
+    from google.genai.errors import APIError
+
+    return isinstance(error.__cause__, APIError) and error.__cause__.code not in (None, 1006)
+
+
 def _reason(error: BaseException, secret: str | None) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    # Google's client writes the status that a closed socket does not have: `1008 None. API key not valid.`
+    text = " ".join(str(error).replace(" None. ", " ", 1).split()) or type(error).__name__
     if secret:
         text = text.replace(secret, "...")
     return text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + "..."

@@ -74,7 +74,7 @@ class GeminiSession(BackendSession):
         self._key = key
         self._loop = asyncio.get_running_loop()
         self._wire = Wire(live, settings, memory, conversation.emit)
-        self._waiting = Waiting(settings, live, self._failure)
+        self._waiting = Waiting(settings, live, self._failure, conversation.emit)
         self._departure = Departure(self._quiet)
         self._words = UserWords(conversation.emit, memory)
         words = settings.transcription.output
@@ -247,6 +247,8 @@ class GeminiSession(BackendSession):
             self._words.flush()
             self._replies.complete()
             self._meter.report()
+        elif self._replies.generating:
+            self._waiting.goes_on()
 
     def _answered(self) -> None:
         """The model begins to answer: it has what it was sent."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fishjam_agents.backends.port import Renewal
+from fishjam_agents.backends.port import BackendEvent, Renewal, Warning
 from fishjam_agents.errors import BackendError
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ PONG = 5.0
 """Seconds for the answer to a ping once the model is late."""
 _PATIENCE = 2
 """Turns in a row without any answer over a living connection, after which a new one is tried."""
+_DECLINED = 3
+"""Turns in a row without any answer of a model that may decline to answer, which are told of."""
 
 
 class Waiting:
@@ -25,14 +27,20 @@ class Waiting:
         settings: The backend.
         live: Google's session.
         failure: What the end of the connection is.
+        emit: Takes warnings.
     """
 
     def __init__(
-        self, settings: Gemini, live: Any, failure: Callable[[BaseException], BackendError | Renewal]
+        self,
+        settings: Gemini,
+        live: Any,
+        failure: Callable[[BaseException], BackendError | Renewal],
+        emit: Callable[[BackendEvent], None],
     ) -> None:
         self._settings = settings
         self._live = live
         self._failure = failure
+        self._emit = emit
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._since: float | None = None
@@ -53,6 +61,12 @@ class Waiting:
         """
         if holds or self._since is None:
             self._since, self._holds, self._counts = self._loop.time(), holds, counts
+            self._changed.set()
+
+    def goes_on(self) -> None:
+        """The model is in the middle of an answer: the rest of it is due, and may be late in its turn."""
+        if self._since is None or not self._holds:
+            self._since, self._holds, self._counts = self._loop.time(), False, False
             self._changed.set()
 
     def over(self, *, answered: bool = False) -> None:
@@ -101,6 +115,13 @@ class Waiting:
         self._silent += 1
         # Such a model may decline to answer what was not meant for it.
         declines = self._settings.proactive_audio or self._settings.family.proactive_audio == "always"
+        if declines and self._silent == _DECLINED:
+            self._emit(
+                Warning(
+                    f"Gemini has answered none of the last {self._silent} turns: it may take them for not "
+                    "meant for it; if it never answers, check model and instructions"
+                )
+            )
         if self._silent >= _PATIENCE and not declines:
             raise BackendError(
                 f"Gemini: {self._silent} turns were not answered within {waited}: a new connection is made",

@@ -122,6 +122,40 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(run: R
     run(test)
 
 
+def test_a_session_at_which_the_service_fails_again_and_again_is_given_up_for_a_new_one(
+    run: Run, impatient: None
+) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(numbered(1))
+            await talk.until(p.Usage)
+            emulator.refusals.extend([(1011, "Internal error encountered.")] * 2)
+            (await emulator.connection(0)).abort()
+            talk.say(numbered(2))
+            await talk.until(p.Usage, 2)
+        assert emulator.connections[-1].resumed is None
+        assert len(talk.of(p.Failure)) == 2
+        assert "could not be resumed" in talk.of(p.Warning)[0].message
+        assert heard(emulator.connections[-1].session) == spoken([numbered(2)])
+
+    run(test)
+
+
+def test_a_network_that_is_away_costs_no_session(run: Run, impatient: None) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(numbered(1))
+            await talk.until(p.Usage)
+            emulator.refusals.extend(["abort"] * 3)
+            (await emulator.connection(0)).abort()
+            talk.say(numbered(2))
+            await talk.until(p.Usage, 2)
+        assert emulator.connections[-1].resumed is not None
+        assert heard(emulator.connections[-1].session) == spoken([numbered(1), numbered(2)])
+
+    run(test)
+
+
 def test_history_is_announced_where_the_family_wants_it(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         backend = Gemini("gemini-3.1-flash-live-preview", history=(Said("user", "Hi."), Said("model", "Ho.")))

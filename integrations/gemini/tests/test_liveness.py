@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pytest
 from fishjam_agents_gemini import Gemini, waiting
-from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
+from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, parrot, tone
 
 from fishjam_agents.backends import port as p
 from integrations.gemini.tests.proxy import Proxy
@@ -39,6 +39,47 @@ def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
         assert "no sign of life" in failed.message
         second = await emulator.connection(1)
         assert b"".join(second.of("audio")) == question.astype("<i2").tobytes()
+
+    run(test)
+
+
+def test_a_way_that_goes_dead_in_the_middle_of_a_reply_is_noticed(
+    run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PONG", 0.3)
+
+    async def stops(connection: Connection, request: Request) -> None:
+        await connection.send_audio(tone(0.1))
+        connection.freeze()
+        await asyncio.sleep(60)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(stops)
+        async with talking(Gemini(answer_timeout=0.3)) as talk:
+            talk.say(voice(0.1))
+            failed = await talk.until(p.Failure)
+            assert [event.reply for event in talk.of(p.ReplyEnded)] == ["gemini-1"]
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded, 2)
+        assert "no sign of life" in failed.message
+
+    run(test)
+
+
+def test_a_reply_that_pauses_over_a_living_socket_goes_on(run: Run) -> None:
+    async def pauses(connection: Connection, request: Request) -> None:
+        await connection.send_audio(tone(0.1))
+        await asyncio.sleep(0.5)
+        await connection.send_audio(tone(0.1))
+        await connection.finish_turn()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(pauses)
+        async with talking(Gemini(answer_timeout=0.1)) as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded)
+        assert not talk.of(p.Failure)
+        assert len(talk.reply_audio("gemini-1")) == 4800
 
     run(test)
 
@@ -100,15 +141,18 @@ def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
         await asyncio.sleep(60)
 
     async def test(emulator: GeminiEmulator) -> None:
-        emulator.answers.extend([silent] * 3)
+        emulator.answer = silent
         async with talking(Gemini(answer_timeout=0.05)) as talk:
-            for _ in range(3):
+            while not talk.of(p.Warning):
                 talk.say(voice(0.1))
                 await asyncio.sleep(0.12)
+            emulator.answer = parrot
             talk.say(voice(0.1))
             await talk.until(p.ReplyEnded)
         assert not talk.of(p.Failure)
         assert len(emulator.connections) == 1
+        (told,) = talk.of(p.Warning)
+        assert "none of the last 3 turns" in told.message
 
     run(test)
 
