@@ -144,7 +144,10 @@ def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
         emulator.answer = silent
         async with talking(Gemini(answer_timeout=0.05)) as talk:
             while not talk.of(p.Warning):
-                talk.say(voice(0.1))
+                talk.begin_turn()
+                await asyncio.sleep(0.05)
+                talk.audio(voice(0.1))
+                talk.end_turn()
                 await asyncio.sleep(0.12)
             emulator.answer = parrot
             talk.say(voice(0.1))
