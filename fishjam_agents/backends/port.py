@@ -192,10 +192,12 @@ class Registered:
     Attributes:
         entry_points: The group of entry points in which implementations have their names.
         what: What one is called in messages.
+        loads: Names of the modules that connecting imports, where that takes its time.
     """
 
     entry_points: ClassVar[str]
     what: ClassVar[str]
+    loads: ClassVar[Sequence[str]] = ()
 
 
 class Backend(Registered, ABC):

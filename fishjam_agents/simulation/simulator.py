@@ -21,6 +21,7 @@ from fishjam_agents.server.network import Network
 from fishjam_agents.server.rooms import Rooms
 from fishjam_agents.simulation.collection import short_collections
 from fishjam_agents.simulation.ending import LONGEST_SECONDS
+from fishjam_agents.simulation.loading import load
 from fishjam_agents.simulation.memory import MemoryRoomView, MemorySession
 from fishjam_agents.simulation.result import SimulationResult
 from fishjam_agents.simulation.scene import Scene
@@ -70,6 +71,7 @@ async def simulate(
         ValueError: There is no caller.
     """
     cast = prepare(callers)
+    await asyncio.to_thread(load, pipeline)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
             EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter)

@@ -78,6 +78,11 @@ class Cascade(Backend):
         """Whether each part is."""
         return all(part.in_process for part in self.parts)
 
+    @property
+    def loads(self) -> Sequence[str]:  # type: ignore[override]
+        """What the parts do."""
+        return [name for part in self.parts for name in part.loads]
+
     def check(self) -> None:
         """Check the parts."""
         for part in self.parts:

@@ -109,6 +109,11 @@ class Fallback(Backend):
         return all(backend.in_process for backend in self.backends)
 
     @property
+    def loads(self) -> Sequence[str]:  # type: ignore[override]
+        """What each of them does."""
+        return [name for backend in self.backends for name in backend.loads]
+
+    @property
     def names(self) -> Sequence[str]:
         """What the backends are called in messages: their types, with a number where two are of one type."""
         types = [type(backend).__name__ for backend in self.backends]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -58,6 +58,7 @@ class Gemini(Backend):
     """
 
     audio_kept: ClassVar[float] = 5.0
+    loads: ClassVar[Sequence[str]] = ("google.genai", "google.genai.live", "google.genai.types")
 
     model: str = "gemini-3.8-live"
     api_key: str | None = field(default=None, repr=False)

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
@@ -54,6 +54,12 @@ class Access:
         query: Further fields of every address: `api-version` for Azure. Shown nowhere.
         timeout: Seconds until an answer must begin, and between two pieces of it.
     """
+
+    loads: ClassVar[Sequence[str]] = (
+        "openai",
+        "openai.resources.chat.chat",
+        "openai.resources.audio.audio",
+    )
 
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -153,7 +159,7 @@ def _loaded() -> ssl.SSLContext:
 
     # It logs each request with its whole address; what `Access.query` holds may be a key.
     logging.getLogger(httpx2.__name__).addFilter(_without_query)
-    for module in ("openai", "openai.resources.chat.chat", "openai.resources.audio.audio"):
+    for module in Access.loads:
         importlib.import_module(module)
     return httpx2.create_ssl_context()
 

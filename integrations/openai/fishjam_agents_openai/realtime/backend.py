@@ -58,6 +58,7 @@ class Realtime(Access, Backend):
         raw: Further fields of the session, laid over all others.
     """
 
+    loads: ClassVar[Sequence[str]] = (*Access.loads, "openai.resources.realtime")
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate=RATE,
         output_rate=RATE,
