@@ -115,6 +115,17 @@ def test_a_turn_is_sent_as_a_wav_and_understood(stream: bool) -> None:
     assert request.fields["vad_filter"] == "true"
 
 
+def test_a_turn_too_short_for_the_service_is_filled_up_with_silence() -> None:
+    async def scenario(server: Emulator) -> None:
+        async with Transcription(base_url=server.base_url, model="m").connect() as stt:
+            assert [piece async for piece in stt.transcribe(TURN[:800])]
+
+    (request,) = run(scenario).requests
+    with wave.open(io.BytesIO(request.file)) as file:
+        # OpenAI refuses less than 0.1 s.
+        assert file.getnframes() / 16000 == 0.2
+
+
 def test_speech_comes_in_pieces_as_they_are_sent() -> None:
     async def scenario(server: Emulator) -> None:
         assert await speak(server, instructions="calmly", speed=1.5) == b"\1\2\3\4\5\6"
