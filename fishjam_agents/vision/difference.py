@@ -12,6 +12,8 @@ from fishjam_agents.errors import MissingExtraError
 
 _SIZE = 32
 """Pixels of a thumbnail's sides: small things and the camera's noise are gone, a person who moves is not."""
+_PIXELS = 3840 * 2160
+"""Of a picture that is decoded, as a JPEG is at an eighth of its size: others play audio meanwhile."""
 
 
 class UnreadablePictureError(ValueError):
@@ -59,7 +61,9 @@ def _thumbnail(data: bytes) -> npt.NDArray[np.int16]:
         with Image.open(io.BytesIO(data)) as picture:
             # A JPEG is decoded at an eighth of its size, from the mean of each block, where that is enough.
             picture.draft("L", (_SIZE, _SIZE))
+            if picture.width * picture.height > _PIXELS:
+                raise UnreadablePictureError(f"it has {picture.width} by {picture.height} pixels")
             small = picture.convert("L").resize((_SIZE, _SIZE), Image.Resampling.BOX)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadablePictureError(str(error)) from error
     return np.asarray(small, np.int16)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,6 +223,14 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, float], message
 def test_what_is_no_picture_is_told_apart() -> None:
     with pytest.raises(UnreadablePictureError):
         Difference(0.02).is_new(b"no picture")
+
+
+@pytest.mark.parametrize("side", [4000, 15000])
+def test_a_picture_that_would_take_long_to_open_is_not_opened(side: int) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    with pytest.raises(UnreadablePictureError, match="pixels"):
+        Difference(0.02).is_new(png + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
 
 
 def test_a_camera_is_shown_to_the_model_of_its_peer_alone(converse: Converse) -> None:
