@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from fishjam_agents.backends import Backend, Capabilities, Conversation
+from fishjam_agents.backends.link import CONNECT_DEADLINE
 from fishjam_agents.errors import ConfigError
 
 from .models import Family, family_of
@@ -95,6 +96,8 @@ class Gemini(Backend):
             raise ValueError("model must be the name of a Live model, like gemini-3.8-live")
         if self.setup_timeout <= 0 or self.answer_timeout <= 0:
             raise ValueError("setup_timeout and answer_timeout must be positive")
+        if self.setup_timeout >= CONNECT_DEADLINE:
+            raise ValueError(f"setup_timeout must be below {CONNECT_DEADLINE:g} s: a call waits no longer")
         unknown = self.prices.keys() - PRICED
         if unknown:
             raise ValueError(f"prices knows no {min(unknown)}: use {', '.join(sorted(PRICED))}")

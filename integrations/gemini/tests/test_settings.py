@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fishjam_agents_gemini import Activity, Compression, Gemini, Thinking, Transcription, Vertex
@@ -144,3 +145,17 @@ def test_every_setting_reaches_the_service_by_the_name_it_has_there(run: Run) ->
 def test_vertex_ai_takes_no_labels() -> None:
     with pytest.raises(ConfigError, match="remove labels"):
         Gemini(vertex=Vertex("shop", "europe-west4"), labels={"a": "b"}).check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": " "}, "name of a Live model"),
+        ({"answer_timeout": 0}, "must be positive"),
+        ({"setup_timeout": 15}, "must be below 15 s"),
+        ({"prices": {"input_smell": 1.0}}, "knows no input_smell: use input_audio"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Gemini(**settings)
