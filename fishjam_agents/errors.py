@@ -34,13 +34,18 @@ class ProtocolError(FishjamAgentsError):
     """Bytes from a socket are not the message the schema describes."""
 
 
+def installs(extra: str) -> str:
+    """What installs an extra, as a message advises it."""
+    return f"pip install 'fishjam-agents[{extra}]', in a checkout uv sync --all-packages --all-extras"
+
+
 class MissingExtraError(FishjamAgentsError):
     """An optional dependency is needed and not installed."""
 
     exit_code = 2
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra {extra!r}: pip install 'fishjam-agents[{extra}]'")
+        super().__init__(f"{what} needs the extra {extra!r}: {installs(extra)}")
 
 
 class SessionError(FishjamAgentsError):

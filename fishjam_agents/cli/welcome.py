@@ -37,7 +37,10 @@ def hear_it(config: Path) -> list[str]:
     command = shlex.join(
         [*program(), "simulate", str(config), "--caller", str(example_caller()), "--out", "out"]
     )
-    return ["Hear it, in another terminal; out/heard.wav is what the caller heard:", f"  {command}"]
+    return [
+        "Hear it in a call of its own, in another terminal; out/heard.wav is what its caller heard:",
+        f"  {command}",
+    ]
 
 
 def meet_it(config: Path) -> list[str]:

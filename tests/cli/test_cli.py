@@ -87,7 +87,7 @@ def test_check_says_when_the_embedded_server_is_not_installed(
         2,
         "",
         "error: the embedded Fishjam server (fishjam.id is local) needs the extra 'server': "
-        "pip install 'fishjam-agents[server]'\n",
+        "pip install 'fishjam-agents[server]', in a checkout uv sync --all-packages --all-extras\n",
     )
     path.write_text("fishjam: {id: abc, management_token: x}\nagent: {backend: {type: parrot}}\n")
     assert command(capsys, "check", str(path))[0] == 0

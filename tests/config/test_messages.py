@@ -255,7 +255,7 @@ def test_a_backend_that_is_not_installed_says_what_installs_it(
     Path("config.yaml").write_text(f"agent: {{backend: {{type: {name}}}}}")
     assert refusal() == (
         f"config.yaml:1: agent.backend.type: backend '{name}' is not installed: "
-        f"pip install 'fishjam-agents[{extra}]'"
+        f"pip install 'fishjam-agents[{extra}]', in a checkout uv sync --all-packages --all-extras"
     )
 
 

@@ -101,7 +101,8 @@ def test_the_bots_of_the_page_do_what_it_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shows"), [(0, "owner push_to_talk"), (1, "white.wav at -45 dBFS"), (2, "asked 2 x")]
+    ("number", "shows"),
+    [(0, "greeting  3.1 s"), (1, "owner push_to_talk"), (2, "white.wav at -45 dBFS"), (3, "asked 2 x")],
 )
 def test_the_settings_of_the_page_are_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, shows: str
@@ -109,7 +110,7 @@ def test_the_settings_of_the_page_are_some(
     monkeypatch.delenv("FISHJAM_ID", raising=False)
     (tmp_path / "audio_fixtures").symlink_to(ROOT / "audio_fixtures")
     (tmp_path / "config.yaml").write_text(blocks("yaml")[number])
-    assert len(blocks("yaml")) == 3
+    assert len(blocks("yaml")) == 4
     config = load_config(tmp_path / "config.yaml")
     assert shows in "\n".join(describe(config, pipeline_factory(config)()))
 

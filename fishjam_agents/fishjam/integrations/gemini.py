@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from fishjam_agents.errors import installs
+
 try:
     from fishjam_agents_gemini import GeminiIntegration
 except ModuleNotFoundError as error:
     if error.name != "fishjam_agents_gemini":
         raise
-    raise ImportError(
-        "the Gemini integration is not installed: pip install 'fishjam-agents[gemini]'"
-    ) from error
+    raise ImportError(f"the Gemini integration is not installed: {installs('gemini')}") from error
 
 __all__ = ["GeminiIntegration"]
