@@ -72,6 +72,17 @@ class Controls:
         """Whether a call has begun whose model has not been connected yet: nobody can be answered."""
         return self._call is not None and self._call.connecting
 
+    def name_of(self, peer: str) -> str:
+        """What a peer is called: by its metadata, else `Speaker 1` and so on in the order of asking.
+
+        Returns:
+            One line of at most 40 characters.
+
+        Raises:
+            FishjamAgentsError: The bot is in no call.
+        """
+        return self._reachable().name(peer)
+
     def start_turn(self, peer: str) -> None:
         """A peer presses to talk (`turns.owner: push_to_talk`): its turn begins, and the bot is interrupted.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fishjam_agents.backends import Capabilities, Parrot, port
+from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.protocol.messages import TrackData
@@ -99,6 +100,23 @@ def listener(hearing: HearingSettings, owner: str, steps: int) -> AgentPipeline:
     bot.backend = Scripted([Step(expect=port.Entry)] * steps, offers)  # type: ignore[arg-type]
     bot.hearing, bot.turns = hearing, TurnSettings(owner=owner)  # type: ignore[arg-type]
     return bot
+
+
+def test_a_bot_may_ask_what_peers_are_called(converse: Converse) -> None:
+    names: list[str] = []
+
+    async def script(call: Conversation) -> None:
+        call.room.join("a", about={"peer": {}, "server": {"name": "Alice"}})
+        call.room.join("b")
+        await asyncio.sleep(0.5)
+        names.extend(bot.name_of(peer) for peer in ("b", "a", "b", "somebody"))
+
+    bot = AgentPipeline()
+    bot.backend = Parrot()
+    converse(bot, script)
+    assert names == ["Speaker 1", "Alice", "Speaker 1", "Speaker 2"]
+    with pytest.raises(FishjamAgentsError, match="not running"):
+        bot.name_of("a")
 
 
 @pytest.mark.parametrize("owner", ["local", "backend"])
