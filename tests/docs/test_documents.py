@@ -72,7 +72,7 @@ def test_the_ten_line_bot_of_the_readme_runs_from_its_two_files(tmp_path: Path) 
     words = ("--caller", ROOT / "audio_fixtures" / "alice_yes.wav", "--out", tmp_path / "out")
     result = run("-m", "fishjam_agents", "simulate", "config.yaml", *words, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert re.search(r"^Speaker 1 spoke for 0\.\d s$", result.stdout, re.MULTILINE)
+    assert re.search(r"^caller-1 spoke for 0\.\d s$", result.stdout, re.MULTILINE)
 
 
 def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own() -> None:
