@@ -156,6 +156,26 @@ def test_a_network_that_is_away_costs_no_session(run: Run, impatient: None) -> N
     run(test)
 
 
+def test_the_handle_that_follows_the_end_of_a_turn_is_waited_for(run: Run) -> None:
+    async def answer(connection: Connection, request: Request) -> None:
+        await connection.go_away(10)
+        await speak(connection, tone(0.1), ["Lima."], pace=0)
+        await connection.send({"serverContent": {"generationComplete": True}})
+        await connection.send({"serverContent": {"turnComplete": True}})
+        await asyncio.sleep(0.3)
+        await connection.send_handle()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(answer)
+        async with talking() as talk:
+            talk.say(numbered(1))
+            await talk.until(p.ReplyEnded)
+            second = await renewed(emulator, 1)
+        assert heard(second.session) == spoken([numbered(1)])
+
+    run(test)
+
+
 def test_history_is_announced_where_the_family_wants_it(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         backend = Gemini("gemini-3.1-flash-live-preview", history=(Said("user", "Hi."), Said("model", "Ho.")))

@@ -107,6 +107,26 @@ def test_the_connection_is_not_left_between_a_tools_answer_and_what_the_model_sa
     run(test)
 
 
+def test_the_connection_is_not_left_while_a_tool_runs(run: Run) -> None:
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(asks)
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(numbered(1))
+            call = await talk.until(p.ToolCall)
+            await (await emulator.connection(0)).go_away(10)
+            await asyncio.sleep(1.5)
+            assert len(emulator.connections) == 1
+            talk.put(p.ToolResultEntry(call.call, "grey"))
+            await renewed(emulator, 1)
+        assert len(talk.of(p.ReplyEnded)) == 1
+        assert not talk.of(p.ToolCallCancelled)
+
+    run(test)
+
+
 def test_a_tool_of_a_session_that_is_gone_is_cancelled_and_its_result_is_not_sent(run: Run) -> None:
     async def asks(connection: Connection, request: Request) -> None:
         await connection.call_tool("weather", call="call-7")
