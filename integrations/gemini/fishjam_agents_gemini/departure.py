@@ -63,6 +63,10 @@ class Departure:
         """The session can be resumed from here."""
         self._handle_at = self._loop.time()
 
+    def busy(self) -> None:
+        """The model speaks: the handle by which that is known is still to come."""
+        self._busy_at = self._loop.time()
+
     def instead_of(self, failure: BackendError) -> BackendError | Renewal:
         """What a lost connection is: after an announcement it is no surprise."""
         return Renewal(self._why) if self._deadline is not None and failure.retryable else failure

@@ -225,6 +225,7 @@ class GeminiSession(BackendSession):
             self._departure.announced(message.go_away.time_left)
 
     def _content(self, content: Any) -> None:
+        self._departure.busy()
         if content.input_transcription is not None:
             self._words.add(
                 content.input_transcription.text or "", bool(content.input_transcription.finished)
