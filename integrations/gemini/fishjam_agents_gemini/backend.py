@@ -59,7 +59,7 @@ class Gemini(Backend):
     """
 
     audio_kept: ClassVar[float] = 5.0
-    loads: ClassVar[Sequence[str]] = ("google.genai", "google.genai.live", "google.genai.types")
+    loads: ClassVar[Sequence[str]] = ("google.genai", "fishjam_agents_gemini.loading")
 
     model: str = "gemini-3.8-live"
     api_key: str | None = field(default=None, repr=False)

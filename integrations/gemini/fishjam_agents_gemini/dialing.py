@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import warnings
 from collections.abc import Sequence
@@ -158,6 +159,8 @@ def _history(settings: Gemini, memory: Continuity) -> list[tuple[str, str]]:
 
 
 def _make_client(settings: Gemini, key: str | None) -> Client:
+    # This runs in a thread; the loop would stand still for it.
+    importlib.import_module(f"{__package__}.loading")
     from .integration import GeminiIntegration
 
     sockets: dict[str, Any] = {

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib
 import ipaddress
 import json
 import logging
 import os
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -59,6 +57,10 @@ class Access:
         "openai",
         "openai.resources.chat.chat",
         "openai.resources.audio.audio",
+        # What its HTTP client imports with its first connection.
+        "httpcore2",
+        "anyio._backends._asyncio",
+        "fishjam_agents_openai.loading",
     )
 
     base_url: str | None = None
@@ -116,18 +118,24 @@ class Access:
         own = {name.lower(): value for name, value in self.headers.items()}
         return {"extra_headers": left_out | own, "extra_query": dict(self.query)}
 
+    async def load(self) -> None:
+        """Import `loads` in a thread."""
+        await asyncio.to_thread(_load, self.loads)
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[AsyncOpenAI]:
         """A client for the length of a call; its connections are closed at the end."""
         # Loading it takes most of a second, once, in which other calls go on.
-        tls = await asyncio.to_thread(_loaded)
+        await self.load()
         import httpx2
         import openai
+
+        from fishjam_agents_openai.loading import TLS
 
         # A proxy of the environment would be asked for this machine's own servers, too.
         http = openai.DefaultAsyncHttpx2Client(
             trust_env=not is_loopback(self.address),
-            verify=tls,
+            verify=TLS,
             limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS),
         )
         async with openai.AsyncOpenAI(
@@ -152,16 +160,14 @@ def _without_query(record: logging.LogRecord) -> bool:
     return True
 
 
-@functools.cache
-def _loaded() -> ssl.SSLContext:
-    """Load what the first request of a process would wait for; the certificates that all clients share."""
-    import httpx2
-
+def _load(names: Sequence[str]) -> None:
+    """Load what the first request of a process would wait for."""
+    for name in names:
+        # What has another name in another version is then loaded by whoever needs it.
+        with suppress(ImportError):
+            importlib.import_module(name)
     # It logs each request with its whole address; what `Access.query` holds may be a key.
-    logging.getLogger(httpx2.__name__).addFilter(_without_query)
-    for module in Access.loads:
-        importlib.import_module(module)
-    return httpx2.create_ssl_context()
+    logging.getLogger("httpx2").addFilter(_without_query)
 
 
 def is_loopback(url: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,7 +57,12 @@ class Realtime(Access, Backend):
         raw: Further fields of the session, laid over all others.
     """
 
-    loads: ClassVar[Sequence[str]] = (*Access.loads, "openai.resources.realtime")
+    loads: ClassVar[Sequence[str]] = (
+        *Access.loads,
+        "openai.resources.realtime.realtime",
+        "openai._websocket_connection",
+        "openai.lib._websocket",
+    )
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate=RATE,
         output_rate=RATE,
@@ -119,7 +123,7 @@ class Realtime(Access, Backend):
             "openai_realtime", Memory(conversation.instructions, conversation.tools)
         )
         # The import takes half a second: not in the loop that plays audio.
-        await asyncio.to_thread(importlib.import_module, "openai.resources.realtime")
+        await self.load()
         async with AsyncExitStack() as stack:
             with connection_errors(self.secrets):
                 try:
