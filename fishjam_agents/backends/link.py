@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
+from fishjam_agents.backends.bugs import SEE, told
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
     Backend,
@@ -101,11 +102,13 @@ class BackendLink:
     def _handle(self, session: InlineSession, entry: Entry) -> None:
         try:
             session.handle(entry)
-        except Exception as error:  # noqa: BLE001 - a backend's bug ends its call with a sentence, not the room's loop
+        except Exception as error:
+            # A backend's bug ends its call with a sentence, not the room's loop.
             self._inline = None
+            logger.debug("the backend's own error:", exc_info=error)
             if not self._broken.done():
                 self._broken.set_exception(
-                    BackendError(f"the backend failed on {type(entry).__name__}: {error!r}")
+                    BackendError(f"the backend failed on {type(entry).__name__} ({told(error)}): {SEE}")
                 )
 
     async def run(self) -> str:
@@ -145,9 +148,7 @@ class BackendLink:
                 # A backend's bug ends its call with a sentence, and no other call of the process with it.
                 logger.debug("the backend's own error:", exc_info=bug)
                 kind = type(self._backend).__name__
-                raise BackendError(
-                    f"the backend {kind} failed ({bug!r}): see the log at debug level"
-                ) from bug
+                raise BackendError(f"the backend {kind} failed ({told(bug)}): {SEE}") from bug
             finally:
                 self._inline = None
             attempt += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fishjam_agents.backends.bugs import raised_at
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import ConfigError
 
@@ -67,4 +68,4 @@ def told(error: BaseException, ours: str = __file__) -> str:
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     last = traceback.extract_tb(error.__traceback__)[-1]
     # A class that wants arguments fails in the line that makes it, which is ours.
-    return what if last.filename == ours else f"{last.filename}:{last.lineno}: {what}"
+    return what if last.filename == ours else f"{raised_at(error, foreign=True)}: {what}"

@@ -31,6 +31,7 @@ _DEBUG = (
     events.ReplyText,
 )
 _WARNING = (events.Outage, events.BackendWarning)
+_ERRORS = {"input": logging.ERROR, "mcp": logging.WARNING}
 
 
 class EventLog:
@@ -73,8 +74,8 @@ def level_of(event: Event) -> int:
     if isinstance(event, events.BackendFailure):
         return logging.WARNING if event.retryable else logging.ERROR
     if isinstance(event, events.ErrorRaised):
-        # An exception has been logged where it was caught, with its traceback.
-        return logging.ERROR if event.where == "input" else logging.DEBUG
+        # An exception has been logged where it was caught, with its traceback. These are none.
+        return _ERRORS.get(event.where, logging.DEBUG)
     return logging.INFO
 
 

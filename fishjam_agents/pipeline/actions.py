@@ -105,8 +105,11 @@ class Actions:
         if listening == self.listening:
             return
         self.emit(events.Switched(self.now(), "ears", listening))
-        self._ears.shut(not listening)
-        if not listening and isinstance(self._owner, BackendOwner):
+        self._shut(not listening)
+
+    def _shut(self, closed: bool) -> None:
+        self._ears.shut(closed)
+        if closed and isinstance(self._owner, BackendOwner):
             self._owner.ears_closed()
 
     def understood(self, text: str, final: bool, peer: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -22,6 +21,7 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.controls import Controls
+from fishjam_agents.pipeline.hooks import verify_hooks
 from fishjam_agents.pipeline.offers import verify_offers
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
@@ -120,6 +120,9 @@ class AgentPipeline(Controls):
     async def on_error(self, error: Exception) -> None:
         """A hook, a stage or a tool raised `error`."""
 
+    async def on_ending(self) -> None:
+        """The app, a tool or a limit ends the call, and the model still answers `ask`; has five seconds."""
+
     async def on_stop(self) -> None:
         """The call is over; has five seconds."""
 
@@ -195,9 +198,7 @@ class AgentPipeline(Controls):
                     f"turns.owner is 'backend', but {type(one).__name__} has no turn detection: use 'local'"
                 )
         self._verify_hearing(backend)
-        for hook in _HOOKS:
-            if not inspect.iscoroutinefunction(getattr(self, hook)):
-                raise FishjamAgentsError(f"{name}.{hook} must be a coroutine: write `async def {hook}`")
+        verify_hooks(self, self.hook_base)
         for stage in self.input_stages:
             for method in ("process", "reset"):
                 if isinstance(stage, type) or not callable(getattr(stage, method, None)):
@@ -395,4 +396,3 @@ class AgentPipeline(Controls):
 
 
 AgentPipeline.hook_base = AgentPipeline
-_HOOKS = [name for name in vars(AgentPipeline) if name.startswith("on_")]

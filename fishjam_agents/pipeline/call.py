@@ -240,6 +240,7 @@ class Call(Actions):
             try:
                 await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
                 self._raise_first(tasks)
+                await self._end_in_order(tasks)
             finally:
                 unsubscribe()
                 if self._buttons is not None:
@@ -255,6 +256,22 @@ class Call(Actions):
                 self.questions.close()
                 self._hooks.start("on_stop")
                 await asyncio.gather(self._hooks.finish(), self.tools.close())
+
+    async def _end_in_order(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
+        """Let the app ask the model a last time; nobody is heard and the bot is silent meanwhile."""
+        if not self._stop.is_set() or self.connecting or not self._hooks.has("on_ending"):
+            return
+        self._shut(True)
+        self._replies.muted = True
+        self.interrupt()
+        ending = self._loop.create_task(self._hooks.ending(), name=f"ending-{self.id}")
+        lost = [task for task in tasks if not task.done()]
+        try:
+            # Without session or model there is nothing to wait for.
+            await asyncio.wait([ending, self._broken, *lost], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
 
     async def _think(self) -> None:
         self._link.tools = await self.tools.open()

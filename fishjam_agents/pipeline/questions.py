@@ -30,7 +30,7 @@ class Questions:
             BackendError: There is none, or not in time.
         """
         if self._closed:
-            raise BackendError("the call is over, nobody answers any more: ask before, as in on_peer_left")
+            raise BackendError("the call is over, nobody answers any more: ask before, as in on_ending")
         question = f"q{next(self._ids)}"
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[question] = answer

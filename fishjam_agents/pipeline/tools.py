@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
+from fishjam_agents.backends.bugs import SEE, raised_at
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.context import ToolContext
 from fishjam_agents.tools.mcp import McpConnection, McpError
+from fishjam_agents.tools.results import UnspeakableError
 from fishjam_agents.tools.runner import Outcome, ToolRunner
 from fishjam_agents.tools.tool import Tool
 
@@ -129,7 +131,12 @@ class CallTools:
         # What a tool raises may hold what a caller said, or a key: the whole of it at debug level only.
         kind = type(error).__name__
         extra = {"call": self._call.id}
-        logger.warning("The tool %s failed (%s): see the log at debug level", name, kind, extra=extra)
+        if isinstance(error, UnspeakableError):
+            advice = "return text, numbers, lists, mappings, dataclasses or models"
+            logger.warning("The tool %s gave no answer (%s): %s", name, error, advice, extra=extra)
+        else:
+            at = raised_at(error)
+            logger.warning("The tool %s failed (%s, raised at %s): %s", name, kind, at, SEE, extra=extra)
         logger.debug("The tool %s failed", name, exc_info=error, extra=extra)
         self._call.hook("on_error", error)
 

@@ -153,6 +153,9 @@ class ToolRunner:
         if work.cancelled():
             self._settle(call, "error", f"{name} was broken off: say that it did not work")
         elif isinstance(error, (ToolError, UnspeakableError)):
+            if isinstance(error, UnspeakableError):
+                # Nothing the model can mend: whoever wrote the tool has to know.
+                self._failed(name, error)
             self._settle(call, "error", f"{name}: {error}")
         elif isinstance(error, Exception):
             self._failed(name, error)

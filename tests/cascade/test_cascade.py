@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools import tool
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.parts import LETTER, Answers, Speaks, Understands
+from tests.cascade.parts import LETTER, Answers, Speaks, Understands, tone
 from tests.pipeline.conftest import Conversation, converse, speech
 
 __all__ = ["converse"]
@@ -281,20 +283,46 @@ class Odd(Speaks):
         raise ZeroDivisionError
 
 
+class Arrays(Speaks):
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        yield tone(0.1, 24000)  # type: ignore[misc]
+
+
 BUGS = [
-    (Understands([[ValueError("a bug")]]), Answers([["Hi. "]]), Speaks()),
-    (Understands([["Hi."]]), Answers([[5]]), Speaks()),  # type: ignore[list-item]
-    (Understands([["Hi."]]), Answers([["Hi. And so on. ", 60.0]]), Odd()),
+    (
+        (Understands([[ValueError("a bug")]]), Answers([["Hi. "]]), Speaks()),
+        r"Understands \(speech to text\) failed \(ValueError\('a bug'\), raised at tests/cascade/parts\.py:"
+        r"\d+\): `log: {level: debug}` shows the traceback$",
+    ),
+    (
+        (Understands([["Hi."]]), Answers([[5]]), Speaks()),  # type: ignore[list-item]
+        "the backend Cascade failed",
+    ),
+    (
+        (Understands([["Hi."]]), Answers([["Hi. And so on. ", 60.0]]), Odd()),
+        r"Odd \(text to speech\) failed \(ZeroDivisionError\(\), raised at tests/cascade/test_cascade\.py:",
+    ),
+    (
+        (Understands([["Hi."]]), Answers([["Hi. "]]), Arrays()),
+        r"Arrays \(text to speech\) gives a ndarray: yield bytes, 16-bit little-endian mono",
+    ),
 ]
 
 
 @pytest.mark.parametrize("preemptive", [False, True])
-@pytest.mark.parametrize("parts", BUGS, ids=["stt", "llm", "tts"])
-def test_a_bug_in_a_part_ends_the_call_and_names_the_backend(
-    converse: Converse, parts: tuple[Understands, Answers, Speaks], preemptive: bool
+@pytest.mark.parametrize(("parts", "told"), BUGS, ids=["stt", "llm", "tts", "arrays"])
+def test_a_bug_in_a_part_ends_the_call_and_names_the_part_and_its_line(
+    converse: Converse,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    parts: tuple[Understands, Answers, Speaks],
+    told: str,
+    preemptive: bool,
 ) -> None:
-    with pytest.raises(BackendError, match="the backend Cascade failed"):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with caplog.at_level(logging.DEBUG), pytest.raises(BackendError, match=told):
         converse(bot(*parts, preemptive=preemptive), asks)
+    assert "Traceback" in caplog.text or "gives a ndarray" in told
 
 
 def test_a_tool_runs_while_the_filler_is_made(converse: Converse) -> None:
@@ -338,3 +366,17 @@ def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) ->
 def test_a_cascade_without_a_part_is_refused() -> None:
     with pytest.raises(ValueError, match="llm: a cascade needs at least one"):
         Cascade([Understands([[]])], [], [Speaks()])
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (Speaks(), r"tts must be a list of parts, not a Speaks: write tts=\[\.\.\.\]"),
+        ([Speaks], r"tts: the class Speaks is no text to speech \(TextToSpeech\): make one of it, Speaks\("),
+        ([Speaks(), Answers([])], "tts: a Answers is no text to speech .* give it to the job it is for"),
+        ([object()], "tts: a object is no text to speech .*: make it a subclass of TextToSpeech"),
+    ],
+)
+def test_what_is_no_part_for_its_job_is_refused(parts: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        Cascade([Understands([[]])], [Answers([])], parts)

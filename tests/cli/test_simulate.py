@@ -125,7 +125,8 @@ def test_a_length_out_of_range_is_a_wrong_command_line(
         ),
         (
             "ZeroDivisionError('oops')",
-            "the backend Keyless failed (ZeroDivisionError('oops')): see the log at debug level",
+            "the backend Keyless failed (ZeroDivisionError('oops'), raised at {folder}/keyless.py:8): "
+            "`log: {{level: debug}}` shows the traceback",
         ),
     ],
 )
@@ -156,6 +157,7 @@ def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
     caller = FIXTURES / "caller.wav"
     code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path / "out")
     logged, sentence = errors.splitlines()
+    told = told.format(folder=tmp_path)
     assert code == 1
     assert f" ERROR   the backend failed (internal): {told}  [call " in logged
     assert sentence == f"error: {told}"

@@ -76,6 +76,7 @@ LINES: list[tuple[Event, str, str]] = [
     (events.BackendFailure(1, "bad key", "auth", False), "ERROR", "the backend failed (auth): bad key"),
     (events.ErrorRaised(1, "boom", "on_turn", "ann"), "DEBUG", "on_turn: boom"),
     (events.ErrorRaised(1, "odd bytes", "input", "ann"), "ERROR", "input: odd bytes"),
+    (events.ErrorRaised(1, "it is not there", "mcp"), "WARNING", "mcp: it is not there"),
 ]
 
 

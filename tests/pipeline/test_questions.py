@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fishjam_agents.backends import Capabilities, Parrot, port
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import BackendError, SessionError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import Scripted, Step
@@ -106,8 +107,88 @@ def test_the_end_of_the_call_ends_a_question_and_nothing_is_asked_after_it(conve
     converse(Late(), script)
     assert sorted(Late.errors) == [
         "the call ended before the model had answered: ask sooner",
-        "the call is over, nobody answers any more: ask before, as in on_peer_left",
+        "the call is over, nobody answers any more: ask before, as in on_ending",
     ]
+
+
+class Summing(AgentPipeline):
+    def __init__(self, model: Scripted, question: str = "Sum up.") -> None:
+        super().__init__()
+        self.backend = model
+        self.question = question
+        self.told: list[str] = []
+
+    async def on_ending(self) -> None:
+        try:
+            self.told.append(await self.ask(self.question))
+        except BackendError as error:
+            self.told.append(str(error))
+
+    async def on_stop(self) -> None:
+        self.told.append("stopped")
+
+
+@pytest.mark.parametrize("end", ["stop", "end_call"])
+def test_a_summary_can_be_had_when_the_bot_ends_the_call(converse: Converse, end: str) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        getattr(call.bot, end)()
+        await asyncio.sleep(30)
+
+    bot = Summing(asked([2.0, port.Answer("q1", "They said hello.")]))
+    converse(bot, script)
+    assert bot.told == ["They said hello.", "stopped"]
+
+
+def test_nobody_is_heard_and_nothing_is_said_while_the_call_is_ending(converse: Converse) -> None:
+    model = asked([3.0, port.Answer("q1", "Nothing.")])
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        speech_ = call.bot.play(np.full(48000, 3000, np.int16))
+        await asyncio.sleep(0.5)
+        call.bot.stop()
+        await asyncio.sleep(0.1)
+        assert speech_.interrupted
+        await alice.speak(speech("alice_yes.wav"))
+        await asyncio.sleep(20)
+
+    bot = Summing(model)
+    call = converse(bot, script)
+    assert bot.told == ["Nothing.", "stopped"]
+    assert not call.of("user_started_speaking")
+
+
+def test_an_end_that_takes_too_long_is_cut_off_and_a_bug_in_it_ends_nothing(
+    converse: Converse, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        call.bot.stop()
+        await asyncio.sleep(30)
+
+    class Wrong(Summing):
+        async def on_ending(self) -> None:
+            raise ValueError("a bug")
+
+    slow, wrong = Summing(asked([])), Wrong(asked())
+    converse(slow, script)
+    assert "The hook on_ending did not finish within 5 s and was cancelled" in caplog.text
+    failed = converse(wrong, script)
+    assert [event.where for event in failed.of("error")] == ["on_ending"]
+    assert slow.told == wrong.told == ["stopped"]
+
+
+def test_without_a_model_the_end_is_not_waited_for(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        call.room.session.deliver(ConnectionResetError("gone"))
+        await asyncio.sleep(30)
+
+    bot = Summing(asked([]))
+    with pytest.raises(SessionError):
+        converse(bot, script)
+    assert bot.told == ["stopped"]
 
 
 def test_with_a_session_for_each_peer_one_of_them_is_asked(converse: Converse) -> None:

@@ -137,8 +137,37 @@ def test_what_a_tool_raises_reaches_on_error_and_no_log_above_debug(
 
     call = converse(bot, script)
     assert [type(error) for error in errors] == [ValueError]
-    assert "The tool broken failed (ValueError)" in caplog.text
+    assert "The tool broken failed (ValueError, raised at " in caplog.text
+    assert "test_tools.py:" in caplog.text
     assert "secret-token" not in caplog.text + repr(call.events) + repr(backend.entries)
+
+
+def test_a_tool_that_returns_nothing_the_model_can_be_told_reaches_on_error_and_the_log(
+    converse: Converse, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[Exception] = []
+
+    class Bot(AgentPipeline):
+        backend = Scripted([calls(p.ToolCall("c1", "opaque")), Step(p.ToolResultEntry)], ABLE)
+
+        @tool
+        def opaque(self) -> object:
+            """Give something."""
+            return object()
+
+        async def on_error(self, error: Exception) -> None:
+            errors.append(error)
+
+    async def script(call: Conversation) -> None:
+        await call.until("tool_called")
+        await asyncio.sleep(0.1)
+
+    converse(Bot(), script)
+    assert [str(error) for error in errors] == ["a object is neither text nor JSON"]
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.getMessage().startswith(
+        "The tool opaque gave no answer (a object is neither text nor JSON)"
+    )
 
 
 def test_a_tool_that_the_service_runs_itself_is_only_told(converse: Converse) -> None:

@@ -137,7 +137,7 @@ def test_what_goes_wrong_is_told_in_words_and_holds_no_secret(
 
     desk = at_desk(virtual_clock, script)
     assert desk.entries == [p.ToolResultEntry("a", words, "fail", error=True)]
-    assert [name for name, _ in desk.errors] == ["fail"] * (kind in ("exit", "timeout", "key"))
+    assert [name for name, _ in desk.errors] == ["fail"] * (kind in ("exit", "timeout", "key", "unspeakable"))
 
 
 def test_unknown_tools_and_wrong_arguments_are_answered_too(virtual_clock: VirtualClock) -> None:

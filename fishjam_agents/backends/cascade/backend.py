@@ -41,9 +41,8 @@ class Cascade(Backend):
     preemptive: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("stt", "llm", "tts"):
-            if not getattr(self, name):
-                raise ValueError(f"{name}: a cascade needs at least one")
+        for name, kind in (("stt", SpeechToText), ("llm", LanguageModel), ("tts", TextToSpeech)):
+            _verify(name, getattr(self, name), kind)
         if self.history < 2:
             raise ValueError("history must be at least 2")
         for name in ("deadline", "stand_in_after"):
@@ -110,3 +109,28 @@ class Cascade(Backend):
             session = CascadeSession(conversation, *jobs, self.history, self.filler, self.preemptive)
             calls.push_async_callback(session.close)
             yield session
+
+
+def _verify(name: str, parts: object, kind: type[Part]) -> None:
+    """Check the parts for one job.
+
+    Raises:
+        TypeError: One is none for it.
+        ValueError: There is none.
+    """
+    if not isinstance(parts, Sequence) or isinstance(parts, str):
+        raise TypeError(f"{name} must be a list of parts, not {_shown(parts)}: write {name}=[...]")
+    if not parts:
+        raise ValueError(f"{name}: a cascade needs at least one")
+    for part in parts:
+        if not isinstance(part, kind):
+            advice = f"make it a subclass of {kind.__name__}"
+            if isinstance(part, type):
+                advice = f"make one of it, {part.__name__}(...)"
+            elif isinstance(part, Part):
+                advice = "give it to the job it is for"
+            raise TypeError(f"{name}: {_shown(part)} is no {kind.what} ({kind.__name__}): {advice}")
+
+
+def _shown(part: object) -> str:
+    return f"the class {part.__name__}" if isinstance(part, type) else f"a {type(part).__name__}"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
+from fishjam_agents.backends.bugs import SEE, told
 from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end, within
 from fishjam_agents.errors import BackendError
 
@@ -19,6 +20,10 @@ RECOVERY = 30.0
 LONGEST_RECOVERY = 480.0
 P = TypeVar("P")
 T = TypeVar("T")
+
+
+class PartError(BackendError):
+    """A part has a bug: no other one stands in for it, or nobody would ever see it."""
 
 
 class Fallbacks(Generic[P]):
@@ -67,6 +72,7 @@ class Fallbacks(Generic[P]):
 
         Raises:
             BackendError: Every part failed, or one did after it had begun.
+            PartError: One has a bug.
         """
         order = sorted(range(len(self._parts)), key=self._failed.__contains__)
         self._try_again(order[0], request)
@@ -82,8 +88,14 @@ class Fallbacks(Generic[P]):
                     except StopAsyncIteration:
                         self._failed.pop(index, None)
                         return
+                    except BackendError:
+                        raise
+                    except Exception as bug:
+                        raise self._buggy(index, bug) from bug
                     begun, deadline = True, self._deadline
                     yield piece
+            except PartError:
+                raise
             except BackendError as error:
                 self._fails(index)
                 if last or (begun and not restart):
@@ -106,6 +118,11 @@ class Fallbacks(Generic[P]):
             # A part that swallows its cancellation is not listened to.
             raise asyncio.CancelledError
         return piece
+
+    def _buggy(self, index: int, bug: Exception) -> PartError:
+        name = type(self._parts[index]).__name__
+        logger.debug("%s (%s) failed:", name, self._what, exc_info=bug)
+        return PartError(f"{name} ({self._what}) failed ({told(bug)}): {SEE}")
 
     async def _close(self, pieces: AsyncIterator[T]) -> None:
         # An async generator, as parts write them, closes what it has open.

@@ -13,7 +13,7 @@ from fishjam_agents.audio.resampling import playout_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import end
-from fishjam_agents.backends.cascade.fallbacks import Fallbacks
+from fishjam_agents.backends.cascade.fallbacks import Fallbacks, PartError
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.parts import TextToSpeech
 from fishjam_agents.backends.cascade.sentences import Sentences
@@ -201,6 +201,11 @@ async def spoken(voice: TextToSpeech, text: str) -> AsyncGenerator[Samples, None
     pieces = voice.speak(text)
     try:
         async for piece in pieces:
+            if not isinstance(piece, (bytes, bytearray)):
+                raise PartError(
+                    f"{type(voice).__name__} (text to speech) gives a {type(piece).__name__}: yield bytes, "
+                    "16-bit little-endian mono, as samples.tobytes() of an int16 array gives them"
+                )
             data = odd + piece if odd else piece
             whole = len(data) & ~1
             odd = data[whole:]

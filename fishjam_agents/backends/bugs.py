@@ -1,0 +1,52 @@
+"""What is told of an exception that code of the user's own raised: where, and how to see the rest."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from pathlib import Path
+
+SEE = "`log: {level: debug}` shows the traceback"
+"""How to see the whole of a bug of which one sentence is told."""
+
+_OURS = str(Path(__file__).parents[1])
+_PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def raised_at(error: BaseException, *, foreign: bool = False) -> str:
+    """The line an exception came from, as `bot.py:12`.
+
+    It is the innermost one outside of Python's library and of installed packages: a `KeyError` that `json`
+    raises is mended where `json` was called.
+
+    Args:
+        error: It was raised and caught.
+        foreign: Whether lines of ours are passed over, too, where there is another one.
+
+    Returns:
+        File and line, the file relative to the current folder where it lies in it.
+    """
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    # Code that was generated, as that of dataclasses is, lies in no file.
+    frames = [frame for frame in frames if not frame[0].startswith("<")]
+    # Ours first: it may be an installed package itself.
+    ours = [frame for frame in frames if _within(frame[0], _OURS)]
+    theirs = [frame for frame in frames if frame not in ours and not _within(frame[0], *_PYTHON)]
+    if foreign and theirs:
+        frames = theirs
+    else:
+        frames = [frame for frame in frames if frame in ours or frame in theirs] or frames
+    if not frames:
+        return "an unknown line"
+    file, line = frames[-1]
+    path, here = Path(file), Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+
+
+def told(error: BaseException) -> str:
+    """A bug in a clause: what was raised, and where."""
+    return f"{error!r}, raised at {raised_at(error)}"
+
+
+def _within(file: str, *folders: str) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)
