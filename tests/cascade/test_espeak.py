@@ -69,7 +69,30 @@ def test_without_the_program_check_and_speaking_say_so(monkeypatch: pytest.Monke
     run(scenario())
 
 
-@pytest.mark.parametrize("settings", [{"speed": 10}, {"pitch": 100}, {"voice": "-x"}, {"voice": ""}])
+@needs_espeak
+def test_check_knows_the_voices_of_the_program() -> None:
+    for voice in ("en", "pl+f3", "en-uk"):
+        Espeak(voice).check()
+    with pytest.raises(
+        ConfigError, match="espeak-ng has no voice 'xx-nope': use one of `espeak-ng --voices`"
+    ):
+        Espeak("xx-nope").check()
+
+
+@needs_espeak
+def test_it_is_as_loud_as_those_who_speak_to_it_and_has_room_to_full_scale() -> None:
+    async def scenario() -> None:
+        text = "The bus is late, so please wait at the station until five past nine."
+        usual, loud = await spoken(Espeak(), text), await spoken(Espeak(volume=100), text)
+        assert np.abs(usual.astype(int)).max() < 32768 * 10 ** (-3 / 20)
+        assert 2 < dbfs(loud) - dbfs(usual) < 4
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "settings", [{"volume": 0}, {"speed": 10}, {"pitch": 100}, {"voice": "-x"}, {"voice": ""}]
+)
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         Espeak(**settings)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fishjam_agents.backends.cascade.parts import TextToSpeech
 from fishjam_agents.errors import BackendError, ConfigError
@@ -16,6 +18,8 @@ _HEADER = 44
 """Bytes of the WAV header that espeak-ng writes before the samples."""
 _PIECE = 4096
 _END_DEADLINE = 2.0
+_ANSWER = 2.0
+"""Seconds espeak-ng has for saying whether it knows a voice; it takes 0.02."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,14 @@ class Espeak(TextToSpeech):
         voice: A voice of `espeak-ng --voices`: `en-gb`, `de`, `pl+f3`.
         speed: Words per minute.
         pitch: 0 to 99.
+        volume: How loud it is, as espeak-ng's amplitude: 1 to 200, of which 100 nearly reaches full scale. By
+            default as loud as people are who speak to it (-22 dBFS while speaking).
     """
 
     voice: str = "en"
     speed: int = 165
     pitch: int = 50
+    volume: int = 70
 
     @property
     def sample_rate(self) -> int:  # type: ignore[override]
@@ -42,24 +49,28 @@ class Espeak(TextToSpeech):
             raise ValueError(f"speed must be between 80 and 450 words per minute, not {self.speed}")
         if not 0 <= self.pitch <= 99:
             raise ValueError(f"pitch must be between 0 and 99, not {self.pitch}")
+        if not 1 <= self.volume <= 200:
+            raise ValueError(f"volume must be between 1 and 200, not {self.volume}")
         if not self.voice or self.voice.startswith("-"):
             raise ValueError(f"voice must be a name of espeak-ng --voices, not {self.voice!r}")
 
     def check(self) -> None:
-        """Verify that the program is there.
+        """Verify that the program is there and knows the voice.
 
         Raises:
-            ConfigError: It is not.
+            ConfigError: It is not, or does not.
         """
         if shutil.which(_PROGRAM) is None:
             raise ConfigError(f"{_PROGRAM} is not installed: install it (apt install {_PROGRAM})")
+        if not _knows(self.voice):
+            raise ConfigError(f"{_PROGRAM} has no voice {self.voice!r}: use one of `{_PROGRAM} --voices`")
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         """Speak one sentence; it comes while espeak-ng is at it."""
-        options = ["-v", self.voice, "-s", str(self.speed), "-p", str(self.pitch), "--stdout", "--stdin"]
+        options = ["-v", self.voice, "-s", str(self.speed), "-p", str(self.pitch), "-a", str(self.volume)]
         try:
             process = await asyncio.create_subprocess_exec(
-                _PROGRAM, *options, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+                _PROGRAM, *options, "--stdout", "--stdin", stdin=PIPE, stdout=PIPE, stderr=DEVNULL
             )
         except OSError as error:
             raise BackendError(f"{_PROGRAM} cannot be started ({error}): install it") from error
@@ -82,6 +93,18 @@ class Espeak(TextToSpeech):
             said = True
         finally:
             await _end(process, said)
+
+
+@lru_cache
+def _knows(voice: str) -> bool:
+    """Whether espeak-ng takes a voice. Its list does not have all that it takes: `en-uk`, `gmw/en`."""
+    command = [_PROGRAM, "-v", voice, "-q", ""]
+    try:
+        asked = subprocess.run(command, stdin=DEVNULL, capture_output=True, timeout=_ANSWER, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        # It is no answer: whether it speaks shows in the call.
+        return True
+    return asked.returncode == 0
 
 
 async def _end(process: Process, said: bool) -> None:
