@@ -28,6 +28,7 @@ NOT_FOUND = 127
 """Exit codes for a COMMAND that cannot be run, or is not there, as env(1) and shells have them."""
 SIGNALLED = 128
 """To which the number of a signal is added: the exit code for a COMMAND that it ended."""
+_LAST_PORT = 65535
 
 
 def run_emulator(
@@ -51,7 +52,7 @@ def run_emulator(
 
     Returns:
         The exit code: COMMAND's own, 128 and the signal's number if one ended it, 127 if there is no such
-        program, 126 if it cannot be run, 1 if the service cannot be started.
+        program, 126 if it cannot be run, 1 if the service cannot be started. Without COMMAND 0 at Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
@@ -71,6 +72,17 @@ def run_emulator(
         return SIGNALLED + signal.SIGINT
 
 
+def port(text: str) -> int:
+    """The `type` of an option that is a port; 0 is any that is free.
+
+    Raises:
+        argparse.ArgumentTypeError: There is no such port.
+    """
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: give a number from 0 to {_LAST_PORT}")
+    return int(text)
+
+
 async def _serve(
     service: AbstractAsyncContextManager[Mapping[str, str]], command: Sequence[str], what: str
 ) -> int:
@@ -86,7 +98,8 @@ async def _serve(
                 sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
             sys.stdout.flush()
             sys.stderr.write(f"{what} is emulated until Ctrl-C; these variables lead a program there\n")
-            return SIGNALLED + await signals.get()
+            await signals.get()
+            return 0
         finally:
             await service.__aexit__(*sys.exc_info())
 

@@ -28,6 +28,7 @@ async def toy(options):
 
 def options(parser):
     parser.add_argument("--broken", action="store_true")
+    parser.add_argument("--port", type=emulator.port)
 
 emulator.GRACE = 0.5
 sys.exit(run_emulator(toy, module="toy.emulator", what="Toy", options=options))
@@ -91,6 +92,8 @@ def test_the_command_has_the_variables_and_its_exit_code_is_passed_on(toy: list[
         (["/"], 126, "error: cannot run / (Permission denied): give a program with its arguments"),
         (["--broken", "true"], 1, "error: Toy cannot be emulated (Address already in use): use another port"),
         (["--brokn", "true"], 2, "unrecognized arguments: --brokn"),
+        (["--port", "99999", "true"], 2, "--port: 99999 is no port: give a number from 0 to 65535"),
+        (["--port", "-1", "true"], 2, "--port: -1 is no port"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_a_sentence(
@@ -160,7 +163,7 @@ def test_without_a_command_the_variables_are_printed_until_ctrl_c(toy: list[str]
         assert program.stdout.readline() == "export TOY_WORDS='two words'\n"
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=20)
-    assert (out, program.returncode) == ("the service is over\n", 130)
+    assert (out, program.returncode) == ("the service is over\n", 0)
     assert err == "Toy is emulated until Ctrl-C; these variables lead a program there\n"
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fishjam_agents_gemini import Gemini, Vertex
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
+from fishjam_agents_gemini.emulator.certificate import temporary_folder
 
 from fishjam_agents.backends import port as p
 from integrations.gemini.tests.talk import Talk, talking, voice
@@ -169,3 +173,18 @@ def test_a_token_that_vertex_ai_refuses_is_the_users_to_mend(run: Run, account: 
         assert ACCESS not in str(error)
 
     run(test, key="another")
+
+
+def test_the_certificate_of_an_emulator_that_was_killed_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    killed = tmp_path / f"gemini-emulator-{gone.pid}-x"
+    killed.mkdir()
+    (killed / "certificate.pem").touch()
+    with temporary_folder() as first, temporary_folder():
+        assert Path(first).exists()
+        assert not killed.exists()
+    assert not any(tmp_path.iterdir())

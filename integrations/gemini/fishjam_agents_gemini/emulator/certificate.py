@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
+import shutil
 import ssl
+import tempfile
 from pathlib import Path
 
 from cryptography import x509
@@ -13,6 +16,29 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "127.0.0.1"
+_PREFIX = "gemini-emulator-"
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a certificate; those of emulators that were killed are removed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        # There is no asking without ending it.
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def make_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:

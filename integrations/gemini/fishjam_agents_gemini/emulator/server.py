@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .access import status_of
 from .answers import Answer, parrot
-from .certificate import HOST, make_certificate
+from .certificate import HOST, make_certificate, temporary_folder
 from .connection import Connection
 from .state import Handles
 
@@ -81,7 +81,7 @@ class GeminiEmulator:
     async def __aenter__(self) -> GeminiEmulator:
         from websockets.asyncio.server import serve
 
-        self._folder = tempfile.TemporaryDirectory(prefix="gemini-")
+        self._folder = temporary_folder()
         self.certificate, context = make_certificate(Path(self._folder.name))
         self._server = await serve(
             self._serve,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from fishjam_agents.testing.emulator import run_emulator
+from fishjam_agents.testing.emulator import port, run_emulator
 
 from .realtime import RealtimeEmulator
 from .server import Emulator
@@ -16,7 +16,7 @@ from .server import Emulator
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realtime", action="store_true", help="the Realtime API in place of the HTTP API")
     parser.add_argument(
-        "--port", type=int, default=0, metavar="N", help="where; any that is free if not given"
+        "--port", type=port, default=0, metavar="N", help="where; any that is free if not given"
     )
 
 
