@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fishjam_agents_gemini import Gemini
 from fishjam_agents_gemini.emulator import Assistant, GeminiEmulator
-from fishjam_agents_gemini.emulator.arguments import arguments_for
 
 from fishjam_agents.backends import port as p
+from fishjam_agents.testing.arguments import arguments_for
 from integrations.gemini.tests.talk import Talk, talking, voice
 
 Run = Callable[..., None]

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fishjam_agents.testing.arguments import arguments_for
+
 from .answers import parrot, pictures, speak, tone, understand
-from .arguments import arguments_for
 
 if TYPE_CHECKING:
     from .connection import Connection

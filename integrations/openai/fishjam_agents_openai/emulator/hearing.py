@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fishjam_agents.audio.samples import Samples
+
 RATE = 24000
 _LOUD = 500
 """Peak of a frame, of 32768, that is taken for speech."""
@@ -35,6 +37,7 @@ class Hearing:
         self._ids = ids
         self._words = words
         self._audio = b""
+        self._turn = b""
         self._heard = 0.0
         self._loud_until = 0.0
         self._session: Mapping[str, Any] = {}
@@ -82,6 +85,12 @@ class Hearing:
         await self.commit(item)
         return True
 
+    def voice(self) -> Samples:
+        """The last turn without the quiet around it: int16 mono at 24 kHz."""
+        samples = np.frombuffer(self._turn[: len(self._turn) & ~1], "<i2").astype(np.int16)
+        loud = np.flatnonzero(np.abs(samples.astype(int)) > _LOUD)
+        return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
+
     async def clear(self) -> None:
         """Forget what is not committed."""
         self._audio = b""
@@ -90,7 +99,7 @@ class Hearing:
     async def commit(self, item: str | None = None) -> bool:
         """Make an item of the buffer; False when there is too little of it."""
         seconds = len(self._audio) / 2 / RATE
-        self._audio = b""
+        self._turn, self._audio = self._audio, b""
         if seconds < _SHORTEST:
             return False
         item = item or f"item_{next(self._ids)}"

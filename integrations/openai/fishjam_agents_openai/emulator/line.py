@@ -30,6 +30,7 @@ class Line:
         session: The session as it was asked for.
         items: The conversation: items by id.
         calls: Ids of the calls in it.
+        model: What answers, where the emulator has a model.
         stalled: Whether it reads and says nothing any more.
     """
 
@@ -43,6 +44,7 @@ class Line:
         self._socket = socket
         self._ids = itertools.count(1)
         self.hearing = Hearing(self.tell, self._ids, emulator.words)
+        self.model = emulator.model(self) if emulator.model is not None else None
         self.speaking = Speaking(self.tell, self.raw, self.close, self._ids)
 
     @property
@@ -169,7 +171,7 @@ class Line:
         if await self.hearing.append(data) and detection.get("interrupt_response", True):
             await self.speaking.cancel("turn_detected")
         elif await self.hearing.pause() and detection.get("create_response", True):
-            self.speaking.respond(self._emulator.answer(False), {})
+            self.speaking.respond(self._emulator.answer(self, False), {})
 
     async def _create(self, event: dict[str, Any]) -> None:
         fields = event.get("response") or {}
@@ -178,7 +180,7 @@ class Line:
             message = "Conversation already has an active response in progress"
             await self._refuse(event, "conversation_already_has_active_response", message)
             return
-        self.speaking.respond(self._emulator.answer(apart), fields)
+        self.speaking.respond(self._emulator.answer(self, apart), fields)
         # What is asked for exists from now on, also for a cancellation that comes right behind.
         await asyncio.sleep(0)
 

@@ -38,6 +38,7 @@ class RealtimeEmulator:
         refuse: A status with which connections are refused, or the close that ends each at once.
         mute: Whether it takes connections and never says a word.
         beta: Whether it knows only names and sessions of the old beta.
+        model: Made for each connection; what it gives is said where there are no `answers`.
         words: What a turn is understood as, given its seconds.
         connections: Events received on each connection.
         queries: The query of each connection.
@@ -51,6 +52,7 @@ class RealtimeEmulator:
     refuse: int | Close | None = None
     mute: bool = False
     beta: bool = False
+    model: Callable[[Line], Callable[[], Sequence[Said]]] | None = None
     words: Callable[[float], str] = _length
     connections: list[list[dict[str, Any]]] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
@@ -109,10 +111,12 @@ class RealtimeEmulator:
         """Stop it."""
         await self.stop()
 
-    def answer(self, apart: bool) -> Sequence[Said]:
+    def answer(self, line: Line, apart: bool) -> Sequence[Said]:
         """What is said next."""
         if apart:
             return self.asides.popleft() if self.asides else ["Nothing of note."]
+        if line.model is not None and not self.answers:
+            return line.model()
         return self.answers.popleft() if self.answers else ["I heard you. ", "That was all."]
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:

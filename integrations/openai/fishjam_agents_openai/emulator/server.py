@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -56,6 +56,7 @@ class Emulator:
         chats: Answers to `/chat/completions`, the next one first; without one it repeats what the user said.
         transcripts: Answers to `/audio/transcriptions`; without one it says how long the turn was.
         speeches: Answers to `/audio/speech`; without one it plays a tone for each letter.
+        model: What answers where there are no `chats`; where it gives none, what the user said is repeated.
         flavour: Whose ways it has (`FLAVOURS`).
         key: The key it wants, as `Authorization: Bearer` or in Azure's way as `api-key`; None takes any.
         idle: Seconds for which a connection is kept that asks nothing.
@@ -67,6 +68,7 @@ class Emulator:
     chats: deque[Answer] = field(default_factory=deque)
     transcripts: deque[Answer] = field(default_factory=deque)
     speeches: deque[Answer] = field(default_factory=deque)
+    model: Callable[[Request], Answer | None] | None = None
     flavour: Flavour = OPENAI
     key: str | None = None
     idle: float = _DEADLINE
@@ -165,7 +167,7 @@ class Emulator:
             return await _whole(writer, Answer(["Incorrect API key provided"], status=401))
         match request.path:
             case "/chat/completions":
-                answer = self.chats.popleft() if self.chats else _echo(request)
+                answer = self.chats.popleft() if self.chats else self._chat(request)
                 pieces = chat_events(answer, request.fields, self.flavour)
             case "/audio/transcriptions":
                 answer = self.transcripts.popleft() if self.transcripts else _length(request)
@@ -183,6 +185,9 @@ class Emulator:
         if answer.status != 200 or answer.kind is not None:
             return await _whole(writer, answer)
         return await _stream(writer, "text/event-stream", crumbs(pieces) if answer.crumbs else pieces)
+
+    def _chat(self, request: Request) -> Answer:
+        return (self.model(request) if self.model is not None else None) or _echo(request)
 
     async def _speak(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         flavour, fields = self.flavour, request.fields
