@@ -59,9 +59,21 @@ class BackendError(FishjamAgentsError):
         retryable: True when another attempt may succeed (a lost socket), False when only the user can
             mend it (a rejected key).
         failure: What kind of failure it is; by default `network` if retryable, else `internal`.
+        backend: Which of several backends failed, None where there is one.
+        stand_in: Which one follows it, None if it is tried again, or is the last.
     """
 
-    def __init__(self, message: str, *, retryable: bool = False, failure: FailureKind | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = False,
+        failure: FailureKind | None = None,
+        backend: str | None = None,
+        stand_in: str | None = None,
+    ) -> None:
         super().__init__(message)
+        self.backend = backend
+        self.stand_in = stand_in
         self.retryable = retryable
         self.failure: FailureKind = failure or ("network" if retryable else "internal")

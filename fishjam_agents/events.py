@@ -303,10 +303,14 @@ class Outage(Event):
 
 @dataclass(frozen=True, slots=True)
 class BackendWarning(Event):
-    """Something was lost or bent on the way to or from the backend."""
+    """Something was lost or bent on the way to or from the backend.
+
+    `unanswered` is there where it left somebody without an answer: the kind of the failure.
+    """
 
     kind = "backend_warning"
     message: str
+    unanswered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,12 +333,17 @@ class BackendUsage(Event):
 
 @dataclass(frozen=True, slots=True)
 class BackendFailure(Event):
-    """The backend failed; with `retryable` the pipeline tries again by itself."""
+    """The backend failed; with `retryable` the pipeline tries again by itself.
+
+    `backend` is which of several, where there are several, and `stand_in` which one follows it.
+    """
 
     kind = "backend_failure"
     message: str
     failure: str
     retryable: bool
+    backend: str | None = None
+    stand_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,8 @@ class Unanswered(Warning):
     A backend without stand-ins goes on with this as a warning; `fallback` counts it as a failure.
     """
 
+    failure: FailureKind = "network"
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -175,6 +177,8 @@ class Failure:
     failure: FailureKind
     message: str
     retryable: bool
+    backend: str | None = None
+    stand_in: str | None = None
 
 
 BackendEvent = (

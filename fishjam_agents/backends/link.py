@@ -125,8 +125,10 @@ class BackendLink:
         lost_at: float | None = None
         while True:
             started = loop.time()
+            served = False
             try:
                 async with self._open(attempt) as session:
+                    served = True
                     if lost_at is not None:
                         self._outage(loop.time() - lost_at)
                         lost_at = None
@@ -163,8 +165,9 @@ class BackendLink:
                 sentence = f"{what}: given up after {failures} attempts"
                 raise BackendError(sentence, failure=error.failure) from error
             if lost_at is None:
-                lost_at = loop.time()
-            self._emit(Failure(error.failure, str(error), retryable=True))
+                # An attempt that was in vain kept the caller waiting from its beginning.
+                lost_at = loop.time() if served else started
+            self._emit(Failure(error.failure, str(error), True, error.backend, error.stand_in))
             delay = min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 

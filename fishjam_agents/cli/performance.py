@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +73,14 @@ class Performance:
             for missed in result.missed
         ]
         events = result.timeline["events"]
+        expect = self.scenario.expect
+        awaited = (*expect.order, *(one.event for one in expect.events))
+        lost = [event for event in events if event["kind"] == "backend_warning" and event.get("unanswered")]
+        if lost and not expect.failures and not any("backend_warning" in text for text in awaited):
+            why = lost[0]["message"]
+            verdicts.append(
+                Verdict("", "no failure costs an answer", why if why.isprintable() else repr(why), met=False)
+            )
         verdicts += judge(self.scenario.expect, events)
         if self.model is not None:
             others = self.model["events"]
@@ -169,27 +176,6 @@ def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdic
     # After the recordings: the page of a long call links to room.wav.
     files.append(write_report(folder, room=result.room, sample_rate=RECORDING_RATE, timeline=result.timeline))
     return files
-
-
-def failures(result: SimulationResult) -> list[str]:
-    """How the backend failed without ending the call, a line for each way, and whether it came back."""
-    events = result.timeline["events"]
-    ended = None if result.failure is None else str(result.failure)
-    failed = [event for event in events if event["kind"] == "backend_failure" and event["message"] != ended]
-    ways = Counter((event["failure"], event["message"]) for event in failed)
-    told = [
-        f"The backend failed {'once' if count == 1 else f'{count} times'} ({kind}): {_line(message)}"
-        for (kind, message), count in ways.items()
-    ]
-    back = [event for event in events if event["kind"] == "outage" and event["what"] == "backend"]
-    if failed and failed[-1]["retryable"] and not (back and back[-1]["at"] >= failed[-1]["at"]):
-        told.append("It did not come back before the call ended: from then on nobody was answered.")
-    return told
-
-
-def _line(message: str) -> str:
-    # What a service says must not move the cursor.
-    return message if message.isprintable() else repr(message)
 
 
 def _checked(settings: Config) -> Bot:

@@ -63,8 +63,8 @@ def simulate(
 ) -> None:
     """Let simulated callers talk to the bot, on a Fishjam of its own, and see what happens.
 
-    Exits with 0 when every expectation of every scenario is met, with 1 when one is not, with 2 when a file
-    cannot be used.
+    Exits with 0 when every expectation of every scenario is met, with 1 when one is not, or without a
+    scenario when a failure left a caller without an answer, with 2 when a file cannot be used.
     """
     from fishjam_agents.cli.performance import Stage
     from fishjam_agents.config import load_config
@@ -80,9 +80,8 @@ def simulate(
     stage = Stage(config, fast=fast, seconds=seconds)
     if scenario is None:
         assert out is not None
-        _play_recordings(stage, caller or [], out)
-        return
-    if scenario.is_dir():
+        passed = _play_recordings(stage, caller or [], out)
+    elif scenario.is_dir():
         from fishjam_agents.cli.suite import play_suite, quiet
 
         files = load_suite(scenario)
@@ -95,8 +94,8 @@ def simulate(
         raise typer.Exit(1)
 
 
-def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> None:
-    """One call with recorded callers, told and written down."""
+def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> bool:
+    """One call with recorded callers, told and written down: whether no failure cost an answer."""
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.observe.log import setup_logging
     from fishjam_agents.simulation.result import prepare_folder
@@ -106,9 +105,10 @@ def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> None:
     prepare_folder(out)
     setup_logging(bot.settings.log)
     result = stage.call(bot, clips)
-    _tell(result, out)
+    answered = _tell(result, out)
     if result.failure is not None:
         raise result.failure
+    return answered
 
 
 def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> bool:
@@ -141,8 +141,10 @@ def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> 
     return not missed
 
 
-def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> None:
-    from fishjam_agents.cli.performance import failures, write_down
+def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> bool:
+    """Tell of a call, and write it down: whether no failure left somebody without an answer."""
+    from fishjam_agents.cli.failures import failures
+    from fishjam_agents.cli.performance import write_down
     from fishjam_agents.observe.parts import told
     from fishjam_agents.observe.timeline import render
     from fishjam_agents.simulation import LAG_LIMIT
@@ -153,10 +155,12 @@ def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict
     say(f"\n{result.seconds:.2f} s of call{where}")
     if timed := told(result.timeline["events"]):
         say(timed)
-    for line in failures(result):
+    failed = failures(result)
+    for line in failed.lines:
         say(line)
     if result.lagged:
         say(
             f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "
             "the times above are not exact."
         )
+    return not failed.unanswered

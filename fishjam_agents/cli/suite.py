@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fishjam_agents.cli.console import say
-from fishjam_agents.cli.performance import Performance, Stage, failures, write_down
+from fishjam_agents.cli.failures import failures
+from fishjam_agents.cli.performance import Performance, Stage, write_down
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.simulation import Prepared, SimulationResult, SpeechUnavailableError, prepare
@@ -190,7 +191,7 @@ def _tell_problems(outcome: Outcome) -> None:
     if outcome.problem is not None:
         say(f"{name}: {outcome.problem}")
     if outcome.result is not None and not outcome.passed:
-        for line in failures(outcome.result):
+        for line in failures(outcome.result).lines:
             say(f"{name}: {line}")
     for verdict in outcome.verdicts:
         if not verdict.met:

@@ -75,6 +75,8 @@ def sentence(event: Event, *, words: bool) -> str:
         case events.Switched():
             return f"the app switched the bot's {event.what} {'on' if event.on else 'off'}"
         case events.Outage():
+            if event.what == "backend":
+                return f"the bot was without its backend for {event.seconds:.1f} s"
             return f"the connection to {event.what} was lost for {event.seconds:.1f} s"
         case events.BackendWarning():
             return event.message
@@ -93,7 +95,8 @@ def sentence(event: Event, *, words: bool) -> str:
 
 
 def _again(failure: events.BackendFailure) -> str:
-    return ", trying again" if failure.retryable and "tried again" not in failure.message else ""
+    told = failure.stand_in is not None or "tried again" in failure.message
+    return ", trying again" if failure.retryable and not told else ""
 
 
 def _who(peer: str | None) -> str:

@@ -92,9 +92,9 @@ class PeerOwners:
             owner.user_speech(event.speaking)
             return
         if isinstance(event, port.Failure):
-            call, kind = self.call, event.failure
+            call, failed = self.call, (event.failure, event.retryable, event.backend, event.stand_in)
             message = f"the session of {call.name(peer)}: {event.message}"
-            call.emit(events.BackendFailure(call.now(), message, kind, event.retryable))
+            call.emit(events.BackendFailure(call.now(), message, *failed))
             call.replies.orphaned(lambda reply: self.addressee(reply) == peer)
             return
         if owner is not None and isinstance(event, port.ReplyStarted):

@@ -112,9 +112,11 @@ class Replies:
         elif isinstance(event, port.Usage):
             self._emit(events.BackendUsage(self._now(), event.amounts, event.cost, event.total_cost))
         elif isinstance(event, port.Warning):
-            self._emit(events.BackendWarning(self._now(), event.message))
+            unanswered = event.failure if isinstance(event, port.Unanswered) else None
+            self._emit(events.BackendWarning(self._now(), event.message, unanswered))
         elif isinstance(event, port.Failure):
-            self._emit(events.BackendFailure(self._now(), event.message, event.failure, event.retryable))
+            failed = (event.failure, event.retryable, event.backend, event.stand_in)
+            self._emit(events.BackendFailure(self._now(), event.message, *failed))
             self.orphaned()
 
     def _begin(self, reply: str) -> bool:

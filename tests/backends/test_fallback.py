@@ -35,7 +35,7 @@ def test_a_key_that_is_refused_at_first_hands_over_before_anybody_spoke() -> Non
         call.wait(0.5)
         ann.say(WORDS)
         call.until("reply_ended")
-        assert failures(call) == ["Scripted failed (the key was refused: make a new one): Parrot stands in"]
+        assert failures(call) == ["Parrot stands in for Scripted: the key was refused: make a new one"]
         (failure,) = [event for event in call.events if event["kind"] == "backend_failure"]
         assert (failure["failure"], failure["retryable"]) == ("auth", True)
         call.expect("outage", count=1, most={"seconds": 0.2})
@@ -108,7 +108,7 @@ def test_losses_in_a_row_are_one_and_each_backend_counts_its_own() -> None:
     with MemoryCall(bot_with(first, second), trouble=True) as call:
         call.wait(5)
         refused = "the script refuses the connection"
-        handed_over = f"Scripted (1 of 2) failed ({refused}): Scripted (2 of 2) stands in"
+        handed_over = f"Scripted (2 of 2) stands in for Scripted (1 of 2): {refused}"
         assert failures(call) == [refused, handed_over]
     assert [conversation.attempt for conversation in second.connections] == [0]
     assert second.connections[0].memory is not first.connections[0].memory
@@ -132,7 +132,7 @@ def test_a_backend_with_a_bug_is_stood_in_for() -> None:
         call.until("reply_ended")
         (message,) = failures(call)
         assert message.startswith(
-            "Buggy failed (it failed on its own (ZeroDivisionError('oops')): see the log"
+            "Parrot stands in for Buggy: it failed on its own (ZeroDivisionError('oops')): see the log"
         )
 
 
@@ -187,7 +187,7 @@ def test_a_turn_that_a_backend_cannot_answer_is_tried_again_and_then_answered_by
         call.expect("reply_ended", count=1)
         assert failures(call) == [
             "a reply could not be given: the model is away",
-            "Scripted failed (a reply could not be given: the model is away): Parrot stands in",
+            "Parrot stands in for Scripted: a reply could not be given: the model is away",
         ]
 
 
@@ -217,7 +217,7 @@ def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none
     linked = link(Fallback([Ends(), Parrot()]), script)
     messages = [event.message for event in linked.events if isinstance(event, p.Failure)]
     ended = "Ends ended the session: it is tried again"
-    assert messages == [ended, f"Ends failed ({ended}): Parrot stands in"]
+    assert messages == [ended, "Parrot stands in for Ends: ended the session: it is tried again"]
 
     async def leave() -> None:
         async with Fallback([Parrot()]).connect(p.Conversation("call", print)):
@@ -270,7 +270,7 @@ def test_a_backend_that_takes_nothing_or_does_not_let_go_is_stood_in_for(
         linked.turn(np.full(16000, 3000, np.int16), whole=False)
         await asyncio.sleep(within)
         (failure,) = [event for event in linked.events if isinstance(event, p.Failure)]
-        assert failure.message == f"Stuck failed ({reason}): Parrot stands in"
+        assert failure.message == f"Parrot stands in for Stuck: {reason}"
         await asyncio.sleep(1)
         assert len([event for event in linked.events if isinstance(event, p.ReplyEnded)]) == 1
 

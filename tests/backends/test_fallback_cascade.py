@@ -30,7 +30,7 @@ def test_a_turn_whose_answer_a_part_refuses_is_answered_by_the_stand_in() -> Non
         call.until("reply_ended")
         call.wait(3)
         call.expect("reply_ended", count=1)
-        assert failures(call) == [f"Cascade failed ({REFUSED}): Parrot stands in"]
+        assert failures(call) == [f"Parrot stands in for Cascade: {REFUSED}"]
 
 
 def test_a_turn_that_a_part_cannot_answer_twice_is_answered_by_the_stand_in() -> None:
@@ -43,7 +43,7 @@ def test_a_turn_that_a_part_cannot_answer_twice_is_answered_by_the_stand_in() ->
         call.wait(3)
         call.expect("reply_ended", count=1)
         told = "a reply could not be given: the model is away: wait"
-        assert failures(call) == [told, f"Cascade failed ({told}): Parrot stands in"]
+        assert failures(call) == [told, f"Parrot stands in for Cascade: {told}"]
 
 
 def test_words_that_a_cascade_has_no_voice_for_are_spoken_by_the_next_one() -> None:

@@ -65,12 +65,13 @@ def test_a_caller_is_answered_by_the_stand_in_of_a_service_that_refuses_the_key(
     code, output, errors = simulate(tmp_path, CHAIN, refusing=refusal, until=" reply_ended ")
     assert code == 0, errors
     sentence = (
-        "Gemini failed (Gemini: the key was refused (1008 None. API key not valid. Please pass a valid API "
-        "key.): make a new one in Google AI Studio): Parrot stands in"
+        "the key was refused (1008 API key not valid. Please pass a valid API key.): make a new one in "
+        "Google AI Studio"
     )
-    assert f"\nThe backend failed once (auth): {sentence}\n" in output
+    told = f"\nGemini failed once (auth): {sentence}; Parrot stood in\n"
+    assert f"{told}All the same, 1 turn of 1 got an answer.\n" in output
     assert "did not come back" not in output
-    assert f"the backend failed (auth): {sentence}, trying again" in errors
+    assert f"the backend failed (auth): Parrot stands in for Gemini: {sentence}  [" in errors
     assert "test-key" not in output + errors
     kinds = [
         event["kind"] for event in json.loads((tmp_path / "out" / "timeline.json").read_text())["events"]
@@ -84,9 +85,9 @@ def test_failures_that_last_until_the_end_of_the_call_are_told(tmp_path: Path) -
     code, output, errors = simulate(
         tmp_path, "  backend: {type: gemini}\n", refusing=(1011, "internal"), until=" times (network)"
     )
-    assert code == 0, errors
+    assert code == 1, errors
     told = [line for line in output.splitlines() if line.startswith("The backend failed ")]
     assert len(told) == 1
     assert "times (network): Gemini: the service failed (1011" in told[0]
     last = "It did not come back before the call ended: from then on nobody was answered.\n"
-    assert f"{told[0]}\n{last}" in output
+    assert f"{told[0]}\n{last}1 of 1 turn was not answered.\n" in output

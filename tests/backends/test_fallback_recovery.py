@@ -24,6 +24,7 @@ from tests.backends.fallback_kit import (
     failures,
     link,
     reply,
+    warnings,
 )
 
 
@@ -89,6 +90,7 @@ def test_the_preferred_backend_is_taken_up_again_in_a_quiet_moment_without_a_gap
         # The first attempts, then one after 10 s, and after 20 more; the last is the way back.
         assert [round(at) for at in first.connected] == [0, 2, 12, 32, 32]
         assert len(failures(call)) == 2
+        assert warnings(call) == ["Flaky serves again: Parrot stood in for it"]
         call.expect("outage", count=1, most={"seconds": 0.5})
         speakers = [
             event["reply"].partition("-")[0] for event in call.events if event["kind"] == "reply_ended"

@@ -68,7 +68,8 @@ def test_openai_takes_over_in_the_middle_of_a_turn_from_a_gemini_whose_key_is_wi
     (failure,) = [event for event in events if isinstance(event, p.Failure)]
     assert failure.failure == "auth"
     assert "leaked" in failure.message
-    assert failure.message.endswith(": Realtime stands in")
+    assert failure.message.startswith("Realtime stands in for Gemini: ")
+    assert (failure.backend, failure.stand_in) == ("Gemini", "Realtime")
     # The whole turn, at the rate of the one that stands in.
     (connection,) = openai.connections
     audio = [event["audio"] for event in connection if event["type"] == "input_audio_buffer.append"]

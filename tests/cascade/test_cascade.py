@@ -277,6 +277,22 @@ def test_a_part_that_only_the_user_can_mend_ends_the_call_with_its_sentence(conv
         converse(bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts), asks)
 
 
+def test_three_replies_in_a_row_that_cannot_be_given_end_the_call(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        for number in (1, 2, 3):
+            await alice.speak(speech("alice_question.wav"))
+            await call.until("backend_warning", number)
+        await asyncio.sleep(5)
+
+    away = BackendError("it is away: start it", retryable=True)
+    with pytest.raises(
+        BackendError, match="it is away: start it: given up after 3 replies in a row"
+    ) as ended:
+        converse(bot(Understands([["Hi."]]), Answers([[away]]), Speaks()), script)
+    assert ended.value.failure == "network"
+
+
 class Odd(Speaks):
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         yield b"odd"

@@ -56,7 +56,7 @@ LINES: list[tuple[Event, str, str]] = [
     (events.ToolCalled(1, "weather", "c1"), "INFO", "the model called weather (c1): ok after 0.0 s"),
     (events.UserAway(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
     (events.Switched(1, "voice", False), "INFO", "the app switched the bot's voice off"),
-    (events.Outage(1, "backend", 2), "WARNING", "the connection to backend was lost for 2.0 s"),
+    (events.Outage(1, "backend", 2), "WARNING", "the bot was without its backend for 2.0 s"),
     (
         events.BackendUsage(1, {"output_audio": 50.0}, 0.001, 0.0125),
         "INFO",
@@ -72,6 +72,11 @@ LINES: list[tuple[Event, str, str]] = [
         events.BackendFailure(1, "no route", "network", True),
         "WARNING",
         "the backend failed (network): no route, trying again",
+    ),
+    (
+        events.BackendFailure(1, "B stands in for A: no route", "network", True, "A", "B"),
+        "WARNING",
+        "the backend failed (network): B stands in for A: no route",
     ),
     (events.BackendFailure(1, "bad key", "auth", False), "ERROR", "the backend failed (auth): bad key"),
     (events.ErrorRaised(1, "boom", "on_turn", "ann"), "DEBUG", "on_turn: boom"),

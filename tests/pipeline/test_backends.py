@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,27 @@ def test_audio_of_a_dead_reply_is_dropped_whenever_it_arrives(converse: Converse
     call = converse(bot_with(backend), script)
     assert [e.reply for e in call.of("reply_started")] == ["r", "r2"]
     assert call.of("reply_interrupted")[0].heard.seconds == pytest.approx(1.0, abs=0.04)
+
+
+def test_an_attempt_in_vain_counts_as_outage_from_its_beginning(converse: Converse) -> None:
+    class Slow(Scripted):
+        late = True
+
+        @asynccontextmanager
+        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+            if self.late:
+                self.late = False
+                await asyncio.sleep(12.0)
+                raise BackendError("it says nothing", retryable=True)
+            async with super().connect(conversation) as session:
+                yield session
+
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        await asyncio.sleep(14.0)
+
+    (outage,) = converse(bot_with(Slow([])), script).of("outage")
+    assert 12.0 <= outage.seconds < 13.0
 
 
 def test_what_is_said_during_an_outage_is_delivered_once(converse: Converse) -> None:

@@ -39,6 +39,9 @@ class Job:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+MOST_UNANSWERED = 3
+"""Failures in a row, each of which costs an answer, after which the session fails for good: who has been met
+with silence three times is told so, by the apology if there is one, and not kept."""
 Work: TypeAlias = Callable[[Job], Coroutine[Any, Any, None]]
 
 
@@ -57,6 +60,7 @@ class Jobs:
         self._emit = emit
         self._tasks: dict[asyncio.Task[None], Job] = {}
         self._line: list[Job] = []
+        self._unanswered = 0
 
     @property
     def idle(self) -> bool:
@@ -105,15 +109,26 @@ class Jobs:
             await work
         except BackendError as error:
             if error.retryable:
-                # A reply that has begun is an answer, such as it is.
-                kind = port.Warning if job.reply.begun else port.Unanswered
-                self._emit(kind(f"a reply could not be given: {error}"))
+                self._could_not(job, error)
             else:
                 self.fail(error)
         finally:
             self._is_over(job)
             if job.reply.begun:
+                self._unanswered = 0
                 self._emit(port.ReplyEnded(job.reply.id))
+
+    def _could_not(self, job: Job, error: BackendError) -> None:
+        message = f"a reply could not be given: {error}"
+        if job.reply.begun:
+            # It is an answer, such as it is.
+            self._emit(port.Warning(message))
+            return
+        self._emit(port.Unanswered(message, error.failure))
+        self._unanswered += 1
+        if self._unanswered >= MOST_UNANSWERED:
+            told = f"{error}: given up after {self._unanswered} replies in a row that could not be given"
+            self.fail(BackendError(told, failure=error.failure))
 
     def _is_over(self, job: Job) -> None:
         job.over.set()

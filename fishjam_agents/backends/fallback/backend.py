@@ -151,6 +151,7 @@ class Fallback(Backend):
 
                 session = FallbackSession(inner, memory, tenure, feed, speaker, probe)
                 await self._begin(session, tenure, begun)
+                memory.serves(tenure, conversation.emit)
                 begun = loop.time()
                 yield session
             return
@@ -222,6 +223,7 @@ class Fallback(Backend):
             speaker.left()
             memory.end()
         if raised is failure:
+            failure.backend = tenure.name
             raise failure
         raise raised from failure
 

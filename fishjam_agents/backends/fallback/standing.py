@@ -103,9 +103,12 @@ class Standings:
             return index, self._none_left(error)
         if following == index:
             return index, error
-        told = f"{self._names[index]} failed ({error}): {self._names[following]} stands in"
+        name, stand_in = self._names[index], self._names[following]
+        # Many a sentence begins with its own backend's name.
+        reason = str(error).removeprefix(f"{name}: ").removeprefix(f"{name} ")
+        told = f"{stand_in} stands in for {name}: {reason}"
         kind = BackendError if following in self._tried else Handover
-        return following, kind(told, retryable=True, failure=error.failure)
+        return following, kind(told, retryable=True, failure=error.failure, backend=name, stand_in=stand_in)
 
     def rest(self, index: int, now: float) -> None:
         """A backend is left for a while."""

@@ -96,6 +96,7 @@ class Memory:
         exchange: What was said and not answered.
         transcript: What was said.
         tenure: Whose time it is.
+        served: Whose it was when a backend was connected to last, None before.
         said: Words that the app gave to speak, by the id of their reply.
         spent: Price of the tenures that are over.
         sounds_until: When what was said so far has been played, if nothing held it up, loop time.
@@ -107,6 +108,7 @@ class Memory:
         self.exchange = Exchange(continuous=conversation.owner == "backend")
         self.transcript = Transcript()
         self.tenure: Tenure | None = None
+        self.served: Tenure | None = None
         self.said: OrderedDict[str, str] = OrderedDict()
         self.spent = 0.0
         self.sounds_until = 0.0
@@ -119,6 +121,12 @@ class Memory:
         self._tenures += 1
         self.tenure = Tenure(index, self._tenures, backend, name, outer, str(self.transcript))
         return self.tenure
+
+    def serves(self, tenure: Tenure, emit: Callable[[BackendEvent], None]) -> None:
+        """A backend is connected to; that one which is preferred is back is told."""
+        before, self.served = self.served, tenure
+        if before is not None and tenure.index < before.index:
+            emit(Warning(f"{tenure.name} serves again: {before.name} stood in for it"))
 
     def end(self) -> None:
         """The backend is left for another one."""

@@ -89,6 +89,14 @@ class Access:
         """Where the API is."""
         return self.base_url or os.environ.get(ADDRESS) or BASE_URL
 
+    def source(self, what: str) -> str:
+        """What is asked for, and of whom, for messages: "speech from http://127.0.0.1:8880/v1".
+
+        What may be a key is left out of the address: its query, and what precedes an `@`.
+        """
+        parts = urlsplit(self.address)
+        return f"{what} from {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
     def _key(self) -> str | None:
         if self.api_key is not None:
             return self.api_key
@@ -189,7 +197,7 @@ def as_backend_errors(what: str, secrets: Sequence[str] = ()) -> Iterator[None]:
     """Turn the client's errors into ours.
 
     Args:
-        what: What is asked for: "speech".
+        what: What is asked for, and of whom (`Access.source`).
         secrets: Texts that are left out of messages, whoever quotes them.
 
     Raises:

@@ -68,7 +68,8 @@ class _Connected(LanguageModel):
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
     ) -> AsyncIterator[Piece]:
-        with as_backend_errors(_WHAT, self._settings.secrets):
+        what = self._settings.source(_WHAT)
+        with as_backend_errors(what, self._settings.secrets):
             stream = await self._client.chat.completions.create(
                 **self._request(messages, tools), **self._settings.besides
             )
@@ -76,7 +77,7 @@ class _Connected(LanguageModel):
             spent: dict[str, float] = {}
             came = False
             try:
-                expect_no_page(_WHAT, stream.response)
+                expect_no_page(what, stream.response)
                 async for chunk in stream:
                     came = True
                     # Some count on with every chunk: the last count is the whole one.
@@ -95,7 +96,7 @@ class _Connected(LanguageModel):
                 await stream.close()
             if not came:
                 raise BackendError(
-                    f"{_WHAT} is no stream: check base_url, and whether the server streams", retryable=True
+                    f"{what} is no stream: check base_url, and whether the server streams", retryable=True
                 )
             for call in calls.complete:
                 yield call.requested(self._calls)

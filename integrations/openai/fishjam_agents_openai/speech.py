@@ -84,12 +84,13 @@ class _Connected(TextToSpeech):
             **{name: value for name, value in optional.items() if value is not None},
             **settings.besides,
         }
-        with as_backend_errors("speech", settings.secrets):
+        what = settings.source("speech")
+        with as_backend_errors(what, settings.secrets):
             async with self._client.audio.speech.with_streaming_response.create(**request) as answer:
                 kind = answer.headers.get("content-type", "").partition(";")[0]
                 if kind in _NO_PCM or kind.startswith("text/"):
                     raise BackendError(
-                        f"speech came as {kind}, which is no raw PCM: check base_url, and whether extra asks "
+                        f"{what} came as {kind}, which is no raw PCM: check base_url, and whether extra asks "
                         "for another response_format",
                         failure="config",
                     )

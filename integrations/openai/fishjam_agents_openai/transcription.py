@@ -82,19 +82,20 @@ class _Connected(SpeechToText):
         if not len(audio):
             yield Transcript("", final=True)
             return
-        with as_backend_errors(_WHAT, settings.secrets):
+        what = settings.source(_WHAT)
+        with as_backend_errors(what, settings.secrets):
             if not settings.stream:
                 answer = await self._client.audio.transcriptions.create(**request)
-                for piece in _whole(answer if isinstance(answer, str) else answer.model_dump()):
+                for piece in _whole(what, answer if isinstance(answer, str) else answer.model_dump()):
                     yield piece
                 return
             text = ""
             stream = await self._client.audio.transcriptions.create(**request, stream=True)
             try:
-                expect_no_page(_WHAT, stream.response)
+                expect_no_page(what, stream.response)
                 if stream.response.headers.get("content-type", "").startswith("application/json"):
                     # Whoever cannot stream this model, as OpenAI with whisper-1, answers at once.
-                    for piece in _whole(json.loads(await stream.response.aread())):
+                    for piece in _whole(what, json.loads(await stream.response.aread())):
                         yield piece
                     return
                 async for event in stream:
@@ -124,16 +125,16 @@ def _read(event: Mapping[str, Any]) -> tuple[str, str | None, dict[str, float]]:
             return "", None, usage
 
 
-def _whole(answer: str | Mapping[str, Any]) -> Iterator[Transcript | Spent]:
+def _whole(what: str, answer: str | Mapping[str, Any]) -> Iterator[Transcript | Spent]:
     """A transcript that came in one piece: plain text, as some servers send it, or JSON."""
     if isinstance(answer, str):
         if answer.lstrip().startswith("<"):
-            raise page(_WHAT)
+            raise page(what)
         yield Transcript(answer.strip(), final=True)
         return
     text = answer.get("text")
     if not isinstance(text, str):
-        raise BackendError(f"{_WHAT} has no text: is this a server for transcriptions?", failure="protocol")
+        raise BackendError(f"{what} has no text: is this a server for transcriptions?", failure="protocol")
     if usage := amounts(answer.get("usage") or {}):
         yield Spent(usage)
     yield Transcript(text.strip(), final=True)

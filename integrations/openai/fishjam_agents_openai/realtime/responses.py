@@ -242,8 +242,9 @@ class Responses:
             raise ended
         reason = error.get("code") or error.get("type") or "no reason given"
         # An answer that has begun is one, such as it is.
-        kind = port.Warning if begun else port.Unanswered
-        self._emit(kind(f"the model could not answer ({reason}): {said(error)}"))
+        message = f"the model could not answer ({reason}): {said(error)}"
+        failure = "network" if ended is None else ended.failure
+        self._emit(port.Warning(message) if begun else port.Unanswered(message, failure))
 
     def _forget(self, response: _Response, told: Event) -> None:
         """Delete items of an interrupted response that nobody had heard of when it was."""

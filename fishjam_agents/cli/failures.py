@@ -1,0 +1,94 @@
+"""What is said of a backend that failed in a simulated call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fishjam_agents.simulation import SimulationResult
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How the backend failed in a call.
+
+    Attributes:
+        lines: What to say of it; empty if it did not.
+        unanswered: Whether it left somebody without an answer.
+    """
+
+    lines: Sequence[str] = ()
+    unanswered: bool = False
+
+
+def failures(result: SimulationResult) -> Failures:
+    """How the backend failed, a line for each way of each backend, and what that was to the callers.
+
+    What ended the call is left out: it is said by itself. A turn counts as unanswered where a failure cost
+    its answer, or where no reply began after it and the backend was failing then.
+    """
+    events = result.timeline["events"]
+    ended = None if result.failure is None else str(result.failure)
+    failed = [event for event in events if event["kind"] == "backend_failure" and event["message"] != ended]
+    lost = [event for event in events if event["kind"] == "backend_warning" and event.get("unanswered")]
+    if not failed and not lost:
+        return Failures()
+    turns = [
+        event["at"]
+        for event in events
+        if event["kind"] == "user_turn_ended" and event["reason"] != "cancelled"
+    ]
+    replied = max((event["at"] for event in events if event["kind"] == "reply_started"), default=-1.0)
+    waiting = sum(at > replied for at in turns)
+    back = [event["at"] for event in events if event["kind"] == "outage" and event["what"] == "backend"]
+    away = ended is not None or bool(failed and not (back and back[-1]["at"] >= failed[-1]["at"]))
+    earlier = sum(event["at"] <= replied for event in lost)
+    unanswered = min(earlier + waiting * (away or len(lost) > earlier), len(turns))
+    lines = _ways(failed)
+    lines += [
+        f"A reply was lost {_times(count)} ({kind}): {_line(message)}"
+        for (kind, message), count in Counter(
+            (event["unanswered"], event["message"]) for event in lost
+        ).items()
+    ]
+    if failed and away and ended is None:
+        silent = "from then on nobody was answered" if waiting else "nobody was waiting for an answer"
+        lines.append(f"It did not come back before the call ended: {silent}.")
+    if unanswered:
+        lines.append(
+            f"{unanswered} of {_turns(len(turns))} {'was' if unanswered == 1 else 'were'} not answered."
+        )
+    elif turns and not waiting:
+        lines.append(f"All the same, {_turns(len(turns))} of {len(turns)} got an answer.")
+    return Failures(lines, bool(lost or unanswered))
+
+
+def _ways(failed: Sequence[Mapping[str, Any]]) -> list[str]:
+    ways: dict[tuple[str, str, str], set[str]] = {}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for event in failed:
+        name, stand_in = event.get("backend", "The backend"), event.get("stand_in")
+        reason = event["message"].removeprefix(f"{stand_in} stands in for {name}: ")
+        way = (name, event["failure"], reason)
+        counts[way] += 1
+        ways.setdefault(way, set()).update([stand_in] if stand_in else [])
+    return [
+        f"{name} failed {_times(counts[name, kind, reason])} ({kind}): {_line(reason)}"
+        + "".join(f"; {stand_in} stood in" for stand_in in sorted(stand_ins))
+        for (name, kind, reason), stand_ins in ways.items()
+    ]
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _turns(count: int) -> str:
+    return "1 turn" if count == 1 else f"{count} turns"
+
+
+def _line(message: str) -> str:
+    # What a service says must not move the cursor.
+    return message if message.isprintable() else repr(message)
