@@ -43,7 +43,7 @@ def failures(result: SimulationResult) -> Failures:
     replied = max((event["at"] for event in events if event["kind"] == "reply_started"), default=-1.0)
     waiting = sum(at > replied for at in turns)
     back = [event["at"] for event in events if event["kind"] == "outage" and event["what"] == "backend"]
-    away = ended is not None or bool(failed and not (back and back[-1]["at"] >= failed[-1]["at"]))
+    away = ended is not None or bool(failed and not (back and back[-1] >= failed[-1]["at"]))
     earlier = sum(event["at"] <= replied for event in lost)
     unanswered = min(earlier + waiting * (away or len(lost) > earlier), len(turns))
     lines = _ways(failed)

@@ -91,7 +91,8 @@ def test_a_cascade_whose_server_is_down_is_no_success(
         part = f'type: openai, model: m, base_url: "{address}?key=secret"'
         config = tmp_path / "config.yaml"
         config.write_text(
-            f"agent: {{backend: {{type: cascade, stt: {{{part}}}, llm: {{{part}}}, tts: {{{part}, voice: v}}}}}}\n"
+            f"agent: {{backend: {{type: cascade, stt: {{{part}}}, llm: {{{part}}}, "
+            f"tts: {{{part}, voice: v}}}}}}\n"
             "log: {level: error}\n"
         )
         words = ["--caller", str(FIXTURES / "alice_yes.wav"), "--out", str(tmp_path / "out")]
