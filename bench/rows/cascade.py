@@ -29,6 +29,8 @@ _WARM = 5
 """Turns that are not counted."""
 _FOREVER = 60.0
 _SPEECH = bytes(4800)
+_WORD = bytes(960)
+"""20 ms: all turns together are less than a cascade makes ahead of what is heard, which would hold it up."""
 _TURN = np.random.default_rng(1).integers(-8000, 8000, 32000).astype(np.int16)
 """Two seconds."""
 
@@ -151,7 +153,7 @@ async def _added(turns: int) -> Row:
                 for _ in range(2):
                     server.transcripts.append(Answer(["How are you?"]))
                     server.chats.append(Answer(["I am fine. "]))
-                    server.speeches.append(Answer([_SPEECH, _SPEECH]))
+                    server.speeches.append(Answer([_WORD, _WORD]))
                 call.events.clear()
                 begun = call.turn()
                 ours.append(1000 * (await call.first(port.ReplyAudio) - begun))
