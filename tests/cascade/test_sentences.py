@@ -1,5 +1,6 @@
 """From a model's words to sentences that can be spoken."""
 
+# ruff: noqa: RUF001 - other scripts have signs that look like ours
 from __future__ import annotations
 
 import pytest
@@ -51,6 +52,31 @@ def spoken(*pieces: str) -> list[str]:
         ("नमस्ते\u0964 आप कैसे हैं?", ["नमस्ते\u0964", "आप कैसे हैं?"]),
         ("</think>So be it.<|im_end|>", ["So be it."]),
         ("***\n😀\n...", []),
+        ("你好!今天天气怎么样?很好", ["你好!", "今天天气怎么样?", "很好"]),
+        ("我们走吧……你觉得呢？走", ["我们走吧……", "你觉得呢？", "走"]),
+        ("嗯...好的.那就这样", ["嗯...", "好的.", "那就这样"]),
+        ("Hello!你好,Node.js很好。", ["Hello!", "你好,Node.js很好。"]),
+        ("ﾊｲ｡ｿｳﾃﾞｽ｡", ["ﾊｲ｡", "ｿｳﾃﾞｽ｡"]),
+        ("「はい！」と言った‼行こう", ["「はい！」", "と言った‼", "行こう"]),
+        ("３．５キロです。１．りんご", ["３．５キロです。", "１．りんご"]),
+        ("안녕하세요.반갑습니다! 네", ["안녕하세요.", "반갑습니다!", "네"]),
+        ("كيف حالك؟\u200f بخير۔شكرا", ["كيف حالك؟\u200f", "بخير۔", "شكرا"]),
+        ("Բարև։ Ինչպե՞ս եք: Լավ։", ["Բարև։", "Ինչպե՞ս եք:", "Լավ։"]),
+        ("မင်္ဂလာပါ။နေကောင်းလား။", ["မင်္ဂလာပါ။", "နေကောင်းလား။"]),
+        ("សួស្តី។\u200bសុខសប្បាយទេ៕", ["សួស្តី។", "សុខសប្បាយទេ៕"]),
+        ("ሰላም። እንዴት ነህ፧ደህና፡፡ ነኝ", ["ሰላም።", "እንዴት ነህ፧", "ደህና፡፡", "ነኝ"]),
+        ("नमस्ते।आप कैसे हैं॥ठीक", ["नमस्ते।", "आप कैसे हैं॥", "ठीक"]),
+        ("བཀྲ་ཤིས།བདེ་ལེགས།", ["བཀྲ་ཤིས།", "བདེ་ལེགས།"]),
+        ("Τι κάνεις; Καλά· εσύ; Ναι", ["Τι κάνεις;", "Καλά· εσύ;", "Ναι"]),
+        ("สวัสดีครับ วันนี้ 2 คน ยินดีครับ", ["สวัสดีครับ", "วันนี้ 2 คน ยินดีครับ"]),
+        ("Привет!Как дела?Хорошо", ["Привет!", "Как дела?", "Хорошо"]),
+        ("«Ja.» Dann ›Nein.‹ Gut", ["«Ja.»", "Dann ›Nein.‹", "Gut"]),
+        ("See [Where is it? Here.](https://a.b/c?d=1) now. Ok", ["See Where is it? Here. now.", "Ok"]),
+        ('A [b](https://a.b "Why? So.") so. D', ["A b so.", "D"]),
+        ("![A cat? No.](cat.png)Yes. No [1][x]. So [2. that", ["A cat? No.Yes.", "No 1.", "So [2. that"]),
+        ('<a href="/x" title="So? Yes.">It</a> is. Ok', ["It is.", "Ok"]),
+        ("Look at [the docs](https://a.b/c", ["Look at the docs"]),
+        ("It is so【4:0†source】. Yes", ["It is so.", "Yes"]),
         ("", []),
     ],
 )
@@ -102,6 +128,21 @@ TEXTS = st.lists(
             "e.g. ",
             "</reasoning>",
             "<reasoning>",
+            "[",
+            "](",
+            ")",
+            "[THINK]",
+            "[/THINK]",
+            "<|channel|>",
+            "analysis",
+            "<|message|>",
+            "<|end|>",
+            "final",
+            "字",
+            "?",
+            "…",
+            "สวัสดีครับ ",
+            "؟\u200f",
         ]
     ),
     max_size=12,
@@ -117,6 +158,17 @@ def test_sentences_do_not_depend_on_how_the_text_is_cut(text: str, data: st.Data
 
 QUIET = st.sampled_from(
     [
+        "[THINK]{}. [/THINK]",
+        "<thought>{}? </thought>",
+        "<THINK type='deep'>{}</Think >",
+        "<seed:think>{}</seed:think>",
+        "<|START_THINKING|>{}<|END_THINKING|>",
+        "<|begin_of_thought|>{}<|end_of_thought|>",
+        "<|channel>thought\n{}<channel|>",
+        "\u25c1think\u25b7{}\u25c1/think\u25b7",
+        "<|channel|>analysis<|message|>{}.\n\n{}<|end|><|start|>assistant<|channel|>final<|message|>",
+        '<|channel|>commentary to=functions.f <|constrain|>json<|message|>{{"a": "{}"}}<|call|>',
+        '<tool_call>\n{{"name": "{}"}}\n</tool_call>',
         "<think>{}</think>",
         "<reasoning>{}. </reasoning>",
         "```python\n{}\n```\n",
@@ -147,7 +199,8 @@ def test_reasoning_markdown_and_emoji_are_never_spoken_however_they_come(
     parts: list[tuple[bool, str, str]], data: st.DataObject
 ) -> None:
     text = "".join(
-        quiet.format("secret") if hidden else loud.format("fish", "fish") for hidden, quiet, loud in parts
+        quiet.format("secret", "secret") if hidden else loud.format("fish", "fish")
+        for hidden, quiet, loud in parts
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
@@ -162,3 +215,29 @@ def test_what_is_speakable_is_speakable_again(text: str) -> None:
     once = speakable(text)
     assert "\n" not in once
     assert speakable(speakable(once)) == speakable(once)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("analysisThe user greets. I greet.assistantfinalHello there.", ["Hello there."]),
+        ("analysis of the text: fine.", ["analysis of the text: fine."]),
+        ("<|im_start|>assistant\nHello.<|im_end|>\n<|im_start|>user\nsecret", ["Hello."]),
+        ("<|start_header_id|>assistant<|end_header_id|>\n\nHello.<|eot_id|>", ["Hello."]),
+        ("<\uff5cAssistant\uff5c>Hello.<\uff5cend\u2581of\u2581sentence\uff5c>", ["Hello."]),
+        ("<|channel|>analysis<|message|>never ends", []),
+        ("<think/>Yes [thinking] no. <thinker> is.", ["Yes [thinking] no.", "<thinker> is."]),
+        ("[/THINK]Yes.</thought> No.", ["Yes.", "No."]),
+        ("1 < 2 and [A] or [B.\nIs so.", ["1 < 2 and [A] or [B.", "Is so."]),
+    ],
+)
+def test_what_a_template_leaves_in_the_text_is_not_spoken(text: str, said: list[str]) -> None:
+    assert spoken(text) == spoken(*text) == said
+
+
+def test_thai_is_cut_at_a_space_when_it_has_become_long() -> None:
+    words = "วันนี้อากาศดี "
+    sentences = spoken(words * 12)
+    assert len(sentences) > 2
+    assert all(35 < len(sentence) < 80 for sentence in sentences[:-1])
+    assert " ".join(sentences) == (words * 12).strip()
