@@ -96,11 +96,20 @@ class UserTranscript:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model wants a tool called. `call` is unique in the call; one seen before is not run again."""
+    """The model wants a tool called.
+
+    Attributes:
+        call: Unique in the call; one seen before is not run again.
+        name: The tool.
+        arguments: By parameter.
+        unreadable: What is wrong with the arguments, if they could not be read
+            (`arguments.read_arguments`): the tool is not run, and the model is told.
+    """
 
     call: str
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

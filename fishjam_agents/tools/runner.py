@@ -121,6 +121,11 @@ class ToolRunner:
     def _refusal(self, call: ToolCall) -> str | None:
         if call.name not in self.tools:
             return f"there is no tool {call.name}: use one of {', '.join(self.tools) or 'none'}"
+        if call.unreadable is not None:
+            return (
+                f"the arguments of {call.name} cannot be read ({call.unreadable}): "
+                "call it again with one JSON object"
+            )
         if len(self._work) >= MAX_RUNNING:
             return f"{len(self._work)} tools are running already: wait for their answers"
         return None

@@ -140,6 +140,20 @@ def test_what_goes_wrong_is_told_in_words_and_holds_no_secret(
     assert [name for name, _ in desk.errors] == ["fail"] * (kind in ("exit", "timeout", "key", "unspeakable"))
 
 
+def test_arguments_that_cannot_be_read_are_told_and_the_tool_is_not_run(
+    virtual_clock: VirtualClock,
+) -> None:
+    async def script(desk: Desk) -> None:
+        desk.runner.call(p.ToolCall("a", "wait", {}, "they are no JSON: {sec"))
+
+    desk = at_desk(virtual_clock, script)
+    words = (
+        "the arguments of wait cannot be read (they are no JSON: {sec): call it again with one JSON object"
+    )
+    assert desk.entries == [p.ToolResultEntry("a", words, "wait", error=True)]
+    assert desk.told == [("wait", "a", "refused")]
+
+
 def test_unknown_tools_and_wrong_arguments_are_answered_too(virtual_clock: VirtualClock) -> None:
     async def script(desk: Desk) -> None:
         desk.call("a", "wether")

@@ -29,11 +29,20 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """A tool that the model wants called."""
+    """A tool that the model wants called.
+
+    Attributes:
+        call: Id of the call; no other one of the conversation has it.
+        name: The tool.
+        arguments: By parameter.
+        unreadable: What is wrong with the arguments, if they cannot be read: the model is told, and the tool
+            is not run. `backends.arguments.read_arguments` gives both.
+    """
 
     call: str
     name: str
     arguments: Mapping[str, Any]
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ _SURE = (
     "\u2e2e\u3002\ua8ce\ua8cf\ua9c8\ua9c9\uaa5d\uaa5e\uaa5f\uabeb\ufe12\ufe15\ufe16\ufe56\ufe57\uff01\uff1f\uff61"
     "\u0e5a\u0e5b"
 )
-"""Ends of sentences whatever follows: Unicode's property Sentence_Terminal (PropList.txt) without those above
-with the ends of clauses in Tibetan and of chapters in Thai."""
+"""Ends of sentences whatever follows: Unicode's property Sentence_Terminal (PropList.txt) without what is
+above, and the ends of clauses in Tibetan and of chapters in Thai."""
 _QUOTES = "\"')]}\u201d\u2019\u00bb\u203a\u2039"
 _AFTER = _QUOTES + "*_~\u300d\u300f\uff09\u3011\u300b\u3009\uff63\u200d\u200e\u200f\u061c\u202c\u2069"
 """What may stand between the end of a sentence and what follows it: quotes, marks."""

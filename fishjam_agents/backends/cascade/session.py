@@ -261,7 +261,7 @@ class CascadeSession(port.BackendSession):
     async def _call_tools(self, calls: Sequence[Requested]) -> list[str]:
         waiting = [self._answers.setdefault(call.call, self._loop.create_future()) for call in calls]
         for call in calls:
-            self._emit(port.ToolCall(call.call, call.name, call.arguments))
+            self._emit(port.ToolCall(call.call, call.name, call.arguments, call.unreadable))
         try:
             return list(await asyncio.gather(*waiting))
         except asyncio.CancelledError:

@@ -180,6 +180,16 @@ def test_parallel_tools_are_answered_and_one_response_is_asked_for() -> None:
     assert [item["output"] for item in outputs] == ["rain", "sun"]
 
 
+def test_arguments_that_cannot_be_read_come_with_what_is_wrong_with_them() -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        broken, comma = await call.until(p.ToolCall), await call.until(p.ToolCall, 2)
+        assert (broken.arguments, broken.unreadable) == ({}, 'they are no JSON: {"city": "Os')
+        assert (comma.arguments, comma.unreadable) == ({"city": "Oslo"}, None)
+
+    run(scenario, [[Tool("weather", '{"city": "Os'), Tool("weather", '{"city": "Oslo",}')]])
+
+
 def test_pictures_notes_and_updates_are_passed_on() -> None:
     async def scenario(call: Call) -> None:
         await call.session.send(p.ImageEntry(bytes(11_000_000), "image/jpeg"))

@@ -16,6 +16,7 @@ import numpy as np
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
+from fishjam_agents.backends.arguments import read_arguments
 
 SILENCE_PEAK = 32
 """Audio whose loudest sample is below this (-60 dBFS) is an open line, not speech."""
@@ -216,17 +217,10 @@ def tool_calls(message: Mapping[str, Any]) -> Iterator[port.ToolCall]:
         source = function if isinstance(function, dict) else entry
         name = source.get("name")
         if isinstance(name, str):
-            given = source.get("arguments", source.get("parameters"))
-            yield port.ToolCall(entry["id"], name, _arguments(given))
-
-
-def _arguments(given: Any) -> Mapping[str, Any]:
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            return {}
-    return given if isinstance(given, dict) else {}
+            given = source.get("arguments")
+            if given is None:
+                given = source.get("parameters")
+            yield port.ToolCall(entry["id"], name, *read_arguments(given))
 
 
 def _sounds(samples: Samples) -> bool:

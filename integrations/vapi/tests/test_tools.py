@@ -133,7 +133,7 @@ def test_a_port_in_use_is_told_in_a_sentence(emulate: Any, line: Any) -> None:
         ({"id": "1", "function": {"name": "f", "arguments": {"a": 1}}}, ("f", {"a": 1})),
         ({"id": "1", "function": {"name": "f", "parameters": {"a": 1}}}, ("f", {"a": 1})),
         ({"id": "1", "name": "f", "parameters": {"a": 1}}, ("f", {"a": 1})),
-        ({"id": "1", "name": "f", "arguments": "no json"}, ("f", {})),
+        ({"id": "1", "function": {"name": "f", "arguments": None, "parameters": {"a": 1}}}, ("f", {"a": 1})),
         ({"id": "1", "name": "f"}, ("f", {})),
         ({"id": "1", "function": {}}, None),
         ({"name": "f"}, None),
@@ -143,6 +143,14 @@ def test_a_port_in_use_is_told_in_a_sentence(emulate: Any, line: Any) -> None:
 def test_calls_are_read_in_every_shape(entry: Any, expected: Any) -> None:
     calls = list(tool_calls({"type": "tool-calls", "toolCallList": [entry]}))
     assert [(call.name, call.arguments) for call in calls] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize("arguments", ["no json", '{"day": "Mon', "[1]", 7])
+def test_arguments_that_cannot_be_read_are_told_to_the_model_and_nothing_is_run(arguments: object) -> None:
+    called = {"id": "1", "function": {"name": "f", "arguments": arguments}}
+    (call,) = tool_calls({"type": "tool-calls", "toolCallList": [called]})
+    assert call.unreadable is not None
+    assert call.unreadable.endswith(str(arguments))
 
 
 @pytest.mark.parametrize("given", [{"port": -1}, {"port": 1, "public_url": "example.com"}])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.arguments import read_arguments
 from fishjam_agents.events import Heard
 from fishjam_agents_openai.realtime.failures import fatal, said
 from fishjam_agents_openai.realtime.history import RATE
@@ -257,16 +258,9 @@ class Responses:
             if item.get("type") != "function_call":
                 continue
             call, name = item.get("call_id") or item.get("id") or "", item.get("name") or ""
-            if not self._memory.called(call, name, item.get("arguments") or "{}"):
-                continue
-            try:
-                arguments = json.loads(item.get("arguments") or "{}")
-            except ValueError:
-                arguments = None
-            if not isinstance(arguments, dict):
-                self._emit(port.Warning(f"the model called {name} with arguments that are no object"))
-                arguments = {}
-            self._emit(port.ToolCall(call, name, arguments))
+            given = item.get("arguments") or "{}"
+            if self._memory.called(call, name, given if isinstance(given, str) else json.dumps(given)):
+                self._emit(port.ToolCall(call, name, *read_arguments(given)))
 
 
 def _deletion(item: str) -> dict[str, Any]:
