@@ -93,6 +93,7 @@ async def _open(
                 Warning(f"the session could not be resumed: a new one is told what was said ({error})")
             )
     live = await _connect(settings, conversation, memory, client, key, None, stack)
+    memory.stumbles = 0
     if memory.opened:
         _take_back(memory.forget_session(), conversation)
     return live, False
@@ -133,7 +134,7 @@ async def _connect(
                     )
                 )
     except Exception as error:
-        raise _refused(error, settings, key) from error
+        raise _refused(error, settings, key, resuming=handle is not None) from error
     if live.setup_complete is None:
         raise BackendError(
             "Gemini: the service answered the setup with something else: check base_url and api_version",
@@ -143,14 +144,14 @@ async def _connect(
     return live
 
 
-def _refused(error: Exception, settings: Gemini, key: str | None) -> BackendError:
+def _refused(error: Exception, settings: Gemini, key: str | None, *, resuming: bool = False) -> BackendError:
     if isinstance(error, TimeoutError):
         return BackendError(
             f"Gemini: no answer to the setup within {settings.setup_timeout:g} s: check base_url",
             retryable=True,
             failure="network",
         )
-    return classify(error, model=settings.model, opening=True, secret=key)
+    return classify(error, model=settings.model, opening=True, resuming=resuming, secret=key)
 
 
 def _history(settings: Gemini, memory: Continuity) -> list[tuple[str, str]]:

@@ -9,24 +9,31 @@ from __future__ import annotations
 import ssl
 from http import HTTPStatus
 
+from fishjam_agents.backends.port import Unanswered, Warning
 from fishjam_agents.errors import BackendError, FailureKind
 
 _REASON_LENGTH = 200
+_QUOTA = ("quota", "resource_exhausted", "rate limit", "credit", "depleted")
+"""Words of a reason by which a connection was closed for want of quota, or of money, whatever the code."""
 
 
-def classify(error: BaseException, *, model: str, opening: bool, secret: str | None = None) -> BackendError:
+def classify(
+    error: BaseException, *, model: str, opening: bool, resuming: bool = False, secret: str | None = None
+) -> BackendError:
     """The failure that an exception of google-genai or websockets stands for.
 
     Args:
         error: What was raised.
         model: The model asked for.
         opening: Whether the session was being opened; what is refused then will be refused again.
+        resuming: Whether a session was being taken up by its handle; a new one may well be taken.
         secret: Never repeated in a message.
     """
     from google.auth.exceptions import GoogleAuthError
     from google.genai.errors import APIError
     from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
+    opening = opening and not resuming and not session_is_gone(error)
     reason = _reason(error, secret)
     failure: tuple[FailureKind, bool, str]
     if isinstance(error, InvalidStatus):
@@ -61,6 +68,30 @@ def classify(error: BaseException, *, model: str, opening: bool, secret: str | N
     return BackendError(f"Gemini: {sentence}", retryable=retryable, failure=kind)
 
 
+def session_is_gone(error: BaseException) -> bool:
+    """Whether the service does not know the session any more, or never knew it."""
+    words = str(error).lower()
+    return "session not found" in words or ("handle" in words and ("invalid" in words or "expired" in words))
+
+
+def refusal(reason: str | None, *, begun: bool) -> Warning | None:
+    """What a turn without a proper answer is told as; None where nothing is wrong.
+
+    Args:
+        reason: Its `turnCompleteReason`.
+        begun: Whether some of an answer was heard.
+    """
+    if reason in (None, "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"):
+        return None
+    if reason == "MALFORMED_FUNCTION_CALL":
+        cause, advice = "it called a tool in a form of its own", "make the tool's parameters simpler"
+    else:
+        cause, advice = f"it was refused ({reason})", "see instructions, safety and what was said"
+    if begun:
+        return Warning(f"Gemini broke off its answer, since {cause}: {advice}")
+    return Unanswered(f"Gemini did not answer, since {cause}: {advice}", "protocol")
+
+
 def closed_by_service(error: BackendError) -> bool:
     """Whether the service was there and ended a connection itself."""
     from google.genai.errors import APIError
@@ -93,12 +124,14 @@ def _by_status(status: int, reason: str, model: str) -> tuple[FailureKind, bool,
 
 
 def _quota(reason: str) -> tuple[FailureKind, bool, str]:
+    if "credit" in reason.lower() or "depleted" in reason.lower():
+        return "quota", False, f"the account's credit is used up ({reason}): add some in Google AI Studio"
     return "quota", True, f"the quota is exhausted ({reason}): wait, or raise it in Google AI Studio"
 
 
 def _by_close(code: int, reason: str, model: str, opening: bool) -> tuple[FailureKind, bool, str]:
     words = reason.lower()
-    if "quota" in words or "resource_exhausted" in words or "rate limit" in words:
+    if any(word in words for word in _QUOTA):
         return _quota(reason)
     if "api key" in words or "api_key" in words or "unauthenticated" in words or "leaked" in words:
         return "auth", False, f"the key was refused ({reason}): make a new one in Google AI Studio"

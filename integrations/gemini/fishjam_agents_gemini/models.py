@@ -1,7 +1,8 @@
 """What each family of Live models takes: checked before connecting, so that the refusal is a sentence.
 
-Sources: Google's Live API capabilities guide, model pages and migration notes of September 2026. A name that
-belongs to no family is let through unchecked.
+Sources: Google's Live API capabilities guide, model pages and migration notes of September 2026; for tools
+also public reports (googleapis/python-genai#1147, livekit/agents#7302). A name that belongs to no family is
+let through unchecked.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Family:
         text_by: Whether what a user writes goes as realtime input or as client content.
         initial_history: History has to be announced in the setup and comes before anything else.
         context_update: Instructions and tools can be changed without a new connection.
-        background_tools: Tools can be declared blocking or not.
+        background_tools: Tools can be declared blocking or not; takes progress, and when to tell of results.
+        asynchronous_only: Runs every tool in the background, and takes neither of those.
+        json_schema: Takes notice of JSON schemas of tools; others are told in the older form.
     """
 
     name: str
@@ -36,9 +39,11 @@ class Family:
     initial_history: bool = False
     context_update: bool = False
     background_tools: bool = True
+    asynchronous_only: bool = False
+    json_schema: bool = True
 
 
-UNKNOWN = Family("a model of no known family", background_tools=False)
+UNKNOWN = Family("a model of no known family", background_tools=False, json_schema=False)
 
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     (
@@ -49,6 +54,8 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
             affective_dialog=False,
             proactive_audio="always",
             context_update=True,
+            background_tools=False,
+            asynchronous_only=True,
         ),
     ),
     (
@@ -73,7 +80,7 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
             background_tools=False,
         ),
     ),
-    (r"2\.5", Family("Gemini 2.5 Flash Live", thinking_level=False, text_by="content")),
+    (r"2\.5", Family("Gemini 2.5 Flash Live", thinking_level=False, text_by="content", json_schema=False)),
 )
 
 

@@ -54,6 +54,7 @@ class Replies:
         self._loop = asyncio.get_running_loop()
         self._open: str | None = None
         self._last: str | None = None
+        self._complete: str | None = None
         self._said: list[str] = []
         self._early: list[str] = []
         self._deaf_until: float | None = None
@@ -92,11 +93,22 @@ class Replies:
         self._say(reply, text)
 
     def interrupted(self) -> None:
-        """The user interrupts: the turn is over, and what of it still comes is late."""
-        if self._last is not None:
-            self._emit(Interrupted(self._last))
+        """The user interrupts: the turn is over, and what of it still comes is late.
+
+        One that was complete is interrupted while it is played: nothing of it comes any more, and nothing
+        tells when the next begins.
+        """
+        goes_on = self._last is not None or bool(self._early)
+        reply = self._last or self._complete
+        if reply is not None:
+            self._emit(Interrupted(reply))
         self._finish()
-        self._deaf_until = self._loop.time() + _LATE
+        if goes_on:
+            self._deaf_until = self._loop.time() + _LATE
+
+    def asked(self) -> None:
+        """The user has said what is to be answered: what comes from now on is the answer."""
+        self._deaf_until = None
 
     def generated(self) -> None:
         """All audio of the reply has come; words of it may follow."""
@@ -112,7 +124,7 @@ class Replies:
 
     def _finish(self) -> None:
         self.generated()
-        self._last = None
+        self._last, self._complete = None, self._last
         self._memory.note("model", "".join(self._said))
         self._said.clear()
         self._early.clear()

@@ -26,7 +26,7 @@ from fishjam_agents.errors import BackendError
 
 from .continuity import Continuity
 from .departure import Departure
-from .failures import classify
+from .failures import classify, refusal, session_is_gone
 from .receiving import receive
 from .replies import Replies
 from .transcripts import UserWords
@@ -130,6 +130,7 @@ class GeminiSession(BackendSession):
             self._waiting.over()
         elif isinstance(entry, TurnEndedEntry):
             self._turn_open = False
+            self._replies.asked()
         elif isinstance(entry, UpdateEntry) and not self._settings.family.context_update:
             self._remember(entry)
             self._departure.wish("new instructions")
@@ -167,6 +168,8 @@ class GeminiSession(BackendSession):
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> BackendError | Renewal:
+        if session_is_gone(error):
+            self._memory.handle = None
         return self._departure.instead_of(
             classify(error, model=self._settings.model, opening=False, secret=self._key)
         )
@@ -246,6 +249,11 @@ class GeminiSession(BackendSession):
             self._in_progress = status == "IN_PROGRESS"
             self._waiting.over()
             self._words.flush()
+            refused = refusal(
+                getattr(content.turn_complete_reason, "value", None), begun=self._replies.generating
+            )
+            if refused is not None:
+                self._emit(refused)
             self._replies.complete()
             self._meter.report()
         elif self._replies.generating:

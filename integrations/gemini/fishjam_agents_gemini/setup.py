@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .schemas import as_openapi
 from .settings import Activity
 
 if TYPE_CHECKING:
@@ -135,10 +136,14 @@ def declarations(settings: Gemini, tools: Sequence[ToolDeclaration]) -> list[dic
 
 def _declaration(settings: Gemini, tool: ToolDeclaration) -> dict[str, Any]:
     declaration: dict[str, Any] = {"name": tool.name, "description": tool.description}
-    if tool.parameters.get("properties"):
+    family = settings.family
+    if tool.parameters.get("properties") and family.json_schema:
         declaration["parameters_json_schema"] = dict(tool.parameters)
-    if settings.family.background_tools:
-        declaration["behavior"] = "BLOCKING" if tool.blocking else "NON_BLOCKING"
+    elif tool.parameters.get("properties"):
+        declaration["parameters"] = as_openapi(tool.parameters)
+    if family.background_tools or family.asynchronous_only:
+        blocking = tool.blocking and not family.asynchronous_only
+        declaration["behavior"] = "BLOCKING" if blocking else "NON_BLOCKING"
     return declaration
 
 

@@ -150,6 +150,10 @@ class Wire:
         if name is None:
             logger.debug("The result of tool call %s is no longer wanted", call)
             return False
+        if entry.will_continue and not self._settings.family.background_tools:
+            # It would be taken for the result.
+            logger.debug("The model takes no progress of tools: that of call %s is left out", call)
+            return False
         response = self._types.FunctionResponse(
             id=call, name=name, response={"error" if entry.error else "output": _value(entry.result)}
         )

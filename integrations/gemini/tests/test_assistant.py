@@ -78,9 +78,9 @@ def test_the_model_talks_on_while_a_tool_runs_in_the_background(
             await talk.until(p.ReplyAudio)
             talk.put(p.ToolResultEntry(call.call, "boots", "search", scheduling=scheduling))
             await talk.until(p.ReplyEnded, len(replies))
+            assert len(talk.of(p.Interrupted)) == interrupted
             talk.say(voice(0.3))
             await talk.until(p.ReplyEnded, len(replies) + 1)
-        assert len(talk.of(p.Interrupted)) == interrupted
         words = said(talk)
         assert words.pop() == "You spoke for 0.3 seconds."
         assert len(words) == len(replies)

@@ -93,7 +93,18 @@ def test_a_turn_cut_by_a_lost_connection_is_said_whole_to_the_next(run: Run) -> 
     run(test)
 
 
-def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(run: Run) -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (1008, "BidiGenerateContent session not found"),
+        (1008, "Requested entity was not found."),
+        (1007, "Invalid session handle"),
+        (1007, "Request contains an invalid argument."),
+    ],
+)
+def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
+    run: Run, refusal: tuple[int, str]
+) -> None:
     async def answer(connection: Connection, request: Request) -> None:
         await connection.send_transcription("input", "What is the capital of Peru?")
         await speak(connection, tone(0.1), ["Lima."], pace=0)
@@ -101,6 +112,7 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(run: R
 
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answers.append(answer)
+        emulator.unknown_handle = refusal
         async with talking(Gemini(history=(Said("user", "I like maps."),))) as talk:
             talk.say(numbered(1))
             await talk.until(p.Usage)
@@ -118,6 +130,38 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(run: R
         ]
         assert "could not be resumed" in talk.of(p.Warning)[0].message
         assert heard(second.session) == spoken([numbered(2)])
+
+    run(test)
+
+
+def test_a_session_that_is_gone_after_it_was_taken_up_is_not_taken_up_again(run: Run) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(numbered(1))
+            await talk.until(p.Usage)
+            (await emulator.connection(0)).abort()
+            second = await renewed(emulator, 1)
+            assert second.resumed is not None
+            await second.close(1008, "BidiGenerateContent session not found")
+            third = await renewed(emulator, 2)
+            talk.say(numbered(2))
+            await talk.until(p.Usage, 2)
+        assert third.resumed is None
+        assert "sessionResumption" in third.setup
+
+    run(test)
+
+
+def test_a_key_that_is_refused_with_a_handle_ends_the_call(run: Run) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(numbered(1))
+            await talk.until(p.Usage)
+            emulator.refusing = (1008, "API key not valid. Please pass a valid API key.")
+            (await emulator.connection(0)).abort()
+            error = await talk.ended()
+        assert error.failure == "auth"
+        assert not talk.of(p.Warning)
 
     run(test)
 

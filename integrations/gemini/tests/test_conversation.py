@@ -92,6 +92,46 @@ def test_late_audio_of_an_interrupted_turn_is_never_said(run: Run) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("owner", ["local", "backend"])
+def test_an_answer_after_one_that_was_interrupted_while_it_was_played_is_heard_whole(
+    run: Run, owner: str
+) -> None:
+    """The service gave all of it, closed its turn, and does not close that turn again."""
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([say("a long story", 6.0, pace=0), say("Sorry.", 0.5, pace=0)])
+        async with talking(owner=owner) as talk:
+            for turn in (1, 2):
+                if owner == "local":
+                    talk.say(voice(0.4))
+                else:
+                    talk.audio(np.concatenate((voice(0.4), np.zeros(9600, np.int16))))
+                await talk.until(p.ReplyEnded, turn)
+        assert len(talk.reply_audio("gemini-2")) == 12000
+        assert talk.reply_text("gemini-2") == "Sorry. "
+        assert [event.reply for event in talk.of(p.Interrupted)] == ["gemini-1"]
+
+    run(test)
+
+
+def test_an_interrupted_turn_that_is_never_closed_costs_the_next_answer_nothing(run: Run) -> None:
+    async def unclosed(connection: Connection, request: Request) -> None:
+        await speak(connection, tone(0.2), ["one "], pace=0)
+        await connection.send({"serverContent": {"interrupted": True}})
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend([unclosed, say("two", 0.5, pace=0)])
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.Interrupted)
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded, 2)
+        assert len(talk.reply_audio("gemini-2")) == 12000
+        assert talk.reply_text("gemini-2") == "two "
+
+    run(test)
+
+
 def test_all_parts_of_a_bundled_message_are_used_and_thoughts_are_not_spoken(run: Run) -> None:
     import base64
 

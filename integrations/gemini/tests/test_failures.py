@@ -28,6 +28,8 @@ Run = Callable[..., None]
         ((1008, "models/x is not found for API version v1"), "config", "check model"),
         ((1008, "policy"), "auth", "access to the model"),
         ((1007, "Invalid value at setup.generation_config"), "config", "check the settings"),
+        ((1011, "Your prepayment credits are depleted. Please go to AI Studio."), "quota", "add some"),
+        ((1008, "Your prepayment credits are depleted."), "quota", "add some"),
     ],
 )
 def test_what_only_the_user_can_mend_ends_the_call_at_once(
@@ -222,6 +224,19 @@ def test_a_connection_that_ends_in_the_call_is_followed_by_one_that_is_told_the_
     run(test)
 
 
+def test_credit_that_is_used_up_in_the_call_ends_it(run: Run) -> None:
+    async def depleted(connection: Connection, request: Request) -> None:
+        await connection.close(1011, "Your prepayment credits are depleted.")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            error = await talk.ended()
+        assert (error.failure, error.retryable) == ("quota", False)
+
+    run(test, answer=depleted)
+
+
 def test_a_key_that_is_blocked_in_the_call_ends_it(run: Run) -> None:
     async def blocked(connection: Connection, request: Request) -> None:
         await connection.close(1008, "Your API key was reported as leaked. Please use another API key.")
@@ -289,5 +304,53 @@ def test_a_reply_that_is_cut_off_ends(run: Run, impatient: None) -> None:
             await talk.until(p.ReplyEnded, 2)
         assert [event.reply for event in talk.of(p.ReplyEnded)] == ["gemini-1", "gemini-2"]
         assert len(talk.outages) == 1
+
+    run(test)
+
+
+# Google's client warns of a reason that it does not know, and passes it on.
+@pytest.mark.filterwarnings("ignore:A_REASON_OF_TOMORROW")
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("RESPONSE_REJECTED", "refused (RESPONSE_REJECTED)"),
+        ("MALFORMED_FUNCTION_CALL", "tool"),
+        ("A_REASON_OF_TOMORROW", "A_REASON_OF_TOMORROW"),
+    ],
+)
+def test_an_answer_that_the_model_refuses_to_give_is_told(
+    run: Run, begun: bool, reason: str, words: str
+) -> None:
+    async def rejected(connection: Connection, request: Request) -> None:
+        if begun:
+            await speak(connection, tone(0.1), ["I"], pace=0)
+        await connection.send({"serverContent": {"turnComplete": True, "turnCompleteReason": reason}})
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(rejected)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            warning = await talk.until(p.Warning)
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded, 1 + begun)
+        assert words in warning.message
+        assert warning.message.count(": ") >= 1, "what happened: what to do"
+        assert isinstance(warning, p.Unanswered) is not begun
+        assert not talk.of(p.Failure)
+
+    run(test)
+
+
+def test_a_model_that_needs_more_input_is_no_failure(run: Run) -> None:
+    async def waits(connection: Connection, request: Request) -> None:
+        await connection.finish_turn(turnCompleteReason="NEED_MORE_INPUT", waitingForInput=True)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(waits)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.Usage)
+        assert not talk.of(p.Warning)
 
     run(test)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fishjam_agents.testing.arguments import arguments_for
 
 from .answers import parrot, pictures, speak, tone, understand
+from .rules import JSON_SCHEMA
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -55,9 +56,7 @@ class Assistant:
 
     async def _call(self, connection: Connection, tool: str) -> None:
         declared = connection.tools[tool]
-        schemas = (
-            declared.get(key) for key in ("parameters_json_schema", "parametersJsonSchema", "parameters")
-        )
+        schemas = (declared.get(key) for key in (*JSON_SCHEMA, "parameters"))
         arguments = arguments_for(next((schema for schema in schemas if schema), {}))
         words = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
         self._tell(f"the model calls {tool}({words})")

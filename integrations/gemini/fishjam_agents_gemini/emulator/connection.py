@@ -12,6 +12,7 @@ from .access import refusal_of
 from .answers import OUTPUT_RATE
 from .listening import TOKENS_PER_SECOND, Listener
 from .record import Record
+from .rules import JSON_SCHEMA, declarations, refusal_of_setup, runs_in_background, sees_json_schema
 from .state import Said, Session
 from .vad import ServerVad
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
     from .server import GeminiEmulator
-
-_NON_BLOCKING = "3.8"
-"""Models whose tools do not block unless they are declared so (migration notes of 3.8)."""
 
 
 class Connection(Record):
@@ -31,7 +29,8 @@ class Connection(Record):
         setup: Its setup message.
         path: The path it asked for.
         headers: The headers of the upgrade.
-        tools: The tools it declares, by name, as `FunctionDeclaration` has them.
+        tools: The tools it declares, by name, as `FunctionDeclaration` has them; without what the model
+            takes no notice of.
         session: The conversation as the model knows it.
         opened_at: When it came, loop time.
         closed: Set once it is over.
@@ -95,11 +94,15 @@ class Connection(Record):
             )
             await self.close(1008, why)
             return False
+        unfit = refusal_of_setup(self.setup)
+        if unfit is not None:
+            await self.close(1007, unfit)
+            return False
         handle = self.setup.get("sessionResumption", {}).get("handle")
         if handle is not None:
             known = self._emulator.handles.resume(handle)
             if known is None:
-                await self.close(1007, "Session resumption handle is invalid or expired.")
+                await self.close(*self._emulator.unknown_handle)
                 return False
             self.session, self.resumed = known, handle
         detection = self.setup.get("realtimeInputConfig", {}).get("automatic_activity_detection", {})
@@ -110,7 +113,7 @@ class Connection(Record):
         if isinstance(refusal, dict):
             await self.send(refusal)
             return True
-        await self.send({"setupComplete": {"sessionId": f"session-{len(self._emulator.connections) + 1}"}})
+        await self.send({"setupComplete": {}})
         await self.send_handle()
         return True
 
@@ -132,14 +135,16 @@ class Connection(Record):
 
     def declare(self, tools: list[dict[str, Any]]) -> None:
         """The client's tools, in the setup or in an update; they take the place of those before."""
-        groups = (tool.get("functionDeclarations", tool.get("function_declarations")) for tool in tools)
-        self.tools = {each["name"]: each for group in groups for each in group or ()}
+        seen = sees_json_schema(self.setup["model"])
+        self.tools = {
+            each["name"]: {key: value for key, value in each.items() if seen or key not in JSON_SCHEMA}
+            for each in declarations(tools)
+        }
 
     def in_background(self, tool: str) -> bool:
         """Whether the model talks on while a tool runs."""
         declared = self.tools.get(tool)
-        default = "NON_BLOCKING" if _NON_BLOCKING in self.setup["model"] else "BLOCKING"
-        return declared is not None and declared.get("behavior", default) == "NON_BLOCKING"
+        return declared is not None and runs_in_background(self.setup["model"], declared)
 
     @property
     def interruptible(self) -> bool:
@@ -188,6 +193,7 @@ class Connection(Record):
 
     async def send_audio(self, pcm: bytes, mime_type: str = "audio/pcm;rate=24000") -> None:
         """A piece of the model's voice."""
+        self._listener.spoke(len(pcm) / (2 * OUTPUT_RATE))
         self._usage[2] += len(pcm) * TOKENS_PER_SECOND // (2 * OUTPUT_RATE)
         data = base64.b64encode(pcm).decode()
         part = {"inlineData": {"mimeType": mime_type, "data": data}}

@@ -11,6 +11,7 @@ import numpy as np
 
 from .answers import INPUT_RATE, Answer
 from .messages import Request, Turn
+from .rules import is_extended, refusal_of_response, refusal_of_tools
 from .state import Said
 from .vad import ServerVad
 
@@ -42,6 +43,12 @@ class Listener:
         self._images = 0
         self._talking: asyncio.Task[None] | None = None
         self._later: deque[Request] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._plays_until = 0.0
+
+    def spoke(self, seconds: float) -> None:
+        """So much of the model's voice was sent, which takes as long to be played."""
+        self._plays_until = max(self._plays_until, self._loop.time()) + seconds
 
     async def take(self, message: dict[str, Any]) -> None:
         """Take a message."""
@@ -52,16 +59,23 @@ class Listener:
         elif "tool_response" in message:
             await self._results(message["tool_response"]["functionResponses"])
         elif "contextUpdate" in message:
-            self._update(message["contextUpdate"])
+            await self._update(message["contextUpdate"])
         else:
             await self._connection.close(
                 1007, f"Invalid JSON payload received. Unknown name {next(iter(message), '')!r}"
             )
 
-    def _update(self, given: dict[str, Any]) -> None:
-        self._connection.note("contextUpdate", given)
-        if "tools" in given:
-            self._connection.declare(given["tools"].get("tools", []))
+    async def _update(self, given: dict[str, Any]) -> None:
+        connection = self._connection
+        connection.note("contextUpdate", given)
+        if "tools" not in given:
+            return
+        tools = given["tools"].get("tools", [])
+        unfit = refusal_of_tools(connection.setup["model"], tools)
+        if unfit is not None:
+            await connection.close(1007, unfit)
+            return
+        connection.declare(tools)
 
     # --- the user's turn ---
 
@@ -108,7 +122,11 @@ class Listener:
 
     async def _user_starts(self) -> None:
         if self._connection.interruptible:
+            if self._talking is None and self._loop.time() < self._plays_until:
+                # What was said in full is interrupted while it is played; that turn is not closed again.
+                await self._connection.send({"serverContent": {"interrupted": True}})
             await self.hush()
+        self._plays_until = 0.0
         self._turn = Turn()
 
     async def _user_stops(self) -> None:
@@ -140,13 +158,22 @@ class Listener:
         connection = self._connection
         session = connection.session
         connection.note("tool_response", responses)
+        model = connection.setup["model"]
         for response in responses:
+            unfit = refusal_of_response(model, response)
+            if unfit is not None:
+                await connection.close(1007, unfit)
+                return
             if response["id"] not in session.pending:
                 await connection.close(1007, f"No function call with id {response['id']} is pending.")
                 return
             if not response.get("will_continue"):
                 session.pending -= {response["id"]}
                 session.answered |= {response["id"]}
+        if is_extended(model) and any(each.get("will_continue") for each in responses):
+            # The model lets go of a call that tells of its progress, and says nothing.
+            session.pending -= {each["id"] for each in responses}
+            return
         request = self._asked(results=tuple((each["id"], each.get("response")) for each in responses))
         await self._schedule(request, responses[-1])
 

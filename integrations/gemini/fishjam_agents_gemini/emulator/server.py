@@ -45,6 +45,8 @@ class GeminiEmulator:
             nothing unusual.
         refusing: What becomes of every connection once there are no `refusals`.
         models: The models there are; None has any.
+        unknown_handle: Close code and reason for a resumption handle that is unknown or expired. The service
+            mostly says this, and sometimes 1007 with "Invalid session handle".
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class GeminiEmulator:
         self.refusals: deque[Refusal] = deque()
         self.refusing: Refusal = None
         self.models: set[str] | None = None
+        self.unknown_handle = (1008, "BidiGenerateContent session not found")
         self.url = ""
         self.certificate = Path()
         self.upgrades = 0
