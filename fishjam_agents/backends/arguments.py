@@ -51,6 +51,8 @@ def _read(text: str) -> tuple[Any, str | None]:
         return None, f"they have more than {_LONGEST} characters"
     fence = _FENCE.fullmatch(text)
     text = (fence.group(1) if fence else text).strip()
+    # What some proxies begin with, whatever comes.
+    text = text.removeprefix("{}").strip() or text
     if not text:
         return None, None
     for attempt in (text, _COMMA.sub(lambda match: match.group(1) or "", text)):

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fishjam_agents.backends.cascade import LanguageModel, Message, Piece, Requested, Spent, Thought
+from fishjam_agents.backends.cascade import LanguageModel, Message, Piece, Spent, Thought
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.access import Access, as_backend_errors, expect_no_page
 from fishjam_agents_openai.amounts import amounts
+from fishjam_agents_openai.calls import Calls
+from fishjam_agents_openai.messages import Returned, wire_messages
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
+    from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 _WHAT = "the language model's answer"
 _THOUGHTS = ("reasoning_content", "reasoning")
-"""Where servers put what a model reasons: llama.cpp, and some versions of vLLM."""
+"""Where servers put what a model reasons: llama.cpp, DeepSeek and Kimi; some versions of vLLM."""
+_RETURNED = "reasoning_content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ class Chat(Access, LanguageModel):
         max_tokens: Bound of an answer, in tokens.
         reasoning_effort: How much it may think: `none`, `low`, …
         vision: Whether it looks at pictures; it is then shown what the bot sees (`images`).
-        extra: Further fields of the request, as the server has them.
+        extra: Further fields of the request, as the server has them; None leaves out one that is sent
+            otherwise and that the server refuses, such as `stream_options`.
     """
 
     model: str
@@ -64,6 +66,7 @@ class _Connected(LanguageModel):
         self._settings = settings
         self._client = client
         self._calls: set[str] = set()
+        self._returned = Returned()
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
@@ -73,7 +76,8 @@ class _Connected(LanguageModel):
             stream = await self._client.chat.completions.create(
                 **self._request(messages, tools), **self._settings.besides
             )
-            calls = _Calls()
+            calls = Calls()
+            reasoning = ""
             spent: dict[str, float] = {}
             came = False
             try:
@@ -88,18 +92,25 @@ class _Connected(LanguageModel):
                             continue
                         for name in _THOUGHTS:
                             if thought := getattr(delta, name, None):
+                                reasoning += str(thought) if name == _RETURNED else ""
                                 yield Thought(str(thought))
-                        if words := delta.content or delta.refusal:
-                            yield words
-                        calls.feed(delta.tool_calls or ())
+                        hidden = _is_thought(delta)
+                        for piece in _content(delta.content or delta.refusal):
+                            if piece:
+                                yield Thought(piece) if hidden and isinstance(piece, str) else piece
+                        calls.feed(delta.tool_calls)
             finally:
                 await stream.close()
             if not came:
                 raise BackendError(
                     f"{what} is no stream: check base_url, and whether the server streams", retryable=True
                 )
-            for call in calls.complete:
-                yield call.requested(self._calls)
+            self._calls.update(call.call for message in messages for call in message.calls)
+            requested = list(calls.requested(self._calls))
+            self._returned.note(messages, requested, reasoning)
+            for call, _ in requested:
+                self._calls.add(call.call)
+                yield call
             if spent:
                 yield Spent(spent)
 
@@ -114,54 +125,13 @@ class _Connected(LanguageModel):
         # The client walks through what it is given by its types, 0.1 ms and more for each message. What it is
         # given as `extra_body` it only sends.
         body = {
-            "messages": [_message(message) for message in messages],
+            "messages": wire_messages(messages, self._returned),
             "stream_options": {"include_usage": True},
             **{name: value for name, value in optional.items() if value is not None},
             **settings.extra,
         }
+        body = {name: value for name, value in body.items() if value is not None}
         return {"model": settings.model, "messages": [], "stream": True, "extra_body": body}
-
-
-class _Calls:
-    """Calls of tools, put together from their pieces."""
-
-    def __init__(self) -> None:
-        self.complete: list[_Call] = []
-        self._open: dict[int, _Call] = {}
-
-    def feed(self, pieces: Sequence[ChoiceDeltaToolCall]) -> None:
-        """Take the pieces of one chunk."""
-        for piece in pieces:
-            call = self._open.get(piece.index)
-            # Ollama has given every call of an answer the index 0: another id is another call.
-            if call is None or (piece.id and call.id and piece.id != call.id):
-                call = self._open[piece.index] = _Call()
-                self.complete.append(call)
-            call.id = call.id or piece.id or ""
-            if piece.function is not None:
-                call.name = call.name or piece.function.name or ""
-                call.arguments += piece.function.arguments or ""
-
-
-@dataclass(slots=True)
-class _Call:
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-    def requested(self, taken: set[str]) -> Requested:
-        """The call, under an id that no other has: some servers give none, or the same in every answer."""
-        try:
-            arguments = json.loads(self.arguments or "{}")
-        except ValueError as error:
-            raise BackendError(
-                f"the model called {self.name} with arguments that are no JSON: ask again", retryable=True
-            ) from error
-        if not isinstance(arguments, dict):
-            raise BackendError(f"the model called {self.name} with no object: ask again", retryable=True)
-        name = self.id if self.id and self.id not in taken else f"{self.id or 'call'}-{len(taken)}"
-        taken.add(name)
-        return Requested(name, self.name, arguments)
 
 
 def _tool(tool: ToolDeclaration) -> dict[str, Any]:
@@ -169,26 +139,21 @@ def _tool(tool: ToolDeclaration) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _message(message: Message) -> dict[str, Any]:
-    if message.role == "tool":
-        return {"role": "tool", "tool_call_id": message.call, "content": message.text}
-    if message.calls:
-        calls = [
-            {
-                "id": call.call,
-                "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
-            }
-            for call in message.calls
-        ]
-        return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
-    if message.images:
-        pictures = [
-            {
-                "type": "image_url",
-                "image_url": {"url": f"data:{kind};base64,{base64.b64encode(data).decode()}"},
-            }
-            for data, kind in message.images
-        ]
-        return {"role": message.role, "content": [{"type": "text", "text": message.text}, *pictures]}
-    return {"role": message.role, "content": message.text}
+def _content(content: object) -> Iterator[str | Thought]:
+    """What a delta says: text, or a list of parts, as Mistral's reasoning models have it."""
+    for part in content if isinstance(content, list) else (content,):
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, Mapping):
+            if part.get("type") == "thinking":
+                thinking = part.get("thinking")
+                yield Thought("".join(str(words) for words in _content(thinking) if isinstance(words, str)))
+            elif isinstance(text := part.get("text"), str):
+                yield text
+
+
+def _is_thought(delta: ChoiceDelta) -> bool:
+    """Whether the content of a delta is reasoning: Gemini says so beside it."""
+    extra = getattr(delta, "extra_content", None)
+    google = extra.get("google") if isinstance(extra, Mapping) else None
+    return isinstance(google, Mapping) and google.get("thought") is True

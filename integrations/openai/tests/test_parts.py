@@ -82,7 +82,7 @@ def test_tools_are_offered_called_in_pieces_and_answered() -> None:
     assert answer == {"role": "tool", "tool_call_id": "c1", "content": "sunny"}
 
 
-def test_arguments_that_are_no_json_are_told() -> None:
+def test_arguments_that_are_no_json_are_told_and_go_back_as_none() -> None:
     broken = {
         "tool_calls": [
             {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
@@ -90,10 +90,15 @@ def test_arguments_that_are_no_json_are_told() -> None:
     }
 
     async def scenario(server: Emulator) -> None:
-        with pytest.raises(BackendError, match="the model called f with arguments that are no JSON"):
-            await ask(server)
+        call = Requested("c", "f", {}, "they are no JSON: {")
+        assert (await ask(server))[0] == call
+        answered = [*HELLO, Message("assistant", "", [call]), Message("tool", "what?", call="c")]
+        await ask(server, answered)
 
-    run(scenario, chats=[Answer([broken])])
+    server = run(scenario, chats=[Answer([broken]), Answer(["Once more."])])
+    (sent,) = server.requests[1].fields["messages"][2]["tool_calls"]
+    # llama.cpp answers with 500 to arguments in the conversation that are no JSON.
+    assert sent["function"]["arguments"] == "{}"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from fishjam_agents.testing.emulator import port, run_emulator
 
 from .assistant import RealtimeAssistant, chat_assistant
+from .flavours import FLAVOURS
 from .realtime import RealtimeEmulator
 from .server import Emulator
 
@@ -18,6 +19,12 @@ KEY = "emulated-key"
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realtime", action="store_true", help="the Realtime API in place of the HTTP API")
+    parser.add_argument(
+        "--server",
+        choices=sorted(FLAVOURS),
+        default="openai",
+        help="whose ways the HTTP API has: what it insists on, and how it writes its answers",
+    )
     parser.add_argument(
         "--no-tools",
         action="store_true",
@@ -38,7 +45,8 @@ async def _openai(options: argparse.Namespace) -> AsyncIterator[Mapping[str, str
         )
     else:
         emulator = Emulator(
-            model=None if options.no_tools else lambda request: chat_assistant(request, _tell)
+            flavour=FLAVOURS[options.server],
+            model=None if options.no_tools else lambda request: chat_assistant(request, _tell),
         )
     await emulator.start(options.port)
     try:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
+
+_THOUGHT = "What do they want? Let me think."
+SIGNATURE = "c2lnbmF0dXJl"
+"""What comes with the first call of an answer of Gemini."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +97,17 @@ def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Flavour = O
     usage = bool((request.get("stream_options") or {}).get("include_usage"))
     sent = 0
     yield choice({"role": "assistant", "content": ""})
-    if flavour.thoughts is not None and flavour.thinks(request):
-        yield choice({flavour.thoughts: "What do they want? Let me think."})
+    if flavour.thinks(request):
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": _THOUGHT}]}
+        yield choice({flavour.thoughts or "content": _THOUGHT if flavour.thoughts else [thinking]})
     calls = False
     for step in answer.steps:
         sent += 1
         if isinstance(step, str):
-            yield choice({"content": step})
+            yield choice({"content": [{"type": "text", "text": step}] if flavour.in_parts else step})
         elif isinstance(step, Mapping):
+            yield choice(_in_its_way(step, flavour, first=not calls))
             calls = calls or "tool_calls" in step
-            yield choice(_at_zero(step) if flavour.calls_at_zero else step)
         elif not isinstance(step, bytes):
             yield _other(step)
     yield choice({}, "tool_calls" if calls else "stop", **flavour.more)
@@ -111,9 +117,23 @@ def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Flavour = O
         yield b"data: [DONE]\n\n"
 
 
-def _at_zero(delta: Mapping[str, Any]) -> Mapping[str, Any]:
-    calls = [{**call, "index": 0} for call in delta.get("tool_calls", ())]
-    return {**delta, "tool_calls": calls} if calls else delta
+def _in_its_way(delta: Mapping[str, Any], flavour: Flavour, *, first: bool) -> Mapping[str, Any]:
+    """A delta with its calls of tools as a server writes them."""
+    given = delta.get("tool_calls")
+    if not isinstance(given, list) or not all(isinstance(call, Mapping) for call in given):
+        return delta
+    calls = [dict(call) for call in given]
+    for call in calls:
+        if flavour.calls_at_zero:
+            call["index"] = 0
+        if flavour.bare_calls:
+            call.pop("index", None)
+            call.pop("id", None)
+            with suppress(ValueError):
+                call["function"] = call["function"] | {"arguments": json.loads(call["function"]["arguments"])}
+    if flavour.signs and first and calls:
+        calls[0]["extra_content"] = {"google": {"thought_signature": SIGNATURE}}
+    return {**delta, "tool_calls": calls}
 
 
 def transcript_events(answer: Answer, flavour: Flavour = OPENAI) -> Iterator[Sent]:

@@ -1,7 +1,8 @@
 """How servers differ from OpenAI's own, as far as a client can see it.
 
 Of the sources and documents of the servers, in 2026: llama.cpp's `llama-server`, Ollama, vLLM, speaches and
-Kokoro-FastAPI.
+Kokoro-FastAPI. What Gemini's endpoint for OpenAI clients, DeepSeek, Kimi, Mistral and templates of Gemma
+insist on is from their documents and from public reports of their refusals.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ class Flavour:
 
     Attributes:
         thoughts: The field in which it tells what a model reasons before it answers; None where it does not.
+        returns_thoughts: How it asks for the reasoning that came with calls of tools, with `{index}` for the
+            message that lacks it; None where it need not come back.
+        signs: Whether the first call of an answer has a thought signature, which must come back.
+        in_parts: Whether content is a list of parts, reasoning first.
+        alternates: How it refuses messages whose roles do not take turns; None where it takes any.
+        tool_then_user: Whether a user may follow a tool's answer.
+        short_ids: Whether ids of calls are 9 letters and digits.
         calls_at_zero: Whether every call of a tool has the index 0.
+        bare_calls: Whether calls come without index and id, complete, their arguments an object.
         counts_on: Whether the usage comes with every chunk, as far as it is.
         more: Further fields of the last chunk.
         ends: Whether a stream ends with `[DONE]`.
@@ -28,7 +37,14 @@ class Flavour:
     """
 
     thoughts: str | None = None
+    returns_thoughts: str | None = None
+    signs: bool = False
+    in_parts: bool = False
+    alternates: tuple[int, str] | None = None
+    tool_then_user: bool = True
+    short_ids: bool = False
     calls_at_zero: bool = False
+    bare_calls: bool = False
     counts_on: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     ends: bool = True
@@ -41,15 +57,35 @@ class Flavour:
         """Whether a model reasons before it answers this: not where it is told to leave it."""
         told = request.get("chat_template_kwargs") or {}
         off = request.get("reasoning_effort") == "none" or told.get("enable_thinking") is False
-        return self.thoughts is not None and not off
+        return (self.thoughts is not None or self.in_parts) and not off
 
 
+_TURNS = "Conversation roles must alternate user/assistant/user/assistant/..."
 OPENAI = Flavour(needs_voice=True)
 FLAVOURS: Mapping[str, Flavour] = {
     "openai": OPENAI,
     "llama.cpp": Flavour(thoughts="reasoning_content", more={"timings": {"predicted_per_second": 42.0}}),
     "ollama": Flavour(thoughts="reasoning", calls_at_zero=True),
     "vllm": Flavour(thoughts="reasoning", counts_on=True, chunked_transcripts=True),
+    "gemini": Flavour(signs=True, calls_at_zero=True),
+    "deepseek": Flavour(
+        thoughts="reasoning_content",
+        returns_thoughts="Missing `reasoning_content` field in the assistant message at message index "
+        "{index}.",
+    ),
+    "kimi": Flavour(
+        thoughts="reasoning_content",
+        returns_thoughts="thinking is enabled but reasoning_content is missing in assistant tool call "
+        "message at index {index}",
+    ),
+    "mistral": Flavour(
+        in_parts=True,
+        alternates=(400, f"After the optional system message, {_TURNS}"),
+        tool_then_user=False,
+        short_ids=True,
+    ),
+    "gemma": Flavour(alternates=(500, _TURNS)),
+    "tgi": Flavour(alternates=(400, f"Template error: {_TURNS}"), bare_calls=True),
     "speaches": Flavour(rates=True, needs_voice=True),
     "kokoro": Flavour(voices=frozenset({"kokoro", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"})),
 }

@@ -23,6 +23,7 @@ from fishjam_agents_openai.emulator.answers import (
     transcript_events,
 )
 from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
+from fishjam_agents_openai.emulator.refusals import refusal
 
 _HEAD_LIMIT = 65536
 _DEADLINE = 60.0
@@ -167,6 +168,9 @@ class Emulator:
             return await _whole(writer, Answer(["Incorrect API key provided"], status=401))
         match request.path:
             case "/chat/completions":
+                refused = refusal(request.fields, self.flavour)
+                if refused is not None:
+                    return await _whole(writer, refused)
                 answer = self.chats.popleft() if self.chats else self._chat(request)
                 pieces = chat_events(answer, request.fields, self.flavour)
             case "/audio/transcriptions":
