@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types test scenarios alike test-compat soak quality bench demo protocol
+.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak quality bench demo protocol
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -15,6 +15,10 @@ lint:             ## format, style and the layers of the floor plan
 
 types:            ## mypy, strict
 	uv run mypy
+
+quick: lint types ## the inner loop: style, layers, types, and the tests that wait for nothing
+	uv run pytest -q -n 2 --dist worksteal tests/audio tests/turns tests/playout tests/hearing tests/protocol \
+		tests/pipeline tests/backends tests/cascade tests/tools tests/config tests/observe tests/testing
 
 test:             ## every test but those that need the official SDK, in two processes: they mostly wait
 	uv run pytest -n 2 --dist worksteal
@@ -32,6 +36,9 @@ alike:            ## after `make scenarios`: whether they go alike in real time;
 test-compat:      ## the official Fishjam SDK and Vapi's, against our server, pipeline and emulator
 	uv run --with fishjam-server-sdk==0.31.1 pytest tests/compat
 	uv run --with vapi_server_sdk==3.0.0 pytest integrations/vapi/tests/test_official_sdk.py
+
+distributions:    ## every distribution, installed from its wheel and from its sdist
+	bash .ci/distributions
 
 soak:             ## a minute of cut sockets for the SDK
 	FISHJAM_SOAK=1 uv run pytest tests/fishjam/test_chaos.py

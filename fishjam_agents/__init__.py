@@ -5,9 +5,9 @@ The names people import. Each is loaded when it is first used, so that `import f
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fishjam_agents._lazy import lazy_exports
 from fishjam_agents._version import __version__
 
 if TYPE_CHECKING:
@@ -65,15 +65,5 @@ _HOMES = {
     "tool": "tools.tool",
 }
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

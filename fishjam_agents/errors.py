@@ -34,9 +34,19 @@ class ProtocolError(FishjamAgentsError):
     """Bytes from a socket are not the message the schema describes."""
 
 
-def installs(extra: str) -> str:
-    """What installs an extra, as a message advises it."""
-    return f"pip install 'fishjam-agents[{extra}]', in a checkout uv sync --all-packages --all-extras"
+def install_extra(extra: str) -> str:
+    """The commands that install an extra, as a message advises them."""
+    return f"pip install 'CHECKOUT[{extra}]' {_OR_ALL}"
+
+
+def install_integration(folder: str) -> str:
+    """The commands that install the distribution in `integrations/folder`, as a message advises them."""
+    return f"pip install CHECKOUT/integrations/{folder} {_OR_ALL}"
+
+
+_OR_ALL = (
+    "(CHECKOUT is the folder of fishjam_agents), or for everything uv sync --all-packages --all-extras in it"
+)
 
 
 class MissingExtraError(FishjamAgentsError):
@@ -45,7 +55,7 @@ class MissingExtraError(FishjamAgentsError):
     exit_code = 2
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra {extra!r}: {installs(extra)}")
+        super().__init__(f"{what} needs the extra {extra!r}: {install_extra(extra)}")
 
 
 class SessionError(FishjamAgentsError):

@@ -8,10 +8,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 from fishjam_agents.backends.port import Backend, Registered
-from fishjam_agents.errors import ConfigError, installs
+from fishjam_agents.errors import ConfigError, install_integration
 
-EXTRAS = {"gemini": "gemini", "openai_realtime": "openai", "vapi": "vapi", "vapi_peer": "vapi"}
-"""Backends of our integrations, and the extra that installs each."""
+INTEGRATIONS = {"gemini": "gemini", "openai_realtime": "openai", "vapi": "vapi", "vapi_peer": "vapi"}
+"""Backends of our integrations, and the folder of `integrations/` that each is in."""
 
 R = TypeVar("R", bound=Registered)
 
@@ -43,8 +43,8 @@ def find(name: str, base: type[R]) -> type[R]:
     found = installed(base)
     point = found.get(name)
     if point is None:
-        if name in EXTRAS and issubclass(base, Backend):
-            raise ConfigError(f"backend {name!r} is not installed: {installs(EXTRAS[name])}")
+        if name in INTEGRATIONS and issubclass(base, Backend):
+            raise ConfigError(f"backend {name!r} is not installed: {install_integration(INTEGRATIONS[name])}")
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(found)) or 'none'}"
         raise ConfigError(f"no {base.what} of type {name!r} is installed: {hint}")

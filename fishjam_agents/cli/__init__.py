@@ -17,9 +17,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: The words after the program's name; None takes them from `sys.argv`.
     """
-    # httpx imports a command line of its own where rich is installed, and rich and pygments with it: 0.05 s,
-    # 0.2 s without bytecode. It has no switch for that; None fails the import, which httpx provides for.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     try:
         # Loading the parser takes long enough for a Ctrl-C to come in the middle of it.
         from fishjam_agents.cli.app import app

@@ -1,4 +1,4 @@
-"""The commands and their options. Each command is loaded when it is used."""
+"""The commands and their options, each loaded when it is used; distributions may add commands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from fishjam_agents._version import __version__
+from fishjam_agents.cli.extensions import add_extension, installed_commands
 
 COMMANDS = ("run", "simulate", "replay", "report", "server", "check")
 """Each is the function of that name in the module of that name."""
@@ -16,14 +17,16 @@ COMMANDS = ("run", "simulate", "replay", "report", "server", "check")
 
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *sorted(installed_commands().keys() - set(COMMANDS))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        function = getattr(import_module(f"fishjam_agents.cli.{cmd_name}"), cmd_name)
         command = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        command.command(cmd_name)(function)
+        if cmd_name in COMMANDS:
+            command.command(cmd_name)(getattr(import_module(f"fishjam_agents.cli.{cmd_name}"), cmd_name))
+        elif (point := installed_commands().get(cmd_name)) is not None:
+            add_extension(command, point)
+        else:
+            return None
         return typer.main.get_command(command)
 
 

@@ -6,9 +6,9 @@ need when first used: an agent does not pay for the REST client's imports.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .._lazy import lazy_exports
 from .._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -159,17 +159,7 @@ _MODULES = {
     "live_state": ("LiveTrack",),
     "webhooks": ("decode_server_notifications", "receive_binary", "verify_webhook_signature"),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_HOMES = dict.fromkeys(__all__) | {name: module for module, names in _MODULES.items() for name in names}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_HOMES.get(name, name)}", __name__)
-    value = getattr(module, name) if name in _HOMES else module
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

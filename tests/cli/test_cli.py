@@ -13,7 +13,7 @@ import pytest
 import fishjam_agents
 from fishjam_agents import cli
 from fishjam_agents.cli import check as check_module
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import FishjamAgentsError, install_extra
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,7 +87,7 @@ def test_check_says_when_the_embedded_server_is_not_installed(
         2,
         "",
         "error: the embedded Fishjam server (fishjam.id is local) needs the extra 'server': "
-        "pip install 'fishjam-agents[server]', in a checkout uv sync --all-packages --all-extras\n",
+        f"{install_extra('server')}\n",
     )
     path.write_text("fishjam: {id: abc, management_token: x}\nagent: {backend: {type: parrot}}\n")
     assert command(capsys, "check", str(path))[0] == 0

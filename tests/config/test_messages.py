@@ -9,7 +9,7 @@ import pytest
 from fishjam_agents.backends import registry
 from fishjam_agents.config import load_config
 from fishjam_agents.config.problems import alternatives
-from fishjam_agents.errors import ConfigError
+from fishjam_agents.errors import ConfigError, install_integration
 
 INSTALLED = sorted(registry.installed())
 PARROT = "agent: {backend: {type: parrot}}\n"
@@ -247,15 +247,14 @@ def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "extra"), registry.EXTRAS.items())
+@pytest.mark.parametrize(("name", "folder"), registry.INTEGRATIONS.items())
 def test_a_backend_that_is_not_installed_says_what_installs_it(
-    name: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    name: str, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "installed", lambda base: {})
     Path("config.yaml").write_text(f"agent: {{backend: {{type: {name}}}}}")
     assert refusal() == (
-        f"config.yaml:1: agent.backend.type: backend '{name}' is not installed: "
-        f"pip install 'fishjam-agents[{extra}]', in a checkout uv sync --all-packages --all-extras"
+        f"config.yaml:1: agent.backend.type: backend '{name}' is not installed: {install_integration(folder)}"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fishjam_agents.errors import MissingExtraError, installs
+from fishjam_agents.errors import MissingExtraError, install_extra
 from fishjam_agents.observe.report import write_picture
 
 from .report_kit import RATE, TIMELINE, recording
@@ -20,7 +20,7 @@ def test_without_matplotlib_one_sentence_says_what_to_install(
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError) as raised:
         write_picture(tmp_path, room=recording(8), sample_rate=RATE, timeline=TIMELINE)
-    assert str(raised.value) == "report.png needs the extra 'report': " + installs("report")
+    assert str(raised.value) == "report.png needs the extra 'report': " + install_extra("report")
 
 
 def test_a_call_becomes_a_picture(tmp_path: Path) -> None:

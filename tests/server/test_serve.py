@@ -61,7 +61,7 @@ def test_a_missing_extra_names_the_install_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(builtins, "__import__", without_uvicorn)
 
     async def scenario() -> None:
-        with pytest.raises(MissingExtraError, match=r"pip install 'fishjam-agents\[server\]'"):
+        with pytest.raises(MissingExtraError, match=r"pip install 'CHECKOUT\[server\]'"):
             await EmbeddedServer().start()
 
     asyncio.run(scenario())

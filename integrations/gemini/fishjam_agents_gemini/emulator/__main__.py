@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from fishjam_agents.testing.emulator import run_emulator
@@ -33,6 +33,11 @@ def _tell(words: str) -> None:
     sys.stderr.flush()
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command against an emulated Gemini Live; `testing.emulator.run_emulator` says how."""
     module = "fishjam_agents_gemini.emulator"
-    sys.exit(run_emulator(_gemini, module=module, what="Gemini Live", options=_options))
+    return run_emulator(_gemini, module=module, what="Gemini Live", options=_options, arguments=arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from fishjam_agents.testing.emulator import port, run_emulator
@@ -60,5 +60,11 @@ def _tell(words: str) -> None:
     sys.stderr.flush()
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command against an emulated OpenAI; `testing.emulator.run_emulator` says how."""
+    module = "fishjam_agents_openai.emulator"
+    return run_emulator(_openai, module=module, what="OpenAI", options=_options, arguments=arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run_emulator(_openai, module="fishjam_agents_openai.emulator", what="OpenAI", options=_options))
+    sys.exit(main())

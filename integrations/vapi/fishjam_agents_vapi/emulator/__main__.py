@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from fishjam_agents.testing.emulator import run_emulator
@@ -18,5 +18,10 @@ async def _vapi(options: argparse.Namespace) -> AsyncIterator[Mapping[str, str]]
         yield emulator.environment
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command against an emulated Vapi; `testing.emulator.run_emulator` says how."""
+    return run_emulator(_vapi, module="fishjam_agents_vapi.emulator", what="Vapi", arguments=arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run_emulator(_vapi, module="fishjam_agents_vapi.emulator", what="Vapi"))
+    sys.exit(main())
