@@ -34,6 +34,12 @@ _KNOWN_HEADERS = 4096
 _MAX_HEADER_BYTES = 1024
 """Longer headers (huge metadata) are decoded but not remembered, which bounds the cache in bytes."""
 
+_REQUEST_FIELDS = 64
+"""The largest request, `add_track`, has ten; the rest is for fields of versions to come."""
+
+_RESPONSE_FIELDS = 64
+"""The largest response, `track_data`, has seven."""
+
 _headers: dict[bytes, tuple[str, Track]] = {}
 
 
@@ -89,7 +95,9 @@ def _learn(header: bytes) -> tuple[str, Track]:
 
 
 def _decode_response(data: bytes) -> AgentResponse | None:
-    _, content = betterproto.which_one_of(decode(schema.AgentResponse, data), "content")
+    _, content = betterproto.which_one_of(
+        decode(schema.AgentResponse, data, max_fields=_RESPONSE_FIELDS), "content"
+    )
     match content:
         case schema.AgentResponseTrackData():
             return TrackData(content.peer_id, _track(content.track), content.data)
@@ -134,7 +142,9 @@ def decode_agent_request(data: bytes) -> AgentRequest | None:
 
 
 def _decode_request(data: bytes) -> AgentRequest | None:
-    _, content = betterproto.which_one_of(decode(schema.AgentRequest, data), "content")
+    _, content = betterproto.which_one_of(
+        decode(schema.AgentRequest, data, max_fields=_REQUEST_FIELDS), "content"
+    )
     match content:
         case schema.AgentRequestTrackData():
             return TrackChunk(content.track_id, content.data)

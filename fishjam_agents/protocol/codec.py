@@ -7,21 +7,23 @@ from typing import TypeVar
 import betterproto
 
 from ..errors import ProtocolError
-from .wire import check, schema_of
+from .wire import MAX_FIELDS, check, schema_of
 
 M = TypeVar("M", bound=betterproto.Message)
 
 
-def decode(message_class: type[M], data: bytes) -> M:
+def decode(message_class: type[M], data: bytes, *, max_fields: int = MAX_FIELDS) -> M:
     """Parse one message. Unknown fields are tolerated and kept, as protobuf demands.
 
     Args:
         message_class: A class of `protocol.generated`.
         data: The whole message.
+        max_fields: How many fields it may have, those of messages within it included: what is read on behalf
+            of strangers gets a limit of its own.
 
     Raises:
         ProtocolError: `data` is no such message: truncated, a wrong wire type, a group, a bad number, text
-            that is not UTF-8, or not bytes at all (a text frame).
+            that is not UTF-8, too many fields, or not bytes at all (a text frame).
     """
     if not isinstance(data, bytes):
         raise ProtocolError(
@@ -29,7 +31,7 @@ def decode(message_class: type[M], data: bytes) -> M:
             "the other side must send binary frames"
         )
     try:
-        check(data, schema_of(message_class))
+        check(data, schema_of(message_class), max_fields=max_fields)
     except ProtocolError as error:
         raise ProtocolError(
             f"received {len(data)} bytes that are no {message_class.__name__} ({error}): "

@@ -22,6 +22,13 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 MAX_DEPTH = 32
 """Messages within messages. Fishjam nests five deep; the limit keeps hostile bytes off the stack."""
 
+MAX_FIELDS = 16384
+"""Fields of one message, those of messages within it and packed numbers included.
+
+Fishjam's largest are batches of notifications with a handful of fields each. Two bytes make a field, and a
+field costs some 10 us, so without a limit a message of 4 MiB takes the better part of a minute.
+"""
+
 _VARINT_TYPES = frozenset(
     {
         betterproto.TYPE_BOOL,
@@ -90,19 +97,31 @@ def _rule(proto_type: str, python_type: type, *, repeated: bool) -> FieldRule:
     raise NotImplementedError(f"no rule for protobuf type {proto_type!r}: add one to _rule")
 
 
-def check(data: bytes, schema: Schema, start: int = 0, end: int | None = None, depth: int = 0) -> None:
-    """Walk `data[start:end]` to its last byte, messages within it included.
+def check(data: bytes, schema: Schema, *, max_fields: int = MAX_FIELDS) -> None:
+    """Walk `data` to its last byte, messages within it included.
+
+    Args:
+        data: The whole message.
+        schema: Its rules.
+        max_fields: How many fields it may have.
 
     Raises:
-        ProtocolError: The bytes are not a well-formed message of this schema. The message says at which
-            byte and why.
+        ProtocolError: The bytes are not a well-formed message of this schema, or it has too many fields. The
+            message says at which byte and why.
     """
+    _check(data, schema, 0, len(data), 0, max_fields)
+
+
+def _check(data: bytes, schema: Schema, start: int, end: int, depth: int, left: int) -> int:
+    """Check `data[start:end]`; returns how many more fields the message may have."""
     if depth > MAX_DEPTH:
         raise ProtocolError(f"byte {start}: messages are nested deeper than {MAX_DEPTH}")
-    end = len(data) if end is None else end
     position = start
     while position < end:
         begin = position
+        left -= 1
+        if left < 0:
+            raise ProtocolError(f"byte {begin}: more fields than any message has")
         key, position = read_varint(data, position, end)
         number, wire_type = key >> 3, key & 7
         if number == 0 or key >= 1 << 32:
@@ -118,7 +137,7 @@ def check(data: bytes, schema: Schema, start: int = 0, end: int | None = None, d
             if stop > end:
                 raise ProtocolError(f"byte {begin}: field {number} is cut off")
             if rule is not None:
-                _check_content(data, position, stop, rule, depth)
+                left = _check_content(data, position, stop, rule, depth, left)
             position = stop
         elif wire_type in (FIXED64, FIXED32):
             position += 8 if wire_type == FIXED64 else 4
@@ -126,19 +145,24 @@ def check(data: bytes, schema: Schema, start: int = 0, end: int | None = None, d
                 raise ProtocolError(f"byte {begin}: field {number} is cut off")
         else:
             raise ProtocolError(f"byte {begin}: field {number} has wire type {wire_type}")
+    return left
 
 
-def _check_content(data: bytes, start: int, end: int, rule: FieldRule, depth: int) -> None:
+def _check_content(data: bytes, start: int, end: int, rule: FieldRule, depth: int, left: int) -> int:
     if rule.schema is not None:
-        check(data, rule.schema(), start, end, depth + 1)
-    elif rule.text:
+        return _check(data, rule.schema(), start, end, depth + 1, left)
+    if rule.text:
         try:
             data[start:end].decode()
         except UnicodeDecodeError as error:
             raise ProtocolError(f"byte {start + error.start}: a text is not UTF-8") from error
     elif rule.packed:
         while start < end:
+            left -= 1
+            if left < 0:
+                raise ProtocolError(f"byte {start}: more numbers than any message has")
             _, start = read_varint(data, start, end)
+    return left
 
 
 def read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:

@@ -33,6 +33,9 @@ from .websocket import Connection
 
 _log = logging.getLogger(__name__)
 
+MAX_TRACKS = 64
+"""Tracks of one agent. Every one is asked 50 times a second for what it plays. Our choice."""
+
 _UUID4 = re.compile(
     r"[0-9a-f]{8}(?P<dash>-?)[0-9a-f]{4}(?P=dash)4[0-9a-f]{3}(?P=dash)[89ab][0-9a-f]{3}(?P=dash)[0-9a-f]{12}",
     re.IGNORECASE,
@@ -144,6 +147,8 @@ class AgentSocket(Gate):
         encoding = request.encoding
         if not _UUID4.fullmatch(track_id):
             self._crash(f"invalid track id {track_id}: it must be a UUID v4")
+        elif len(self._peer.sources) >= MAX_TRACKS:
+            self._crash(f"an agent cannot have more than {MAX_TRACKS} tracks: remove one first")
         elif self._room.has_track(track_id):
             self._crash(f"track {track_id} exists already: choose another id")
         elif request.track.type not in (TrackType.UNSPECIFIED, TrackType.AUDIO):

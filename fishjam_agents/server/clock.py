@@ -9,9 +9,13 @@ count samples from the same zero, so they agree whatever the scheduler does.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from ..audio.formats import FRAME_SECONDS
+from .seldom import Seldom
+
+_log = logging.getLogger(__name__)
 
 TICKS_PER_SECOND = round(1 / FRAME_SECONDS)
 
@@ -38,6 +42,7 @@ class RoomClock:
         self._origin = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.Handle | None = None
+        self._failure = Seldom(_log)
         self._subscribers: list[Callable[[int], None]] = []
 
     @property
@@ -123,7 +128,9 @@ class RoomClock:
                 self.worst_lag = max(self.worst_lag, self.lag)
                 self.ticks += 1
                 for ticked in tuple(self._subscribers):
-                    ticked(self.ticks)
+                    try:
+                        ticked(self.ticks)
+                    except Exception:  # noqa: BLE001 - whoever it is, the time of every room goes on
+                        self._failure.exception("a subscriber of the room clock failed")
         finally:
-            # A subscriber that raises must not stop the time of every room.
             self._schedule()

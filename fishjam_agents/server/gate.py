@@ -33,8 +33,9 @@ class Gate:
         """Part of `websocket.Endpoint`."""
         if self.admitted:
             self.handle(message)
-        elif self.connection is not None and self.authenticate(self.connection, message):
+        elif (connection := self.connection) is not None and self.authenticate(connection, message):
             self.admitted = True
+            connection.admit()
             self._disarm()
 
     def closed(self) -> None:

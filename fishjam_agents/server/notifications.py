@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from ..protocol import Track, encode
@@ -9,6 +10,9 @@ from ..protocol.generated import notifications as schema
 from ..protocol.generated.shared import Track as WireTrack
 from ..protocol.generated.shared import TrackType, VadStatus
 from ..session import PeerType
+from .seldom import Seldom
+
+_log = logging.getLogger(__name__)
 
 _PEER_TYPES = {
     PeerType.WEBRTC: schema.PeerType(schema.PeerType.WEBRTC),
@@ -31,6 +35,7 @@ class Notifications:
     """Encodes each notification once and hands it to every subscriber, in the order it happened."""
 
     def __init__(self) -> None:
+        self._failure = Seldom(_log)
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, notified: Subscriber) -> Callable[[], None]:
@@ -150,7 +155,10 @@ class Notifications:
     def _publish(self, room_id: str, message: schema.ServerMessage) -> None:
         data = encode(message)
         for notified in tuple(self._subscribers):
-            notified(room_id, data)
+            try:
+                notified(room_id, data)
+            except Exception:  # noqa: BLE001 - whoever it is, the others are told
+                self._failure.exception("a subscriber of notifications failed")
 
 
 def _wire(track: Track) -> WireTrack:

@@ -22,6 +22,9 @@ from .websocket import Connection
 
 _log = logging.getLogger(__name__)
 
+_FIELDS = 2048
+"""The largest message, `sdp_offer`, has three maps of tracks, with four fields for each track."""
+
 _ROOM_TYPES = {
     "conference": schema.RoomType.CONFERENCE,
     "full_feature": schema.RoomType.CONFERENCE,
@@ -50,7 +53,9 @@ class PeerSocket(Gate):
     def authenticate(self, connection: Connection, message: bytes) -> bool:
         """Admit the peer its token names; a connected one is taken over."""
         try:
-            which, request = betterproto.which_one_of(decode(schema.PeerMessage, message), "content")
+            which, request = betterproto.which_one_of(
+                decode(schema.PeerMessage, message, max_fields=_FIELDS), "content"
+            )
         except ProtocolError:
             which, request = "", None
         if which != "auth_request" or request is None:
@@ -74,7 +79,7 @@ class PeerSocket(Gate):
     def handle(self, message: bytes) -> None:
         """Check a message of the peer."""
         try:
-            decode(schema.PeerMessage, message)
+            decode(schema.PeerMessage, message, max_fields=_FIELDS)
         except ProtocolError as error:
             _log.warning("closing the peer's socket: %s", error)
             self.detach(1003, "invalid message")

@@ -22,6 +22,17 @@ QUEUE_SECONDS = 600.0
 """What a track may have queued; a chunk that would exceed it is dropped whole."""
 
 
+MERGED_SECONDS = 0.005
+"""Chunks shorter than this are queued together, up to twice as long.
+
+An `interrupt` is that much coarser for who sends such chunks; thousands of chunks of one sample cost no more
+than the sound in them.
+"""
+
+CUTS = 1000
+"""How many interrupts are remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """One `interrupt_track` as the listeners know it: the truth an estimate is compared with.
@@ -61,7 +72,7 @@ class Playout:
         played: Samples played in total.
         overflowed: Samples dropped because the queue was full.
         odd_chunks: Chunks whose odd last byte was dropped.
-        cuts: One `Cut` per interrupt, in order.
+        cuts: One `Cut` per interrupt, in order; the latest `CUTS` of them.
         played_ranges: Which of the received samples were played, as merged half-open index ranges.
     """
 
@@ -71,9 +82,10 @@ class Playout:
         self.played = 0
         self.overflowed = 0
         self.odd_chunks = 0
-        self.cuts: list[Cut] = []
+        self.cuts: deque[Cut] = deque(maxlen=CUTS)
         self.played_ranges: list[tuple[int, int]] = []
         self._gap = round(GAP_SECONDS * sample_rate)
+        self._merged = round(MERGED_SECONDS * sample_rate)
         self._limit = round(QUEUE_SECONDS * sample_rate)
         # (position of the first sample, its index among the received, samples) of whole chunks;
         # `_begun` samples of the first one have been played.
@@ -113,8 +125,20 @@ class Playout:
             self.overflowed += count
             return
         samples = np.frombuffer(data, dtype="<i2", count=count)
-        self._queue.append((start, index, samples))
+        if count >= self._merged or not self._merge(start, index, samples):
+            self._queue.append((start, index, samples))
         self._end = start + count
+
+    def _merge(self, start: int, index: int, samples: NDArray[np.int16]) -> bool:
+        """Append a very short chunk to the one before it; whether that is possible."""
+        if len(self._queue) < 2:
+            # The first one may have begun to play.
+            return False
+        last_start, last_index, last = self._queue[-1]
+        if len(last) > self._merged or last_start + len(last) != start or last_index + len(last) != index:
+            return False
+        self._queue[-1] = (last_start, last_index, np.concatenate((last, samples)))
+        return True
 
     def interrupt(self, now: float) -> Cut:
         """Drop the chunks that have not begun to play at `now`."""

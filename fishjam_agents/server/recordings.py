@@ -91,7 +91,7 @@ class Recordings:
         for room in self._rooms:
             self._take(recording, room)
         self._notify(recording)
-        self._tasks.spawn(self._run(recording))
+        self._tasks.spawn(self._run(recording), f"recording {recording.id}")
         return recording
 
     def room_forwarded(self, room: Room) -> None:

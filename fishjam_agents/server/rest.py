@@ -13,7 +13,7 @@ from typing import Any
 import h11
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -99,6 +99,8 @@ class _NormalPaths:
             scope["path"] = normal_path(scope["raw_path"].decode("ascii", "replace").partition("?")[0])
         try:
             await self._app(scope, receive, send)
+        except ClientDisconnect:
+            logger.debug("A client left in the middle of its request: %s", scope.get("client"))
         except h11.LocalProtocolError as error:
             # The rest of the request was no HTTP: uvicorn said so, and closed, before the answer was ready.
             logger.debug("A request of %s was broken: %s", scope.get("client"), error)

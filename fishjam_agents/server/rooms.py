@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,8 +12,11 @@ from .livestream import Livestream
 from .notifications import Notifications
 from .peer import Peer
 from .room import Room
+from .seldom import Seldom
 from .settings import LIVESTREAM_TYPES, RoomConfig
 from .tokens import Claim, TokenError, Tokens
+
+_log = logging.getLogger(__name__)
 
 
 class Rooms:
@@ -29,6 +33,7 @@ class Rooms:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.notifications = Notifications()
         self.tokens = Tokens(now)
+        self._failure = Seldom(_log)
         self._rooms: dict[str, Room] = {}
 
     def __iter__(self) -> Iterator[Room]:
@@ -96,4 +101,7 @@ class Rooms:
     def tick(self, ticks: int) -> None:
         """Close the window that ends at tick `ticks` in every room."""
         for room in tuple(self._rooms.values()):
-            room.tick(ticks)
+            try:
+                room.tick(ticks)
+            except Exception:  # noqa: BLE001 - whatever it is, it is not the other rooms' business
+                self._failure.exception("room %s lost a window of 20 ms", room.id)

@@ -17,6 +17,7 @@ from .address import authority, is_loopback, listen
 from .agent_socket import AgentSocket
 from .callers import Caller
 from .clock import RoomClock
+from .listener import Listener
 from .microphone import PreparedClip
 from .moq import MoqAccess
 from .network import Network
@@ -28,6 +29,7 @@ from .rooms import Rooms
 from .server_socket import ServerSocket
 from .settings import PeerConfig
 from .tasks import Tasks
+from .throttle import Throttle
 from .vapi import VapiCalls
 from .webhooks import Target, Webhooks
 from .websocket import Connection, Endpoint
@@ -109,6 +111,7 @@ class EmbeddedServer:
         self._port = port
         self._server: uvicorn.Server | None = None
         self._socket: socket.socket | None = None
+        self._listener: Listener | None = None
 
     @property
     def port(self) -> int:
@@ -129,18 +132,20 @@ class EmbeddedServer:
         """
         if self._server is not None:
             raise FishjamAgentsError("the embedded server runs already: stop it first")
-        uvicorn, app = self._web()
+        uvicorn, http, app = self._web()
         self._socket = await listen(self._host, self._port)
         self._port = self._socket.getsockname()[1]
 
+        throttle = Throttle()
+
         def websocket(*, server_state: Any, **_: Any) -> Connection:
-            return Connection(self._endpoint, server_state.connections)
+            return Connection(self._endpoint, server_state.connections, throttle)
 
         config = uvicorn.Config(
             app,
+            http=http,
             # uvicorn calls its WebSocket protocol class with keywords and expects nothing but a protocol.
             ws=websocket,
-            http="h11",
             lifespan="off",
             log_config=None,
             log_level="warning",
@@ -154,9 +159,16 @@ class EmbeddedServer:
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         # Not `serve`: it takes over SIGINT and SIGTERM, which belong to the program.
-        await server.startup(sockets=[self._socket])
+        # No sockets: it would take connections without end.
+        await server.startup(sockets=[])
+        state = server.server_state
+        self._listener = Listener(
+            self._socket,
+            lambda: http(config=config, server_state=state, app_state=server.lifespan.state),  # type: ignore[call-arg]
+            state.connections,
+        )
         self._server = server
-        await self._tasks.start()
+        self._tasks.start()
         self.clock.start()
 
     async def stop(self) -> None:
@@ -167,6 +179,8 @@ class EmbeddedServer:
         self.recordings.stop_all()
         self._calls.stop()
         self.clock.stop()
+        if self._listener is not None:
+            await self._listener.stop()
         listening = [self._socket] if self._socket is not None else []
         try:
             async with asyncio.timeout(STOP_SECONDS - DRAIN_SECONDS - 0.3):
@@ -243,11 +257,12 @@ class EmbeddedServer:
         url = (room and room.config.webhook_url) or self.webhook_url
         return Target(url, room is not None and room.config.batch_webhook_notifications) if url else None
 
-    def _web(self) -> tuple[Any, Any]:
-        """The module uvicorn and the REST application, imported when a server starts."""
+    def _web(self) -> tuple[Any, type[asyncio.Protocol], Any]:
+        """The module uvicorn, what speaks HTTP, and the REST application, imported when a server starts."""
         try:
             import uvicorn
 
+            from .http import HttpConnection
             from .rest import RestApi
             from .rest_livestreams import LivestreamsApi
             from .rest_moq import MoqApi
@@ -266,4 +281,4 @@ class EmbeddedServer:
             MoqApi(self.moq, lambda: self.url),
             recordings,
         )
-        return uvicorn, RestApi(self.token, resources, {FILE_PATH: recordings.file}).app()
+        return uvicorn, HttpConnection, RestApi(self.token, resources, {FILE_PATH: recordings.file}).app()

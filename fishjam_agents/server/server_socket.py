@@ -17,6 +17,9 @@ from .gate import Gate
 from .notifications import Notifications
 from .websocket import Connection
 
+_FIELDS = 64
+"""What a client sends here has two; the rest is for fields of versions to come."""
+
 
 class ServerSocket(Gate):
     """One backend's connection: silent until it subscribes, then told of every room.
@@ -73,6 +76,8 @@ class ServerSocket(Gate):
 
 def _read(message: bytes) -> object:
     try:
-        return betterproto.which_one_of(decode(schema.ServerMessage, message), "content")[1]
+        return betterproto.which_one_of(decode(schema.ServerMessage, message, max_fields=_FIELDS), "content")[
+            1
+        ]
     except ProtocolError:
         return None

@@ -1,57 +1,59 @@
-"""The server's work in the background: one TaskGroup with one owner, ended when the server stops."""
+"""The server's work in the background: owned in one place, contained, and ended with the server."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any
 
+_log = logging.getLogger(__name__)
+
 
 class Tasks:
-    """Runs coroutines between `start` and `stop`, which may be called from different tasks."""
+    """Runs coroutines between `start` and `stop`, which may be called from different tasks.
+
+    Work that fails is logged, and ends nothing but itself.
+    """
 
     def __init__(self) -> None:
-        self._owner: asyncio.Task[None] | None = None
-        self._group: asyncio.TaskGroup | None = None
-        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = False
 
     @property
     def running(self) -> bool:
         """Whether `spawn` takes work."""
-        return self._group is not None
+        return self._running
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Take work from now on."""
-        self._stopping = asyncio.Event()
-        ready = asyncio.Event()
-        self._owner = asyncio.create_task(self._own(ready), name="embedded server")
-        await ready.wait()
+        self._running = True
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work`, which handles its own failures; discarded when nothing runs."""
-        if self._group is None:
+    def spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Run `work`; discarded when nothing runs.
+
+        Args:
+            work: What to do.
+            what: Its name, for the log: "the webhooks of room r1".
+        """
+        if not self._running:
             work.close()
-        else:
-            self._group.create_task(work)
+            return
+        task = asyncio.create_task(work, name=f"embedded server: {what}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
 
     async def stop(self, seconds: float) -> None:
         """Wait up to `seconds` for what runs, then cancel the rest. Does nothing when stopped."""
-        owner, self._owner = self._owner, None
-        if owner is None:
-            return
-        self._stopping.set()
-        await asyncio.wait({owner}, timeout=seconds)
-        owner.cancel()
-        (failure,) = await asyncio.gather(owner, return_exceptions=True)
-        if failure is not None and not isinstance(failure, asyncio.CancelledError):
-            raise failure
+        self._running = False
+        if self._tasks:
+            _, late = await asyncio.wait(tuple(self._tasks), timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
-    async def _own(self, ready: asyncio.Event) -> None:
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                ready.set()
-                await self._stopping.wait()
-                # What is still running may spawn nothing more: the group would never end.
-                self._group = None
-        finally:
-            self._group = None
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            what = task.get_name().removeprefix("embedded server: ")
+            _log.error("%s failed; everything else goes on", what, exc_info=error)

@@ -39,7 +39,9 @@ class VapiCalls:
         from .vapi_call import VapiCall
 
         url = self._url or os.environ.get(URL_VARIABLE) or API_URL
-        self._tasks.spawn(self._run(VapiCall(room, peer, options, self._clock, url)))
+        self._tasks.spawn(
+            self._run(VapiCall(room, peer, options, self._clock, url)), f"the VAPI call of {peer.id}"
+        )
 
     async def _run(self, call: VapiCall) -> None:
         self._calls.add(call)
@@ -50,5 +52,5 @@ class VapiCalls:
 
     def stop(self) -> None:
         """End every call."""
-        for call in self._calls:
+        for call in tuple(self._calls):
             call.detach(1000, "the server stops")

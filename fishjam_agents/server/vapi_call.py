@@ -76,13 +76,18 @@ class VapiCall:
             async with asyncio.timeout(CALL_SECONDS):
                 socket = await self._dial(await self._media_url())
         except (CannotJoinError, TimeoutError) as error:
-            reason = str(error) or f"no answer within {CALL_SECONDS:g} s"
-            await self._pause(earliest)
-            self._room.crash_peer(self._peer, f"cannot join the VAPI call {self._options.call_id}: {reason}")
+            await self._crash(earliest, str(error) or f"no answer within {CALL_SECONDS:g} s")
             return
+        except Exception:
+            await self._crash(earliest, "the embedded server failed, see its log")
+            raise
         async with socket:
             if self._room.peers.get(self._peer.id) is self._peer and not self._over.is_set():
                 await self._attend(socket)
+
+    async def _crash(self, earliest: float, reason: str) -> None:
+        await self._pause(earliest)
+        self._room.crash_peer(self._peer, f"cannot join the VAPI call {self._options.call_id}: {reason}")
 
     async def _pause(self, until: float) -> None:
         """Wait until a moment of the loop's clock, or until it no longer matters."""
@@ -98,9 +103,9 @@ class VapiCall:
             async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=not is_loopback(call)) as http:
                 answer = await http.get(call, headers=headers)
             transport = answer.json().get("transport") if answer.is_success else None
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OverflowError) as error:
             raise CannotJoinError(f"Vapi cannot be reached ({type(error).__name__})") from error
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise CannotJoinError("Vapi answered with something that is no call") from error
         if not answer.is_success:
             raise CannotJoinError(f"Vapi answered with {answer.status_code}")
@@ -121,7 +126,8 @@ class VapiCall:
                 logger=_socket_log,
                 create_connection=DirectConnection,
             )
-        except (OSError, InvalidHandshake, InvalidURI) as error:
+        except (OSError, InvalidHandshake, InvalidURI, ValueError, OverflowError) as error:
+            # The URL is Vapi's: a port beyond 65535 or a label of 64 letters shows only here.
             raise CannotJoinError(f"its media socket does not open ({type(error).__name__})") from error
         assert isinstance(socket, DirectConnection)
         return socket
@@ -163,7 +169,7 @@ class VapiCall:
             return
         try:
             event = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         match event:
             case {"type": "user-interrupted"}:

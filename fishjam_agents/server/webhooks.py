@@ -112,7 +112,7 @@ class Webhooks:
         line = self._lines.get(room_id)
         if line is None:
             line = self._lines[room_id] = _Line(target)
-            self._tasks.spawn(self._deliver(room_id, line))
+            self._tasks.spawn(self._deliver(room_id, line), f"the webhooks of room {room_id}")
         if len(line.waiting) == QUEUE_MESSAGES:
             line.waiting.popleft()
             self.dropped += 1
@@ -179,7 +179,7 @@ class Webhooks:
                         break
         except TimeoutError:
             pass
-        except (httpx.InvalidURL, httpx.HTTPError, UnicodeError) as error:
+        except (httpx.InvalidURL, httpx.HTTPError, ValueError, OverflowError) as error:
             problem = str(error)
         self.failed += 1
         _log.warning("a webhook to %s failed and is given up (%s): check the endpoint", target.shown, problem)

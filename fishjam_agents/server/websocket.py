@@ -13,6 +13,7 @@ import json
 import logging
 import struct
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
@@ -21,12 +22,26 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from .throttle import ALLOWANCE_SECONDS, WINDOW_SECONDS, Throttle
+
 _log = logging.getLogger(__name__)
 # websockets reports every connection at level INFO.
 _log.setLevel(logging.WARNING)
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest message taken from a client; a larger one closes its socket with 1009."""
+
+MAX_STRANGER_BYTES = 16 * 1024
+"""Largest message taken from a client that nobody has admitted yet: all it may say is its token."""
+
+MAX_FRAGMENTS = 1024
+"""Fragments of one message; no client known cuts messages up, and empty ones would come without end."""
+
+SLICE_BYTES = 512
+"""How much is parsed before the time is looked at, at first: some 80 of the smallest frames."""
+
+SLICE_SECONDS = 0.0005
+"""A slice that takes less than this is followed by one twice as large."""
 
 BACKLOG_BYTES = 256 * 1024
 """What may wait in our process for a client that reads slowly (8 s of one track at 16 kHz)."""
@@ -37,6 +52,9 @@ BACKLOG_SECONDS = 5.0
 PING_SECONDS = 30.0
 """Fishjam pings every 30 s (facts/fishjam-protocol.md 8.3); a client that has not answered by the next
 ping is gone."""
+
+_PONG = 0x8A
+"""How an answer to a ping begins: the last fragment, opcode 10 (RFC 6455, section 5.2)."""
 
 CLOSE_SECONDS = 1.0
 """How long a client may take to answer our close frame, and to read what was sent before it."""
@@ -53,6 +71,21 @@ class Endpoint(Protocol):
 
     def closed(self) -> None:
         """The connection ended, whoever ended it. Called once; nothing is received after it."""
+
+
+def frame_size(data: bytes | bytearray) -> tuple[int, int] | None:
+    """Bytes of the header and of the payload of the frame that `data` begins with (RFC 6455, section 5.2).
+
+    None when its header has not arrived as a whole.
+    """
+    if len(data) < 2:
+        return None
+    size = data[1] & 0x7F
+    extended = {126: 2, 127: 8}.get(size, 0)
+    header = 2 + extended + (4 if data[1] & 0x80 else 0)
+    if len(data) < header:
+        return None
+    return header, int.from_bytes(data[2 : 2 + extended], "big") if extended else size
 
 
 Router = Callable[[str], Endpoint | None]
@@ -72,16 +105,25 @@ def frame(message: bytes) -> bytes:
 class Connection(asyncio.Protocol):
     """A WebSocket connection as an asyncio protocol for `uvicorn.Config(ws=...)`.
 
+    Its client is a stranger until `admit`, and may say no more than `MAX_STRANGER_BYTES` at a time.
+
     Attributes:
         transport: Its transport, where uvicorn looks for it.
-        dropped: Messages not sent because the client reads too slowly.
+        dropped: Messages, and answers to pings, not sent because the client reads too slowly.
     """
 
-    def __init__(self, router: Router, connections: set[Any]) -> None:
+    def __init__(self, router: Router, connections: set[Any], throttle: Throttle) -> None:
         self.dropped = 0
         self._router = router
         self._connections = connections
-        self._websocket = ServerProtocol(max_size=MAX_MESSAGE_BYTES, logger=_log)
+        self._throttle = throttle
+        self._websocket = ServerProtocol(max_size=MAX_STRANGER_BYTES, logger=_log)
+        self._stranger = True
+        # Received and not parsed: a stranger's begun frame, or what waits for the next allowance.
+        self._unparsed = bytearray()
+        self._held = False
+        self._window = 0.0
+        self._spent = 0.0
         self._fragments: list[bytes] = []
         self._endpoint: Endpoint | None = None
         self._open = False
@@ -99,6 +141,62 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
+        if self._held or self._unparsed:
+            self._unparsed += data
+            if self._held:
+                return
+            data, self._unparsed = bytes(self._unparsed), bytearray()
+        now = perf_counter()
+        if now - self._window >= WINDOW_SECONDS:
+            self._window, self._spent = now, 0.0
+        self._unparsed += self._take(data, ALLOWANCE_SECONDS - self._spent)
+        self._spent += perf_counter() - now
+        if self._unparsed and self._spent >= ALLOWANCE_SECONDS and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+            self._throttle.hold(self)
+
+    def go_on(self, seconds: float) -> bool:
+        """Part of `throttle.Held`."""
+        data, self._unparsed = bytes(self._unparsed), bytearray()
+        if self.transport.is_closing():
+            self._held = False
+            return False
+        began = perf_counter()
+        self._unparsed += self._take(data, seconds)
+        if self.transport.is_closing():
+            self._held = False
+        elif not self._unparsed or perf_counter() - began < seconds:
+            self._held = False
+            self.transport.resume_reading()
+        return self._held
+
+    def _take(self, data: bytes, seconds: float) -> bytes:
+        """Handle what arrived, for about so long; returns what is left of it."""
+        now = perf_counter()
+        end = now + seconds
+        position, size = 0, SLICE_BYTES
+        while position < len(data):
+            part = data[position : position + size]
+            if self._open and self._stranger:
+                # Frame by frame: what follows the token is read by the rules of whom it admits.
+                part = data[position : position + MAX_STRANGER_BYTES + 14]
+                sizes = frame_size(part)
+                if sizes is None:
+                    break
+                if sizes[1] <= MAX_STRANGER_BYTES:
+                    if len(part) < sum(sizes):
+                        break
+                    part = part[: sum(sizes)]
+            position += len(part)
+            self._parse(part)
+            began, now = now, perf_counter()
+            if now >= end:
+                break
+            size = size * 2 if now - began < SLICE_SECONDS else SLICE_BYTES
+        return data[position:]
+
+    def _parse(self, data: bytes) -> None:
         self._websocket.receive_data(data)
         for event in self._websocket.events_received():
             if isinstance(event, Request):
@@ -119,6 +217,11 @@ class Connection(asyncio.Protocol):
             self._closing.cancel()
         self._end()
 
+    def admit(self) -> None:
+        """The client has authenticated: take messages of up to `MAX_MESSAGE_BYTES` from now on."""
+        self._stranger = False
+        self._websocket.max_message_size = MAX_MESSAGE_BYTES
+
     def send(self, message: bytes) -> None:
         """Send one binary message; dropped and counted when the client reads too slowly."""
         self.send_frames(frame(message))
@@ -127,16 +230,10 @@ class Connection(asyncio.Protocol):
         """Send `count` frames made by `frame`, joined; dropped and counted when the client is too slow."""
         if not self._open:
             return
-        if self.transport.get_write_buffer_size() > BACKLOG_BYTES:
+        if self._reads_slowly():
             self.dropped += count
-            now = self._loop.time()
-            if self._over_since is None:
-                self._over_since = now
-            elif now - self._over_since > BACKLOG_SECONDS:
-                self.close(1011, "client reads too slowly")
-            return
-        self._over_since = None
-        self.transport.write(frames)
+        else:
+            self.transport.write(frames)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with `code` and `reason` (cut to the 123 bytes a close frame holds).
@@ -153,6 +250,18 @@ class Connection(asyncio.Protocol):
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""
         self.close(1001, "server stopped")
+
+    def _reads_slowly(self) -> bool:
+        """Whether too much waits for the client; it is closed when that goes on."""
+        if self.transport.get_write_buffer_size() <= BACKLOG_BYTES:
+            self._over_since = None
+            return False
+        now = self._loop.time()
+        if self._over_since is None:
+            self._over_since = now
+        elif now - self._over_since > BACKLOG_SECONDS:
+            self.close(1011, "client reads too slowly")
+        return True
 
     def _handshake(self, request: Request) -> None:
         response = self._websocket.accept(request)
@@ -178,6 +287,10 @@ class Connection(asyncio.Protocol):
         if opcode is Opcode.PONG:
             self._pinged = False
             return
+        if opcode is Opcode.PING:
+            # Answered by websockets. RFC 6455, section 5.5.3, allows to leave answers out; see `_write_out`.
+            self._reads_slowly()
+            return
         if opcode is Opcode.BINARY:
             if event.fin:
                 self._deliver(bytes(event.data))
@@ -185,7 +298,9 @@ class Connection(asyncio.Protocol):
                 self._fragments = [bytes(event.data)]
         elif opcode is Opcode.CONT and self._fragments:
             self._fragments.append(bytes(event.data))
-            if event.fin:
+            if len(self._fragments) > MAX_FRAGMENTS:
+                self.close(1008, "message in too many fragments")
+            elif event.fin:
                 message, self._fragments = b"".join(self._fragments), []
                 self._deliver(message)
 
@@ -198,6 +313,9 @@ class Connection(asyncio.Protocol):
             if self.transport.is_closing():
                 return
             if output:
+                if output[0] == _PONG and self.transport.get_write_buffer_size() > BACKLOG_BYTES:
+                    self.dropped += 1
+                    continue
                 self.transport.write(output)
             elif self.transport.can_write_eof():
                 # Half-closed first: closing with unread input would reset the connection, and the client

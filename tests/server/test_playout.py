@@ -61,7 +61,7 @@ def test_an_interrupt_lets_the_chunk_in_play_end_and_drops_the_rest() -> None:
     assert (cut.at, cut.played_seconds, cut.dropped_seconds) == (0.15, 0.2, 0.3)
     assert positions(playout, 9.0) == [(0.14, 0.06)]
     assert playout.played_seconds == cut.played_seconds
-    assert playout.cuts == [cut]
+    assert list(playout.cuts) == [cut]
 
 
 def test_an_interrupt_at_the_very_tick_keeps_the_begun_chunk() -> None:
