@@ -90,10 +90,10 @@ class Actions:
         if muted == self._replies.muted:
             return
         self._replies.muted = muted
-        self._voice.mute_bed(muted)
         self.emit(events.Switched(self.now(), "voice", not muted))
         if muted:
             self.interrupt()
+        self._voice.mute_bed(muted)
 
     @property
     def listening(self) -> bool:

@@ -22,8 +22,6 @@ _SEAM = 0.05
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
 _LoopState: TypeAlias = tuple[int, float]
-BedState: TypeAlias = tuple[_LoopState | None, _LoopState | None]
-"""Where a bed is: to come back to when what was sent of it is dropped."""
 
 
 class Loop:
@@ -68,10 +66,10 @@ class Loop:
     def state(self, state: _LoopState) -> None:
         self._position, self._gain = state
 
-    def take(self, samples: int, voice: bool) -> _Floats:
-        """The next `samples`, under a voice or alone."""
-        target = (self._under if voice else 1.0) if self.on else 0.0
-        reach = self._step * samples
+    def take(self, samples: int, voice: bool, muted: bool = False) -> _Floats:
+        """The next `samples`, under a voice or alone; all of a mute's fade is in them."""
+        target = (self._under if voice else 1.0) if self.on and not muted else 0.0
+        reach = 1.0 if muted else self._step * samples
         gain = min(max(target, self._gain - reach), self._gain + reach)
         wave, start = self._wave, self._position
         end = start + samples
@@ -83,39 +81,60 @@ class Loop:
         return piece * np.linspace(steady, gain, samples, dtype=np.float32)
 
 
+BedState: TypeAlias = tuple[tuple[Loop, _LoopState], ...]
+"""Where a bed is: to come back to when what was sent of it is dropped."""
+
+
 class Bed:
     """Background and thinking sound of one track.
 
     Attributes:
-        background: What is always there; None is nothing.
-        thinking: What fills the wait for an answer, never under a voice; None is nothing.
         muted: Whether neither is played.
+        thinking: What fills the wait for an answer, never under a voice; None is nothing.
     """
 
     def __init__(self) -> None:
-        self.background: Loop | None = None
         self.thinking: Loop | None = None
         self.muted = False
+        self._background: Loop | None = None
+        self._replaced: list[Loop] = []
+
+    @property
+    def background(self) -> Loop | None:
+        """What is always there; None is nothing. One that is replaced fades out."""
+        return self._background
+
+    @background.setter
+    def background(self, loop: Loop | None) -> None:
+        if self._background is not None:
+            self._background.on = False
+            self._replaced.append(self._background)
+        self._background = loop
+
+    def _loops(self) -> list[Loop]:
+        return [loop for loop in (self._background, self.thinking, *self._replaced) if loop is not None]
 
     @property
     def sounds(self) -> bool:
         """Whether there is anything to play where the bot says nothing."""
-        loops = (self.background, self.thinking)
-        return not self.muted and any(loop is not None and not loop.silent for loop in loops)
+        return any(self._audible(loop) for loop in self._loops())
+
+    def _audible(self, loop: Loop) -> bool:
+        return not loop.silent and (not self.muted or loop.state[1] > 0)
 
     @property
     def state(self) -> BedState:
         """Where it is."""
-        return (
-            None if self.background is None else self.background.state,
-            None if self.thinking is None else self.thinking.state,
-        )
+        return tuple((loop, loop.state) for loop in self._loops())
 
     def restore(self, state: BedState) -> None:
-        """Go back to an earlier state; what was replaced since stays as it is."""
-        for loop, was in zip((self.background, self.thinking), state, strict=True):
-            if loop is not None and was is not None:
-                loop.state = was
+        """Go back to an earlier state; what was added since stays as it is."""
+        loops = self._loops()
+        for loop, was in state:
+            loop.state = was
+            if loop not in loops:
+                # It had faded out in what is dropped now.
+                self._replaced.append(loop)
 
     def under(self, voice: Samples) -> Samples:
         """The voice with the bed under it: int16 mono, shape (n,)."""
@@ -126,7 +145,7 @@ class Bed:
         return self._take(samples, voice=False)
 
     def _take(self, samples: int, voice: bool) -> Samples:
-        loops = (self.background, self.thinking)
-        pieces = [loop.take(samples, voice) for loop in loops if loop is not None and not loop.silent]
+        pieces = [loop.take(samples, voice, self.muted) for loop in self._loops() if self._audible(loop)]
         total = sum(pieces[1:], start=pieces[0])
+        self._replaced = [loop for loop in self._replaced if not loop.silent]
         return total.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -24,18 +24,19 @@ class PlayoutEstimate:
         sent: Samples sent and not removed by an interrupt.
     """
 
-    __slots__ = ("_chunks", "_rate", "_settled", "end", "sent")
+    __slots__ = ("_chunks", "_in_play_until", "_rate", "_settled", "end", "sent")
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
         self._chunks: deque[tuple[float, float, int]] = deque()
         self._settled = 0
+        self._in_play_until = float("-inf")
         self.end = float("-inf")
         self.sent = 0
 
     def send(self, now: float, samples: int) -> None:
         """Note that a chunk of `samples` was sent at `now`."""
-        start = self.end if now - self.end <= GAP else now
+        start = self.end if now - self.end <= GAP + _ROUNDING else now
         self.end = start + samples / self._rate
         self.sent += samples
         self._chunks.append((start, self.end, samples))
@@ -58,8 +59,10 @@ class PlayoutEstimate:
         if self._chunks and self._chunks[0][0] < now - _ROUNDING:
             _, self.end, samples = self._chunks[0]
             self._settled += samples
+            self._in_play_until = self.end
         else:
-            self.end = min(self.end, now)
+            # What an earlier interrupt left to be played to its end goes on.
+            self.end = min(self.end, max(now, self._in_play_until))
         self._chunks.clear()
         self.sent = self._settled
         return self._settled

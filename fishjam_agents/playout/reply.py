@@ -69,10 +69,13 @@ class Reply:
         self._words.append((text, at))
 
     def rewind(self, samples: int, sample_rate: int) -> None:
-        """Go back to the nearest dip in energy, by at most `samples`; what was heard stays heard."""
-        here = self.position
+        """Go back to the nearest dip in energy, by at most `samples`; what was heard stays heard.
+
+        What was repeated once is not repeated again: however often it is paused, a reply makes progress.
+        """
+        here, floor = self.position, min(self.position, self.reached)
         self.reached = max(self.reached, here)
-        self.position = max(self._base, here - samples)
+        self.position = max(self._base, floor, here - samples)
         if self.position < here:
             before = self.take(here - self.position)
             self.position = here - back_to_dip(before, sample_rate)
@@ -99,6 +102,22 @@ class Reply:
             if not samples:
                 break
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.empty(0, np.int16)])
+
+    def peek(self, samples: int) -> npt.NDArray[np.int16]:
+        """Give the next audio, `samples` of it, and stay.
+
+        Where the backend has not given so much yet it is continued by what came before, backwards, which
+        leaves no step. After the reply's end nothing comes.
+        """
+        here = self.position
+        ahead = self.take(samples)
+        missing = 0 if self.generated else samples - len(ahead)
+        if missing:
+            self.position = max(self._base, here - missing)
+            known = self.take(here + len(ahead) - self.position)
+            ahead = np.concatenate((ahead, known[::-1][:missing]))
+        self.position = here
+        return ahead
 
     def forget(self, before: int) -> None:
         """Let go of audio that can no longer be played again: all parts that end at or before `before`."""

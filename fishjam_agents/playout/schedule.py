@@ -1,13 +1,14 @@
 """What to send when: replies in, 20 ms chunks out, and what of them was heard. No I/O, no clock.
 
 Invariant: the samples of a reply that are played form one contiguous run of indices; where a reply goes on
-after a pause it repeats at most `rewind` plus one chunk, and nothing is skipped.
+after a pause it repeats at most `rewind` plus one chunk, nothing of it a second time, and nothing is skipped.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,30 @@ from fishjam_agents.playout.settings import PlayoutSettings
 Samples = npt.NDArray[np.int16]
 
 _FADE = 0.01
-"""Length of the chunk that fades out at a pause and of the fade-in at a resume, seconds."""
+"""Length of the chunk that fades out at a cut and of the fade-in at a resume, seconds."""
 _GROWTH = 0.02
 """What an underrun adds to the lead, seconds."""
+_INSTANT = 1e-6
+"""Seconds below which times are the same."""
+_SILENCE: Samples = np.empty(0, np.int16)
+
+
+class _Sent(NamedTuple):
+    """A chunk that was sent.
+
+    Attributes:
+        reply: What it is of; None for the bed alone and for what fades a reply out.
+        start: Index of its first sample in the reply.
+        length: Samples.
+        bed: Where the bed was before it.
+        tail: What it fades out, without the bed; None for all other chunks.
+    """
+
+    reply: Reply | None
+    start: int
+    length: int
+    bed: BedState | None
+    tail: Samples | None = None
 
 
 class Schedule:
@@ -48,7 +70,8 @@ class Schedule:
         self._max_buffer = self._settings.max_buffer * sample_rate
         self._estimate = PlayoutEstimate(sample_rate)
         self._replies: deque[Reply] = deque()
-        self._sent: deque[tuple[Reply | None, int, int, BedState | None]] = deque()
+        self._sent: deque[_Sent] = deque()
+        self._last: _Sent | None = None
         self._voiced = float("-inf")
         self._counted = 0
         self._fade_next = False
@@ -144,10 +167,12 @@ class Schedule:
             self._fade_next = False
         return self._note(now, reply, start, chunk)
 
-    def _note(self, now: float, reply: Reply | None, start: int, voice: Samples) -> Samples:
+    def _note(
+        self, now: float, reply: Reply | None, start: int, voice: Samples, tail: Samples | None = None
+    ) -> Samples:
         """A chunk of voice goes out now; what is sent is the voice with the bed under it."""
         bed = self.bed
-        self._sent.append((reply, start, len(voice), None if bed is None else bed.state))
+        self._sent.append(_Sent(reply, start, len(voice), None if bed is None else bed.state, tail))
         self._estimate.send(now, len(voice))
         self._voiced = self._estimate.end
         return voice if bed is None else bed.under(voice)
@@ -156,7 +181,7 @@ class Schedule:
         """Give the chunks of the bed that are due where nothing is said."""
         bed = self.bed
         while bed is not None and bed.sounds and self._estimate.end < now + self._settings.lead:
-            self._sent.append((None, 0, self._chunk, bed.state))
+            self._sent.append(_Sent(None, 0, self._chunk, bed.state))
             self._estimate.send(now, self._chunk)
             yield bed.alone(self._chunk)
 
@@ -205,15 +230,27 @@ class Schedule:
         self.paused = True
         if not self.audible(now) or (self._replies and self._replies[0].goes_on):
             return None
-        self._rollback(now)
-        return self._tail(self._replies[0], now) if self._replies else np.empty(0, np.int16)
+        return self._fade_away(self._rollback(now), now)
 
-    def _tail(self, reply: Reply, now: float) -> Samples:
-        """What would have come next of a reply that falls silent, faded to zero."""
-        position = reply.position
-        tail = fade_out(reply.take(self._fade))
-        reply.position = position
-        return self._note(now, None, 0, tail) if len(tail) else tail
+    def _fade_away(self, dropped: _Sent | None, now: float) -> Samples:
+        """What follows at a cut what is played to its end: what would have come next, faded to zero.
+
+        Args:
+            dropped: What was sent to come next, None for nothing.
+            now: Loop time.
+        """
+        if dropped is not None and dropped.tail is not None:
+            # It was falling silent already, and that is part of what the cut drops.
+            return self._note(now, None, 0, dropped.tail, dropped.tail)
+        last = self._last
+        if last is None or last.reply is None or self._estimate.end < now - _INSTANT:
+            return _SILENCE
+        reply, end = last.reply, last.start + last.length
+        if reply.position != end or (dropped is not None and dropped.reply is not reply):
+            # Of what comes next nothing sounds yet.
+            return _SILENCE
+        tail = fade_out(reply.peek(self._fade))
+        return self._note(now, None, 0, tail, tail) if len(tail) else tail
 
     def resume(self) -> None:
         """Go on after a pause, with a fade-in, from the nearest dip in energy before the cut."""
@@ -224,19 +261,18 @@ class Schedule:
             self._replies[0].rewind(round(self._settings.rewind * self._rate), self._rate)
             self._fade_next = True
 
-    def interrupt(self, now: float) -> list[Heard]:
+    def interrupt(self, now: float) -> tuple[list[Heard], Samples | None]:
         """Drop every reply.
 
         Returns:
-            What was heard of each that was under way, oldest first. The caller interrupts the track.
+            What was heard of each that was under way, oldest first, and what `pause` returns.
         """
-        if self.audible(now):
-            self._rollback(now)
+        tail = self._fade_away(self._rollback(now), now) if self.audible(now) else None
         heard = [reply.heard(reply.position, self._rate) for reply in self._replies]
         self._replies.clear()
         self.paused = False
         self._fade_next = False
-        return heard
+        return heard, tail
 
     def drop(self, reply: str, now: float) -> tuple[Heard, Samples | None] | None:
         """End one reply; the others play on.
@@ -249,15 +285,33 @@ class Schedule:
             return None
         self._settle(now)
         tail = None
-        if any(sent is target for sent, _, _, _ in self._sent):
-            self._rollback(now)
+        if self._sounds(target, now) or any(sent.reply is target for sent in self._sent):
+            dropped = self._rollback(now)
             # Of one that had not begun to play nothing is faded out: the reply before it goes on.
-            comes_next = target is self._replies[0]
-            tail = self._tail(target, now) if comes_next else np.empty(0, np.int16)
+            sounds = self._sounds(target, now) or (dropped is not None and dropped.tail is not None)
+            tail = self._fade_away(dropped, now) if sounds else _SILENCE
         if target is self._replies[0]:
             self._fade_next = False
         self._replies.remove(target)
         return target.heard(target.position, self._rate), tail
+
+    def _sounds(self, reply: Reply, now: float) -> bool:
+        """Whether a reply is what was played last, up to now."""
+        last = self._last
+        return last is not None and last.reply is reply and self._estimate.end >= now - _INSTANT
+
+    def mute_bed(self, muted: bool, now: float) -> Samples | None:
+        """Silence the bed, or let it sound again.
+
+        Returns:
+            What `pause` returns; the bed itself falls silent in what `pump_bed` gives.
+        """
+        if self.bed is None:
+            self.bed = Bed()
+        sounded, self.bed.muted = self.bed.sounds, muted
+        if not (muted and sounded):
+            return None
+        return self._fade_away(self._rollback(now), now)
 
     def audible(self, now: float) -> bool:
         """Whether the server may still hold voice of ours; half a second of grace for the network."""
@@ -269,7 +323,7 @@ class Schedule:
         ended = []
         while self._replies:
             reply = self._replies[0]
-            if not reply.generated or reply.unsent or any(sent[0] is reply for sent in self._sent):
+            if not reply.generated or reply.unsent or any(sent.reply is reply for sent in self._sent):
                 break
             self._replies.popleft()
             ended.append(reply.heard(reply.written, self._rate))
@@ -282,32 +336,39 @@ class Schedule:
             return None
         self._settle(now)
         samples, before = target.position, self._counted
-        for sent, start, length, _ in self._sent:
-            if sent is target:
-                samples = start + max(0, min(self._estimate.played(now) - before, length))
+        for sent in self._sent:
+            if sent.reply is target:
+                samples = sent.start + max(0, min(self._estimate.played(now) - before, sent.length))
                 break
-            before += length
+            before += sent.length
         return target.heard(samples, self._rate)
 
     def _settle(self, now: float) -> None:
         """Let go of chunks that have been played, but for what a rewind may need."""
         played = self._estimate.played(now)
         sent = self._sent
-        while sent and self._counted + sent[0][2] <= played:
-            reply, start, samples, _ = sent.popleft()
-            self._counted += samples
-            if reply is not None:
-                reply.forget(start + samples - self._keep)
+        while sent and self._counted + sent[0].length <= played:
+            self._last = last = sent.popleft()
+            self._counted += last.length
+            if last.reply is not None:
+                last.reply.forget(last.start + last.length - self._keep)
 
-    def _rollback(self, now: float) -> None:
-        """Count what was sent and not heard as unsent: the cut falls between two chunks."""
+    def _rollback(self, now: float) -> _Sent | None:
+        """Count what was sent and not heard as unsent: the cut falls between two chunks.
+
+        Returns:
+            The first chunk that is not heard, None when all are.
+        """
         played = self._estimate.interrupt(now)
         while self._sent and self._counted < played:
-            self._counted += self._sent.popleft()[2]
-        for reply, start, _, state in reversed(self._sent):
-            if reply is not None:
-                reply.position = start
-            if state is not None and self.bed is not None:
-                self.bed.restore(state)
+            self._last = self._sent.popleft()
+            self._counted += self._last.length
+        dropped = self._sent[0] if self._sent else None
+        for sent in reversed(self._sent):
+            if sent.reply is not None:
+                sent.reply.position = sent.start
+            if sent.bed is not None and self.bed is not None:
+                self.bed.restore(sent.bed)
         self._voiced = min(self._voiced, self._estimate.end)
         self._sent.clear()
+        return dropped

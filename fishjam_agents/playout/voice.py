@@ -230,7 +230,11 @@ class Voice:
 
     def mute_bed(self, muted: bool) -> None:
         """Silence what sounds under the voice, or let it sound again."""
-        self.bed.muted = muted
+        now = self._loop.time()
+        tail = self._schedule.mute_bed(muted, now)
+        if tail is not None:
+            self._cut(tail)
+            self._send_bed(now)
 
     def _cut(self, tail: Samples = _NOTHING) -> None:
         """Have the server drop what it has not played, and send what fades it out."""
@@ -275,12 +279,9 @@ class Voice:
             What was heard of each that was under way, oldest first.
         """
         now = self._loop.time()
-        audible = self._schedule.audible(now)
-        heard = self._schedule.interrupt(now)
-        if audible:
-            self._sender.interrupt()
-            if self.reference is not None:
-                self.reference.cut(self._schedule.until)
+        heard, tail = self._schedule.interrupt(now)
+        if tail is not None:
+            self._cut(tail)
             if self._schedule.bed is not None:
                 self._send_bed(now)
         self._resamplers.clear()

@@ -111,7 +111,7 @@ def test_the_bed_is_back_at_once_after_a_pause_and_no_word_of_it_counts_as_heard
     after = np.abs(line.wave[round(1.04 * RATE) :])
     assert np.abs(after.reshape(-1, 320)).max(axis=1).all()
     assert after.max() < 1000
-    (over,) = line.schedule.interrupt(line.now)
+    (over,), _ = line.schedule.interrupt(line.now)
     assert over == heard
 
 

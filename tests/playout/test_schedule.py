@@ -114,13 +114,13 @@ def test_an_interrupt_reports_what_was_heard() -> None:
     line.schedule.find("r").add_text("one two three four", None)  # type: ignore[union-attr]
     line.send()
     line.tick(50)
-    (heard,) = line.schedule.interrupt(line.now)
+    (heard,), _ = line.schedule.interrupt(line.now)
     cut = line.server.interrupt(line.now)
     assert heard.seconds == pytest.approx(cut.played_seconds, abs=0.02)
     assert heard.text == "one two"
     assert not heard.text_exact
     assert not line.schedule.write("r", ramp(0.1))
-    assert line.schedule.interrupt(line.now) == []
+    assert line.schedule.interrupt(line.now)[0] == []
 
 
 def test_word_times_make_the_text_exact() -> None:
@@ -131,7 +131,7 @@ def test_word_times_make_the_text_exact() -> None:
         line.schedule.find("r").add_text(word, at)  # type: ignore[union-attr]
     line.send()
     line.tick(50)
-    (heard,) = line.schedule.interrupt(line.now)
+    (heard,), _ = line.schedule.interrupt(line.now)
     assert (heard.text, heard.text_exact) == ("one two", True)
 
 
@@ -271,5 +271,5 @@ def test_what_was_heard_never_runs_back(data: st.DataObject) -> None:
         # The chunk in play counts once it is certain that it will be played to its end.
         assert heard.seconds >= seconds
         seconds = heard.seconds
-    (heard,) = line.schedule.interrupt(line.now)
+    (heard,), _ = line.schedule.interrupt(line.now)
     assert heard.seconds >= seconds
