@@ -41,6 +41,7 @@ class PushToTalkOwner(LocalOwner):
         super().__init__(room)
         self._whole_room = room
         self._pressed: set[str] = set()
+        self._released: dict[str, float] = {}
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
@@ -53,19 +54,37 @@ class PushToTalkOwner(LocalOwner):
     def press(self, peer: str) -> None:
         """A peer's turn begins; it interrupts the bot."""
         self._pressed.add(peer)
+        # Who presses again at once goes on.
+        self._released.pop(peer, None)
         if self._whole_room.listening:
             for microphone in self._of(peer):
                 self._open_turn(microphone)
 
     def release(self, peer: str, *, cancel: bool = False) -> None:
-        """A peer's turn is over, or taken back."""
+        """A peer's turn is over as soon as its last word is here, or taken back at once."""
         self._pressed.discard(peer)
+        if cancel:
+            self._end(peer, CANCELLED)
+        elif peer not in self._released and any(mic.machine.turn_open for mic in self._of(peer)):
+            self._released[peer] = self._room.now()
+
+    def _end(self, peer: str, reason: str) -> None:
+        self._released.pop(peer, None)
         for microphone in self._of(peer):
-            microphone.close(CANCELLED if cancel else "released")
+            microphone.close(reason)
+
+    def tick(self) -> None:
+        """Called every 20 ms."""
+        if self._released:
+            due = self._room.now() - self._room.settings.release_delay + 1e-6
+            for peer in [peer for peer, at in self._released.items() if at <= due]:
+                self._end(peer, "released")
+        super().tick()
 
     def left(self, peer: str) -> None:
         """A peer is gone, and its button with it."""
         self._pressed.discard(peer)
+        self._released.pop(peer, None)
 
     def _open_turn(self, microphone: Microphone) -> None:
         microphone.open(self._room.now(), self._room.bot_speaks())

@@ -28,6 +28,8 @@ class TurnSettings:
             network is not a finished sentence.
         max_turn: A longer turn is cut and its audio handed over.
         pre_roll: Audio before the onset that is handed over with a turn, so that no first sound is lost.
+        release_delay: With `owner: push_to_talk`, how long a turn goes on after the button came up: the last
+            word is still on its way then, as audio is later than the button by jitter buffers.
     """
 
     owner: Literal["local", "backend", "push_to_talk"] = "local"
@@ -41,6 +43,7 @@ class TurnSettings:
     missing_limit: float = 1.5
     max_turn: float = 60.0
     pre_roll: float = 0.3
+    release_delay: float = 0.3
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -50,6 +53,7 @@ class TurnSettings:
             ("missing_limit", 0.3, 30.0),
             ("max_turn", 1.0, 600.0),
             ("pre_roll", 0.0, 0.5),
+            ("release_delay", 0.0, 2.0),
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fishjam_agents.backends import Parrot, port
@@ -19,6 +20,7 @@ from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
 BY_HAND = TurnSettings(owner="push_to_talk")
+DELAY = BY_HAND.release_delay
 
 
 class Bot(AgentPipeline):
@@ -59,11 +61,14 @@ def test_what_is_said_while_pressed_is_the_turn_and_nothing_else_is(converse: Co
     call = converse(bot, script)
     assert kinds_sent(bot) == ["TurnStarted", "Audio", "TurnEnded"]
     audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioEntry)]  # type: ignore[attr-defined]
-    # No pre-roll: a second was pressed, and a second is sent.
-    assert sum(map(len, audio)) == pytest.approx(16000, abs=320)
+    # No pre-roll: a second was pressed, and a second is sent, with what came just after.
+    assert sum(map(len, audio)) == pytest.approx(16000 * (1 + DELAY), abs=320)
     (turn,) = call.of("user_turn_ended")
     assert (turn.peer, turn.reason) == ("alice", "released")
-    assert (turn.start, turn.media_at) == (pytest.approx(1.5, abs=0.03), pytest.approx(2.5, abs=0.03))
+    assert (turn.start, turn.media_at) == (
+        pytest.approx(1.5, abs=0.03),
+        pytest.approx(2.5 + DELAY, abs=0.03),
+    )
     assert [k for k in call.kinds if k.startswith("user")] == [
         "user_started_speaking",
         "user_stopped_speaking",
@@ -80,7 +85,7 @@ def test_a_pause_does_not_end_the_turn_and_silence_is_a_turn_too(converse: Conve
         await call.until("reply_ended")
 
     call = converse(Bot(), script)
-    assert call.of("reply_generated")[0].seconds == pytest.approx(5.0, abs=0.05)
+    assert call.of("reply_generated")[0].seconds == pytest.approx(5.0 + DELAY, abs=0.05)
 
 
 def test_pressing_interrupts_the_bot_at_once(converse: Converse) -> None:
@@ -136,6 +141,56 @@ def test_a_model_that_heard_it_already_is_told_to_forget_it(converse: Converse) 
     assert kinds_sent(bot) == ["TurnStarted", "Audio", "TurnCancelled"]
 
 
+@pytest.mark.parametrize("later", [0.06, 0.2, 0.28])
+def test_the_last_word_is_whole_though_audio_is_later_than_the_button(
+    converse: Converse, later: float
+) -> None:
+    bot = streaming()
+    words = speech("alice_question.wav")
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        call.bot.start_turn("alice")
+        await asyncio.sleep(alice.say(words) - later)
+        call.bot.end_turn("alice")
+        await call.until("user_turn_ended")
+
+    converse(bot, script)
+    audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioEntry)]  # type: ignore[attr-defined]
+    assert words.tobytes() in np.concatenate(audio).tobytes()
+
+
+def test_who_presses_again_at_once_goes_on_with_the_turn(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        call.bot.start_turn("alice")
+        for _ in range(3):
+            await asyncio.sleep(0.5)
+            call.bot.end_turn("alice")
+            call.bot.end_turn("alice")
+            await asyncio.sleep(0.1)
+            call.bot.start_turn("alice")
+        await asyncio.sleep(0.5)
+        call.bot.end_turn("alice")
+        await asyncio.sleep(0.1)
+        call.bot.cancel_turn("alice")
+        await asyncio.sleep(1.0)
+
+    assert [t.reason for t in converse(Bot(), script).of("user_turn_ended")] == ["cancelled"]
+
+
+def test_who_leaves_within_the_delay_has_one_turn(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice", "bob")
+        call.bot.start_turn("alice")
+        await asyncio.sleep(0.5)
+        call.bot.end_turn("alice")
+        call.room.leave("alice")
+        await asyncio.sleep(1.0)
+
+    assert [t.reason for t in converse(Bot(), script).of("user_turn_ended")] == ["left"]
+
+
 def test_two_who_press_are_heard_one_after_the_other(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
         alice, bob, carol = await call.joins("alice", "bob", "carol")
@@ -155,7 +210,7 @@ def test_two_who_press_are_heard_one_after_the_other(converse: Converse) -> None
         await asyncio.sleep(3.0)
 
     call = converse(Bot(), script)
-    assert [e.peer for e in call.of("user_turn_ended")] == ["bob", "carol", "alice"]
+    assert [e.peer for e in call.of("user_turn_ended")] == ["carol", "bob", "alice"]
     assert [round(e.seconds) for e in call.of("reply_generated")] == [2, 1]
 
 
@@ -232,7 +287,7 @@ def test_a_browser_presses_by_its_metadata(converse: Converse) -> None:
     call = converse(Bot(), script)
     assert [t.reason for t in call.of("user_turn_ended")] == ["released", "released"]
     words = speech("alice_question.wav")
-    assert call.of("reply_generated")[0].seconds == pytest.approx(len(words) / 16000, abs=0.05)
+    assert call.of("reply_generated")[0].seconds == pytest.approx(len(words) / 16000 + DELAY, abs=0.05)
 
 
 def test_turns_are_opened_by_hand_only_where_the_settings_say_so(converse: Converse) -> None:
