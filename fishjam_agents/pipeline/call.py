@@ -168,8 +168,8 @@ class Call(Actions):
         return self._voice.current
 
     def anyone_in_speech(self) -> bool:
-        """Whether any microphone follows a sound."""
-        return any(microphone.machine.in_speech for microphone in self._ears.microphones)
+        """Whether any microphone follows a sound that is not known as noise."""
+        return any(microphone.machine.announced for microphone in self._ears.microphones)
 
     def next_turn(self) -> str:
         """An id for a turn, unique in the call."""
@@ -311,11 +311,15 @@ class Call(Actions):
 
     def _silence_watch(self) -> SilenceWatch:
         pipeline = self._pipeline
-        return SilenceWatch(pipeline.silence, pipeline, self._busy, self.emit, self.hook, self._hooks.run)
+        return SilenceWatch(pipeline.silence, pipeline, self, self.emit, self.hook, self._hooks.run)
 
-    def _busy(self) -> bool:
-        """Whether somebody speaks, the bot included, or nobody would be heard."""
-        return self._ears.closed or self._voice.active or self.anyone_in_speech()
+    def busy(self) -> bool:
+        """Whether the bot speaks, or nobody would be heard."""
+        return self._ears.closed or self._voice.active
+
+    def anyone_in_turn(self) -> bool:
+        """Whether anybody has a turn."""
+        return any(microphone.machine.turn_open for microphone in self._ears.microphones)
 
     # --- what the ears tell ---
 

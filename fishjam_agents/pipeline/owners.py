@@ -20,6 +20,7 @@ from fishjam_agents.pipeline.room import Room
 from fishjam_agents.turns.floor import Floor, FloorEvent
 from fishjam_agents.turns.machine import (
     CANCELLED,
+    VERDICT,
     Confirmed,
     SpeechEnded,
     SpeechStarted,
@@ -274,7 +275,7 @@ class BackendOwner(Owner):
         if frame is None:
             if microphone.missing_samples:
                 self._send(microphone, np.zeros(microphone.missing_samples, np.int16))
-        elif microphone.echo_expected and not microphone.machine.in_speech:
+        elif microphone.echo_expected and not microphone.machine.announced:
             if self._withheld is None:
                 self._withheld = microphone.media - FRAME_SECONDS
             self._send(microphone, np.zeros_like(frame))
@@ -340,15 +341,16 @@ class BackendOwner(Owner):
         return super().confirm(everything=everything)
 
     def tick(self) -> None:
-        """Called every 20 ms: a suspicion without a verdict is withdrawn when it is quiet again."""
+        """Called every 20 ms: a suspicion without a verdict is withdrawn, at its limit at the latest."""
         if self._heard_by_model:
             self._confirm_if_allowed()
         if self._suspected is None:
             super().tick()
             return
         microphone, suspected, since = self._suspected
-        waited = self._room.now() - since >= self._room.settings.verdict_timeout
-        if waited and not microphone.machine.in_speech:
+        waited = self._room.now() - since
+        timeout = self._room.settings.verdict_timeout
+        if waited >= (max(timeout, VERDICT) if microphone.machine.announced else timeout):
             self._suspected = None
             self._heard_by_model = False
             self._publish_barge_in(events.BargeInWithdrawn, microphone, Withdrawn(suspected.at))

@@ -144,7 +144,7 @@ class PeerOwners:
             call.resume()
             return
         self._sounded = (self.addressee(reply), call.now())
-        if any(m.machine.in_speech and self._hears(reply, m.peer) for m in call.microphones):
+        if any(m.machine.announced and self._hears(reply, m.peer) for m in call.microphones):
             call.pause()
         else:
             call.resume()
@@ -161,7 +161,7 @@ class PeerOwners:
         last, sounded = self._sounded
         if last != addressee and now - sounded < _BREATH:
             return False
-        speaking = [m.peer for m in call.microphones if m.machine.in_speech]
+        speaking = [m.peer for m in call.microphones if m.machine.announced]
         if not speaking:
             return True
         waited = now - self._head[1] >= _PATIENCE
@@ -242,7 +242,7 @@ class Place:
 
     def anyone_in_speech(self) -> bool:
         """Whether the peer is followed in speech."""
-        return any(m.peer == self._peer and m.machine.in_speech for m in self._call.microphones)
+        return any(m.peer == self._peer and m.machine.announced for m in self._call.microphones)
 
     def name(self, peer: str) -> str:
         """What a peer is called."""

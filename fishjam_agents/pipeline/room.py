@@ -62,7 +62,7 @@ class Room(Protocol):
         ...
 
     def anyone_in_speech(self) -> bool:
-        """Whether any microphone follows a sound."""
+        """Whether any microphone follows a sound that is not known as noise."""
         ...
 
     def name(self, peer: str) -> str:

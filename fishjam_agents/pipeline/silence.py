@@ -87,13 +87,29 @@ class Bot(Protocol):
         ...
 
 
+class Listening(Protocol):
+    """What the watch needs to know of the call."""
+
+    def busy(self) -> bool:
+        """Whether the bot speaks, or nobody would be heard."""
+        ...
+
+    def anyone_in_turn(self) -> bool:
+        """Whether anybody has a turn."""
+        ...
+
+    def anyone_in_speech(self) -> bool:
+        """Whether a sound is followed of which nobody knows yet what it is."""
+        ...
+
+
 class SilenceWatch:
-    """Watches one call.
+    """Watches one call. Turns break a silence, other sounds do not.
 
     Args:
         settings: What happens when nobody says anything; `away` is given.
         bot: The pipeline.
-        busy: Whether somebody speaks, the bot included, or nobody could.
+        listening: What is heard.
         emit: Takes our events.
         hook: Starts a hook of the pipeline.
         run: Owns a task.
@@ -103,14 +119,14 @@ class SilenceWatch:
         self,
         settings: SilenceSettings,
         bot: Bot,
-        busy: Callable[[], bool],
+        listening: Listening,
         emit: Callable[[Event], None],
         hook: Callable[..., None],
         run: Callable[[Awaitable[None], str], None],
     ) -> None:
         self._settings = settings
         self._bot = bot
-        self._busy = busy
+        self._listening = listening
         self._emit = emit
         self._hook = hook
         self._run = run
@@ -126,14 +142,14 @@ class SilenceWatch:
         if isinstance(event, (events.PeerJoined, events.PeerLeft)):
             (self._present.add if isinstance(event, events.PeerJoined) else self._present.discard)(event.peer)
             self._spoke(event.at)
-        elif isinstance(event, (events.UserStartedSpeaking, events.UserStoppedSpeaking)):
-            self._spoke(event.at)
         elif isinstance(event, events.UserTurnEnded):
             self._spoke(event.at)
             self._asked_at = None if event.reason == CANCELLED else event.at
         elif isinstance(event, (events.ReplyStarted, events.ReplyEnded, events.ReplyInterrupted)):
             self._asked_at = None
             self._quiet_since, self._told = event.at, False
+            if isinstance(event, events.ReplyInterrupted) and self._listening.anyone_in_turn():
+                self._spoke(event.at)
 
     def _spoke(self, at: float) -> None:
         self._times = 0
@@ -145,11 +161,17 @@ class SilenceWatch:
             return
         self._next_look = now + _LOOKS
         awaited = self._asked_at is not None and now - self._asked_at < LONGEST_WAIT
-        if not self._present or awaited or self._busy():
+        if self._listening.anyone_in_turn():
+            self._spoke(now)
+            return
+        if not self._present or awaited or self._listening.busy():
             self._quiet_since = now
             return
         away = self._settings.away
         if self._told or away is None or now - self._quiet_since < away:
+            return
+        if self._listening.anyone_in_speech():
+            # It may be a word; within the time of a verdict it is a turn or nothing.
             return
         self._told = True
         self._times += 1

@@ -1,9 +1,9 @@
 """Whose turn is it, as one microphone tells it: a pure state machine, one decision per 20 ms.
 
-The rules and constants are the detector study's (`facts/vad.md` section 2, two-step start), with one change:
-while the bot listens, a word ends its turn after the full end silence and not after the shorter cancel time,
-so that "Yes ... and also" stays one turn. What else an interruption needs is up to `turns.policies`, how much
-quiet ends a turn to `turns.endpointing`.
+A sound is suspected first and decided upon later. While the bot listens, a word ends its turn after the full
+end silence and not after the shorter cancel time, so that "Yes ... and also" stays one turn. How much voice a
+sound needs is said in `turns.voicing`, what else an interruption needs in `turns.policies`, how much quiet
+ends a turn in `turns.endpointing`. No suspicion stays without a verdict for longer than 1.5 s.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from fishjam_agents.turns.events import (
     TurnStarted,
     Withdrawn,
 )
-from fishjam_agents.turns.policies import Sound
+from fishjam_agents.turns.judge import BargeInJudge
+from fishjam_agents.turns.noise import NoiseMemory
+from fishjam_agents.turns.resumption import Resumption
 from fishjam_agents.turns.settings import TurnSettings
-from fishjam_agents.turns.transcript import Transcript
+from fishjam_agents.turns.voicing import FRAME, Voicing
 
 __all__ = [
     "CANCELLED",
     "FRAME",
+    "VERDICT",
     "Confirmed",
     "Decision",
     "SpeechEnded",
@@ -44,23 +47,19 @@ __all__ = [
     "Withdrawn",
 ]
 
-FRAME = 0.02
-_CONFIRM_FRAMES = 18
-"""A barge-in is confirmed 360 ms after its onset at the earliest: the shortest span that lets no voiced burst
-of
-300 ms through (docs/quality.md; the study, on fewer bursts, found 340 ms)."""
-_CONFIRM_VOICED = 8.0
-"""Voiced frames that a confirmed barge-in needs."""
-_WORD_VOICED = 8.5
-"""Voiced frames that make a turn while the bot listens: five at the end of a cancel time (14 quiet
-frames, each costing a quarter)."""
-_DECAY = 0.25
 _TAIL_FRAMES = 8
 """Soft ends of words keep speech alive for at most 160 ms after the last voiced frame."""
 _PAUSE = 0.2
-"""Quiet after which speech counts as paused."""
-_SAME_BREATH = 1.2
-"""Seconds after a turn in which its speaker, going on, had only paused."""
+"""Seconds of quiet after which speech counts as paused."""
+VERDICT = 1.5
+"""Seconds after its onset at which a suspicion has its verdict, whatever goes on."""
+_LATE_WORDS = 1.0
+"""Seconds of quiet in which a recogniser may still say what was heard."""
+_APART = 12
+"""Unvoiced frames after which a sound that is taken for noise counts as another one."""
+_KEPT = 1.0
+"""Seconds before its last sound that the turn of a sound that was taken for noise begins at most: what a
+microphone keeps, less the pre-roll."""
 
 
 class State(enum.Enum):
@@ -85,27 +84,28 @@ class TurnMachine:
         state: Where the microphone stands.
         judges_words: Whether any policy looks at words.
         barge_in: Whether the current sound began while the bot was speaking.
+        announced: Whether anybody was told of the current sound. What is taken for noise is followed in
+            silence, so that nobody waits for it.
     """
 
     __slots__ = (
-        "_ended",
+        "_between",
         "_ending",
         "_evidence",
-        "_frames",
+        "_judge",
         "_last_sound",
         "_missing",
         "_model_done",
+        "_noise",
         "_onset",
-        "_policies",
         "_quiet",
         "_settings",
         "_speaking",
         "_start",
-        "_transcribed",
         "_unvoiced",
-        "_voiced",
-        "_withdraw_frames",
-        "_words",
+        "_voicing",
+        "_withdraw",
+        "announced",
         "barge_in",
         "judges_words",
         "state",
@@ -114,12 +114,13 @@ class TurnMachine:
     def __init__(self, settings: TurnSettings | None = None, start: float = 4.0) -> None:
         self._start = start
         self._settings = settings or TurnSettings()
-        self._withdraw_frames = round(self._settings.withdraw / FRAME)
-        self._policies = self._settings.policies
+        self._withdraw = self._settings.withdraw
+        self._judge = BargeInJudge(self._settings.policies)
         self._ending = self._settings.ending.fresh()
-        self._ended: float | None = None
-        self._transcribed = False
-        self.judges_words = self._ending.needs_words or any(policy.needs_words for policy in self._policies)
+        self._between = Resumption()
+        self._noise = NoiseMemory()
+        self._voicing = Voicing()
+        self.judges_words = self._ending.needs_words or self._judge.needs_words
         self.state = State.IDLE
         self.barge_in = False
         self._unvoiced = 0
@@ -128,14 +129,14 @@ class TurnMachine:
 
     def _reset(self) -> None:
         self.state = State.IDLE
+        self.announced = False
         self._evidence = 0.0
-        self._voiced = 0.0
+        self._voicing.clear()
         self._quiet = 0
-        self._frames = 0
         self._onset = 0.0
         self._last_sound = 0.0
         self._speaking = False
-        self._words: Transcript | None = None
+        self._judge.clear()
         self._model_done = False
 
     @property
@@ -167,56 +168,92 @@ class TurnMachine:
         self._missing = 0.0
         voiced = decision.voiced
         state = self.state
-        if state is State.IDLE:
-            if self._evidence == 0.0:
-                if not voiced:
-                    return NOTHING
-                self._onset = at - FRAME
-                self._voiced = 0.0
-                self._frames = 0
-            evidence = self._evidence + decision.score
-            self._evidence = 0.0 if evidence < 0.0 else min(evidence, self._start)
-            self._frames += 1
-            if self._evidence == 0.0:
-                return NOTHING
-            self._voiced = self._voiced + 1.0 if voiced else max(0.0, self._voiced - _DECAY)
-            if self._evidence < self._start:
-                return NOTHING
-            self.state = State.SUSPECTED
-            self.barge_in = barge_in
-            self._quiet = self._unvoiced = 0
-            self._last_sound = at
-            if barge_in:
-                return (Suspected(self._onset),)
-            self._speaking = True
-            return (SpeechStarted(self._onset),)
-        self._frames += 1
-        if voiced:
-            self._voiced += 1.0
-            self._unvoiced = 0
-        else:
-            self._voiced = max(0.0, self._voiced - _DECAY)
-            self._unvoiced += 1
+        if barge_in:
+            self._between.bot_speaks(at)
+        if state is State.SPEAKING:
+            self._unvoiced = 0 if voiced else self._unvoiced + 1
+            return self._in_turn(decision, voiced, at)
         if state is State.SUSPECTED:
+            if not self.announced:
+                self._follow_noise(voiced, at, barge_in)
+            self._voicing.add(decision)
             return self._suspected(voiced, at)
-        return self._in_turn(decision, voiced, at)
+        if self._evidence == 0.0:
+            if not voiced:
+                return NOTHING
+            self._onset = at - FRAME
+            self._voicing.clear()
+        evidence = self._evidence + decision.score
+        self._evidence = 0.0 if evidence < 0.0 else min(evidence, self._start)
+        if self._evidence == 0.0:
+            return NOTHING
+        self._voicing.add(decision)
+        return self._suspect(at, barge_in) if self._evidence >= self._start else NOTHING
+
+    def _suspect(self, at: float, barge_in: bool) -> Sequence[TurnEvent]:
+        self.state = State.SUSPECTED
+        self.barge_in = barge_in
+        self._quiet = self._unvoiced = 0
+        self._last_sound = at
+        self.announced = not self._noise.covers(at)
+        return self._announce() if self.announced else NOTHING
+
+    def _announce(self) -> Sequence[TurnEvent]:
+        self.announced = True
+        if self.barge_in:
+            return (Suspected(self._onset),)
+        self._speaking = True
+        return (SpeechStarted(self._onset),)
+
+    def _follow_noise(self, voiced: bool, at: float, barge_in: bool) -> None:
+        self.barge_in = barge_in
+        if voiced and self._voicing.gap >= _APART:
+            self._onset = at - FRAME
+            self._voicing.clear()
 
     def _suspected(self, voiced: bool, at: float) -> Sequence[TurnEvent]:
         if voiced:
             self._quiet = 0
             self._last_sound = at
-            if not self.barge_in:
-                if self._voiced >= _WORD_VOICED:
-                    self.state = State.SPEAKING
-                    self._went_on()
-                    return (TurnStarted(self._onset),)
-            elif self._frames >= _CONFIRM_FRAMES and self._voiced >= _CONFIRM_VOICED and self.allowed:
+            if not self.barge_in and self._voicing.is_word:
+                return self._open_turn()
+            if self.barge_in and self._voicing.is_voice and self.allowed:
                 return self.confirm()
-            return NOTHING
-        self._quiet += 1
-        if self._quiet < self._withdraw_frames:
-            return NOTHING
-        return self._cancel()
+        else:
+            self._quiet += 1
+            if self._quiet_long_enough(self._quiet * FRAME):
+                return self._cancel()
+        if self.announced and at - self._onset + 1e-9 >= VERDICT:
+            return self._give_up(at)
+        return NOTHING
+
+    def _quiet_long_enough(self, quiet: float) -> bool:
+        """Whether a suspected sound is over; a recogniser that lags is waited for."""
+        if quiet + 1e-9 < self._withdraw:
+            return False
+        if not (self.announced and self.barge_in and self._judge.waits(self._voicing)):
+            return True
+        return quiet >= _LATE_WORDS or self._last_sound + quiet - self._onset + 1e-9 >= VERDICT
+
+    def _give_up(self, at: float) -> Sequence[TurnEvent]:
+        """A sound that goes on without a verdict is followed in silence from here on."""
+        if not self._voicing.is_voice:
+            self._noise.unending(at)
+        self.announced = self._speaking = False
+        return (Withdrawn(self._last_sound) if self.barge_in else SpeechEnded(self._last_sound),)
+
+    def _open_turn(self) -> Sequence[TurnEvent]:
+        if not self.announced:
+            self._onset = max(self._onset, self._last_sound - _KEPT)
+        announced = () if self.announced else tuple(self._announce())
+        self.state = State.SPEAKING
+        self._noise.clear()
+        if (pause := self._between.pause(self._onset)) is not None:
+            self._ending.resumed(pause)
+        if not self.barge_in:
+            return (*announced, TurnStarted(self._onset))
+        self._speaking = True
+        return (*announced, Confirmed(self._onset), SpeechStarted(self._onset), TurnStarted(self._onset))
 
     def open(self, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
         """Open a turn by hand (push to talk).
@@ -234,45 +271,37 @@ class TurnMachine:
         self.state = State.SPEAKING
         self.barge_in = barge_in
         self._onset = self._last_sound = at
-        self._speaking = True
+        self._speaking = self.announced = True
         started = (SpeechStarted(at), TurnStarted(at))
         return (Confirmed(at), *started) if barge_in else started
 
     def _cancel(self) -> Sequence[TurnEvent]:
+        if self.barge_in:
+            self._noise.withdrawn(self._last_sound)
         event: TurnEvent = Withdrawn(self._last_sound) if self.barge_in else SpeechEnded(self._last_sound)
+        announced = self.announced
         self._reset()
-        return (event,)
+        return (event,) if announced else NOTHING
 
     def confirm(self) -> Sequence[TurnEvent]:
         """Confirm a suspected barge-in: by length of voice, or because words or the model said so."""
         if self.state is not State.SUSPECTED or not self.barge_in:
             return NOTHING
-        self.state = State.SPEAKING
-        self._speaking = True
-        self._went_on()
-        return (Confirmed(self._onset), SpeechStarted(self._onset), TurnStarted(self._onset))
-
-    def _went_on(self) -> None:
-        if self._ended is not None and self._onset - self._ended <= _SAME_BREATH:
-            self._ending.resumed(self._onset - self._ended)
+        return self._open_turn()
 
     @property
     def allowed(self) -> bool:
         """Whether the policies let the suspected sound be an interruption, as things stand."""
-        if not self._policies:
-            return True
-        words = self.words or None
-        sound = Sound(self._frames * FRAME, self._voiced * FRAME, words, self._transcribed)
-        return all(policy.allows(sound) for policy in self._policies)
+        return self._judge.allows(self._voicing)
 
     @property
     def words(self) -> str:
         """What has been understood of the current sound or turn; "" while nothing has."""
-        return "" if self._words is None else str(self._words)
+        return self._judge.words
 
     def expect_words(self) -> Sequence[TurnEvent]:
         """Somebody transcribes while the bot speaks: a policy may wait for words."""
-        self._transcribed = True
+        self._judge.transcribed = True
         return NOTHING
 
     def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
@@ -285,18 +314,17 @@ class TurnMachine:
         Returns:
             What follows from it, in order.
         """
-        self._transcribed = True
+        judge = self._judge
+        judge.transcribed = True
         if self.state is State.IDLE:
             return NOTHING
-        if self._words is None:
-            self._words = Transcript()
-        self._words.add(text, final)
+        judge.understood(text, final)
         # A word confirms before its length does, but only where somebody judges the words: "mhm" is one, too.
-        judged = self.state is State.SUSPECTED and any(policy.needs_words for policy in self._policies)
-        return self.confirm() if judged and self.words and self.allowed else NOTHING
+        judged = self.state is State.SUSPECTED and judge.needs_words
+        return self.confirm() if judged and judge.words and self.allowed else NOTHING
 
     def model_done(self) -> Sequence[TurnEvent]:
-        """The model's own turn detection heard the user stop; what follows, follows at the next frame."""
+        """Take note that the model heard the user stop; what follows, follows at the next frame."""
         self._model_done = True
         return NOTHING
 
@@ -344,7 +372,8 @@ class TurnMachine:
         self._missing += duration
         quiet = self._quiet * FRAME + self._missing
         if self.state is State.SUSPECTED:
-            return self._cancel() if quiet + 1e-9 >= self._settings.withdraw else NOTHING
+            late = self._last_sound + quiet - self._onset + 1e-9 >= VERDICT
+            return self._cancel() if late or self._quiet_long_enough(quiet) else NOTHING
         if quiet + 1e-9 >= self._settings.missing_limit:
             return self.end(self._last_sound, "missing")
         return self._paused(quiet)
@@ -365,7 +394,7 @@ class TurnMachine:
         if self.state is State.SUSPECTED:
             return self._cancel()
         ended = TurnEnded(self._onset, at, reason)
-        self._ended = at if reason == "silence" else None
+        self._between.turn_ended(at if reason == "silence" else None)
         events = (SpeechEnded(at), ended) if self._speaking else (ended,)
         self._reset()
         return events

@@ -59,6 +59,13 @@ class BargeInPolicy(ABC):  # noqa: B024 - each method has an answer that forbids
         """Whether this may be an interruption, as things stand; asked again as the sound goes on."""
         return True
 
+    def waits(self, sound: Sound) -> bool:
+        """Whether words that are still to come may allow a sound that is over.
+
+        The bot stays silent for them, at most 1 s and until 1.5 s after the onset.
+        """
+        return self.needs_words and sound.words is None
+
 
 @dataclass(frozen=True, slots=True)
 class MinimumVoice(BargeInPolicy):
@@ -103,6 +110,10 @@ class MinimumWords(BargeInPolicy):
         if sound.words is None:
             return not sound.transcribed or sound.seconds >= _PATIENCE
         return len(tokens(sound.words)) >= self.count
+
+    def waits(self, sound: Sound) -> bool:
+        """While there are too few."""
+        return sound.words is None or len(tokens(sound.words)) < self.count
 
     def __str__(self) -> str:
         return f"{self.count} words at least"

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import Parrot, port
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.silence import SilenceSettings, Words
 from fishjam_agents.testing import Scripted, Step
+from quality.sounds import at_level, knock, to_samples
 from tests.pipeline.conftest import FIXTURES, Conversation, speech
 
 Converse = Callable[..., Conversation]
@@ -146,3 +149,39 @@ def test_settings_that_cannot_work_are_refused() -> None:
             SilenceSettings(**settings)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="wav or text"):
         Words()
+
+
+def _knocks(seconds: float, every: float) -> Samples:
+    """A knock of 0.1 s every so often: int16 mono at 16 kHz."""
+    rng = np.random.default_rng(7)
+    wave = np.zeros(round(seconds * 16000), np.int16)
+    for start in np.arange(0.0, seconds - 0.2, every):
+        burst = to_samples(at_level(knock(rng, 0.1), -15.0))
+        first = round(start * 16000)
+        wave[first : first + len(burst)] = burst
+    return wave
+
+
+@pytest.mark.parametrize("every", [0.26, 1.0, 4.0, 8.0])
+def test_knocks_are_no_word_of_a_user_who_is_away(converse: Converse, every: float) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_ended")
+        await alice.speak(_knocks(60.0, every))
+
+    call = converse(bot_with(away=15), script)
+    assert len(call.of("user_turn_ended")) == 1
+    away = call.of("user_away")
+    assert len(away) == 1
+    assert away[0].at - call.of("reply_ended")[0].at < 17
+
+
+def test_knocks_do_not_keep_a_call_that_nobody_is_in(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(_knocks(200.0, 3.0))
+        raise AssertionError("the call did not end")
+
+    call = converse(bot_with(away=10, prompt=HELLO, prompts=1, goodbye=HELLO), script)
+    assert [event.times for event in call.of("user_away")] == [1, 2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -146,3 +146,24 @@ def test_a_policy_of_ones_own_is_asked_at_every_quiet_frame_with_all_that_is_kno
 
 def test_adaptive_is_the_default() -> None:
     assert TurnSettings().ending == Adaptive()
+
+
+@dataclass(frozen=True, slots=True)
+class Noting(Fixed):
+    resumed_after: list[float] = field(default_factory=list)
+
+    def resumed(self, quiet: float) -> None:
+        self.resumed_after.append(quiet)
+
+
+def test_what_the_bot_says_between_two_turns_is_no_pause_of_the_speaker() -> None:
+    policy = Noting()
+    machine = TurnMachine(TurnSettings(end_of_turn=policy))
+    play(machine, (VOICE, 30), (QUIET, 31))
+    # The bot is under way for 0.4 s when its listener answers.
+    play(machine, (QUIET, 20), (VOICE, 30), bot=True, at=1.22)
+    assert policy.resumed_after == []
+    play(machine, (QUIET, 40), at=2.22)
+    # It has hardly begun when its listener goes on.
+    play(machine, (QUIET, 5), (VOICE, 30), bot=True, at=3.02)
+    assert policy.resumed_after == [pytest.approx(0.9, abs=0.03)]

@@ -1,0 +1,66 @@
+"""What the policies make of a sound over the bot's voice, by its length and by the words in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fishjam_agents.turns.policies import BargeInPolicy, Sound
+from fishjam_agents.turns.transcript import Transcript
+from fishjam_agents.turns.voicing import FRAME, Voicing
+
+_LEAST_WORD = 0.1
+"""Seconds of voice that may have been a word."""
+
+
+class BargeInJudge:
+    """Asks the policies of one microphone.
+
+    Args:
+        policies: What an interruption must satisfy.
+
+    Attributes:
+        transcribed: Whether somebody transcribes while the bot speaks.
+        needs_words: Whether any policy looks at words.
+    """
+
+    __slots__ = ("_policies", "_settled", "_words", "needs_words", "transcribed")
+
+    def __init__(self, policies: Sequence[BargeInPolicy]) -> None:
+        self._policies = policies
+        self.needs_words = any(policy.needs_words for policy in policies)
+        self.transcribed = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the words: the next sound is another."""
+        self._words: Transcript | None = None
+        self._settled = False
+
+    def understood(self, text: str, final: bool) -> None:
+        """Take words of the current sound (`Transcript.add`)."""
+        if self._words is None:
+            self._words = Transcript()
+        self._words.add(text, final)
+        self._settled = final
+
+    @property
+    def words(self) -> str:
+        """What has been understood of the current sound; "" while nothing has."""
+        return "" if self._words is None else str(self._words)
+
+    def allows(self, voicing: Voicing) -> bool:
+        """Whether the sound may be an interruption, as things stand."""
+        if not self._policies:
+            return True
+        sound = self._sound(voicing)
+        return all(policy.allows(sound) for policy in self._policies)
+
+    def waits(self, voicing: Voicing) -> bool:
+        """Whether words that have not come yet may make an interruption of a sound that is over."""
+        if not (self.needs_words and self.transcribed) or self._settled or voicing.seconds < _LEAST_WORD:
+            return False
+        sound = self._sound(voicing)
+        return any(policy.waits(sound) for policy in self._policies)
+
+    def _sound(self, voicing: Voicing) -> Sound:
+        return Sound(voicing.frames * FRAME, voicing.seconds, self.words or None, self.transcribed)
