@@ -157,12 +157,15 @@ class ToolDeclaration:
         description: What it does and when to call it.
         parameters: JSON schema of an object, its references resolved.
         blocking: Whether the model waits for the answer before it goes on.
+        cancellable: Whether a call may be taken back when the user speaks over it (`ToolCallCancelled`); the
+            answer to any other that was made is waited for.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     blocking: bool = True
+    cancellable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,19 +104,31 @@ class ToolCall:
         arguments: By parameter.
         unreadable: What is wrong with the arguments, if they could not be read
             (`arguments.read_arguments`): the tool is not run, and the model is told.
+        peer: Whose turn brought it about, where the backend knows.
     """
 
     call: str
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str | None = None
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallCancelled:
-    """The model no longer wants the answer."""
+    """The model no longer wants the answer, or can no longer be given it.
+
+    What began is not undone by that: unless it is cancellable the tool is run to its end, the model is told
+    what came of it (`TextEntry.note`), and a call for the same gets its answer in place of another run.
+
+    Attributes:
+        call: Which one.
+        lost: The session that called is gone: the one that follows knows neither call nor answer, and may be
+            told the same words again. Also for calls that were answered since those words.
+    """
 
     call: str
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

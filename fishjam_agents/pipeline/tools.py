@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.bugs import SEE, raised_at
+from fishjam_agents.errors import BackendError
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.context import ToolContext
 from fishjam_agents.tools.mcp import McpConnection, McpError
 from fishjam_agents.tools.results import UnspeakableError
-from fishjam_agents.tools.runner import Outcome, ToolRunner
+from fishjam_agents.tools.runner import ToolRunner
+from fishjam_agents.tools.runs import Outcome
 from fishjam_agents.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class CallTools:
             self._told,
             self._failed,
             self._warn,
+            self._note,
             progress=call.capabilities.background_tools,
         )
 
@@ -86,7 +90,7 @@ class CallTools:
     def handle(self, event: port.ToolCall | port.ToolCallCancelled) -> None:
         """Take an event of the backend. Returns at once."""
         if isinstance(event, port.ToolCallCancelled):
-            self._runner.cancel(event.call)
+            self._runner.cancel(event.call, lost=event.lost)
         elif self._offers:
             self._runner.call(event)
         else:
@@ -121,8 +125,9 @@ class CallTools:
                 break
         self._call.stop()
 
-    def _context(self, call: str, tool: Tool, report: Callable[[str], None]) -> ToolContext:
-        return ToolContext(call, tool.name, self._pipeline, self._speaker(call), report)
+    def _context(self, call: port.ToolCall, tool: Tool, report: Callable[[str], None]) -> ToolContext:
+        peer = self._speaker(call.call) if call.peer is None else call.peer
+        return ToolContext(call.call, tool.name, self._pipeline, peer, report)
 
     def _told(self, name: str, call: str, outcome: Outcome, seconds: float) -> None:
         self._call.emit(events.ToolCalled(self._call.now(), name, call, outcome, round(seconds, 3)))
@@ -139,6 +144,12 @@ class CallTools:
             logger.warning("The tool %s failed (%s, raised at %s): %s", name, kind, at, SEE, extra=extra)
         logger.debug("The tool %s failed", name, exc_info=error, extra=extra)
         self._call.hook("on_error", error)
+
+    def _note(self, call: port.ToolCall, text: str) -> None:
+        if self._call.capabilities.text:
+            # Whoever's session called is gone with them.
+            with contextlib.suppress(BackendError):
+                self._call.tell(port.TextEntry(text, note=True), self._speaker(call.call))
 
     def _warn(self, message: str) -> None:
         self._call.emit(events.BackendWarning(self._call.now(), message))

@@ -168,7 +168,7 @@ class McpConnection:
             logger.warning("The tool %s of MCP server %s is left out: %s", remote.name, server.label, error)
             return None
         description = remote.description or remote.title or remote.name
-        declaration = ToolDeclaration(name, description, schema, server.blocking)
+        declaration = ToolDeclaration(name, description, schema, server.blocking, server.cancellable)
 
         async def invoke(arguments: Mapping[str, Any], context: ToolContext) -> str:
             return await self._call(remote.name, arguments, context)

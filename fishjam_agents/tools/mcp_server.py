@@ -32,6 +32,7 @@ class McpServer:
         timeout: Seconds a tool may take.
         max_result: Characters beyond which an answer is cut.
         blocking: Whether the model waits for answers.
+        cancellable: Whether a tool is cancelled when its answer is no longer wanted, and not run to its end.
     """
 
     command: str | None = None
@@ -47,6 +48,7 @@ class McpServer:
     timeout: float = TIMEOUT
     max_result: int = MAX_RESULT
     blocking: bool = True
+    cancellable: bool = False
 
     def __post_init__(self) -> None:
         if (self.command is None) == (self.url is None):

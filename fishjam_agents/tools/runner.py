@@ -6,48 +6,39 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from fishjam_agents.backends.port import ToolCall, ToolResultEntry
 from fishjam_agents.tools.context import ToolContext, ToolError
 from fishjam_agents.tools.results import UnspeakableError, as_text
+from fishjam_agents.tools.runs import Outcome, ToolRun, ToolRuns, same_arguments
 from fishjam_agents.tools.tool import Tool
 
 logger = logging.getLogger(__name__)
-
-Outcome: TypeAlias = Literal["ok", "error", "timeout", "cancelled", "refused"]
-"""How a call ended. A cancelled one is not answered: nobody waits. A refused one was never run."""
 
 MAX_RUNNING = 32
 """Tools that may run at once, those included that were given up and still hang."""
 _REMEMBERED = 1024
 """Ids of calls that are remembered, so that none runs twice."""
 _END_DEADLINE = 5.0
-"""Seconds that cancelled tools may take to end."""
-
-
-@dataclass(slots=True)
-class _Open:
-    """A call that is not answered yet."""
-
-    tool: Tool
-    started: float
-    work: asyncio.Task[Any]
-    timer: asyncio.TimerHandle
+"""Seconds that tools may go on when the call is over, and then again to end when they are cancelled."""
+_NOT_AGAIN = "It was not run again. Call it once more only if that is wanted once more."
 
 
 class ToolRunner:
     """The tool calls of one call.
 
-    Whatever ends a call first takes it out of the open ones and answers it; what comes later finds it gone.
+    A tool that began is run to its end, and whatever ends a run first answers its call. One that the model
+    takes back meanwhile goes on (unless it is `cancellable`): there is no telling what it has done already.
+    The model is told what came of it, and a call that asks for the same again is given that.
 
     Args:
-        put: Passes an entry to the backend.
-        context: Makes what a tool is told, of the id, the tool and what takes its reports.
+        put: Passes the answer to a call to the backend.
+        context: Makes what a tool is told, of its call, the tool and what takes its reports.
         told: Told of every call that is over: name, id, outcome, seconds.
         failed: Told what a tool raised, with its name.
         warn: Takes a sentence about something that was lost.
+        note: Takes a call and what the model is to know of its outcome, and not to answer.
         progress: Whether the backend takes reports, and scheduling.
 
     Attributes:
@@ -57,10 +48,11 @@ class ToolRunner:
     def __init__(
         self,
         put: Callable[[ToolResultEntry], None],
-        context: Callable[[str, Tool, Callable[[str], None]], ToolContext],
+        context: Callable[[ToolCall, Tool, Callable[[str], None]], ToolContext],
         told: Callable[[str, str, Outcome, float], None],
         failed: Callable[[str, Exception], None],
         warn: Callable[[str], None],
+        note: Callable[[ToolCall, str], None],
         *,
         progress: bool,
     ) -> None:
@@ -70,9 +62,10 @@ class ToolRunner:
         self._told = told
         self._failed = failed
         self._warn = warn
+        self._note = note
         self._progress = progress
         self._loop = asyncio.get_running_loop()
-        self._open: dict[str, _Open] = {}
+        self._runs = ToolRuns()
         self._work: set[asyncio.Task[Any]] = set()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._closed = False
@@ -82,41 +75,62 @@ class ToolRunner:
         if call.call in self._seen or self._closed:
             logger.debug("The call %s of %s came again and is not run again", call.call, call.name)
             return
-        self._seen[call.call] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
+        self._remember(call.call)
+        if call.unreadable is None:
+            earlier = self._runs.take_repeated(call, self._loop.time())
+            if earlier is not None:
+                self._repeat(call, earlier)
+                return
         refusal = self._refusal(call)
         if refusal is not None:
             self._told(call.name, call.call, "refused", 0.0)
             self._put(ToolResultEntry(call.call, refusal, call.name, error=True))
             return
-        tool = self.tools[call.name]
-        context = self._context(call.call, tool, lambda report: self._report(call.call, report))
-        work = self._loop.create_task(_work(tool, call.arguments, context), name=f"tool {tool.name}")
-        self._work.add(work)
-        timer = self._loop.call_later(tool.timeout, self._expire, call.call)
-        self._open[call.call] = _Open(tool, self._loop.time(), work, timer)
-        work.add_done_callback(lambda done: self._done(call.call, done))
+        self._start(call, self.tools[call.name])
 
-    def cancel(self, call: str) -> None:
-        """The model no longer wants an answer: the tool is cancelled, and nothing is sent."""
-        # A call that is cancelled before it comes is not run either.
-        self._seen[call] = None
-        opened = self._settle(call, "cancelled")
-        if opened is not None:
-            opened.work.cancel()
+    def cancel(self, call: str, *, lost: bool = False) -> None:
+        """Take a call back: nothing is sent in answer to it.
+
+        Args:
+            call: Its id.
+            lost: The session that made it is gone, and its successor may make it again for the same words.
+        """
+        # A call that is cancelled before it comes is not run either. A new session may count its calls anew.
+        self._remember(call)
+        if lost:
+            del self._seen[call]
+        run = self._runs.find(call)
+        if run is None:
+            return
+        if run.live and run.tool.cancellable:
+            self._end(run, "cancelled")
+        else:
+            run.wanted = False
+            run.lost = self._loop.time() if lost else run.lost
 
     async def close(self) -> None:
-        """Cancel what runs and wait until it has ended, with a deadline."""
+        """End what runs: most of it has a while to come to its end by itself."""
         self._closed = True
-        for call in list(self._open):
-            self.cancel(call)
+        for run in self._runs.live:
+            run.wanted = False
+            if run.tool.cancellable:
+                self._end(run, "cancelled")
+        running = [run.work for run in self._runs.live if run.outcome is None]
+        if running:
+            await asyncio.wait(running, timeout=_END_DEADLINE)
+        for run in self._runs.live:
+            self._end(run, "abandoned" if run.tool.threaded else "cancelled")
         for work in self._work:
             work.cancel()
         if self._work:
             _, late = await asyncio.wait(self._work, timeout=_END_DEADLINE)
             for work in late:
                 logger.warning("The %s was cancelled and does not end", work.get_name())
+
+    def _remember(self, call: str) -> None:
+        self._seen[call] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
 
     def _refusal(self, call: ToolCall) -> str | None:
         if call.name not in self.tools:
@@ -126,63 +140,104 @@ class ToolRunner:
                 f"the arguments of {call.name} cannot be read ({call.unreadable}): "
                 "call it again with one JSON object"
             )
-        if len(self._work) >= MAX_RUNNING:
-            return f"{len(self._work)} tools are running already: wait for their answers"
+        # Threads that were given up are bounded for each tool.
+        running = len(self._work) - sum(run.outcome is not None for run in self._runs.live)
+        if running >= MAX_RUNNING:
+            return f"{running} tools are running already: wait for their answers"
         return None
 
-    def _report(self, call: str, report: str) -> None:
-        opened = self._open.get(call)
-        if opened is None or not self._progress or opened.tool.declaration.blocking:
+    # --- running ---
+
+    def _start(self, call: ToolCall, tool: Tool) -> None:
+        run: ToolRun
+        context = self._context(call, tool, lambda report: self._report(run, report))
+        work = self._loop.create_task(_work(tool, call.arguments, context), name=f"tool {tool.name}")
+        run = ToolRun(call, call.call, tool, self._loop.time(), work, self._timer(call.call, tool))
+        self._work.add(work)
+        self._runs.add(run)
+        work.add_done_callback(lambda done: self._done(run, done))
+
+    def _timer(self, call: str, tool: Tool) -> asyncio.TimerHandle:
+        return self._loop.call_later(tool.timeout, self._expire, call)
+
+    def _repeat(self, call: ToolCall, run: ToolRun) -> None:
+        """Answer a call with a run that its model knows nothing of any more."""
+        self._told(call.name, call.call, "repeated", 0.0)
+        if run.live:
+            run.timer.cancel()
+            run.timer = self._timer(call.call, run.tool)
+            self._runs.give(run, call.call)
             return
-        text, _ = as_text(report, opened.tool.max_result)
-        tool = opened.tool
-        self._put(
-            ToolResultEntry(call, text, tool.name, will_continue=True, scheduling=tool.scheduling or "silent")
-        )
+        known = run.lost is not None and same_arguments(run.call, call)
+        self._answer(run, call.call, run.text if known else f"{run.summary}\n{_NOT_AGAIN}")
+
+    def _report(self, run: ToolRun, report: str) -> None:
+        tool = run.tool
+        if not run.live or not run.wanted or not self._progress or tool.declaration.blocking:
+            return
+        text, _ = as_text(report, tool.max_result)
+        how = tool.scheduling or "silent"
+        self._put(ToolResultEntry(run.asked, text, tool.name, will_continue=True, scheduling=how))
 
     def _expire(self, call: str) -> None:
-        opened = self._open.get(call)
-        if opened is None:
+        run = self._runs.find(call)
+        if run is None or not run.live:
             return
-        words = f"{opened.tool.name} did not answer within {opened.tool.timeout:g} s and was given up"
-        self._settle(call, "timeout", words)
-        opened.work.cancel()
+        late = f"{run.tool.name} did not answer within {run.tool.timeout:g} s"
+        if run.tool.threaded:
+            # Nothing can end a thread: what it does may still be done, and must not be done twice.
+            self._settle(run, "timeout", f"{late} and goes on: do not call it again, say that it takes long")
+            run.wanted = False
+        else:
+            self._end(run, "timeout", f"{late} and was given up")
 
-    def _done(self, call: str, work: asyncio.Task[Any]) -> None:
+    def _done(self, run: ToolRun, work: asyncio.Task[Any]) -> None:
         self._work.discard(work)
         error = None if work.cancelled() else work.exception()
-        opened = self._open.get(call)
-        if opened is None:
+        if not run.live:
             return
-        name = opened.tool.name
+        run.live = False
+        name = run.tool.name
         if work.cancelled():
-            self._settle(call, "error", f"{name} was broken off: say that it did not work")
+            self._settle(run, "error", f"{name} was broken off: say that it did not work")
         elif isinstance(error, (ToolError, UnspeakableError)):
             if isinstance(error, UnspeakableError):
                 # Nothing the model can mend: whoever wrote the tool has to know.
                 self._failed(name, error)
-            self._settle(call, "error", f"{name}: {error}")
+            self._settle(run, "error", f"{name}: {error}")
         elif isinstance(error, Exception):
             self._failed(name, error)
-            self._settle(call, "error", f"{name} failed ({type(error).__name__}): say that it did not work")
+            self._settle(run, "error", f"{name} failed ({type(error).__name__}): say that it did not work")
         else:
             text, cut = work.result()
             if cut:
-                most = opened.tool.max_result
+                most = run.tool.max_result
                 self._warn(f"the answer of {name} was cut at {most} characters: raise its max_result")
-            self._settle(call, "ok", text)
+            self._settle(run, "ok", text)
 
-    def _settle(self, call: str, outcome: Outcome, text: str = "") -> _Open | None:
-        opened = self._open.pop(call, None)
-        if opened is None:
-            return None
-        opened.timer.cancel()
-        tool = opened.tool
-        self._told(tool.name, call, outcome, self._loop.time() - opened.started)
-        if outcome != "cancelled":
-            scheduling = tool.scheduling if self._progress else None
-            self._put(ToolResultEntry(call, text, tool.name, error=outcome != "ok", scheduling=scheduling))
-        return opened
+    def _end(self, run: ToolRun, outcome: Outcome, text: str = "") -> None:
+        """Nothing more is to come of a run."""
+        run.live = False
+        self._settle(run, outcome, text)
+        run.work.cancel()
+
+    def _settle(self, run: ToolRun, outcome: Outcome, text: str) -> None:
+        """Answer the call of a run, or tell its model what came of it."""
+        run.timer.cancel()
+        if run.outcome is None:
+            self._told(run.tool.name, run.call.call, outcome, self._loop.time() - run.started)
+        run.outcome, run.text, run.ended = outcome, text, self._loop.time()
+        if outcome in ("cancelled", "abandoned") or self._closed:
+            return
+        if run.wanted:
+            self._answer(run, run.asked, text)
+        elif not run.live:
+            self._note(run.call, f"[{run.summary}]")
+
+    def _answer(self, run: ToolRun, call: str, text: str) -> None:
+        tool = run.tool
+        scheduling = tool.scheduling if self._progress else None
+        self._put(ToolResultEntry(call, text, tool.name, error=run.failed, scheduling=scheduling))
 
 
 async def _work(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> tuple[str, bool]:

@@ -59,8 +59,12 @@ def function_tool(function: Callable[..., Any], label: str) -> Tool:
     arguments = _KNOWN.get(plain)
     if arguments is None:
         arguments = _KNOWN[plain] = _Arguments(function, label, descriptions)
-    declaration = ToolDeclaration(name, description, arguments.schema, options.blocking)
     coroutine = inspect.iscoroutinefunction(function)
+    if options.cancellable and not coroutine:
+        raise ConfigError(
+            f"tool {label} is cancellable and runs in a thread, which nothing can end: write `async def`"
+        )
+    declaration = ToolDeclaration(name, description, arguments.schema, options.blocking, options.cancellable)
 
     threads = Threads()
 
@@ -78,7 +82,10 @@ def function_tool(function: Callable[..., Any], label: str) -> Tool:
         # A decorator may hide that a function is a coroutine's.
         return await result if inspect.isawaitable(result) else result
 
-    return Tool(declaration, invoke, options.timeout, options.max_result, options.scheduling)
+    return Tool(
+        *(declaration, invoke, options.timeout, options.max_result, options.scheduling),
+        threaded=not coroutine,
+    )
 
 
 class _Arguments:

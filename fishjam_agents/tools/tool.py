@@ -30,6 +30,7 @@ class ToolOptions:
     max_result: int = MAX_RESULT
     blocking: bool = True
     scheduling: Scheduling | None = None
+    cancellable: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout <= 3600:
@@ -52,6 +53,7 @@ class Tool:
         timeout: Seconds it may take.
         max_result: Characters beyond which an answer is cut.
         scheduling: What the model does with the result, of a tool that does not block.
+        threaded: Whether it runs in a thread, which nothing can end.
     """
 
     declaration: ToolDeclaration
@@ -59,11 +61,17 @@ class Tool:
     timeout: float = TIMEOUT
     max_result: int = MAX_RESULT
     scheduling: Scheduling | None = None
+    threaded: bool = False
 
     @property
     def name(self) -> str:
         """Its name."""
         return self.declaration.name
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether it is cancelled when its answer is no longer wanted."""
+        return self.declaration.cancellable
 
 
 @overload
@@ -79,6 +87,7 @@ def tool(
     max_result: int = MAX_RESULT,
     blocking: bool = True,
     scheduling: Scheduling | None = None,
+    cancellable: bool = False,
 ) -> Callable[[FunctionT], FunctionT]: ...
 
 
@@ -92,6 +101,7 @@ def tool(
     max_result: int = MAX_RESULT,
     blocking: bool = True,
     scheduling: Scheduling | None = None,
+    cancellable: bool = False,
 ) -> FunctionT | Callable[[FunctionT], FunctionT]:
     """Offer a method of an `AgentPipeline`, or a function, to the model.
 
@@ -106,11 +116,13 @@ def tool(
         max_result: Characters beyond which an answer is cut.
         blocking: Whether the model waits for the answer. Only some models can do otherwise.
         scheduling: What the model does with the result of a tool that does not block.
+        cancellable: Whether it is cancelled when the user speaks over it, or the model takes the call back:
+            for a search, not for what changes something. By default a tool that began is run to its end.
 
     Raises:
         ValueError: The options do not go together.
     """
-    given = ToolOptions(name, description, timeout, max_result, blocking, scheduling)
+    given = ToolOptions(name, description, timeout, max_result, blocking, scheduling, cancellable)
 
     def mark(marked: FunctionT) -> FunctionT:
         setattr(marked, MARK, given)

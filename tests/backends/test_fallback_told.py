@@ -15,6 +15,7 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from tests.backends.fallback_kit import (
     FIXTURES,
+    LOST,
     REFUSED,
     TALKS,
     WORDS,
@@ -86,26 +87,42 @@ def test_new_instructions_and_text_reach_whoever_serves_the_call() -> None:
     assert update.instructions == told.replace("Be kind.", "Be funny.")
 
 
-def test_a_tool_that_the_failed_backend_called_is_cancelled_and_the_question_asked_again() -> None:
-    class Bot(AgentPipeline):
-        @tool
-        async def slow(self) -> str:
-            """Take long."""
-            await asyncio.sleep(4)
-            return "late"
+class Booking(AgentPipeline):
+    """Counts what it books."""
 
-    first = Scripted(
-        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [p.ToolCall("c1", "slow"), 1.0, REFUSED])], TALKS
-    )
+    def __init__(self) -> None:
+        super().__init__()
+        self.booked: list[str] = []
+
+    @tool
+    async def book(self, table: str) -> str:
+        """Book a table."""
+        self.booked.append(table)
+        await asyncio.sleep(4)
+        return f"booked {table}"
+
+
+BOOK = p.ToolCall("c1", "book", {"table": "A"})
+
+
+@pytest.mark.parametrize("asked", [BOOK, p.ToolCall("c7", "book", {"table": "table A"})])
+@pytest.mark.parametrize("after", [0.5, 3.0, 4.5])
+def test_a_tool_that_the_failed_backend_called_is_not_run_again_for_the_stand_in(
+    after: float, asked: p.ToolCall
+) -> None:
+    """The question is asked again, while the tool runs or when it is done and the model has said nothing."""
+    ill = [Step(p.ToolResultEntry, [REFUSED])] if after > 4 else []
+    called = [BOOK] if after > 4 else [BOOK, after, REFUSED]
+    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, called), *ill], TALKS)
     second = Scripted(
         [
             Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [p.ToolCall("c1", "slow")]),
+            Step(p.TurnEndedEntry, [asked]),
             Step(p.ToolResultEntry, reply("r1")),
         ],
         TALKS,
     )
-    bot = Bot()
+    bot = Booking()
     bot.backend = Fallback([first, second])
     with MemoryCall(bot, trouble=True) as call:
         ann = call.join("ann")
@@ -115,10 +132,59 @@ def test_a_tool_that_the_failed_backend_called_is_cancelled_and_the_question_ask
         call.wait(3)
         second.finish()
         outcomes = [event["outcome"] for event in call.events if event["kind"] == "tool_called"]
-        assert outcomes == ["cancelled", "ok"]
+        assert sorted(outcomes) == ["ok", "repeated"]
+    assert bot.booked == ["A"]
     (result,) = [entry for entry in second.entries if isinstance(entry, p.ToolResultEntry)]
-    assert (result.call, result.result) == ("c1", "late")
-    assert not [entry for entry in first.entries if isinstance(entry, p.ToolResultEntry)]
+    assert result.call == asked.call
+    assert "booked A" in result.result
+    assert not result.error
+
+
+def test_what_the_failed_backends_tool_has_done_is_told_to_a_stand_in_that_does_not_ask() -> None:
+    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [BOOK, 1.0, REFUSED])], TALKS)
+    second = Scripted(
+        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, reply("r1")), Step(p.TextEntry)], TALKS
+    )
+    bot = Booking()
+    bot.backend = Fallback([first, second])
+    with MemoryCall(bot, trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        ann.say(WORDS)
+        call.until("tool_called")
+        call.wait(1)
+        second.finish()
+    (note,) = [entry for entry in second.entries if isinstance(entry, p.TextEntry)]
+    assert note == p.TextEntry(
+        '[book({"table":"A"}) was called before and not stopped; it answered: booked A]', note=True
+    )
+
+
+def test_a_later_question_may_have_the_same_done_again() -> None:
+    backend = Scripted(
+        [
+            Step(p.TurnStartedEntry),
+            Step(p.TurnEndedEntry, [BOOK]),
+            Step(p.ToolResultEntry, reply("r1")),
+            Step(p.TurnStartedEntry),
+            Step(p.TurnEndedEntry, [0.5, LOST]),
+            Step(p.TurnStartedEntry),
+            Step(p.TurnEndedEntry, [p.ToolCall("c2", "book", {"table": "A"})]),
+            Step(p.ToolResultEntry, reply("r2")),
+        ],
+        TALKS,
+    )
+    bot = Booking()
+    bot.backend = Fallback([backend, Scripted([], TALKS)])
+    with MemoryCall(bot, trouble=True) as call:
+        ann = call.join("ann")
+        call.wait(0.5)
+        for number in (1, 2):
+            ann.say(WORDS)
+            call.until(f"reply_ended {number}")
+            call.wait(1)
+        backend.finish()
+    assert bot.booked == ["A", "A"]
 
 
 def test_given_words_are_spoken_by_the_stand_in_under_the_apps_id() -> None:

@@ -50,6 +50,21 @@ class Waiter(AgentPipeline):
         await asyncio.sleep(100)
 
     @tool
+    async def pay(self) -> None:
+        """Pay."""
+        await asyncio.sleep(3)
+
+    @tool
+    async def roast(self) -> None:
+        """Roast."""
+        await asyncio.sleep(15)
+
+    @tool(cancellable=True)
+    async def search(self) -> None:
+        """Search."""
+        await asyncio.sleep(3)
+
+    @tool
     def broken(self) -> None:
         """Break."""
         raise ValueError("secret-token")
@@ -83,7 +98,9 @@ def test_a_method_is_told_to_the_model_called_and_answered(converse: Converse) -
     bot = waiter(backend)
     call = converse(bot, script)
     backend.finish()
-    assert [made.name for made in backend.connections[0].tools] == ["order", "cook", "broken"]
+    assert [made.name for made in backend.connections[0].tools] == [
+        *("order", "cook", "pay", "roast", "search", "broken")
+    ]
     assert backend.connections[0].tools[0].parameters["required"] == ["dish"]
     assert results == [p.ToolResultEntry("c1", "soup for ann", "order")]
     assert bot.orders == ["soup"]
@@ -106,14 +123,22 @@ def test_a_timeout_is_answered_and_the_call_goes_on(converse: Converse) -> None:
     assert results[0].error
 
 
-def test_the_end_of_the_call_cancels_what_runs(converse: Converse) -> None:
-    backend = Scripted([calls(p.ToolCall("c1", "cook"))], ABLE)
+@pytest.mark.parametrize(
+    ("tool_name", "outcome", "seconds"),
+    [("pay", "ok", 3), ("roast", "cancelled", 5.5), ("search", "cancelled", 0.5)],
+)
+def test_what_runs_when_the_call_ends_has_a_while_to_come_to_its_end(
+    converse: Converse, tool_name: str, outcome: str, seconds: float
+) -> None:
+    backend = Scripted([calls(p.ToolCall("c1", tool_name))], ABLE)
 
     async def script(call: Conversation) -> None:
         await asyncio.sleep(1)
 
     call = converse(waiter(backend), script)
-    assert call.of("tool_called")[0].outcome == "cancelled"
+    (told,) = call.of("tool_called")
+    assert told.outcome == outcome
+    assert told.duration == pytest.approx(seconds, abs=0.01)
     assert not [entry for entry in backend.entries if isinstance(entry, p.ToolResultEntry)]
 
 

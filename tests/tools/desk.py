@@ -24,13 +24,15 @@ class Desk:
         self.told: list[tuple[str, str, str]] = []
         self.times: dict[str, float] = {}
         self.warnings: list[str] = []
+        self.notes: list[tuple[str, str]] = []
         self.errors: list[tuple[str, Exception]] = []
         self.runner = ToolRunner(
             put or self.entries.append,
-            lambda call, made, take: ToolContext(call, made.name, None, "ann", take),  # type: ignore[arg-type]
+            lambda call, made, take: ToolContext(call.call, made.name, None, "ann", take),  # type: ignore[arg-type]
             self._told,
             lambda name, error: self.errors.append((name, error)),
             self.warnings.append,
+            lambda call, text: self.notes.append((call.call, text)),
             progress=background,
         )
         self.runner.tools = {made.name: made for made in collect(None, tools)}

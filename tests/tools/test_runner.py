@@ -40,6 +40,24 @@ async def stubborn(seconds: float) -> str:
     return "late"
 
 
+@tool(cancellable=True)
+async def search(seconds: float) -> str:
+    """Search."""
+    await asyncio.sleep(seconds)
+    return "found"
+
+
+BOOKED: list[str] = []
+
+
+@tool
+async def book(table: str, seconds: float = 3.0) -> str:
+    """Book a table."""
+    BOOKED.append(table)
+    await asyncio.sleep(seconds)
+    return f"booked {table}"
+
+
 @tool(blocking=False, scheduling="when_idle")
 async def report(seconds: float, context: ToolContext) -> dict[str, int]:
     """Tell how far it is."""
@@ -71,7 +89,7 @@ def large(characters: int) -> str:
     return "x" * characters
 
 
-TOOLS = (wait, stubborn, report, fail, large)
+TOOLS = (wait, stubborn, search, book, report, fail, large)
 
 
 def at_desk(clock: VirtualClock, script: Callable[[Desk], Any], **options: Any) -> Desk:
@@ -161,7 +179,9 @@ def test_unknown_tools_and_wrong_arguments_are_answered_too(virtual_clock: Virtu
         await asyncio.sleep(0.1)
 
     desk = at_desk(virtual_clock, script)
-    assert desk.entries[0].result == "there is no tool wether: use one of wait, stubborn, report, fail, large"
+    assert desk.entries[0].result == (
+        "there is no tool wether: use one of wait, stubborn, search, book, report, fail, large"
+    )
     assert desk.entries[1].result.startswith("wait: wrong arguments: seconds: ")
     assert [entry.error for entry in desk.entries] == [True, True]
     assert desk.told == [("wether", "a", "refused"), ("wait", "b", "error")]
@@ -177,9 +197,11 @@ def test_a_large_answer_is_cut_with_a_warning(virtual_clock: VirtualClock) -> No
     assert desk.warnings == ["the answer of large was cut at 1000 characters: raise its max_result"]
 
 
-def test_a_cancelled_call_is_not_answered_and_its_tool_ends(virtual_clock: VirtualClock) -> None:
+def test_a_call_of_a_cancellable_tool_that_is_taken_back_ends_and_is_not_answered(
+    virtual_clock: VirtualClock,
+) -> None:
     async def script(desk: Desk) -> None:
-        desk.call("a", "wait", seconds=3)
+        desk.call("a", "search", seconds=3)
         await asyncio.sleep(1)
         desk.runner.cancel("a")
         desk.runner.cancel("a")
@@ -188,8 +210,117 @@ def test_a_cancelled_call_is_not_answered_and_its_tool_ends(virtual_clock: Virtu
 
     desk = at_desk(virtual_clock, script)
     assert desk.entries == []
-    assert desk.told == [("wait", "a", "cancelled")]
+    assert desk.notes == []
+    assert desk.told == [("search", "a", "cancelled")]
     assert desk.times["a"] == pytest.approx(1)
+
+
+WAS_BOOKED = 'book({"table":"A"}) was called before and not stopped; it answered: booked A'
+
+
+def test_what_began_goes_on_when_its_call_is_taken_back_and_its_effect_is_told(
+    virtual_clock: VirtualClock,
+) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "book", table="A")
+        await asyncio.sleep(1)
+        desk.runner.cancel("a")
+        await asyncio.sleep(5)
+
+    BOOKED.clear()
+    desk = at_desk(virtual_clock, script)
+    assert desk.entries == []
+    assert desk.notes == [("a", f"[{WAS_BOOKED}]")]
+    assert desk.told == [("book", "a", "ok")]
+    assert BOOKED == ["A"]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("after", [0.0, 1.0, 10.0, 50.0])
+def test_a_call_for_the_same_gets_the_answer_of_the_one_that_was_taken_back(
+    virtual_clock: VirtualClock, after: float, lost: bool
+) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "book", table="A")
+        await asyncio.sleep(1)
+        desk.runner.cancel("a", lost=lost)
+        await asyncio.sleep(after)
+        desk.call("b", "book", table="A")
+        await asyncio.sleep(5)
+        assert BOOKED == ["A"]
+        # Told that it is done, the model may want it once more.
+        desk.call("c", "book", table="A")
+        await asyncio.sleep(5)
+
+    BOOKED.clear()
+    desk = at_desk(virtual_clock, script)
+    assert BOOKED == ["A", "A"]
+    answer, more = desk.entries
+    assert (answer.call, answer.error) == ("b", False)
+    assert more.call == "c"
+    if after < 2 or lost:
+        assert answer.result == "booked A"
+    else:
+        assert answer.result.startswith(WAS_BOOKED)
+    assert bool(desk.notes) == (after > 2)
+    assert sorted(desk.told) == [("book", "a", "ok"), ("book", "b", "repeated"), ("book", "c", "ok")]
+
+
+def test_after_a_lost_session_the_same_may_be_asked_for_in_other_words(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "book", table="A", seconds=1)
+        await asyncio.sleep(2)
+        desk.call("b", "book", table="B", seconds=3)
+        for call in ("a", "b"):
+            desk.runner.cancel(call, lost=True)
+        desk.call("c", "book", table="the first", seconds=1)
+        desk.call("d", "book", table="B", seconds=3)
+        desk.call("e", "book", table="C", seconds=1)
+        await asyncio.sleep(5)
+
+    BOOKED.clear()
+    desk = at_desk(virtual_clock, script)
+    assert BOOKED == ["A", "B", "C"]
+    answers = {entry.call: entry.result for entry in desk.entries if entry.call != "a"}
+    assert answers["c"].startswith('book({"table":"A","seconds":1}) was called before')
+    assert (answers["d"], answers["e"]) == ("booked B", "booked C")
+
+
+def test_a_new_session_may_use_the_ids_of_the_lost_one_again(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        for table, again in (("A", 1.0), ("B", 4.0)):
+            desk.call("call-1", "book", table=table)
+            await asyncio.sleep(again)
+            desk.runner.cancel("call-1", lost=True)
+            desk.call("call-1", "book", table=table)
+            await asyncio.sleep(20)
+            desk.runner.cancel("call-1", lost=True)
+            await asyncio.sleep(16)
+
+    BOOKED.clear()
+    desk = at_desk(virtual_clock, script)
+    assert BOOKED == ["A", "B"]
+    assert [entry.result for entry in desk.entries] == ["booked A", "booked B", "booked B"]
+
+
+def test_a_call_for_something_else_is_run(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "book", table="Monday")
+        desk.runner.cancel("a")
+        desk.call("b", "book", table="Tuesday")
+        await asyncio.sleep(5)
+        desk.call("c", "wait", seconds=9)
+        desk.runner.cancel("c", lost=True)
+        await asyncio.sleep(6)
+        desk.call("d", "wait", seconds=9)
+        await asyncio.sleep(1)
+
+    BOOKED.clear()
+    desk = at_desk(virtual_clock, script)
+    assert BOOKED == ["Monday", "Tuesday"]
+    # What failed was not done: it may be tried again.
+    assert [entry.call for entry in desk.entries] == ["b"]
+    assert desk.told[2:] == [("wait", "c", "timeout"), ("wait", "d", "timeout")]
 
 
 def test_a_call_that_comes_again_is_not_run_again(virtual_clock: VirtualClock) -> None:
@@ -279,7 +410,7 @@ CALLS = st.one_of(
     st.builds(
         lambda call, name, seconds: p.ToolCall(call, name, {"seconds": seconds}),
         IDS,
-        st.sampled_from(["wait", "stubborn", "report", "nothing"]),
+        st.sampled_from(["wait", "stubborn", "search", "report", "nothing"]),
         st.sampled_from([0.0, 0.5, 1.0, 3.0, 30.0]),
     ),
     st.builds(
@@ -314,7 +445,7 @@ def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
                 desk.runner.call(event)
             elif isinstance(event, p.ToolCallCancelled):
                 log.append(("cancel", event.call))
-                desk.runner.cancel(event.call)
+                desk.runner.cancel(event.call, lost=event.lost)
 
         desk = Desk(*TOOLS, put=put)
         link = BackendLink(model, "call", emit, lambda seconds: None)
@@ -332,18 +463,18 @@ def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
         if isinstance(entry, p.ToolResultEntry) and not entry.will_continue
     )
     answered: set[str] = set()
-    cancelled: set[str] = set()
+    taken_back: set[str] = set()
     called: set[str] = set()
     for what, value in log:
         if what == "call":
-            called.add(value) if value not in cancelled else None
+            called.add(value) if value not in taken_back else None
         elif what == "cancel":
-            cancelled.add(value)
+            taken_back.add(value)
         else:
-            assert value.call not in cancelled - answered, "a late answer"
+            assert value.call not in taken_back - answered, "a late answer"
             assert value.call not in answered, "a second answer"
             if not value.will_continue:
                 answered.add(value.call)
-    assert answered == called - (cancelled - answered)
+    assert answered == called - (taken_back - answered)
     assert final == dict.fromkeys(answered, 1)
     assert sorted(call for _, call, _ in desk.told) == sorted(called)

@@ -49,14 +49,14 @@ def test_a_plain_function_runs_in_a_thread_and_a_hanging_one_does_not_keep_the_p
     assert where[0].daemon
 
 
-def answered(tool: Callable[..., Any], calls: int = 1) -> Desk:
+def answered(tool: Callable[..., Any], calls: int = 1, *, numbered: bool = False) -> Desk:
     """A tool called so often, one call after the other, on a real loop with real threads."""
 
     async def main() -> Desk:
         desk = Desk(tool)
         (name,) = desk.runner.tools
         for number in range(1, calls + 1):
-            desk.call(f"call-{number}", name)
+            desk.call(f"call-{number}", name, **({"number": number} if numbered else {}))
             async with asyncio.timeout(10):
                 while len(desk.told) < number:  # noqa: ASYNC110 - nothing tells a test
                     await asyncio.sleep(0.001)
@@ -115,16 +115,84 @@ def test_a_plain_function_that_always_hangs_is_called_no_more() -> None:
     forever = threading.Event()
 
     @tool(timeout=0.001)
-    def hang() -> str:
+    def hang(number: int) -> str:
         """Hang."""
         forever.wait()
         return "never"
 
     running = threading.active_count()
-    desk = answered(hang, calls=MAX_THREADS + 2)
+    desk = answered(hang, calls=MAX_THREADS + 2, numbered=True)
     assert threading.active_count() == running + MAX_THREADS
     forever.set()
     assert [entry.error for entry in desk.entries] == [True] * (MAX_THREADS + 2)
     assert desk.entries[-1].result == (
         f"hang: {MAX_THREADS} calls of it have not come back: do not call it again"
     )
+
+
+def test_a_plain_function_that_is_late_is_not_run_again_and_what_it_did_is_told() -> None:
+    gate = threading.Event()
+    runs: list[int] = []
+
+    @tool(timeout=0.05)
+    def pay(amount: int) -> str:
+        """Pay."""
+        runs.append(amount)
+        gate.wait(5)
+        return "paid"
+
+    async def main() -> Desk:
+        desk = Desk(pay)
+        desk.call("a", "pay", amount=5)
+        async with asyncio.timeout(10):
+            while not desk.entries:  # noqa: ASYNC110 - nothing tells a test
+                await asyncio.sleep(0.01)
+            desk.call("b", "pay", amount=5)
+            while len(desk.entries) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            gate.set()
+            while not desk.notes:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            desk.call("c", "pay", amount=5)
+        await desk.runner.close()
+        return desk
+
+    desk = asyncio.run(main())
+    assert runs == [5]
+    late = "pay did not answer within 0.05 s and goes on: do not call it again, say that it takes long"
+    assert [(entry.call, entry.result, entry.error) for entry in desk.entries[:2]] == [
+        ("a", late, True),
+        ("b", late, True),
+    ]
+    summary = 'pay({"amount":5}) was called before and not stopped; it answered: paid'
+    assert [text for _, text in desk.notes] == [f"[{summary}]"]
+    assert (desk.entries[2].call, desk.entries[2].error) == ("c", False)
+    assert desk.entries[2].result.startswith(summary)
+    assert desk.told == [("pay", "a", "timeout"), ("pay", "b", "repeated"), ("pay", "c", "repeated")]
+
+
+def test_a_plain_function_is_not_told_as_cancelled_while_it_goes_on() -> None:
+    gate = threading.Event()
+
+    @tool
+    def pay() -> str:
+        """Pay."""
+        gate.wait(5)
+        return "paid"
+
+    async def main() -> Desk:
+        desk = Desk(pay)
+        desk.call("a", "pay")
+        await asyncio.sleep(0.05)
+        desk.runner.cancel("a")
+        assert desk.told == []
+        closing = asyncio.create_task(desk.runner.close())
+        await asyncio.sleep(0.05)
+        assert desk.told == []
+        gate.set()
+        await closing
+        return desk
+
+    desk = asyncio.run(main())
+    assert desk.told == [("pay", "a", "ok")]
+    assert desk.entries == []

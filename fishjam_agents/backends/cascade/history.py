@@ -36,6 +36,11 @@ class History:
         self._images: dict[tuple[str | None, str | None], tuple[bytes, str]] = {}
 
     @property
+    def unanswered(self) -> bool:
+        """Whether the assistant has not said anything to what came last."""
+        return bool(self._messages) and self._messages[-1].role in ("user", "tool")
+
+    @property
     def messages(self) -> list[Message]:
         """All of it, for a request."""
         system = [Message("system", self.instructions)] if self.instructions else []

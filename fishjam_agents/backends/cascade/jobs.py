@@ -67,6 +67,11 @@ class Jobs:
         """Whether nothing is under way."""
         return all(job.over.is_set() for job in self._tasks.values())
 
+    @property
+    def calling(self) -> bool:
+        """Whether tools run for an answer that nobody waits for any more."""
+        return any(job.unanswered and job.reply.calling for job in self._tasks.values())
+
     def named(self, reply: str) -> Job | None:
         """The job whose reply has this id, unless it is over."""
         return next((job for job in self._line if job.reply.id == reply), None)
@@ -78,22 +83,29 @@ class Jobs:
         self._line.append(job)
         task.add_done_callback(self._finished)
 
-    def stop(self, which: Callable[[Job], bool]) -> None:
-        """Answer these no more. What the user said in them is remembered all the same.
+    def stop(self, which: Callable[[Job], bool]) -> bool:
+        """Answer these no more. What the user said in them, and what tools do for them, is remembered.
 
         A part that does not let itself be ended holds up nothing.
+
+        Returns:
+            Whether there was one.
         """
+        stopped = False
         for task, job in self._tasks.items():
             if not which(job) or job.over.is_set():
                 continue
-            job.unanswered = True
-            if job.heard:
+            job.unanswered = stopped = True
+            if job.reply.calling:
+                job.reply.silence()
+            elif job.heard:
                 self._is_over(job)
                 task.cancel()
                 # Ends a `finally` that waits; a job that ends as it should is gone by then.
                 task.get_loop().call_later(ENDING, task.cancel)
             elif job.begun is not None:
                 job.begun.forgo()
+        return stopped
 
     async def my_turn(self, job: Job) -> None:
         """Wait until all that was begun earlier is over: whoever speaks first is answered first."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
@@ -21,6 +20,7 @@ from fishjam_agents.backends.cascade.parts import (
 )
 from fishjam_agents.backends.cascade.sentences import Sentences
 from fishjam_agents.backends.cascade.speaking import Speaking
+from fishjam_agents.backends.cascade.tool_calls import ToolCalls, ToolRound
 
 ROUNDS = 8
 """How often in a row tools may be called before an answer must come."""
@@ -37,7 +37,7 @@ class Means:
         llm: Language models.
         tts: Voices.
         history: The conversation; it gets what is said.
-        call_tools: Has tools called, returns their answers in the same order.
+        calls: Has tools called.
         tools: The tools on offer, asked for each request.
         filler: What is said while tools are called before a word was.
     """
@@ -46,7 +46,7 @@ class Means:
     llm: Fallbacks[LanguageModel]
     tts: Fallbacks[TextToSpeech]
     history: History
-    call_tools: Callable[[Sequence[Requested]], Coroutine[Any, Any, list[str]]]
+    calls: ToolCalls
     tools: Callable[[], Sequence[port.ToolDeclaration]]
     filler: str | None
 
@@ -58,17 +58,28 @@ class Reply:
         id: Its id.
         means: What it is made with.
         admitted: Done when it may be heard and call tools; None when it may at once.
+        peer: Whose turn it answers.
 
     Attributes:
         begun_at: When the model's first word was there, loop time.
         worded: When its first sentence was.
     """
 
-    def __init__(self, id: str, means: Means, admitted: asyncio.Future[None] | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        means: Means,
+        admitted: asyncio.Future[None] | None = None,
+        peer: str | None = None,
+    ) -> None:
         self.id = id
         self.begun_at: float | None = None
         self.worded: float | None = None
         self._means = means
+        self._peer = peer
+        self._tools: ToolRound | None = None
+        self._filler: asyncio.Task[None] | None = None
+        self._silenced = False
         self._speaking = Speaking(id, means.emit, means.tts, means.history, admitted)
         self._loop = asyncio.get_running_loop()
 
@@ -81,6 +92,19 @@ class Reply:
     def sounded(self) -> float | None:
         """When its first sound was there, heard or not, loop time."""
         return self._speaking.sounded
+
+    @property
+    def calling(self) -> bool:
+        """Whether tools run for it: it is silenced then, and not cancelled."""
+        return self._tools is not None
+
+    def silence(self) -> None:
+        """Say no more. The tools that run are waited for, and what they answer is remembered."""
+        self._silenced = True
+        if self._filler is not None:
+            self._filler.cancel()
+        if self._tools is not None:
+            self._tools.take_back()
 
     async def run(self, messages: Sequence[Message] | None = None) -> None:
         """Answer the conversation as it stands, or as it is given.
@@ -96,7 +120,9 @@ class Reply:
                 await self._tell_of_silence()
                 return
             await self._speaking.may_be_heard()
-            history.called(calls, await self._answers(calls))
+            await self._call(calls)
+            if self._silenced:
+                return
         message = f"the model called tools {ROUNDS} times in a row without an answer: the reply ends there"
         self._means.emit(port.Warning(message))
 
@@ -121,17 +147,24 @@ class Reply:
         finally:
             await self._speaking.close()
 
-    async def _answers(self, calls: Sequence[Requested]) -> list[str]:
-        """What the tools answer; they run while the filler is spoken."""
-        filler = self._means.filler
-        if filler is None or self._speaking.said:
-            return await self._means.call_tools(calls)
-        answers = self._loop.create_task(self._means.call_tools(calls), name=f"tools of {self.id}")
+    async def _call(self, calls: Sequence[Requested]) -> None:
+        """Have tools called; they run while the filler is spoken."""
+        words = self._means.filler
+        self._tools = tools = self._means.calls.make(calls, self._peer)
+        if words is not None and not self.begun:
+            self._filler = self._loop.create_task(self._speaking.say(words), name=f"filler of {self.id}")
+        filler = self._filler
         try:
-            await self._speaking.say(filler)
-            return await answers
+            await tools.over()
+            if filler is not None:
+                await asyncio.wait([filler])
         finally:
-            await self._speaking.close(answers)
+            self._tools = self._filler = None
+            await self._speaking.close(*([] if filler is None else [filler]))
+        # Whatever becomes of the filler: this has been done.
+        tools.record()
+        if filler is not None and not filler.cancelled():
+            filler.result()
 
     async def _round(self, messages: Sequence[Message]) -> list[Requested]:
         """Speak what the model says to the conversation; returns the tools it wants called."""

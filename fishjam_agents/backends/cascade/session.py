@@ -15,7 +15,6 @@ from fishjam_agents.backends.cascade.jobs import Job, Jobs
 from fishjam_agents.backends.cascade.parts import (
     LanguageModel,
     Message,
-    Requested,
     SpeechToText,
     Spent,
     TextToSpeech,
@@ -23,6 +22,7 @@ from fishjam_agents.backends.cascade.parts import (
 from fishjam_agents.backends.cascade.questions import Questions
 from fishjam_agents.backends.cascade.reply import Means, Reply
 from fishjam_agents.backends.cascade.speculation import Basis, Speculation, same_words
+from fishjam_agents.backends.cascade.tool_calls import ToolCalls
 from fishjam_agents.backends.cascade.turn import SpokenTurn
 from fishjam_agents.events import Heard
 
@@ -59,11 +59,9 @@ class CascadeSession(port.BackendSession):
         self._preemptive = preemptive
         self._history = History(conversation.instructions, history)
         self._tools: Sequence[port.ToolDeclaration] = conversation.tools
-        self._means = Means(
-            *(self._emit, llm, tts, self._history, self._call_tools, lambda: self._tools, filler)
-        )
+        self._calls = ToolCalls(self._emit, self._history, lambda: self._tools)
+        self._means = Means(*(self._emit, llm, tts, self._history, self._calls, lambda: self._tools, filler))
         self._ids = (f"reply-{conversation.attempt}-{number}" for number in itertools.count(1))
-        self._answers: dict[str, asyncio.Future[str]] = {}
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
         self._jobs = Jobs(self._emit)
@@ -71,15 +69,23 @@ class CascadeSession(port.BackendSession):
         # At most one turn is open at a time, so that there is one pause to be answered at most.
         self._speculation: Speculation | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        # Whether an answer was cut before a word of it was heard, and whether for the turn that is open.
+        self._unheard = False
+        self._goes_on = False
 
     async def send(self, entry: port.Entry) -> None:
         """Take an entry; nothing waits for a part."""
+        self._take(entry)
+        if isinstance(entry, (port.TurnStartedEntry, port.TurnEndedEntry)):
+            self._unheard = False
+
+    def _take(self, entry: port.Entry) -> None:
         match entry:
             case port.TurnEndedEntry(turn, audio) if audio is not None and len(audio):
                 notes, self._notes = self._notes, []
                 begun, self._speculation = self._speculation, None
-                said = SpokenTurn(turn, audio, notes, self._loop.time())
-                job = Job(self._reply(), turn.peer, turn=True, begun=begun)
+                said = SpokenTurn(turn, audio, notes, self._loop.time(), self._goes_on)
+                job = Job(self._reply(peer=turn.peer), turn.peer, turn=True, begun=begun)
                 self._jobs.start(job, lambda job: self._answer(job, said))
             case port.TurnPausedEntry(peer, at, audio) if self._preemptive and audio is not None:
                 self._speculate(peer, at, audio)
@@ -88,7 +94,8 @@ class CascadeSession(port.BackendSession):
             case port.TurnStartedEntry(peer):
                 self._forget_pause("went_on")
                 # The speaker goes on: what would have answered the first half is out of date.
-                self._jobs.stop(lambda job: job.turn and job.peer == peer and not job.reply.begun)
+                stopped = self._jobs.stop(lambda job: job.turn and job.peer == peer and not job.reply.begun)
+                self._goes_on = stopped or self._unheard or self._jobs.calling
             case port.TextEntry(text) if entry.note:
                 self._notes.append(text)
             case port.TextEntry(text, verbatim, reply):
@@ -102,9 +109,7 @@ class CascadeSession(port.BackendSession):
             case port.QuestionEntry(question, text):
                 self._questions.ask(question, self._history.followed_by(text))
             case port.ToolResultEntry() if not entry.will_continue:
-                answer = self._answers.pop(entry.call, None)
-                if answer is not None and not answer.done():
-                    answer.set_result(entry.result)
+                self._calls.answer(entry)
             case port.UpdateEntry(instructions, tools):
                 if instructions is not None:
                     self._history.instructions = instructions
@@ -122,17 +127,24 @@ class CascadeSession(port.BackendSession):
         if self._closing:
             await asyncio.wait(self._closing)
 
-    def _reply(self, id: str | None = None, admitted: asyncio.Future[None] | None = None) -> Reply:
-        return Reply(id or next(self._ids), self._means, admitted)
+    def _reply(
+        self,
+        id: str | None = None,
+        admitted: asyncio.Future[None] | None = None,
+        peer: str | None = None,
+    ) -> Reply:
+        return Reply(id or next(self._ids), self._means, admitted, peer)
 
     def _interrupt(self, heard: Heard | None) -> None:
         named = self._jobs.named(heard.reply) if heard is not None else None
+        stopped = False
         if named is None or not named.say or named.reply.begun:
             self._forget_pause("interrupted")
-            self._jobs.stop(lambda job: not job.say)
+            stopped = self._jobs.stop(lambda job: not job.say)
         self._jobs.stop(lambda job: job is named)
         if heard is not None:
             self._history.heard(heard)
+        self._unheard = stopped and self._history.unanswered
 
     # --- turns ---
 
@@ -142,8 +154,10 @@ class CascadeSession(port.BackendSession):
             turn.understood = self._loop.time()
             if not words:
                 self._drop(job, "empty")
-                return
             await self._jobs.my_turn(job)
+            if not words:
+                await self._take_up(job, turn)
+                return
             if job.begun is not None and job.begun.failed:
                 self._drop(job, "failed")
             if job.begun is not None and job.begun.basis != self._basis(turn.notes):
@@ -158,6 +172,13 @@ class CascadeSession(port.BackendSession):
             self._drop(job, "went_on")
             # Nothing was understood: the next words have the notes.
             self._notes[:0] = turn.notes
+
+    async def _take_up(self, job: Job, turn: SpokenTurn) -> None:
+        """A sound that was no words has kept somebody from an answer: give it."""
+        if turn.goes_on and self._history.unanswered and not job.unanswered:
+            job.heard = True
+            turn.asked = self._loop.time()
+            await self._reply_to(job, turn)
 
     async def _understand(self, job: Job, turn: SpokenTurn) -> str:
         """The words of a turn. Those of its last pause are as good if nothing was heard since."""
@@ -226,7 +247,7 @@ class CascadeSession(port.BackendSession):
             return self._history.followed_by(" ".join([*basis.notes, words]))
 
         self._speculation = Speculation(
-            self._reply(admitted=admitted),
+            self._reply(admitted=admitted, peer=peer),
             admitted,
             basis,
             peer,
@@ -255,17 +276,3 @@ class CascadeSession(port.BackendSession):
         closing = self._loop.create_task(end(begun.task, deadline=ENDING), name="a speculation is closed")
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-
-    # --- tools ---
-
-    async def _call_tools(self, calls: Sequence[Requested]) -> list[str]:
-        waiting = [self._answers.setdefault(call.call, self._loop.create_future()) for call in calls]
-        for call in calls:
-            self._emit(port.ToolCall(call.call, call.name, call.arguments, call.unreadable))
-        try:
-            return list(await asyncio.gather(*waiting))
-        except asyncio.CancelledError:
-            for call in calls:
-                if self._answers.pop(call.call, None) is not None:
-                    self._emit(port.ToolCallCancelled(call.call))
-            raise

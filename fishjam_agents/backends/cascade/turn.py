@@ -19,6 +19,8 @@ class SpokenTurn:
         audio: All of it.
         notes: What the model is to know with it.
         ended: When its end was known, loop time.
+        goes_on: Whether its beginning kept the turn before it from its answer, which is due if this one turns
+            out to be no words.
         understood: When its words were.
         asked: When the language model was asked.
     """
@@ -27,6 +29,7 @@ class SpokenTurn:
     audio: port.Samples
     notes: list[str]
     ended: float
+    goes_on: bool = False
     understood: float = 0.0
     asked: float = 0.0
 

@@ -220,8 +220,9 @@ class Fallback(Backend):
         following, raised = memory.standings.failed(tenure.index, failure, lasted, now)
         speaker.lost()
         if following != tenure.index:
-            speaker.left()
             memory.end()
+        if following != tenure.index or not tenure.memory:
+            speaker.forgotten()
         if raised is failure:
             failure.backend = tenure.name
             raise failure

@@ -50,6 +50,11 @@ class Exchange:
         """Whether somebody waits for an answer, or for words that the app gave."""
         return bool(self._says or self._questions) or (not self._answered and not self._continuous)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the model has begun to speak to what was said."""
+        return self._answered
+
     def unanswered(self) -> Sequence[Entry]:
         """What a backend that stands in has to be sent first, in order."""
         entries = () if self._answered else tuple(self._entries)

@@ -88,7 +88,7 @@ class Speaker:
             case ToolCallCancelled():
                 call = self._tenure.known_as(event.call)
                 self._tenure.pending.discard(call)
-                self._emit(ToolCallCancelled(call))
+                self._emit(replace(event, call=call))
             case Usage(total_cost=float(total)):
                 self._tenure.total_cost = total
                 self._emit(replace(event, total_cost=self._memory.spent + total))
@@ -109,6 +109,8 @@ class Speaker:
             self._memory.exchange.begun(reply)
         if isinstance(event, ReplyAudio):
             self._memory.exchange.spoken(reply)
+            if self._memory.exchange.answered:
+                self._tenure.called.clear()
             if reply in self._silent:
                 self._memory.transcript.reply(reply, self._memory.said[reply])
             now, seconds = self._loop.time(), len(event.samples) / self._rates[0]
@@ -154,6 +156,7 @@ class Speaker:
         if self._blocks(event.name):
             self._memory.exchange.tool_called()
         self._tenure.pending.add(call)
+        self._tenure.called[call] = None
         self._emit(replace(event, call=call))
 
     def answered(self, entry: ToolResultEntry) -> None:
@@ -180,8 +183,9 @@ class Speaker:
         """The session is left: nothing is emitted any more but what follows from that."""
         self._silent.clear()
 
-    def left(self) -> None:
-        """Another backend takes over: the tools that this one called have nobody to answer."""
-        for call in self._tenure.pending:
-            self._emit(ToolCallCancelled(call))
+    def forgotten(self) -> None:
+        """Whoever is connected to next knows nothing of these calls, and is asked the same again."""
+        for call in dict.fromkeys((*self._tenure.called, *self._tenure.pending)):
+            self._emit(ToolCallCancelled(call, lost=True))
         self._tenure.pending.clear()
+        self._tenure.called.clear()

@@ -41,6 +41,7 @@ class Tenure:
         memory: Its `Conversation.memory`.
         frames: The user's turn as far as it has come, for a backend that wants turns whole.
         pending: Its tool calls without a result.
+        called: Its tool calls since the words that are not answered yet, with a result or without.
         total_cost: What it said the call cost so far.
         missing: What it was not told because it cannot take it; each is warned of once.
     """
@@ -55,6 +56,7 @@ class Tenure:
     memory: dict[str, Any] = field(default_factory=dict)
     frames: list[Samples] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
+    called: dict[str, None] = field(default_factory=dict)
     total_cost: float = 0.0
     missing: set[str] = field(default_factory=set)
 

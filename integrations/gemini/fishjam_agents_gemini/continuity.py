@@ -58,18 +58,23 @@ class Continuity:
     _unanswered_audio: float = 0.0
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _uncovered: set[str] = field(default_factory=set)
+    _since_words: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def usable_handle(self, now: float) -> str | None:
         """The handle, unless it has expired."""
         return self.handle if now - self.handle_at < HANDLE_LIFE else None
 
     def forget_session(self) -> list[str]:
-        """The session is gone for good; the ids of the calls whose results it can no longer take."""
+        """The session is gone for good; the ids of the calls that the next one knows nothing of.
+
+        They are those whose results can no longer be taken, and those that were answered and are about words
+        which the next session is told again.
+        """
         self.handle = None
         self._uncovered.clear()
-        gone = list(self.pending)
-        for call in gone:
-            self.cancel(call)
+        gone = list(dict.fromkeys((*self._since_words, *self.pending)))
+        self._since_words.clear()
+        self._forget(gone)
         return gone
 
     # --- what was said ---
@@ -110,6 +115,7 @@ class Continuity:
         """The model has understood what it was sent."""
         self._unanswered.clear()
         self._unanswered_audio = 0.0
+        self._since_words.clear()
 
     @property
     def unanswered(self) -> list[Entry]:
@@ -130,6 +136,7 @@ class Continuity:
         self._remember(self._seen, call)
         self.pending[call] = name
         self._uncovered.add(call)
+        self._since_words[call] = None
         return True
 
     def covered(self, *, turn_open: bool) -> None:
@@ -139,12 +146,23 @@ class Continuity:
         self._uncovered.clear()
 
     def forget_uncovered(self) -> list[str]:
-        """The session was resumed from before some calls; the ids of those whose results it cannot take."""
-        gone = [call for call in self.pending if call in self._uncovered]
+        """The session was resumed from before some calls; the ids of those it knows nothing of.
+
+        As for `forget_session`.
+        """
+        known = dict.fromkeys((*self._since_words, *self.pending))
+        gone = [call for call in known if call in self._uncovered]
         for call in gone:
-            self.cancel(call)
+            self._since_words.pop(call, None)
         self._uncovered.clear()
+        self._forget(gone)
         return gone
+
+    def _forget(self, calls: Sequence[str]) -> None:
+        for call in calls:
+            self.cancel(call)
+            # The session that follows may count its calls anew.
+            self._seen.pop(call, None)
 
     def cancel(self, call: str) -> None:
         """The model no longer wants the result."""

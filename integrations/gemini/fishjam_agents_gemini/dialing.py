@@ -101,7 +101,7 @@ async def _open(
 
 def _take_back(calls: Sequence[str], conversation: Conversation) -> None:
     for call in calls:
-        conversation.emit(ToolCallCancelled(call))
+        conversation.emit(ToolCallCancelled(call, lost=True))
 
 
 async def _connect(

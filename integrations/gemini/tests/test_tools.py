@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fishjam_agents_gemini import Gemini
@@ -143,6 +144,82 @@ def test_a_tool_of_a_session_that_is_gone_is_cancelled_and_its_result_is_not_sen
             await talk.until(p.ReplyEnded)
         assert cancelled.call == "call-7"
         assert emulator.connections[-1].of("tool_response") == []
+
+    run(test)
+
+
+class Booking(AgentPipeline):
+    """Counts what it books."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.booked: list[str] = []
+        self.backend = Gemini()
+
+    @tool
+    async def book(self, table: str) -> str:
+        """Book a table."""
+        self.booked.append(table)
+        await asyncio.sleep(0.8)
+        return f"booked {table}"
+
+
+async def _book(connection: Connection, request: Request) -> None:
+    await connection.call_tool("book", {"table": "A"})
+
+
+async def _book_and_lose(connection: Connection, request: Request) -> None:
+    await _book(connection, request)
+    await asyncio.sleep(0.2)
+    connection.abort()
+
+
+async def _lose(connection: Connection, request: Request) -> None:
+    connection.abort()
+
+
+@pytest.mark.parametrize("resumption", [True, False])
+@pytest.mark.parametrize("answers", [[_book_and_lose, _book], [_book, _lose, _book]], ids=["runs", "done"])
+def test_a_tool_is_run_once_though_the_connection_is_cut_and_the_turn_said_again(
+    run: Run, resumption: bool, answers: list[Any]
+) -> None:
+    """While it runs, or when it is done and the model has not said anything yet."""
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.extend(answers)
+        bot = Booking()
+        bot.backend = Gemini(resumption=resumption)
+        result = await simulate(bot, [read_wav(YES)], seconds=6)
+        assert result.failure is None
+        assert bot.booked == ["A"]
+        assert len(emulator.connections) == 2
+        ((answer,),) = emulator.connections[1].of("tool_response")
+        assert answer["response"] == {"output": "booked A"}
+        assert "reply_ended" in result.kinds
+
+    run(test)
+
+
+def test_what_a_call_did_that_was_taken_back_is_told_as_context(run: Run) -> None:
+    async def taken_back(connection: Connection, request: Request) -> None:
+        await connection.call_tool("book", {"table": "A"}, "call-7")
+        await asyncio.sleep(0.2)
+        await connection.cancel_tool("call-7")
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(taken_back)
+        bot = Booking()
+        result = await simulate(bot, [read_wav(YES)], seconds=4)
+        assert result.failure is None
+        (connection,) = emulator.connections
+        assert bot.booked == ["A"]
+        assert connection.of("tool_response") == []
+        (content,) = connection.of("client_content")
+        (turn,) = content["turns"]
+        assert turn["parts"][0]["text"] == (
+            '[book({"table":"A"}) was called before and not stopped; it answered: booked A]'
+        )
+        assert not content["turnComplete"]
 
     run(test)
 
