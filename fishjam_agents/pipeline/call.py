@@ -91,6 +91,7 @@ class Call(Actions):
         self.questions = Questions(self.tell)
         self._watchers: list[Watcher] = []
         self._visited = False
+        self._present: set[str] = set()
         self._greeted = pipeline.greeting is None
 
     def _sole_owner(self, room: RoomView | None) -> LocalOwner | BackendOwner:
@@ -331,6 +332,8 @@ class Call(Actions):
     def peer_joined(self, peer: str) -> None:
         """A peer is there."""
         self._visited = True
+        self._present.add(peer)
+        self._replies.unattended = False
         self.emit(events.PeerJoined(self.now(), peer))
         self.hook("on_peer_joined", peer)
         if not self._greeted and self._pipeline.greeting is not None:
@@ -342,6 +345,11 @@ class Call(Actions):
         self.emit(events.PeerLeft(self.now(), peer))
         self.hook("on_peer_left", peer)
         self._owner.left(peer)
+        self._present.discard(peer)
+        if not self._present:
+            # Whoever comes next is not to hear what another one was told.
+            self._replies.unattended = True
+            self.interrupt()
 
     # --- backend and hooks ---
 

@@ -52,7 +52,8 @@ class Replies:
 
     Attributes:
         verdicts: Told of what concerns whose turn it is.
-        muted: Whether whatever begins ends at once, unheard.
+        muted: Whether whatever begins ends at once, unheard, because the voice is switched off.
+        unattended: Whether it does so because all who could hear it have left.
         addressee: Tells whom a reply answers, where that is known.
     """
 
@@ -82,6 +83,7 @@ class Replies:
         self._closed = False
         self.verdicts: Verdicts | None = None
         self.muted = False
+        self.unattended = False
         self.addressee: Callable[[str], str | None] = lambda reply: None
 
     def handle(self, event: port.BackendEvent) -> None:
@@ -133,9 +135,13 @@ class Replies:
         self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
         self._emit(events.ReplyStarted(self._now(), reply, self.addressee(reply)))
         self._hook("on_reply_started", speech)
-        if self.muted:
+        if self._unheard:
             self.drop(reply)
-        return not self.muted
+        return not self._unheard
+
+    @property
+    def _unheard(self) -> bool:
+        return self.muted or self.unattended
 
     def orphaned(self, of: Callable[[str], bool] = lambda reply: True) -> None:
         """The connection to the backend of these replies is lost: they end with what there is of them."""
@@ -182,7 +188,7 @@ class Replies:
         speech = self._speech(name, priority, interruptible, filler=filler, recording=True)
         self._speeches[name] = speech
         late = filler and any(self._voice.seconds(reply) for reply in self._speeches.keys() - self._fillers)
-        if late or self.muted or self._closed:
+        if late or self._unheard or self._closed:
             self.drop(name)
             return speech
         if filler:
@@ -221,7 +227,7 @@ class Replies:
         """A reply that the backend was asked for, by an id of ours (`TextEntry.reply`)."""
         speech = self._speech(f"say-{next(self._said)}", priority, interruptible)
         self._speeches[speech.id] = speech
-        if self.muted or self._closed:
+        if self._unheard or self._closed:
             # The backend has not been asked: it has nothing to be told.
             self._over(Heard(speech.id, 0.0), 0.0, interrupted=True)
         return speech

@@ -160,3 +160,65 @@ def test_a_track_that_is_replaced_within_a_word_continues_its_peers_turn(convers
     call = converse(Bot(), script)
     (turn,) = call.of("user_turn_ended")
     assert turn.media_at - turn.start > 3.5
+
+
+class Receptionist(AgentPipeline):
+    backend = Parrot()
+
+    async def on_peer_joined(self, peer: str) -> None:
+        self.play(speech("bob_long.wav", 24000), text=f"Welcome, {peer}.", interruptible=False)
+
+
+def test_who_joins_next_does_not_hear_the_rest_of_what_another_was_told(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice")
+        call.bot.play(speech("alice_long.wav", 24000), text="your balance is")
+        await asyncio.sleep(0.5)
+        call.room.leave("alice")
+        assert call.bot.speech is None
+        # Nobody is there: what the bot says now is not kept for who comes.
+        assert call.bot.play(speech("alice_long.wav", 24000)).interrupted
+        await asyncio.sleep(0.5)
+        await call.joins("bob")
+        await call.until("reply_ended")
+
+    call = converse(Receptionist(), script)
+    cut = call.of("reply_interrupted")
+    assert [event.heard.seconds for event in cut[1:]] == [0.0]
+    (played,) = call.of("reply_ended")
+    assert played.heard.text == "Welcome, bob."
+    # Nothing sounds between who left and who came.
+    left, joined = call.of("peer_left")[0].at, call.of("peer_joined")[1].at
+    wave = call.room.played()
+    assert not wave[round((left + 0.04) * 24000) : round(joined * 24000)].any()
+
+
+def test_a_reply_goes_on_while_anybody_is_left_to_hear_it(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        await call.joins("alice", "bob")
+        call.bot.play(speech("alice_long.wav", 24000))
+        await asyncio.sleep(1.0)
+        call.room.leave("alice")
+        await call.until("reply_ended")
+
+    call = converse(MixBot(), script)
+    assert not call.of("reply_interrupted")
+
+
+def test_what_a_model_answers_to_an_empty_room_is_not_heard(converse: Converse) -> None:
+    """The answer comes after everybody has left, and a while before somebody comes."""
+    bot = AgentPipeline()
+    bot.backend = Parrot(delay=1.0)
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        call.room.leave("alice")
+        await asyncio.sleep(1.5)
+        await call.joins("bob")
+        await asyncio.sleep(3.0)
+
+    call = converse(bot, script)
+    assert not call.of("reply_first_audio")
+    assert not call.room.played().any()
