@@ -7,14 +7,14 @@ may be a word, `${PORT}` becomes a number after its variable was looked up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 import yaml
 
 from fishjam_agents.config.problems import Place, Problems
-from fishjam_agents.config.variables import VariableError, expand
+from fishjam_agents.config.variables import VariableError, expand, held
 
 MAX_BYTES = 1_000_000
 """A larger file is taken for something else than settings."""
@@ -34,6 +34,7 @@ class Scalar:
         quoted: Whether it was written as text beyond doubt.
         source: As written, for messages: what variables hold may be secret.
         broken: Whether a variable in it could not be expanded, which has been noted.
+        held: What its variables hold, with how they are written: never to stand in a message.
     """
 
     text: str
@@ -41,6 +42,7 @@ class Scalar:
     quoted: bool
     source: str
     broken: bool = False
+    held: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def null(self) -> bool:
@@ -106,6 +108,14 @@ def read_document(
     return tree
 
 
+def held_in(node: Node) -> dict[str, str]:
+    """What the variables of a whole tree hold (`Scalar.held`)."""
+    if isinstance(node, Scalar):
+        return dict(node.held)
+    children = node.items if isinstance(node, Sequence) else node.entries.values()
+    return {value: written for child in children for value, written in held_in(child).items()}
+
+
 def _read_text(path: Path, problems: Problems) -> str:
     try:
         with path.open("rb") as file:
@@ -167,7 +177,10 @@ class _Converter:
         except VariableError as error:
             self._problems.add(line, f"{path}: {error}")
             return Scalar(source, line, quoted=True, source=source, broken=True)
-        return Scalar(text, line, quoted=node.style is not None and text == source, source=source)
+        variables = held(source, self._environ)
+        self._problems.hide(variables)
+        quoted = node.style is not None and text == source
+        return Scalar(text, line, quoted=quoted, source=source, held=variables)
 
     def _section(self, node: yaml.Node, path: str, line: Place) -> Section:
         entries: dict[str, Node] = {}

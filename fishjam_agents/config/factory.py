@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.secrecy import conceal
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.collect import collect
 
@@ -31,6 +33,31 @@ def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
     Raises:
         ConfigError: The class cannot be imported or is no pipeline.
     """
+    with _concealing(config):
+        make = _factory(config)
+
+    def concealed() -> AgentPipeline:
+        with _concealing(config):
+            return make()
+
+    return concealed
+
+
+@contextmanager
+def _concealing(config: Config) -> Iterator[None]:
+    """What is raised says nothing of what variables hold."""
+    try:
+        yield
+    except MissingExtraError:
+        raise
+    except ConfigError as error:
+        shown = conceal(str(error), config.hidden)
+        if shown == str(error):
+            raise
+        raise ConfigError(shown) from error.__cause__
+
+
+def _factory(config: Config) -> Callable[[], AgentPipeline]:
     name = config.agent.pipeline
     kind = AgentPipeline if name is None else _import(config, name)
     functions = _functions(config)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
-from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, read_document
+from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, held_in, read_document
 from fishjam_agents.config.imports import is_import_name
 from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
@@ -22,6 +22,7 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.silence import SilenceSettings
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
+from fishjam_agents.secrecy import shown_url
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.turns.settings import TurnSettings
@@ -55,6 +56,7 @@ def load_config(
     problems = Problems(str(source))
     document = read_document(source, environ, problems)
     if over is not None:
+        problems.hide(held_in(over))
         document = overlay(document, over)
     reader = SectionReader(problems)
     reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in _AGENT_KEYS})
@@ -92,6 +94,7 @@ def load_config(
         log.settings,
         observe.settings,
         reader.lines,
+        problems.hidden,
     )
 
 
@@ -121,8 +124,8 @@ def _fishjam(
     if token is None:
         problems.add(
             line,
-            f"{name} is {identity!r}, which needs a management token: set fishjam.management_token or "
-            f"{TOKEN_VARIABLE}, or use local",
+            f"{name} is {shown_url(identity)!r}, which needs a management token: set "
+            f"fishjam.management_token or {TOKEN_VARIABLE}, or use local",
         )
         return None
     _sendable(token, source, reader, problems)

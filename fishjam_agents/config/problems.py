@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.secrecy import conceal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,14 @@ class Problems:
 
     Args:
         source: The file as the user named it.
+
+    Attributes:
+        hidden: What variables hold, with what stands in its place in every sentence.
     """
 
     def __init__(self, source: str) -> None:
         self._source = source
+        self.hidden: dict[str, str] = {}
         self._found: list[tuple[str, int, str]] = []
 
     @property
@@ -41,10 +46,14 @@ class Problems:
         """The file's first line."""
         return Place(self._source, 1)
 
+    def hide(self, held: Mapping[str, str]) -> None:
+        """Let these values stand in no sentence: `{"sk-1": "${KEY}"}`."""
+        self.hidden |= held
+
     def add(self, place: Place | None, sentence: str) -> None:
         """Note a mistake; None where it is in no line of the file."""
         where = Place(self._source, 0) if place is None else place
-        entry = (where.source, where.line, f"{place or self._source}: {sentence}")
+        entry = (where.source, where.line, f"{place or self._source}: {conceal(sentence, self.hidden)}")
         if entry not in self._found:
             self._found.append(entry)
 

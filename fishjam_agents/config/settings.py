@@ -109,6 +109,7 @@ class Config:
         log: What is logged and where to.
         observe: What is kept of calls.
         lines: Where each key the file gives stands, by its path (`agent.turns.owner`).
+        hidden: What its variables hold, with how they are written: never to stand in a message.
     """
 
     source: Path
@@ -119,6 +120,7 @@ class Config:
     log: LogSettings
     observe: ObserveSettings
     lines: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def where(self, key: str) -> str:
         """`config.yaml:7`, where the file gives a key; the file alone where it does not."""

@@ -13,6 +13,15 @@ _TOKEN = re.compile(
 )
 
 
+def held(text: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the variables in a text hold, each with how it is written there: `{"sk-1": "${KEY}"}`.
+
+    What a variable holds may be secret, its default is not.
+    """
+    names = [match["name"] for match in _TOKEN.finditer(text) if match["name"]]
+    return {environ[name]: f"${{{name}}}" for name in names if environ.get(name)}
+
+
 class VariableError(ValueError):
     """A value names a variable that is not set, or is not written as one."""
 

@@ -12,6 +12,7 @@ import re
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
+from ..secrecy import shown_url
 from .errors import MissingFishjamIdError
 
 CLOUD_URL = "https://fishjam.io/api/v1/connect"
@@ -40,12 +41,16 @@ def base_url(fishjam_id: str) -> str:
     if scheme := re.match(r"wss?://", fishjam_id):
         rest = fishjam_id[scheme.end() :]
         http = "https" if scheme.group().startswith("wss") else "http"
-        raise ConfigError(f"the Fishjam ID {fishjam_id!r} is a WebSocket address: write {http}://{rest}")
+        raise ConfigError(
+            f"the Fishjam ID {shown_url(fishjam_id)!r} is a WebSocket address: "
+            f"write {shown_url(f'{http}://{rest}')}"
+        )
     if fishjam_id == "localhost" or not re.fullmatch(r"[A-Za-z0-9_-]+", fishjam_id):
         raise ConfigError(
-            f"the Fishjam ID {fishjam_id!r} is neither an ID nor a URL: for a server write http://{fishjam_id}"
+            f"the Fishjam ID {shown_url(fishjam_id)!r} is neither an ID nor a URL: "
+            f"for a server write {shown_url(f'http://{fishjam_id}')}"
             if "://" not in fishjam_id
-            else f"the Fishjam ID {fishjam_id!r} is no web address: write http:// or https://"
+            else f"the Fishjam ID {shown_url(fishjam_id)!r} is no web address: write http:// or https://"
         )
     return f"{CLOUD_URL}/{fishjam_id}"
 
@@ -54,11 +59,13 @@ def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0
+        # A label of a name has at most 63 characters (RFC 1035, section 2.3.4), and none is empty.
+        (parts.hostname or "").encode("idna")
     except ValueError:
         usable = False
     if not usable:
         raise ConfigError(
-            f"the URL {url!r} names no host, or a wrong port: write it like http://127.0.0.1:5002"
+            f"the URL {shown_url(url)!r} names no host, or a wrong port: write it like http://127.0.0.1:5002"
         )
     return url
 

@@ -20,6 +20,7 @@ from ..protocol import (
     encode_capture_image,
     encode_remove_track,
 )
+from ..secrecy import shown_url
 from ..session import OutgoingAudioTrackOptions
 from .addressing import AGENT_SOCKET, socket_url
 from .backoff import Backoff
@@ -137,7 +138,8 @@ class Agent:
             raise AgentAuthError(error.rcvd.reason if error.rcvd else "") from error
         if not isinstance(decode_agent_response(answer), Authenticated):
             raise ProtocolError(
-                f"{self._url} answered the authentication with something else: is it a Fishjam server?"
+                f"{shown_url(self._url)} answered the authentication with something else: "
+                "is it a Fishjam server?"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from ..errors import ProtocolError
+from ..secrecy import shown_url
 from .backoff import Backoff
 from .errors import UnreachableError
 from .requests import Request, json_text
@@ -46,7 +47,7 @@ class Call(Generic[T]):
         self._failures = 0
         self._maybe_done = False
 
-    def failed(self, error: httpx.RequestError) -> float:
+    def failed(self, error: httpx.RequestError | UnicodeError) -> float:
         """No answer came: the seconds to wait before the next attempt.
 
         Raises:
@@ -62,7 +63,8 @@ class Call(Generic[T]):
         unsent = isinstance(error, httpx.ConnectError)
         if self._failures >= self._retries or not (unsent or self.request.idempotent):
             raise UnreachableError(
-                f"cannot reach {self._url}: is the server running? ({str(error) or type(error).__name__})"
+                f"cannot reach {shown_url(self._url)}: is the server running? "
+                f"({str(error) or type(error).__name__})"
             ) from error
         self._maybe_done |= not unsent
         return self.delay()
@@ -86,7 +88,8 @@ class Call(Generic[T]):
     def timed_out(self) -> UnreachableError:
         """The error for a deadline that passed."""
         return UnreachableError(
-            f"{self._url} did not answer {self.request} within {self._deadline:g} s: is it overloaded?"
+            f"{shown_url(self._url)} did not answer {self.request} within {self._deadline:g} s: "
+            "is it overloaded?"
         )
 
     def delay(self) -> float:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import httpx
 
 from ..errors import ConfigError
+from ..secrecy import guard_libraries, shown_url
 from . import endpoints, recording_endpoints, requests
 from .addressing import agent_base_url, base_url, is_loopback, origin
 from .calls import DEADLINE, RETRIES, Call, deprecation, encode
@@ -42,7 +43,7 @@ def _reachable(url: str) -> str:
         httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ConfigError(
-            f"the URL {url!r} cannot be used ({error}): write it like http://127.0.0.1:5002"
+            f"the URL {shown_url(url)!r} cannot be used ({error}): write it like http://127.0.0.1:5002"
         ) from error
     return url
 
@@ -80,6 +81,7 @@ class Endpoints(ABC):
         self._deadline = deadline
         self._retries = retries
         self._warned = False
+        guard_libraries()
         self._prepare()
 
     @abstractmethod
@@ -95,7 +97,7 @@ class Endpoints(ABC):
         self._prepare()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
+        return f"{type(self).__name__}({shown_url(self.url)!r})"
 
     check_credentials = endpoint(endpoints.check_credentials)
     create_room = endpoint(endpoints.create_room)
@@ -210,7 +212,7 @@ class FishjamClient(Endpoints):
         while True:
             try:
                 status, content = self._send(request, end)
-            except httpx.RequestError as error:
+            except (httpx.RequestError, UnicodeError) as error:
                 delay = call.failed(error)
             else:
                 if not call.refused(status):
@@ -290,7 +292,7 @@ class AsyncFishjamClient(Endpoints):
                         response = await self._http.request(
                             request.method, self.url + request.path, **encode(request)
                         )
-                    except httpx.RequestError as error:
+                    except (httpx.RequestError, UnicodeError) as error:
                         delay = call.failed(error)
                     else:
                         self._heed(response.headers, frames=3)

@@ -21,6 +21,7 @@ from ..protocol.generated.notifications import (
     ServerMessageAuthRequest,
     ServerMessageSubscribeRequest,
 )
+from ..secrecy import shown_url
 from .errors import NotifierAuthError, StaleSdkError
 from .events.allowed_notifications import AllowedNotification, notifications_of
 from .sockets import binary, end_of_session, handshake, open_socket
@@ -62,7 +63,7 @@ async def _ask(socket: ClientConnection, url: str, message: ServerMessage, expec
     name, _ = betterproto.which_one_of(decode(ServerMessage, answer), "content")
     if name != expected:
         raise ProtocolError(
-            f"{url} answered {name or 'nothing known'}, not {expected}: is it a Fishjam server?"
+            f"{shown_url(url)} answered {name or 'nothing known'}, not {expected}: is it a Fishjam server?"
         )
 
 

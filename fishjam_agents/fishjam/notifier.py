@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 import betterproto
 
+from ..secrecy import shown_url
 from .addressing import SERVER_SOCKET, base_url, socket_url
 from .backoff import Backoff
 from .emitter import QUEUE_LIMIT, BoundedQueue, Emitter, Handler
@@ -98,7 +99,7 @@ class FishjamNotifier:
         self._failures = 0
 
     def __repr__(self) -> str:
-        return f"FishjamNotifier({self._url!r})"
+        return f"FishjamNotifier({shown_url(self._url)!r})"
 
     @property
     def is_connected(self) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.frames import Close, CloseCode
 
 from ..errors import ProtocolError, SessionError
+from ..secrecy import shown_url
 from .addressing import is_loopback
+from .dial import DirectDial
 from .direct import DirectConnection
 from .errors import SessionClosedError, SessionLostError, UnreachableError
 
@@ -43,10 +44,6 @@ _BREAKDOWNS = frozenset(
 )
 """Codes with which a server breaks off rather than refuses (RFC 6455 section 7.4.1, IANA registry)."""
 
-# At debug level the library writes the bytes of every frame, tokens among them; this logger never does.
-_log = logging.getLogger("fishjam_agents.fishjam.websocket")
-_log.setLevel(logging.INFO)
-
 
 @asynccontextmanager
 async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
@@ -56,7 +53,7 @@ async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
         UnreachableError: No connection within `CONNECT_TIMEOUT`, or no WebSocket at that address.
     """
     try:
-        socket = await connect(
+        socket = await DirectDial(
             url,
             compression=None,
             max_size=MAX_MESSAGE_BYTES,
@@ -65,14 +62,18 @@ async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
             ping_timeout=PING_INTERVAL,
             close_timeout=CLOSE_TIMEOUT,
             proxy=None if is_loopback(url) else True,
-            logger=_log,
             create_connection=DirectConnection,
         )
     except (OSError, TimeoutError) as error:
-        raise UnreachableError(f"cannot reach {url}: is the server running? ({_why(error)})") from error
-    except (InvalidHandshake, InvalidURI) as error:
         raise UnreachableError(
-            f"no Fishjam socket at {url} ({error}): check the Fishjam ID or URL"
+            f"cannot reach {shown_url(url)}: is the server running? ({_why(error)})"
+        ) from error
+    except (InvalidHandshake, InvalidURI, ValueError, OverflowError) as error:
+        # Host names that cannot be one (`UnicodeError`) and ports beyond 65535 show only here. What the
+        # library says of an address repeats it, with its password.
+        why = type(error).__name__ if isinstance(error, (InvalidURI, ValueError)) else error
+        raise UnreachableError(
+            f"no Fishjam socket at {shown_url(url)} ({why}): check the Fishjam ID or URL"
         ) from error
     assert isinstance(socket, DirectConnection)
     async with socket:

@@ -16,12 +16,12 @@ from urllib.parse import quote
 
 import httpx
 import numpy as np
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.protocol import State
 
 from ..audio.formats import SAMPLE_BYTES
 from ..fishjam.addressing import is_loopback
+from ..fishjam.dial import DirectDial
 from ..fishjam.direct import DirectConnection
 from ..protocol import Track, TrackType
 from ..session import PeerType
@@ -43,9 +43,6 @@ GOODBYE_SECONDS = 0.3
 
 _SILENCE = bytes(RATE // TICKS_PER_SECOND * SAMPLE_BYTES)
 _log = logging.getLogger(__name__)
-# At debug level the library writes headers, and with them the key; this logger never does.
-_socket_log = logging.getLogger("fishjam_agents.server.vapi.websocket")
-_socket_log.setLevel(logging.INFO)
 
 
 class CannotJoinError(Exception):
@@ -116,14 +113,14 @@ class VapiCall:
 
     async def _dial(self, url: str) -> DirectConnection:
         try:
-            socket = await connect(
+            socket = await DirectDial(
                 url,
                 additional_headers={"Authorization": f"Bearer {self._options.api_key}"},
                 compression=None,
                 open_timeout=None,
                 close_timeout=GOODBYE_SECONDS,
                 proxy=None if is_loopback(url) else True,
-                logger=_socket_log,
+                # A key goes to no other host than the one Vapi named.
                 create_connection=DirectConnection,
             )
         except (OSError, InvalidHandshake, InvalidURI, ValueError, OverflowError) as error:

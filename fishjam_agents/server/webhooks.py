@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..protocol import decode, encode
 from ..protocol.generated import notifications as schema
+from ..secrecy import guard_libraries
 from .tasks import Tasks
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class Webhooks:
 def _http_client(url: str) -> tuple[ModuleType, httpx.AsyncClient]:
     import httpx
 
+    guard_libraries()
     # Certificates only where they are looked at; proxies of the environment lead out of this machine.
     client = httpx.AsyncClient(
         verify=url.startswith("https"), timeout=ATTEMPT_SECONDS, follow_redirects=False, trust_env=False

@@ -85,7 +85,7 @@ class Gemini(Backend):
     safety: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     google_search: bool = False
-    raw: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     prices: Mapping[str, float] = field(default_factory=dict)
     max_image: int = 4_000_000
     setup_timeout: float = 10.0

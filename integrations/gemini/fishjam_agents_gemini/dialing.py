@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.port import Conversation, ToolCallCancelled, Warning
 from fishjam_agents.errors import BackendError
+from fishjam_agents.secrecy import guard_libraries
 
 from .continuity import Continuity
 from .failures import classify, closed_by_service
@@ -123,6 +124,7 @@ async def _connect(
         handle=handle,
         seeding=handle is None and bool(_history(settings, memory)),
     )
+    guard_libraries()
     try:
         with warnings.catch_warnings():
             # Ephemeral tokens are what they were asked for; the client calls them experimental at each use.

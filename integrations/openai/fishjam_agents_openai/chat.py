@@ -44,7 +44,7 @@ class Chat(Access, LanguageModel):
     max_tokens: int | None = None
     reasoning_effort: str | None = None
     vision: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         """As `Access.check`."""

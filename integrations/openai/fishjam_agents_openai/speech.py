@@ -40,7 +40,7 @@ class Speech(Access, TextToSpeech):
     instructions: str | None = None
     speed: float | None = None
     sample_rate: int = 24000
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.speed is not None and not 0.25 <= self.speed <= 4:

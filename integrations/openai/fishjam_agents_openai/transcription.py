@@ -44,7 +44,7 @@ class Transcription(Access, SpeechToText):
     language: str | None = None
     prompt: str | None = None
     stream: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         """As `Access.check`."""

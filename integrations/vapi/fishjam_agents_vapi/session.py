@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.protocol import State
 
@@ -18,6 +17,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.port import BackendSession, Entry, Farewell
 from fishjam_agents.errors import BackendError
 from fishjam_agents.fishjam.addressing import is_loopback
+from fishjam_agents.fishjam.dial import DirectDial
 from fishjam_agents.fishjam.direct import DirectConnection
 from fishjam_agents.playout.ticker import Ticker
 
@@ -45,10 +45,6 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
 
-# At debug level the library writes headers, and with them the key; this logger never does.
-_socket_log = logging.getLogger("fishjam_agents.vapi.websocket")
-_socket_log.setLevel(logging.INFO)
-
 
 @asynccontextmanager
 async def media_socket(url: str, key: str) -> AsyncIterator[DirectConnection]:
@@ -58,7 +54,7 @@ async def media_socket(url: str, key: str) -> AsyncIterator[DirectConnection]:
         BackendError: It cannot be opened.
     """
     try:
-        socket = await connect(
+        socket = await DirectDial(
             url,
             additional_headers={"Authorization": f"Bearer {key}"},
             compression=None,
@@ -68,7 +64,6 @@ async def media_socket(url: str, key: str) -> AsyncIterator[DirectConnection]:
             ping_timeout=PING_INTERVAL,
             close_timeout=GOODBYE_DEADLINE,
             proxy=None if is_loopback(url) else True,
-            logger=_socket_log,
             create_connection=DirectConnection,
         )
     except InvalidStatus as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from fishjam_agents.backends import Backend, Capabilities, Conversation
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError
+from fishjam_agents.secrecy import SOCKET_LOG
 from fishjam_agents_openai.access import Access, is_loopback
 from fishjam_agents_openai.realtime.failures import connection_errors
 from fishjam_agents_openai.realtime.history import RATE
@@ -91,7 +92,7 @@ class Realtime(Access, Backend):
     keepalive: float = 10.0
     prices: Mapping[str, float] = field(default_factory=dict)
     beta: bool = False
-    raw: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -160,6 +161,7 @@ class Realtime(Access, Backend):
     def _socket(self) -> WebSocketConnectionOptions:
         options: dict[str, Any] = {
             "max_size": _MAX_FRAME,
+            "logger": SOCKET_LOG,
             "compression": None,
             "open_timeout": self.timeout,
             "close_timeout": _CLOSE_SECONDS,
