@@ -15,7 +15,7 @@ from fishjam_agents.backends.cascade import Cascade, TextToSpeech
 from fishjam_agents.backends.cascade.speaking import AHEAD
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import VirtualClock
-from tests.cascade.drive import ENDED, SOUND, drive
+from tests.cascade.drive import ENDED, SOUND, Told, drive
 from tests.cascade.parts import LETTER, Answers, Speaks, Understands
 from tests.cascade.test_cascade import asks, bot
 from tests.pipeline.conftest import Conversation, converse
@@ -95,9 +95,89 @@ def test_a_sentence_made_ahead_whose_voice_fails_does_not_cut_the_one_before_it(
     told = drive(virtual_clock, Cascade([HI], [Answers([["First. Second."]])], [Once()]), [ENDED, 5.0])
     assert len(told.of(port.ReplyAudio)) == 10
     assert [warning.message for warning in told.of(port.Warning)] == [
-        "a reply could not be given: the voice is gone"
+        "a sentence could not be spoken to its end: the voice is gone"
     ]
     assert len(told.of(port.ReplyEnded)) == 1
+
+
+GONE = BackendError("the voice is gone", retryable=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Marked(TextToSpeech):
+    """0.2 s of sound for each sentence, of a height of its own; `breaks` bounds the pieces of some."""
+
+    height: int = 100
+    breaks: dict[str, int] = field(default_factory=dict)
+    sample_rate: int = 24000
+    in_process: ClassVar[bool] = True
+
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        sound = np.full(480, self.height + len(text), "<i2").tobytes()
+        for _ in range(self.breaks.get(text, 10)):
+            await asyncio.sleep(0.02)
+            yield sound
+        if self.breaks.get(text, 0):
+            raise GONE
+
+
+FOUR = "A one. And two. And three. And number four."
+
+
+def heights(told: Told) -> list[tuple[int, int]]:
+    """The sentences that were heard, by their height, and how many pieces of each."""
+    found: list[tuple[int, int]] = []
+    for event in told.of(port.ReplyAudio):
+        height = int(event.samples[0])
+        pieces = found.pop()[1] if found and found[-1][0] == height else 0
+        found.append((height, pieces + 1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("breaks", "first"),
+    [({"And two.": 3}, [(108, 3), (208, 10)]), ({"And two.": 0}, [(208, 10)])],
+    ids=["breaks-off", "gives-nothing"],
+)
+def test_a_voice_that_fails_in_a_sentence_is_stood_in_for_there_and_in_all_that_follow(
+    virtual_clock: VirtualClock, breaks: dict[str, int], first: list[tuple[int, int]]
+) -> None:
+    cascade = Cascade([HI], [Answers([[FOUR]])], [Marked(breaks=breaks), Marked(height=200)])
+    told = drive(virtual_clock, cascade, [ENDED, 5.0])
+    # The third is begun while the second is spoken, by whichever voice is well then.
+    one, *rest = heights(told)
+    assert one == (106, 10)
+    assert rest[: len(first)] == first
+    assert [(height % 100, pieces) for height, pieces in rest[len(first) :]] == [(10, 10), (16, 10)]
+    assert len(told.of(port.ReplyEnded)) == 1
+
+
+@pytest.mark.parametrize("pieces", [3, 0])
+def test_a_voice_without_a_stand_in_loses_no_more_than_the_sentence(
+    virtual_clock: VirtualClock, pieces: int
+) -> None:
+    cascade = Cascade([HI], [Answers([[FOUR]])], [Marked(breaks={"And two.": pieces})])
+    told = drive(virtual_clock, cascade, [ENDED, 5.0])
+    assert [height for height, _ in heights(told)] == [106, *([108] if pieces else []), 110, 116]
+    (warning,) = told.of(port.Warning)
+    assert warning.message.startswith("a sentence could not be spoken to its end: ")
+
+
+def test_a_voice_that_gives_nothing_twice_in_a_row_ends_the_reply(virtual_clock: VirtualClock) -> None:
+    tts = Marked(breaks={"And two.": 0, "And three.": 0})
+    told = drive(virtual_clock, Cascade([HI], [Answers([[FOUR]])], [tts]), [ENDED, 5.0])
+    assert heights(told) == [(106, 10)]
+    assert told.of(port.Warning)[-1].message == (
+        "a reply could not be given: the voice gave no sound for 'And three.': try again"
+    )
+
+
+def test_a_reply_without_a_sound_is_none(virtual_clock: VirtualClock) -> None:
+    tts = Marked(breaks={"A one.": 0})
+    told = drive(virtual_clock, Cascade([HI], [Answers([["A one."]])], [tts]), [ENDED, 5.0])
+    assert [event.message for event in told.of(port.Warning)] == [
+        "a reply could not be given: the voice gave no sound for 'A one.': try again"
+    ]
 
 
 STUCK = 60.0

@@ -17,6 +17,7 @@ from fishjam_agents.backends.cascade.fallbacks import Fallbacks, PartError
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.parts import TextToSpeech
 from fishjam_agents.backends.cascade.sentences import Sentences
+from fishjam_agents.errors import BackendError
 
 OUTPUT_RATE = 24000
 """Hz of what is said, whatever the voice gives."""
@@ -25,6 +26,7 @@ AHEAD = 10.0
 LEAD = 30.0
 """Seconds of sound that a reply may be ahead of what can have been played of it. More would be paid for and
 kept for nothing if somebody speaks over it, and without an end if the model or the voice finds none."""
+_QUOTED = 40
 
 
 class Sentence:
@@ -35,9 +37,12 @@ class Sentence:
         tts: Voices.
         sounded: Called at its first sound, heard or not.
         pace: Waits until more sound is wanted.
+
+    Attributes:
+        sounds: Whether there is any sound of it.
     """
 
-    __slots__ = ("_ahead", "_begun", "_hear", "_kept", "_pace", "_sounded", "_tts", "task", "text")
+    __slots__ = ("_ahead", "_begun", "_hear", "_kept", "_pace", "_sounded", "_tts", "sounds", "task", "text")
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Sentence:
         pace: Callable[[], Awaitable[None]],
     ) -> None:
         self.text = text
+        self.sounds = False
         self._tts = tts
         self._sounded = sounded
         self._pace = pace
@@ -65,10 +71,13 @@ class Sentence:
         self._begun.set()
 
     async def _make(self) -> None:
-        async with aclosing(self._tts.ask(lambda voice: spoken(voice, self.text))) as sound:
+        # One that breaks off is said anew by the voice that stands in: better twice than not at all.
+        request = self._tts.ask(lambda voice: spoken(voice, self.text), restart=True)
+        async with aclosing(request) as sound:
             async for samples in sound:
                 if not len(samples):
                     continue
+                self.sounds = True
                 self._sounded()
                 if self._hear is not None:
                     self._hear(samples)
@@ -114,13 +123,18 @@ class Speaking:
         # When all that was given so far has been played, at the soonest; loop time.
         self._lasts = 0.0
         self._making: list[asyncio.Task[None]] = []
+        # Whether there was nothing to be heard of the last sentence.
+        self._silent = False
         self._loop = asyncio.get_running_loop()
 
     async def speak(self, sentences: asyncio.Queue[str | None]) -> None:
         """Speak sentences until None comes: each begins to be made while the one before it is spoken.
 
+        One that breaks off, or of which there is no sound, costs no more than itself.
+
         Raises:
-            BackendError: A voice failed, and all that could stand in for it.
+            BackendError: A voice failed, and all that could stand in for it: at the beginning, twice in a
+                row, or so that only the user can mend it.
         """
         current: Sentence | None = None
         while (text := await sentences.get()) is not None:
@@ -128,12 +142,12 @@ class Speaking:
             following = Sentence(text, self._tts, self._note_sound, self._pace)
             self._making.append(following.task)
             if current is not None:
-                await self._made(current.task)
+                await self._made(current)
             await self.may_be_heard(following.task)
             self._begin(following)
             current = following
         if current is not None:
-            await self._made(current.task)
+            await self._made(current)
 
     async def say(self, text: str) -> None:
         """Speak given words."""
@@ -161,11 +175,18 @@ class Speaking:
                 making.result()
         await asyncio.wait([self._admitted])
 
-    async def _made(self, making: asyncio.Task[None]) -> None:
+    async def _made(self, sentence: Sentence) -> None:
         # Not awaited itself: whoever stops waiting leaves it to `close`, which does not wait for ever.
-        await asyncio.wait([making])
-        self._making.remove(making)
-        making.result()
+        await asyncio.wait([sentence.task])
+        self._making.remove(sentence.task)
+        try:
+            sentence.task.result()
+        except BackendError as error:
+            again = self._silent and not sentence.sounds
+            if not error.retryable or again or self.sounded is None:
+                raise
+            self._emit(port.Warning(f"a sentence could not be spoken to its end: {error}"))
+        self._silent = not sentence.sounds
 
     def _begin(self, sentence: Sentence) -> None:
         if not self.said:
@@ -195,9 +216,15 @@ class Speaking:
 
 
 async def spoken(voice: TextToSpeech, text: str) -> AsyncGenerator[Samples, None]:
-    """One sentence of a voice as int16 mono at `OUTPUT_RATE`, from pieces of any size, odd ones too."""
+    """One sentence of a voice as int16 mono at `OUTPUT_RATE`, from pieces of any size, odd ones too.
+
+    Raises:
+        BackendError: There is no sound.
+        PartError: The voice gives something else than bytes.
+    """
     resampler = playout_resampler(voice.sample_rate, OUTPUT_RATE)
     odd = b""
+    came = False
     pieces = voice.speak(text)
     try:
         async for piece in pieces:
@@ -209,15 +236,22 @@ async def spoken(voice: TextToSpeech, text: str) -> AsyncGenerator[Samples, None
             data = odd + piece if odd else piece
             whole = len(data) & ~1
             odd = data[whole:]
+            came = came or whole > 0
             # A voice that gives all it has at once is heard in pieces, too: what is too much is not lost.
             for at in range(0, whole, 2 * voice.sample_rate):
                 block = data[at : min(at + 2 * voice.sample_rate, whole)]
                 samples: Samples = np.frombuffer(block, "<i2").astype(np.int16, copy=False)
                 yield samples if resampler is None else resampler.process(samples)
+        if not came:
+            raise BackendError(f"the voice gave no sound for {_quoted(text)}: try again", retryable=True)
         if resampler is not None:
             yield resampler.flush()
     finally:
         await _close(pieces)
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _QUOTED else text[:_QUOTED] + "...")
 
 
 async def _close(pieces: AsyncIterator[bytes]) -> None:

@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.access import Access, as_backend_errors
+from fishjam_agents_openai.containers import NoPcmError, SoundReader
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-_NO_PCM = frozenset(
-    {"application/json", "audio/mpeg", "audio/mp3", "audio/wav", "audio/x-wav", "audio/ogg", "audio/opus"}
-    | {"audio/aac", "audio/flac", "audio/webm"}
-)
-"""What would be noise if it were played. Of raw PCM servers say `audio/pcm`, or nothing in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +25,8 @@ class Speech(Access, TextToSpeech):
         voice: One of its voices.
         instructions: How it should speak.
         speed: 0.25 to 4; None leaves it to the server.
-        sample_rate: Hz of its raw PCM, which no answer tells: OpenAI's 24000 unless the server is told, or
-            known, to speak at another.
+        sample_rate: Hz of its raw PCM, which hardly an answer tells: OpenAI's 24000 unless the server is
+            told, or known, to speak at another. A WAV file tells its own.
         extra: Further fields of the request, as the server has them.
     """
 
@@ -87,13 +82,29 @@ class _Connected(TextToSpeech):
         what = settings.source("speech")
         with as_backend_errors(what, settings.secrets):
             async with self._client.audio.speech.with_streaming_response.create(**request) as answer:
-                kind = answer.headers.get("content-type", "").partition(";")[0]
-                if kind in _NO_PCM or kind.startswith("text/"):
-                    raise BackendError(
-                        f"{what} came as {kind}, which is no raw PCM: check base_url, and whether extra asks "
-                        "for another response_format",
-                        failure="config",
-                    )
-                # As the network has it: waiting for full blocks would cost the first words their time.
-                async for piece in answer.iter_bytes():
-                    yield piece
+                label = answer.headers.get("content-type", "")
+                if label.startswith(("application/json", "text/")):
+                    raise _no_sound(what, label.partition(";")[0])
+                reader = SoundReader(self.sample_rate, label)
+                length = 0
+                try:
+                    # As the network has it: waiting for full blocks would cost the first words their time.
+                    async for piece in answer.iter_bytes():
+                        if sound := reader.feed(piece):
+                            length += len(sound)
+                            yield sound
+                    if sound := reader.finish():
+                        length += len(sound)
+                        yield sound
+                except NoPcmError as error:
+                    raise _no_sound(what, str(error)) from error
+                if length < 2:
+                    raise BackendError(f"{what} came without a sound: try again", retryable=True)
+
+
+def _no_sound(what: str, kind: str) -> BackendError:
+    return BackendError(
+        f"{what} came as {kind}, which is no raw PCM: check base_url, and whether extra asks for "
+        "another response_format, or the server has no pcm",
+        failure="config",
+    )

@@ -62,15 +62,11 @@ def test_each_message_of_the_troubleshooting_table_is_one_that_is_given(
             await request
         given.append(str(caught.value))
 
-    function = {"name": "table", "arguments": "{people: 2"}
-
     async def scenario(server: Emulator) -> None:
         for status in (401, 429, 404):
             server.chats.append(Answer(["No."], status))
             await gives(ask(server))
         server.chats.append(Answer(["<html>"], kind="text/html"))
-        await gives(ask(server))
-        server.chats.append(Answer([{"tool_calls": [{"index": 0, "id": "c", "function": function}]}]))
         await gives(ask(server))
         server.chats.append(Answer([9.0]))
         await gives(ask(server, timeout=0.2))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -54,6 +55,7 @@ class Answer:
         done: Whether a stream ends with `[DONE]`, which not every server sends.
         plain: Whether a transcript is plain text, as some servers send it.
         kind: The content type it is sent as, whatever it is; a whole answer then, of its words.
+        label: The content type of speech, whatever its bytes are.
         crumbs: Whether a stream comes byte by byte, so that letters are cut in pieces.
         streams: Whether it streams where it is asked to; some servers answer at once.
     """
@@ -65,6 +67,7 @@ class Answer:
     done: bool = True
     plain: bool = False
     kind: str | None = None
+    label: str = "audio/pcm"
     crumbs: bool = False
     streams: bool = True
 
@@ -170,6 +173,16 @@ def crumbs(pieces: Iterator[Sent]) -> Iterator[Sent]:
             yield from (piece[at : at + 1] for at in range(len(piece)))
         else:
             yield piece
+
+
+def in_wav(answer: Answer, rate: int) -> Answer:
+    """Raw PCM behind the header of a WAV file that does not know how long it becomes, as it is streamed."""
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH", b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16
+    )
+    return replace(
+        answer, steps=[head + struct.pack("<4sI", b"data", 0xFFFFFFFF), *answer.steps], label="audio/wav"
+    )
 
 
 def sound(text: str, rate: int = 24000) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """How servers differ from OpenAI's own, as far as a client can see it.
 
-Of the sources and documents of the servers, in 2026: llama.cpp's `llama-server`, Ollama, vLLM, speaches and
-Kokoro-FastAPI. What Gemini's endpoint for OpenAI clients, DeepSeek, Kimi, Mistral and templates of Gemma
-insist on is from their documents and from public reports of their refusals.
+Of the sources and documents of the servers, in 2026: llama.cpp's `llama-server`, Ollama, vLLM, speaches,
+Orpheus-FastAPI and Kokoro-FastAPI. What Gemini's endpoint for OpenAI clients, DeepSeek, Kimi, Mistral and
+templates of Gemma insist on is from their documents and from public reports of their refusals.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Flavour:
         voices: Models for speech; None takes any.
         rates: Whether speech has the `sample_rate` that is asked for.
         needs_voice: Whether speech without a voice is refused.
+        wav: Whether speech is a WAV file, whatever is asked for.
     """
 
     thoughts: str | None = None
@@ -52,6 +53,7 @@ class Flavour:
     voices: frozenset[str] | None = None
     rates: bool = False
     needs_voice: bool = False
+    wav: bool = False
 
     def thinks(self, request: Mapping[str, Any]) -> bool:
         """Whether a model reasons before it answers this: not where it is told to leave it."""
@@ -87,5 +89,6 @@ FLAVOURS: Mapping[str, Flavour] = {
     "gemma": Flavour(alternates=(500, _TURNS)),
     "tgi": Flavour(alternates=(400, f"Template error: {_TURNS}"), bare_calls=True),
     "speaches": Flavour(rates=True, needs_voice=True),
+    "orpheus": Flavour(wav=True),
     "kokoro": Flavour(voices=frozenset({"kokoro", "tts-1", "tts-1-hd", "gpt-4o-mini-tts"})),
 }

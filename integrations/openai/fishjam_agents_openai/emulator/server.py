@@ -19,6 +19,7 @@ from fishjam_agents_openai.emulator.answers import (
     Sent,
     chat_events,
     crumbs,
+    in_wav,
     sound,
     transcript_events,
 )
@@ -208,8 +209,10 @@ class Emulator:
         if fields.get("response_format") != "pcm":
             # What every one of these servers sends where nobody says otherwise.
             return await _whole(writer, Answer(["ID3"], kind="audio/mpeg"))
+        if flavour.wav:
+            answer = in_wav(answer, rate)
         pieces = (step for step in answer.steps if isinstance(step, bytes | float | Broken))
-        return await _stream(writer, "audio/pcm", pieces)
+        return await _stream(writer, answer.label, crumbs(pieces) if answer.crumbs else pieces)
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
