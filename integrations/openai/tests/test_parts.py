@@ -238,7 +238,7 @@ def test_whoever_stops_listening_hangs_up_at_once(kind: str) -> None:
         while not server.hung_up:  # noqa: ASYNC110 - what is waited for is on the other side of a socket
             await asyncio.sleep(0.005)
 
-    step = bytes(16) if kind == "speeches" else "word "
+    step = bytes(32) if kind == "speeches" else "word "
     run(first, **{kind: [Answer([step, 15.0, step])]})
 
 
