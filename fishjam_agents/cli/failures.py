@@ -27,7 +27,7 @@ def failures(result: SimulationResult) -> Failures:
     """How the backend failed, a line for each way of each backend, and what that was to the callers.
 
     What ended the call is left out: it is said by itself. A turn counts as unanswered where a failure cost
-    its answer, or where no reply began after it and the backend was failing then.
+    its answer, or where no reply was heard after it and the backend was failing then.
     """
     events = result.timeline["events"]
     ended = None if result.failure is None else str(result.failure)
@@ -40,7 +40,7 @@ def failures(result: SimulationResult) -> Failures:
         for event in events
         if event["kind"] == "user_turn_ended" and event["reason"] != "cancelled"
     ]
-    replied = max((event["at"] for event in events if event["kind"] == "reply_started"), default=-1.0)
+    replied = max((event["at"] for event in events if event["kind"] == "reply_first_audio"), default=-1.0)
     waiting = sum(at > replied for at in turns)
     back = [event["at"] for event in events if event["kind"] == "outage" and event["what"] == "backend"]
     away = ended is not None or bool(failed and not (back and back[-1] >= failed[-1]["at"]))

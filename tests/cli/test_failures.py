@@ -22,7 +22,7 @@ def turn(at: float) -> dict[str, Any]:
 
 
 def replied(at: float) -> dict[str, Any]:
-    return {"at": at, "kind": "reply_started", "reply": f"r{at}"}
+    return {"at": at, "kind": "reply_first_audio", "reply": f"r{at}"}
 
 
 def failed(at: float, message: str, **more: Any) -> dict[str, Any]:
@@ -54,6 +54,13 @@ def test_turns_that_a_failure_cost_are_counted_and_one_that_is_left_at_the_end_t
         "A reply was lost 2 times (network): no words: start it",
         "3 of 4 turns were not answered.",
     ]
+
+
+def test_a_reply_of_which_nothing_was_heard_is_no_answer() -> None:
+    begun = {"at": 2, "kind": "reply_started", "reply": "r2"}
+    told = of(turn(1), begun, failed(3, "no route"))
+    assert told.unanswered
+    assert told.lines[-1] == "1 of 1 turn was not answered."
 
 
 def test_each_of_several_backends_has_its_own_count_and_the_stand_in_its_due() -> None:

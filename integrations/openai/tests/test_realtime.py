@@ -34,13 +34,14 @@ def test_a_turn_of_ours_is_committed_answered_and_written_down() -> None:
 def test_sound_and_words_of_a_reply_arrive_under_one_id_also_by_their_old_names(beta: bool) -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.Usage, 2)
+        await call.until(p.VendorEvent)
         assert [type(event) for event in call.events if not isinstance(event, p.ReplyAudio | p.Usage)] == [
-            *[p.UserTranscript] * 3,
-            p.VendorEvent,
             p.ReplyStarted,
             p.ReplyText,
+            # Written down among the reply's sound.
+            *[p.UserTranscript] * 3,
             p.ReplyEnded,
+            p.VendorEvent,
         ]
         assert call.of(p.VendorEvent)[0].kind == "rate_limits.updated"
         assert {event.reply for event in call.events if hasattr(event, "reply")} == {"openai-1"}

@@ -89,6 +89,7 @@ def test_each_message_of_the_table_is_one_that_is_given(monkeypatch: pytest.Monk
         *(({"refuse": status}, {}) for status in (401, 404, 429)),
         ({"beta": True}, {}),
         ({"mute": True}, {"timeout": 0.3}),
+        ({"stumbles": 1}, {}),
     ):
         with pytest.raises(FishjamAgentsError) as caught:
             run(nothing, emulator=emulator, **settings)

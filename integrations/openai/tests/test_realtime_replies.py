@@ -22,7 +22,6 @@ ORDER = [
     "conversation.item.added",
     "conversation.item.done",
     "response.created",
-    "rate_limits.updated",
     "response.output_item.added",
     "conversation.item.added",
     "response.content_part.added",
@@ -40,6 +39,7 @@ ORDER = [
     "conversation.item.done",
     "response.output_item.done",
     "response.done",
+    "rate_limits.updated",
 ]
 
 
@@ -61,7 +61,7 @@ def test_the_emulator_keeps_to_the_order_of_the_service(monkeypatch: pytest.Monk
 
         monkeypatch.setattr(line._socket, "send", noted)
         await call.session.send(p.TextEntry("Hello?"))
-        await call.until(p.ToolCall)
+        await call.until(p.VendorEvent)
 
     run(scenario, [["!", Tool("weather")]])
     assert told == ORDER

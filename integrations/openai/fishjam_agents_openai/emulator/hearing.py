@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
+from websockets.exceptions import ConnectionClosed
 
 from fishjam_agents.audio.samples import Samples
 
@@ -17,6 +21,8 @@ _QUIET = 0.5
 """Seconds of quiet that end a turn, unless the session says otherwise."""
 _PADDING = 0.3
 """Seconds before speech that belong to it."""
+_WRITTEN_AFTER = 0.2
+"""Seconds after which a turn is written down that the model does not answer with sound meanwhile."""
 _SHORTEST = 0.1
 """Seconds below which a buffer is not committed."""
 
@@ -42,6 +48,8 @@ class Hearing:
         self._loud_until = 0.0
         self._session: Mapping[str, Any] = {}
         self.speech: str | None = None
+        self._unwritten: deque[tuple[str, float, str]] = deque()
+        self._later: asyncio.Task[None] | None = None
 
     def configure(self, session: Mapping[str, Any]) -> None:
         """Take the input half of a session: `audio.input`, or the flat fields of the beta."""
@@ -115,11 +123,28 @@ class Hearing:
         await self._tell("conversation.item.added", item=message, previous_item_id=None)
         await self._tell("conversation.item.done", item=message, previous_item_id=None)
         if self._session.get("transcription") is not None:
-            await self._transcribe(item, seconds)
+            self._unwritten.append((item, seconds, self._words(seconds)))
+            self._later = asyncio.get_running_loop().create_task(self._write_late())
         return True
 
-    async def _transcribe(self, item: str, seconds: float) -> None:
-        words, kind = self._words(seconds), "conversation.item.input_audio_transcription"
+    async def write(self) -> None:
+        """Write down the turns that are not yet."""
+        while self._unwritten:
+            await self._transcribe(*self._unwritten.popleft())
+
+    async def end(self) -> None:
+        """The connection is over: nothing more is written down."""
+        if self._later is not None:
+            self._later.cancel()
+            await asyncio.gather(self._later, return_exceptions=True)
+
+    async def _write_late(self) -> None:
+        await asyncio.sleep(_WRITTEN_AFTER)
+        with contextlib.suppress(ConnectionClosed):
+            await self.write()
+
+    async def _transcribe(self, item: str, seconds: float, words: str) -> None:
+        kind = "conversation.item.input_audio_transcription"
         place = {"item_id": item, "content_index": 0}
         half = len(words) // 2
         for piece in (words[:half], words[half:]):

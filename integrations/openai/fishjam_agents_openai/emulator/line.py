@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents_openai.emulator.hearing import Hearing
 from fishjam_agents_openai.emulator.speaking import Speaking, beta_name
-from fishjam_agents_openai.emulator.steps import Close, Raw, Said
+from fishjam_agents_openai.emulator.steps import Close, Raw, Said, ServerError
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -45,7 +45,7 @@ class Line:
         self._ids = itertools.count(1)
         self.hearing = Hearing(self.tell, self._ids, emulator.words)
         self.model = emulator.model(self) if emulator.model is not None else None
-        self.speaking = Speaking(self.tell, self.raw, self.close, self._ids)
+        self.speaking = Speaking(self.tell, self.raw, self.close, self._ids, self.hearing.write)
 
     @property
     def open(self) -> bool:
@@ -110,6 +110,7 @@ class Line:
         """It has ended."""
         self.ended = True
         await self.speaking.end()
+        await self.hearing.end()
 
     def _keep(self, item: dict[str, Any]) -> None:
         self.items[item["id"]] = item
@@ -153,6 +154,10 @@ class Line:
 
     async def _configure(self, event: dict[str, Any]) -> None:
         asked = event["session"]
+        if self._emulator.stumbles > 0:
+            self._emulator.stumbles -= 1
+            await self.tell("error", error=ServerError().error)
+            return
         if self._emulator.beta == (asked.get("type") == "realtime"):
             await self._refuse(event, "unknown_parameter", "this is not the form of a session here")
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -17,10 +17,38 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from fishjam_agents_openai.emulator.line import Line
-from fishjam_agents_openai.emulator.steps import Close, Failed, NextItem, Raw, Said, Sound, Tool
+from fishjam_agents_openai.emulator.steps import (
+    Close,
+    Failed,
+    NextItem,
+    Raw,
+    Said,
+    ServerError,
+    Sound,
+    Tool,
+    Words,
+)
 
-__all__ = ["Close", "Failed", "Line", "NextItem", "Raw", "RealtimeEmulator", "Sound", "Tool"]
+__all__ = [
+    "Close",
+    "Failed",
+    "Line",
+    "NextItem",
+    "Raw",
+    "RealtimeEmulator",
+    "ServerError",
+    "Sound",
+    "Tool",
+    "Words",
+]
 _CLOSE_SECONDS = 1.0
+_WRONG_KEY = {
+    "type": "invalid_request_error",
+    "code": "invalid_api_key",
+    "message": "Incorrect API key provided.",
+    "param": None,
+    "event_id": None,
+}
 
 
 def _length(seconds: float) -> str:
@@ -35,6 +63,8 @@ class RealtimeEmulator:
         answers: What the model says to each turn, the next one first; without one it says that it heard.
         asides: What it answers to questions out of band, likewise.
         key: The key it wants, as a bearer or as `api-key`; None takes any.
+        key_refused: Whether another key is refused with 401 or by an error on the open socket and code 3000.
+        stumbles: How many sessions, from now on, are answered with an error of the server.
         refuse: A status with which connections are refused, or the close that ends each at once.
         mute: Whether it takes connections and never says a word.
         beta: Whether it knows only names and sessions of the old beta.
@@ -49,6 +79,8 @@ class RealtimeEmulator:
     answers: deque[Sequence[Said]] = field(default_factory=deque)
     asides: deque[Sequence[Said]] = field(default_factory=deque)
     key: str | None = None
+    key_refused: Literal["status", "close"] = "status"
+    stumbles: int = 0
     refuse: int | Close | None = None
     mute: bool = False
     beta: bool = False
@@ -122,11 +154,14 @@ class RealtimeEmulator:
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if isinstance(self.refuse, int):
             return connection.respond(HTTPStatus(self.refuse), "refused\n")
-        bearer, key = request.headers.get("Authorization"), request.headers.get("api-key")
-        given = bearer.removeprefix("Bearer ") if bearer is not None else key
-        if self.key is not None and given != self.key:
+        if self.key_refused == "status" and not self._knows(request):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Incorrect API key provided\n")
         return None
+
+    def _knows(self, request: Request) -> bool:
+        bearer, key = request.headers.get("Authorization"), request.headers.get("api-key")
+        given = bearer.removeprefix("Bearer ") if bearer is not None else key
+        return self.key is None or given == self.key
 
     async def _serve(self, socket: ServerConnection) -> None:
         events: list[dict[str, Any]] = []
@@ -139,6 +174,9 @@ class RealtimeEmulator:
         try:
             if isinstance(self.refuse, Close):
                 await line.close(self.refuse)
+            if not self._knows(socket.request):
+                await line.tell("error", error=_WRONG_KEY)
+                await line.close(Close(3000, "invalid_request_error.invalid_api_key"))
             if not self.mute:
                 await line.tell("session.created", session={"type": "realtime"})
             async for message in socket:

@@ -13,7 +13,17 @@ import numpy as np
 
 from fishjam_agents_openai.emulator.answers import sound
 from fishjam_agents_openai.emulator.hearing import RATE
-from fishjam_agents_openai.emulator.steps import Close, Failed, NextItem, Raw, Said, Sound, Tool
+from fishjam_agents_openai.emulator.steps import (
+    Close,
+    Failed,
+    NextItem,
+    Raw,
+    Said,
+    ServerError,
+    Sound,
+    Tool,
+    Words,
+)
 
 Tell = Callable[..., Awaitable[None]]
 _USAGE = {
@@ -87,6 +97,7 @@ class Speaking:
         raw: Sends a message as it is.
         close: Ends the connection.
         ids: For items.
+        write: Sends what is written down of the user's turns, which is done while the model answers.
 
     Attributes:
         lengths: Seconds of sound of each item.
@@ -100,6 +111,7 @@ class Speaking:
         raw: Callable[[Raw], Awaitable[None]],
         close: Callable[[Close], Awaitable[None]],
         ids: itertools.count[int],
+        write: Callable[[], Awaitable[None]],
     ) -> None:
         self.lengths: dict[str, float] = {}
         self.active: Response | None = None
@@ -108,6 +120,7 @@ class Speaking:
         self._raw = raw
         self._close = close
         self._ids = ids
+        self._write = write
         self._apart: set[asyncio.Task[None]] = set()
 
     def respond(self, says: Sequence[Said], fields: Mapping[str, Any]) -> None:
@@ -148,8 +161,10 @@ class Speaking:
     async def _answer(self, response: Response, says: Sequence[Said]) -> None:
         shown = {"id": response.id, "object": "realtime.response", "status": "in_progress", "output": []}
         metadata = response.fields.get("metadata")
+        if says and isinstance(says[0], ServerError):
+            await self._stumble(response, says[0])
+            return
         await self._tell("response.created", response=shown | {"metadata": metadata})
-        await self._tell("rate_limits.updated", rate_limits=_LIMITS)
         for step in says:
             match step:
                 case str():
@@ -157,6 +172,8 @@ class Speaking:
                 case Sound(samples):
                     await self._item(response)
                     await self._delta(response, response.output[-1]["id"], samples)
+                case Words(text):
+                    await self._write_out(response, text)
                 case float():
                     await asyncio.sleep(step)
                 case NextItem():
@@ -169,14 +186,23 @@ class Speaking:
                     return
                 case Raw():
                     await self._raw(step)
-                case Failed(code, message):
+                case ServerError():
+                    await self._stumble(response, step)
+                    return
+                case Failed(code, message, kind):
                     await self._item_done(response, "incomplete")
-                    error = {"type": "server_error", "code": code, "message": message}
+                    error = {"type": kind, "code": code, "message": message}
                     details = {"type": "failed", "error": error}
                     await self._finish(response, "failed", status_details=details)
                     return
         await self._item_done(response, "completed")
         await self._finish(response, "completed")
+
+    async def _stumble(self, response: Response, stumble: ServerError) -> None:
+        """End a response without its `response.done`."""
+        if self.active is response:
+            self.active = None
+        await self._tell("error", error=stumble.error)
 
     async def _finish(self, response: Response, status: str, **more: Any) -> None:
         if self.active is response:
@@ -211,23 +237,28 @@ class Speaking:
         return {"type": "output_audio", "transcript": response.words}
 
     async def _say(self, response: Response, words: str) -> None:
+        place = await self._write_out(response, words)
+        if response.written:
+            return
+        for piece in sound(words, RATE):
+            samples = np.frombuffer(piece[: len(piece) & ~1], "<i2")
+            await self._delta(response, place["item_id"], samples)
+            await asyncio.sleep(0)
+
+    async def _write_out(self, response: Response, words: str) -> Mapping[str, Any]:
         await self._item(response)
         assert response.place is not None
         response.words += words
-        if response.written:
-            await self._tell("response.output_text.delta", **response.place, delta=words)
-            return
-        await self._tell("response.output_audio_transcript.delta", **response.place, delta=words)
-        for piece in sound(words, RATE):
-            samples = np.frombuffer(piece[: len(piece) & ~1], "<i2")
-            await self._delta(response, response.place["item_id"], samples)
-            await asyncio.sleep(0)
+        kind = "text" if response.written else "audio_transcript"
+        await self._tell(f"response.output_{kind}.delta", **response.place, delta=words)
+        return response.place
 
     async def _delta(self, response: Response, item: str, samples: Any) -> None:
         self.lengths[item] = self.lengths.get(item, 0.0) + len(samples) / RATE
         delta = base64.b64encode(np.ascontiguousarray(samples, "<i2").tobytes()).decode()
         place = {"response_id": response.id, "item_id": item, "output_index": 0, "content_index": 0}
         await self._tell("response.output_audio.delta", **(response.place or place), delta=delta)
+        await self._write()
 
     async def _item_done(self, response: Response, status: str) -> None:
         place, response.place = response.place, None
@@ -277,4 +308,6 @@ class Speaking:
             "metadata": response.fields.get("metadata"),
             "usage": _USAGE,
         }
+        await self._write()
         await self._tell("response.done", response=told | more)
+        await self._tell("rate_limits.updated", rate_limits=_LIMITS)

@@ -46,6 +46,13 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """Words whose sound does not come, or not yet."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class NextItem:
     """What follows is another item of the same response."""
 
@@ -56,7 +63,29 @@ class Failed:
 
     code: str
     message: str = "The model could not answer."
+    kind: str = "server_error"
 
 
-Said: TypeAlias = str | float | Tool | Close | Raw | Sound | NextItem | Failed
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """The service stumbles: an error that names neither a code nor an event stands in place of the rest.
+
+    As the first step it stands in place of the whole response, its beginning too.
+    """
+
+    message: str = "The server had an error while processing your request. Sorry about that!"
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """What the event says."""
+        return {
+            "type": "server_error",
+            "code": None,
+            "message": self.message,
+            "param": None,
+            "event_id": None,
+        }
+
+
+Said: TypeAlias = str | float | Tool | Close | Raw | Sound | NextItem | Failed | ServerError | Words
 """Words that are spoken, a pause in seconds, or something else that happens."""

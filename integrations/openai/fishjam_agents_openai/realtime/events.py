@@ -181,8 +181,11 @@ class ServerEvents:
         if ended is not None and not ended.retryable:
             raise ended
         if cause == CREATE or code == "conversation_already_has_active_response":
-            self._responses.refused(code)
-            self._waiting.over()
+            if self._responses.refused(error):
+                return
+        elif not cause and code not in BENIGN and self._responses.doubted(error):
+            # It can stand in place of a response's beginning or end, and says of nothing what it is about.
+            return
         if cause == "commit":
             self._memory.refused()
         if self._questions.refused(cause, error):

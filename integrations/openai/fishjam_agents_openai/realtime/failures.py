@@ -39,8 +39,11 @@ _STATUS: dict[int, tuple[FailureKind, str, bool]] = {
     429: ("quota", "too many sessions at once: see the limits of the account", True),
 }
 _POLICY = 1008
+_UNAUTHORIZED = frozenset({3000, 3003})
+"""Close codes registered for what HTTP says with 401 and 403 (IANA, WebSocket Close Code Number Registry)."""
 _TOO_BIG = 1009
 _LONGEST = 300
+_SERVER = "server_error"
 
 
 def fatal(error: Mapping[str, Any]) -> BackendError | None:
@@ -48,8 +51,13 @@ def fatal(error: Mapping[str, Any]) -> BackendError | None:
     found = _FATAL.get(error.get("code") or "")
     if found is None:
         return None
-    kind, advice, passes = found
-    return BackendError(f"OpenAI Realtime says {said(error)!r}: {advice}", failure=kind, retryable=passes)
+    kind, advice, retryable = found
+    return BackendError(f"OpenAI Realtime says {said(error)!r}: {advice}", failure=kind, retryable=retryable)
+
+
+def passes(error: Mapping[str, Any]) -> bool:
+    """Whether an error is the service's own stumble, after which the same may work."""
+    return fatal(error) is None and _SERVER in (error.get("type"), error.get("code"))
 
 
 def said(error: Mapping[str, Any]) -> str:
@@ -99,11 +107,11 @@ def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
 
 
 def _refused(status: int, body: str) -> BackendError:
-    kind, advice, passes = _STATUS.get(status, ("network", "try again later", True))
+    kind, advice, retryable = _STATUS.get(status, ("network", "try again later", True))
     if "insufficient_quota" in body:
-        kind, advice, passes = _FATAL["insufficient_quota"]
+        kind, advice, retryable = _FATAL["insufficient_quota"]
     return BackendError(
-        f"OpenAI Realtime refuses the connection with {status}: {advice}", failure=kind, retryable=passes
+        f"OpenAI Realtime refuses the connection with {status}: {advice}", failure=kind, retryable=retryable
     )
 
 
@@ -112,11 +120,18 @@ def _closed(code: int, reason: str, sent: int) -> BackendError:
         return BackendError(
             "OpenAI Realtime sent a message that is too big: a new connection is made", retryable=True
         )
-    for name, (kind, advice, passes) in _FATAL.items():
+    for name, (kind, advice, retryable) in _FATAL.items():
         if name in reason:
             return BackendError(
-                f"OpenAI Realtime closed the connection ({reason}): {advice}", failure=kind, retryable=passes
+                f"OpenAI Realtime closed the connection ({reason}): {advice}",
+                failure=kind,
+                retryable=retryable,
             )
+    if code in _UNAUTHORIZED:
+        return BackendError(
+            f"OpenAI Realtime closed the connection ({reason or code}): the key is not accepted: check it",
+            failure="auth",
+        )
     if code == _POLICY:
         kind = "config" if "model" in reason.lower() else "auth"
         return BackendError(

@@ -16,26 +16,34 @@ import numpy as np
 from fishjam_agents.backends import port
 from fishjam_agents.backends.arguments import read_arguments
 from fishjam_agents.events import Heard
-from fishjam_agents_openai.realtime.failures import fatal, said
+from fishjam_agents_openai.realtime.failures import fatal, passes, said
 from fishjam_agents_openai.realtime.history import RATE
 from fishjam_agents_openai.realtime.memory import Memory
 
 Event = Mapping[str, Any]
 CREATE = "create"
 """Id of the events that ask for a response."""
+_DOUBT = 1.0
+"""Seconds without anything more of a reply that is being given after which an error was its end."""
 _REMEMBERED = 32
 """Replies of a connection that may still turn out to have been interrupted."""
 
 
 @dataclass(slots=True)
 class _Response:
-    """A response and the items it speaks: seconds of sound by item id, in order."""
+    """A response and the items it speaks: seconds of sound by item id, in order.
+
+    It has started with its first sound: `early` words are those before that. One is in doubt when the service
+    has stumbled over something, and nothing of it has come since.
+    """
 
     reply: str
     items: dict[str, float] = field(default_factory=dict)
+    early: list[str] = field(default_factory=list)
     started: bool = False
     done: bool = False
     dead: bool = False
+    doubt: Event | None = None
 
 
 class Responses:
@@ -46,6 +54,7 @@ class Responses:
         memory: Of the call.
         later: Takes what the service is to be told next.
         begun: Called when the model begins to answer.
+        over: Called when an answer does not come, and none is waited for any more.
 
     Attributes:
         latest: Id of the last reply that had sound, None before the first and once it was cut.
@@ -57,18 +66,22 @@ class Responses:
         memory: Memory,
         later: Callable[[dict[str, Any]], None],
         begun: Callable[[], None],
+        over: Callable[[], None] = lambda: None,
     ) -> None:
         self.latest: str | None = None
         self._emit = emit
         self._memory = memory
         self._later = later
         self._begun = begun
+        self._over = over
         self._loop = asyncio.get_running_loop()
         self._live: dict[str, _Response] = {}
         self._replies: OrderedDict[str, _Response] = OrderedDict()
         self._asked = False
         self._wanted = False
         self._stillborn = False
+        self._retried = False
+        self._settling: asyncio.TimerHandle | None = None
         self._plays_until = 0.0
 
     @property
@@ -84,21 +97,91 @@ class Responses:
         While tools run it is the last of their results that asks.
         """
         self._memory.owed = True
+        self._retried = False
+        self._ask()
+
+    def _ask(self) -> None:
         if self._memory.pending:
             return
-        if self._asked or self._live:
+        if self._asked or any(response.doubt is None for response in self._live.values()):
             self._wanted = True
             return
         self._asked, self._wanted = True, False
         self._later({"type": "response.create", "event_id": CREATE})
 
-    def refused(self, code: str) -> None:
-        """What was asked for is not given."""
+    def refused(self, error: Event) -> bool:
+        """What was asked for is not given.
+
+        Returns:
+            Whether that is dealt with; else nobody has been told of the error.
+        """
+        stillborn = self._stillborn
         self._asked = self._stillborn = False
-        if code == "conversation_already_has_active_response":
-            self._wanted = True
-        else:
-            self._memory.owed = False
+        if error.get("code") == "conversation_already_has_active_response":
+            for response in self._live.values():
+                response.doubt = None
+            # A second attempt was not needed after all where the first is alive.
+            self._wanted = not (self._retried and any(not live.dead for live in self._live.values()))
+            return True
+        if not stillborn:
+            self._lost(error)
+        return not stillborn
+
+    def doubted(self, error: Event) -> bool:
+        """The service has stumbled, and does not say over what: what it owes may never come.
+
+        Returns:
+            As `refused`.
+        """
+        if self._asked and passes(error):
+            return self.refused(error)
+        if self._asked:
+            # If the error was about something else, asking again does no harm.
+            self._asked = self._stillborn
+            return False
+        if not passes(error):
+            return False
+        live = [response for response in self._live.values() if not response.dead]
+        for response in self._live.values():
+            response.doubt = error
+        if any(response.started for response in live):
+            self._settling = self._settling or self._loop.call_later(_DOUBT, self._settle)
+            return True
+        if live or self._memory.owed:
+            self._lost(error)
+            return True
+        return False
+
+    def _lost(self, error: Event) -> None:
+        """An answer does not come: it is asked for once more where that may help, else it is told of."""
+        if passes(error) and not self._retried:
+            self._retried = True
+            self._ask()
+            return
+        self._end_doubtful()
+        ended = fatal(error)
+        self._memory.owed = False
+        self._over()
+        self._emit(port.Unanswered(_could_not(error), "network" if ended is None else ended.failure))
+        self._ask_next()
+
+    def _settle(self) -> None:
+        """Nothing has come for a while: what was in doubt is over."""
+        self._settling = None
+        self._end_doubtful()
+        self._ask_next()
+
+    def _end_doubtful(self) -> None:
+        for identity, response in tuple(self._live.items()):
+            if response.doubt is not None:
+                del self._live[identity]
+                self._end(response)
+                if response.started and not response.dead:
+                    self._emit(port.Warning(_could_not(response.doubt)))
+
+    def _ask_next(self) -> None:
+        if self._wanted and not self._asked:
+            self.ask()
 
     def cut(self, heard: Heard | None) -> Iterator[dict[str, Any]]:
         """What the service is to be told of an interruption.
@@ -160,21 +243,26 @@ class Responses:
         elif kind in ("response.output_audio_transcript.delta", "response.audio_transcript.delta"):
             response = self._speaking(event)
             if response is not None and event.get("delta"):
-                self._start(response)
-                self._memory.history.spoken(response.reply, event["delta"])
-                self._emit(port.ReplyText(response.reply, event["delta"]))
+                # Words run ahead of their sound; an answer that was not heard is none.
+                response.early.append(event["delta"])
+                if response.started:
+                    self._say(response)
         else:
             return kind.startswith("response.")
         return True
 
     def close(self) -> None:
         """The connection is over: so is what it was saying."""
+        if self._settling is not None:
+            self._settling.cancel()
         for response in self._live.values():
             self._end(response)
         self._live.clear()
 
     def _created(self, told: Event) -> None:
         self._asked = False
+        # One at a time: where there is a new one, what was in doubt is over.
+        self._end_doubtful()
         self._memory.replies += 1
         response = _Response(f"openai-{self._memory.replies}", dead=self._stillborn)
         self._stillborn = False
@@ -184,14 +272,23 @@ class Responses:
 
     def _speaking(self, event: Event) -> _Response | None:
         response = self._live.get(event.get("response_id") or "")
+        if response is not None:
+            response.doubt = None
         return None if response is None or response.dead else response
 
     def _start(self, response: _Response) -> None:
         if not response.started:
             response.started = True
-            self._memory.owed = False
+            self._retried = self._memory.owed = False
             self._begun()
             self._emit(port.ReplyStarted(response.reply))
+            self._say(response)
+
+    def _say(self, response: _Response) -> None:
+        for words in response.early:
+            self._memory.history.spoken(response.reply, words)
+            self._emit(port.ReplyText(response.reply, words))
+        response.early.clear()
 
     def _sound(self, response: _Response, item: str, delta: str) -> None:
         try:
@@ -218,34 +315,42 @@ class Responses:
         response = self._live.pop(told.get("id") or "", None)
         if response is None:
             return
-        self._end(response)
         status = told.get("status")
-        if status == "failed":
-            self._failed(told, begun=response.started)
-        elif status == "incomplete":
-            reason = (told.get("status_details") or {}).get("reason") or "no reason given"
-            self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
+        if status == "completed" and response.early and not response.dead:
+            # Words without any sound.
+            self._start(response)
+        self._end(response)
         if response.dead:
             self._forget(response, told)
+        elif status == "failed" and not response.started:
+            self._failed(told)
         else:
-            self._memory.owed = False
+            self._retried = self._memory.owed = False
             self._begun()
+            self._broken_off(told)
             if status == "completed":
                 self._call(told)
-        if self._wanted:
-            self._wanted = False
-            self.ask()
+        self._ask_next()
 
-    def _failed(self, told: Event, *, begun: bool) -> None:
+    def _failed(self, told: Event) -> None:
         error = (told.get("status_details") or {}).get("error") or {}
         ended = fatal(error)
         if ended is not None and not ended.retryable:
             raise ended
-        reason = error.get("code") or error.get("type") or "no reason given"
-        # An answer that has begun is one, such as it is.
-        message = f"the model could not answer ({reason}): {said(error)}"
-        failure = "network" if ended is None else ended.failure
-        self._emit(port.Warning(message) if begun else port.Unanswered(message, failure))
+        self._lost(error)
+
+    def _broken_off(self, told: Event) -> None:
+        """Tell of an answer that is one only in part."""
+        details = told.get("status_details") or {}
+        if told.get("status") == "failed":
+            error = details.get("error") or {}
+            ended = fatal(error)
+            if ended is not None and not ended.retryable:
+                raise ended
+            self._emit(port.Warning(_could_not(error)))
+        elif told.get("status") == "incomplete":
+            reason = details.get("reason") or "no reason given"
+            self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
 
     def _forget(self, response: _Response, told: Event) -> None:
         """Delete items of an interrupted response that nobody had heard of when it was."""
@@ -261,6 +366,11 @@ class Responses:
             given = item.get("arguments") or "{}"
             if self._memory.called(call, name, given if isinstance(given, str) else json.dumps(given)):
                 self._emit(port.ToolCall(call, name, *read_arguments(given)))
+
+
+def _could_not(error: Event) -> str:
+    reason = error.get("code") or error.get("type") or "no reason given"
+    return f"the model could not answer ({reason}): {said(error)}"
 
 
 def _deletion(item: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime.events import ServerEvents
-from fishjam_agents_openai.realtime.failures import connection_errors, fatal, said
+from fishjam_agents_openai.realtime.failures import connection_errors, fatal, passes, said
 from fishjam_agents_openai.realtime.history import RATE, Line, encoded
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.questions import Questions
@@ -65,7 +65,11 @@ class RealtimeSession(port.BackendSession):
         self._leaving = False
         self._waiting = Waiting(settings.answer_timeout, self._ping)
         self._responses = Responses(
-            conversation.emit, memory, self._later, lambda: self._waiting.over(answered=True)
+            conversation.emit,
+            memory,
+            self._later,
+            begun=lambda: self._waiting.over(answered=True),
+            over=self._waiting.over,
         )
         self._questions = Questions(conversation.emit, memory)
         self._events = ServerEvents(
@@ -113,6 +117,12 @@ class RealtimeSession(port.BackendSession):
                 return
             if event is not None and kind == "error":
                 error = event.get("error") or {}
+                if passes(error):
+                    raise BackendError(
+                        f"OpenAI Realtime could not begin the session ({said(error)}): a new connection is "
+                        "made",
+                        retryable=True,
+                    )
                 raise fatal(error) or BackendError(
                     f"OpenAI Realtime refuses the session ({said(error)}): check the settings",
                     failure="config",
