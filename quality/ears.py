@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from fishjam_agents.audio.detectors import DetectorName, make_detector
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detector, PresetName
@@ -28,9 +26,6 @@ from fishjam_agents.turns.settings import TurnSettings
 
 RATE = SAMPLE_RATE
 FRAME = FRAME_SAMPLES / SAMPLE_RATE
-
-_PRIMING = 10
-"""Frames of silence that a microphone gives its detector before the first packet (`hearing.microphone`)."""
 
 
 class FrameDetector(Protocol):
@@ -112,8 +107,6 @@ def listen(vad: Vad, samples: Samples, *, bot_speaks: bool) -> list[Span]:
     """
     detector = vad.make()
     machine = TurnMachine(vad.turns, vad.start)
-    for _ in range(_PRIMING):
-        detector.feed(np.zeros(FRAME_SAMPLES, np.int16), False)
     spans: list[Span] = []
     for number in range(len(samples) // FRAME_SAMPLES):
         frame = samples[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]

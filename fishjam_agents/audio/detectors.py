@@ -33,6 +33,10 @@ class VoiceDetector(Protocol):
         """Whether the bot's voice comes back into this microphone, as far as is known."""
         ...
 
+    def restart(self) -> None:
+        """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
+        ...
+
     def rests(self) -> bool:
         """Whether `playing` is of no use for the next frame. To be asked once for each."""
         ...

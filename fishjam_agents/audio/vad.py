@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from math import inf, log10
+from math import log10
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ import webrtcvad
 
 from fishjam_agents.audio.bands import BAND_STARTS, BINS, FULL_SCALE, SILENCE_POWER, analysis_window
 from fishjam_agents.audio.echo import Echo, EchoGuard
+from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
 from fishjam_agents.audio.samples import Samples
 
 SAMPLE_RATE = 16000
@@ -83,12 +84,6 @@ _WEBRTC_WEIGHT = 2.2
 _SNR_WEIGHT = -0.6
 _PITCH_WEIGHT = 8.2
 
-_FLOOR_FACTOR = 1.6
-"""The minimum of a smoothed power lies below its mean by about this much."""
-_FLOOR_BLOCK = 10
-_FLOOR_BLOCKS = 8
-"""The floor is the minimum of the last 8 blocks of 10 frames and the open one: 1.6 to 1.8 s."""
-
 _FFT = 512
 _TONE_FIRST_BIN = 13
 
@@ -99,12 +94,7 @@ _FOLDED = 160
 _LEAST_ENERGIES = 1e-9 * FULL_SCALE**4
 """Added to the product of two energies, so that digital silence has no pitch."""
 
-_FRAME_SECONDS = 0.02
-_NOISE_RATE = _FRAME_SECONDS / 0.7
-_NOISE_RATE_IN_SPEECH = _FRAME_SECONDS / 20
 _LEVEL_RATE = 0.05
-_FIRST_NOISE_LIMIT = -55.0
-_GATE = 3.0
 
 _Floats = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
@@ -152,51 +142,10 @@ _local = _Local()
 _PART_STARTS = 2 * np.array(BAND_STARTS)
 
 
-class _Floor:
-    """Minimum statistics of one band: the power that is there whoever speaks."""
-
-    __slots__ = ("blocks", "held", "lowest", "smoothed")
-
-    def __init__(self) -> None:
-        self.smoothed = -1.0
-        self.lowest = inf
-        self.blocks = [inf] * _FLOOR_BLOCKS
-        self.held = inf
-
-    def above(self, power: float, echo: float = 0.0) -> float:
-        """Take the power of a frame, return how far it stands above the floor: 0 to 20 dB.
-
-        An echo of the power `echo` is part of the floor, but not learned.
-        """
-        smoothed = power if self.smoothed < 0 else 0.5 * (self.smoothed + power)
-        self.smoothed = smoothed
-        if smoothed < self.lowest:
-            self.lowest = smoothed
-        lowest = self.lowest
-        if self.held < lowest:
-            lowest = self.held
-        floor = _FLOOR_FACTOR * lowest
-        if floor < SILENCE_POWER:
-            floor = SILENCE_POWER
-        if floor < echo:
-            floor = echo
-        if power <= floor:
-            return 0.0
-        distance = 10 * log10(power / floor)
-        return distance if distance < 20.0 else 20.0
-
-    def close_block(self, block: int) -> None:
-        """Ten frames are over: what was lowest in them replaces block number `block`."""
-        self.blocks[block] = self.lowest
-        self.lowest = inf
-        self.held = min(self.blocks)
-
-
 class Detector:
     """Scores one microphone's frames; one object per stream, causal, no look-ahead.
 
-    The first frames are taken for noise. For a stream that may begin in the middle of a word, feed 10
-    frames of silence first: then speech is found at once that otherwise is missed in half of the cases.
+    Before the first frame it was silent, as far as is known: speech is found that begins with it.
 
     Args:
         preset: How readily speech is assumed, a key of `PRESETS`.
@@ -210,27 +159,27 @@ class Detector:
         self.preset = PRESETS[preset]
         self.start = self.preset.start
         self._bias = self.preset.bias
-        # Mode 2: modes 0 and 1 score the same here, mode 3 misses twice as many utterances.
-        self._webrtc = webrtcvad.Vad(2)
         self._buffer: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
-        self._floors = [_Floor() for _ in BAND_STARTS]
-        self._frames_in_block = 0
-        self._block = 0
-        self._tone_run = 0
-
-        self._frames = 0
-        self._level = 0.0
-        self._noise = 0.0
-        self._spread = 2.0
-        self._voiced_level: float | None = None
         self._guard: EchoGuard | None = None
-        self.echo: Echo | None = None
+        self.restart()
 
         # Views, made once.
         self._old = self._buffer[:FRAME_SAMPLES]
         self._new = self._buffer[FRAME_SAMPLES:]
         self._transformed = self._buffer[2 * FRAME_SAMPLES - _FFT :]
         self._fours = self._buffer.reshape(_FOLDED, 4)
+
+    def restart(self) -> None:
+        """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
+        # Mode 2: modes 0 and 1 score the same here, mode 3 misses twice as many utterances.
+        self._webrtc = webrtcvad.Vad(2)
+        self._buffer.fill(0.0)
+        self._floors = [NoiseFloor() for _ in BAND_STARTS]
+        self._noise = NoiseLevel()
+        self._level: float | None = None
+        self._voiced_level: float | None = None
+        self._tone_run = 0
+        self.echo: Echo | None = None
 
     def feed(
         self,
@@ -251,18 +200,15 @@ class Detector:
             playing: What the bot has just said (`EchoReference.window`), so that its echo is no speech; None
                 while it is silent, or where no echo is to be expected.
         """
-        if self._frames:
-            self._learn_noise(in_speech)
+        if self._level is not None:
+            self._learn_noise(self._level, in_speech)
         z, level = self._score(frame, weighing, playing)
         echoing = self.echo is not None and level < self.echo.level
-        if not self._frames:
-            self._noise = min(level, _FIRST_NOISE_LIMIT)
-        self._frames += 1
         self._level = level
 
-        noise = self._noise
+        noise = self._noise.mean
         score = -3.0 if z < -3.0 else min(z, 3.0)
-        if score > -1.0 and (level < noise + _GATE + max(self._spread, 1.0) or echoing):
+        if score > -1.0 and (level < noise + self._noise.range or echoing):
             score = -1.0
         voiced = score > 0.0
         voiced_level = self._voiced_level
@@ -273,7 +219,7 @@ class Detector:
                 voiced_level += _LEVEL_RATE * (level - voiced_level)
             self._voiced_level = voiced_level
         snr = 0.0 if voiced_level is None else voiced_level - noise
-        tail = z > -1.5 and level > noise + _GATE and not echoing
+        tail = z > -1.5 and level > noise + GATE and not echoing
         return Decision(score, voiced, tail, level, noise, snr)
 
     @property
@@ -285,16 +231,19 @@ class Detector:
         """Whether `playing` is of no use for the next frame. To be asked once for each."""
         return self._guard is not None and self._guard.rests()
 
-    def _learn_noise(self, in_speech: bool) -> None:
-        """Let the previous frame move the mean and the spread of the noise, now that its fate is known."""
-        distance = self._level - self._noise
-        if self.echo is not None and distance >= 0:
+    def _learn_noise(self, level: float, in_speech: bool) -> None:
+        """Let the previous frame count as noise, or not, now that its fate is known."""
+        change = self._noise.learn(level, in_speech, self.echo is not None)
+        if change is Change.NONE:
             return
-        rate = _NOISE_RATE_IN_SPEECH if in_speech else max(_NOISE_RATE, 1 / self._frames)
-        self._noise += (max(rate, _NOISE_RATE) if distance < 0 else rate) * distance
-        if not in_speech and self.echo is None:
-            # 1.25 times the mean deviation of a normal distribution is its standard deviation.
-            self._spread += rate * (1.25 * abs(distance) - self._spread)
+        if change is Change.BEGUN:
+            for floor in self._floors:
+                floor.begin_change()
+            return
+        for floor in self._floors:
+            floor.change()
+        # Frames of the other noise may have passed for a voice, before it was known.
+        self._voiced_level = None
 
     def _score(
         self, frame: Samples, weighing: bool, playing: npt.NDArray[np.float64] | None
@@ -318,19 +267,12 @@ class Detector:
         else:
             together = zip(self._floors, bands, echo.bands, strict=True)
             above = [floor.above(power, expected) for floor, power, expected in together]
-        self._frames_in_block += 1
-        if self._frames_in_block == _FLOOR_BLOCK:
-            for floor in self._floors:
-                floor.close_block(self._block)
-            self._block = (self._block + 1) % _FLOOR_BLOCKS
-            self._frames_in_block = 0
-
         snr = sum(above) / 50
         voice = min((above[1] + above[2] + above[3]) / 30, 1.0)
         z = self._bias + _SNR_WEIGHT * snr
         if speech:
             z += _WEBRTC_WEIGHT
-        gated = level <= self._noise + _GATE and self._frames > 0
+        gated = level <= self._noise.mean + GATE
         # Where even a perfect pitch would leave the lowest score there is, it need not be looked for.
         if z + _PITCH_WEIGHT * voice > -3.0 and (weighing or not gated):
             z += _PITCH_WEIGHT * self._pitch(scratch) * voice

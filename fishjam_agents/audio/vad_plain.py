@@ -17,16 +17,14 @@ import webrtcvad
 
 from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, analysis_window
 from fishjam_agents.audio.echo import Echo, EchoGuard
+from fishjam_agents.audio.noise import GATE, Change, NoiseLevel
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision, PresetName
 
 _FFT = 512
 _WINDOW = analysis_window(_FFT)
-_RATE = 0.02 / 0.7
-_RATE_IN_SPEECH = 0.02 / 20
 _LEVEL_RATE = 0.05
-_FIRST_NOISE_LIMIT = -55.0
-_GATE = 3.0
+_LOUDEST_FIRST_NOISE = -55.0
 
 
 class PlainDetector(ABC):
@@ -35,20 +33,23 @@ class PlainDetector(ABC):
     Attributes:
         start: Sum of scores at which the turn machine suspects speech.
         echo: The echo expected in the last frame; None while none is.
-        noise: Mean level of what is not speech, dBFS.
-        spread: How far that level strays, dB.
+        noise: Level of what is not speech.
     """
 
     start = 4.0
 
     def __init__(self) -> None:
         self.echo: Echo | None = None
-        self.noise = 0.0
-        self.spread = 2.0
-        self._buffer = np.zeros(_FFT, np.float32)
         self._guard: EchoGuard | None = None
-        self._frames = 0
-        self._level = 0.0
+        self._buffer = np.zeros(_FFT, np.float32)
+        PlainDetector.restart(self)
+
+    def restart(self) -> None:
+        """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
+        self.echo = None
+        self.noise = NoiseLevel()
+        self._buffer.fill(0.0)
+        self._level: float | None = None
         self._voiced_level: float | None = None
 
     @abstractmethod
@@ -68,19 +69,20 @@ class PlainDetector(ABC):
         playing: npt.NDArray[np.float64] | None = None,
     ) -> Decision:
         """Score the next frame; the arguments are those of `vad.Detector.feed`."""
-        if self._frames:
-            self._learn_noise(in_speech)
+        if self._level is not None:
+            change = self.noise.learn(self._level, in_speech, self.echo is not None)
+            if change is Change.DONE:
+                self._voiced_level = None
         self._buffer[:-FRAME_SAMPLES] = self._buffer[FRAME_SAMPLES:]
         self._buffer[-FRAME_SAMPLES:] = frame
         spectrum = np.fft.rfft(self._buffer * _WINDOW)[:BINS]
         powers = np.square(spectrum.real) + np.square(spectrum.imag)
         bands: list[float] = np.add.reduceat(powers, BAND_STARTS).tolist()
-        level = self._level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
-        if not self._frames:
-            self.noise = min(level, _FIRST_NOISE_LIMIT)
-        self._frames += 1
+        level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
 
         score = min(max(self.judge(frame, level), -3.0), 3.0)
+        noise = self.noise.mean
+        self._level = level
         echoing = self._in_echo(bands, level, playing)
         if echoing:
             score = min(score, -1.0)
@@ -88,9 +90,9 @@ class PlainDetector(ABC):
         if voiced:
             before = level if self._voiced_level is None else self._voiced_level
             self._voiced_level = before + _LEVEL_RATE * (level - before)
-        snr = 0.0 if self._voiced_level is None else self._voiced_level - self.noise
-        tail = score > -1.5 and level > self.noise + _GATE and not echoing
-        return Decision(score, voiced, tail, level, self.noise, snr)
+        snr = 0.0 if self._voiced_level is None else self._voiced_level - noise
+        tail = score > -1.5 and level > noise + GATE and not echoing
+        return Decision(score, voiced, tail, level, noise, snr)
 
     def _in_echo(self, bands: list[float], level: float, playing: npt.NDArray[np.float64] | None) -> bool:
         if playing is None:
@@ -110,15 +112,6 @@ class PlainDetector(ABC):
         """Whether `playing` is of no use for the next frame. To be asked once for each."""
         return self._guard is not None and self._guard.rests()
 
-    def _learn_noise(self, in_speech: bool) -> None:
-        distance = self._level - self.noise
-        if self.echo is not None and distance >= 0:
-            return
-        rate = _RATE_IN_SPEECH if in_speech else max(_RATE, 1 / self._frames)
-        self.noise += (max(rate, _RATE) if distance < 0 else rate) * distance
-        if not in_speech:
-            self.spread += rate * (1.25 * abs(distance) - self.spread)
-
 
 class Webrtc(PlainDetector):
     """webrtcvad alone, three frames of it for a suspicion.
@@ -131,7 +124,13 @@ class Webrtc(PlainDetector):
 
     def __init__(self, preset: PresetName = "default") -> None:
         super().__init__()
-        self._webrtc = webrtcvad.Vad(self._MODES[preset])
+        self._mode = self._MODES[preset]
+        self._webrtc = webrtcvad.Vad(self._mode)
+
+    def restart(self) -> None:
+        """Forget the noise, that of webrtcvad, too."""
+        super().restart()
+        self._webrtc = webrtcvad.Vad(self._mode)
 
     def judge(self, frame: Samples, level: float) -> float:
         """1.5 or -1.5."""
@@ -153,4 +152,7 @@ class Energy(PlainDetector):
 
     def judge(self, frame: Samples, level: float) -> float:
         """One for every 3 dB that it is louder than it needs to be; more, where the noise is unsteady."""
-        return (level - self.noise - max(self._above, 3 * self.spread)) / 3
+        if self._level is None:
+            # A level alone is no voice: what comes first is noise, unless it is loud.
+            self.noise.mean = min(level, _LOUDEST_FIRST_NOISE)
+        return (level - self.noise.mean - max(self._above, 3 * self.noise.spread)) / 3

@@ -52,6 +52,13 @@ class Silero(PlainDetector):
         self._probability = 0.0
         self._quiet = 0
 
+    def restart(self) -> None:
+        """Forget the noise, and what the network heard."""
+        super().restart()
+        self._network.reset()
+        self._count = self._quiet = 0
+        self._probability = 0.0
+
     def judge(self, frame: Samples, level: float) -> float:
         """How far the probability lies above the threshold."""
         end = self._count + FRAME_SAMPLES

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.detectors import DetectorName, VoiceDetector, make_detector
+from fishjam_agents.audio.detectors import DetectorName, make_detector
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
-from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, PresetName
+from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
@@ -25,6 +25,8 @@ from fishjam_agents.turns.settings import TurnSettings
 Samples = npt.NDArray[np.int16]
 Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
 
+RESTART_AFTER = 1.0
+"""Seconds without a packet after which the noise may be another one: a mute, another device."""
 QUIET_AFTER = 0.12
 """Seconds without a packet after which their absence counts as silence."""
 MAX_PACKET = 1.0
@@ -35,18 +37,6 @@ soft
 first sound, and hardly a word of the bot's."""
 _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
-
-
-def _primed_detector(name: DetectorName, preset: PresetName) -> VoiceDetector:
-    """A detector that takes the first frames for speech if they sound like it, not for the room's noise.
-
-    Of 48 sentences that began with the first packet it then finds all, else 21; noise alone starts no turn
-    in either case (tests/hearing).
-    """
-    detector = make_detector(name, preset)
-    for _ in range(10):
-        detector.feed(np.zeros(FRAME_SAMPLES, np.int16), False)
-    return detector
 
 
 class Microphone:
@@ -93,7 +83,7 @@ class Microphone:
         self.media = 0.0
         self.damaged = 0
         self.missing_samples = 0
-        self._detector = _primed_detector(vad, turns.preset)
+        self._detector = make_detector(vad, turns.preset)
         start = self._detector.start
         self.machine = TurnMachine(turns, start)
         if tapes is not None:
@@ -131,6 +121,8 @@ class Microphone:
             return False
         if self._last_packet is None:
             self.media = max(self.media, now - size / (2 * self._format.sample_rate))
+        elif now - self._last_packet >= RESTART_AFTER:
+            self._forget_noise()
         self._last_packet = now
         samples = np.frombuffer(data, np.int16)
         for frame in self._reblocker.process(samples):
@@ -256,6 +248,16 @@ class Microphone:
         self.close(reason)
         self.restart()
 
+    def change_track(self, track: str) -> None:
+        """Go on under the id of another track, perhaps from another device."""
+        self.track = track
+        self._forget_noise()
+
+    def _forget_noise(self) -> None:
+        # A turn goes on in the noise it began in: packets that are late are no other room.
+        if not self.machine.in_speech:
+            self._detector.restart()
+
     def restart(self) -> None:
         """Forget the past: what comes next is unrelated to what came before."""
         self._reblocker.clear()
@@ -263,6 +265,7 @@ class Microphone:
         self._vad_blocks.clear()
         self._ring.clear()
         self._last_packet = None
+        self._detector.restart()
         for stage in self._stages:
             stage.reset()
 

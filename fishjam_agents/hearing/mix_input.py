@@ -89,6 +89,10 @@ class MixInput:
         """Seconds since the last packet; 0 before the first."""
         return 0.0 if self._last_packet is None else now - self._last_packet
 
+    def change_track(self, track: str) -> None:
+        """Go on under the id of another track."""
+        self.track = track
+
     def next_frame(self) -> Samples | None:
         """20 ms, or None while there is nothing to mix in. Skips what is quiet while it is behind."""
         size = self._size

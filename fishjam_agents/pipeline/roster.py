@@ -19,6 +19,10 @@ class Input(Protocol):
         """Seconds since the last packet; 0 before the first."""
         ...
 
+    def change_track(self, track: str) -> None:
+        """Go on under the id of another track, perhaps from another device."""
+        ...
+
     def end(self, reason: str) -> None:
         """The peer left, or the connection was lost."""
         ...
@@ -100,7 +104,7 @@ class Roster(Generic[InputT]):
         else:
             # The peer's track is back under a new id, as after a reconnect: the same mouth, the same turn.
             self._inputs.pop((peer, microphone.track), None)
-            microphone.track = track
+            microphone.change_track(track)
         self._inputs[key] = microphone
         return microphone
 

@@ -35,9 +35,10 @@ class ReferenceDetector:
     hang: int = 30
     buf: np.ndarray = field(default_factory=lambda: np.zeros(640))
     webrtc: webrtcvad.Vad = field(default_factory=lambda: webrtcvad.Vad(2))
-    smoothed: np.ndarray | None = None
+    smoothed: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    history: list[np.ndarray] = field(default_factory=list)
     cur: np.ndarray = field(default_factory=lambda: np.full(5, np.inf))
-    blocks: np.ndarray = field(default_factory=lambda: np.full((8, 5), np.inf))
+    blocks: np.ndarray = field(default_factory=lambda: np.zeros((8, 5)))
     c: int = 0
     j: int = 0
     tone_run: int = 0
@@ -48,8 +49,9 @@ class ReferenceDetector:
     q: int = 0
     v: float = 0.0
     nv: int = 0
-    m: float | None = None
+    m: float = -100.0
     s: float = 2.0
+    run: list[float] = field(default_factory=list)
 
     def power(self) -> np.ndarray:
         n = np.arange(512)
@@ -70,7 +72,8 @@ class ReferenceDetector:
         self.buf = np.concatenate([self.buf[320:], pcm / 32768])
         p = self.power()
         e = np.array([p[3:8].sum(), p[8:16].sum(), p[16:32].sum(), p[32:64].sum(), p[64:128].sum()])
-        self.smoothed = e if self.smoothed is None else 0.5 * self.smoothed + 0.5 * e
+        self.smoothed = np.where(self.smoothed < 1e-10, e, 0.5 * self.smoothed + 0.5 * e)
+        self.history.append(self.smoothed)
         self.cur = np.minimum(self.cur, self.smoothed)
         n = np.maximum(1.6 * np.minimum(self.blocks.min(axis=0), self.cur), 1e-10)
         self.c += 1
@@ -96,8 +99,6 @@ class ReferenceDetector:
     def feed(self, pcm: np.ndarray) -> ReferenceFrame:
         self.t += 1
         z, level = self.raw_score(pcm)
-        if self.m is None:
-            self.m = min(level, -55.0)
         zz = min(max(z, -3.0), 3.0)
         if level < self.m + 3 + max(self.s, 1.0):
             zz = min(zz, -1.0)
@@ -123,14 +124,30 @@ class ReferenceDetector:
             elif self.q >= self.hang:
                 self.st, self.evidence, self.v = 0, 0.0, 0.0
         frame = ReferenceFrame(zz, tail, level, self.m, self.st)
-        dv = level - self.m
-        a = 0.02 / 20 if self.st else max(0.02 / 0.7, 1 / (self.t + 1))
-        if dv < 0:
-            a = max(a, 0.02 / 0.7)
-        self.m += a * dv
-        if not self.st:
-            self.s += a * (1.25 * abs(dv) - self.s)
+        self.learn(level)
         return frame
+
+    def learn(self, level: float) -> None:
+        dv = level - self.m
+        if self.st:
+            self.run = []
+            self.m += (0.02 / 20 if dv > 0 else 0.02 / 0.7) * dv
+            return
+        out = abs(dv) >= 3 + max(self.s, 1.0)
+        if not out or (self.run and (self.run[0] > self.m) != (dv > 0)):
+            self.run = []
+        if out:
+            self.run.append(level)
+        if len(self.run) == 8:
+            # Another noise: all that was known before these frames is void.
+            self.m, self.s = float(np.mean(sorted(self.run)[:4])), 2.0
+            self.run = []
+            self.blocks[:] = np.inf
+            self.cur = np.min(self.history[-8:], axis=0)
+            self.c = 0
+            return
+        self.m += 0.02 / 0.7 * dv
+        self.s += 0.02 / 0.7 * (min(1.25 * abs(dv), 12.0) - self.s)
 
 
 def noise(seconds, level):

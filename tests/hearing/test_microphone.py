@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -66,6 +66,54 @@ def test_who_speaks_with_the_first_packet_is_heard(name: str, gain: int) -> None
 def test_a_noisy_room_is_no_speech_from_the_first_packet(level: int) -> None:
     noise = np.random.default_rng(-level).standard_normal(64000) * 32768 * 10 ** (level / 20)
     assert not Listener().hear(noise).kinds(SpeechStarted)
+
+
+def white(seconds: float, level: float) -> np.ndarray:
+    rng = np.random.default_rng(round(1000 * seconds - level))
+    return rng.standard_normal(round(seconds * 16000)) * 32768 * 10 ** (level / 20)
+
+
+def _nothing(listener: Listener) -> None:
+    pass
+
+
+def _sends_zeros(listener: Listener) -> None:
+    listener.hear(np.zeros(32000))
+
+
+def _sends_nothing(listener: Listener) -> None:
+    for _ in range(100):
+        listener.now += 0.02
+        listener.microphone.silence(listener.now)
+
+
+def _changes_track(listener: Listener) -> None:
+    listener.now += 0.2
+    listener.microphone.silence(listener.now)
+    listener.microphone.change_track("mic2")
+
+
+def _outage(listener: Listener) -> None:
+    listener.now += 0.2
+    listener.microphone.end("outage")
+
+
+@pytest.mark.parametrize("before", [-28, -40, -60])
+@pytest.mark.parametrize("restart", [_nothing, _sends_zeros, _sends_nothing, _changes_track, _outage])
+@pytest.mark.parametrize("wait", [0.1, 0.3, 0.6, 1.0, 1.4, 1.8, 2.5])
+def test_the_first_words_in_noise_are_heard_whenever_they_come_after_a_restart(
+    before: int, restart: Callable[[Listener], None], wait: float
+) -> None:
+    listener = Listener().hear(white(2.0, before))
+    restart(listener)
+    words = speech("alice_question.wav")
+    # 10 dB SNR: the level of the fixture is -23 dBFS.
+    heard = white(wait + len(words) / 16000 + 1.0, -33)
+    heard[round(wait * 16000) :][: len(words)] += words
+    begun = listener.now + wait
+    listener.hear(heard)
+    (started,) = listener.kinds(TurnStarted)
+    assert -0.1 < started.at - begun < 0.4  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("packet", [160, 320, 480, 1000, 4000])
