@@ -282,9 +282,9 @@ class ToolCalled(Event):
     """A call of a tool is over; it began `duration` seconds before `at`.
 
     `outcome` is `ok`, `error`, `timeout`, `cancelled` (the call ended, or the model no longer wanted what may
-    be cancelled), `abandoned` (a plain function that went on in its thread when the call had ended), `refused`
-    (there is no such tool), `repeated` (it was not run, but given the answer of a run that the model knows
-    nothing of any more), or `elsewhere` where it is run by the model's own service.
+    be cancelled), `abandoned` (a plain function that went on in its thread when the call had ended),
+    `refused` (there is no such tool), `repeated` (it was not run, but given the answer of a run that the
+    model knows nothing of any more), or `elsewhere` where it is run by the model's own service.
     """
 
     kind = "tool_called"

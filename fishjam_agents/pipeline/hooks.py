@@ -64,6 +64,7 @@ class Hooks:
         self._owner = owner
         self._base = base
         self._failed = failed
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def has(self, name: str) -> bool:
@@ -78,7 +79,7 @@ class Hooks:
 
     def run(self, work: Awaitable[None], name: str) -> None:
         """Own `work` as a task of the call; a failure is reported under `name`."""
-        task = asyncio.get_running_loop().create_task(self._guard(work, name), name=name)
+        task = self._loop.create_task(self._guard(work, name), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -45,6 +45,7 @@ class CallTools:
 
     def __init__(self, call: Call, pipeline: AgentPipeline, speaker: Callable[[str], str | None]) -> None:
         self._call = call
+        self._loop = asyncio.get_running_loop()
         self._pipeline = pipeline
         self._speaker = speaker
         self._offers = call.capabilities.tools
@@ -100,7 +101,7 @@ class CallTools:
     def say_goodbye(self) -> None:
         """End the call when what the bot says has been heard, and what it says within a moment from now."""
         if self._farewell is None:
-            self._farewell = asyncio.create_task(self._until_said(), name="farewell")
+            self._farewell = self._loop.create_task(self._until_said(), name="farewell")
 
     async def close(self) -> None:
         """Cancel what runs."""
@@ -111,7 +112,7 @@ class CallTools:
         await asyncio.gather(*(server.close() for server in self._servers))
 
     async def _until_said(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         begun = loop.time()
         spoken = False
         quiet = 0.0

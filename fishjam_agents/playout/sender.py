@@ -63,6 +63,7 @@ class TrackSender:
     def __init__(self, track: OutgoingTrack, failed: Callable[[Exception], None]) -> None:
         self._track = track
         self._failed = failed
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes | None] = deque()
         self._task: asyncio.Task[None] | None = None
         self._dead = False
@@ -94,7 +95,7 @@ class TrackSender:
             self._fail(error)
             return
         if rest is not None:
-            self._task = asyncio.get_running_loop().create_task(self._drain(rest), name="track-sender")
+            self._task = self._loop.create_task(self._drain(rest), name="track-sender")
 
     def _operation(self, data: bytes | None) -> Coroutine[Any, Any, None]:
         return self._track.interrupt() if data is None else self._track.send_chunk(data)

@@ -52,12 +52,13 @@ class Link:
         self._deliver = deliver
         self._network = network
         self._under_way: deque[tuple[float, bytes]] = deque()
+        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     def send(self, message: bytes) -> None:
         """Put a message on the way; it arrives in a later turn of the loop, however short the way."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         due = loop.time() + self._network.draw()
         if self._under_way:
             due = max(due, self._under_way[-1][0])
@@ -80,7 +81,7 @@ class Link:
 
     def _arrive(self) -> None:
         self._timer = None
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         # The first is due, whatever rounding the loop's timers have.
         due = 0.0
         while due <= loop.time():

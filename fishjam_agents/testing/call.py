@@ -12,7 +12,7 @@ call.expect("reply_interrupted", within=0.5, after="barge_in_suspected")
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -141,11 +141,22 @@ class MemoryCall:
         Returns:
             The peer: `say`, `hush`, `muted`, `republish`. Samples are int16 mono at 16 kHz.
         """
-        return self.room.join(name, PeerType.AGENT if agent else PeerType.WEBRTC, metadata)
+        kind = PeerType.AGENT if agent else PeerType.WEBRTC
+        return self._at_once(lambda: self.room.join(name, kind, metadata))
 
     def leave(self, name: str) -> None:
         """Somebody goes, in the middle of a word if need be."""
-        self.room.leave(name)
+        self._at_once(lambda: self.room.leave(name))
+
+    def _at_once(self, act: Callable[[], T]) -> T:
+        """Act on the call's loop, where what the room tells of belongs; no time passes."""
+        if asyncio.events._get_running_loop() is not None:
+            return act()
+
+        async def acting() -> T:
+            return act()
+
+        return self._runner.run(acting())
 
     # --- time ---
 

@@ -150,6 +150,7 @@ class MemoryTrack:
         self.ready = True
         self.heard: list[tuple[int, Samples]] = []
         self._zero = zero
+        self._loop = asyncio.get_running_loop()
         self._link = network.link(self._arrive)
 
     def advance(self, now: float) -> None:
@@ -168,7 +169,7 @@ class MemoryTrack:
             self._link.send(b"\x00")
 
     def _arrive(self, message: bytes) -> None:
-        now = asyncio.get_running_loop().time() - self._zero
+        now = self._loop.time() - self._zero
         self.advance(now)
         if message[0]:
             self.playout.write(message[1:], now)

@@ -183,3 +183,93 @@ def test_sounds_that_make_no_sense_are_refused() -> None:
     for make in (lambda: speech(0.01), lambda: speech(1, pitch=1000), lambda: cough(2.0)):
         with pytest.raises(ValueError, match=": give "):
             make()
+
+
+class Talkative(AgentPipeline):
+    """A bot with every hook that what a test does outside of the loop brings about."""
+
+    backend = Parrot(delay=0.2)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    async def on_start(self) -> None:
+        self.said.append("start")
+
+    async def on_peer_joined(self, peer: str) -> None:
+        self.said.append(f"{peer} joined")
+
+    async def on_peer_left(self, peer: str) -> None:
+        self.said.append(f"{peer} left")
+
+    async def on_reply_started(self, speech: object) -> None:
+        self.said.append("reply started")
+
+    async def on_reply_ended(self, speech: object) -> None:
+        self.said.append("reply ended")
+
+    async def on_interrupted(self, heard: object) -> None:
+        self.said.append("interrupted")
+
+    async def on_speech_started(self, peer: str | None) -> None:
+        self.said.append(f"{peer} speaks")
+
+    async def on_turn(self, turn: object) -> None:
+        self.said.append("turn")
+
+
+def test_what_people_do_needs_no_loop_whatever_hooks_the_bot_has(start_call: StartCall) -> None:
+    bot = Talkative()
+    call = start_call(bot)
+    ann = call.join("ann")
+    ann.say_of_itself(name="Ann")
+    ann.show(b"picture")
+    ann.say(speech(1.5))
+    call.until("reply_ended")
+    call.leave("ann")
+    call.wait(0.1)
+    assert bot.said == [
+        *("start", "ann joined", "ann speaks", "turn", "reply started", "reply ended", "ann left"),
+    ]
+
+
+def test_neither_do_actions_of_the_bot(start_call: StartCall) -> None:
+    bot = Talkative()
+    bot.turns = TurnSettings(owner="push_to_talk")
+    call = start_call(bot, delay=0.05)
+    call.join("ann")
+    playing = bot.play(speech(3.0), 16000)
+    call.wait(1)
+    bot.start_turn("ann")
+    assert playing.interrupted
+    call.wait(1)
+    bot.end_turn("ann")
+    call.until("reply_first_audio 2")
+    bot.mute()
+    bot.unmute()
+    call.wait(0.1)
+    notice = bot.play(speech(1.0), 16000)
+    bot.listen(False)
+    bot.background.play(noise(1.0), 16000)
+    call.wait(0.5)
+    notice.interrupt()
+    assert bot.interrupt() is None
+    bot.end_call()
+    call.wait(5)
+    assert bot.said.count("interrupted") == 2
+    assert bot.said.count("reply started") == bot.said.count("reply ended") == 3
+
+
+def test_people_come_and_go_from_within_the_loop_too(start_call: StartCall) -> None:
+    bot = Talkative()
+    call = start_call(bot)
+
+    async def visit() -> None:
+        call.join("ann")
+        await asyncio.sleep(0.5)
+        call.leave("ann")
+        await asyncio.sleep(0.5)
+
+    call.run(visit())
+    assert bot.said == ["start", "ann joined", "ann left"]

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import numpy as np
 from fishjam_agents_template import Beep
 
 from fishjam_agents import AgentPipeline
-from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends import registry
 from fishjam_agents.events import Event
-from fishjam_agents.testing import MemoryRoom, VirtualClock
+from fishjam_agents.testing import MemoryRoom, VirtualClock, speech
 from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess
-
-QUESTION = Path(__file__).parents[3] / "audio_fixtures" / "alice_question.wav"
 
 
 def test_it_is_found_by_its_type() -> None:
@@ -37,7 +33,7 @@ def test_it_answers_with_a_beep(virtual_clock: VirtualClock) -> None:
         bot.observers.append(events.append)
         async with MemoryRoom() as room:
             running = asyncio.create_task(bot.run(room.session, room=room))
-            await room.join("alice").speak(load_speech(QUESTION, 16000))
+            await room.join("alice").speak(speech(2.0))
             await asyncio.sleep(3)
             bot.stop()
             await running
