@@ -131,6 +131,14 @@ class Call(Actions):
             except Exception:
                 logger.exception("An observer of the call's events failed on %s", event.kind)
 
+    def watch(self, watcher: Watcher) -> None:
+        """Have something follow the call from now on."""
+        self._watchers = [*self._watchers, watcher]
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Let it follow the call no longer."""
+        self._watchers = [kept for kept in self._watchers if kept is not watcher]
+
     def hook(self, name: str, *arguments: object) -> None:
         """Start a hook of the pipeline."""
         self._hooks.start(name, *arguments)
@@ -222,9 +230,9 @@ class Call(Actions):
             if isinstance(self._owner, PeerOwners):
                 self._replies.addressee = self._owner.addressee
                 self._voice.ask(self._owner.may_begin)
-            self._watchers += furnish(self._pipeline.voice, self._voice)
+            self._watchers = [*self._watchers, *furnish(self._pipeline.voice, self._voice)]
             if self._pipeline.silence.away is not None:
-                self._watchers.append(self._silence_watch())
+                self.watch(self._silence_watch())
             recorder = self._pipeline.recorder
             hearing = self._pipeline.hearing
             record = None if recorder is None else recorder.open(self.id, self.settings, hearing)

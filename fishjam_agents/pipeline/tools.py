@@ -12,6 +12,7 @@ from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.bugs import SEE, raised_at
 from fishjam_agents.errors import BackendError
+from fishjam_agents.pipeline.goodbye import Goodbye
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.context import ToolContext
 from fishjam_agents.tools.mcp import McpConnection, McpError
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GOODBYE_BEGINS = 3.0
-"""Seconds that the model has to begin its goodbye."""
-GOODBYE_ENDS = 30.0
-"""Seconds after which the call ends although something is still being said."""
-_GLANCE = 0.1
-"""Seconds between two looks at whether something is being said."""
-
 
 class CallTools:
     """What the model of one call may do.
@@ -45,12 +39,11 @@ class CallTools:
 
     def __init__(self, call: Call, pipeline: AgentPipeline, speaker: Callable[[str], str | None]) -> None:
         self._call = call
-        self._loop = asyncio.get_running_loop()
         self._pipeline = pipeline
         self._speaker = speaker
         self._offers = call.capabilities.tools
         self._servers: list[McpConnection] = []
-        self._farewell: asyncio.Task[None] | None = None
+        self._goodbye: Goodbye | None = None
         self._runner = ToolRunner(
             call.put,
             self._context,
@@ -99,32 +92,19 @@ class CallTools:
             self._call.emit(events.ToolCalled(self._call.now(), event.name, event.call, "elsewhere"))
 
     def say_goodbye(self) -> None:
-        """End the call when what the bot says has been heard, and what it says within a moment from now."""
-        if self._farewell is None:
-            self._farewell = self._loop.create_task(self._until_said(), name="farewell")
+        """End the call when what the bot says has been heard, and what it says within a moment from now.
+
+        Who interrupts the goodbye, or speaks before the call has ended and is answered, calls that off.
+        """
+        if self._goodbye is not None:
+            self._call.unwatch(self._goodbye)
+        self._goodbye = Goodbye(self._call)
+        self._call.watch(self._goodbye)
 
     async def close(self) -> None:
         """Cancel what runs."""
-        if self._farewell is not None:
-            self._farewell.cancel()
-            await asyncio.gather(self._farewell, return_exceptions=True)
         await self._runner.close()
         await asyncio.gather(*(server.close() for server in self._servers))
-
-    async def _until_said(self) -> None:
-        loop = self._loop
-        begun = loop.time()
-        spoken = False
-        quiet = 0.0
-        while loop.time() - begun < GOODBYE_ENDS:
-            await asyncio.sleep(_GLANCE)
-            speaks = self._call.replies.current is not None
-            spoken = spoken or speaks
-            quiet = 0.0 if speaks else quiet + _GLANCE
-            # After the last word, a moment in which another reply may begin.
-            if quiet > (1.0 if spoken else GOODBYE_BEGINS):
-                break
-        self._call.stop()
 
     def _context(self, call: port.ToolCall, tool: Tool, report: Callable[[str], None]) -> ToolContext:
         peer = self._speaker(call.call) if call.peer is None else call.peer

@@ -13,7 +13,7 @@ from fishjam_agents.tools.tool import tool
 async def end_call(context: ToolContext) -> str:
     """End the call when the user wants to go or everything is done. Say goodbye as well."""
     context.pipeline.end_call()
-    return "the call ends as soon as you have said goodbye"
+    return "the call ends as soon as you have said goodbye, unless the user speaks: then end it again"
 
 
 @tool
