@@ -12,6 +12,7 @@ from fishjam_agents.backends.cascade.closing import ENDING, end
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.jobs import Job, Jobs
+from fishjam_agents.backends.cascade.nonspeech import spoken_words
 from fishjam_agents.backends.cascade.parts import (
     LanguageModel,
     Message,
@@ -216,7 +217,7 @@ class CascadeSession(port.BackendSession):
                 if isinstance(piece, Spent):
                     self._emit(port.Usage(piece.amounts))
                     continue
-                text = piece.text.strip()
+                text = spoken_words(piece.text, audio)
                 if text and tell:
                     self._emit(port.UserTranscript(text, piece.final, peer))
         return text

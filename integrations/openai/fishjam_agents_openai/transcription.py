@@ -100,7 +100,8 @@ class _Connected(SpeechToText):
                     return
                 async for event in stream:
                     words, all_words, usage = _read(event.model_dump())
-                    text = text + words if all_words is None else all_words
+                    # llama.cpp ends with an empty text, whatever came before it.
+                    text = all_words if all_words and all_words.strip() else text + words
                     if words:
                         yield Transcript(text)
                     if usage:
@@ -132,7 +133,9 @@ def _whole(what: str, answer: str | Mapping[str, Any]) -> Iterator[Transcript | 
             raise page(what)
         yield Transcript(answer.strip(), final=True)
         return
-    text = answer.get("text")
+    text = answer.get("text", ...)
+    # Some servers have null for a turn without a word.
+    text = "" if text is None else text
     if not isinstance(text, str):
         raise BackendError(f"{what} has no text: is this a server for transcriptions?", failure="protocol")
     if usage := amounts(answer.get("usage") or {}):

@@ -105,6 +105,21 @@ def test_vllm_streams_a_transcript_in_the_form_of_a_chat() -> None:
     run(scenario, transcripts=[Answer(["Good ", "morning."])], flavour=FLAVOURS["vllm"])
 
 
+def test_llama_cpp_ends_a_streamed_transcript_with_an_empty_text_and_the_words_before_it_stay() -> None:
+    async def scenario(emulator: Emulator) -> None:
+        pieces = await understand(emulator, stream=True)
+        assert pieces[-1] == Transcript("Good morning.", final=True)
+
+    run(scenario, transcripts=[Answer(["Good ", "morning."])], flavour=FLAVOURS["llama.cpp"])
+
+
+def test_a_transcript_that_is_null_is_of_a_turn_without_a_word() -> None:
+    async def scenario(emulator: Emulator) -> None:
+        assert await understand(emulator) == [Transcript("", final=True)]
+
+    run(scenario, transcripts=[Answer(['{"text": null}'], kind="application/json")])
+
+
 def test_a_server_that_cannot_stream_a_transcript_is_understood_at_once() -> None:
     async def scenario(emulator: Emulator) -> None:
         pieces = await understand(emulator, stream=True)

@@ -153,7 +153,9 @@ def transcript_events(answer: Answer, flavour: Flavour = OPENAI) -> Iterator[Sen
         yield b"data: [DONE]\n\n"
         return
     usage = {"type": "tokens", "input_tokens": 14, "output_tokens": len(answer.steps)}
-    yield _event({"type": "transcript.text.done", "text": answer.words, "usage": usage})
+    yield _event(
+        {"type": "transcript.text.done", "text": "" if flavour.ends_empty else answer.words, "usage": usage}
+    )
 
 
 def _other(step: float | Failed | Broken | Raw) -> Sent:

@@ -30,6 +30,7 @@ class Flavour:
         counts_on: Whether the usage comes with every chunk, as far as it is.
         more: Further fields of the last chunk.
         ends: Whether a stream ends with `[DONE]`.
+        ends_empty: Whether the last event of a streamed transcript has no text.
         chunked_transcripts: Whether a streamed transcript has the form of a chat.
         voices: Models for speech; None takes any.
         rates: Whether speech has the `sample_rate` that is asked for.
@@ -49,6 +50,7 @@ class Flavour:
     counts_on: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
     ends: bool = True
+    ends_empty: bool = False
     chunked_transcripts: bool = False
     voices: frozenset[str] | None = None
     rates: bool = False
@@ -66,7 +68,9 @@ _TURNS = "Conversation roles must alternate user/assistant/user/assistant/..."
 OPENAI = Flavour(needs_voice=True)
 FLAVOURS: Mapping[str, Flavour] = {
     "openai": OPENAI,
-    "llama.cpp": Flavour(thoughts="reasoning_content", more={"timings": {"predicted_per_second": 42.0}}),
+    "llama.cpp": Flavour(
+        thoughts="reasoning_content", more={"timings": {"predicted_per_second": 42.0}}, ends_empty=True
+    ),
     "ollama": Flavour(thoughts="reasoning", calls_at_zero=True),
     "vllm": Flavour(thoughts="reasoning", counts_on=True, chunked_transcripts=True),
     "gemini": Flavour(signs=True, calls_at_zero=True),
