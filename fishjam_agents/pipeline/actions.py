@@ -9,8 +9,9 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event, Heard
+from fishjam_agents.pipeline.backend_owner import BackendOwner
 from fishjam_agents.pipeline.ears import Ears
-from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
+from fishjam_agents.pipeline.owners import LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.push_to_talk import PushToTalkOwner
 from fishjam_agents.pipeline.questions import Questions

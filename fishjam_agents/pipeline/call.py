@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from fishjam_agents import events
@@ -20,13 +20,14 @@ from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.actions import Actions
+from fishjam_agents.pipeline.backend_owner import BackendOwner
 from fishjam_agents.pipeline.background import Watcher, furnish
 from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.eyes import Eyes
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.names import Names
 from fishjam_agents.pipeline.on_air import on_air
-from fishjam_agents.pipeline.owners import BackendOwner, LocalOwner
+from fishjam_agents.pipeline.owners import LocalOwner
 from fishjam_agents.pipeline.per_peer import PeerOwners
 from fishjam_agents.pipeline.push_to_talk import Buttons, PushToTalkOwner
 from fishjam_agents.pipeline.questions import Questions
@@ -176,9 +177,9 @@ class Call(Actions):
         """The reply under way."""
         return self._voice.current
 
-    def anyone_in_speech(self) -> bool:
-        """Whether any microphone follows a sound that is not known as noise."""
-        return any(microphone.machine.announced for microphone in self._ears.microphones)
+    def anyone_in_speech(self, but: Container[Microphone] = ()) -> bool:
+        """Whether any microphone but these follows a sound that is not known as noise."""
+        return any(m.machine.announced and m not in but for m in self._ears.microphones)
 
     def next_turn(self) -> str:
         """An id for a turn, unique in the call."""

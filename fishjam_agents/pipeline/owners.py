@@ -1,26 +1,23 @@
-"""Who rules over turns: our own voice detection, or the model's.
+"""Who rules over turns: what all ways share, and our own voice detection. The model's is in `backend_owner`.
 
 Both silence the bot at the first suspicion; they differ in who confirms it and in what the backend hears.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from fishjam_agents import events
-from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard, Turn
-from fishjam_agents.hearing.microphone import ECHO_PRE_ROLL, Microphone
+from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.room import Room
-from fishjam_agents.turns.floor import Floor, FloorEvent
+from fishjam_agents.pipeline.waiting import Waiting
+from fishjam_agents.turns.floor import Floor, FloorEvent, GaveWay
 from fishjam_agents.turns.machine import (
     CANCELLED,
-    VERDICT,
     Confirmed,
     SpeechEnded,
     SpeechStarted,
@@ -36,8 +33,6 @@ _PAUSES = 3
 it work."""
 _ANSWER_TIME = 5.0
 """Seconds a turn that waited for the floor waits for the reply to the turn before it to begin."""
-_CLOSING = 1.0
-"""Seconds of silence a model is given when the ears close: models take up to 0.8 s for the end of a turn."""
 
 
 class Owner:
@@ -60,12 +55,16 @@ class Owner:
     def tick(self) -> None:
         """Called every 20 ms."""
         room = self._room
-        if room.paused() and self._floor.holder is None and not room.anyone_in_speech():
+        if room.paused() and not self._anyone_heard():
             room.resume()
+
+    def _anyone_heard(self) -> bool:
+        """Whether the bot waits for somebody who speaks, or who may be speaking."""
+        return self._floor.holder is not None or self._room.anyone_in_speech(self._floor.behind)
 
     def reply_begins(self, asked: bool) -> None:
         """A reply is about to begin: it waits while somebody speaks. `asked` if the app wanted it."""
-        if not self._room.bot_speaks() and (self._floor.holder is not None or self._room.anyone_in_speech()):
+        if not self._room.bot_speaks() and self._anyone_heard():
             self._room.pause()
 
     def user_speech(self, speaking: bool) -> None:
@@ -133,7 +132,9 @@ class LocalOwner(Owner):
         self._speaker: Microphone | None = None
         self._answering: str | None = None
         self._asked_at: float | None = None
-        self._waiting: deque[tuple[Turn, Samples]] = deque()
+        self._waiting = Waiting()
+        self._talked_through: set[Microphone] = set()
+        self._bot_spoke = False
         self._whole = room.capabilities.wants_turn_audio
         self._wants_pauses = room.capabilities.wants_pauses
         self._pauses = 0
@@ -143,15 +144,29 @@ class LocalOwner(Owner):
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
         if frame is not None and self._speaker is microphone and not self._whole:
             self._send(microphone.peer, frame)
-        for event in happened:
+        for event in self._judge(microphone, happened):
             turn = self._publish(microphone, event)
             answers = self._floor.handle(microphone, event)
             if turn is not None and not answers and turn.reason != CANCELLED:
-                self._waiting.append((turn, microphone.turn_audio(turn.end)))
+                self._waiting.add(microphone, turn)
             for answer in answers:
                 self._act(answer, turn)
             if self._wants_pauses and self._speaker is microphone:
                 self._tell_pause(microphone, event)
+
+    def _judge(self, microphone: Microphone, happened: Sequence[TurnEvent]) -> Sequence[TurnEvent]:
+        """Take back the turns that nobody is to be answered for."""
+        if not any(isinstance(event, TurnEnded) for event in happened):
+            return happened
+        passed_over = microphone in self._talked_through
+        self._talked_through.discard(microphone)
+        return [
+            replace(event, reason=CANCELLED)
+            if isinstance(event, TurnEnded)
+            and (passed_over or (event.reason == "limit" and microphone in self._floor.behind))
+            else event
+            for event in happened
+        ]
 
     def _tell_pause(self, microphone: Microphone, event: TurnEvent) -> None:
         """The speaker pauses, which may be the end of the turn, or goes on."""
@@ -178,12 +193,16 @@ class LocalOwner(Owner):
             self.confirm()
         elif isinstance(event, TurnStarted):
             self._open(microphone, event)
+        elif isinstance(event, GaveWay):
+            self._speaker = None
+            room.put(port.TurnCancelledEntry(microphone.peer))
         elif turn is not None:
             self._speaker = None
             if turn.reason == CANCELLED:
                 room.put(port.TurnCancelledEntry(turn.peer))
                 return
             audio = room.for_backend(microphone.turn_audio(turn.end)) if self._whole else None
+            self._waiting.asked(microphone)
             self._ask(port.TurnEndedEntry(turn, audio))
 
     def _open(self, microphone: Microphone, event: TurnStarted) -> None:
@@ -220,20 +239,45 @@ class LocalOwner(Owner):
         if not asked:
             self._asked_at = None
         super().reply_begins(asked)
+        if self._room.paused() and not self._room.bot_speaks():
+            self._waiting.hold_reply(self._room.now())
 
     def tick(self) -> None:
         """Called every 20 ms."""
+        self._bound_floor()
         super().tick()
-        if self._waiting and not self._room.bot_speaks() and not self._room.anyone_in_speech():
+        room = self._room
+        if self._waiting and not room.bot_speaks() and not room.anyone_in_speech(self._floor.behind):
             self._serve_waiting()
+
+    def _bound_floor(self) -> None:
+        """See that nobody who goes on and on keeps the others from their answers."""
+        floor, room = self._floor, self._room
+        if not room.paused():
+            self._waiting.release_reply()
+        bot_spoke, self._bot_spoke = self._bot_spoke, room.bot_speaks()
+        if bot_spoke and not self._bot_spoke:
+            # Who talks on through a whole answer was not waiting for one.
+            for microphone in floor.behind:
+                self._talked_through.add(microphone)
+                self._waiting.forget(microphone)
+                floor.forget(microphone)
+        since = floor.held_since
+        if floor.holder is None or since is None:
+            return
+        passed = self._waiting.passes_over(floor.holder, since, room.now())
+        if passed is not None:
+            for answer in floor.give_way(passed == "background"):
+                self._act(answer, None)
 
     def _serve_waiting(self) -> None:
         if self._asked_at is not None and self._room.now() - self._asked_at < _ANSWER_TIME:
             return
-        if not self._floor.next_waiting():
+        served = self._floor.next_waiting()
+        if not served:
             return
         room = self._room
-        turn, audio = self._waiting.popleft()
+        turn, audio = self._waiting.take(served[0].key)
         self._introduce(turn.peer)
         room.put(port.TurnStartedEntry(turn.peer, turn.start))
         samples = room.for_backend(audio)
@@ -242,116 +286,3 @@ class LocalOwner(Owner):
             return
         room.put(port.AudioEntry(turn.peer, samples, len(samples) / room.capabilities.input_rate))
         self._ask(port.TurnEndedEntry(turn))
-
-
-class BackendOwner(Owner):
-    """The model decides: it hears the active speaker all the time, and our suspicion only silences.
-
-    Where the bot's own voice may be in the microphone, the model gets silence until somebody speaks over it.
-    """
-
-    def __init__(self, room: Room) -> None:
-        super().__init__(room)
-        self._source: Microphone | None = None
-        self._withheld: float | None = None
-        self._suspected: tuple[Microphone, Suspected, float] | None = None
-        self._heard_by_model = False
-
-    def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
-        """Take a frame of a microphone, or its silence (None), with what follows from it."""
-        if self._source is None or (happened and not self._source.machine.in_speech):
-            self._source = microphone
-        for event in happened:
-            self._publish(microphone, event)
-            for answer in self._floor.handle(microphone, event):
-                if isinstance(answer.event, Suspected):
-                    self._suspect(microphone, answer.event)
-        if self._source is microphone:
-            if happened:
-                self._introduce(microphone.peer)
-            self._pass_on(microphone, frame, happened)
-
-    def _pass_on(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
-        if frame is None:
-            if microphone.missing_samples:
-                self._send(microphone, np.zeros(microphone.missing_samples, np.int16))
-        elif microphone.echo_expected and not microphone.machine.announced:
-            if self._withheld is None:
-                self._withheld = microphone.media - FRAME_SECONDS
-            self._send(microphone, np.zeros_like(frame))
-        else:
-            begun = [event.at for event in happened if isinstance(event, (Suspected, SpeechStarted))]
-            since, self._withheld = self._withheld, None
-            if since is None or not begun:
-                self._send(microphone, frame)
-                return
-            # What was withheld of the word comes late, which costs a model nothing.
-            for held in microphone.recent(max(since, begun[0] - ECHO_PRE_ROLL)):
-                self._send(microphone, held)
-
-    def _send(self, microphone: Microphone, frame: Samples) -> None:
-        room = self._room
-        samples = room.for_backend(frame)
-        room.put(port.AudioEntry(microphone.peer, samples, len(samples) / room.capabilities.input_rate))
-
-    def left(self, peer: str) -> None:
-        """The model waits for the end of what the peer was saying, which now cannot come as silence."""
-        if self._source is not None and self._source.peer == peer:
-            self._source = None
-            self._room.put(port.AudioEndedEntry(peer))
-
-    def _suspect(self, microphone: Microphone, event: Suspected) -> None:
-        room = self._room
-        if room.settings.silence_locally:
-            room.pause()
-        self._suspected = (microphone, event, room.now())
-        self._publish_barge_in(events.BargeInSuspected, microphone, event)
-
-    def reply_begins(self, asked: bool) -> None:
-        """A new reply of the model's over one under way is its verdict that it was interrupted."""
-        if self._suspected is not None and self._room.bot_speaks() and not asked:
-            self.confirm()
-
-    def ears_closed(self) -> None:
-        """Nobody is heard from now on: the model needs silence to find the end of what was being said."""
-        room = self._room
-        if self._source is not None:
-            silence = np.zeros(round(_CLOSING * room.capabilities.input_rate), np.int16)
-            room.put(port.AudioEntry(self._source.peer, silence, _CLOSING))
-            room.put(port.AudioEndedEntry(self._source.peer))
-            self._source = self._withheld = None
-
-    def user_speech(self, speaking: bool) -> None:
-        """The model hears the user speak: its verdict, if the bot is speaking and the policies agree."""
-        if speaking:
-            self._heard_by_model = True
-            self._confirm_if_allowed()
-
-    def _confirm_if_allowed(self) -> None:
-        if self._suspected is None or self._suspected[0].machine.allowed:
-            self.confirm()
-
-    def confirm(self, *, everything: bool = False) -> Heard | None:
-        """The model's verdict, or the app's: the reply is over."""
-        self._heard_by_model = False
-        if self._suspected is not None:
-            microphone, suspected, _ = self._suspected
-            self._suspected = None
-            self._publish_barge_in(events.BargeInConfirmed, microphone, Confirmed(suspected.at))
-        return super().confirm(everything=everything)
-
-    def tick(self) -> None:
-        """Called every 20 ms: a suspicion without a verdict is withdrawn, at its limit at the latest."""
-        if self._heard_by_model:
-            self._confirm_if_allowed()
-        if self._suspected is None:
-            super().tick()
-            return
-        microphone, suspected, since = self._suspected
-        waited = self._room.now() - since
-        timeout = self._room.settings.verdict_timeout
-        if waited >= (max(timeout, VERDICT) if microphone.machine.announced else timeout):
-            self._suspected = None
-            self._heard_by_model = False
-            self._publish_barge_in(events.BargeInWithdrawn, microphone, Withdrawn(suspected.at))
-            self._room.resume()

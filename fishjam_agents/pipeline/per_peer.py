@@ -7,7 +7,7 @@ may speak over which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from fishjam_agents import events
@@ -240,9 +240,10 @@ class Place:
             return self._call.current_reply()
         return next(iter(self._owners.answers(self._peer)), None)
 
-    def anyone_in_speech(self) -> bool:
+    def anyone_in_speech(self, but: Container[Microphone] = ()) -> bool:
         """Whether the peer is followed in speech."""
-        return any(m.peer == self._peer and m.machine.announced for m in self._call.microphones)
+        own = (m for m in self._call.microphones if m.peer == self._peer and m not in but)
+        return any(m.machine.announced for m in own)
 
     def name(self, peer: str) -> str:
         """What a peer is called."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Protocol
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard
+from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.turns.settings import TurnSettings
 
 
@@ -61,8 +63,8 @@ class Room(Protocol):
         """The reply under way."""
         ...
 
-    def anyone_in_speech(self) -> bool:
-        """Whether any microphone follows a sound that is not known as noise."""
+    def anyone_in_speech(self, but: Container[Microphone] = ()) -> bool:
+        """Whether any microphone but these follows a sound that is not known as noise."""
         ...
 
     def name(self, peer: str) -> str:

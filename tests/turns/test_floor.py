@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fishjam_agents.turns.floor import Floor, FloorEvent
+from fishjam_agents.turns.floor import Floor, FloorEvent, GaveWay
 from fishjam_agents.turns.machine import (
     Confirmed,
     SpeechStarted,
@@ -80,3 +80,72 @@ def test_speech_alone_changes_nothing() -> None:
     floor: Floor[str] = Floor()
     assert floor.handle("alice", SpeechStarted(1.0)) == []
     assert floor.holder is None
+
+
+def test_who_gives_way_is_heard_after_the_others() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("tv", TurnStarted(1.0))
+    floor.handle("ann", TurnStarted(2.0))
+    assert floor.handle("ann", TurnEnded(2.0, 4.0)) == []
+    assert floor.give_way() == [FloorEvent("tv", GaveWay(1.0))]
+    assert floor.behind == {"tv"}
+    assert [event.key for event in floor.next_waiting()] == ["ann", "ann"]
+    assert floor.handle("tv", TurnEnded(1.0, 9.0)) == []
+    assert [event.key for event in floor.next_waiting()] == ["tv", "tv"]
+    assert floor.handle("tv", TurnStarted(9.5)) == [FloorEvent("tv", TurnStarted(9.5))]
+
+
+def test_who_gives_way_to_a_speaker_hands_over_the_floor() -> None:
+    floor: Floor[str] = Floor()
+    assert floor.give_way() == []
+    floor.handle("tv", TurnStarted(1.0))
+    floor.handle("ann", TurnStarted(2.0))
+    assert floor.give_way() == [
+        FloorEvent("tv", GaveWay(1.0)),
+        FloorEvent("ann", TurnStarted(2.0), late=True),
+    ]
+
+
+def test_what_is_in_the_background_interrupts_nobody_until_it_has_been_quiet() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("tv", TurnStarted(1.0))
+    floor.give_way(background=True)
+    floor.handle("tv", TurnEnded(1.0, 9.0))
+    for event in (
+        Suspected(10.0),
+        Confirmed(10.0),
+        TurnStarted(10.0),
+        TurnEnded(10.0, 20.0),
+        Suspected(22.9),
+    ):
+        assert floor.handle("tv", event) == []
+    assert floor.handle("tv", Withdrawn(23.0)) == []
+    assert floor.handle("tv", Suspected(23.1)) == [FloorEvent("tv", Suspected(23.1))]
+
+
+def test_a_turn_at_its_limit_leaves_the_floor_to_who_waits() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("tv", TurnStarted(1.0))
+    floor.handle("ann", TurnStarted(2.0))
+    floor.handle("ann", TurnEnded(2.0, 4.0))
+    assert floor.handle("tv", TurnEnded(1.0, 61.0, "limit")) == [
+        FloorEvent("tv", TurnEnded(1.0, 61.0, "limit"))
+    ]
+    assert floor.handle("tv", TurnStarted(61.0)) == []
+    assert [event.key for event in floor.next_waiting()] == ["ann", "ann"]
+
+
+def test_what_one_says_while_others_have_the_floor_is_one_turn() -> None:
+    floor: Floor[str] = Floor()
+    floor.handle("ann", TurnStarted(1.0))
+    for start in (2.0, 4.0):
+        floor.handle("bob", TurnStarted(start))
+        floor.handle("bob", TurnEnded(start, start + 1))
+    floor.handle("bob", TurnStarted(6.0))
+    floor.handle("ann", TurnEnded(1.0, 6.5, "cancelled"))
+    floor.handle("bob", TurnEnded(6.0, 7.0, "cancelled"))
+    assert floor.next_waiting() == [
+        FloorEvent("bob", TurnStarted(2.0), late=True),
+        FloorEvent("bob", TurnEnded(2.0, 5.0), late=True),
+    ]
+    assert not floor.waiting
