@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..protocol import TrackDataEncoder
 from .peer import Ear, Listener, Peer
-from .recorder import Recorder
+from .recorder import Tap
 from .sources import Source
 from .websocket import frame
 
@@ -35,9 +35,7 @@ class Fanout:
         """Peers, tracks, metadata or subscriptions changed: work the routes out anew."""
         self._routes = None
 
-    def tick(
-        self, ticks: int, peers: Iterable[Peer], recorders: Iterable[Recorder]
-    ) -> list[tuple[Peer, Source]]:
+    def tick(self, ticks: int, peers: Iterable[Peer], taps: Iterable[Tap]) -> list[tuple[Peer, Source]]:
         """Close the window that ends at tick `ticks`; returns the sources that have finished."""
         routes = self._routes
         if routes is None:
@@ -48,8 +46,8 @@ class Fanout:
         for route in routes:
             source = route.source
             if source.advance(ticks):
-                for recorder in recorders:
-                    recorder.add(route.peer, source)
+                for tap in taps:
+                    tap.add(route.peer, source)
                 for rate, encoder, positions, ears in route.by_rate:
                     for packet in source.packets(rate):
                         if positions:

@@ -1,39 +1,107 @@
-"""Recording taps: what a caller hears, and the whole room, placed by the room's sample counter.
+"""Recording taps: the sound of a room, placed by the room's sample counter as it is played.
 
-During the call only references to what sounded are kept; the sound is put in its place, resampled and
-mixed when the recording ends. So a chunk that continued its timeline late lands where it was played, and a
-tick costs a list entry per source.
+A chunk that continued its timeline late lands where it was played. What is kept is sums, so that a recording
+costs memory by its length and not by how many speak.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..audio.resampling import resample
+from ..audio.resampling import Resampler
 from ..audio.samples import Samples
+from ..errors import FishjamAgentsError
 from ..session import PeerType
+from .mix import RECORDING_RATE, Mix
 from .peer import Peer
 from .sources import Source
 
-RECORDING_RATE = 16000
-"""Sample rate of recordings, Hz."""
+__all__ = ["RECORDING_RATE", "Recorder", "Recording", "Tap"]
 
-_Mix = NDArray[np.int32]
+_TAPES = 256
+"""Tracks remembered before those are dropped that ended. A track that is resampled costs some kilobytes."""
+
+Sink = Callable[[Peer, int, Samples], None]
+"""Takes what a peer sounded like: the position of its first sample since the start, and int16 at 16 kHz."""
 
 
-@dataclass(slots=True)
 class _Tape:
-    """One track: stretches of samples without a gap, by the position of their first sample."""
+    """One track on its way to the recording's rate."""
 
-    peer_id: str
-    peer_type: PeerType
-    rate: int
-    stretches: list[tuple[int, list[Samples]]] = field(default_factory=list)
-    end: int = -1
+    def __init__(self, peer: Peer, rate: int, zero: int, sink: Sink) -> None:
+        self._peer = peer
+        self._rate = rate
+        self._zero = zero
+        self._sink = sink
+        # Aligned in time; what it holds back comes with the next piece, or when the stretch is over.
+        self._resampler = Resampler(rate, RECORDING_RATE)
+        self._next = 0
+        self.end = -1
+
+    def add(self, position: int, samples: Samples) -> None:
+        """Take samples at the track's own rate and position."""
+        if position != self.end:
+            self.finish()
+            self._next = round(position * RECORDING_RATE / self._rate) - self._zero
+        self.end = position + len(samples)
+        self._give(self._resampler.process(samples))
+
+    def finish(self) -> None:
+        """The stretch is over."""
+        if self.end >= 0:
+            self._give(self._resampler.flush())
+            self.end = -1
+
+    def _give(self, samples: Samples) -> None:
+        if len(samples):
+            self._sink(self._peer, self._next, samples)
+            self._next += len(samples)
+
+
+class Tap:
+    """Hands the sound of a room on from one position until it is detached.
+
+    Args:
+        position: Room time of sample 0, in seconds.
+        sink: Where the sound goes.
+        stopped: Called when it ends.
+    """
+
+    def __init__(self, position: float, sink: Sink, stopped: Callable[[Tap], None]) -> None:
+        self.position = position
+        self._zero = round(position * RECORDING_RATE)
+        self._sink = sink
+        self._stopped = stopped
+        self._tapes: dict[str, _Tape] = {}
+
+    def add(self, peer: Peer, source: Source) -> None:
+        """Take what `source` sounded like in the window it has just closed."""
+        segments = source.segments()
+        if not segments:
+            return
+        tape = self._tapes.get(source.track.id)
+        if tape is None:
+            tape = self._new_tape(peer, source)
+        for segment in segments:
+            tape.add(segment.position, segment.samples)
+
+    def detach(self) -> None:
+        """Take nothing more. Does nothing the second time."""
+        tapes, self._tapes = self._tapes, {}
+        for tape in tapes.values():
+            tape.finish()
+        self._stopped(self)
+
+    def _new_tape(self, peer: Peer, source: Source) -> _Tape:
+        if len(self._tapes) >= _TAPES:
+            for track_id, tape in tuple(self._tapes.items()):
+                if track_id not in peer.sources and track_id != source.track.id:
+                    tape.finish()
+                    del self._tapes[track_id]
+        tape = _Tape(peer, source.recording_rate, self._zero, self._sink)
+        self._tapes[source.track.id] = tape
+        return tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,75 +115,45 @@ class Recording:
 
     seconds: float
     room: Samples
-    _peers: dict[str, _Mix]
+    _views: dict[str, Samples]
 
     def heard(self, peer_id: str) -> Samples:
-        """All that `peer_id` hears, mono, shape (n,): every other peer's tracks mixed, gaps as zeros."""
-        mix = np.zeros(len(self.room), np.int32)
-        for other, track in self._peers.items():
-            if other != peer_id:
-                mix += track
-        return _saturate(mix)
+        """All that `peer_id` heard, mono, shape (n,): every other peer's tracks mixed, gaps as zeros.
+
+        Raises:
+            FishjamAgentsError: The recording was not made for it.
+        """
+        view = self._views.get(peer_id)
+        if view is None:
+            raise FishjamAgentsError(
+                f"what {peer_id} heard was not recorded: name it in `views` when the recording begins"
+            )
+        return view
 
 
-class Recorder:
+class Recorder(Tap):
     """Records a room from one position until `stop`.
 
     Args:
         position: Room time of sample 0, in seconds.
         stopped: Called when the recording ends.
+        views: Peers of whom it is to be known what they heard. Each costs as much as the room's sound.
     """
 
-    def __init__(self, position: float, stopped: Callable[[Recorder], None]) -> None:
-        self.position = position
-        self._stopped = stopped
-        self._tapes: dict[str, _Tape] = {}
-
-    def add(self, peer: Peer, source: Source) -> None:
-        """Keep what `source` sounded like in the window it has just closed."""
-        segments = source.segments()
-        if not segments:
-            return
-        tape = self._tapes.get(source.track.id)
-        if tape is None:
-            tape = self._tapes[source.track.id] = _Tape(peer.id, peer.type, source.recording_rate)
-        for segment in segments:
-            if segment.position != tape.end:
-                tape.stretches.append((segment.position, []))
-            tape.stretches[-1][1].append(segment.samples)
-            tape.end = segment.position + len(segment.samples)
+    def __init__(self, position: float, stopped: Callable[[Tap], None], views: Iterable[str] = ()) -> None:
+        super().__init__(position, self._take, stopped)
+        self._room = Mix(2)
+        self._views = {peer_id: Mix() for peer_id in views}
 
     def stop(self, position: float) -> Recording:
-        """End the recording at room time `position`, in seconds, and mix it."""
+        """End the recording at room time `position`, in seconds."""
         self.detach()
-        return self.mix(position)
+        length = max(round(position * RECORDING_RATE) - self._zero, 0)
+        views = {peer_id: mix.samples(length)[:, 0] for peer_id, mix in self._views.items()}
+        return Recording(length / RECORDING_RATE, self._room.samples(length), views)
 
-    def detach(self) -> None:
-        """Record nothing more."""
-        self._stopped(self)
-
-    def mix(self, position: float) -> Recording:
-        """What was recorded up to room time `position`, in seconds. Once detached, any thread may ask."""
-        zero = round(self.position * RECORDING_RATE)
-        length = max(round(position * RECORDING_RATE) - zero, 0)
-        peers: dict[str, _Mix] = {}
-        room = np.zeros((length, 2), np.int32)
-        for tape in self._tapes.values():
-            mix = peers.setdefault(tape.peer_id, np.zeros(length, np.int32))
-            sound = np.zeros(length, np.int32)
-            for start, pieces in tape.stretches:
-                samples = resample(np.concatenate(pieces), tape.rate, RECORDING_RATE)
-                _place(sound, round(start * RECORDING_RATE / tape.rate) - zero, samples)
-            mix += sound
-            room[:, 0 if tape.peer_type is PeerType.WEBRTC else 1] += sound
-        return Recording(length / RECORDING_RATE, _saturate(room), peers)
-
-
-def _place(mix: _Mix, at: int, samples: Samples) -> None:
-    begin, end = max(at, 0), min(at + len(samples), len(mix))
-    if begin < end:
-        mix[begin:end] += samples[begin - at : end - at]
-
-
-def _saturate(mix: _Mix) -> Samples:
-    return np.clip(mix, -32768, 32767).astype(np.int16)
+    def _take(self, peer: Peer, at: int, samples: Samples) -> None:
+        self._room.add(at, samples, 0 if peer.type is PeerType.WEBRTC else 1)
+        for peer_id, mix in self._views.items():
+            if peer_id != peer.id:
+                mix.add(at, samples)

@@ -11,21 +11,21 @@ import json
 import secrets
 import uuid
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from ..audio.samples import Samples
 from .clock import RoomClock
 from .errors import RequestError
-from .recorder import RECORDING_RATE, Recorder, Recording
+from .mix import RECORDING_RATE, Mix
+from .recorder import Tap
 from .recording_settings import RecordingConfig, RecordingFilter
 from .room import Room
 from .rooms import Rooms
 from .tasks import Tasks
 
 MAX_SECONDS = 3600.0
-"""A recording ends by itself after this: what it holds stays in memory. Our choice."""
+"""A recording ends by itself after this: what it holds, 32 kB for each second, is in memory. Our choice."""
 
 MIX_SECONDS = 60.0
 """How long making the file may take; the recording has failed after that. Our choice."""
@@ -49,22 +49,24 @@ class CompositionRecording:
         self.stopping = asyncio.Event()
         self.files: dict[str, bytes] = {}
         self._position = position
-        self._recorders: dict[str, Recorder] = {}
+        self._mix = Mix()
+        self._taps: dict[str, Tap] = {}
 
     def take(self, room: Room) -> None:
         """Record a room that is forwarded to the composition."""
-        if room.id not in self._recorders:
-            self._recorders[room.id] = room.record(self._position)
+        if self.config.audio and room.id not in self._taps:
+            self._taps[room.id] = room.tap(self._position, lambda _, at, samples: self._mix.add(at, samples))
 
     def detach(self) -> None:
         """Record nothing more."""
-        for recorder in self._recorders.values():
-            recorder.detach()
+        for tap in self._taps.values():
+            tap.detach()
 
     def make_file(self, position: float) -> bytes:
         """The WAV file of all up to room time `position`, in seconds. Once detached, any thread may ask."""
-        recorders = list(self._recorders.values()) if self.config.audio else []
-        return _wav([recorder.mix(position) for recorder in recorders], position - self._position)
+        # Somebody who recorded nothing gets a second of silence: a file without sound is no WAV to many.
+        length = round((position - self._position) * RECORDING_RATE) if self._taps else 0
+        return _wav(self._mix.samples(length or RECORDING_RATE))
 
 
 class Recordings:
@@ -178,17 +180,11 @@ class Recordings:
         )
 
 
-def _wav(mixes: Sequence[Recording], seconds: float) -> bytes:
-    samples = np.zeros(round(seconds * RECORDING_RATE), np.int32)
-    for mix in mixes:
-        # Nobody is of that id, so this is everyone.
-        samples += mix.heard("")
-    if not len(samples) or not mixes:
-        samples = np.zeros(RECORDING_RATE, np.int32)
+def _wav(samples: Samples) -> bytes:
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RECORDING_RATE)
-        file.writeframes(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
+        file.writeframes(samples.astype("<i2", copy=False).tobytes())
     return content.getvalue()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from ..protocol import Track
@@ -18,7 +19,7 @@ from .forwarding import Forwarding
 from .livestream import Livestream
 from .notifications import Notifications
 from .peer import Attachment, Ear, Listener, Peer
-from .recorder import Recorder
+from .recorder import Recorder, Sink, Tap
 from .settings import PeerConfig, RoomConfig
 from .sources import Source
 
@@ -48,7 +49,7 @@ class Room:
         self.forwarding: Forwarding | None = None
         self._notifications = notifications
         self._fanout = Fanout()
-        self._recorders: list[Recorder] = []
+        self._taps: list[Tap] = []
 
     def as_json(self) -> dict[str, Any]:
         """As REST answers it."""
@@ -199,15 +200,30 @@ class Room:
                 if not isinstance(source, Camera):
                     self.forwarding.track_added(peer.id, source.track)
 
-    def record(self, position: float) -> Recorder:
-        """Begin a recording whose sample 0 is room time `position`, in seconds: now, or later."""
-        recorder = Recorder(position, self._recorders.remove)
-        self._recorders.append(recorder)
+    def record(self, position: float, views: Iterable[str] = ()) -> Recorder:
+        """Begin a recording whose sample 0 is room time `position`, in seconds: now, or later.
+
+        Args:
+            position: Room time, in seconds.
+            views: Peers of whom it is to be known what they heard (`Recording.heard`).
+        """
+        recorder = Recorder(position, self._untap, views)
+        self._taps.append(recorder)
         return recorder
+
+    def tap(self, position: float, sink: Sink) -> Tap:
+        """Hand all sound from room time `position` on to `sink`, until the tap is detached."""
+        tap = Tap(position, sink, self._untap)
+        self._taps.append(tap)
+        return tap
+
+    def _untap(self, tap: Tap) -> None:
+        if tap in self._taps:
+            self._taps.remove(tap)
 
     def tick(self, ticks: int) -> None:
         """Close the window that ends at tick `ticks`: everyone hears what sounded in it."""
-        for peer, source in self._fanout.tick(ticks, self.peers.values(), self._recorders):
+        for peer, source in self._fanout.tick(ticks, self.peers.values(), self._taps):
             self.remove_track(peer, source)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -229,13 +229,19 @@ class EmbeddedServer:
             caller.say(clip, at)
         return caller
 
-    def record(self, room_id: str, position: float | None = None) -> Recorder:
-        """Record a room from room time `position` on, in seconds; None is the latest tick.
+    def record(self, room_id: str, position: float | None = None, *, views: Iterable[str] = ()) -> Recorder:
+        """Record a room.
+
+        Args:
+            room_id: The room.
+            position: Room time to begin at, in seconds; None is the latest tick.
+            views: Peers of whom it is to be known what they heard (`Recording.heard`); everything else is
+                kept as one sum, however many speak.
 
         Raises:
             RequestError: The room does not exist.
         """
-        return self.rooms.get(room_id).record(self.clock.position if position is None else position)
+        return self.rooms.get(room_id).record(self.clock.position if position is None else position, views)
 
     def _endpoint(self, path: str) -> Endpoint | None:
         match normal_path(path):

@@ -148,7 +148,7 @@ class Scene:
     def _begin(self, position: float) -> None:
         self.zero = position
         self._clock.reset_lag()
-        self._recorder = self._room.record(position)
+        self._recorder = self._room.record(position, [self.callers[0].id])
         for caller, mouth, part in zip(self.callers, self._mouths, self._parts, strict=True):
             key = f"callers.{part.name}"
             if part.joins is not None:

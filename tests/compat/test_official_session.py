@@ -44,8 +44,8 @@ def test_an_official_agent_session_runs_the_pipeline() -> None:
             agent = await asyncio.to_thread(client.create_agent, room.id)
             async with agent.connect() as session:
                 running = asyncio.create_task(bot.run(session))
-                recorder = server.record(room.id)
                 caller = await server.add_caller(room.id)
+                recorder = server.record(room.id, views=[caller.id])
                 caller.say(read_wav(FIXTURES / "interrupter.wav"))
                 async with asyncio.timeout(30):
                     await answered.wait()

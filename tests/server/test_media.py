@@ -238,7 +238,7 @@ def test_a_recording_holds_what_the_caller_heard_where_it_was_played() -> None:
         caller, other = stage.caller(), stage.caller()
         voice = stage.voice(agent)
         await stage.clock.wait_until(1.0)
-        recorder = stage.room.record(stage.clock.position)
+        recorder = stage.room.record(stage.clock.position, [caller.id])
         caller.say(Clip(np.full(1600, 100, np.int16), 16000), at=1.0)
         other.say(Clip(np.full(1600, 10, np.int16), 16000), at=1.5)
         voice.playout.write(np.full(3200, 1, "<i2").tobytes(), 1.507)

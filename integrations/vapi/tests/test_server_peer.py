@@ -89,7 +89,7 @@ def test_it_hears_a_caller_and_the_room_hears_it(emulate: Any) -> None:
             peer_id = await stage.bring((await stage.call()).id)
             shown = (await stage.client.get_room(stage.room.id)).peers[-1]
             assert (shown.type_, shown.status, len(shown.tracks)) == ("vapi", "connected", 1)
-            recorder = stage.server.record(stage.room.id)
+            recorder = stage.server.record(stage.room.id, views=[caller.id])
             caller.say(read_wav(ALICE / "alice_yes.wav"))
             await stage.until(lambda: stage.room.peers[peer_id].sources and vapi.call._speaking)
             await stage.until(lambda: not vapi.call._speaking)
