@@ -102,7 +102,7 @@ def test_a_model_that_speaks_in_real_time_is_cut_as_softly(converse: Converse) -
 
 
 def test_a_fit_of_coughs_repeats_nothing_more_than_once(converse: Converse) -> None:
-    """Each cough holds the reply for longer than it sounds in between: it goes on all the same."""
+    """Coughs hold the reply for longer than it sounds in between: it goes on all the same."""
     cough = np.concatenate((speech("alice_yes.wav")[2000:6000], np.zeros(5600, np.int16)))
     # Syllables of noise: each sample can be found again.
     sound = np.random.default_rng(5).integers(-9000, 9000, 8 * RATE)
@@ -117,7 +117,8 @@ def test_a_fit_of_coughs_repeats_nothing_more_than_once(converse: Converse) -> N
         await call.until("reply_ended")
 
     call = converse(Bot(), script)
-    assert len(call.of("barge_in_withdrawn")) >= 5
+    # From the fourth on they are noise.
+    assert len(call.of("barge_in_withdrawn")) == 3
     times = np.zeros(len(sound) // 480 + 1, int)
     wave = call.room.played()
     for first in range(0, len(wave) - 5, 6):
