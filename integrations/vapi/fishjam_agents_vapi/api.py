@@ -23,7 +23,11 @@ logger = logging.getLogger(__name__)
 REQUEST_DEADLINE = 10.0
 """Seconds one request may take."""
 GOODBYE_DEADLINE = 2.0
-"""Seconds for the request that ends a call: the program is on its way out."""
+"""Seconds for the request that ends a call, or asks how it did: the program may be on its way out."""
+_LOOKS = 4
+"""How often it is looked whether a call has ended whose socket was closed."""
+_PAUSE = 0.25
+"""Seconds between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,28 @@ class VapiApi:
         except TimeoutError:
             logger.warning("the call %s may go on at Vapi: it did not answer the request to end it", call.id)
         except BackendError as error:
-            logger.warning("the call %s may go on at Vapi: %s", call.id, error)
+            # Fishjam, or the caller, may have been quicker.
+            if await self.ended(call, patient=False) is None:
+                logger.warning("the call %s may go on at Vapi: %s", call.id, error)
+
+    async def ended(self, call: CallInfo, *, patient: bool) -> CallInfo | None:
+        """A call that has ended, as it is now; None where it has not, or that cannot be known.
+
+        Args:
+            call: The call.
+            patient: Whether to look more than once: its status may follow the end of its socket.
+        """
+        try:
+            async with asyncio.timeout(GOODBYE_DEADLINE):
+                for look in range(_LOOKS if patient else 1):
+                    if look:
+                        await asyncio.sleep(_PAUSE)
+                    found = await self.get(call.id)
+                    if found.status == "ended":
+                        return found
+        except (BackendError, TimeoutError) as error:
+            logger.debug("it is not known how the call %s is: %s", call.id, error)
+        return None
 
     async def _request(
         self, method: str, url: str, what: str, body: Mapping[str, Any] | None = None

@@ -40,6 +40,7 @@ PATIENCE = 0.2
 never fill the same gap."""
 FRAME_SECONDS = 0.02
 """Audio in one binary frame, as Vapi prefers it."""
+_HUNG_UP = "customer-ended-call"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest message taken; a conversation-update holds the whole conversation."""
 
@@ -125,6 +126,7 @@ class VapiSession(BackendSession):
         self._frame = round(rate * FRAME_SECONDS) * 2
         self._carry = b""
         self._covered = self._loop.time()
+        self._verdict: asyncio.Future[BackendError | Farewell] | None = None
 
     # --- to Vapi ---
 
@@ -133,6 +135,7 @@ class VapiSession(BackendSession):
 
         Raises:
             BackendError: The socket is lost.
+            Farewell: The conversation is over.
         """
         try:
             match entry:
@@ -153,7 +156,7 @@ class VapiSession(BackendSession):
                 case port.ToolResultEntry() if self._desk is not None:
                     self._desk.answer(entry)
         except ConnectionClosed as error:
-            raise self._lost(error) from error
+            raise await self._lost(error) from error
 
     async def post(self, message: Mapping[str, Any]) -> None:
         """Send a message as a text frame."""
@@ -190,7 +193,7 @@ class VapiSession(BackendSession):
         try:
             await self._socket.listen(self._take)
         except ConnectionClosed as error:
-            raise self._lost(error) from error
+            raise await self._lost(error) from error
         finally:
             unsubscribe()
 
@@ -201,15 +204,27 @@ class VapiSession(BackendSession):
             return
         translator.message(message, self._loop.time())
         if translator.over:
-            failure = ended(translator.ended_reason)
-            raise failure or Farewell(translator.ended_reason or "Vapi gave no reason")
+            raise _end(translator.ended_reason)
 
-    def _lost(self, error: ConnectionClosed) -> BackendError | Farewell:
+    async def _lost(self, error: ConnectionClosed) -> BackendError | Farewell:
+        """What the end of the socket is: whoever sees it first asks, for both who send and who read."""
+        if self._verdict is None:
+            self._verdict = asyncio.ensure_future(self._judge(error))
+        return await asyncio.shield(self._verdict)
+
+    async def _judge(self, error: ConnectionClosed) -> BackendError | Farewell:
         if self._translator.over:
-            return ended(self._translator.ended_reason) or Farewell(self._translator.ended_reason or "")
+            return _end(self._translator.ended_reason)
         received = error.rcvd
+        # Vapi need not tell of the end on the socket, and often closes it without a status.
+        call = await self._api.ended(self._call, patient=received is not None)
+        told = None if call is None else call.ended_reason
+        # Of a call whose socket was cut Vapi says that the customer hung up: from there it looks the same.
+        if call is not None and (received is not None or told not in (None, _HUNG_UP)):
+            self._translator.finish(told)
+            return _end(told)
         if received is not None and received.code == 1000:
-            self._translator.over = True
+            self._translator.finish(None)
             return Farewell(received.reason or "Vapi closed the media socket")
         said = f"code {1006 if received is None else received.code}"
         if self._new_call:
@@ -224,6 +239,9 @@ class VapiSession(BackendSession):
 
     async def hang_up(self) -> None:
         """End the call at Vapi, unless it has ended."""
+        if self._verdict is not None:
+            self._verdict.cancel()
+            await asyncio.gather(self._verdict, return_exceptions=True)
         if self._translator.over:
             return
         try:
@@ -234,3 +252,8 @@ class VapiSession(BackendSession):
             logger.debug("the call %s took its end without closing the socket", self._call.id)
         except ConnectionClosed:
             await self._api.hang_up(self._call)
+
+
+def _end(reason: str | None) -> BackendError | Farewell:
+    """What the end of a call is, by its `endedReason`."""
+    return ended(reason) or Farewell(reason or "Vapi gave no reason")

@@ -128,11 +128,13 @@ class Translator:
             self._emit(port.Warning("Vapi sent a message that is none: it was left out"))
             return
         kind = message["type"]
-        match kind:
+        name, _, only = kind.partition("[")
+        match name:
             case "speech-update":
                 self._speech(message.get("role"), message.get("status"), now)
             case "transcript":
-                self._transcript(message)
+                # `clientMessages` may ask for the final ones alone, which then carry that in their type.
+                self._transcript(message, final=message.get("transcriptType") == "final" or "final" in only)
             case "model-output":
                 self._output(message)
             case "user-interrupted":
@@ -143,13 +145,14 @@ class Translator:
             case "hang":
                 self._emit(port.Warning("Vapi's assistant hangs: its model or voice does not answer"))
             case "status-update" if message.get("status") == "ended":
-                self._over(message)
+                reason = message.get("endedReason")
+                self.finish(reason if isinstance(reason, str) else None)
         self._emit(port.VendorEvent(kind, message))
 
-    def _over(self, message: Mapping[str, Any]) -> None:
+    def finish(self, reason: str | None) -> None:
+        """The call has ended: so is what it was saying."""
         self.over = True
-        reason = message.get("endedReason")
-        self.ended_reason = reason if isinstance(reason, str) else None
+        self.ended_reason = reason
         self._end()
 
     def _speech(self, role: object, status: object, now: float) -> None:
@@ -172,11 +175,10 @@ class Translator:
         self._unspoken.clear()
         self._emit(port.Interrupted())
 
-    def _transcript(self, message: Mapping[str, Any]) -> None:
+    def _transcript(self, message: Mapping[str, Any], *, final: bool) -> None:
         text = message.get("transcript")
         if not isinstance(text, str) or not text:
             return
-        final = message.get("transcriptType") == "final"
         if message.get("role") == "user":
             self._emit(port.UserTranscript(text, final))
         elif final and self._last is not None and self._text_source in (None, "transcript"):

@@ -77,6 +77,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
 def test_the_example_runs_in_both_modes_without_an_account(mode: str, played: dict[str, Played]) -> None:
     process, out = played[mode].process, played[mode].out
     assert process.returncode == 0, process.stderr
+    assert "WARNING" not in process.stdout + process.stderr
     heard = read_wav(out / "heard.wav").mono()
     assert np.abs(heard).max() > 3000
     assert (out / "report.html").exists()

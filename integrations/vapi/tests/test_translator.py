@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -88,11 +89,28 @@ def test_replies_begin_and_end(steps: Any, expected: list[str]) -> None:
 
 def test_words_before_their_reply_wait_for_it_and_those_of_a_turn_that_never_spoke_are_dropped() -> None:
     def output(text: Any, turn: int) -> str:
-        import json
-
         return json.dumps({"type": "model-output", "output": text, "turnId": str(turn)})
 
     events = play(
         (0, output("never", 1)), (1, output([{"tool": 1}], 2)), (2, output("Hello", 2)), (3, STARTED)
     )
     assert [event.text for event in events if isinstance(event, port.ReplyText)] == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "transcript_type", "final"),
+    [
+        ("transcript", "partial", False),
+        ("transcript", "final", True),
+        ('transcript[transcriptType="final"]', "final", True),
+        ('transcript[transcriptType="final"]', None, True),
+        ("transcript[transcriptType='final']", None, True),
+        ('transcript[transcriptType="partial"]', "partial", False),
+    ],
+)
+def test_transcripts_are_final_by_their_field_or_their_type(
+    kind: str, transcript_type: str | None, final: bool
+) -> None:
+    message = {"type": kind, "role": "user", "transcript": "Hello", "transcriptType": transcript_type}
+    (event,) = play((0, json.dumps(message)))
+    assert event == port.UserTranscript("Hello", final)

@@ -22,7 +22,7 @@ class ToolUse:
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    arguments_as: Literal["text", "object"] = "text"
+    arguments_as: Literal["text", "object"] = "object"
     id: str = ""
 
 
@@ -35,6 +35,7 @@ class Behaviour:
         bearer_on_socket: Whether the media socket wants the key, too.
         statuses: Statuses of the next answers to `POST /call`; those below 400 create a call.
         answer_after: Seconds before a REST request is answered.
+        lagging: Whether REST shows calls that have ended as if they went on.
         silent: Answer no REST request, for as long as this is set.
         media_url: Whether an answer tells where the media socket is.
         burst: Give a reply at once; else in real time.
@@ -44,11 +45,13 @@ class Behaviour:
         idle_audio: Send silence between replies.
         speech_updates: Whether `speech-update` is among the client messages.
         model_output: Whether `model-output` is.
+        status_updates: Whether `status-update` is, also where the assistant does not ask for it.
+        finals_only: Whether transcripts are told only when they are final, under the name of those.
         silence_timeout: Seconds without a frame after which the call ends.
         tools: What the assistant calls in its first turns.
         abort_after: Seconds after which the socket is cut, without a close frame.
         end_after: Seconds after which the call ends, and why.
-        close_with: Close code of a call that ends.
+        close_with: Close code of a call that ends; 1005 is a close without a status.
         garbage: Send frames that are no messages, unknown ones, and audio of odd length.
     """
 
@@ -56,6 +59,7 @@ class Behaviour:
     bearer_on_socket: bool = False
     statuses: list[int] = field(default_factory=list)
     answer_after: float = 0.0
+    lagging: bool = False
     silent: bool = False
     media_url: bool = True
     burst: bool = False
@@ -65,9 +69,11 @@ class Behaviour:
     idle_audio: bool = False
     speech_updates: bool = True
     model_output: bool = True
+    status_updates: bool = False
+    finals_only: bool = False
     silence_timeout: float = 10.0
     tools: tuple[ToolUse, ...] = ()
     abort_after: float | None = None
     end_after: tuple[float, str] | None = None
-    close_with: int = 1000
+    close_with: int = 1005
     garbage: bool = False

@@ -27,6 +27,7 @@ ONSET_FRAMES = 4
 """Loud frames in a row that begin a turn."""
 MAX_ANSWER = 5.0
 """Seconds of a turn that are repeated."""
+_NO_STATUS = 1005
 TOOL_DEADLINE = 20.0
 """Seconds a webhook may take."""
 
@@ -91,7 +92,7 @@ class EmulatedCall:
         self.authorization = socket.request.headers.get("Authorization")
         self.status = "in-progress"
         self._last_frame = asyncio.get_running_loop().time()
-        await self._tell({"type": "status-update", "status": "in-progress"})
+        await self._tell_status(status="in-progress")
         self._begin()
         try:
             async for message in socket:
@@ -141,8 +142,21 @@ class EmulatedCall:
         self.status, self.ended_reason = "ended", reason
         socket = self._socket
         if socket is not None:
-            await self._tell({"type": "status-update", "status": "ended", "endedReason": reason})
-            await socket.close(self._behaviour.close_with)
+            await self._tell_status(status="ended", endedReason=reason)
+            await _close(socket, self._behaviour.close_with)
+
+    async def _tell_status(self, **fields: str) -> None:
+        asked = (self.body.get(name) or {} for name in ("assistant", "assistantOverrides"))
+        if self._behaviour.status_updates or any(
+            "status-update" in (each.get("clientMessages") or ()) for each in asked
+        ):
+            await self._tell({"type": "status-update", **fields})
+
+    async def _tell_transcript(self, role: str, kind: str, text: str) -> None:
+        if self._behaviour.finals_only and kind != "final":
+            return
+        name = 'transcript[transcriptType="final"]' if self._behaviour.finals_only else "transcript"
+        await self._tell({"type": name, "role": role, "transcriptType": kind, "transcript": text})
 
     async def _tell(self, message: Mapping[str, Any]) -> None:
         if self._socket is not None and not self.stalled:
@@ -255,9 +269,7 @@ class EmulatedCall:
     async def _turn_over(self, words: Samples) -> None:
         text = f"turn {self._turn}"
         for kind, said in (("partial", text[:4]), ("final", text)):
-            await self._tell(
-                {"type": "transcript", "role": "user", "transcriptType": kind, "transcript": said}
-            )
+            await self._tell_transcript("user", kind, said)
         self._messages.append({"role": "user", "content": text})
         await self._tell({"type": "conversation-update", "messagesOpenAIFormatted": self._messages})
         if self._uses:
@@ -357,8 +369,7 @@ class EmulatedCall:
         # It is speaking for as long as it takes to play, however soon the sound was sent.
         await asyncio.sleep(begun + len(sound) / self.rate - loop.time())
         self._messages.append({"role": "assistant", "content": text})
-        said = {"type": "transcript", "role": "assistant", "transcriptType": "final", "transcript": text}
-        await self._tell(said)
+        await self._tell_transcript("assistant", "final", text)
         await self._assistant("stopped")
         if ends:
             await self.end("assistant-ended-call-after-message-spoken")
@@ -367,6 +378,17 @@ class EmulatedCall:
         if self._behaviour.speech_updates:
             message = {"type": "speech-update", "role": "assistant", "status": status, "turn": self._turn}
             await self._tell(message)
+
+
+async def _close(socket: ServerConnection, code: int) -> None:
+    """Close a socket; 1005 stands for a close frame without a status (RFC 6455, 7.4.1)."""
+    if code != _NO_STATUS:
+        await socket.close(code)
+        return
+    with contextlib.suppress(ConnectionClosed):
+        async with socket.send_context():
+            socket.protocol.send_close()
+        await socket.wait_closed()
 
 
 def _pieces(text: str) -> list[str]:

@@ -139,6 +139,7 @@ class VapiEmulator:
         return 200, {}
 
     def _shown(self, call: EmulatedCall) -> dict[str, Any]:
+        lags = self.behaviour.lagging and call.status == "ended"
         transport: dict[str, Any] = {"provider": "vapi.websocket"}
         if self.behaviour.media_url:
             transport["websocketCallUrl"] = f"{self._media_url}/{call.id}/transport"
@@ -146,7 +147,7 @@ class VapiEmulator:
             "id": call.id,
             "orgId": "eb166faa-7145-46ef-8044-589b47ae3b56",
             "type": "vapi.websocketCall",
-            "status": call.status,
+            "status": "in-progress" if lags else call.status,
             "createdAt": "2026-01-01T00:00:00.000Z",
             "updatedAt": "2026-01-01T00:00:00.000Z",
             "transport": transport,
@@ -155,7 +156,7 @@ class VapiEmulator:
                 "controlUrl": f"{self.url}/call/{call.id}/control",
             },
         }
-        return shown if call.ended_reason is None else {**shown, "endedReason": call.ended_reason}
+        return shown if call.ended_reason is None or lags else {**shown, "endedReason": call.ended_reason}
 
     # --- the media socket ---
 
