@@ -20,7 +20,8 @@ class Heard:
         reply: Id of the reply.
         seconds: How much of it was played.
         text: The words of that part.
-        text_exact: True where the backend gave word times; else the text is cut in proportion.
+        text_exact: True where the backend gave the times of words, or what was heard ends where words that it
+            gave a time begin; else the text is cut in proportion.
     """
 
     reply: str

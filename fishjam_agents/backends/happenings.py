@@ -29,7 +29,8 @@ class ReplyAudio:
 class ReplyText:
     """Words of a reply, in the order they are spoken.
 
-    `at` is where in the reply they begin, in seconds of its audio, for backends that know word times.
+    `at` is where in the reply they begin, in seconds of its audio, for backends that know the times of words
+    or of sentences. Of several words that were not heard to their end, the share that was counts as heard.
     """
 
     reply: str

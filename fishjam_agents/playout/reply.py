@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fishjam_agents.audio.dips import back_to_dip
 from fishjam_agents.events import Heard
+from fishjam_agents.playout.heard_text import heard_text
 
 
 class Reply:
@@ -128,21 +129,5 @@ class Reply:
         """What a listener has heard after `samples` of this reply."""
         samples = max(samples, self.reached)
         seconds = samples / sample_rate
-        words = self._words
-        if words and all(at is not None for _, at in words):
-            text = "".join(text for text, at in words if at is not None and at < seconds)
-            return Heard(self.id, seconds, text.strip(), text_exact=True)
-        text = "".join(text for text, _ in words)
-        if not self.written or samples <= 0:
-            return Heard(self.id, seconds, "")
-        if self.generated and samples >= self.written:
-            return Heard(self.id, seconds, text.strip())
-        return Heard(self.id, seconds, _proportion(text, samples / self.written).strip())
-
-
-def _proportion(text: str, share: float) -> str:
-    """The beginning of `text` that fills `share` of it, cut at a word's end."""
-    cut = round(len(text) * min(share, 1.0))
-    if cut >= len(text) or text[cut].isspace():
-        return text[:cut]
-    return text[: text.rfind(" ", 0, cut) + 1]
+        text, exact = heard_text(self._words, seconds, self.written / sample_rate, complete=self.generated)
+        return Heard(self.id, seconds, text, text_exact=exact)

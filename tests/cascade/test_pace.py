@@ -112,3 +112,24 @@ def test_an_answer_without_a_word_is_told_of(converse: Converse, answer: str) ->
     call = converse(bot(HI, Answers([[answer]]), Speaks()), script)
     (warning,) = call.of("backend_warning")
     assert "no words that can be spoken" in warning.message
+
+
+def test_of_a_sentence_that_was_cut_at_its_beginning_only_that_counts_as_heard(converse: Converse) -> None:
+    sentence = "There is one at seven by the window and another one at half past eight in the garden."
+    llm = Answers([[sentence], ["Sure. "]])
+    pipeline = bot(Understands([["A table?"], ["Stop."]]), llm, Speaks(pause=0.001))
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_first_audio")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_ended")
+
+    call = converse(pipeline, script)
+    (cut,) = call.of("reply_interrupted")
+    assert not cut.heard.text_exact
+    assert sentence.startswith(cut.heard.text)
+    # 0.05 s for each letter.
+    assert len(cut.heard.text) * LETTER == pytest.approx(cut.heard.seconds, abs=0.4)
+    assert said(llm)[2:] == [("assistant", cut.heard.text + CUT), ("user", "Stop.")]
