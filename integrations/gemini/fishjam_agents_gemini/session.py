@@ -32,7 +32,7 @@ from .replies import Replies
 from .transcripts import UserWords
 from .usage import Meter
 from .waiting import Waiting
-from .wire import Wire
+from .wire import Wire, whole
 
 if TYPE_CHECKING:
     from google.genai.live import AsyncSession
@@ -271,7 +271,7 @@ class GeminiSession(BackendSession):
         for call in calls:
             identity = call.id or self._memory.next_unnamed(call.name)
             if self._memory.called(identity, call.name):
-                self._emit(ToolCall(identity, call.name, call.args or {}))
+                self._emit(ToolCall(identity, call.name, whole(call.args or {})))
 
     def _resumable(self, update: Any) -> None:
         if update.resumable and update.new_handle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.port import (
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 AUDIO = "audio/pcm;rate=16000"
 """What audio to the Live API is called."""
+_EXACT = 2.0**53
+"""Below this a double holds every whole number."""
 _DEEPEST = 24
 """Levels of a result that is sent as JSON: a protobuf reader gives up at 100 messages within one another (its
 default recursion limit), and a `Struct` takes three for each level."""
@@ -178,6 +180,19 @@ class Wire:
             changes["tools"] = [self._types.Tool.model_validate(tool) for tool in tools]
         if changes:
             await self._live.send_context_update(**changes)
+
+
+def whole(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a tool with whole numbers as integers: the service has them as doubles, 7 as 7.0."""
+    return {name: _whole(value) for name, value in arguments.items()}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return whole(value)
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value
 
 
 def _value(result: str) -> Any:

@@ -332,6 +332,22 @@ def test_a_result_that_is_json_only_at_first_sight_goes_as_text(run: Run, result
     run(test)
 
 
+def test_whole_numbers_are_integers_though_the_service_has_none(run: Run) -> None:
+    given = {"a": 7, "b": 7.5, "c": [1, {"d": -2}], "e": True, "f": "7", "g": None, "h": 1e300, "i": 0}
+
+    async def asks(connection: Connection, request: Request) -> None:
+        await connection.call_tool("weather", given)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(asks)
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(voice(0.1))
+            call = await talk.until(p.ToolCall)
+        assert repr(call.arguments) == repr(given)
+
+    run(test)
+
+
 def test_calls_without_an_id_are_told_apart(run: Run) -> None:
     async def asks(connection: Connection, request: Request) -> None:
         unnamed = [{"name": "weather", "args": {"city": city}} for city in ("Lima", "Rome")]

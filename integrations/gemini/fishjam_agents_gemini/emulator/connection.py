@@ -216,9 +216,8 @@ class Connection(Record):
         call = call or self._emulator.next_call()
         self.session.pending |= {call}
         self.session.calls = {**self.session.calls, call: name}
-        await self.send(
-            {"toolCall": {"functionCalls": [{"id": call, "name": name, "args": arguments or {}}]}}
-        )
+        made = {"id": call, "name": name, "args": _as_struct(arguments or {})}
+        await self.send({"toolCall": {"functionCalls": [made]}})
         return call
 
     async def cancel_tool(self, call: str) -> None:
@@ -271,3 +270,12 @@ class Connection(Record):
     async def until_received(self, name: str, times: int = 1) -> None:
         """Wait for messages of a name."""
         await self.until(lambda: len(self.of(name)) >= times)
+
+
+def _as_struct(value: Any) -> Any:
+    """Arguments as a protobuf `Struct` has them, and so the service: every number is a double, 7 is 7.0."""
+    if isinstance(value, dict):
+        return {name: _as_struct(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_as_struct(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
