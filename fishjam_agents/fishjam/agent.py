@@ -86,14 +86,14 @@ class Agent:
 
         With `reconnect` a session that loses its connection opens another and publishes its tracks again,
         under new ids behind the same `OutgoingTrack`. Audio sent meanwhile is dropped; then the session
-        yields a `Reconnected`. A token that is refused ends it, as does a goodbye of the server, unless
-        `refresh` says that the agent is still wanted.
+        yields a `Reconnected`. A token that is refused ends it (they live for 24 hours), as does a goodbye of
+        the server, unless `refresh` says that the agent is still wanted.
 
         Args:
             reconnect: Make a lost connection anew.
-            refresh: Asked before each attempt that follows a goodbye of the server, which may mean that the
-                peer or its room was removed. It returns the token to use from then on; None, or a
-                `NotFoundError`, ends the session.
+            refresh: Asked before each attempt that follows a refused token, or a goodbye of the server, which
+                may mean that the peer or its room was removed. It returns the token to use from then on;
+                None, or a `NotFoundError`, ends the session.
                 `lambda: client.refresh_peer_token(agent.room_id, agent.id)` does.
             give_up_after: Seconds until a lost connection is given up.
             backoff: Waits between attempts.

@@ -142,6 +142,7 @@ class Reconnector:
         last: Exception = lost
         attempts = 0
         goodbye = isinstance(lost, SessionClosedError)
+        refused: AgentAuthError | None = None
         try:
             async with asyncio.timeout(self._give_up_after):
                 while True:
@@ -149,8 +150,10 @@ class Reconnector:
                         await asyncio.sleep(self._backoff.delay(self._failures))
                     attempts += 1
                     self._failures += 1
+                    token: str | None = None
                     try:
-                        token = await self._ask(lost) if goodbye else None
+                        if goodbye or refused is not None:
+                            token = await self._ask(lost)
                         async with AsyncExitStack() as resources:
                             opened = await resources.enter_async_context(self._dial(token))
                             await self._adopt(opened)
@@ -158,10 +161,13 @@ class Reconnector:
                     except AgentAuthError as error:
                         # A socket whose end the server has not noticed still holds the place.
                         if error.reason != TAKEN_OVER:
-                            raise
+                            # A token lives for a day, a call may last longer. A fresh one is no older.
+                            if self._refresh is None or token is not None:
+                                raise
+                            refused = error
                         last = error
                     except _NotWantedError as error:
-                        raise lost from error.__cause__
+                        raise (refused or lost) from error.__cause__
                     except PASSING as error:
                         last = error
                         goodbye = goodbye or isinstance(error, SessionClosedError)

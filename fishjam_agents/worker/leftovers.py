@@ -32,14 +32,14 @@ def state_folder() -> Path:
 
 
 class Note:
-    """A note that one agent exists, held until `forget` or the end of the process."""
+    """A note that an agent, or a room made for one, exists; held until `forget` or the process ends."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
     def forget(self) -> None:
-        """The agent is deleted."""
+        """What was noted is deleted."""
         self._path.unlink(missing_ok=True)
         self.close()
 
@@ -60,18 +60,20 @@ class Leftovers:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or state_folder()
 
-    def note(self, url: str, room_id: str, peer_id: str, *, made_room: bool) -> Note | None:
-        """Note an agent; None where notes cannot be kept, which costs nothing but tidiness.
+    def note(self, url: str, room_id: str, peer_id: str | None, *, made_room: bool) -> Note | None:
+        """Note an agent, or a room that has none yet.
+
+        None where notes cannot be kept, which costs nothing but tidiness.
 
         Args:
             url: Base URL of its server.
             room_id: Its room.
-            peer_id: The agent.
+            peer_id: The agent; None while there is none.
             made_room: Whether the room was made for it.
         """
         if sys.platform == "win32":
             return None
-        path = self._folder / f"{os.getpid()}-{peer_id[:64].replace(os.sep, '_')}.json"
+        path = self._folder / f"{os.getpid()}-{(peer_id or room_id)[:64].replace(os.sep, '_')}.json"
         content = {"fishjam": url, "room": room_id, "peer": peer_id, "made_room": made_room}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -116,18 +118,21 @@ def _read(descriptor: int) -> dict[str, Any] | None:
         content = json.loads(os.read(descriptor, 65536))
     except ValueError:
         return None
-    keys = ("fishjam", "room", "peer")
-    usable = isinstance(content, dict) and all(isinstance(content.get(key), str) for key in keys)
+    if not isinstance(content, dict) or not isinstance(content.get("peer"), str | None):
+        return None
+    usable = all(isinstance(content.get(key), str) for key in ("fishjam", "room"))
     return content if usable else None
 
 
 async def _delete(client: AsyncFishjamClient, content: dict[str, Any]) -> None:
     room_id = content["room"]
-    try:
-        await client.delete_peer(room_id, content["peer"])
-        logger.info("deleted the agent %s, left in room %s by an earlier run", content["peer"], room_id)
-    except NotFoundError:
-        logger.debug("the agent %s was gone already", content["peer"])
+    peer_id = content.get("peer")
+    if peer_id is not None:
+        try:
+            await client.delete_peer(room_id, peer_id)
+            logger.info("deleted the agent %s, left in room %s by an earlier run", peer_id, room_id)
+        except NotFoundError:
+            logger.debug("the agent %s was gone already", peer_id)
     if content.get("made_room") is not True:
         return
     try:

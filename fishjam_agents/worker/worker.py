@@ -31,6 +31,7 @@ from fishjam_agents.worker.leftovers import Leftovers, Note
 from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.possessions import possession
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
+from fishjam_agents.worker.unanswered import new_agent, new_room
 
 logger = logging.getLogger(__name__)
 
@@ -218,9 +219,28 @@ class Worker:
         if self._room.id is not None:
             yield self._room.id
             return
-        made = possession("the room", client.create_room(), lambda room: client.delete_room(room.id))
-        async with made as room:
-            yield room.id
+        note: Note | None = None
+
+        async def make() -> str:
+            nonlocal note
+            async with new_room(client):
+                room = await client.create_room()
+            if self._leftovers is not None:
+                # Before its agent is made: until that is noted, too, a crash would leave the room behind.
+                note = self._leftovers.note(client.url, room.id, None, made_room=True)
+            return room.id
+
+        async def remove(room_id: str) -> None:
+            await client.delete_room(room_id)
+            if note is not None:
+                note.forget()
+
+        try:
+            async with possession("the room", make(), remove) as room_id:
+                yield room_id
+        finally:
+            if note is not None:
+                note.close()
 
     def _agent(self, client: AsyncFishjamClient, room_id: str) -> AbstractAsyncContextManager[Agent]:
         options = AgentOptions(
@@ -238,7 +258,8 @@ class Worker:
 
         async def make() -> PeerT:
             nonlocal note
-            peer = await creation
+            async with new_agent(client, room_id):
+                peer = await creation
             if self._leftovers is not None:
                 note = self._leftovers.note(client.url, room_id, peer.id, made_room=made_room)
             return peer

@@ -256,6 +256,60 @@ def test_a_refused_token_is_fatal() -> None:
     with_agent([closing(1011, "crash"), closing(1000, "peer not found", admitted=False)], scenario)
 
 
+def test_a_token_that_is_a_day_old_by_now_is_refreshed() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        assert isinstance(await anext(session.receive()), Reconnected)
+        assert tokens == ["token", "token", "fresh"]
+
+    expired = closing(1000, "expired token", admitted=False)
+    with_agent([closing(1011, "crash"), expired, leave_at_once], scenario, refresh=lambda: "fresh")
+
+
+def test_a_fresh_token_that_is_refused_is_fatal() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        with pytest.raises(AgentAuthError, match="expired token"):
+            await until_the_end(session)
+        assert tokens == ["token", "token", "fresh"]
+
+    expired = closing(1000, "expired token", admitted=False)
+    with_agent([closing(1011, "crash"), expired, expired], scenario, refresh=lambda: "fresh")
+
+
+def test_a_refused_agent_that_is_not_wanted_any_more_ends_with_the_refusal() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        with pytest.raises(AgentAuthError, match="peer not found"):
+            await until_the_end(session)
+
+    gone = closing(1000, "peer not found", admitted=False)
+    with_agent([closing(1011, "crash"), gone], scenario, refresh=lambda: None)
+
+
+def test_a_call_older_than_its_token_survives_a_blip() -> None:
+    wall = 0.0
+
+    async def scenario() -> None:
+        nonlocal wall
+        async with (
+            asyncio.timeout(10),
+            EmbeddedServer(now=lambda: wall) as server,
+            proxy(server.url) as between,
+            AsyncFishjamClient(server.url, server.token) as client,
+        ):
+            room = await client.create_room()
+            made = await client.create_agent(room.id)
+            agent = Agent(made.id, room.id, made._token, between.url)
+            async with agent.connect(
+                reconnect=True, backoff=QUICK, refresh=lambda: client.refresh_peer_token(room.id, made.id)
+            ) as session:
+                received = session.receive()
+                for _ in range(2):
+                    wall += 25 * 3600.0
+                    between.cut()
+                    assert isinstance(await anext(received), Reconnected)
+
+    asyncio.run(scenario())
+
+
 def test_a_place_that_a_half_open_socket_still_holds_is_waited_for() -> None:
     async def scenario(session: AgentSession, tokens: list[str]) -> None:
         frame = await anext(session.receive())

@@ -57,6 +57,24 @@ def test_a_room_made_for_it_goes_too_unless_somebody_is_in_it(tmp_path: Path, oc
     with_client(scenario)
 
 
+@pytest.mark.parametrize("occupied", [False, True])
+def test_a_room_whose_agent_was_never_noted_goes_too(tmp_path: Path, occupied: bool) -> None:
+    async def scenario(server: EmbeddedServer, client: AsyncFishjamClient) -> None:
+        room = server.rooms.create()
+        # Made, and killed before it was noted.
+        await client.create_agent(room.id)
+        if occupied:
+            await server.add_caller(room.id)
+        note = Leftovers(tmp_path).note(server.url, room.id, None, made_room=True)
+        assert note is not None
+        note.close()
+        await Leftovers(tmp_path).remove(client)
+        assert len(server.rooms) == occupied
+        assert not os.listdir(tmp_path)
+
+    with_client(scenario)
+
+
 def test_a_room_that_is_gone_already_does_no_harm(tmp_path: Path) -> None:
     async def scenario(server: EmbeddedServer, client: AsyncFishjamClient) -> None:
         note = Leftovers(tmp_path).note(server.url, "gone", "gone", made_room=True)

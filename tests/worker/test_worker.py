@@ -317,4 +317,5 @@ def test_the_bot_is_noted_while_it_is_in_a_room(tmp_path: Path) -> None:
 
     noted: list[int] = []
     with_server(scenario)
-    assert noted == [1, 0]
+    # The bot, and the room made for it.
+    assert noted == [2, 0]
