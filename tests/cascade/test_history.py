@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
 import pytest
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade import Cascade, Message, Requested
+from fishjam_agents.backends.cascade import Cascade, ContextFullError, Message, Piece, Requested
+from fishjam_agents.backends.cascade.context import tokens
 from fishjam_agents.backends.cascade.history import CUT, IMAGES, History
 from fishjam_agents.events import Heard
 from fishjam_agents.testing import VirtualClock
@@ -20,7 +23,7 @@ def told(history: History) -> list[tuple[str, str]]:
 
 
 def after_a_tool() -> History:
-    history = History(None, 100)
+    history = History(None, 1000)
     history.user("Weather?")
     history.assistant("r1", "Let me look.")
     history.assistant("r1", "One moment.")
@@ -62,7 +65,7 @@ def test_a_reply_that_was_never_heard_of_changes_nothing() -> None:
 
 
 def test_several_sentences_are_cut_in_the_middle_of_one() -> None:
-    history = History("Be brief.", 100)
+    history = History("Be brief.", 1000)
     history.user("Tell me.")
     for sentence in ("One.", "Two and more.", "Three."):
         history.assistant("r1", sentence)
@@ -76,28 +79,128 @@ def test_several_sentences_are_cut_in_the_middle_of_one() -> None:
     ]
 
 
-def test_the_oldest_go_first_and_an_answer_goes_with_its_call() -> None:
-    history = History(None, 3)
-    history.user("One.")
-    history.called([CALL], ["sunny"])
-    history.assistant("r1", "Sunny.")
-    history.user("Two.")
-    assert told(history) == [("assistant", "Sunny."), ("user", "Two.")]
+def test_the_oldest_exchanges_go_first_and_all_that_belongs_to_them() -> None:
+    history = History(None, 50)
+    history.assistant("r0", "Welcome. " * 5)
+    for number in range(3):
+        history.user(f"Question {number}, which is of some length.")
+        history.called([CALL], ["sunny"])
+        history.assistant(f"r{number}", "Sunny.")
+        assert tokens(history.messages) <= 50
+    assert [text for role, text in told(history) if role == "user"] == [
+        "Question 2, which is of some length."
+    ]
+    assert told(history)[0][0] == "user"
 
 
-def test_what_is_being_answered_stays_however_many_tools_it_takes() -> None:
-    history = History(None, 2)
+def test_what_is_being_answered_stays_however_long_it_is() -> None:
+    history = History(None, 50)
     history.user("Zero.")
     history.user("One.")
     for _ in range(4):
-        history.called([CALL, CALL], ["sunny", "rainy"])
+        history.called([CALL, CALL], ["sunny " * 10, "rainy " * 10])
     history.assistant("r1", "Mixed.")
     assert told(history)[0] == ("user", "One.")
     assert len(history.messages) == 1 + 4 * 3 + 1
 
 
+def test_a_long_call_is_shown_up_to_its_limit_and_no_further() -> None:
+    history = History("Be brief.", 2000)
+    for number in range(500):
+        history.user(f"This is what the user says as number {number}, and it is not short.")
+        history.assistant(f"r{number}", "This is what the assistant says to it, in a sentence of its own.")
+        assert tokens(history.messages[1:]) <= 2000 + 40
+    assert tokens(history.messages) > 1200
+    assert told(history)[0] == ("system", "Be brief.")
+    assert told(history)[1][0] == "user"
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [("word " * 100, 100, 150), ("слово " * 100, 150, 350), ("今天天气很好" * 20, 80, 160), ("", 0, 5)],
+)
+def test_tokens_are_about_those_of_vendors(text: str, least: int, most: int) -> None:
+    assert least <= tokens([Message("user", text)]) <= most
+
+
+# --- a model without room ---
+
+
+def small(room: int, *answers: str) -> Answers:
+    """A model with room for so many tokens."""
+
+    class Small(Answers):
+        async def reply(
+            self, messages: Sequence[Message], tools: Sequence[port.ToolDeclaration]
+        ) -> AsyncIterator[Piece]:
+            if tokens(messages) > room:
+                self.asked.append(list(messages))
+                raise ContextFullError("too long: shorten it", retryable=True, failure="config")
+            yield Requested(f"c{len(self.asked)}", "look", {}) if messages[-1].text == "Look." else "Sure. "
+            self.asked.append(list(messages))
+
+    return Small([answers])
+
+
+def test_a_conversation_without_room_is_asked_again_without_its_oldest_exchanges(
+    virtual_clock: VirtualClock,
+) -> None:
+    words = [[f"Question {number}, " + "and so on " * 20] for number in range(12)]
+    cascade = Cascade([Understands(words)], [llm := small(300)], [Speaks()])
+    cascades = [step for _ in words for step in (ENDED, 5.0)]
+    told = drive(virtual_clock, cascade, cascades)
+    assert told.text == ["Sure."] * 12
+    assert not told.of(port.Warning)
+    # Once it is known how much there is room for, the requests that follow keep to it mostly.
+    refused = sum(tokens(messages) > 300 for messages in llm.asked)
+    assert 1 <= refused <= 6
+
+
+def test_an_answer_of_a_tool_without_room_is_shortened(virtual_clock: VirtualClock) -> None:
+    cascade = Cascade([Understands([["Look."]])], [llm := small(1000)], [Speaks()])
+    found = port.ToolResultEntry("c0", "found " * 3000)
+    told = drive(virtual_clock, cascade, [ENDED, 1.0, found, 5.0])
+    assert told.text == ["Sure."]
+    assert llm.asked[-1][-1].text.endswith("[cut here: there is no room for more]")
+
+
+def test_where_nothing_can_be_left_out_the_answer_is_told_as_missing(virtual_clock: VirtualClock) -> None:
+    cascade = Cascade([Understands([["word " * 500]])], [llm := small(100)], [Speaks()])
+    told = drive(virtual_clock, cascade, [ENDED, 1.0])
+    (missing,) = told.of(port.Unanswered)
+    assert missing.failure == "config"
+    assert len(llm.asked) == 1
+
+
+def test_a_question_beside_the_conversation_fits_too(virtual_clock: VirtualClock) -> None:
+    words = [["and so on " * 30] for _ in range(6)]
+    cascade = Cascade([Understands(words)], [small(300)], [Speaks()])
+    steps = [step for _ in words for step in (ENDED, 5.0)]
+    told = drive(virtual_clock, cascade, [*steps, port.QuestionEntry("q1", "What " * 100), 1.0])
+    (answered,) = told.of(port.Answer)
+    assert (answered.text, answered.error) == ("Sure.", None)
+
+
+def test_an_answer_that_was_begun_at_a_pause_fits_too(virtual_clock: VirtualClock) -> None:
+    words = [["and so on " * 30] for _ in range(6)]
+    cascade = Cascade([Understands(words)], [small(300)], [Speaks()], preemptive=True)
+    pause = port.TurnPausedEntry("alice", 1.0, ENDED.audio)
+    steps = [step for _ in words for step in (pause, 0.5, ENDED, 5.0)]
+    told = drive(virtual_clock, cascade, steps)
+    assert told.text == ["Sure."] * 6
+
+
+def test_another_model_does_not_stand_in_for_one_without_room(virtual_clock: VirtualClock) -> None:
+    words = [["and so on " * 30] for _ in range(6)]
+    second = Answers([["Never. "]])
+    cascade = Cascade([Understands(words)], [small(300), second], [Speaks()])
+    told = drive(virtual_clock, cascade, [step for _ in words for step in (ENDED, 5.0)])
+    assert told.text == ["Sure."] * 6
+    assert not second.asked
+
+
 def test_every_change_is_another_version_and_a_look_ahead_is_none() -> None:
-    history = History(None, 10)
+    history = History(None, 1000)
     versions = [history.version]
     for change in (
         lambda: history.user("Hi."),
@@ -118,7 +221,7 @@ def test_every_change_is_another_version_and_a_look_ahead_is_none() -> None:
 
 
 def test_the_latest_pictures_go_with_the_next_words_and_no_older_ones_are_shown() -> None:
-    history = History(None, 10)
+    history = History(None, 10_000)
     history.image(b"old", "image/png", ("alice", "camera"))
     history.image(b"new", "image/png", ("alice", "camera"))
     history.image(b"screen", "image/jpeg", ("alice", "screen"))
@@ -133,7 +236,7 @@ def test_the_latest_pictures_go_with_the_next_words_and_no_older_ones_are_shown(
 
 
 def test_pictures_are_bounded() -> None:
-    history = History(None, 10)
+    history = History(None, 10_000)
     for number in range(10):
         history.image(bytes([number]), "image/png", (None, str(number)))
     history.user("What is this?")

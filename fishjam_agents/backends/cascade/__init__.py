@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fishjam_agents.backends.cascade.backend import Cascade
 from fishjam_agents.backends.cascade.parts import (
+    ContextFullError,
     LanguageModel,
     Message,
     Piece,
@@ -17,6 +18,7 @@ from fishjam_agents.backends.cascade.parts import (
 
 __all__ = [
     "Cascade",
+    "ContextFullError",
     "LanguageModel",
     "Message",
     "Piece",

@@ -13,6 +13,9 @@ from fishjam_agents.backends.cascade.session import CascadeSession
 from fishjam_agents.backends.cascade.speaking import OUTPUT_RATE
 from fishjam_agents.backends.port import Backend, BackendSession, Capabilities, Conversation, Warning
 
+LEAST_HISTORY = 500
+"""Tokens, a few minutes of talk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cascade(Backend):
@@ -22,7 +25,8 @@ class Cascade(Backend):
         stt: Speech to text.
         llm: The language model.
         tts: The voice.
-        history: Messages of the conversation that the model is shown.
+        history: Tokens of the conversation that the model is shown beside its instructions, about; the oldest
+            exchanges are left out, also where the model turns out to have less room.
         filler: What is said when the model calls a tool before it has said a word.
         deadline: Seconds a part may take for its first piece, and between two.
         stand_in_after: Seconds it may take for its first piece where another of its list can stand in.
@@ -34,7 +38,7 @@ class Cascade(Backend):
     stt: Sequence[SpeechToText]
     llm: Sequence[LanguageModel]
     tts: Sequence[TextToSpeech]
-    history: int = 100
+    history: int = 12_000
     filler: str | None = None
     deadline: float = 10.0
     stand_in_after: float = 4.0
@@ -43,8 +47,8 @@ class Cascade(Backend):
     def __post_init__(self) -> None:
         for name, kind in (("stt", SpeechToText), ("llm", LanguageModel), ("tts", TextToSpeech)):
             _verify(name, getattr(self, name), kind)
-        if self.history < 2:
-            raise ValueError("history must be at least 2")
+        if self.history < LEAST_HISTORY:
+            raise ValueError(f"history is counted in tokens: it must be at least {LEAST_HISTORY}")
         for name in ("deadline", "stand_in_after"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")

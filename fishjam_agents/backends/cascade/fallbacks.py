@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from fishjam_agents.backends.bugs import SEE, told
 from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end, within
+from fishjam_agents.backends.cascade.parts import ContextFullError
 from fishjam_agents.errors import BackendError
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Fallbacks(Generic[P]):
         Raises:
             BackendError: Every part failed, or one did after it had begun.
             PartError: One has a bug.
+            ContextFullError: The request is too long.
         """
         order = sorted(range(len(self._parts)), key=self._failed.__contains__)
         self._try_again(order[0], request)
@@ -94,7 +96,7 @@ class Fallbacks(Generic[P]):
                         raise self._buggy(index, bug) from bug
                     begun, deadline = True, self._deadline
                     yield piece
-            except PartError:
+            except (PartError, ContextFullError):
                 raise
             except BackendError as error:
                 self._fails(index)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fishjam_agents.backends.cascade.context import tokens, without_oldest
 from fishjam_agents.backends.cascade.parts import Message, Requested
 from fishjam_agents.events import Heard
 
 CUT = " [interrupted]"
 """Marks words of the assistant after which nothing was heard any more."""
+_ROOM = 0.8
+"""The share of the limit that is kept when it is reached."""
+_REPLIES = 64
+"""Replies that may still be cut short."""
 IMAGES = 3
 """Pictures that go with a user's words: the latest of so many tracks."""
 
@@ -19,7 +24,7 @@ class History:
 
     Args:
         instructions: The system prompt.
-        limit: Messages that are kept beside it; the oldest go first.
+        limit: Tokens that are kept beside it, about; the oldest exchanges go first.
 
     Attributes:
         instructions: The system prompt.
@@ -109,16 +114,18 @@ class History:
         if last is not None:
             self._messages[last] = replace(self._messages[last], text=self._messages[last].text + CUT)
 
+    def full(self, fits: int) -> None:
+        """A model has no room for more tokens than these."""
+        if fits < self._limit:
+            self._limit = fits
+
     def _add(self, message: Message) -> None:
         self.version += 1
         self._messages.append(message)
-        # What is being answered stays, however many tools it takes.
-        while len(self._messages) > self._limit and any(kept.role == "user" for kept in self._messages[1:]):
-            self._messages.pop(0)
-            # An answer without its call is refused by every vendor.
-            while self._messages[0].role == "tool":
-                self._messages.pop(0)
-        if len(self._replies) > self._limit:
+        if tokens(self._messages) > self._limit:
+            # Some more than must: what servers know of the beginning of a request is of no use after that.
+            self._messages = without_oldest(self._messages, round(_ROOM * self._limit))
+        if len(self._replies) > _REPLIES:
             del self._replies[next(iter(self._replies))]
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from fishjam_agents.backends.port import Registered, Samples, ToolDeclaration
+from fishjam_agents.errors import BackendError
 
 STT_RATE = 16000
 """Hz of the turns that speech to text gets."""
@@ -82,6 +83,13 @@ Piece: TypeAlias = str | Thought | Requested | Spent
 """What a language model yields: words to speak in pieces of any size, and what is not to be spoken."""
 
 
+class ContextFullError(BackendError):
+    """A conversation is longer than a model has room for: its oldest exchanges go, and it is asked again.
+
+    Raised before the first piece; no other model stands in for that.
+    """
+
+
 class Part(Registered):
     """One part of a cascade.
 
@@ -148,6 +156,7 @@ class LanguageModel(Part, ABC):
         """Go on with a conversation, whose last message is the user's or a tool's.
 
         Raises:
+            ContextFullError: It is too long.
             BackendError: It cannot.
         """
 

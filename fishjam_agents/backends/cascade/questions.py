@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import end
+from fishjam_agents.backends.cascade.context import answer
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.parts import LanguageModel, Message, Spent
 from fishjam_agents.backends.cascade.thoughts import Thoughts
@@ -20,6 +21,7 @@ class Questions:
     Args:
         emit: Takes events.
         llm: Language models.
+        full: Told how many tokens may be asked with from now on, when one has no room for more.
         bug: Takes what is wrong with a part and no `BackendError`.
     """
 
@@ -27,10 +29,12 @@ class Questions:
         self,
         emit: Callable[[port.BackendEvent], None],
         llm: Fallbacks[LanguageModel],
+        full: Callable[[int], None],
         bug: Callable[[BaseException], None],
     ) -> None:
         self._emit = emit
         self._llm = llm
+        self._full = full
         self._bug = bug
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,7 +52,7 @@ class Questions:
         thoughts = Thoughts()
         text = ""
         try:
-            async with aclosing(self._llm.ask(lambda model: model.reply(messages, ()))) as pieces:
+            async with aclosing(answer(self._llm, messages, (), self._full)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):
                         text += thoughts.leave_out(piece)

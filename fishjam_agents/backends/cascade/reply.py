@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.context import answer
 from fishjam_agents.backends.cascade.fallbacks import Fallbacks
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.parts import (
@@ -183,7 +184,8 @@ class Reply:
     ) -> None:
         cut = Sentences()
         try:
-            request = self._means.llm.ask(lambda model: model.reply(messages, self._means.tools()))
+            means = self._means
+            request = answer(means.llm, messages, means.tools(), means.history.full)
             async with aclosing(request) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):

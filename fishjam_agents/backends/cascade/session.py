@@ -39,7 +39,7 @@ class CascadeSession(port.BackendSession):
         stt: Speech to text.
         llm: Language models.
         tts: Voices.
-        history: Messages that are kept.
+        history: Tokens that are kept.
         filler: Said when a tool is called before a word was.
         preemptive: Whether a pause is answered before it is certain that it ends the turn.
     """
@@ -66,7 +66,7 @@ class CascadeSession(port.BackendSession):
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
         self._jobs = Jobs(self._emit)
-        self._questions = Questions(self._emit, llm, self._jobs.fail)
+        self._questions = Questions(self._emit, llm, self._history.full, self._jobs.fail)
         # At most one turn is open at a time, so that there is one pause to be answered at most.
         self._speculation: Speculation | None = None
         self._closing: set[asyncio.Task[None]] = set()

@@ -8,12 +8,14 @@ import ipaddress
 import json
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from fishjam_agents.backends.cascade import ContextFullError
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 
 if TYPE_CHECKING:
@@ -187,9 +189,18 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-_ONCE = frozenset({"content_filter", "content_policy_violation", "context_length_exceeded"})
+_ONCE = frozenset({"content_filter", "content_policy_violation"})
 """Codes of refusals that concern one request: the next one may be answered."""
 _LONGEST_QUOTE = 200
+_FULL = re.compile(
+    r"context[ _-]?(length|size|window)|maximum (model|input) length|longer than the (maximum )?model"
+    r"|prompt is too long|reduce the length of|reduce your message size|too large for model"
+    r"|input token count .* exceeds|max_new_tokens. must be|tokens to keep from the initial prompt"
+    r"|exceed_context_size",
+    re.IGNORECASE,
+)
+"""How servers say that a conversation is too long: OpenAI, Groq, DeepSeek, Mistral, Gemini, llama.cpp, vLLM,
+SGLang, TGI, LM Studio, Ollama."""
 
 
 @contextmanager
@@ -225,6 +236,8 @@ def as_backend_errors(what: str, secrets: Sequence[str] = ()) -> Iterator[None]:
     except openai.APIStatusError as error:
         raise _refusal(what, error, quoted(error.message)) from error
     except openai.APIError as error:
+        if _is_full(error, quoted(error.message)):
+            raise _full(what, quoted(error.message)) from error
         raise BackendError(
             f"{what} broke off ({quoted(error.message)}): try again", retryable=True
         ) from error
@@ -245,6 +258,8 @@ def _refusal(what: str, error: openai.APIStatusError, said: str) -> BackendError
             retryable=not empty,
             failure="quota",
         )
+    if _is_full(error, said):
+        return _full(what, said)
     kind = _KINDS.get(status)
     if kind == "auth":
         return BackendError(f"{what} was refused: the key is not accepted ({said}): check it", failure=kind)
@@ -255,6 +270,20 @@ def _refusal(what: str, error: openai.APIStatusError, said: str) -> BackendError
             failure=kind,
         )
     return BackendError(f"{what} failed at the server, status {status} ({said}): try again", retryable=True)
+
+
+def _is_full(error: openai.APIError, said: str) -> bool:
+    named = {str(error.code), str(error.type)}
+    return bool(named & {"context_length_exceeded", "exceed_context_size_error"} or _FULL.search(said))
+
+
+def _full(what: str, said: str) -> ContextFullError:
+    return ContextFullError(
+        f"{what} was refused: there is no room for the conversation ({said}): shorten the instructions, "
+        "lower history or the max_result of tools, or give the server a longer context",
+        retryable=True,
+        failure="config",
+    )
 
 
 def expect_no_page(what: str, response: httpx2.Response) -> None:

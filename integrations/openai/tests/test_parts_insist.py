@@ -43,7 +43,7 @@ def test_a_call_with_tools_and_interruptions_is_one_that_every_server_takes(serv
     """The bot speaks first; the user goes on; a tool is called after a word; the next one is spoken over."""
 
     async def scenario(emulator: Emulator) -> None:
-        history = History("Be brief.", 100)
+        history = History("Be brief.", 1000)
         history.assistant("greeting", "Hello.")
         async with Chat(base_url=emulator.base_url, model="m").connect() as chat:
             history.user("Is it")
@@ -80,7 +80,7 @@ def test_what_a_server_sent_with_a_call_goes_back_to_it_and_to_no_other() -> Non
     first = Answer([*called, *calling(("weather", {}), extra_content=extra)])
 
     async def scenario(emulator: Emulator) -> None:
-        history = History("Be brief.", 100)
+        history = History("Be brief.", 1000)
         history.user("Hello?")
         settings = {"base_url": emulator.base_url, "model": "m"}
         async with Chat(**settings).connect() as chat, Chat(**settings).connect() as other:
@@ -103,7 +103,7 @@ def test_what_a_server_sent_with_a_call_goes_back_to_it_and_to_no_other() -> Non
 
 def test_reasoning_of_an_answer_that_followed_a_tool_goes_back_too() -> None:
     async def scenario(emulator: Emulator) -> None:
-        history = History(None, 100)
+        history = History(None, 1000)
         history.user("Hello?")
         async with Chat(base_url=emulator.base_url, model="m").connect() as chat:
             _, calls = await answer(chat, history.messages)

@@ -10,7 +10,7 @@ import pytest
 from fishjam_agents_openai import Chat
 from fishjam_agents_openai.emulator import FLAVOURS, Answer, Emulator, Failed, Raw
 
-from fishjam_agents.backends.cascade import Requested, Spent, Thought, Transcript
+from fishjam_agents.backends.cascade import ContextFullError, Requested, Spent, Thought, Transcript
 from fishjam_agents.errors import BackendError
 from integrations.openai.tests.asking import HELLO, ask, run, speak, understand
 
@@ -261,7 +261,7 @@ def test_a_failure_in_the_middle_is_one_line_without_the_key() -> None:
         (Answer(["no credit"], 429, "insufficient_quota"), "quota", False, "see the limits of the account"),
         (Answer(["pay first"], 402), "quota", False, "see the limits of the account"),
         (Answer(["not that"], 400, "content_filter"), "config", True, "check the settings"),
-        (Answer(["too long"], 400, "context_length_exceeded"), "config", True, "check the settings"),
+        (Answer(["too long"], 400, "context_length_exceeded"), "config", True, "a longer context"),
     ],
 )
 def test_a_refusal_says_what_to_do(answer: Answer, failure: str, retryable: bool, advice: str) -> None:
@@ -273,6 +273,44 @@ def test_a_refusal_says_what_to_do(answer: Answer, failure: str, retryable: bool
         assert str(error).endswith(advice)
 
     run(scenario, chats=[answer])
+
+
+FULL = [
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+    "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "the request exceeds the available context size (4096 tokens), try increasing it",
+    "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4900 in the "
+    "messages, 100 in the completion). Please reduce the length of the messages or completion.",
+    "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+    "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+    "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+    "Trying to keep the first 5000 tokens when context the overflows. However, the model is loaded with "
+    "context length of only 4096 tokens",
+    "prompt is too long: 210000 tokens > 200000 maximum",
+]
+
+
+@pytest.mark.parametrize("said", FULL)
+@pytest.mark.parametrize("how", ["refused", "in the stream"])
+def test_a_conversation_that_is_too_long_is_told_apart(said: str, how: str) -> None:
+    answer = Answer([said], 400) if how == "refused" else Answer([Failed(said)])
+
+    async def scenario(emulator: Emulator) -> None:
+        with pytest.raises(ContextFullError, match="there is no room for the conversation"):
+            await ask(emulator)
+
+    run(scenario, chats=[answer])
+
+
+@pytest.mark.parametrize("said", ["bad request", "the model is unknown", "max_tokens must be at least 1"])
+def test_other_refusals_are_not_taken_for_a_full_context(said: str) -> None:
+    async def scenario(emulator: Emulator) -> None:
+        with pytest.raises(BackendError) as caught:
+            await ask(emulator)
+        assert not isinstance(caught.value, ContextFullError)
+
+    run(scenario, chats=[Answer([said], 400)])
 
 
 def test_a_server_that_closes_idle_connections_is_connected_anew_without_a_word() -> None:
