@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
+
+EndReason: TypeAlias = Literal[
+    "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
+]
+"""Why a call ended: the bot ended it (`end_call`, as a tool or from code); nobody said anything for long
+(`agent.silence`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached; the
+model ended the conversation; the backend failed for good; the media server ended the session; something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted(Event):
+    """The bot is in its room, and listens."""
+
+    kind = "call_started"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Event):
+    """The bot leaves; its hook `on_stop` runs after this. `message` says more where something failed."""
+
+    kind = "call_ended"
+    reason: EndReason
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

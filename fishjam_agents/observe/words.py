@@ -17,6 +17,18 @@ _WASTED = {
     "interrupted": "it was interrupted",
 }
 
+_ENDS = {
+    "bot": "the bot ended it",
+    "idle": "nobody said anything any more",
+    "stopped": "it was stopped",
+    "max_call": "limits.max_call was reached",
+    "empty_room": "nobody was left in the room",
+    "model": "the model ended the conversation",
+    "backend_failure": "the backend failed",
+    "session_lost": "the media server ended the session",
+    "error": "it failed",
+}
+
 
 def sentence(event: Event, *, words: bool) -> str:
     """What happened.
@@ -26,6 +38,10 @@ def sentence(event: Event, *, words: bool) -> str:
         words: Whether to quote what people and bots say.
     """
     match event:
+        case events.CallStarted():
+            return "the call began"
+        case events.CallEnded():
+            return f"the call ended: {_ENDS[event.reason]}"
         case events.PeerJoined():
             return f"{_who(event.peer)} is in the room"
         case events.PeerLeft():

@@ -8,7 +8,7 @@ from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.events import Event, Heard
+from fishjam_agents.events import EndReason, Event, Heard
 from fishjam_agents.pipeline.backend_owner import BackendOwner
 from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.owners import LocalOwner
@@ -29,6 +29,7 @@ class Actions:
     questions: Questions
     _session: Session
     _stop: asyncio.Event
+    _end_reason: EndReason | None
     _voice: Voice
     _replies: Replies
     _link: BackendLink | Sessions
@@ -117,6 +118,7 @@ class Actions:
         """Words that a backend or the app understood, for the policies of turn-taking."""
         self._ears.understood(text, final, peer)
 
-    def stop(self) -> None:
-        """End the call."""
+    def stop(self, reason: EndReason = "stopped") -> None:
+        """End the call, for the reason that is given first."""
+        self._end_reason = self._end_reason or reason
         self._stop.set()

@@ -17,7 +17,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
-from fishjam_agents.events import Event, Heard
+from fishjam_agents.events import EndReason, Event, Heard
 from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.actions import Actions
 from fishjam_agents.pipeline.backend_owner import BackendOwner
@@ -69,6 +69,7 @@ class Call(Actions):
         self._loop = asyncio.get_running_loop()
         self._zero = self._loop.time()
         self._stop = asyncio.Event()
+        self._end_reason: EndReason | None = None
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._hooks = Hooks(pipeline, pipeline.hook_base, self._hook_failed)
         self._rate = input_format.sample_rate
@@ -243,14 +244,19 @@ class Call(Actions):
                 self._loop.create_task(self._think(), name=f"backend-{self.id}"),
                 self._loop.create_task(self._stop.wait(), name=f"stop-{self.id}"),
             ]
+            self.emit(events.CallStarted(self.now()))
             self._ears.open(self._voice, record)
             if self._buttons is not None:
                 self._buttons.open()
             self._hooks.start("on_start")
+            failure: Exception | None = None
             try:
                 await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
                 self._raise_first(tasks)
                 await self._end_in_order(tasks)
+            except Exception as error:
+                failure = error
+                raise
             finally:
                 unsubscribe()
                 if self._buttons is not None:
@@ -264,8 +270,19 @@ class Call(Actions):
                 await self.eyes.close()
                 self._replies.close()
                 self.questions.close()
+                self._tell_end(failure)
                 self._hooks.start("on_stop")
                 await asyncio.gather(self._hooks.finish(), self.tools.close())
+
+    def _tell_end(self, failure: Exception | None) -> None:
+        reason = self._end_reason or "stopped"
+        if failure is not None:
+            kinds: dict[type[Exception], EndReason] = {
+                BackendError: "backend_failure",
+                SessionError: "session_lost",
+            }
+            reason = next((reason for kind, reason in kinds.items() if isinstance(failure, kind)), "error")
+        self.emit(events.CallEnded(self.now(), reason, None if failure is None else str(failure)))
 
     async def _end_in_order(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
         """Let the app ask the model a last time; nobody is heard and the bot is silent meanwhile."""
@@ -295,6 +312,7 @@ class Call(Actions):
                 await self._last_words()
             raise
         self.emit(events.BackendEnded(self.now(), reason))
+        self._end_reason = self._end_reason or "model"
         await self._last_words()
 
     async def _last_words(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
+from fishjam_agents.events import EndReason
 from fishjam_agents.pipeline.background import Background
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.remote import RemoteRun
@@ -145,12 +146,16 @@ class Controls:
     def end_call(self) -> None:
         """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""
         if self._remote is not None:
-            self._remote.stop()
+            self._remote.stop("bot")
         else:
             self._running().tools.say_goodbye()
 
-    def stop(self) -> None:
-        """End the call. Does nothing when none runs."""
+    def stop(self, reason: EndReason = "stopped") -> None:
+        """End the call. Does nothing when none runs.
+
+        Args:
+            reason: What the event `call_ended` is to say.
+        """
         call = self._remote or self._call
         if call is not None:
-            call.stop()
+            call.stop(reason)

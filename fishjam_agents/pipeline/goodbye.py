@@ -74,7 +74,7 @@ class Goodbye:
             over = quiet > (AFTER if self._spoken else BEGINS) or lasted > ENDS
         if over:
             call.unwatch(self)
-            call.stop()
+            call.stop("bot")
 
     def _tell(self) -> None:
         """The model is to know it before the words that it answers."""

@@ -13,7 +13,7 @@ from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.remote import Guest, RemoteBackend, RemoteCall, VapiInvitation
 from fishjam_agents.errors import BackendError
-from fishjam_agents.events import Event
+from fishjam_agents.events import EndReason, Event
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.names import Names
 from fishjam_agents.session import PeerType, RoomView
@@ -60,6 +60,7 @@ class RemoteRun:
         self._loop = asyncio.get_running_loop()
         self._zero = self._loop.time()
         self._stop = asyncio.Event()
+        self._end_reason: EndReason | None = None
         self._waiting: asyncio.Queue[port.Entry] = asyncio.Queue(MAX_WAITING)
         self._hooks = Hooks(pipeline, pipeline.hook_base, self._hook_failed)
         self._present: set[str] = set()
@@ -87,8 +88,9 @@ class RemoteRun:
         """Pass text on; whom it is of makes no difference to one conversation."""
         self.put(entry)
 
-    def stop(self) -> None:
-        """End the call."""
+    def stop(self, reason: EndReason = "stopped") -> None:
+        """End the call, for the reason that is given first."""
+        self._end_reason = self._end_reason or reason
         self._stop.set()
 
     async def run(self) -> None:
@@ -125,6 +127,8 @@ class RemoteRun:
             self._loop.create_task(self._send(call, guest), name=f"send-{self.id}"),
             self._loop.create_task(self._stop.wait(), name=f"stop-{self.id}"),
         ]
+        failure: str | None = None
+        self.emit(events.CallStarted(self.now()))
         unsubscribe = self._room.subscribe(self._look)
         self._look()
         self._hooks.start("on_start")
@@ -132,7 +136,13 @@ class RemoteRun:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if following.done():
                 self.emit(events.BackendEnded(self.now(), following.result()))
+                self._end_reason = self._end_reason or "model"
+        except BackendError as error:
+            failure = str(error)
+            self._end_reason = self._end_reason or "backend_failure"
+            raise
         finally:
+            self.emit(events.CallEnded(self.now(), self._end_reason or "stopped", failure))
             unsubscribe()
             for task in tasks:
                 task.cancel()

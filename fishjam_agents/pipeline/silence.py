@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fishjam_agents import events
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.events import Event
+from fishjam_agents.events import EndReason, Event
 from fishjam_agents.pipeline.background import LONGEST_WAIT
 from fishjam_agents.pipeline.speech import Speech
 from fishjam_agents.turns.machine import CANCELLED
@@ -82,7 +82,7 @@ class Bot(Protocol):
         """Play a recording."""
         ...
 
-    def stop(self) -> None:
+    def stop(self, reason: EndReason = ...) -> None:
         """End the call."""
         ...
 
@@ -188,7 +188,7 @@ class SilenceWatch:
                 async with asyncio.timeout(_GOODBYE):
                     await self._say(settings.goodbye)
             if self._times == times:
-                self._bot.stop()
+                self._bot.stop("idle")
 
     def _say(self, words: Words) -> Speech:
         if words.wav is not None:

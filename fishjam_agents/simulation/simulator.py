@@ -28,6 +28,7 @@ from fishjam_agents.simulation.scene import Scene
 from fishjam_agents.simulation.sounds import Prepared, prepare
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
 from fishjam_agents.testing.scenario import Scenario
+from fishjam_agents.worker.ending import REASONS
 from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 from fishjam_agents.worker.worker import Worker
@@ -131,7 +132,7 @@ def simulate_fast(
         )
         session = MemorySession(room, clock, Network(cast.delay, cast.jitter), rate)
         view = MemoryRoomView(rooms, room)
-        watch = CallLimits(limits, view, lambda ending: pipeline.stop())
+        watch = CallLimits(limits, view, lambda ending: pipeline.stop(REASONS[ending]))
         clock.start()
         await asyncio.sleep(_PHASE)
         watch.start()

@@ -25,7 +25,7 @@ from fishjam_agents.fishjam import (
 )
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate
-from fishjam_agents.worker.ending import Ending
+from fishjam_agents.worker.ending import REASONS, Ending
 from fishjam_agents.worker.guest import RoomGuest
 from fishjam_agents.worker.leftovers import Leftovers, Note
 from fishjam_agents.worker.limits import CallLimits
@@ -134,7 +134,7 @@ class Worker:
         if self._pipeline.call_id is None:
             self._task.cancel()
         else:
-            self._pipeline.stop()
+            self._pipeline.stop(REASONS[ending])
             asyncio.get_running_loop().call_later(DRAIN_DEADLINE, self._give_up)
 
     def _give_up(self) -> None:

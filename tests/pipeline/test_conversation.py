@@ -42,12 +42,14 @@ def test_the_parrot_answers_with_the_callers_words(converse: Converse) -> None:
 
     call = converse(Bot(), script)
     assert [k for k in call.kinds if not k.startswith("user_s")] == [
+        "call_started",
         "peer_joined",
         "user_turn_ended",
         "reply_started",
         "reply_first_audio",
         "reply_generated",
         "reply_ended",
+        "call_ended",
     ]
     assert similarity(call.room.played(), resample(words, 16000, 24000)) > 0.95
     (turn,) = call.of("user_turn_ended")

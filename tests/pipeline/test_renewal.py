@@ -145,7 +145,7 @@ def test_a_bot_whose_backend_fails_apologises_before_it_goes(converse: Converse)
 
     with pytest.raises(BackendError, match="the key was refused"):
         converse(bot, script)
-    assert seen == ["peer_joined", "backend_failure", *APOLOGY]
+    assert seen == ["call_started", "peer_joined", "backend_failure", *APOLOGY, "call_ended"]
 
 
 def test_a_room_without_anybody_is_not_apologised_to(virtual_clock: VirtualClock) -> None:
@@ -160,4 +160,4 @@ def test_a_room_without_anybody_is_not_apologised_to(virtual_clock: VirtualClock
 
     with pytest.raises(BackendError, match="the key was refused"):
         virtual_clock.run(main())
-    assert seen == ["backend_failure"]
+    assert seen == ["call_started", "backend_failure", "call_ended"]

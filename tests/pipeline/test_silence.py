@@ -100,7 +100,8 @@ def test_silence_may_end_the_call_without_a_word(converse: Converse) -> None:
         raise AssertionError("the call did not end")
 
     call = converse(bot_with(away=10, end=True), script)
-    assert [e.kind for e in call.events] == ["peer_joined", "user_away"]
+    assert call.kinds == ["call_started", "peer_joined", "user_away", "call_ended"]
+    assert call.events[-1].reason == "idle"  # type: ignore[attr-defined]
 
 
 def test_a_slow_answer_closed_ears_and_an_empty_room_are_no_silence_of_the_user(converse: Converse) -> None:

@@ -221,7 +221,8 @@ def test_end_call_lets_the_goodbye_be_heard(converse: Converse, goodbye: float) 
         await asyncio.sleep(600)
 
     call = converse(bot, script)
-    assert call.kinds[-1] == ("reply_ended" if goodbye else "tool_called")
+    assert call.kinds[-2] == ("reply_ended" if goodbye else "tool_called")
+    assert (call.kinds[-1], call.events[-1].reason) == ("call_ended", "bot")  # type: ignore[attr-defined]
     assert call.events[-1].at < 10
 
 

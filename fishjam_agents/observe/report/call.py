@@ -15,7 +15,7 @@ _SLACK = 0.3
 """Seconds by which what was heard may exceed the time on air before we take it that the bot did not pause."""
 TROUBLE = frozenset({"outage", "backend_warning", "backend_failure", "error"})
 """Kinds of notices that a call is better without."""
-_NOTICES = TROUBLE | {"backend_ended", "tool_called", "switched"}
+_NOTICES = TROUBLE | {"backend_ended", "call_ended", "tool_called", "switched"}
 SOMEBODY = "somebody"
 """What a speaker is called where nobody in a mix was clearly loudest."""
 
@@ -347,6 +347,8 @@ def _notice(event: Event) -> Notice:
         return Notice(event["at"], kind, f"tool {event['tool']}{'' if outcome == 'ok' else f': {outcome}'}")
     if kind == "switched":
         return Notice(event["at"], kind, f"{event['what']} switched {'on' if event['on'] else 'off'}")
+    if kind == "call_ended":
+        return Notice(event["at"], kind, f"the call ended: {event['reason']}")
     if kind == "backend_ended":
         return Notice(event["at"], kind, f"the model ended the conversation: {event['reason']}")
     return Notice(event["at"], kind, event["message"])
