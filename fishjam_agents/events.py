@@ -15,8 +15,8 @@ EndReason: TypeAlias = Literal[
     "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
 ]
 """Why a call ended: the bot ended it (`end_call`, as a tool or from code); nobody said anything for long
-(`agent.silence`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached; the
-model ended the conversation; the backend failed for good; the media server ended the session; something else."""
+(`agent.silence`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached;
+the model ended the conversation; the backend failed for good; the media server ended the session; or else."""
 
 
 @dataclass(frozen=True, slots=True)
