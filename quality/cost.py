@@ -14,6 +14,8 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.errors import MissingExtraError
+from fishjam_agents.hearing.loudspeaker import Loudspeaker
+from fishjam_agents.hearing.ring import Ring
 from quality.ears import VADS
 from quality.figures import markdown
 
@@ -35,6 +37,8 @@ def cost(detector: VoiceDetector, reference: EchoReference | None = None) -> lis
     """Microseconds per frame in each of some rounds; with a reference, while the bot speaks."""
     heard = speech_like(_FRAMES * 0.02, -30.0)
     playing = np.roll(heard, -8 * FRAME_SAMPLES)
+    loudspeaker = None if reference is None else Loudspeaker(reference, SAMPLE_RATE)
+    ring = Ring()
     at = 0.0
 
     def run(frames: Iterator[Samples]) -> float:
@@ -43,11 +47,11 @@ def cost(detector: VoiceDetector, reference: EchoReference | None = None) -> lis
         count = 0
         for frame in frames:
             at += 0.02
-            window = None
-            if reference is not None:
+            source = None
+            if loudspeaker is not None and reference is not None:
                 reference.sent(playing[count * FRAME_SAMPLES : (count + 1) * FRAME_SAMPLES], at)
-                window = reference.window(at)
-            detector.feed(frame, False, False, window)
+                source = loudspeaker.playing(at, False, ring)
+            detector.feed(frame, False, False, source)
             count += 1
         return 1e6 * (time.process_time() - begun) / count
 

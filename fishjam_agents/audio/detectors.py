@@ -5,10 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from fishjam_agents.audio.echo import Echo
+from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import Decision, Detector, PresetName
 from fishjam_agents.errors import MissingExtraError
@@ -28,17 +25,8 @@ class VoiceDetector(Protocol):
     start: float
     echo: Echo | None
 
-    @property
-    def echo_known(self) -> bool:
-        """Whether the bot's voice comes back into this microphone, as far as is known."""
-        ...
-
     def restart(self) -> None:
         """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
-        ...
-
-    def rests(self) -> bool:
-        """Whether `playing` is of no use for the next frame. To be asked once for each."""
         ...
 
     def feed(
@@ -46,7 +34,7 @@ class VoiceDetector(Protocol):
         frame: Samples,
         in_speech: bool,
         weighing: bool = True,
-        playing: npt.NDArray[np.float64] | None = None,
+        playing: EchoSource | None = None,
     ) -> Decision:
         """Judge the next 20 ms; `vad.Detector.feed` says what the arguments are."""
         ...

@@ -5,6 +5,9 @@ the levels of the microphone, 20 ms a step, with those of what was played; the w
 stands clipping, drift and a room's reverberation. It learns for each band how much of the voice comes back,
 and predicts from what is playing how loud the echo is now. What does not exceed it by a margin is no speech.
 
+Loudspeakers come and go in mid-call. A sound that is suspected over the bot's voice is therefore compared
+with it at once (`echo_match`), and what matches teaches the guard a new delay or gain, whatever it knew.
+
 The rules and constants are the detector study's (section 6, "Echo guard").
 """
 
@@ -12,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log10
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.bands import BAND_STARTS, SILENCE_POWER
+from fishjam_agents.audio.echo_match import EchoMatch
 from fishjam_agents.audio.echo_reference import LAGS, VOICE
 
 MARGIN = 4.0
@@ -32,6 +36,13 @@ _SEARCH_FRAMES = 25
 """Frames of the bot's voice before a delay is believed."""
 _COLD_FRAMES = 50
 """As long as no delay is known, the first second of the bot's voice is guarded by its level alone."""
+_LIVELY = 8.0
+"""dB by which what was played changes within half a second where it tells anything: a steady background goes
+alike with every steady noise."""
+_UNREADY = 2
+"""The newest rows of a window, which may still be silent."""
+_STALE_FRAMES = 75
+"""Correlated frames that a suspicion ends: what it is about may have begun with it."""
 _COLD_MARGIN = -3.0
 _GIVE_UP_FRAMES = 150
 _LOUD = 20.0
@@ -74,6 +85,31 @@ class Echo(NamedTuple):
     """Its power with the margin, a share of full scale for each band; empty while only its level is known."""
     level: float
     """Level of the voice band below which a frame is taken for echo, dBFS."""
+
+    @classmethod
+    def sum(cls, echoes: Sequence[Echo]) -> Echo | None:
+        """Several echoes in one frame, from as many loudspeakers; None of none."""
+        if len(echoes) < 2:
+            return echoes[0] if echoes else None
+        known = [echo.bands for echo in echoes if echo.bands]
+        bands = [sum(powers) for powers in zip(*known, strict=True)]
+        return cls(bands, 10 * log10(sum(10 ** (echo.level / 10) for echo in echoes)))
+
+
+class EchoSource(Protocol):
+    """What a voice detector asks for the echo in a frame."""
+
+    def expect(self, bands: Sequence[float], level: float) -> Echo | None:
+        """Take a frame, and say what echo may be in it.
+
+        Args:
+            bands: Powers of the frame, shares of full scale.
+            level: Its voice band, dBFS.
+
+        Returns:
+            None when no echo is expected.
+        """
+        ...
 
 
 class _Correlation:
@@ -129,6 +165,8 @@ class EchoGuard:
         self.gain = [0.0] * len(BAND_STARTS)
         self._margin = margin
         self._frames = 0
+        self._skipped = 0
+        self._lively = False
         self._learned = 0
         self._known = False
         self._cold = True
@@ -138,12 +176,42 @@ class EchoGuard:
         self._rest = 0
         self._trail = [-100.0] * len(BAND_STARTS)
 
-    def rests(self) -> bool:
-        """Whether the next frame need not be looked at. To be asked once for each frame."""
+    @property
+    def untold(self) -> int:
+        """Frames of the bot's voice that told nothing yet; 0 once it is known whether there is an echo."""
+        return self._frames if self._cold and self.delay is None else 0
+
+    def rests(self, suspected: bool = False) -> bool:
+        """Whether the next frame need not be looked at. To be asked once for each.
+
+        Args:
+            suspected: Whether a sound is being followed in the microphone: then it always is.
+        """
+        if suspected:
+            self._rest = 0
         if not self._rest:
             return False
         self._rest -= 1
         return True
+
+    def suspect(self) -> None:
+        """Begin anew to compare levels: a sound is suspected, and the past has no part in it."""
+        if float(self._slow.frames.max()) > _STALE_FRAMES:
+            self._slow = _Correlation(LAGS)
+            self._rest = 0
+
+    def learn(self, match: EchoMatch) -> None:
+        """Take it that the echo is what was recognised, whatever was known of it."""
+        delay = min(round(match.delay / _FRAME), LAGS - 1)
+        gain = [min(max(each, _GAINS[0]), _GAINS[1]) for each in match.gain]
+        if self.delay is not None and abs(self.delay - delay) <= 1:
+            # It has become louder, or somebody speaks over it, whom fast learning would take for echo.
+            self.gain = [max(before, each) for before, each in zip(self.gain, gain, strict=True)]
+            return
+        self.delay, self.gain = delay, gain
+        self._known, self._cold = True, False
+        self._learned = self._rest = 0
+        self._slow = _Correlation(LAGS)
 
     def expect(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
         """Take a frame, and say what echo may be in it.
@@ -156,39 +224,53 @@ class EchoGuard:
         Returns:
             None when no echo is expected.
         """
-        self._frames += 1
-        frames = self._frames
         microphone = max(level, _LEAST_MICROPHONE)
         # Once a delay has been found, or not been for long, every second frame tells as much.
-        every = 1 if self.delay is None and frames <= _GIVE_UP_FRAMES else 2
-        if frames % every == 0:
-            voice = np.maximum(window[::-1, VOICE], _LEAST_REFERENCE)
-            self._loudest = max(float(voice.max()), self._loudest - every * _FADING)
-            self._slow.take(microphone, voice, self._loudest - _LOUD, every * _RATE)
-        if frames >= _SEARCH_FRAMES and frames % _SEARCH_EVERY == 0:
-            self._search(bands)
+        every = 1 if self.delay is None and self._frames <= _GIVE_UP_FRAMES else 2
+        self._skipped += 1
+        if self._skipped >= every:
+            self._skipped = 0
+            self._compare(bands, microphone, window[::-1, VOICE], every)
         delay = self.delay
         if delay is None:
-            if frames >= _COLD_FRAMES or not self._cold:
+            if not (self._cold and self._lively) or self._frames >= _COLD_FRAMES:
                 return None
-            loudest = float(window[:, VOICE].max())
-            return Echo((), loudest + _COLD_MARGIN) if loudest > _LEAST_REFERENCE else None
+            return Echo((), float(window[:, VOICE].max()) + _COLD_MARGIN)
         return self._predict(bands, microphone, window, delay)
+
+    def _compare(self, bands: Sequence[float], microphone: float, voice: _Floats, every: int) -> None:
+        """Compare levels: the microphone's in one of `every` frames, with those of the voice before it."""
+        played = np.maximum(voice, _LEAST_REFERENCE)
+        loudest = float(played.max())
+        self._lively = loudest - float(played[_UNREADY:].min()) > _LIVELY
+        if not self._lively:
+            return
+        if self.delay is None and loudest > self._loudest + _LOUD:
+            # No echo of a background says nothing of the voice's.
+            self._cold = True
+            self._frames = 0
+            self._slow = _Correlation(LAGS)
+        self._frames += every
+        self._loudest = max(loudest, self._loudest - every * _FADING)
+        self._slow.take(microphone, played, self._loudest - _LOUD, every * _RATE)
+        if self._frames >= _SEARCH_FRAMES and self._frames % _SEARCH_EVERY < every:
+            self._search(bands)
 
     def _search(self, bands: Sequence[float]) -> None:
         slow = self._slow
         coefficients = slow.coefficients()
         best = int(coefficients.argmax())
         lively = slow.power[best] > _LEAST_VARIANCE
-        if lively and coefficients[best] > (_SURE if self.delay is None else _FOUND):
+        fresh = slow.frames.max() <= _STALE_FRAMES
+        if lively and coefficients[best] > (_SURE if self.delay is None or fresh else _FOUND):
             if not self._known:
                 self._known = True
                 self.gain = [min(0.0, float(slow.microphone[best] - slow.mean[best]))] * len(bands)
             self.delay = best
-        elif self.delay is not None and coefficients[self.delay] < _LOST and self._frames > _GIVE_UP_FRAMES:
+        elif self.delay is not None and coefficients[self.delay] < _LOST and not fresh:
             self.delay = None
-        if self.delay is None and self._frames > _GIVE_UP_FRAMES and self._frames % _WATCH_FRAMES == 0:
-            self._rest = 0 if coefficients[best] > _FOUND else _REST_FRAMES
+        if self.delay is None and self._frames > _GIVE_UP_FRAMES and self._frames % _WATCH_FRAMES < 2:
+            self._rest = 0 if fresh or coefficients[best] > _FOUND else _REST_FRAMES
         judged = lively and slow.frames.min() >= _SEARCH_FRAMES
         self._cold = self._cold and not self._known and not (judged and coefficients[best] < _UNLIKELY)
 
@@ -200,7 +282,8 @@ class EchoGuard:
             for loudest, before in zip(near[:VOICE], self._trail, strict=True)
         ]
         self._trail = trail
-        if self._fast.take(microphone, max(float(window[here, VOICE]), _LEAST_REFERENCE)) > _DOMINANT:
+        alike = self._fast.take(microphone, max(float(window[here, VOICE]), _LEAST_REFERENCE))
+        if alike > _DOMINANT and self._lively:
             self._learn(bands, trail)
         expected = [
             10 ** ((loud + gain + self._margin) / 10) if loud > _AUDIBLE else 0.0

@@ -23,7 +23,7 @@ buffer alone take longer."""
 _KEPT = 64
 """Frames that are remembered: a packet may be late by what exceeds `LAGS`."""
 _FORGOTTEN = 5.0
-"""Seconds; far more than a playout sends ahead."""
+"""Seconds; far more than a playout sends ahead and an echo comes late."""
 _SILENCE = -100.0
 _LOUD = -55.0
 """Level of the voice band, dBFS, below which nothing is said that could come back."""
@@ -61,6 +61,7 @@ class EchoReference:
         self._window = analysis_window(size)
         self._before: Samples = np.zeros(size, np.int16)
         self._chunks: deque[_Chunk] = deque()
+        self._sounds: deque[_Chunk] = deque()
         # Every row is kept twice, so that any window is one slice.
         self._rows: _Floats = np.full((2 * _KEPT, VOICE + 1), _SILENCE)
         self._head = 0
@@ -76,17 +77,37 @@ class EchoReference:
         if not len(samples):
             return
         end -= self._origin
-        chunks = self._chunks
-        chunks.append(_Chunk(end - len(samples) / self._rate, end, samples))
-        # Where no microphone asks, nothing else lets go of what has played.
-        while chunks[0].end < end - _FORGOTTEN:
-            chunks.popleft()
+        chunk = _Chunk(end - len(samples) / self._rate, end, samples)
+        for chunks in (self._chunks, self._sounds):
+            chunks.append(chunk)
+            # Where no microphone asks, nothing else lets go of what has played.
+            while chunks[0].end < end - _FORGOTTEN:
+                chunks.popleft()
 
     def cut(self, end: float) -> None:
         """The track was interrupted: what would begin at `end` or later never plays."""
         end -= self._origin
-        while self._chunks and self._chunks[-1].start >= end - 1e-6:
-            self._chunks.pop()
+        for chunks in (self._chunks, self._sounds):
+            while chunks and chunks[-1].start >= end - 1e-6:
+                chunks.pop()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the bot's track."""
+        return self._rate
+
+    def sound(self, at: float, seconds: float) -> Samples:
+        """What has played in the `seconds` before `at`: int16 mono at the track's rate, zeros for nothing."""
+        size = round(seconds * self._rate)
+        sound: Samples = np.zeros(size, np.int16)
+        for chunk in self._sounds:
+            begin = size - round((at - chunk.start) * self._rate)
+            if begin >= size or begin + len(chunk.samples) <= 0:
+                continue
+            piece = chunk.samples[max(-begin, 0) : size - begin]
+            begin = max(begin, 0)
+            sound[begin : begin + len(piece)] = piece
+        return sound
 
     def window(self, at: float) -> _Floats | None:
         """What has played up to `at`.

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import webrtcvad
 
 from fishjam_agents.audio.bands import BAND_STARTS, BINS, FULL_SCALE, SILENCE_POWER, analysis_window
-from fishjam_agents.audio.echo import Echo, EchoGuard
+from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
 from fishjam_agents.audio.samples import Samples
 
@@ -160,7 +160,6 @@ class Detector:
         self.start = self.preset.start
         self._bias = self.preset.bias
         self._buffer: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
-        self._guard: EchoGuard | None = None
         self.restart()
 
         # Views, made once.
@@ -186,7 +185,7 @@ class Detector:
         frame: Samples,
         in_speech: bool,
         weighing: bool = True,
-        playing: npt.NDArray[np.float64] | None = None,
+        playing: EchoSource | None = None,
     ) -> Decision:
         """Score the next frame.
 
@@ -197,8 +196,8 @@ class Detector:
             weighing: Whether it matters how far below zero the score is (`turns.TurnMachine.weighing`). If
                 not, a frame that the level gate keeps down is not searched for a pitch: a third of the work
                 for a microphone at which nobody speaks.
-            playing: What the bot has just said (`EchoReference.window`), so that its echo is no speech; None
-                while it is silent, or where no echo is to be expected.
+            playing: What tells the echo of what the bot has just said, so that it is no speech; None while it
+                is silent, or where no echo is to be expected.
         """
         if self._level is not None:
             self._learn_noise(self._level, in_speech)
@@ -222,15 +221,6 @@ class Detector:
         tail = z > -1.5 and level > noise + GATE and not echoing
         return Decision(score, voiced, tail, level, noise, snr)
 
-    @property
-    def echo_known(self) -> bool:
-        """Whether the bot's voice comes back into this microphone, as far as is known."""
-        return self._guard is not None and self._guard.delay is not None
-
-    def rests(self) -> bool:
-        """Whether `playing` is of no use for the next frame. To be asked once for each."""
-        return self._guard is not None and self._guard.rests()
-
     def _learn_noise(self, level: float, in_speech: bool) -> None:
         """Let the previous frame count as noise, or not, now that its fate is known."""
         change = self._noise.learn(level, in_speech, self.echo is not None)
@@ -245,9 +235,7 @@ class Detector:
         # Frames of the other noise may have passed for a voice, before it was known.
         self._voiced_level = None
 
-    def _score(
-        self, frame: Samples, weighing: bool, playing: npt.NDArray[np.float64] | None
-    ) -> tuple[float, float]:
+    def _score(self, frame: Samples, weighing: bool, playing: EchoSource | None) -> tuple[float, float]:
         """The raw score z and the level of the voice band."""
         speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
         self._old[:] = self._new
@@ -285,15 +273,8 @@ class Detector:
             self._tone_run = 0
         return z, level
 
-    def _expect_echo(
-        self, bands: list[float], level: float, playing: npt.NDArray[np.float64] | None
-    ) -> Echo | None:
-        if playing is None:
-            self.echo = None
-            return None
-        if self._guard is None:
-            self._guard = EchoGuard()
-        self.echo = self._guard.expect(bands, level, playing)
+    def _expect_echo(self, bands: list[float], level: float, playing: EchoSource | None) -> Echo | None:
+        self.echo = None if playing is None else playing.expect(bands, level)
         return self.echo
 
     def _pitch(self, scratch: _Scratch) -> float:

@@ -12,11 +12,10 @@ from math import log10
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import webrtcvad
 
 from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, analysis_window
-from fishjam_agents.audio.echo import Echo, EchoGuard
+from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseLevel
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision, PresetName
@@ -40,7 +39,6 @@ class PlainDetector(ABC):
 
     def __init__(self) -> None:
         self.echo: Echo | None = None
-        self._guard: EchoGuard | None = None
         self._buffer = np.zeros(_FFT, np.float32)
         PlainDetector.restart(self)
 
@@ -66,7 +64,7 @@ class PlainDetector(ABC):
         frame: Samples,
         in_speech: bool,
         weighing: bool = True,
-        playing: npt.NDArray[np.float64] | None = None,
+        playing: EchoSource | None = None,
     ) -> Decision:
         """Score the next frame; the arguments are those of `vad.Detector.feed`."""
         if self._level is not None:
@@ -94,23 +92,9 @@ class PlainDetector(ABC):
         tail = score > -1.5 and level > noise + GATE and not echoing
         return Decision(score, voiced, tail, level, noise, snr)
 
-    def _in_echo(self, bands: list[float], level: float, playing: npt.NDArray[np.float64] | None) -> bool:
-        if playing is None:
-            self.echo = None
-            return False
-        if self._guard is None:
-            self._guard = EchoGuard()
-        self.echo = self._guard.expect(bands, level, playing)
+    def _in_echo(self, bands: list[float], level: float, playing: EchoSource | None) -> bool:
+        self.echo = None if playing is None else playing.expect(bands, level)
         return self.echo is not None and level < self.echo.level
-
-    @property
-    def echo_known(self) -> bool:
-        """Whether the bot's voice comes back into this microphone, as far as is known."""
-        return self._guard is not None and self._guard.delay is not None
-
-    def rests(self) -> bool:
-        """Whether `playing` is of no use for the next frame. To be asked once for each."""
-        return self._guard is not None and self._guard.rests()
 
 
 class Webrtc(PlainDetector):

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.detectors import DetectorName, make_detector
-from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
+from fishjam_agents.hearing.loudspeaker import Loudspeakers
+from fishjam_agents.hearing.media_clock import MediaClock
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
@@ -59,11 +60,12 @@ class Microphone:
     Attributes:
         peer: Id of the speaker; of a mix, who was loudest when something last happened, None if nobody was.
         track: Id of the track; changes when the peer's track returns under a new one.
-        media: Media time, call time in seconds at the end of the last frame. Never runs back.
+        media: Media time, call time in seconds at the end of the last frame (`media_clock`). Never runs back.
         missing_samples: With a silence, how many samples it stands for.
         damaged: Packets dropped because they were empty, odd or too long.
         machine: The turn machine.
-        reference: What the bot says, in call time, so that its echo is no speech; None without echo guard.
+        loudspeakers: What knows the echo of what the bot says, so that it is no speech; None without echo
+            guard.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Microphone:
     ) -> None:
         self.peer = peer
         self.track = track
-        self.media = 0.0
+        self._clock = MediaClock(format.sample_rate)
         self.damaged = 0
         self.missing_samples = 0
         self._detector = make_detector(vad, turns.preset)
@@ -102,7 +104,12 @@ class Microphone:
         self._ring = Ring()
         self._turn: list[tuple[float, Samples]] | None = None
         self._last_packet: float | None = None
-        self.reference: EchoReference | None = None
+        self.loudspeakers: Loudspeakers | None = None
+
+    @property
+    def media(self) -> float:
+        """Media time: call time in seconds at the end of the last frame."""
+        return self._clock.media
 
     def feed(self, data: bytes, now: float, barge_in: bool) -> bool:
         """Take a packet.
@@ -119,18 +126,19 @@ class Microphone:
         if size == 0 or size & 1 or size > self._format.sample_rate * 2 * MAX_PACKET:
             self.damaged += 1
             return False
+        samples = np.frombuffer(data, np.int16)
         if self._last_packet is None:
-            self.media = max(self.media, now - size / (2 * self._format.sample_rate))
+            self._clock.begin(now - len(samples) / self._format.sample_rate)
         elif now - self._last_packet >= RESTART_AFTER:
             self._forget_noise()
         self._last_packet = now
-        samples = np.frombuffer(data, np.int16)
         for frame in self._reblocker.process(samples):
             if self._stages:
                 for staged in self._staged.process(self._run_stages(frame)):
                     self._hear(staged, now, barge_in)
             else:
                 self._hear(frame, now, barge_in)
+        self._clock.received(len(samples), now)
         return True
 
     def _run_stages(self, frame: Samples) -> Samples:
@@ -148,9 +156,7 @@ class Microphone:
         return frame
 
     def _hear(self, frame: Samples, now: float, barge_in: bool) -> None:
-        # A burst after a stall must not carry media time past call time: it replaces the silence that was
-        # counted in its stead.
-        self.media = max(self.media, min(self.media + FRAME_SECONDS, now))
+        self._clock.heard(len(frame), now)
         self._ring.append(self.media, frame)
         if self._turn is not None:
             self._turn.append((self.media, frame))
@@ -171,9 +177,9 @@ class Microphone:
 
     def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
         machine = self.machine
-        detector, reference = self._detector, self.reference
-        playing = None if reference is None or detector.rests() else reference.window(self.media)
-        decision = detector.feed(block, machine.in_speech, machine.weighing, playing)
+        in_speech, loudspeakers = machine.in_speech, self.loudspeakers
+        playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
+        decision = self._detector.feed(block, in_speech, machine.weighing, playing)
         return machine.feed(decision, self.media, barge_in)
 
     @property
@@ -205,7 +211,7 @@ class Microphone:
         missing = now - self.media
         if missing < FRAME_SECONDS:
             return
-        self.media = now
+        self._clock.pass_to(now)
         self.missing_samples = round(missing * self._format.sample_rate)
         events = self._hold(now) if self._by_hand else self.machine.silence(missing)
         if not events:
@@ -223,7 +229,7 @@ class Microphone:
             barge_in: Whether the bot has a reply under way.
         """
         if self._last_packet is None:
-            self.media = max(self.media, now)
+            self._clock.begin(now)
         events = self.machine.open(self.media, barge_in)
         if events:
             self._turn = []
@@ -264,6 +270,7 @@ class Microphone:
         self._staged.clear()
         self._vad_blocks.clear()
         self._ring.clear()
+        self._clock.restart()
         self._last_packet = None
         self._detector.restart()
         for stage in self._stages:
@@ -272,14 +279,11 @@ class Microphone:
     def _collect(self, events: Sequence[TurnEvent]) -> None:
         for event in events:
             if isinstance(event, TurnStarted):
-                start = event.at - self._pre_roll
-                frames = self._ring.since(start)
-                end = self.media - FRAME_SECONDS * (len(frames) - 1)
-                self._turn = [(end + FRAME_SECONDS * i, frame) for i, frame in enumerate(frames)]
+                self._turn = self._ring.timed(event.at - self._pre_roll)
 
     @property
     def _pre_roll(self) -> float:
-        if self.machine.barge_in and self._detector.echo_known:
+        if self.machine.barge_in and self.loudspeakers is not None and self.loudspeakers.known:
             # What came before the interruption is the bot.
             return min(self._settings.pre_roll, ECHO_PRE_ROLL)
         return self._settings.pre_roll

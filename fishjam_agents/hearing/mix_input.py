@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.microphone import MAX_PACKET
+from fishjam_agents.hearing.ring import Ring
 
 LEAD = 2
 """Frames a voice collects before it is mixed in: packets of 20 ms may come 20 ms late without a gap."""
@@ -32,21 +35,31 @@ class MixInput:
         track: Id of the track.
         format: What packets hold: 16-bit mono at the rate asked of the server.
         ended: Told that the peer left or the connection was lost, with the reason.
+        reference: What the bot says; None without echo guard.
 
     Attributes:
         peer: Id of the speaker.
         track: Id of the track; changes when the peer's track returns under a new one.
         damaged: Packets dropped because they were empty, odd or too long.
         loud: Whether the voice is within a word, by the frames that were mixed.
+        loudspeaker: The bot's voice in it; None without echo guard.
+        ring: What was mixed of it lately, where there is a loudspeaker.
     """
 
     def __init__(
-        self, peer: str, track: str, format: AudioFormat, ended: Callable[[MixInput, str], None]
+        self,
+        peer: str,
+        track: str,
+        format: AudioFormat,
+        ended: Callable[[MixInput, str], None],
+        reference: EchoReference | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
         self.damaged = 0
         self.loud = False
+        self.loudspeaker = None if reference is None else Loudspeaker(reference, format.sample_rate)
+        self.ring = Ring()
         self._rate = format.sample_rate
         self._size = format.frame_samples
         self._max = round(MAX_BACKLOG * format.sample_rate)
@@ -118,6 +131,7 @@ class MixInput:
     def clear(self) -> None:
         """Forget what has come."""
         self._queue = self._queue[:0]
+        self.ring.clear()
         self._flowing = False
         self.loud = False
         self._last_packet = None

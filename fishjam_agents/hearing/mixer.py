@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.mixing import mix_softly
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.hearing.loudness import Loudness
+from fishjam_agents.hearing.loudspeaker import MixedLoudspeakers
 from fishjam_agents.hearing.microphone import MAX_PACKET, QUIET_AFTER, Deliver, Microphone
 from fishjam_agents.hearing.mix_input import LEAD, MixInput
 from fishjam_agents.turns.machine import SpeechEnded, SpeechStarted, TurnEnded, TurnEvent, TurnStarted
@@ -41,19 +43,23 @@ class Mixer:
         format: AudioFormat,
         make: Callable[[str | None, str, Deliver], Microphone],
         deliver: Deliver,
+        reference: EchoReference | None = None,
     ) -> None:
         self._format = format
+        self._reference = reference
         self._deliver = deliver
         self._voices: list[MixInput] = []
         self._loudness: Loudness[str] = Loudness()
         self._onset = 0.0
         self._now = 0.0
         self._next: float | None = None
+        self._loudspeakers = MixedLoudspeakers(format.sample_rate)
         self.microphone = make(None, TRACK, self._named)
+        self.microphone.loudspeakers = None if reference is None else self._loudspeakers
 
     def add(self, peer: str, track: str) -> MixInput:
         """A peer's microphone joins the mix."""
-        voice = MixInput(peer, track, self._format, self._ended)
+        voice = MixInput(peer, track, self._format, self._ended, self._reference)
         self._voices.append(voice)
         return voice
 
@@ -93,19 +99,24 @@ class Mixer:
         frames: list[Samples] = []
         energies: dict[str, float] = {}
         loud = False
+        now, microphone = self._now, self.microphone
+        # When the microphone will have the frame end.
+        end = max(microphone.media, min(microphone.media + FRAME_SECONDS, now))
+        self._loudspeakers.begin()
         for voice in voices:
             frame = voice.next_frame()
             if frame is None:
                 continue
             frames.append(frame)
+            if voice.loudspeaker is not None:
+                voice.ring.append(end, frame)
+                suspected = voice.loud and microphone.machine.in_speech
+                self._loudspeakers.add(voice.loudspeaker, end, suspected, voice.ring)
             loud = loud or voice.loud
             wide = frame.astype(np.float64)
             energies[voice.peer] = energies.get(voice.peer, 0.0) + float(wide @ wide)
-        now, microphone = self._now, self.microphone
         if not frames or (not loud and self._within_word()):
             return
-        # When the microphone will have the frame end.
-        end = max(microphone.media, min(microphone.media + FRAME_SECONDS, now))
         self._loudness.add(end, energies)
         microphone.feed(mix_softly(frames).tobytes(), now, barge_in)
 

@@ -27,7 +27,24 @@ class Ring:
 
     def since(self, start: float) -> list[Samples]:
         """Frames of which any part lies after `start`, oldest first."""
-        return [frame for end, frame in self._frames if end > start + 1e-6]
+        return [frame for _, frame in self.timed(start)]
+
+    def timed(self, start: float) -> list[tuple[float, Samples]]:
+        """The same, each with the media time at which it ends."""
+        return [(end, frame) for end, frame in self._frames if end > start + 1e-6]
+
+    def last(self, samples: int) -> Samples:
+        """The last samples: int16 mono, shape (samples,), zeros before the first frame."""
+        pieces: list[Samples] = []
+        missing = samples
+        for _, frame in reversed(self._frames):
+            pieces.append(frame[-missing:])
+            missing -= len(pieces[-1])
+            if not missing:
+                break
+        if missing:
+            pieces.append(np.zeros(missing, np.int16))
+        return np.concatenate(pieces[::-1])
 
     def clear(self) -> None:
         """Forget everything."""

@@ -12,6 +12,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
+from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.microphone import Deliver, Microphone
 from fishjam_agents.hearing.mix_input import MixInput
 from fishjam_agents.hearing.mixer import Mixer
@@ -90,7 +91,7 @@ class Ears:
         if self._pipeline.hearing.echo_guard:
             voice.reference = EchoReference(voice.sample_rate, self._zero)
         if self._pipeline.hearing.mode == "mix":
-            self._mixer = Mixer(self._format, self._make_microphone, self._deliver)
+            self._mixer = Mixer(self._format, self._make_microphone, self._deliver, voice.reference)
         self._roster.open()
 
     def close(self) -> None:
@@ -187,7 +188,8 @@ class Ears:
             tapes=self._tapes,
             vad=self._pipeline.hearing.vad,
         )
-        microphone.reference = self._voice.reference
+        if self._voice.reference is not None:
+            microphone.loudspeakers = Loudspeaker(self._voice.reference, self._format.sample_rate)
         # Only a model that owns turns hears the user while the bot speaks.
         if self._call.capabilities.transcripts and self._pipeline.turns.owner == "backend":
             microphone.machine.expect_words()

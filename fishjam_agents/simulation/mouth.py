@@ -12,10 +12,11 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.server.clock import TICKS_PER_SECOND
 from fishjam_agents.server.playout import Segment
 from fishjam_agents.simulation.sounds import RATE
-from fishjam_agents.testing.scenario import Echo
+from fishjam_agents.testing.scenario import MAX_ECHO_DELAY, Echo
 
 FRAME = RATE // TICKS_PER_SECOND
 """Samples of 20 ms."""
+_LONGEST = round(MAX_ECHO_DELAY * RATE)
 
 
 class Mouth:
@@ -24,13 +25,17 @@ class Mouth:
     Args:
         noise: A bed to repeat, None without one.
         echo: How the bot comes back, None if it does not.
+
+    Attributes:
+        echo: The same; may be changed, as by somebody who takes the headset off.
     """
 
     def __init__(self, noise: Samples | None = None, echo: Echo | None = None) -> None:
         self._noise = noise if noise is not None and len(noise) else None
         self._noise_position = 0
         self._lines: list[Samples] = []
-        self._echo = None if echo is None else _Loudspeaker(echo)
+        self.echo = echo
+        self._loudspeaker = _Loudspeaker()
 
     @property
     def speaking(self) -> bool:
@@ -48,8 +53,7 @@ class Mouth:
 
     def overhear(self, rate: int, window: int, segments: Sequence[Segment]) -> None:
         """Take what the bot played in a window: it is picked up later."""
-        if self._echo is not None:
-            self._echo.play(rate, window, segments)
+        self._loudspeaker.play(rate, window, segments)
 
     def frame(self) -> Samples:
         """The next 20 ms."""
@@ -62,20 +66,16 @@ class Mouth:
             places = np.arange(self._noise_position, self._noise_position + FRAME)
             mixed += self._noise.take(places, mode="wrap")
             self._noise_position = int(places[-1] + 1) % len(self._noise)
-        if self._echo is not None:
-            mixed += self._echo.frame()
+        if self.echo is not None:
+            mixed += self._loudspeaker.frame(self.echo)
         return np.clip(np.rint(mixed), -32768, 32767).astype(np.int16)
 
 
 class _Loudspeaker:
     """Carries the bot's voice into a microphone, later and quieter."""
 
-    def __init__(self, echo: Echo) -> None:
-        # A window is known when it is over: that is the first 20 ms of the way.
-        self._waiting: npt.NDArray[np.float32] = np.zeros(
-            max(round(echo.delay * RATE) - FRAME, 0), np.float32
-        )
-        self._gain = np.float32(10 ** (echo.level / 20))
+    def __init__(self) -> None:
+        self._played: npt.NDArray[np.float32] = np.zeros(_LONGEST, np.float32)
         self._resampler: StreamResampler | None = None
 
     def play(self, rate: int, window: int, segments: Sequence[Segment]) -> None:
@@ -90,12 +90,10 @@ class _Loudspeaker:
             sound[begin : begin + len(samples)] = samples
         if self._resampler is None or self._resampler.from_rate != rate:
             self._resampler = live_resampler(rate, RATE)
-        heard = self._resampler.process(sound).astype(np.float32) * self._gain
-        self._waiting = np.concatenate((self._waiting, heard))
+        heard = self._resampler.process(sound)
+        self._played = np.concatenate((self._played[len(heard) :], heard.astype(np.float32)))
 
-    def frame(self) -> npt.NDArray[np.float32]:
-        frame = self._waiting[:FRAME]
-        self._waiting = self._waiting[FRAME:]
-        if len(frame) < FRAME:
-            frame = np.concatenate((frame, np.zeros(FRAME - len(frame), np.float32)))
-        return frame
+    def frame(self, echo: Echo) -> npt.NDArray[np.float32]:
+        # A window is known when it is over: that is the first 20 ms of the way.
+        start = len(self._played) - max(round(echo.delay * RATE), FRAME)
+        return self._played[start : start + FRAME] * np.float32(10 ** (echo.level / 20))

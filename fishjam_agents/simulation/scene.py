@@ -138,8 +138,8 @@ class Scene:
         if self._rule.over(time, sounds or self._connecting()):
             self._over.set_result(min(position, self.zero + self._rule.limit))
             return
-        for caller, mouth in zip(self.callers, self._mouths, strict=True):
-            for rate, segments in bot:
+        for caller, mouth, part in zip(self.callers, self._mouths, self._parts, strict=True):
+            for rate, segments in bot if part.echo is not None or part.echo_changes else ():
                 mouth.overhear(rate, ticks - 1, segments)
             frame = mouth.frame()
             if caller.joined:
@@ -159,6 +159,8 @@ class Scene:
                 self._cues.add(moment, f"{key}.mutes[{index}]", partial(self._mute, caller, seconds))
             for index, (moment, seconds) in enumerate(part.presses):
                 self._cues.add(moment, f"{key}.presses[{index}]", partial(self._press, caller, seconds))
+            for place, moment, echo in part.echo_changes:
+                self._cues.add(moment, f"{key}.{place}", partial(setattr, mouth, "echo", echo))
             for line in part.lines:
                 begins = line.at or part.joins or Moment(0.0)
                 self._cues.add(begins, line.key, partial(self._say, caller, mouth, line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,7 +61,8 @@ class Part:
         mutes: When the microphone falls silent, and for how long; None is for good.
         presses: When the button of push to talk goes down, and for how long; None is for good.
         noise: A bed that repeats, None without one.
-        echo: How the bot comes back, None if it does not.
+        echo: How the bot comes back with the call, None if it does not.
+        echo_changes: How it comes back from a moment on; first, where its caller has that.
         camera: The still their camera shows, None without one.
     """
 
@@ -73,6 +74,7 @@ class Part:
     presses: Sequence[tuple[Moment, float | None]] = ()
     noise: Samples | None = None
     echo: Echo | None = None
+    echo_changes: Sequence[tuple[str, Moment, Echo]] = ()
     camera: bytes | None = None
 
 
@@ -137,9 +139,19 @@ def _part(name: str, caller: Caller) -> Part:
         [(Moment.parse(mute.at), mute.seconds) for mute in caller.mutes],
         [(Moment.parse(press.at), press.seconds) for press in caller.presses],
         None if caller.noise is None else noise_sound(caller.noise),
-        caller.echo,
+        None if caller.echo is None or caller.echo.at is not None else caller.echo,
+        [] if caller.echo is None else list(_echo_changes(caller.echo)),
         None if caller.camera is None else _picture(caller.camera),
     )
+
+
+def _echo_changes(echo: Echo) -> Iterator[tuple[str, Moment, Echo]]:
+    if echo.at is not None:
+        yield "echo.at", Moment.parse(echo.at), echo
+    for index, change in enumerate(echo.changes):
+        level = echo.level if change.level is None else change.level
+        echo = replace(echo, level=level, delay=echo.delay if change.delay is None else change.delay)
+        yield f"echo.changes[{index}]", Moment.parse(change.at), echo
 
 
 def _utterances(name: str, lines: Sequence[Line]) -> list[Utterance]:

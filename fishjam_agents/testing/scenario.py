@@ -98,6 +98,31 @@ class Noise:
             raise ValueError("level must be between -100 and 0 dBFS")
 
 
+MAX_ECHO_DELAY = 2.0
+"""Seconds that an echo may be late at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoChange:
+    """A change of an echo in mid-call: somebody turns the volume, or moves to another loudspeaker.
+
+    Attributes:
+        at: When it takes place.
+        level: How loud the echo is from then on, dB of what was played; None leaves it. -100 is a headset.
+        delay: How late it is from then on, seconds; None leaves it.
+    """
+
+    at: str
+    level: float | None = None
+    delay: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("at", self.at)
+        if self.level is None and self.delay is None:
+            raise ValueError("a change needs level or delay: say what changes")
+        _check_echo(self.level, self.delay)
+
+
 @dataclass(frozen=True, slots=True)
 class Echo:
     """The bot's voice as it comes back through a caller's loudspeaker and microphone.
@@ -105,16 +130,18 @@ class Echo:
     Attributes:
         level: How loud, dB of what was played.
         delay: How late, seconds.
+        at: When it begins, as where a headset is taken off; None is with the call.
+        changes: What becomes of it later.
     """
 
     level: float = -12.0
     delay: float = 0.15
+    at: str | None = None
+    changes: tuple[EchoChange, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0.02 <= self.delay <= 2:
-            raise ValueError("delay must be between 0.02 and 2 seconds")
-        if self.level > 0:
-            raise ValueError("level must be 0 dB or below: an echo is no louder than the voice")
+        _check_moment("at", self.at)
+        _check_echo(self.level, self.delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +177,8 @@ class Caller:
         lines = (line.at for line in self.lines)
         mutes = (mute.at for mute in self.mutes)
         presses = (press.at for press in self.presses)
-        times = [self.joins, self.leaves, *lines, *mutes, *presses]
+        echo = () if self.echo is None else (self.echo.at, *(change.at for change in self.echo.changes))
+        times = [self.joins, self.leaves, *lines, *mutes, *presses, *echo]
         yield from (time for time in times if time is not None)
 
 
@@ -282,6 +310,13 @@ class Scenario:
             peer = Reference.parse(text).peer
             if peer is not None:
                 yield peer
+
+
+def _check_echo(level: float | None, delay: float | None) -> None:
+    if delay is not None and not 0.02 <= delay <= MAX_ECHO_DELAY:
+        raise ValueError("delay must be between 0.02 and 2 seconds")
+    if level is not None and level > 0:
+        raise ValueError("level must be 0 dB or below: an echo is no louder than the voice")
 
 
 def _check_moment(name: str, text: str | None) -> None:

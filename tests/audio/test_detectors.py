@@ -13,6 +13,8 @@ from fishjam_agents.audio.detectors import DESCRIPTIONS, DetectorName, VoiceDete
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.vad import PRESETS, PresetName
 from fishjam_agents.errors import MissingExtraError
+from fishjam_agents.hearing.loudspeaker import Loudspeaker
+from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.turns.machine import SpeechStarted, TurnEnded, TurnMachine, TurnStarted
 from tests.pipeline.conftest import speech
 
@@ -24,7 +26,8 @@ def hear(
     detector: VoiceDetector, samples: np.ndarray, voice: np.ndarray | None = None
 ) -> list[tuple[float, type]]:
     """Kinds of the turn machine's events, with when they were decided; `voice` is what the bot says."""
-    reference = EchoReference(16000)
+    reference, ring = EchoReference(16000), Ring()
+    loudspeaker = Loudspeaker(reference, 16000)
     machine = TurnMachine(start=detector.start)
     happened = []
     for number in range(len(samples) // FRAME):
@@ -32,8 +35,9 @@ def hear(
         at = 0.02 * (number + 1)
         if voice is not None:
             reference.sent(voice[number * FRAME : (number + 1) * FRAME].astype(np.int16), at)
-        window = reference.window(at)
-        decision = detector.feed(frame, machine.in_speech, machine.weighing, window)
+        ring.append(at, frame)
+        source = loudspeaker.playing(at, machine.in_speech, ring)
+        decision = detector.feed(frame, machine.in_speech, machine.weighing, source)
         assert decision.voiced == (decision.score > 0)
         assert -3 <= decision.score <= 3
         happened += [(at, type(event)) for event in machine.feed(decision, at)]

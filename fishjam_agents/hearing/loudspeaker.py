@@ -1,0 +1,165 @@
+"""The bot's voice in a microphone: one echo guard, told what was played and what was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.bands import WINDOW_SECONDS, analysis_window, band_powers, voice_level
+from fishjam_agents.audio.echo import Echo, EchoGuard, EchoSource
+from fishjam_agents.audio.echo_match import MAX_DELAY, match_echo
+from fishjam_agents.audio.echo_reference import EchoReference
+from fishjam_agents.audio.formats import FRAME_SECONDS
+from fishjam_agents.hearing.ring import Ring
+
+_BEFORE = 0.06
+"""Seconds that a sound has lasted when it is suspected: two good frames, and what they overlap."""
+_LONGEST = 0.5
+"""Seconds of a sound that are compared."""
+_LOOKS = frozenset((5, 8, 11, 14, 17, 20))
+"""Frames after the suspicion at which a sound is compared with what was played: the last but two come before
+18 frames of it may confirm an interruption."""
+_FIRST_LOOKS = frozenset((25, 45))
+"""Frames of the bot's voice after which a microphone of which nothing is known is compared with it: before
+the second is over in which a level guards it."""
+_LATER = 25
+"""A sound that goes on is compared again every half second."""
+
+
+class Loudspeakers(Protocol):
+    """What a microphone asks of the loudspeakers that may be near it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the bot's voice comes back from any, as far as is known."""
+        ...
+
+    def playing(self, at: float, suspected: bool, ring: Ring) -> EchoSource | None:
+        """What tells the echo in the frame that ends at `at`, the newest of `ring`.
+
+        Args:
+            at: Media time, seconds.
+            suspected: Whether a sound is being followed in the microphone.
+            ring: The microphone's last frames.
+
+        Returns:
+            None where none is to be expected.
+        """
+        ...
+
+
+class Loudspeaker:
+    """Follows the loudspeaker near one microphone.
+
+    Args:
+        reference: What the bot says.
+        sample_rate: Hz of the microphone.
+
+    Attributes:
+        guard: What is known of the echo.
+    """
+
+    def __init__(self, reference: EchoReference, sample_rate: int) -> None:
+        self.guard = EchoGuard()
+        self._reference = reference
+        self._rate = sample_rate
+        self._window: npt.NDArray[np.float64] | None = None
+        self._followed = 0
+        self._recognised = False
+        self._looked = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether the bot's voice comes back, as far as is known."""
+        return self.guard.delay is not None
+
+    def playing(self, at: float, suspected: bool, ring: Ring) -> EchoSource | None:
+        """Part of `Loudspeakers`."""
+        if not suspected:
+            self._followed = 0
+        if self.guard.rests(suspected):
+            return None
+        self._window = self._reference.window(at)
+        if self._window is None:
+            return None
+        if suspected:
+            self._follow(at, ring)
+        elif self.guard.untold in _FIRST_LOOKS and self.guard.untold != self._looked:
+            self._looked = self.guard.untold
+            self._compare(at, _LONGEST, ring)
+        return self
+
+    def expect(self, bands: Sequence[float], level: float) -> Echo | None:
+        """Part of `audio.echo.EchoSource`."""
+        return None if self._window is None else self.guard.expect(bands, level, self._window)
+
+    def _follow(self, at: float, ring: Ring) -> None:
+        if not self._followed:
+            self._recognised = False
+            self.guard.suspect()
+        self._followed += 1
+        if self._followed % _LATER == 0 or (self._followed in _LOOKS and not self._recognised):
+            self._compare(at, min(self._followed * FRAME_SECONDS + _BEFORE, _LONGEST), ring)
+
+    def _compare(self, at: float, seconds: float, ring: Ring) -> None:
+        frames = ring.since(at - seconds)
+        if not frames:
+            return
+        heard = np.concatenate(frames)
+        played = self._reference.sound(at, len(heard) / self._rate + MAX_DELAY)
+        match = match_echo(heard, self._rate, played, self._reference.sample_rate)
+        if match is not None:
+            self._recognised = True
+            self.guard.learn(match)
+
+
+class MixedLoudspeakers:
+    """The loudspeakers of everybody in a mix, each with its own delay and loudness.
+
+    Args:
+        sample_rate: Hz of the microphones.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self._window = analysis_window(round(WINDOW_SECONDS * sample_rate))
+        self._expected: list[Echo] = []
+        self._known = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the bot's voice comes back to anybody, as far as is known."""
+        return self._known
+
+    def begin(self) -> None:
+        """A frame of the mix begins: nothing is expected in it yet."""
+        self._expected.clear()
+        self._known = False
+
+    def add(self, loudspeaker: Loudspeaker, at: float, suspected: bool, ring: Ring) -> None:
+        """Take what one voice adds to the frame of the mix that ends at `at`: the newest of its `ring`.
+
+        Args:
+            loudspeaker: The one near that voice's microphone.
+            at: Media time of the mix, seconds.
+            suspected: Whether a sound is being followed in the mix that may be this voice's.
+            ring: The voice's last frames, with media times of the mix.
+        """
+        source = loudspeaker.playing(at, suspected, ring)
+        self._known = self._known or loudspeaker.known
+        if source is None:
+            return
+        bands = band_powers(ring.last(len(self._window)), self._window)
+        echo = source.expect(bands, voice_level(bands))
+        if echo is not None:
+            self._expected.append(echo)
+
+    def playing(self, at: float, suspected: bool, ring: Ring) -> EchoSource | None:
+        """Part of `Loudspeakers`."""
+        return self if self._expected else None
+
+    def expect(self, bands: Sequence[float], level: float) -> Echo | None:
+        """Part of `audio.echo.EchoSource`: the sum of what is expected of each."""
+        return Echo.sum(self._expected)
