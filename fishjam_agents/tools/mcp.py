@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from importlib import import_module
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _PAGES = 20
 """Pages of tools that are read at most: a server may number them without end."""
+_LONGEST_NAME = 64
 _PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 """Seconds between a lost connection and the next attempt, and what failed attempts double it to."""
 _CLOSE_DEADLINE = 6.0
@@ -82,7 +83,13 @@ class McpConnection:
                 f"it has {', '.join(sorted(names)) or 'none'}"
             )
         wanted = [remote for remote in self._tools if server.only is None or remote.name in server.only]
-        return [tool for remote in wanted if (tool := self._tool(remote)) is not None]
+        tools: dict[str, Tool] = {}
+        for remote in wanted:
+            name = _name(f"{server.prefix}{remote.name}", tools)
+            tool = self._tool(remote, name)
+            if tool is not None:
+                tools[name] = tool
+        return list(tools.values())
 
     async def close(self) -> None:
         """Leave the server."""
@@ -121,6 +128,8 @@ class McpConnection:
                     self._client.set_result(client)
                     pause = _PAUSE
                     await self._lost.wait()
+                # Whoever found it lost waits for the next one.
+                continue
             except Exception as error:
                 problem = McpError(
                     f"the MCP server {self.server.label} cannot be used ({self._told(error)}): "
@@ -148,7 +157,13 @@ class McpConnection:
         server = self.server
         async with AsyncExitStack() as stack:
             if server.url is not None:
-                http = await stack.enter_async_context(create_mcp_http_client(headers=dict(server.headers)))
+                http = create_mcp_http_client(headers=dict(server.headers))
+                if server.is_local:
+                    # A proxy of the environment would be asked for this machine's own servers, too.
+                    await http.aclose()
+                    http = type(http)(headers=dict(server.headers), timeout=http.timeout, trust_env=False)
+                http.event_hooks = {"response": [_keep_method]}
+                await stack.enter_async_context(http)
                 transport = streamable_http_client(server.url, http_client=http)
             else:
                 parameters = StdioServerParameters(
@@ -159,9 +174,8 @@ class McpConnection:
                 transport = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
             yield await stack.enter_async_context(Client(transport))
 
-    def _tool(self, remote: RemoteTool) -> Tool | None:
+    def _tool(self, remote: RemoteTool, name: str) -> Tool | None:
         server = self.server
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{server.prefix}{remote.name}")[:64]
         try:
             schema = plain_schema(remote.input_schema)
         except ValueError as error:
@@ -180,15 +194,21 @@ class McpConnection:
             if message:
                 context.progress(message)
 
-        # A connection that was lost is being made anew: the runner's deadline bounds the wait.
-        client = await asyncio.shield(self._client)
-        try:
-            result = await client.call_tool(name, dict(arguments), progress_callback=report)
-        except Exception as error:
-            if not _is_answer(error):
-                self._lose(client)
-            logger.debug("The MCP server %s:", self.server.label, exc_info=error)
-            raise ToolError(f"the server {self.server.label} failed ({self._told(error)})") from error
+        for again in (False, True):
+            # A connection that was lost is being made anew: the runner's deadline bounds the wait.
+            client = await asyncio.shield(self._client)
+            try:
+                result = await client.call_tool(name, dict(arguments), progress_callback=report)
+                break
+            except Exception as error:
+                gone = _is_session_lost(error)
+                if gone or not _is_answer(error):
+                    self._lose(client)
+                logger.debug("The MCP server %s:", self.server.label, exc_info=error)
+                # A server that was restarted has refused the call, and not run it.
+                if not gone or again:
+                    told = f"the server {self.server.label} failed ({self._told(error)})"
+                    raise ToolError(told) from error
         text = _text(result)
         if result.is_error:
             raise ToolError(text or "it failed and did not say why")
@@ -237,9 +257,54 @@ def _is_answer(error: Exception) -> bool:
     return isinstance(error, MCPError) and error.error.code != CONNECTION_CLOSED
 
 
+_LOST = re.compile(
+    r"session\b.*\b(?:not found|terminated|expired|invalid|unknown|missing|does not exist|no longer)"
+    r"|(?:no valid|invalid|unknown|expired|missing) session|no (?:such )?session",
+    re.IGNORECASE,
+)
+_INVALID_REQUEST, _SERVER_ERRORS = -32600, range(-32099, -31999)
+
+
+def _is_session_lost(error: Exception) -> bool:
+    """Whether the server does not know the session: it was restarted, or has forgotten it.
+
+    The protocol's answer is 404 (modelcontextprotocol.io, transports, session management); with it, or with
+    400, servers send an error of their own.
+    """
+    from mcp.shared.exceptions import MCPError
+
+    if not isinstance(error, MCPError):
+        return False
+    code = error.error.code
+    return (code == _INVALID_REQUEST or code in _SERVER_ERRORS) and bool(_LOST.search(error.error.message))
+
+
+async def _keep_method(response: Any) -> None:
+    """Follow a redirect of a message with the message: 301 and 302 would make a GET of it.
+
+    The package follows only what stays with the server, so that no header goes elsewhere.
+    """
+    if response.status_code in (301, 302) and response.request.method == "POST":
+        response.status_code = 308
+
+
+def _name(name: str, taken: Container[str]) -> str:
+    """A name that every vendor takes, and no other tool has: 64 letters, digits, `_`, `-`; a letter first."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+    if not name[:1].isalpha() and not name.startswith("_"):
+        name = f"_{name}"
+    name = name[:_LONGEST_NAME]
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        ending = f"_{number}"
+        unique = name[: _LONGEST_NAME - len(ending)] + ending
+    return unique
+
+
 def _text(result: CallToolResult) -> str:
     """What a result says in words; pictures and other things are only named."""
-    parts = [getattr(block, "text", None) or f"[{block.type}]" for block in result.content]
+    parts = [text for block in result.content if (text := getattr(block, "text", f"[{block.type}]"))]
     if not parts and result.structured_content is not None:
         import pydantic_core
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 import sys
 from collections.abc import Mapping
@@ -74,6 +75,15 @@ class McpServer:
     def program(self) -> str:
         """The program as it is started."""
         return sys.executable if self.command == "python" else self.command or ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its URL is of this machine, where a proxy of the environment has no business."""
+        host = urlsplit(self.url or "").hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
 
     def check(self) -> None:
         """Verify what can be known without starting it.

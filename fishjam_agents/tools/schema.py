@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fishjam_agents.tools.portable_schema import portable
+
 _MAPS = frozenset({"properties", "patternProperties"})
 """Keys whose own keys are names and no keywords."""
 _DROPPED = frozenset({"title", "$schema", "$id", "$defs", "definitions", "$comment"})
 
 
 def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema with its references put in place.
+    """A schema with its references put in place, in a form that every vendor takes.
 
     Args:
         schema: JSON schema of an object; its references lead to its own `$defs` or `definitions`.
@@ -19,11 +21,7 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: It is no object's, or it cannot be written without references.
     """
-    plain: dict[str, Any] = _plain(schema, schema, ())
-    if plain.setdefault("type", "object") != "object":
-        raise ValueError("its parameters are no JSON object")
-    plain.setdefault("properties", {})
-    return plain
+    return portable(_plain(schema, schema, ()))
 
 
 def _plain(node: Any, root: Mapping[str, Any], within: tuple[str, ...]) -> Any:

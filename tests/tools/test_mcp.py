@@ -219,7 +219,7 @@ def test_what_can_be_known_is_known_before_the_call(tmp_path: Path, monkeypatch:
     ):
         bot.verify()
     monkeypatch.setattr(mcp_server, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"fishjam-agents\[mcp\]"):
+    with pytest.raises(MissingExtraError, match=r"CHECKOUT\[mcp\]"):
         shop().check()
 
 
