@@ -86,7 +86,8 @@ class PeerOwners:
     def _event(self, peer: str, event: port.BackendEvent) -> None:
         owner = self._owners.get(peer)
         if owner is not None and isinstance(event, port.Interrupted):
-            owner.interrupted()
+            if event.reply is None or self.call.replies.speech(event.reply) is not None:
+                owner.interrupted()
             return
         if owner is not None and isinstance(event, port.UserSpeech):
             owner.user_speech(event.speaking)

@@ -15,7 +15,14 @@ _SAID_REMEMBERED = 256
 """Ids of `say` that are remembered; more do not wait to be spoken."""
 _SEPARATOR = "@"
 _OF_SPEECH = (port.AudioEntry, port.TurnStartedEntry, port.TurnPausedEntry, port.TurnResumedEntry)
-_OF_REPLIES = (port.ReplyAudio, port.ReplyStarted, port.ReplyText, port.ReplyTimed, port.ReplyEnded)
+_OF_REPLIES = (
+    port.Interrupted,
+    port.ReplyAudio,
+    port.ReplyStarted,
+    port.ReplyText,
+    port.ReplyTimed,
+    port.ReplyEnded,
+)
 
 
 class _Session:
@@ -187,7 +194,7 @@ class Sessions:
         if self._numbers.get(session.number) is not session:
             return
         if isinstance(event, _OF_REPLIES):
-            if event.reply not in self._said:
+            if event.reply is not None and event.reply not in self._said:
                 event = replace(event, reply=f"{event.reply}{_SEPARATOR}{session.number}")
         elif isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
             event = replace(event, call=f"{event.call}{_SEPARATOR}{session.number}")

@@ -164,6 +164,7 @@ class Ledger(Backend):
 
     open: list[int] = field(default_factory=list)
     ever: list[list[Entry]] = field(default_factory=list)
+    emits: list[Callable[[port.BackendEvent], None]] = field(default_factory=list)
     fails: Callable[[int], bool] = lambda number: False
     closing: float = 0.0
 
@@ -171,6 +172,7 @@ class Ledger(Backend):
     async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
         number = len(self.ever)
         self.ever.append([])
+        self.emits.append(conversation.emit)
         if self.fails(number):
             raise BackendError("the key is refused: check it", retryable=False)
         self.open.append(number)
@@ -239,6 +241,27 @@ def test_sessions_come_and_go_with_peers_and_each_knows_its_own_replies(converse
         assert interrupt.heard.reply == "r1", "the session's own id"
         assert 0.5 < interrupt.heard.seconds < 1.5
     assert len({event.reply for event in call.of("reply_started")}) == 4, "and the call tells them apart"
+
+
+@pytest.mark.parametrize(("reply", "ends"), [("r1", False), ("r2", True), (None, True)])
+def test_a_late_verdict_on_a_reply_that_is_over_does_not_end_the_next(
+    converse: Converse, reply: str | None, ends: bool
+) -> None:
+    backend = Ledger()
+
+    async def script(call: Call) -> None:
+        (alice,) = await call.joins("alice")
+        for turn in (1, 2):
+            await alice.speak(speech("alice_question.wav"))
+            await call.until("reply_first_audio", turn)
+            if turn == 1:
+                await call.until("reply_ended")
+        await asyncio.sleep(0.5)
+        backend.emits[0](port.Interrupted(reply))
+        await call.until("reply_interrupted" if ends else "reply_ended", 1 if ends else 2)
+
+    call = converse(ledger_bot(backend), script)
+    assert len(call.of("reply_interrupted")) == ends
 
 
 def test_sessions_are_bounded_and_who_waits_gets_the_next(converse: Converse) -> None:

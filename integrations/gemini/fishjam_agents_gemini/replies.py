@@ -103,6 +103,7 @@ class Replies:
         if reply is not None:
             self._emit(Interrupted(reply))
         self._finish()
+        self._complete = None
         if goes_on:
             self._deaf_until = self._loop.time() + _LATE
 
@@ -124,7 +125,7 @@ class Replies:
 
     def _finish(self) -> None:
         self.generated()
-        self._last, self._complete = None, self._last
+        self._last, self._complete = None, self._last or self._complete
         self._memory.note("model", "".join(self._said))
         self._said.clear()
         self._early.clear()

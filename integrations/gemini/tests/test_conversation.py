@@ -292,3 +292,26 @@ def test_a_user_who_may_not_interrupt_does_not(run: Run) -> None:
         assert len(talk.reply_audio("gemini-1")) == 24000
 
     run(test)
+
+
+def test_the_reply_that_is_still_played_is_interrupted_once_whatever_turns_without_sound_follow(
+    run: Run,
+) -> None:
+    async def silent_turn(connection: Connection, request: Request) -> None:
+        await speak(connection, tone(0.2), ["one "], pace=0)
+        await connection.finish_turn()
+        await connection.finish_turn()
+        await connection.send({"serverContent": {"interrupted": True}})
+        await connection.send({"serverContent": {"interrupted": True}})
+        await speak(connection, tone(0.1), ["two "], pace=0)
+        await connection.finish_turn()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(silent_turn)
+        async with talking() as talk:
+            talk.say(voice(0.1))
+            await talk.until(p.ReplyEnded, 2)
+        assert talk.of(p.Interrupted) == [p.Interrupted("gemini-1")]
+        assert talk.reply_text("gemini-2") == "two "
+
+    run(test)

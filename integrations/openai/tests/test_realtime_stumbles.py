@@ -232,3 +232,16 @@ def test_what_the_user_said_is_written_down_without_an_answer_too() -> None:
             await asyncio.sleep(0.01)
 
     run(scenario, [[Tool("weather")]])
+
+
+def test_a_tool_that_is_called_long_after_an_error_in_the_middle_of_an_answer_is_called() -> None:
+    other = Raw({"type": "error", "error": ServerError().error})
+
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        called = await call.until(p.ToolCall)
+        assert called.name == "weather"
+        assert [event.text for event in call.of(p.ReplyText)] == ["Let me see.", " "]
+        assert not call.of(p.Warning)
+
+    run(scenario, [["Let me see.", other, Words(" "), 1.2, Tool("weather")]])

@@ -144,8 +144,9 @@ class Responses:
         live = [response for response in self._live.values() if not response.dead]
         for response in self._live.values():
             response.doubt = error
-        if any(response.started for response in live):
+        if self._live:
             self._settling = self._settling or self._loop.call_later(_DOUBT, self._settle)
+        if any(response.started for response in live):
             return True
         if live or self._memory.owed:
             self._lost(error)
@@ -168,12 +169,14 @@ class Responses:
     def _settle(self) -> None:
         """Nothing has come for a while: what was in doubt is over."""
         self._settling = None
-        self._end_doubtful()
+        self._end_doubtful(but_unheard=self._asked)
         self._ask_next()
 
-    def _end_doubtful(self) -> None:
+    def _end_doubtful(self, *, but_unheard: bool = False) -> None:
         for identity, response in tuple(self._live.items()):
-            if response.doubt is not None:
+            # Of one that was not heard, the second attempt in its place decides whether it is alive.
+            waits = but_unheard and not (response.started or response.dead)
+            if response.doubt is not None and not waits:
                 del self._live[identity]
                 self._end(response)
                 if response.started and not response.dead:
@@ -232,6 +235,9 @@ class Responses:
     def handle(self, event: Event) -> bool:
         """Take an event about a response of the conversation; False for others."""
         kind: str = event["type"]
+        alive = self._live.get(event.get("response_id") or "")
+        if alive is not None:
+            alive.doubt = None
         if kind == "response.created":
             self._created(event.get("response") or {})
         elif kind == "response.done":
@@ -272,8 +278,6 @@ class Responses:
 
     def _speaking(self, event: Event) -> _Response | None:
         response = self._live.get(event.get("response_id") or "")
-        if response is not None:
-            response.doubt = None
         return None if response is None or response.dead else response
 
     def _start(self, response: _Response) -> None:
