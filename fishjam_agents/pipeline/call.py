@@ -22,6 +22,7 @@ from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.actions import Actions
 from fishjam_agents.pipeline.backend_owner import BackendOwner
 from fishjam_agents.pipeline.background import Watcher, furnish
+from fishjam_agents.pipeline.crosstalk import CrossTalk
 from fishjam_agents.pipeline.ears import Ears
 from fishjam_agents.pipeline.eyes import Eyes
 from fishjam_agents.pipeline.hooks import Hooks
@@ -87,7 +88,12 @@ class Call(Actions):
         else:
             self._owner = self._sole_owner(room)
             self._link = self._connect(self.backend_event)
-        self._ears = Ears(self, pipeline, session, input_format, room, self._owner.deliver, self._zero)
+        deliver = self._owner.deliver
+        self._crosstalk: CrossTalk | None = None
+        if self.settings.owner == "local" and hearing.mode != "mix":
+            self._crosstalk = CrossTalk(deliver)
+            deliver = self._crosstalk.deliver
+        self._ears = Ears(self, pipeline, session, input_format, room, deliver, self._zero)
         self.eyes = Eyes(self, pipeline.vision, session, room)
         self.tools = CallTools(self, pipeline, self._owner.caller)
         self.questions = Questions(self.tell)
@@ -372,6 +378,8 @@ class Call(Actions):
         self.emit(events.PeerLeft(self.now(), peer))
         self.hook("on_peer_left", peer)
         self._owner.left(peer)
+        if self._crosstalk is not None:
+            self._crosstalk.left(peer)
         self._present.discard(peer)
         if not self._present:
             # Whoever comes next is not to hear what another one was told.

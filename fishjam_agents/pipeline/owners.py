@@ -258,7 +258,7 @@ class LocalOwner(Owner):
         bot_spoke, self._bot_spoke = self._bot_spoke, room.bot_speaks()
         if bot_spoke and not self._bot_spoke:
             # Who talks on through a whole answer was not waiting for one.
-            for microphone in floor.behind:
+            for microphone in [behind for behind in floor.behind if behind.machine.turn_open]:
                 self._talked_through.add(microphone)
                 self._waiting.forget(microphone)
                 floor.forget(microphone)

@@ -19,6 +19,8 @@ _QUIETER = 4.0
 """dB below who waits that make a holder somebody, or something, in the background."""
 _PATIENCE = 4.5
 """Seconds for which a turn waits for a holder who is as loud."""
+_COURTESY = 1.0
+"""Seconds for which it waits for one who is not: a person's sentence may be about to end."""
 _REMARK = 1.0
 """Seconds below which a turn is a remark, for which nobody who is as loud is passed over."""
 _COMPARED = 150
@@ -93,7 +95,7 @@ class Waiting:
         if now - since < _UNHEARD or holder.machine.words:
             return None
         for waited, level, remark in self._patience(holder, now):
-            if loudness(holder.recent(now - _NOW)) <= level - _QUIETER:
+            if waited >= _COURTESY and loudness(holder.recent(now - _NOW)) <= level - _QUIETER:
                 return "background"
             if waited >= _PATIENCE and not remark:
                 return "person"
