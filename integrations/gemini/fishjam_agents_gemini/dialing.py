@@ -15,7 +15,7 @@ from fishjam_agents.errors import BackendError
 from fishjam_agents.secrecy import guard_libraries
 
 from .continuity import Continuity
-from .failures import classify, closed_by_service
+from .failures import classify, closed_by_service, session_is_gone
 from .session import GeminiSession
 from .setup import live_config
 
@@ -87,7 +87,8 @@ async def _open(
             return live, True
         except BackendError as error:
             memory.stumbles += closed_by_service(error)
-            if error.failure in ("network", "quota", "auth") and memory.stumbles < _STUMBLES:
+            passes = error.failure in ("network", "quota", "auth") and memory.stumbles < _STUMBLES
+            if passes and not session_is_gone(error):
                 raise
             logger.info("The session cannot be resumed, a new one is begun: %s", error)
             conversation.emit(

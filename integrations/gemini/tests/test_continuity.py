@@ -100,6 +100,7 @@ def test_a_turn_cut_by_a_lost_connection_is_said_whole_to_the_next(run: Run) -> 
         (1008, "Requested entity was not found."),
         (1007, "Invalid session handle"),
         (1007, "Request contains an invalid argument."),
+        (1011, "BidiGenerateContent session not found"),
     ],
 )
 def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
@@ -129,6 +130,7 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
             ("model", "Lima."),
         ]
         assert "could not be resumed" in talk.of(p.Warning)[0].message
+        assert len(talk.of(p.Failure)) == 1, "of the connection that was cut"
         assert heard(second.session) == spoken([numbered(2)])
 
     run(test)

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fishjam_agents_openai.emulator.realtime import Close, Failed, Raw, ServerError, Sound, Tool, Words
+from fishjam_agents_openai.emulator.realtime import (
+    Close,
+    Failed,
+    Incomplete,
+    Raw,
+    ServerError,
+    Sound,
+    Tool,
+    Words,
+)
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError
@@ -245,3 +254,14 @@ def test_a_tool_that_is_called_long_after_an_error_in_the_middle_of_an_answer_is
         assert not call.of(p.Warning)
 
     run(scenario, [["Let me see.", other, Words(" "), 1.2, Tool("weather")]])
+
+
+@pytest.mark.parametrize("says", [[], ["Well"]])
+def test_an_answer_that_stops_before_anything_was_heard_is_none(says: list[Any]) -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        warning = await call.until(p.Warning)
+        assert "content_filter" in warning.message
+        assert isinstance(warning, p.Unanswered) is not bool(says)
+
+    run(scenario, [[*says, Incomplete("content_filter")]])

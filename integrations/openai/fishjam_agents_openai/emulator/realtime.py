@@ -20,6 +20,7 @@ from fishjam_agents_openai.emulator.line import Line
 from fishjam_agents_openai.emulator.steps import (
     Close,
     Failed,
+    Incomplete,
     NextItem,
     Raw,
     Said,
@@ -32,6 +33,7 @@ from fishjam_agents_openai.emulator.steps import (
 __all__ = [
     "Close",
     "Failed",
+    "Incomplete",
     "Line",
     "NextItem",
     "Raw",

@@ -16,6 +16,7 @@ from fishjam_agents_openai.emulator.hearing import RATE
 from fishjam_agents_openai.emulator.steps import (
     Close,
     Failed,
+    Incomplete,
     NextItem,
     Raw,
     Said,
@@ -186,6 +187,11 @@ class Speaking:
                     return
                 case Raw():
                     await self._raw(step)
+                case Incomplete(reason):
+                    await self._item_done(response, "incomplete")
+                    details = {"type": "incomplete", "reason": reason}
+                    await self._finish(response, "incomplete", status_details=details)
+                    return
                 case ServerError():
                     await self._stumble(response, step)
                     return

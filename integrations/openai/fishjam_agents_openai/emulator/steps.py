@@ -67,6 +67,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Incomplete:
+    """The response ends before its time, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerError:
     """The service stumbles: an error that names neither a code nor an event stands in place of the rest.
 
@@ -87,5 +94,7 @@ class ServerError:
         }
 
 
-Said: TypeAlias = str | float | Tool | Close | Raw | Sound | NextItem | Failed | ServerError | Words
+Said: TypeAlias = (
+    str | float | Tool | Close | Raw | Sound | NextItem | Failed | ServerError | Words | Incomplete
+)
 """Words that are spoken, a pause in seconds, or something else that happens."""

@@ -331,7 +331,7 @@ class Responses:
         else:
             self._retried = self._memory.owed = False
             self._begun()
-            self._broken_off(told)
+            self._broken_off(told, heard=response.started)
             if status == "completed":
                 self._call(told)
         self._ask_next()
@@ -343,8 +343,8 @@ class Responses:
             raise ended
         self._lost(error)
 
-    def _broken_off(self, told: Event) -> None:
-        """Tell of an answer that is one only in part."""
+    def _broken_off(self, told: Event, *, heard: bool) -> None:
+        """Tell of an answer that is one only in part, or not at all."""
         details = told.get("status_details") or {}
         if told.get("status") == "failed":
             error = details.get("error") or {}
@@ -354,7 +354,10 @@ class Responses:
             self._emit(port.Warning(_could_not(error)))
         elif told.get("status") == "incomplete":
             reason = details.get("reason") or "no reason given"
-            self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
+            if heard:
+                self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
+            else:
+                self._emit(port.Unanswered(f"the model stopped before its answer ({reason})", "protocol"))
 
     def _forget(self, response: _Response, told: Event) -> None:
         """Delete items of an interrupted response that nobody had heard of when it was."""
