@@ -73,9 +73,7 @@ class _Connected(LanguageModel):
     ) -> AsyncIterator[Piece]:
         what = self._settings.source(_WHAT)
         with as_backend_errors(what, self._settings.secrets):
-            stream = await self._client.chat.completions.create(
-                **self._request(messages, tools), **self._settings.besides
-            )
+            stream = await self._ask(messages, tools)
             calls = Calls()
             reasoning = ""
             spent: dict[str, float] = {}
@@ -113,6 +111,20 @@ class _Connected(LanguageModel):
                 yield call
             if spent:
                 yield Spent(spent)
+
+    async def _ask(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> Any:
+        """Send a request; once more where ids of calls that another server gave are what is wrong with it."""
+        import openai
+
+        create = self._client.chat.completions.create
+        besides = self._settings.besides
+        try:
+            return await create(**self._request(messages, tools), **besides)
+        except openai.APIStatusError as error:
+            if self._returned.short_ids or "tool call id" not in error.message.lower():
+                raise
+        self._returned.short_ids = True
+        return await create(**self._request(messages, tools), **besides)
 
     def _request(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> dict[str, Any]:
         settings = self._settings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +17,7 @@ BEGINNING = "(The call begins.)"
 INTERRUPTED = "[interrupted]"
 """An assistant's words between what a tool answered and the user who spoke over the reply."""
 _REMEMBERED = 1024
+_SHORT_ID = re.compile("[a-zA-Z0-9]{9}")
 _NO_REASONS = " "
 """Reasoning of an answer whose own is not known. Kimi refuses an empty one."""
 
@@ -27,9 +30,13 @@ class Returned:
     * `reasoning_content` of an answer: DeepSeek (api-docs.deepseek.com/guides/thinking_mode) and Kimi want it
       with every message of the assistant as soon as tools were called. Where none came none is sent: others
       refuse it.
+
+    Attributes:
+        short_ids: Whether ids of calls are 9 letters and digits: Mistral refuses those of other vendors.
     """
 
     def __init__(self) -> None:
+        self.short_ids = False
         self._reasoned = False
         # By call: what goes back with it, and with the message that holds it.
         self._extra: OrderedDict[str, Any] = OrderedDict()
@@ -48,6 +55,12 @@ class Returned:
         if not called and messages and messages[-1].call is not None:
             # The words that follow a tool's answer.
             _keep(self._reasoning, f"after {messages[-1].call}", reasoning)
+
+    def id(self, call: str | None) -> str | None:
+        """The id of a call as this server takes it."""
+        if call is None or not self.short_ids or _SHORT_ID.fullmatch(call):
+            return call
+        return hashlib.sha256(call.encode()).hexdigest()[:9]
 
     def with_call(self, call: str) -> dict[str, Any]:
         """Fields of a call."""
@@ -109,11 +122,11 @@ def _made(messages: Sequence[Message], returned: Returned) -> Iterator[dict[str,
 
 def _message(message: Message, returned: Returned) -> dict[str, Any]:
     if message.role == "tool":
-        return {"role": "tool", "tool_call_id": message.call, "content": message.text}
+        return {"role": "tool", "tool_call_id": returned.id(message.call), "content": message.text}
     if message.calls:
         calls = [
             {
-                "id": call.call,
+                "id": returned.id(call.call),
                 "type": "function",
                 "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
                 **returned.with_call(call.call),

@@ -122,6 +122,34 @@ def test_reasoning_of_an_answer_that_followed_a_tool_goes_back_too() -> None:
     assert [message.get("reasoning_content") for message in messages] == [None, "One.", None, "Two.", None]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        (400, "Tool call id was call_abc but must be a-z, A-Z, 0-9, with a length of 9."),
+        (500, "Tool call IDs should be alphanumeric strings with length 9!"),
+    ],
+)
+def test_calls_that_another_server_made_get_ids_that_this_one_takes(told: tuple[int, str]) -> None:
+    call = Requested("call_abc", "weather", {})
+    before = [*HELLO, Message("assistant", "", [call]), Message("tool", "sunny", call="call_abc")]
+
+    async def scenario(emulator: Emulator) -> None:
+        async with Chat(base_url=emulator.base_url, model="m").connect() as chat:
+            assert await answer(chat, before) == ("Sunny.", [])
+            assert await answer(chat, before) == ("Still.", [])
+
+    status, words = told
+    refused, again, later = run(
+        scenario, chats=[Answer([words], status), Answer(["Sunny."]), Answer(["Still."])]
+    ).requests
+    assert refused.fields["messages"][3]["tool_call_id"] == "call_abc"
+    for request in (again, later):
+        asked, answered = request.fields["messages"][2:]
+        id = answered["tool_call_id"]
+        assert (len(id), id.isalnum()) == (9, True)
+        assert asked["tool_calls"][0]["id"] == id
+
+
 def test_pictures_of_a_user_who_goes_on_stay_in_their_place() -> None:
     messages = [
         Message("user", "Look.", images=[(b"1", "image/png")]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -129,6 +130,8 @@ def _in_its_way(delta: Mapping[str, Any], flavour: Flavour, *, first: bool) -> M
     for call in calls:
         if flavour.calls_at_zero:
             call["index"] = 0
+        if flavour.short_ids and call.get("id"):
+            call["id"] = re.sub("[^a-zA-Z0-9]", "", call["id"]).zfill(9)[-9:]
         if flavour.bare_calls:
             call.pop("index", None)
             call.pop("id", None)
