@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+JITTER = 0.12
+"""Seconds that packets may be late; what is later counts as missing."""
 _WATCHED = 0.2
 """Seconds over which the most punctual packet counts: ten packets, of which jitter does not delay all."""
 _MOST_HELD = 0.5
@@ -52,7 +54,9 @@ class MediaClock:
         """All frames have been heard that a packet of `samples` completes."""
         # What waits for the next packet, or in a stage, has not been heard yet.
         held = self._held = min(max(self._held + samples, 0), round(_MOST_HELD * self._rate))
-        self._least = min(self._least, now - self.media - held / self._rate)
+        over = now - held / self._rate
+        self.media = max(self.media, over - JITTER)
+        self._least = min(self._least, over - self.media)
         if self._since is None:
             self._since = now
         elif now - self._since >= _WATCHED:

@@ -16,7 +16,7 @@ from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
-from fishjam_agents.hearing.media_clock import MediaClock
+from fishjam_agents.hearing.media_clock import JITTER, MediaClock
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
@@ -28,7 +28,7 @@ Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
 
 RESTART_AFTER = 1.0
 """Seconds without a packet after which the noise may be another one: a mute, another device."""
-QUIET_AFTER = 0.12
+QUIET_AFTER = JITTER
 """Seconds without a packet after which their absence counts as silence."""
 MAX_PACKET = 1.0
 """Seconds of audio beyond which a packet is dropped as damaged."""
