@@ -8,10 +8,11 @@ server all fit, because frames are told apart by their attributes and never by `
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from fishjam_agents.json_limits import read_json
 
 AGENT_MARK = {"type": "microphone", "agent": True}
 """Metadata of the track a bot speaks on. Browsers sort tracks by `type`; `agent` is how one bot knows
@@ -189,7 +190,7 @@ def track_metadata(track: TrackInfo) -> Mapping[str, Any]:
     if not text:
         return {}
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.printable import printable
 
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C ended: 128 + SIGINT, as shells have it."""
@@ -25,6 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except FishjamAgentsError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+        for line in str(error).split("\n"):
+            print(f"error: {printable(line)}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from fishjam_agents.printable import printable
+
 
 def say(text: str) -> None:
     """Print lines at once, because whoever reads a pipe waits for exactly these.
@@ -13,7 +15,8 @@ def say(text: str) -> None:
     program goes on: it still has an agent to take out of a room.
     """
     try:
-        print(text, flush=True)
+        # What models and peers say must not move the cursor.
+        print(printable(text, lines=True), flush=True)
     except OSError:
         # The interpreter flushes again at its end; there it must not fail either (Python docs, SIGPIPE).
         nowhere = os.open(os.devnull, os.O_WRONLY)

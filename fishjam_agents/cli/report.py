@@ -34,7 +34,7 @@ def report(
         files = [write_report(folder, **call)]
         if png:
             files.append(write_picture(folder, **call))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"{folder / 'timeline.json'} is no timeline of this version ({error!r}): simulate the call again"
         ) from error
@@ -49,7 +49,7 @@ def _timeline(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"cannot read {path} ({error.strerror}): give the folder that simulate wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged ({error}): simulate the call again") from error
     if not isinstance(timeline, dict) or not isinstance(timeline.get("events"), list):
         raise ConfigError(f"{path} is no timeline: give the folder that simulate wrote")

@@ -16,6 +16,7 @@ import typer
 from fishjam_agents.cli.console import say
 from fishjam_agents.cli.loops import run_on_loop, set_aside
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
+from fishjam_agents.printable import printable
 
 if TYPE_CHECKING:
     from fishjam_agents.audio.wav import Clip
@@ -186,7 +187,7 @@ class _Run:
         except FishjamAgentsError as error:
             # The bot has done nothing wrong and stays; the exit code tells of it.
             self._trouble = True
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(f"error: {printable(str(error))}", file=sys.stderr, flush=True)
 
     async def _play(self, server: EmbeddedServer, room_id: str) -> None:
         from fishjam_agents.audio.wav import write_wav

@@ -296,6 +296,7 @@ class LiveRoom:
     async def _either(self, wait: Any) -> None:
         """Wait for something, or until the room is left."""
         waiting = asyncio.ensure_future(wait)
+        woken: asyncio.Future[Any] | None = None
         try:
             while not waiting.done() and not self._leaving:
                 woken = asyncio.ensure_future(self._wake.wait())
@@ -303,7 +304,11 @@ class LiveRoom:
                 woken.cancel()
                 self._wake.clear()
         finally:
-            waiting.cancel()
+            # Also when this is cancelled in the middle of a wait.
+            tasks = [task for task in (waiting, woken) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _look(self, state: RoomState, told: bool) -> None:
         first = not self._known.is_set()

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from .._version import __version__
 from ..errors import ConfigError, ProtocolError
+from ..json_limits import MAX_JSON_DEPTH, depth_of, pruned
 from .errors import InvalidFishjamCredentialsError, error_for_status
 from .json_model import as_object
 
@@ -21,6 +22,9 @@ T = TypeVar("T")
 
 IDEMPOTENT_METHODS = frozenset({"GET", "DELETE"})
 """Methods which may be sent again when no answer came (RFC 9110 section 9.2.2)."""
+
+_ENVELOPE = 16
+"""Levels of an answer around the JSON that clients gave the server: the metadata of a peer lies seven deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Request(Generic[T]):
             value = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self} was not answered with JSON: is it a Fishjam server?") from error
-        return self.read(value)
+        return self.read(pruned(value, MAX_JSON_DEPTH + _ENVELOPE))
 
 
 class Validation(Request[None]):
@@ -145,6 +149,8 @@ def json_text(value: Any, what: str) -> str:
         ConfigError: JSON cannot express it.
     """
     try:
+        if depth_of(value) > MAX_JSON_DEPTH:
+            raise ValueError(f"it is nested deeper than {MAX_JSON_DEPTH}")
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{what} cannot be written as JSON ({error}): use plain values only") from error

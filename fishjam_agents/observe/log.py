@@ -15,6 +15,7 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.events import Event
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.observe.words import sentence
+from fishjam_agents.printable import printable
 
 logger = logging.getLogger("fishjam_agents.call")
 
@@ -62,7 +63,9 @@ class EventLog:
             extra = {"call": call, "room": self._room, "peer": peer}
             if peer is not None and peer in self._names:
                 event = replace(event, peer=self._names[peer])  # type: ignore[call-arg]
-            logger.log(level, "%s", sentence(event, words=logger.isEnabledFor(logging.DEBUG)), extra=extra)
+            told = sentence(event, words=logger.isEnabledFor(logging.DEBUG))
+            # Also for the programs that format their lines themselves.
+            logger.log(level, "%s", printable(told), extra=extra)
 
 
 def level_of(event: Event) -> int:
@@ -95,7 +98,11 @@ class LineFormatter(logging.Formatter):
         if not where and not record.name.startswith("fishjam_agents"):
             where = record.name
         record.where = f"  [{where}]" if where else ""
-        return super().format(record)
+        return printable(super().format(record), lines=True)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line without its traceback. Further lines are indented: none can pass for a record."""
+        return super().formatMessage(record).replace("\n", "\n    ")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """The time of day with milliseconds."""

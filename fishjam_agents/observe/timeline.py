@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,9 +86,16 @@ def _shown(event: Mapping[str, Any], offset: float, names: Mapping[str, str]) ->
         elif key == "peer":
             value = names.get(value, value)
         elif isinstance(value, float):
-            value = _round(value)
+            value = _round(value) if math.isfinite(value) else None
+        elif isinstance(value, Mapping):
+            value = {name: None if _is_no_number(item) else item for name, item in value.items()}
         shown[key] = value
     return shown
+
+
+def _is_no_number(value: Any) -> bool:
+    # What a service counts may be NaN, which is no JSON.
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _round(seconds: float) -> float:

@@ -18,9 +18,11 @@ async def listen(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # The codec of host names refuses labels of more than 63 letters before anybody is asked.
+        why = error.strerror if isinstance(error, OSError) else "no name of a host"
         raise FishjamAgentsError(
-            f"cannot listen on {host} ({error.strerror}): use 127.0.0.1 or an address of this machine"
+            f"cannot listen on {host} ({why}): use 127.0.0.1 or an address of this machine"
         ) from error
     # `localhost` may name both loopbacks; most clients try IPv4.
     family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] is not socket.AF_INET)

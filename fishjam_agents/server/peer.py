@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
+from ..json_limits import MAX_JSON_DEPTH, depth_of, read_json
 from ..protocol import Track, TrackType
 from ..session import PeerType
 from .settings import PeerConfig
@@ -108,8 +109,8 @@ def metadata_text(text: str) -> str:
     if not text:
         return "null"
     try:
-        strict_json(json.loads(text))
-    except (ValueError, RecursionError):
+        strict_json(read_json(text))
+    except ValueError:
         return json.dumps(text)
     return text
 
@@ -121,9 +122,10 @@ def strict_json(value: Any) -> str:
     listing of all rooms.
 
     Raises:
-        ValueError: `value` holds such a thing.
-        RecursionError: It is nested too deeply.
+        ValueError: `value` holds such a thing, or is nested deeper than `MAX_JSON_DEPTH`.
     """
+    if depth_of(value) > MAX_JSON_DEPTH:
+        raise ValueError(f"JSON is nested deeper than {MAX_JSON_DEPTH}")
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     text.encode()
     return text

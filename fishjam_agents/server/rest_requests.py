@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ..json_limits import read_json
 from .errors import RequestError
 from .multipart import parse_multipart
 from .peer import strict_json
@@ -68,9 +68,9 @@ def parse_json(data: bytes) -> dict[str, Any]:
     if not data.strip():
         return {}
     try:
-        body = json.loads(data)
+        body = read_json(data)
         strict_json(body)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RequestError(400, "Invalid request body structure") from error
     if not isinstance(body, dict):
         raise RequestError(400, "Invalid request body structure")

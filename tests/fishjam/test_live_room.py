@@ -378,3 +378,16 @@ def test_backoff_grows_to_its_bound_and_is_never_even() -> None:
         delays = {backoff.delay(failures) for _ in range(20)}
         assert all(bound / 2 <= delay <= bound for delay in delays)
         assert len(delays) > 1
+
+
+def test_whoever_gives_up_waiting_for_a_room_leaves_no_task_behind() -> None:
+    async def scenario() -> None:
+        async with AsyncFishjamClient("http://127.0.0.1:9", "token") as client:
+            for seconds in (0.0, 0.05):
+                following = asyncio.create_task(LiveRoom(client, "room").run())
+                await asyncio.sleep(seconds)
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(scenario())

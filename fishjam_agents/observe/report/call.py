@@ -7,6 +7,7 @@ that one were answered along with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -176,14 +177,16 @@ class Call:
 
 def read_call(timeline: Mapping[str, Any]) -> Call:
     """Read the timeline that `simulate` writes (`observe.timeline.Timeline.document`)."""
-    events: Sequence[Event] = timeline["events"]
+    events: Sequence[Event] = [event for event in map(_finite, timeline["events"]) if event is not None]
     seconds = float(timeline["duration"])
+    if not math.isfinite(seconds):
+        seconds = max((event["at"] for event in events), default=0.0)
     speech = _speech(events, seconds)
     barge_ins = _barge_ins(events)
     replies = tuple(_on_air(reply, barge_ins, seconds) for reply in _replies(events))
     return Call(
         seconds=seconds,
-        lag=timeline.get("lag"),
+        lag=None if _is_no_number(timeline.get("lag")) else timeline.get("lag"),
         peers=tuple(dict.fromkeys(event["peer"] for event in events if event.get("peer") is not None)),
         speech=speech,
         turns=_answered(_turns(events), replies, speech),
@@ -192,6 +195,26 @@ def read_call(timeline: Mapping[str, Any]) -> Call:
         notices=tuple(_notice(event) for event in events if event["kind"] in _NOTICES),
         events=tuple(events),
     )
+
+
+def _finite(event: Event) -> Event | None:
+    """An event without numbers that are none (NaN, or null in their place); None where its times are."""
+    if any(_is_no_number(event.get(key)) for key in ("at", "media_at", "start")):
+        return None
+    return {key: _finite_value(key, value) for key, value in event.items()}
+
+
+def _finite_value(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        known = {name: _finite_value(name, item) for name, item in value.items()}
+        return {name: item for name, item in known.items() if not _is_no_number(item)}
+    if key in ("seconds", "duration"):
+        return 0.0 if value is None or _is_no_number(value) else value
+    return None if _is_no_number(value) else value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _speech(events: Sequence[Event], seconds: float) -> tuple[Speech, ...]:

@@ -1,0 +1,64 @@
+"""One limit for how deeply JSON may be nested that comes from elsewhere and is kept.
+
+Python reads JSON as deep as the stack happens to allow at that moment, and can then neither write nor compare
+it where the stack is a little higher. So what is kept is bounded where it comes in.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_JSON_DEPTH = 64
+"""Objects and lists within each other. Metadata of peers is two or three deep."""
+
+
+def depth_of(value: Any, limit: int = MAX_JSON_DEPTH) -> int:
+    """How deeply decoded JSON is nested; anything beyond `limit` counts as `limit + 1`."""
+    depth = 0
+    level = [value]
+    while level:
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list | tuple)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list | tuple)
+        ]
+        depth += 1
+        if depth > limit:
+            break
+    return depth if isinstance(value, dict | list | tuple) else 0
+
+
+def read_json(text: str | bytes, limit: int = MAX_JSON_DEPTH) -> Any:
+    """Decode JSON.
+
+    Raises:
+        ValueError: It is none, or nested deeper than `limit`.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"JSON is nested deeper than {limit}") from error
+    if depth_of(value, limit) > limit:
+        raise ValueError(f"JSON is nested deeper than {limit}")
+    return value
+
+
+def pruned(value: Any, limit: int = MAX_JSON_DEPTH) -> Any:
+    """Decoded JSON without what is nested deeper than `limit`: null stands there. Changed in place."""
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit - 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    for outer in level:
+        items = outer.items() if isinstance(outer, dict) else enumerate(outer)
+        for key, inner in tuple(items):
+            if isinstance(inner, dict | list):
+                outer[key] = None
+    return value
