@@ -24,7 +24,7 @@ IDEMPOTENT_METHODS = frozenset({"GET", "DELETE"})
 """Methods which may be sent again when no answer came (RFC 9110 section 9.2.2)."""
 
 _ENVELOPE = 16
-"""Levels of an answer around the JSON that clients gave the server: the metadata of a peer lies seven deep."""
+"""Levels of an answer around JSON that clients gave the server: the metadata of a peer lies seven deep."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ ALLOWANCE_SECONDS = 0.004
 """What one client may take of a window at first; 50 messages of audio take a tenth of it. Our choice."""
 
 TURN_SECONDS = 0.001
-"""What a client that has used up its allowance may take when its turn comes."""
+"""What a client that has used up its allowance may take at least when its turn comes."""
 
 SHARE_SECONDS = 0.006
 """What all those clients together may take of a window; the rest go on in the next one."""
@@ -52,7 +52,7 @@ class Throttle:
         while waiting and perf_counter() < end:
             waiting -= 1
             client = self._held.popleft()
-            if client.go_on(TURN_SECONDS):
+            if client.go_on(max(TURN_SECONDS, SHARE_SECONDS / (waiting + 1))):
                 self._held.append(client)
         if self._held:
             self._timer = asyncio.get_running_loop().call_later(WINDOW_SECONDS, self._turns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -188,3 +189,21 @@ def test_the_certificate_of_an_emulator_that_was_killed_goes_with_the_next(
         assert Path(first).exists()
         assert not killed.exists()
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("key", ["sesame-4711", "auth_tokens/sesame"])
+def test_a_program_that_logs_everything_logs_no_key(
+    run: Callable[..., None], caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    async def test(emulator: GeminiEmulator) -> None:
+        async with talking(Gemini(api_key=key)) as talk:
+            talk.say(voice(0.2))
+            await talk.until(p.ReplyEnded)
+
+    caplog.set_level(logging.DEBUG)
+    # The emulator is Google's side.
+    logging.getLogger("websockets.server").setLevel(logging.WARNING)
+    run(test, key=key)
+    assert "sesame" not in caplog.text
+    assert "sesame" not in repr(Gemini(api_key=key, raw={"secret": "sesame"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -165,3 +166,17 @@ def test_only_the_detectors_copy_is_resampled(tmp_path: Path) -> None:
         "room 24000 Hz mono -> voice detection 16000 Hz (through a resampler of its own) -> realtime 24000 Hz"
     )
     assert lines["speaks"] == "realtime 24000 Hz -> track 24000 Hz -> Fishjam"
+
+
+def test_a_program_that_logs_everything_logs_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(call: Call) -> None:
+        await call.turn()
+        await call.until(p.ReplyEnded)
+
+    caplog.set_level(logging.DEBUG)
+    # The emulator is OpenAI's side.
+    logging.getLogger("websockets.server").setLevel(logging.WARNING)
+    server = run(scenario, [["Hello."]], api_key="sk-sesame-4711", query={"api-key": "sesame-query"})
+    assert server.headers[0]["authorization"] == "Bearer sk-sesame-4711"
+    assert "sesame" not in caplog.text
+    assert "sesame" not in repr(Realtime(api_key="sk-sesame", raw={"secret": "sesame"}))
