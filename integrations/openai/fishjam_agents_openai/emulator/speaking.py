@@ -189,8 +189,8 @@ class Speaking:
                     await self._raw(step)
                 case Incomplete(reason):
                     await self._item_done(response, "incomplete")
-                    details = {"type": "incomplete", "reason": reason}
-                    await self._finish(response, "incomplete", status_details=details)
+                    ended = {"type": "incomplete", "reason": reason}
+                    await self._finish(response, "incomplete", status_details=ended)
                     return
                 case ServerError():
                     await self._stumble(response, step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
@@ -13,11 +13,9 @@ from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, f
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.questions import Questions
 from fishjam_agents_openai.realtime.responses import CREATE, Responses
+from fishjam_agents_openai.realtime.settings import RealtimeSettings
 from fishjam_agents_openai.realtime.usage import amounts_of, cost_of, transcription_of
 from fishjam_agents_openai.realtime.waiting import Waiting
-
-if TYPE_CHECKING:
-    from fishjam_agents_openai.realtime.backend import Realtime
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class ServerEvents:
 
     def __init__(
         self,
-        settings: Realtime,
+        settings: RealtimeSettings,
         emit: Callable[[port.BackendEvent], None],
         memory: Memory,
         responses: Responses,

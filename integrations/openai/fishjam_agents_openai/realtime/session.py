@@ -19,12 +19,12 @@ from fishjam_agents_openai.realtime.history import RATE, Line, encoded
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.questions import Questions
 from fishjam_agents_openai.realtime.responses import Responses
+from fishjam_agents_openai.realtime.settings import RealtimeSettings
 from fishjam_agents_openai.realtime.waiting import Waiting
 
 if TYPE_CHECKING:
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-    from fishjam_agents_openai.realtime.backend import Realtime
 
 _LOOK = 0.5
 """How often a renewal looks for a quiet moment, seconds."""
@@ -48,7 +48,7 @@ class RealtimeSession(port.BackendSession):
 
     def __init__(
         self,
-        settings: Realtime,
+        settings: RealtimeSettings,
         conversation: port.Conversation,
         memory: Memory,
         live: AsyncRealtimeConnection,

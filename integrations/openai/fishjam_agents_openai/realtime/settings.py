@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents_openai.access import Access
+from fishjam_agents_openai.realtime.history import RATE
+from fishjam_agents_openai.realtime.usage import PRICED
+
+_HOUR = 3600.0
+"""Seconds after which the service ends a session."""
+_MAX_TOKENS = 4096
+_SPEEDS = (0.25, 1.5)
 _SILENCE_MS = 500
 """What `server_vad` waits for by default."""
 _SEMANTIC_QUIET = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}
@@ -80,3 +89,112 @@ def beta_session(session: Mapping[str, Any]) -> dict[str, Any]:
             old["input_audio_noise_reduction"] = hears["noise_reduction"]
         old |= {name: speaks[name] for name in ("voice", "speed") if name in speaks}
     return old
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeSettings(Access):
+    """Speech to speech. What is None is not sent; the service has its own defaults.
+
+    Attributes:
+        model: Its name; on Azure that of the deployment.
+        voice: One of its voices.
+        speed: 0.25 to 1.5.
+        detection: The service's turn detection; only asked where `turns.owner` is `backend`.
+        transcription: Model that writes down what users say; None writes nothing down.
+        language: Two letters, for the transcription.
+        keywords: Words the transcription may meet.
+        noise_reduction: `near_field` for headsets, `far_field` for rooms.
+        reasoning: How much a reasoning model thinks before it speaks.
+        max_output_tokens: Bound of a reply, 1 to 4096.
+        renew_after: Seconds after which a connection is renewed at a quiet moment, before the service ends it
+            after an hour.
+        answer_timeout: Seconds an answer may take before the connection is looked after.
+        keepalive: Seconds between two pings, and for the answer to one.
+        prices: Price of a million tokens by `input_text`, `input_audio`, `input_image`, `cached_text`,
+            `cached_audio`, `cached_image`, `output_text`, `output_audio`, `transcription_input`,
+            `transcription_output`, and of a second by `transcription_seconds`; turns on the running cost.
+        beta: Whether the server knows only the session of the old beta. Events are understood by either name.
+        raw: Further fields of the session, laid over all others.
+    """
+
+    model: str = "gpt-realtime-2.1"
+    voice: str | None = None
+    speed: float | None = None
+    detection: Detection = Detection()
+    transcription: str | None = "gpt-live-transcribe"
+    language: str | None = None
+    keywords: tuple[str, ...] = ()
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    reasoning: Effort | None = None
+    max_output_tokens: int | None = None
+    renew_after: float = 3300.0
+    answer_timeout: float = 20.0
+    keepalive: float = 10.0
+    prices: Mapping[str, float] = field(default_factory=dict)
+    beta: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise ValueError("model must be the name of a model, like gpt-realtime-2.1")
+        if self.speed is not None and not _SPEEDS[0] <= self.speed <= _SPEEDS[1]:
+            raise ValueError(f"speed must be between {_SPEEDS[0]:g} and {_SPEEDS[1]:g}, not {self.speed:g}")
+        if self.max_output_tokens is not None and not 1 <= self.max_output_tokens <= _MAX_TOKENS:
+            raise ValueError(f"max_output_tokens must be between 1 and {_MAX_TOKENS}")
+        if not 0 < self.renew_after < _HOUR:
+            raise ValueError(f"renew_after must be positive and less than {_HOUR:g}, the service's own limit")
+        if self.answer_timeout <= 0 or self.keepalive <= 0:
+            raise ValueError("answer_timeout and keepalive must be positive")
+        unknown = self.prices.keys() - PRICED
+        if unknown:
+            raise ValueError(f"prices knows no {min(unknown)}: use {', '.join(sorted(PRICED))}")
+
+    def session(
+        self, instructions: str | None, tools: Sequence[ToolDeclaration], local: bool
+    ) -> dict[str, Any]:
+        """The session as it is asked for."""
+        pcm = {"type": "audio/pcm", "rate": RATE}
+        hears: dict[str, Any] = {"format": pcm, "turn_detection": None if local else self.detection.as_sent()}
+        speaks: dict[str, Any] = {"format": pcm}
+        if self.transcription is not None:
+            hears["transcription"] = {"model": self.transcription}
+            if self.language is not None:
+                hears["transcription"]["language"] = self.language
+            if self.keywords:
+                hears["transcription"]["keywords"] = list(self.keywords)
+        if self.noise_reduction is not None:
+            hears["noise_reduction"] = {"type": self.noise_reduction}
+        if self.voice is not None:
+            speaks["voice"] = self.voice
+        if self.speed is not None:
+            speaks["speed"] = self.speed
+        wanted: dict[str, Any] = {
+            "type": "realtime",
+            "output_modalities": ["audio"],
+            "audio": {"input": hears, "output": speaks},
+            "tools": [tool_as_sent(tool) for tool in tools],
+        }
+        if instructions:
+            wanted["instructions"] = instructions
+        if self.reasoning is not None:
+            wanted["reasoning"] = {"effort": self.reasoning}
+        if self.max_output_tokens is not None:
+            wanted["max_output_tokens"] = self.max_output_tokens
+        if self.beta:
+            wanted = beta_session(wanted)
+        return wanted | dict(self.raw)
+
+    def session_update(self, instructions: str | None, tools: Sequence[ToolDeclaration]) -> dict[str, Any]:
+        """What is sent when instructions or tools change: voice and formats are fixed once it has spoken."""
+        update: dict[str, Any] = {"instructions": instructions or "", "tools": [*map(tool_as_sent, tools)]}
+        return update if self.beta else {"type": "realtime", **update}
+
+
+def tool_as_sent(tool: ToolDeclaration) -> dict[str, Any]:
+    """A tool of the session."""
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": dict(tool.parameters),
+    }
