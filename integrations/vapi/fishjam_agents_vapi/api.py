@@ -1,4 +1,4 @@
-"""Vapi's REST interface, as much of it as a call needs (facts/backends.md C.1)."""
+"""Vapi's REST interface, as much of it as a call needs: docs.vapi.ai/api-reference/calls."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Vapi(CallSettings):
     """A Vapi assistant behind its media socket.
 
     Attributes:
-        sample_rate: Hz both ways; GPT-Live assistants need 24000 (facts/backends.md C.1).
+        sample_rate: Hz both ways; GPT-Live assistants need 24000 (Vapi's API reference).
         on_lost: What follows when the media socket is lost. Vapi cannot resume a call: `end` ends ours, too,
             `new_call` begins another one, which knows nothing of the first.
         webhook: Where Vapi asks for the results of our tools; without it tool calls are only observed.

@@ -1,7 +1,7 @@
 """Messages to a running call, for `AgentPipeline.control` and for Vapi's `controlUrl`: the same bodies.
 
 There is no message that answers a tool call: Vapi takes results only as the answer of a webhook
-(facts/backends.md C.3).
+(docs.vapi.ai/calls/websocket-transport).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .api import CallInfo, VapiApi
 
 RATE = 16000
-"""Hz at which Fishjam wants calls for its peers to be made (facts/backends.md C.4)."""
+"""Hz at which Fishjam wants calls for its peers to be made (Fishjam's page on its Vapi integration)."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at the call."""
 LOST_AFTER = 6

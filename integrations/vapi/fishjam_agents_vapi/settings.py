@@ -86,7 +86,7 @@ class CallSettings(Backend):
         tools: Sequence[ToolDeclaration] = (),
         server: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The body of `POST /call` (facts/backends.md C.1).
+        """The body of `POST /call` (docs.vapi.ai/api-reference/calls/create).
 
         Args:
             sample_rate: Hz of the audio both ways.

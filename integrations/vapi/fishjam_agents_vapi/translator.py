@@ -1,7 +1,8 @@
 """What comes out of Vapi's media socket as events of the port. Pure: times are given, nothing is awaited.
 
 Audio comes without an envelope, in real time or in bursts, perhaps with silence between replies, so where a
-reply begins and ends is worked out from `speech-update` and from the sound itself (facts/backends.md C.3).
+reply begins and ends is worked out from `speech-update` and from the sound itself
+(docs.vapi.ai/calls/websocket-transport).
 """
 
 from __future__ import annotations

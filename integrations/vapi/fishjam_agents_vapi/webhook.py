@@ -2,7 +2,7 @@
 
 Vapi posts `{"message": {"type": "tool-calls", "toolCallList": [...], "call": {"id"}}}` to the `server.url` of
 a tool or an assistant and takes `{"results": [{"name", "toolCallId", "result" | "error"}]}` as the answer
-(facts/backends.md C.3).
+(docs.vapi.ai/tools/custom-tools).
 """
 
 from __future__ import annotations

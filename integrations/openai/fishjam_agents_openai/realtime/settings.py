@@ -71,7 +71,7 @@ def beta_session(session: Mapping[str, Any]) -> dict[str, Any]:
     """A session in the form of the old beta: flat, formats by name.
 
     Args:
-        session: In the form of today (facts/backends.md B.2).
+        session: In the form of today (`RealtimeSessionCreateRequest` of openai's types).
     """
     old = {name: value for name, value in session.items() if name not in ("type", "audio")}
     if "output_modalities" in old:
