@@ -17,6 +17,7 @@ from fishjam_agents.secrecy import guard_libraries
 from .continuity import Continuity
 from .failures import classify, closed_by_service, session_is_gone
 from .session import GeminiSession
+from .settings import GeminiSettings
 from .setup import live_config
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from google.genai.live import AsyncSession
     from google.genai.types import HttpOptionsDict
 
-    from .backend import Gemini
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _STUMBLES = 2
 """Attempts to resume a session at which the service fails, after which a new one is begun."""
 
 
-async def dial(settings: Gemini, conversation: Conversation, stack: AsyncExitStack) -> GeminiSession:
+async def dial(settings: GeminiSettings, conversation: Conversation, stack: AsyncExitStack) -> GeminiSession:
     """Open a session on `stack`.
 
     Raises:
@@ -70,7 +70,7 @@ async def dial(settings: Gemini, conversation: Conversation, stack: AsyncExitSta
 
 
 async def _open(
-    settings: Gemini,
+    settings: GeminiSettings,
     conversation: Conversation,
     memory: Continuity,
     client: Client,
@@ -107,7 +107,7 @@ def _take_back(calls: Sequence[str], conversation: Conversation) -> None:
 
 
 async def _connect(
-    settings: Gemini,
+    settings: GeminiSettings,
     conversation: Conversation,
     memory: Continuity,
     client: Client,
@@ -147,7 +147,9 @@ async def _connect(
     return live
 
 
-def _refused(error: Exception, settings: Gemini, key: str | None, *, resuming: bool = False) -> BackendError:
+def _refused(
+    error: Exception, settings: GeminiSettings, key: str | None, *, resuming: bool = False
+) -> BackendError:
     if isinstance(error, TimeoutError):
         return BackendError(
             f"Gemini: no answer to the setup within {settings.setup_timeout:g} s: check base_url",
@@ -157,12 +159,12 @@ def _refused(error: Exception, settings: Gemini, key: str | None, *, resuming: b
     return classify(error, model=settings.model, opening=True, resuming=resuming, secret=key)
 
 
-def _history(settings: Gemini, memory: Continuity) -> list[tuple[str, str]]:
+def _history(settings: GeminiSettings, memory: Continuity) -> list[tuple[str, str]]:
     """What a session that is not resumed is told."""
     return [(said.role, said.text) for said in settings.history] + memory.transcript
 
 
-def _make_client(settings: Gemini, key: str | None) -> Client:
+def _make_client(settings: GeminiSettings, key: str | None) -> Client:
     # This runs in a thread; the loop would stand still for it.
     importlib.import_module(f"{__package__}.loading")
     from .integration import GeminiIntegration

@@ -29,6 +29,7 @@ from .departure import Departure
 from .failures import classify, refusal, session_is_gone
 from .receiving import receive
 from .replies import Replies
+from .settings import GeminiSettings
 from .transcripts import UserWords
 from .usage import Meter
 from .waiting import Waiting
@@ -37,7 +38,6 @@ from .wire import Wire, whole
 if TYPE_CHECKING:
     from google.genai.live import AsyncSession
 
-    from .backend import Gemini
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class GeminiSession(BackendSession):
 
     def __init__(
         self,
-        settings: Gemini,
+        settings: GeminiSettings,
         conversation: Conversation,
         memory: Continuity,
         live: AsyncSession,

@@ -1,10 +1,20 @@
-"""The parts of `backend: {type: gemini}` that are mappings of their own in config.yaml."""
+"""The settings of Gemini Live: `backend: {type: gemini}` and the mappings in it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from fishjam_agents.backends.link import CONNECT_DEADLINE
+
+from .models import Family, family_of
+
+KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+"""Where google-genai looks for a key, in this order."""
+PRICED = frozenset({"input_text", "input_audio", "input_image", "input_video", "output_text", "output_audio"})
+"""What has a price."""
 ThinkingLevel = Literal["minimal", "low", "medium", "high", "xhigh"]
 
 
@@ -94,3 +104,93 @@ class Said:
 
     role: Literal["user", "model"]
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiSettings:
+    """Settings of Gemini Live. None, and what is left out, is not sent; the service has its own defaults.
+
+    Attributes:
+        model: Any model of the Live API.
+        api_key: Key of the Gemini API, or an ephemeral token (`auth_tokens/...`); without it the variables
+            GOOGLE_API_KEY and GEMINI_API_KEY are looked at.
+        vertex: Vertex AI in place of the Gemini API.
+        base_url: Where the service is, if not at Google's own address.
+        api_version: Version of the API, like `v1beta`; the client's own default otherwise.
+        voice: Name of a prebuilt voice, like `Puck`.
+        language: Language it speaks, as a BCP 47 code.
+        temperature: Randomness of the words.
+        top_p: Nucleus sampling.
+        top_k: Sampling among so many.
+        max_output_tokens: Longest reply, in tokens.
+        seed: For repeatable answers.
+        media_resolution: How closely images are looked at.
+        thinking: How much it thinks.
+        affective_dialog: Whether it follows the speaker's mood.
+        proactive_audio: Whether it may stay silent when it was not spoken to.
+        transcription: Which words are written down. Both sides' unless switched off.
+        compression: A sliding window over the conversation; calls over 15 minutes need it.
+        resumption: Whether the session is resumed on a new connection. On unless switched off.
+        activity: The service's view of when somebody speaks.
+        history: What the model is to know when the call begins.
+        safety: Threshold by harm category, as the API names them.
+        labels: Labels of the bill.
+        google_search: Whether it may search the web.
+        raw: Anything else of google-genai's `LiveConnectConfig`, by its names; it goes over everything above.
+        prices: Price of a million tokens by `input_text`, `input_audio`, `input_image`, `input_video`,
+            `output_text`, `output_audio`; turns on the running cost.
+        max_image: Largest image that is sent, in bytes.
+        setup_timeout: Seconds the service may take to accept the setup.
+        answer_timeout: Seconds it may take to answer before the connection is looked after.
+    """
+
+    model: str = "gemini-3.8-live"
+    api_key: str | None = field(default=None, repr=False)
+    vertex: Vertex | None = None
+    base_url: str | None = None
+    api_version: str | None = None
+    voice: str | None = None
+    language: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: float | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    media_resolution: Literal["low", "medium", "high"] | None = None
+    thinking: Thinking | None = None
+    affective_dialog: bool | None = None
+    proactive_audio: bool | None = None
+    transcription: Transcription = Transcription()
+    compression: Compression | None = None
+    resumption: bool = True
+    activity: Activity = Activity()
+    history: tuple[Said, ...] = ()
+    safety: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    google_search: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    prices: Mapping[str, float] = field(default_factory=dict)
+    max_image: int = 4_000_000
+    setup_timeout: float = 10.0
+    answer_timeout: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise ValueError("model must be the name of a Live model, like gemini-3.8-live")
+        if self.setup_timeout <= 0 or self.answer_timeout <= 0:
+            raise ValueError("setup_timeout and answer_timeout must be positive")
+        if self.setup_timeout >= CONNECT_DEADLINE:
+            raise ValueError(f"setup_timeout must be below {CONNECT_DEADLINE:g} s: a call waits no longer")
+        unknown = self.prices.keys() - PRICED
+        if unknown:
+            raise ValueError(f"prices knows no {min(unknown)}: use {', '.join(sorted(PRICED))}")
+
+    @property
+    def family(self) -> Family:
+        """The family of the model."""
+        return family_of(self.model)
+
+    def key(self) -> str | None:
+        """The key to be used: the setting, else the environment's."""
+        given = [self.api_key, *(os.environ.get(name) for name in KEY_VARIABLES)]
+        return next((key.strip() for key in given if key and key.strip()), None)

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .schemas import as_openapi
-from .settings import Activity
+from .settings import Activity, GeminiSettings
 
 if TYPE_CHECKING:
     from fishjam_agents.backends.port import ToolDeclaration
 
-    from .backend import Gemini
-
 
 def live_config(
-    settings: Gemini,
+    settings: GeminiSettings,
     *,
     owner: str,
     instructions: str | None,
@@ -72,7 +70,7 @@ def _named(prefix: str, value: str | None) -> str | None:
     return None if value is None else prefix + value.upper()
 
 
-def _speech(settings: Gemini) -> dict[str, Any]:
+def _speech(settings: GeminiSettings) -> dict[str, Any]:
     speech: dict[str, Any] = {}
     if settings.voice is not None:
         speech["voice_config"] = {"prebuilt_voice_config": {"voice_name": settings.voice}}
@@ -81,7 +79,7 @@ def _speech(settings: Gemini) -> dict[str, Any]:
     return speech
 
 
-def _thinking(settings: Gemini) -> dict[str, Any]:
+def _thinking(settings: GeminiSettings) -> dict[str, Any]:
     thinking = settings.thinking
     if thinking is None:
         return {}
@@ -89,7 +87,7 @@ def _thinking(settings: Gemini) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _compression(settings: Gemini) -> dict[str, Any] | None:
+def _compression(settings: GeminiSettings) -> dict[str, Any] | None:
     compression = settings.compression
     if compression is None:
         return None
@@ -124,7 +122,7 @@ def _realtime(activity: Activity, owner: str) -> dict[str, Any]:
     return config
 
 
-def declarations(settings: Gemini, tools: Sequence[ToolDeclaration]) -> list[dict[str, Any]]:
+def declarations(settings: GeminiSettings, tools: Sequence[ToolDeclaration]) -> list[dict[str, Any]]:
     """Tools as the setup has them."""
     declared: list[dict[str, Any]] = []
     if settings.google_search:
@@ -134,7 +132,7 @@ def declarations(settings: Gemini, tools: Sequence[ToolDeclaration]) -> list[dic
     return declared
 
 
-def _declaration(settings: Gemini, tool: ToolDeclaration) -> dict[str, Any]:
+def _declaration(settings: GeminiSettings, tool: ToolDeclaration) -> dict[str, Any]:
     declaration: dict[str, Any] = {"name": tool.name, "description": tool.description}
     family = settings.family
     if tool.parameters.get("properties") and family.json_schema:

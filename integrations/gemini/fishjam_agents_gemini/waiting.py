@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fishjam_agents.backends.port import BackendEvent, Renewal, Warning
 from fishjam_agents.errors import BackendError
 
-if TYPE_CHECKING:
-    from .backend import Gemini
+from .settings import GeminiSettings
 
 PONG = 5.0
 """Seconds for the answer to a ping once the model is late."""
@@ -32,7 +31,7 @@ class Waiting:
 
     def __init__(
         self,
-        settings: Gemini,
+        settings: GeminiSettings,
         live: Any,
         failure: Callable[[BaseException], BackendError | Renewal],
         emit: Callable[[BackendEvent], None],

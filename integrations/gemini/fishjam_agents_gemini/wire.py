@@ -23,11 +23,11 @@ from fishjam_agents.backends.port import (
 )
 
 from .continuity import Continuity
+from .settings import GeminiSettings
 
 if TYPE_CHECKING:
     from google.genai.live import AsyncSession
 
-    from .backend import Gemini
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Wire:
     def __init__(
         self,
         live: AsyncSession,
-        settings: Gemini,
+        settings: GeminiSettings,
         memory: Continuity,
         emit: Callable[[BackendEvent], None],
     ) -> None:
