@@ -5,6 +5,7 @@ from __future__ import annotations
 import sysconfig
 import traceback
 from pathlib import Path
+from types import FrameType
 
 SEE = "`log: {level: debug}` shows the traceback"
 """How to see the whole of a bug of which one sentence is told."""
@@ -38,9 +39,27 @@ def raised_at(error: BaseException, *, foreign: bool = False) -> str:
         frames = [frame for frame in frames if frame in ours or frame in theirs] or frames
     if not frames:
         return "an unknown line"
-    file, line = frames[-1]
+    return shown(*frames[-1])
+
+
+def shown(file: str, line: int | None) -> str:
+    """A line of a file as messages have it: relative to the current folder where the file lies in it."""
     path, here = Path(file), Path.cwd()
     return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+
+
+def users_line(frame: FrameType) -> str | None:
+    """The innermost line of a running stack that is neither ours nor an installed package's."""
+    lines = [(one.filename, one.lineno) for one in traceback.extract_stack(frame)]
+    theirs = [line for line in lines if not line[0].startswith("<") and not _within(line[0], _OURS, *_PYTHON)]
+    return shown(*theirs[-1]) if theirs else None
+
+
+def of_a_user(error: BaseException) -> bool:
+    """Whether code that is neither ours nor an installed package's raised it."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    files = [file for file in files if not file.startswith("<") and not _within(file, *_PYTHON)]
+    return bool(files) and not _within(files[-1], _OURS)
 
 
 def told(error: BaseException) -> str:

@@ -1,4 +1,8 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks the program to leave, the second ends it at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks the program to leave, the second ends it at once.
+
+Handlers are Python's own, not the loop's: those of a loop run on it, and so not at all while user code holds
+it up. A thread ends a program that was asked to leave and does not.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,21 @@ import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from fishjam_agents.backends.bugs import users_line
 from fishjam_agents.cli import INTERRUPTED
 
 ECHO = 0.5
 """Seconds in which a further signal is the same one again. A launcher (`uv run`, a shell, a supervisor)
 passes on to the program what the whole process group was sent, so one Ctrl-C may arrive twice."""
+PATIENCE = 15.0
+"""Seconds from the first signal until the process is ended: a call may take half of them to leave its room,
+and servers that do not answer the rest."""
 
 
 @contextmanager
@@ -28,47 +37,55 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     asked_at: float | None = None
 
-    def arrived() -> None:
+    def arrived(number: int, frame: FrameType | None) -> None:
         nonlocal asked_at
         if asked_at is None:
             asked_at = time.monotonic()
-            leave()
-        else:
-            again(0, None)
-
-    def again(number: int, frame: FrameType | None) -> None:
-        if asked_at is not None and time.monotonic() - asked_at > ECHO:
-            with suppress(OSError):
-                sys.stdout.flush()
-            # Nothing may hold this one up: no cleanup, no exit handler, no thread.
-            os._exit(INTERRUPTED)
+            _end_after(PATIENCE)
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(leave)
+        elif time.monotonic() - asked_at > ECHO:
+            _end_now()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # Windows has none.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def arrived_in_main_thread(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(arrived)
-
-    try:
-        for number in numbers:
-            loop.add_signal_handler(number, arrived)
-        own_handlers = True
-    except NotImplementedError:
-        # Windows: its event loops know no signals.
-        own_handlers = False
-        for number in numbers:
-            signal.signal(number, arrived_in_main_thread)
+    before = {number: signal.signal(number, arrived) for number in numbers}
     try:
         yield
     finally:
-        for number in numbers:
-            if own_handlers:
-                loop.remove_signal_handler(number)
-            signal.signal(number, before[number] if asked_at is None else again)
-            if asked_at is not None:
+        if asked_at is None:
+            for number in numbers:
+                signal.signal(number, before[number])
+        else:
+            for number in numbers:
                 # The echo of the one that ended this may come while the interpreter does, which puts back
                 # the default that kills, except where a signal is ignored.
                 atexit.register(signal.signal, number, signal.SIG_IGN)
+
+
+def _end_after(seconds: float) -> None:
+    """End the process if it is still there then, and say what holds it up."""
+    main = threading.main_thread().ident
+
+    def wait() -> None:
+        time.sleep(seconds)
+        frame = None if main is None else sys._current_frames().get(main)
+        at = None if frame is None else users_line(frame)
+        holds = "" if at is None else f": {at} holds it up"
+        print(
+            f"error: the program did not end within {seconds:g} s and is ended{holds}",
+            file=sys.stderr,
+            flush=True,
+        )
+        _end_now()
+
+    threading.Thread(target=wait, name="interrupts", daemon=True).start()
+
+
+def _end_now() -> None:
+    """Nothing may hold this up: no cleanup, no exit handler, no thread."""
+    with suppress(OSError, ValueError, RuntimeError):
+        sys.stdout.flush()
+    os._exit(INTERRUPTED)

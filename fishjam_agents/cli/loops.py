@@ -4,23 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+_END_DEADLINE = 2.0
+"""Seconds in which tasks that are left at the end may end; what does not is left behind."""
 
 
 def run_on_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` on uvloop where it is installed (extra `uvloop`), else on asyncio's own loop.
 
-    What uvloop takes off a process with a hundred calls is in docs/benchmarks.md.
+    What uvloop takes off a process with a hundred calls is in docs/benchmarks.md. Unlike `asyncio.run` this
+    comes to an end whatever is left running: user code that swallows its cancellation, or a thread.
     """
     if find_spec("uvloop") is None:
-        return asyncio.run(main)
-    import uvloop
+        loop = asyncio.new_event_loop()
+    else:
+        import uvloop
 
-    return uvloop.run(main)
+        loop = uvloop.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main)
+    finally:
+        try:
+            loop.run_until_complete(_end_tasks())
+        finally:
+            asyncio.set_event_loop(None)
+            if not asyncio.all_tasks(loop):
+                loop.close()
+
+
+async def _end_tasks() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, stuck = await asyncio.wait(left, timeout=_END_DEADLINE)
+        for task in stuck:
+            logger.error("%s does not end though it was cancelled, and is left behind", task.get_name())
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def set_aside() -> None:

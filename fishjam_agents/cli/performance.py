@@ -81,6 +81,8 @@ class Performance:
             verdicts.append(
                 Verdict("", "no failure costs an answer", why if why.isprintable() else repr(why), met=False)
             )
+        if result.late_errors and not expect.failures:
+            verdicts.append(Verdict("", "no error when the bot leaves", result.late_errors[0], met=False))
         verdicts += judge(self.scenario.expect, events)
         if self.model is not None:
             others = self.model["events"]

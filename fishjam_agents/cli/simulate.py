@@ -64,7 +64,8 @@ def simulate(
     """Let simulated callers talk to the bot, on a Fishjam of its own, and see what happens.
 
     Exits with 0 when every expectation of every scenario is met, with 1 when one is not, or without a
-    scenario when a failure left a caller without an answer, with 2 when a file cannot be used.
+    scenario when a hook failed, or a failure left a caller without an answer, with 2 when a file cannot be
+    used.
     """
     from fishjam_agents.cli.performance import Stage
     from fishjam_agents.config import load_config
@@ -142,7 +143,7 @@ def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> 
 
 
 def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> bool:
-    """Tell of a call, and write it down: whether no failure left somebody without an answer."""
+    """Tell of a call, and write it down: whether no hook failed, and no failure cost an answer."""
     from fishjam_agents.cli.failures import failures
     from fishjam_agents.cli.performance import write_down
     from fishjam_agents.observe.parts import told
@@ -156,11 +157,12 @@ def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict
     if timed := told(result.timeline["events"]):
         say(timed)
     failed = failures(result)
-    for line in failed.lines:
+    errors = [*result.errors, *result.late_errors]
+    for line in (*failed.lines, *errors):
         say(line)
     if result.lagged:
         say(
             f"This machine was up to {result.lag * 1000:.0f} ms late, more than {LAG_LIMIT * 1000:.0f} ms: "
             "the times above are not exact."
         )
-    return not failed.unanswered
+    return not failed.unanswered and not errors

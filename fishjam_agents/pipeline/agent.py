@@ -27,6 +27,13 @@ from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.silence import SilenceSettings, check_words
 from fishjam_agents.pipeline.speech import Speech
+from fishjam_agents.pipeline.user_objects import (
+    verify_fields,
+    verify_policies,
+    verify_recording,
+    verify_settings,
+    verify_synchronous,
+)
 from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
 from fishjam_agents.session import RoomView, Session
 from fishjam_agents.tools.mcp_server import McpServer
@@ -39,8 +46,9 @@ class AgentPipeline(Controls):
     """A voice bot: subclass it, set `backend`, override the hooks you need.
 
     One instance is one bot in one room. Hooks run as tasks of the call: one that raises is logged and
-    becomes an `error` event, one that is slow delays nothing. Settings are class attributes or attributes
-    of the instance set before `run`.
+    becomes an `error` event, one that awaits for long delays nothing, and one that computes for long without
+    an `await` is named in the log, because everything waits for it. Settings are class attributes or
+    attributes of the instance set before `run`.
 
     Attributes:
         backend: The model.
@@ -192,6 +200,7 @@ class AgentPipeline(Controls):
             )
         if not isinstance(backend, Backend):
             raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
+        self._verify_objects(name, backend)
         for one in backend.chain:
             if self.turns.owner == "backend" and not one.capabilities.own_turn_detection:
                 raise FishjamAgentsError(
@@ -213,6 +222,28 @@ class AgentPipeline(Controls):
         verify_offers(self, backend)
         require(self.hearing.vad)
         backend.check()
+
+    def _verify_objects(self, name: str, backend: Backend) -> None:
+        verify_settings(
+            name,
+            {
+                "turns": (self.turns, TurnSettings),
+                "playout": (self.playout, PlayoutSettings),
+                "voice": (self.voice, VoiceSettings),
+                "hearing": (self.hearing, HearingSettings),
+                "silence": (self.silence, SilenceSettings),
+                "vision": (self.vision, VisionSettings),
+            },
+        )
+        verify_policies(name, self.turns)
+        for one in backend.chain:
+            verify_fields(type(one).__name__, one)
+        for stage in self.input_stages:
+            verify_synchronous(getattr(stage, "process", None), f"{type(stage).__name__}.process")
+        for observer in self.observers:
+            verify_synchronous(observer, f"an observer of {name}")
+        verify_recording(name, "greeting", self.greeting)
+        verify_recording(name, "apology", self.apology)
 
     def _verify_hearing(self, backend: Backend) -> None:
         if self.hearing.speaker_notes and not backend.capabilities.text:

@@ -15,6 +15,7 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import live_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
+from fishjam_agents.backends.bugs import of_a_user, raised_at
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Event, Heard
@@ -336,6 +337,26 @@ class Call(Actions):
                     raise error
 
     def _tick(self, now: float) -> None:
+        try:
+            self._tick_parts(now)
+        except Exception as error:  # noqa: BLE001 - a call that stands still would be worse than its end
+            self.failed_inside(error)
+
+    def failed_inside(self, error: Exception) -> None:
+        """Something raised where nothing may: a policy or a detector of the user's, or a bug of ours."""
+        if isinstance(error, FishjamAgentsError):
+            self._fail(error)
+            return
+        logger.error("The call cannot go on", exc_info=error, extra={"call": self.id})
+        whose = "a policy or detector of yours" if of_a_user(error) else "a part of the bot"
+        at = raised_at(error, foreign=True)
+        told = FishjamAgentsError(
+            f"{whose} failed ({error!r}, raised at {at}): mend it, the call cannot go on"
+        )
+        told.__cause__ = error
+        self._fail(told)
+
+    def _tick_parts(self, now: float) -> None:
         self._voice.pump(now)
         self._ears.tick(now)
         self.eyes.tick(now)
@@ -401,6 +422,9 @@ class Call(Actions):
             if isinstance(event, port.UserTranscript) and self.capabilities.transcripts:
                 self.understood(event.text, event.final, event.peer)
         except Exception as error:
+            if of_a_user(error):
+                self.failed_inside(error)
+                return
             logger.exception("An event of the backend could not be handled: %s", type(event).__name__)
             self.emit(events.ErrorRaised(self.now(), f"{type(event).__name__}: {error!r}", "backend"))
 
@@ -412,7 +436,11 @@ class Call(Actions):
         self.emit(events.Outage(self.now(), "backend", round(seconds, 3)))
 
     def _hook_failed(self, name: str, error: Exception) -> None:
-        self.emit(events.ErrorRaised(self.now(), f"failed: {error!r}", name))
+        self.emit(
+            events.ErrorRaised(
+                self.now(), f"failed: {error!r}, raised at {raised_at(error, foreign=True)}", name
+            )
+        )
         if name != "on_error":
             self.hook("on_error", error)
 

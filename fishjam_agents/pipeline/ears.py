@@ -67,6 +67,7 @@ class Ears:
         self._zero = zero
         self._voice: Voice
         self._tapes: Tapes | None = None
+        self._failed = False
         self._mixer: Mixer | None = None
         self._roster: Roster[Microphone | MixInput] = Roster(
             pipeline.hearing,
@@ -119,10 +120,10 @@ class Ears:
         listen = getattr(self._session, "listen", None)
         try:
             if listen is not None:
-                await listen(self._message)
+                await listen(self._take)
                 return
             async for message in self._session.receive():
-                self._message(message)
+                self._take(message)
         except FishjamAgentsError:
             raise
         except Exception as error:
@@ -145,6 +146,16 @@ class Ears:
         for microphone in self.microphones:
             if peer is None or microphone.peer in (peer, None):
                 microphone.understood(text, final)
+
+    def _take(self, message: Any) -> None:
+        # What goes wrong in here is not the session's fault, and no business of its.
+        if self._failed:
+            return
+        try:
+            self._message(message)
+        except Exception as error:  # noqa: BLE001 - the call ends with it
+            self._failed = True
+            self._call.failed_inside(error)
 
     def _message(self, message: Any) -> None:
         if hasattr(message, "peer_id"):

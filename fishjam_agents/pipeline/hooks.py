@@ -1,4 +1,8 @@
-"""Running the user's hooks: tasks of the call, behind a barrier that no exception passes."""
+"""Running the user's hooks: tasks of the call, behind a barrier that no exception passes.
+
+What a hook may do wrong is said to be the hook's, with its file and line: it raises, calls `exit()`, takes
+other arguments, holds up the loop, or does not end when it is cancelled.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,25 @@ import asyncio
 import difflib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+import time
+import types
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
+from fishjam_agents.backends.bugs import raised_at, shown
 from fishjam_agents.errors import FishjamAgentsError
 
 logger = logging.getLogger(__name__)
 
 STOP_DEADLINE = 5.0
 """Seconds that `on_stop` and hooks still running may take at the end of the call."""
-
-
 ENDING_DEADLINE = 5.0
 """Seconds that `on_ending` may take."""
+CANCEL_DEADLINE = 1.0
+"""Seconds that a hook may take to end once it is cancelled; then it is left behind."""
+HELD_UP = 0.1
+"""Seconds that a hook may compute without an `await` before it is named: what is sent ahead of the bot's
+voice (`playout.lead`) lasts little longer."""
 _NEAR = 0.8
 """How much a name must be like a hook's to be taken for a slip (`difflib` ratio): `on_trun` is 0.86 like
 `on_turn`, `on_reply` 0.73 like `on_reply_ended`."""
@@ -32,13 +42,26 @@ def verify_hooks(pipeline: object, base: type) -> None:
         base: The class that has all hooks.
 
     Raises:
-        FishjamAgentsError: A hook is no coroutine, or a coroutine has nearly the name of one.
+        FishjamAgentsError: A hook is no coroutine or takes other arguments, or a coroutine has nearly the
+            name of one.
     """
     hooks = [name for name in vars(base) if name.startswith("on_")]
     kind = type(pipeline)
     for hook in hooks:
-        if not inspect.iscoroutinefunction(getattr(pipeline, hook)):
-            raise FishjamAgentsError(f"{kind.__name__}.{hook} must be a coroutine: write `async def {hook}`")
+        written = getattr(pipeline, hook)
+        parameters = inspect.signature(getattr(base, hook)).parameters
+        should = f"write `async def {hook}({', '.join(parameters)})`"
+        if not inspect.iscoroutinefunction(written):
+            raise FishjamAgentsError(
+                f"{kind.__name__}.{hook} must be a coroutine: write `async def {hook}`{_defined(written)}"
+            )
+        try:
+            inspect.signature(written).bind(*list(parameters)[1:])
+        except TypeError as error:
+            raise FishjamAgentsError(
+                f"{kind.__name__}.{hook} does not take the arguments of this hook{_defined(written)} "
+                f"({error}): {should}"
+            ) from None
     for owner in kind.__mro__[: kind.__mro__.index(base)]:
         for name, value in vars(owner).items():
             if not name.startswith("on_") or name in hooks or not inspect.iscoroutinefunction(value):
@@ -49,6 +72,12 @@ def verify_hooks(pipeline: object, base: type) -> None:
                     f"{kind.__name__}.{name} is no hook: did you mean {meant[0]}? If it is a method of your "
                     "own, give it another name"
                 )
+
+
+def _defined(hook: object) -> str:
+    """Where a function is written, as a clause; "" where nothing is known of it."""
+    code = getattr(inspect.unwrap(getattr(hook, "__func__", hook)), "__code__", None)  # type: ignore[arg-type]
+    return "" if code is None else f", at {shown(code.co_filename, code.co_firstlineno)}"
 
 
 class Hooks:
@@ -69,13 +98,16 @@ class Hooks:
 
     def has(self, name: str) -> bool:
         """Whether the pipeline overrides the hook `name`."""
-        return getattr(type(self._owner), name) is not getattr(self._base, name)
+        return getattr(getattr(self._owner, name), "__func__", None) is not getattr(self._base, name)
 
     def start(self, name: str, *arguments: Any) -> None:
         """Start the hook `name` as a task, if the pipeline overrides it."""
-        if not self.has(name):
-            return
-        self.run(getattr(self._owner, name)(*arguments), name)
+        if self.has(name):
+            self.run(self._call(name, *arguments), name)
+
+    async def _call(self, name: str, *arguments: Any) -> None:
+        hook = getattr(self._owner, name)
+        await _timed(hook(*arguments), lambda seconds: self._held_up(name, hook, seconds))
 
     def run(self, work: Awaitable[None], name: str) -> None:
         """Own `work` as a task of the call; a failure is reported under `name`."""
@@ -86,28 +118,94 @@ class Hooks:
     async def _guard(self, work: Awaitable[None], name: str) -> None:
         try:
             await work
-        except Exception as error:
-            call = getattr(self._owner, "call_id", None)
-            logger.exception("The hook %s failed; the call goes on", name, extra={"call": call})
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as raised:
+            # `exit()` in a hook would end the process and every other call in it.
+            error = raised if isinstance(raised, Exception) else _tamed(raised)
+            at = raised_at(raised, foreign=True)
+            extra = {"call": getattr(self._owner, "call_id", None)}
+            logger.exception("The hook %s failed at %s; the call goes on", name, at, extra=extra)
             self._failed(name, error)
+
+    def _held_up(self, name: str, hook: object, seconds: float) -> None:
+        logger.warning(
+            "The hook %s%s computed or waited for %.2f s without an `await`: nothing else ran meanwhile, and "
+            "what was to be heard came late. Use `await asyncio.to_thread(...)` for what takes long",
+            *(name, _defined(hook), seconds),
+            extra={"call": getattr(self._owner, "call_id", None)},
+        )
 
     async def ending(self) -> None:
         """Run `on_ending`; cancelled when it outlasts its deadline."""
-        work: Awaitable[None] = self._owner.on_ending()  # type: ignore[attr-defined]
+        task = self._loop.create_task(self._guard(self._call("on_ending"), "on_ending"), name="on_ending")
         try:
-            async with asyncio.timeout(ENDING_DEADLINE):
-                await self._guard(work, "on_ending")
-        except TimeoutError:
-            logger.warning("The hook on_ending did not finish within %g s and was cancelled", ENDING_DEADLINE)
+            await self._end({task}, ENDING_DEADLINE)
+        except asyncio.CancelledError:
+            task.cancel()
+            await self._end({task}, CANCEL_DEADLINE)
+            raise
 
     async def finish(self) -> None:
-        """Wait for the tasks, cancel those that outlast the deadline."""
-        if not self._tasks:
+        """Wait for the tasks, cancel those that outlast the deadline, leave behind those that do not end."""
+        await self._end(set(self._tasks), STOP_DEADLINE)
+
+    async def _end(self, tasks: set[asyncio.Task[None]], deadline: float) -> None:
+        if not tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=STOP_DEADLINE)
+        _, late = await asyncio.wait(tasks, timeout=deadline)
         for task in late:
             logger.warning(
-                "The hook %s did not finish within %g s and was cancelled", task.get_name(), STOP_DEADLINE
+                "The hook %s did not finish within %g s and was cancelled", task.get_name(), deadline
             )
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            _, stuck = await asyncio.wait(late, timeout=CANCEL_DEADLINE)
+            for task in stuck:
+                logger.error(
+                    "The hook %s%s does not end though it was cancelled, and is left behind: let "
+                    "asyncio.CancelledError pass",
+                    *(task.get_name(), _defined(getattr(self._owner, task.get_name(), None))),
+                )
+
+
+def _tamed(raised: BaseException) -> Exception:
+    """An exception that ends nothing but the hook."""
+    what = "exit()" if isinstance(raised, SystemExit) else repr(raised)
+    error = RuntimeError(f"it called {what}" if isinstance(raised, SystemExit) else f"it raised {what}")
+    error.__cause__ = raised
+    error.__traceback__ = raised.__traceback__
+    return error
+
+
+@types.coroutine
+def _timed(work: Awaitable[None], held_up: Callable[[float], None]) -> Generator[Any, Any, None]:
+    """Drive an awaitable on, and tell of a step that takes long."""
+    steps = work.__await__()
+    step: Callable[[], Any] = lambda: next(steps)  # noqa: E731
+    while True:
+        begun = time.perf_counter()
+        try:
+            yielded = step()
+        except StopIteration:
+            return
+        finally:
+            seconds = time.perf_counter() - begun
+            if seconds > HELD_UP:
+                held_up(seconds)
+        try:
+            value = yield yielded
+        except BaseException as error:  # noqa: BLE001 - a cancellation belongs to the hook
+            step = _throw(steps, error)
+        else:
+            step = _send(steps, value)
+
+
+def _throw(steps: Any, error: BaseException) -> Callable[[], Any]:
+    if not hasattr(steps, "throw"):
+        raise error
+    return lambda: steps.throw(error)
+
+
+def _send(steps: Any, value: Any) -> Callable[[], Any]:
+    return lambda: next(steps) if value is None else steps.send(value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
+from fishjam_agents.backends.bugs import raised_at
 from fishjam_agents.backends.remote import Guest, RemoteBackend, RemoteCall, VapiInvitation
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import EndReason, Event
@@ -188,6 +189,10 @@ class RemoteRun:
         self.emit(events.BackendWarning(self.now(), message))
 
     def _hook_failed(self, name: str, error: Exception) -> None:
-        self.emit(events.ErrorRaised(self.now(), f"failed: {error!r}", name))
+        self.emit(
+            events.ErrorRaised(
+                self.now(), f"failed: {error!r}, raised at {raised_at(error, foreign=True)}", name
+            )
+        )
         if name != "on_error":
             self._hooks.start("on_error", error)

@@ -33,6 +33,8 @@ class SimulationResult:
         record: What `call.jsonl` holds: what the turn machines were fed, for `replay`.
         failure: What ended the call early, None if nothing did.
         missed: What of the scenario did not happen.
+        errors: What hooks and stages did wrong, a line each.
+        late_errors: What they did wrong when the simulation was over, and the bot left: `on_stop`, say.
     """
 
     seconds: float
@@ -43,6 +45,8 @@ class SimulationResult:
     record: str = ""
     failure: FishjamAgentsError | None = None
     missed: Sequence[Missed] = ()
+    errors: Sequence[str] = ()
+    late_errors: Sequence[str] = ()
 
     @property
     def lagged(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.events import Event
+from fishjam_agents.events import ErrorRaised, Event
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.observe.timeline import Timeline
@@ -163,7 +163,8 @@ async def _perform(
     log = EventLog(lambda: pipeline.call_id, room, scene.names)
     # The scene first: it finds out where call time has its zero.
     observers: list[Callable[[Event], None]] = [scene, timeline, log]
-    pipeline.observers.extend(observers)
+    errors = _Errors()
+    pipeline.observers.extend((*observers, errors))
     # Its own record is for calls in the world: this one is part of the result.
     pipeline.recorder, others = MemoryRecorder(), pipeline.recorder
     recorder = pipeline.recorder
@@ -180,7 +181,9 @@ async def _perform(
         # What happens from here on is the end of the simulation, not of the call.
         for observer in observers:
             pipeline.observers.remove(observer)
+        errors.over = True
         stop()
+    pipeline.observers.remove(errors)
     pipeline.recorder = others
     if recording is None or scene.zero is None:
         raise failure or FishjamAgentsError("the bot ended the call before it began: see its on_start")
@@ -197,7 +200,22 @@ async def _perform(
         record=recorder.text(zero=offset, names=scene.names, tracks=tracks),
         failure=failure,
         missed=missed,
+        errors=errors.during,
+        late_errors=errors.after,
     )
+
+
+class _Errors:
+    """An observer that collects what code of the user's did wrong, also when the call is over."""
+
+    def __init__(self) -> None:
+        self.during: list[str] = []
+        self.after: list[str] = []
+        self.over = False
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ErrorRaised) and event.where not in ("input", "mcp"):
+            (self.after if self.over else self.during).append(f"{event.where} {event.message}")
 
 
 def _readable(event: dict[str, Any], tracks: dict[str, str]) -> dict[str, Any]:
