@@ -22,6 +22,7 @@ logger = logging.getLogger("fishjam_agents.call")
 _TALKATIVE = ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "uvicorn", "websockets")
 """Libraries whose own details hide the call's, and at DEBUG print headers with tokens in them."""
 _DEBUG = (
+    events.CallStarted,
     events.UserStartedSpeaking,
     events.UserStoppedSpeaking,
     events.UserTranscript,
@@ -72,6 +73,9 @@ def level_of(event: Event) -> int:
     """The level an event is logged at."""
     if isinstance(event, _DEBUG):
         return logging.DEBUG
+    if isinstance(event, events.CallEnded):
+        # Who stopped it knows that, and what failed is told as an error.
+        return logging.DEBUG if event.reason == "stopped" or event.message else logging.INFO
     if isinstance(event, _WARNING):
         return logging.WARNING
     if isinstance(event, events.BackendFailure):

@@ -63,7 +63,8 @@ LINES: list[tuple[Event, str, str]] = [
         "the model used output_audio 50; the call has cost 0.0125",
     ),
     (events.BackendWarning(1, "audio was dropped"), "WARNING", "audio was dropped"),
-    (events.CallStarted(0.02), "INFO", "the call began"),
+    (events.CallStarted(0.02), "DEBUG", "the call began"),
+    (events.CallEnded(9, "stopped"), "DEBUG", "the call ended: it was stopped"),
     (events.CallEnded(9, "bot"), "INFO", "the call ended: the bot ended it"),
     (
         events.BackendEnded(1, "customer-ended-call"),
