@@ -26,6 +26,7 @@ from fishjam_agents.backends.port import (
     InlineSession,
     Renewal,
     ToolDeclaration,
+    UpdateEntry,
     Warning,
 )
 from fishjam_agents.errors import BackendError
@@ -90,6 +91,10 @@ class BackendLink:
 
     def put(self, entry: Entry) -> None:
         """Pass an entry on, in order. Never waits."""
+        if isinstance(entry, UpdateEntry):
+            # Also for the connections that follow.
+            self._instructions = self._instructions if entry.instructions is None else entry.instructions
+            self.tools = self.tools if entry.tools is None else entry.tools
         if self._inline is not None:
             self._handle(self._inline, entry)
             return

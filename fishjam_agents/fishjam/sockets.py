@@ -35,6 +35,7 @@ CLOSE_TIMEOUT = 2.0
 _BREAKDOWNS = frozenset(
     {
         CloseCode.GOING_AWAY,
+        CloseCode.NO_STATUS_RCVD,
         CloseCode.ABNORMAL_CLOSURE,
         CloseCode.INTERNAL_ERROR,
         CloseCode.SERVICE_RESTART,
@@ -42,7 +43,8 @@ _BREAKDOWNS = frozenset(
         CloseCode.BAD_GATEWAY,
     }
 )
-"""Codes with which a server breaks off rather than refuses (RFC 6455 section 7.4.1, IANA registry)."""
+"""Codes with which a server breaks off rather than refuses (RFC 6455 section 7.4.1, IANA registry). A close
+frame without a code (1005) says nothing of a token: proxies send it when they are restarted."""
 
 
 @asynccontextmanager

@@ -13,14 +13,17 @@ from ..protocol.generated.notifications import ServerMessage
 from .events.allowed_notifications import AllowedNotification, notifications_of
 
 
-def verify_webhook_signature(body: bytes, signature: str, secret: str) -> bool:
+def verify_webhook_signature(body: bytes, signature: str | None, secret: str) -> bool:
     """Whether a body was signed with the secret; compared in constant time.
 
     Args:
         body: The raw body of the request, before anything parses it.
-        signature: Header `x-fishjam-signature-256`: lowercase hex of HMAC-SHA256, with or without `sha256=`.
+        signature: Header `x-fishjam-signature-256`: lowercase hex of HMAC-SHA256, with or without `sha256=`;
+            None of a request that has none, which is not from Fishjam.
         secret: The webhook secret of the dashboard.
     """
+    if signature is None:
+        return False
     expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     given = signature.strip().removeprefix("sha256=")
     # As bytes: text outside ASCII cannot be compared in constant time, and an attacker may send it.

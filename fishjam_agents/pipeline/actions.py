@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
@@ -22,11 +23,26 @@ from fishjam_agents.session import Session
 from fishjam_agents.turns.settings import TurnSettings
 
 
+def put_from_anywhere(
+    loop: asyncio.AbstractEventLoop, put: Callable[[port.Entry], None], entry: port.Entry
+) -> None:
+    """Put an entry on the loop of its call: at once there, soon from another thread."""
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if here:
+        put(entry)
+    else:
+        loop.call_soon_threadsafe(put, entry)
+
+
 class Actions:
     """The base of `pipeline.call.Call`, which owns all of its parts."""
 
     settings: TurnSettings
     questions: Questions
+    _loop: asyncio.AbstractEventLoop
     _session: Session
     _stop: asyncio.Event
     _end_reason: EndReason | None
@@ -43,6 +59,10 @@ class Actions:
     def emit(self, event: Event) -> None:
         """Publish an event to everyone who subscribed."""
         raise NotImplementedError
+
+    def instruct(self, instructions: str) -> None:
+        """Give the model new instructions; from whichever thread."""
+        put_from_anywhere(self._loop, self._link.put, port.UpdateEntry(instructions=instructions))
 
     @property
     def replies(self) -> Replies:

@@ -59,7 +59,7 @@ class AgentPipeline(Controls):
         silence: What happens when nobody says anything.
         input_stages: Processing of every microphone's audio before anything hears it. Each microphone gets
             a deep copy of each stage.
-        instructions: The system prompt.
+        instructions: The system prompt. Set in a running call, its model has it from then on.
         vision: What the model sees.
         tools: Functions the model may call, beside the methods marked with `tool`.
         mcp: MCP servers whose tools it may call.

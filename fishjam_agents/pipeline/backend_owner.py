@@ -17,6 +17,7 @@ from fishjam_agents.pipeline.room import Room
 from fishjam_agents.turns.machine import (
     VERDICT,
     Confirmed,
+    SpeechEnded,
     SpeechStarted,
     Suspected,
     TurnEvent,
@@ -46,6 +47,9 @@ class BackendOwner(Owner):
             self._source = microphone
         for event in happened:
             self._publish(microphone, event)
+            if isinstance(event, SpeechEnded):
+                # The model may find the end of a turn sooner than we do, and answers whoever has stopped.
+                self._asking, self._asked = microphone.peer, True
             for answer in self._floor.handle(microphone, event):
                 if isinstance(answer.event, Suspected):
                     self._suspect(microphone, answer.event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,13 @@ from fishjam_agents.pipeline.background import Background
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.remote import RemoteRun
 
+logger = logging.getLogger(__name__)
+
+_READ_ONCE = frozenset(
+    {"backend", "turns", "playout", "voice", "hearing", "silence", "vision", "tools", "mcp"}
+)
+"""Settings that a call reads when it begins."""
+
 
 class Controls:
     """What an app can switch while the bot runs; the base of `AgentPipeline`."""
@@ -20,6 +28,17 @@ class Controls:
     backend: Backend
     _call: Call | None
     _remote: RemoteRun | None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute: new `instructions` reach the model of a running call, from whichever thread."""
+        super().__setattr__(name, value)
+        call = self.__dict__.get("_remote") or self.__dict__.get("_call")
+        if call is None:
+            return
+        if name == "instructions":
+            call.instruct(value or "")
+        elif name in _READ_ONCE:
+            logger.warning("%s was set in a running call, which goes on as it was: set it before run()", name)
 
     def _reachable(self) -> Call | RemoteRun:
         return self._remote if self._remote is not None else self._running()

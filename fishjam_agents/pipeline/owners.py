@@ -44,6 +44,9 @@ class Owner:
 
     def __init__(self, room: Room) -> None:
         self.last_speaker: str | None = None
+        # Whose words are to be answered, if anybody has said any.
+        self._asking: str | None = None
+        self._asked = False
         self._room = room
         self._floor: Floor[Microphone] = Floor()
         self._introduced: str | None = None
@@ -87,8 +90,8 @@ class Owner:
         return True
 
     def caller(self, call: str) -> str | None:
-        """Whose words brought a tool call about."""
-        return self.last_speaker
+        """Whose words brought a tool call about: the turn that is being answered."""
+        return self._asking if self._asked else self.last_speaker
 
     def left(self, peer: str) -> None:
         """A peer is gone; its microphones have ended what they heard."""
@@ -228,7 +231,8 @@ class LocalOwner(Owner):
             self._speaker.machine.model_done()
 
     def _ask(self, entry: port.TurnEndedEntry) -> None:
-        self._answering = entry.turn.peer
+        self._answering = self._asking = entry.turn.peer
+        self._asked = True
         self._asked_at = self._room.now()
         # In a mix it may be clear only now who was loudest.
         self._introduce(entry.turn.peer)

@@ -15,6 +15,7 @@ from fishjam_agents.backends.bugs import raised_at
 from fishjam_agents.backends.remote import Guest, RemoteBackend, RemoteCall, VapiInvitation
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import EndReason, Event
+from fishjam_agents.pipeline.actions import put_from_anywhere
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.names import Names
 from fishjam_agents.session import PeerType, RoomView
@@ -77,6 +78,10 @@ class RemoteRun:
                 observer(event)
             except Exception:
                 logger.exception("An observer of the call's events failed on %s", event.kind)
+
+    def instruct(self, instructions: str) -> None:
+        """Give the model new instructions; from whichever thread."""
+        put_from_anywhere(self._loop, self.put, port.UpdateEntry(instructions=instructions))
 
     def put(self, entry: port.Entry) -> None:
         """Pass an entry to the vendor, in order. Never waits."""

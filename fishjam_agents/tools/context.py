@@ -27,7 +27,8 @@ class ToolContext:
         call: Id of the call.
         tool: Name of the tool.
         pipeline: The bot.
-        peer: Who spoke last; None before anybody did, and in a mix in which nobody was clearly loudest.
+        peer: Whose turn brought the call about; None before anybody spoke, and in a mix in which nobody was
+            clearly loudest.
     """
 
     __slots__ = ("_loop", "_report", "_thread", "call", "peer", "pipeline", "tool")

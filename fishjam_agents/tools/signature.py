@@ -121,8 +121,7 @@ class _Arguments:
             if _is_context(hints[name]):
                 self._context = name
                 continue
-            default = ... if parameter.default is parameter.empty else parameter.default
-            hint, words = _described(hints[name])
+            hint, default, words = _parameter(hints[name], parameter.default)
             field = pydantic.Field(default, alias=name, description=words or descriptions.get(name))
             self._check(name, hint)
             fields[f"p{len(self._names)}"] = (hint, field)
@@ -190,9 +189,46 @@ def _is_context(hint: Any) -> bool:
     )
 
 
-def _described(hint: Any) -> tuple[Any, str | None]:
-    """A type hint, and the words in `Annotated[str, "the city"]`."""
-    if get_origin(hint) is not typing.Annotated:
-        return hint, None
-    words = [item for item in hint.__metadata__ if isinstance(item, str)]
-    return hint, words[0] if words else None
+def _parameter(hint: Any, default: Any) -> tuple[Any, Any, str | None]:
+    """The type of a parameter with its constraints, its default (`...` for none), and what is said of it.
+
+    That may stand in `Annotated[str, "the city"]`, `Annotated[str, Field(description="the city")]`, or in
+    `city: str = Field(description="the city")`.
+    """
+    from pydantic.fields import FieldInfo
+
+    given = default if isinstance(default, FieldInfo) else None
+    if default is inspect.Parameter.empty:
+        default = ...
+    elif given is not None:
+        default = ... if given.is_required() else given.get_default(call_default_factory=True)
+    notes = list(hint.__metadata__) if get_origin(hint) is typing.Annotated else []
+    said: list[str] = []
+    for note in (*notes, given):
+        words = note if isinstance(note, str) else getattr(note, "description", None)
+        if isinstance(words, str):
+            said.append(words)
+    # What a field says beside that and its constraints, such as a default, is said by the function.
+    constraints = [kept for note in (*notes, given) if note is not None for kept in _constraints(note)]
+    if notes or constraints:
+        hint = get_args(hint)[0] if notes else hint
+        for constraint in constraints:
+            hint = typing.Annotated[hint, constraint]
+    if default is None and not _takes_none(hint):
+        # `city: str = None` is how many write that it may be left out.
+        hint = Union[hint, None]  # noqa: UP007 - of what may be no type
+    return hint, default, next(iter(said), None)
+
+
+def _constraints(note: Any) -> list[Any]:
+    from pydantic.fields import FieldInfo
+
+    return list(note.metadata) if isinstance(note, FieldInfo) else [note]
+
+
+def _takes_none(hint: Any) -> bool:
+    if get_origin(hint) is typing.Annotated:
+        return _takes_none(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_takes_none(item) for item in get_args(hint))
+    return hint in (None, type(None), Any) or (get_origin(hint) is typing.Literal and None in get_args(hint))

@@ -17,7 +17,7 @@ from fishjam_agents.backends.cascade.tool_calls import TAKEN_BACK
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import VirtualClock
-from fishjam_agents.tools import tool
+from fishjam_agents.tools import ToolContext, tool
 from tests.cascade.drive import ENDED, drive
 from tests.cascade.parts import Answers, Speaks, Understands
 from tests.pipeline.conftest import Conversation, converse, speech
@@ -287,3 +287,62 @@ def test_a_plain_function_goes_on_in_its_thread_and_its_answer_is_used() -> None
     desk = asyncio.run(main())
     assert runs == ["A"]
     assert [outcome for _, _, outcome in desk.told] == ["ok"]
+
+
+@pytest.mark.parametrize("preemptive", [False, True])
+@pytest.mark.parametrize("opening", ["", "Let me look. "])
+def test_no_part_of_the_way_to_the_first_sound_takes_less_than_no_time(
+    opening: str, preemptive: bool, converse: Converse
+) -> None:
+    pipeline = bot(["Book a table."], Books(opening=opening), filler="One moment.", preemptive=preemptive)
+
+    async def script(call: Conversation) -> None:
+        (alice,) = await call.joins("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("reply_timed")
+
+    call = converse(pipeline, script)
+    (timed,), (turn,), (audio,) = (
+        *(call.of("reply_timed"), call.of("user_turn_ended"), call.of("reply_first_audio")),
+    )
+    assert min(value for part, value in timed.parts.items() if part != "ahead") >= 0
+    assert sum(timed.parts.values()) == pytest.approx(audio.at - turn.at, abs=0.011)
+
+
+def test_a_tool_is_told_whose_turn_called_it_and_not_who_spoke_meanwhile(converse: Converse) -> None:
+    seen: list[str | None] = []
+
+    class Asker(AgentPipeline):
+        @tool
+        async def book(self, table: str, context: ToolContext) -> str:
+            """Book a table."""
+            seen.append(context.peer)
+            return f"booked {table}"
+
+    pipeline = Asker()
+    script_of_words = [[0.1, "Book a table."], [0.1, "Hello Alice."]]
+    pipeline.backend = Cascade([Understands(script_of_words)], [Slow()], [Speaks()])
+
+    async def script(call: Conversation) -> None:
+        alice, bob = await call.joins("alice", "bob")
+        await alice.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        await bob.speak(speech("bob_yes.wav"))
+        await call.until("tool_called")
+        await asyncio.sleep(3)
+
+    call = converse(pipeline, script)
+    assert [event.peer for event in call.of("user_started_speaking")] == ["alice", "bob"]
+    assert seen == ["alice"]
+
+
+@dataclass(frozen=True, eq=False)
+class Slow(Books):
+    """Takes two seconds to begin."""
+
+    async def reply(
+        self, messages: Sequence[Message], tools: Sequence[port.ToolDeclaration]
+    ) -> AsyncIterator[Piece]:
+        await asyncio.sleep(2)
+        async for piece in super().reply(messages, tools):
+            yield piece

@@ -268,6 +268,14 @@ def test_a_server_that_breaks_off_during_authentication_has_not_refused_the_toke
     async def aborted(socket: ServerConnection) -> None:
         socket.transport.abort()
 
+    async def said_nothing(socket: ServerConnection) -> None:
+        """A close frame without a code, as proxies send it when they are restarted (1005)."""
+        async with socket.send_context():
+            socket.protocol.send_close()
+
+    error = connecting_to(said_nothing)
+    assert isinstance(error, SessionLostError)
+    assert error.code == 1005
     assert isinstance(connecting_to(crashed), SessionLostError)
     assert isinstance(connecting_to(aborted), SessionLostError)
 

@@ -265,6 +265,21 @@ def test_a_token_that_is_a_day_old_by_now_is_refreshed() -> None:
     with_agent([closing(1011, "crash"), expired, leave_at_once], scenario, refresh=lambda: "fresh")
 
 
+async def closing_without_a_word(socket: ServerConnection) -> None:
+    """A close frame without a code (1005)."""
+    async with socket.send_context():
+        socket.protocol.send_close()
+
+
+def test_a_close_without_a_code_in_place_of_an_answer_is_no_refusal() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        assert isinstance(await anext(session.receive()), Reconnected)
+        assert tokens == ["token"] * 4
+
+    scripts = [closing(1011, "crash"), closing_without_a_word, closing_without_a_word, leave_at_once]
+    with_agent(scripts, scenario)
+
+
 def test_a_fresh_token_that_is_refused_is_fatal() -> None:
     async def scenario(session: AgentSession, tokens: list[str]) -> None:
         with pytest.raises(AgentAuthError, match="expired token"):

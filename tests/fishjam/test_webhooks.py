@@ -166,6 +166,10 @@ def test_no_forged_signature_passes_or_breaks(signature: str) -> None:
     assert not verify_webhook_signature(b"body", signature, "secret")
 
 
+def test_a_request_without_a_signature_is_not_from_fishjam() -> None:
+    assert not verify_webhook_signature(b"body", None, "secret")
+
+
 def test_betterproto_messages_match_by_their_fields() -> None:
     match decode_server_notifications(PEER_CONNECTED)[0]:
         case events.ServerMessagePeerConnected(room_id=room, peer_id=peer):

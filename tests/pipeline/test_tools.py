@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError
 from fishjam_agents.testing import Scripted, Step
 from fishjam_agents.tools.builtin import end_call
+from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
@@ -418,3 +420,60 @@ def test_what_is_wrong_with_a_tool_is_told_with_its_line(
         bot_of(tmp_path, f"agent: {{{agent}}}", monkeypatch)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Witness(AgentPipeline):
+    """Notes whose turn brought a tool call about."""
+
+    def __init__(self, backend: p.Backend) -> None:
+        super().__init__()
+        self.backend = backend
+        self.seen: list[str | None] = []
+
+    @tool
+    async def who(self, context: ToolContext) -> None:
+        """Tell who asks."""
+        self.seen.append(context.peer)
+
+
+@pytest.mark.parametrize("owner", ["local", "backend"])
+def test_a_call_belongs_to_the_turn_that_is_answered_and_not_to_who_spoke_last(
+    converse: Converse, owner: Any
+) -> None:
+    backend = Scripted([], p.Capabilities(tools=True, own_turn_detection=True))
+    bot = Witness(backend)
+    bot.turns = TurnSettings(owner=owner)
+
+    async def script(call: Conversation) -> None:
+        ann, bob = await call.joins("ann", "bob")
+        await ann.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        bob.say(speech("bob_question.wav"))
+        await call.until("user_started_speaking", 2)
+        backend.answer(p.ToolCall("c1", "who"))
+        await call.until("user_turn_ended", 2)
+        await asyncio.sleep(0.1)
+        backend.answer(p.ToolCall("c2", "who"))
+        await call.until("tool_called", 2)
+
+    converse(bot, script)
+    assert bot.seen == ["ann", "bob"]
+
+
+def test_a_model_that_finds_the_end_of_a_turn_sooner_calls_for_who_has_just_paused(
+    converse: Converse,
+) -> None:
+    backend = Scripted([], p.Capabilities(tools=True, own_turn_detection=True))
+    bot = Witness(backend)
+    bot.turns = TurnSettings(owner="backend")
+
+    async def script(call: Conversation) -> None:
+        ann, bob = await call.joins("ann", "bob")
+        for number, peer in enumerate((ann, bob), 1):
+            await peer.speak(speech("alice_question.wav"))
+            await call.until("user_stopped_speaking", number)
+            backend.answer(p.ToolCall(f"c{number}", "who"))
+            await call.until("user_turn_ended", number)
+
+    converse(bot, script)
+    assert bot.seen == ["ann", "bob"]

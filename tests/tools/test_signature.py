@@ -245,3 +245,79 @@ def test_schemas_of_others_are_made_plain_or_refused() -> None:
         plain_schema({"properties": {"a": {"$ref": "https://x"}}})
     with pytest.raises(ValueError, match="no JSON object"):
         plain_schema({"type": "array"})
+
+
+def test_what_may_be_none_by_its_default_takes_null() -> None:
+    def find(
+        words: str = None,  # type: ignore[assignment]  # noqa: RUF013 - as many write it
+        size: Annotated[int, "in EU sizes"] = None,  # type: ignore[assignment]  # noqa: RUF013
+        colour: Literal["red", None] = None,
+        anything: Any = None,
+        until: date | None = None,
+    ) -> str:
+        """Find shoes."""
+        return f"{words} {size} {colour} {anything} {until}"
+
+    schema = function_tool(find, "find").declaration.parameters
+    assert "required" not in schema
+    assert schema["properties"]["words"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
+    assert schema["properties"]["size"]["description"] == "in EU sizes"
+    nothing = "None None None None None"
+    assert call(find) == nothing
+    assert call(find, words=None, size=None, colour=None, anything=None, until=None) == nothing
+    assert call(find, words="boots", size="41") == "boots 41 None None None"
+    with pytest.raises(ToolError, match="size"):
+        call(find, size="large")
+
+
+NONE_YET: Any = pydantic.Field(default_factory=list)
+
+
+def test_what_a_field_says_of_a_parameter_is_told_and_holds() -> None:
+    def book(
+        seats: Annotated[int, pydantic.Field(description="how many come", ge=1)],
+        table: str = pydantic.Field(description="its letter", max_length=1),
+        hours: int = pydantic.Field(2, description="how long", le=4),
+        notes: Annotated[list[str], pydantic.Field(description="wishes")] = NONE_YET,
+        name: Annotated[str, pydantic.Field(min_length=1), "of the guest"] = "Guest",
+        phone: str = "",
+    ) -> str:
+        """Book a table.
+
+        Args:
+            seats: Not this.
+            phone: With country code.
+        """
+        return f"{seats} {table} {hours} {notes} {name} {phone}"
+
+    schema = function_tool(book, "book").declaration.parameters
+    told = {name: item.get("description") for name, item in schema["properties"].items()}
+    assert told == {
+        "seats": "how many come",
+        "table": "its letter",
+        "hours": "how long",
+        "notes": "wishes",
+        "name": "of the guest",
+        "phone": "With country code.",
+    }
+    assert schema["required"] == ["seats", "table"]
+    assert schema["properties"]["seats"]["minimum"] == 1
+    assert schema["properties"]["hours"]["default"] == 2
+    assert call(book, seats=2, table="A") == "2 A 2 [] Guest "
+    for wrong in (
+        {"seats": 0, "table": "A"},
+        {"seats": 1, "table": "AB"},
+        {"seats": 1, "table": "A", "hours": 9},
+    ):
+        with pytest.raises(ToolError, match="wrong arguments"):
+            call(book, **wrong)
+
+
+def test_a_tool_that_is_cancellable_is_a_coroutine() -> None:
+    @tool(cancellable=True)
+    def find() -> str:
+        """Find."""
+        return "found"
+
+    with pytest.raises(ConfigError, match="runs in a thread, which nothing can end: write `async def`"):
+        function_tool(find, "find")

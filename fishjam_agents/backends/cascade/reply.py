@@ -62,7 +62,7 @@ class Reply:
         peer: Whose turn it answers.
 
     Attributes:
-        begun_at: When the model's first word was there, loop time.
+        begun_at: When the model's first word was there, or a filler in its place, loop time.
         worded: When its first sentence was.
     """
 
@@ -153,6 +153,9 @@ class Reply:
         words = self._means.filler
         self._tools = tools = self._means.calls.make(calls, self._peer)
         if words is not None and not self.begun:
+            # What is heard first is not the model's: it is complete as it stands.
+            self.worded = self._loop.time()
+            self.begun_at = self.begun_at or self.worded
             self._filler = self._loop.create_task(self._speaking.say(words), name=f"filler of {self.id}")
         filler = self._filler
         try:
