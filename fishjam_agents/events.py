@@ -48,8 +48,9 @@ class Turn:
         start: Onset of the speech, call time in seconds.
         end: End of the speech, call time in seconds.
         reason: `silence` (the normal end), `missing` (packets ceased), `left`, `outage`, `limit` (it
-            reached the maximum turn), `released` (push to talk), `cancelled` (so too, and taken back: it is
-            not answered), `app` (the bot's ears were closed).
+            reached the maximum turn), `released` (push to talk), `cancelled` (not to be answered: taken back
+            with the button, one voice in two microphones, or talk through an answer to somebody else), `app`
+            (the bot's ears were closed).
     """
 
     id: str
