@@ -10,12 +10,10 @@ import numpy as np
 
 from fishjam_agents.audio.resampling import resample
 
+from .messages import INPUT_RATE, OUTPUT_RATE, Request
+
 if TYPE_CHECKING:
     from .connection import Connection
-    from .messages import Request
-
-OUTPUT_RATE = 24000
-INPUT_RATE = 16000
 
 Answer: TypeAlias = Callable[["Connection", "Request"], Awaitable[None]]
 """Answers one request. It is cancelled when the user interrupts it."""

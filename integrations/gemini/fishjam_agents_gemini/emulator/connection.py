@@ -5,21 +5,37 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .access import refusal_of
-from .answers import OUTPUT_RATE
 from .listening import TOKENS_PER_SECOND, Listener
+from .messages import OUTPUT_RATE, Request
 from .record import Record
 from .rules import JSON_SCHEMA, declarations, refusal_of_setup, runs_in_background, sees_json_schema
-from .state import Said, Session
+from .state import Handles, Said, Session
 from .vad import ServerVad
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
-    from .server import GeminiEmulator
+
+class Service(Protocol):
+    """The emulator as its connections know it: see `GeminiEmulator`."""
+
+    key: str
+    models: set[str] | None
+    handles: Handles
+    unknown_handle: tuple[int, str]
+    resumable: bool
+    binary: bool
+
+    def next_call(self) -> str:
+        """An id for a tool call."""
+
+    def next_answer(self) -> Callable[[Connection, Request], Awaitable[None]]:
+        """What the model says next."""
 
 
 class Connection(Record):
@@ -37,7 +53,7 @@ class Connection(Record):
         resumed: The handle it came with, if that was accepted.
     """
 
-    def __init__(self, emulator: GeminiEmulator, socket: ServerConnection) -> None:
+    def __init__(self, emulator: Service, socket: ServerConnection) -> None:
         super().__init__()
         self._emulator = emulator
         self._socket = socket
@@ -109,7 +125,7 @@ class Connection(Record):
         vad = None
         if not detection.get("disabled"):
             vad = ServerVad(detection.get("silence_duration_ms", 500) / 1000)
-        self._listener = Listener(self, self._emulator.next_answer, vad)
+        self._listener = Listener(self, lambda: partial(self._emulator.next_answer(), self), vad)
         if isinstance(refusal, dict):
             await self.send(refusal)
             return True

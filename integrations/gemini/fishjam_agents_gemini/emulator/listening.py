@@ -5,23 +5,51 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import numpy as np
 
-from .answers import INPUT_RATE, Answer
-from .messages import Request, Turn
+from .messages import INPUT_RATE, Request, Turn
 from .rules import is_extended, refusal_of_response, refusal_of_tools
-from .state import Said
+from .state import Said, Session
 from .vad import ServerVad
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .connection import Connection
 
 TOKENS_PER_SECOND = 25
 _TOKENS_PER_IMAGE = 258
+
+
+class Client(Protocol):
+    """The connection as its listener knows it: see `Connection`."""
+
+    setup: dict[str, Any]
+    session: Session
+    closed: asyncio.Event
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether the user's speech ends what the model says."""
+
+    def note(self, name: str, value: Any = None) -> None:
+        """A message came."""
+
+    def declare(self, tools: list[dict[str, Any]]) -> None:
+        """The client's tools."""
+
+    def in_background(self, tool: str) -> bool:
+        """Whether the model talks on while a tool runs."""
+
+    def add_usage(self, heard: int, seen: int) -> None:
+        """Count tokens."""
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message of any shape."""
+
+    async def send_handle(self) -> None:
+        """Tell by which handle the session can be resumed from here."""
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Close with a code."""
 
 
 class Listener:
@@ -34,7 +62,10 @@ class Listener:
     """
 
     def __init__(
-        self, connection: Connection, next_answer: Callable[[], Answer], vad: ServerVad | None
+        self,
+        connection: Client,
+        next_answer: Callable[[], Callable[[Request], Awaitable[None]]],
+        vad: ServerVad | None,
     ) -> None:
         self._connection = connection
         self._next_answer = next_answer
@@ -203,11 +234,11 @@ class Listener:
         connection.add_usage(heard, request.images * _TOKENS_PER_IMAGE)
         self._talking = asyncio.create_task(self._talk(self._next_answer(), request))
 
-    async def _talk(self, answer: Answer, request: Request) -> None:
+    async def _talk(self, answer: Callable[[Request], Awaitable[None]], request: Request) -> None:
         from websockets.exceptions import ConnectionClosed
 
         try:
-            await answer(self._connection, request)
+            await answer(request)
         except ConnectionClosed:
             pass
         finally:

@@ -7,6 +7,10 @@ from typing import Any
 
 from .state import Said
 
+INPUT_RATE = 16000
+OUTPUT_RATE = 24000
+"""Hz of what the model hears and says."""
+
 
 @dataclass(slots=True)
 class Request:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .answers import INPUT_RATE
+from .messages import INPUT_RATE
 
 _LOUD = 500.0
 """RMS of speech, of 32768."""

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents_openai.emulator.hearing import Hearing
@@ -16,7 +17,20 @@ from fishjam_agents_openai.emulator.steps import Close, Raw, Said, ServerError
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
-    from fishjam_agents_openai.emulator.realtime import RealtimeEmulator
+
+class Service(Protocol):
+    """The emulator as its connections know it: see `RealtimeEmulator`."""
+
+    beta: bool
+    stumbles: int
+    model: Callable[[Line], Callable[[], Sequence[Said]]] | None
+
+    @property
+    def words(self) -> Callable[[float], str]:
+        """What a turn is understood as, given its seconds."""
+
+    def answer(self, line: Line, apart: bool) -> Sequence[Said]:
+        """What is said next."""
 
 
 class Line:
@@ -34,7 +48,7 @@ class Line:
         stalled: Whether it reads and says nothing any more.
     """
 
-    def __init__(self, emulator: RealtimeEmulator, socket: ServerConnection) -> None:
+    def __init__(self, emulator: Service, socket: ServerConnection) -> None:
         self.session: dict[str, Any] = {}
         self.items: dict[str, dict[str, Any]] = {}
         self.calls: set[str] = set()
