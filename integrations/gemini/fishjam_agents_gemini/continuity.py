@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fishjam_agents.backends.port import AudioEntry, Entry
+from fishjam_agents.backends.port import AudioEntry, Entry, TextEntry
 
 if TYPE_CHECKING:
     from fishjam_agents.backends.port import ToolDeclaration
@@ -38,6 +38,7 @@ class Continuity:
         spent: Price of the call so far.
         resumed_at: When a resumed session was opened last, loop time.
         stumbles: How often in a row the service failed while a session was to be resumed.
+        notes: What the model is to know as soon as that interrupts nothing.
     """
 
     handle: str | None = None
@@ -52,6 +53,7 @@ class Continuity:
     spent: float = 0.0
     resumed_at: float | None = None
     stumbles: int = 0
+    notes: deque[TextEntry] = field(default_factory=deque)
     _transcript: deque[tuple[str, str]] = field(default_factory=deque)
     _characters: int = 0
     _unanswered: deque[Entry] = field(default_factory=deque)

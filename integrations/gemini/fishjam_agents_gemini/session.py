@@ -110,14 +110,30 @@ class GeminiSession(BackendSession):
         """
         if self._departure.leaving:
             await asyncio.Future()
+        if isinstance(entry, TextEntry) and entry.note and self._answering():
+            # Content interrupts what is being generated (API reference, BidiGenerateContentClientContent).
+            self._memory.notes.append(entry)
+            return
         self._sending = True
         try:
+            if isinstance(entry, (TurnStartedEntry, TextEntry)) or not self._answering():
+                await self._tell_notes()
             sent = await self._pass_on(entry)
         finally:
             self._sending = False
         # The result of a tool is never sent twice: the model may have acted on it.
         if sent and not isinstance(entry, (UpdateEntry, ToolResultEntry)):
             self._memory.sent(entry)
+
+    def _answering(self) -> bool:
+        return self._replies.generating or self._in_progress or self._waiting.owed
+
+    async def _tell_notes(self) -> None:
+        notes = self._memory.notes
+        while notes:
+            if await self._pass_on(notes[0]):
+                self._memory.sent(notes[0])
+            notes.popleft()
 
     async def _pass_on(self, entry: Entry, *, again: bool = False) -> bool:
         if isinstance(entry, AudioEntry):

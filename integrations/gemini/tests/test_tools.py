@@ -224,6 +224,32 @@ def test_what_a_call_did_that_was_taken_back_is_told_as_context(run: Run) -> Non
     run(test)
 
 
+def test_a_note_does_not_interrupt_what_is_being_generated(run: Run) -> None:
+    note = p.TextEntry("[it is done]", note=True)
+
+    async def thinks(connection: Connection, request: Request) -> None:
+        await asyncio.sleep(0.3)
+        assert connection.of("client_content") == []
+        await speak(connection, tone(0.1), ["It rains."], pace=0)
+        await connection.finish_turn()
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(thinks)
+        async with talking(tools=[WEATHER]) as talk:
+            talk.say(numbered(1))
+            await asyncio.sleep(0.1)
+            talk.put(note)
+            await talk.until(p.ReplyEnded)
+            connection = await emulator.connection(0)
+            assert connection.of("client_content") == []
+            talk.say(numbered(2))
+            await talk.until(p.ReplyEnded, 2)
+        (content,) = connection.of("client_content")
+        assert content["turns"][0]["parts"][0]["text"] == "[it is done]"
+
+    run(test)
+
+
 def test_progress_scheduling_errors_and_cancellation_of_tools(run: Run) -> None:
     async def asks(connection: Connection, request: Request) -> None:
         for call in ("a", "b", "c"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -40,11 +41,13 @@ class ToolDesk:
     def __init__(self, emit: Callable[[port.BackendEvent], None]) -> None:
         self._emit = emit
         self._waiting: dict[str, asyncio.Future[port.ToolResultEntry]] = {}
+        self._asking: Counter[str] = Counter()
 
     def close(self) -> None:
-        """The call is over: nobody gives results any more."""
-        for waiting in self._waiting.values():
-            waiting.cancel()
+        """The call is over: nobody gives results any more. One that follows it may ask for the same."""
+        for call, waiting in self._waiting.items():
+            if waiting.cancel():
+                self._emit(port.ToolCallCancelled(call, lost=True))
 
     def answer(self, entry: port.ToolResultEntry) -> None:
         """A result. Reports of progress, which Vapi does not take, are left out."""
@@ -62,9 +65,18 @@ class ToolDesk:
                 self._waiting[call.call] = loop.create_future()
                 self._emit(call)
         pending = {call.call: self._waiting[call.call] for call in calls}
-        if pending:
-            await asyncio.wait(pending.values(), timeout=RESULT_DEADLINE)
-        return [_result(call, pending[call.call]) for call in calls]
+        self._asking.update(list(pending))
+        try:
+            if pending:
+                await asyncio.wait(pending.values(), timeout=RESULT_DEADLINE)
+            return [_result(call, pending[call.call]) for call in calls]
+        finally:
+            self._asking.subtract(list(pending))
+            for name, waiting in pending.items():
+                if not waiting.done() and not self._asking[name]:
+                    # Nobody waits any more. What comes of it is told as a note, or to who asks again.
+                    self._waiting.pop(name, None)
+                    self._emit(port.ToolCallCancelled(name, lost=True))
 
 
 def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultEntry]) -> dict[str, str]:

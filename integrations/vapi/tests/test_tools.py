@@ -67,6 +67,45 @@ def test_the_webhook_answers_with_the_result(shape: Any, emulate: Any, line: Any
     emulate(scenario, tools=(ToolUse("hours", {"day": "Monday"}, shape),))
 
 
+def test_a_result_that_nobody_waited_for_is_given_to_who_asks_again(
+    emulate: Any, line: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fishjam_agents_vapi.webhook.RESULT_DEADLINE", 0.1)
+    number = free_port()
+    webhook = WebhookSettings(number)
+    asked = {"type": "tool-calls", "toolCallList": [{"id": "1", "name": "book", "parameters": {}}]}
+
+    async def scenario(vapi: Any) -> None:
+        async with line(vapi, webhook=webhook) as call, httpx.AsyncClient(trust_env=False) as http:
+            body = {"message": {**asked, "call": {"id": vapi.call.id}}}
+            answer = (await http.post(f"http://127.0.0.1:{number}/", json=body)).json()
+            assert answer["results"][0]["error"] == "book gave no result in time"
+            assert call.of(port.ToolCallCancelled) == [port.ToolCallCancelled("1", lost=True)]
+            again = asyncio.create_task(http.post(f"http://127.0.0.1:{number}/", json=body))
+            await call.until(lambda: len(call.of(port.ToolCall)) == 2)
+            await call.session.send(port.ToolResultEntry("1", "booked", "book"))
+            assert (await again).json()["results"][0]["result"] == "booked"
+        assert len(call.of(port.ToolCallCancelled)) == 1
+
+    emulate(scenario)
+
+
+def test_calls_without_a_result_are_told_as_lost_with_the_call(emulate: Any, line: Any) -> None:
+    number = free_port()
+    asked = {"type": "tool-calls", "toolCallList": [{"id": "1", "name": "book", "parameters": {}}]}
+
+    async def scenario(vapi: Any) -> None:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            async with line(vapi, webhook=WebhookSettings(number)) as call:
+                body = {"message": {**asked, "call": {"id": vapi.call.id}}}
+                asking = asyncio.create_task(http.post(f"http://127.0.0.1:{number}/", json=body))
+                await call.until(lambda: call.of(port.ToolCall))
+            await asyncio.gather(asking, return_exceptions=True)
+        assert call.of(port.ToolCallCancelled) == [port.ToolCallCancelled("1", lost=True)]
+
+    emulate(scenario)
+
+
 def test_the_webhook_answers_nobody_else(emulate: Any, line: Any) -> None:
     number = free_port()
     webhook = WebhookSettings(number, secret="s3cret")
