@@ -30,8 +30,6 @@ reflections and noise of -50 dBFS, reach 0.59 in 19 of 20 cases at 0.2 s and 0.8
 _BLOCK = _RATE // 50
 _AUDIBLE = 0.01
 """Share of the loudest 20 ms below which a sound has not begun or is over."""
-_LOUDEST = -2.0
-"""dB: who is as loud as the bot says the same with it, as a caller whose words a parrot repeats."""
 _COLOUR = 6.0
 """dB by which a loudspeaker may favour a band; what is louder there is noise."""
 _EMPHASIS = 0.9
@@ -46,8 +44,10 @@ class EchoMatch(NamedTuple):
 
     delay: float
     """Seconds by which it follows what was played."""
+    level: float
+    """How much louder than that it is, dB."""
     gain: list[float]
-    """How much louder than that it is in each band, dB."""
+    """The same in each band."""
 
 
 def match_echo(heard: Samples, heard_rate: int, played: Samples, played_rate: int) -> EchoMatch | None:
@@ -80,10 +80,8 @@ def match_echo(heard: Samples, heard_rate: int, played: Samples, played_rate: in
     source = voice[place : place + len(sound)]
     # What does not go alike is noise or somebody's voice, or the room's reverberation: half of it counts.
     gain = 10 * log10(float(sound @ sound) / float(source @ source)) + 10 * log10(likeness)
-    if gain > _LOUDEST:
-        return None
     gains = [min(each, gain + _COLOUR) for each in _gains(sound, source)]
-    return EchoMatch((len(voice) - len(sound) - place) / _RATE, gains)
+    return EchoMatch((len(voice) - len(sound) - place) / _RATE, gain, gains)
 
 
 def _trimmed(sound: _Doubles) -> tuple[_Doubles, int]:

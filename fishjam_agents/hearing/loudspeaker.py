@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fishjam_agents.audio.bands import WINDOW_SECONDS, analysis_window, band_powers, voice_level
 from fishjam_agents.audio.echo import Echo, EchoGuard, EchoSource
-from fishjam_agents.audio.echo_match import MAX_DELAY, match_echo
+from fishjam_agents.audio.echo_match import MAX_DELAY, EchoMatch, match_echo
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.hearing.ring import Ring
@@ -25,6 +25,9 @@ _LOOKS = frozenset((5, 8, 11, 14, 17, 20))
 _FIRST_LOOKS = frozenset((25, 45))
 """Frames of the bot's voice after which a microphone of which nothing is known is compared with it: before
 the second is over in which a level guards it."""
+_LOUDEST = -2.0
+"""dB: what is as loud as the bot may be somebody who says the same with it, as a caller whose words a parrot
+repeats. They go on when the bot falls silent; an echo does not, and comes back with the bot."""
 _LATER = 25
 """A sound that goes on is compared again every half second."""
 
@@ -70,6 +73,7 @@ class Loudspeaker:
         self._followed = 0
         self._recognised = False
         self._looked = 0
+        self._loud: float | None = None
 
     @property
     def known(self) -> bool:
@@ -89,7 +93,9 @@ class Loudspeaker:
             self._follow(at, ring)
         elif self.guard.untold in _FIRST_LOOKS and self.guard.untold != self._looked:
             self._looked = self.guard.untold
-            self._compare(at, _LONGEST, ring)
+            match = self._compare(at, _LONGEST, ring)
+            if match is not None and match.level <= _LOUDEST:
+                self.guard.learn(match)
         return self
 
     def expect(self, bands: Sequence[float], level: float) -> Echo | None:
@@ -102,18 +108,25 @@ class Loudspeaker:
             self.guard.suspect()
         self._followed += 1
         if self._followed % _LATER == 0 or (self._followed in _LOOKS and not self._recognised):
-            self._compare(at, min(self._followed * FRAME_SECONDS + _BEFORE, _LONGEST), ring)
+            match = self._compare(at, min(self._followed * FRAME_SECONDS + _BEFORE, _LONGEST), ring)
+            if match is not None:
+                self._recognise(match)
 
-    def _compare(self, at: float, seconds: float, ring: Ring) -> None:
+    def _recognise(self, match: EchoMatch) -> None:
+        self._recognised = True
+        before, self._loud = self._loud, None
+        if match.level > _LOUDEST and (before is None or abs(before - match.delay) > FRAME_SECONDS):
+            self._loud = match.delay
+            return
+        self.guard.learn(match)
+
+    def _compare(self, at: float, seconds: float, ring: Ring) -> EchoMatch | None:
         frames = ring.since(at - seconds)
         if not frames:
-            return
+            return None
         heard = np.concatenate(frames)
         played = self._reference.sound(at, len(heard) / self._rate + MAX_DELAY)
-        match = match_echo(heard, self._rate, played, self._reference.sample_rate)
-        if match is not None:
-            self._recognised = True
-            self.guard.learn(match)
+        return match_echo(heard, self._rate, played, self._reference.sample_rate)
 
 
 class MixedLoudspeakers:

@@ -6,6 +6,8 @@ JITTER = 0.12
 """Seconds that packets may be late; what is later counts as missing."""
 _WATCHED = 0.2
 """Seconds over which the most punctual packet counts: ten packets, of which jitter does not delay all."""
+_FINE = 0.005
+"""Seconds that are not made up: frames of which each follows on from the last are recorded in few words."""
 _MOST_HELD = 0.5
 """Seconds that stages may hold back; one that swallows sound does not stop the clock."""
 
@@ -60,7 +62,7 @@ class MediaClock:
         if self._since is None:
             self._since = now
         elif now - self._since >= _WATCHED:
-            if self._least > 0:
+            if self._least > _FINE:
                 self.media += self._least
             self._since = now
             self._least = float("inf")

@@ -45,17 +45,17 @@ def test_a_voice_that_comes_back_is_recognised_with_its_delay_and_gain(
     assert np.median([match.gain[2] for match in found]) == pytest.approx(gain, abs=1.5)
 
 
-@pytest.mark.parametrize(("voice", "caller"), list(permutations(NAMES, 2)))
-def test_another_sentence_is_no_echo_whoever_says_it(voice: str, caller: str) -> None:
+def test_another_sentence_is_no_echo_whoever_says_it() -> None:
     pairs = [
         pair
+        for voice, caller in permutations(NAMES, 2)
         for seconds in (0.1, 0.16, 0.22, 0.34, 0.5)
         for pair in excerpts(speech(caller), speech(voice), seconds)
     ]
-    assert pairs
-    taken = [match_echo(heard, 16000, played, 16000) is not None for heard, played in pairs]
+    assert len(pairs) > 500
+    taken = [len(heard) for heard, played in pairs if match_echo(heard, 16000, played, 16000) is not None]
     # A vowel of a tenth of a second may sound like another; the levels then say soon that it was none.
-    assert sum(taken) <= 0.03 * len(taken)
+    assert len(taken) <= 0.005 * len(pairs)
 
 
 @pytest.mark.parametrize(("heard_rate", "played_rate"), [(16000, 24000), (24000, 16000), (8000, 48000)])
@@ -73,11 +73,6 @@ def test_silence_is_no_echo_and_nothing_echoes_silence() -> None:
     assert match_echo(voice[:3200], 16000, silence, 16000) is None
     assert match_echo(voice[:0], 16000, voice, 16000) is None
     assert match_echo(voice, 16000, voice[:3200], 16000) is None
-
-
-def test_who_is_as_loud_as_the_bot_is_no_echo() -> None:
-    voice = speech("bob_long.wav")[: LEAD + 6400]
-    assert match_echo(voice[LEAD - 3200 : -3200], 16000, voice, 16000) is None
 
 
 @pytest.mark.parametrize("rate", [16000, 24000])

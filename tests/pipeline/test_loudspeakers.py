@@ -65,6 +65,12 @@ def test_who_takes_off_the_headset_makes_the_bot_pause_once_at_most(
     assert pauses(play(reply, {"ann": ann})) <= 1
 
 
+@pytest.mark.parametrize("level", [-3.0, 0.0])
+def test_an_echo_as_loud_as_the_bot_takes_one_pause_more(reply: Path, level: float) -> None:
+    ann = Caller((HELLO,), noise=ROOM, echo=Echo(level, 0.16, "3 s after reply_first_audio"))
+    assert pauses(play(reply, {"ann": ann})) <= 2
+
+
 @pytest.mark.parametrize("delays", [(0.16, 0.34), (0.34, 0.16), (0.06, 0.3), (0.2, 0.26)])
 @pytest.mark.parametrize("level", [-6.0, -20.0])
 def test_an_echo_that_jumps_makes_the_bot_pause_once_at_most(
