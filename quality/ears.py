@@ -15,8 +15,6 @@ from fishjam_agents.turns.machine import (
     Confirmed,
     Decision,
     SpeechEnded,
-    State,
-    Suspected,
     TurnEnded,
     TurnMachine,
     TurnStarted,
@@ -111,16 +109,16 @@ def listen(vad: Vad, samples: Samples, *, bot_speaks: bool) -> list[Span]:
     for number in range(len(samples) // FRAME_SAMPLES):
         frame = samples[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
         at = (number + 1) * FRAME
-        before = machine.in_speech
-        for event in machine.feed(detector.feed(frame, before), at, bot_speaks):
+        decision = detector.feed(frame, machine.in_speech)
+        for event in machine.feed(decision, at, bot_speaks):
             if isinstance(event, (Confirmed, TurnStarted)):
                 if spans[-1].confirmed is None:
                     spans[-1].confirmed = at
             elif isinstance(event, (TurnEnded, Withdrawn)):
                 spans[-1].ended = at
             elif isinstance(event, SpeechEnded):
-                if machine.state is State.IDLE:
+                if not machine.announced:
                     spans[-1].ended = at
-            elif isinstance(event, Suspected) or not before:
+            elif not spans or spans[-1].ended is not None:
                 spans.append(Span(event.at, at))
     return spans

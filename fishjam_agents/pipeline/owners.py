@@ -238,6 +238,11 @@ class LocalOwner(Owner):
         self._introduce(entry.turn.peer)
         self._room.put(entry)
 
+    def left(self, peer: str) -> None:
+        """A peer is gone; its microphones have ended what they heard."""
+        for microphone in [behind for behind in self._floor.behind if behind.peer == peer]:
+            self._floor.leave(microphone)
+
     def reply_begins(self, asked: bool) -> None:
         """A reply is about to begin: it waits while somebody speaks."""
         if not asked:
@@ -267,8 +272,12 @@ class LocalOwner(Owner):
                 self._waiting.forget(microphone)
                 floor.forget(microphone)
         since = floor.held_since
-        if floor.holder is None or since is None:
+        if floor.holder is None or since is None or room.settings.owner != "local":
+            # Who presses a button is speaking.
             return
+        if floor.holder.peer == self._answering:
+            # What they say now makes the answer that is held out of date.
+            self._waiting.release_reply()
         passed = self._waiting.passes_over(floor.holder, since, room.now())
         if passed is not None:
             for answer in floor.give_way(passed == "background"):

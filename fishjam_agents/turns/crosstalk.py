@@ -22,8 +22,8 @@ _LOUDER = 2.0
 _SHORT, _LONG = 0.3, 1.0
 _OWN = (0.42, 0.22)
 """Similarity below which sounds of 0.3 and of 1 s have nothing in common. Of 400 pairs of sentences of two
-people 99 % stayed below 0.37 and 0.17, while a copy 25 dB down reaches 0.99, and one that comes mostly by way of the
-room (0.5 s of reverberation, 6 dB above the direct sound) 0.5 in the middle."""
+people 99 % stayed below 0.37 and 0.17, while a copy 25 dB down reaches 0.99, and one that comes mostly by way
+of the room (0.5 s of reverberation, 6 dB above the direct sound) 0.5 in the middle."""
 _ALIKE = 0.38
 """Mean similarity of a copy."""
 _FAINT = 0.03

@@ -128,6 +128,11 @@ class Floor(Generic[K]):
         self.behind.discard(key)
         return True
 
+    def leave(self, key: K) -> None:
+        """A microphone is gone: whoever has the same one next is somebody else."""
+        self.behind.discard(key)
+        self._background.pop(key, None)
+
     def forget(self, key: K) -> None:
         """Drop the turns of a microphone that wait for the floor."""
         self._finished = deque(kept for kept in self._finished if kept[0] != key)

@@ -132,3 +132,37 @@ def test_who_is_understood_keeps_the_floor_until_the_limit_of_a_turn(converse: C
     first = call.of("user_turn_ended")
     assert [(turn.peer, turn.reason) for turn in first[:2]] == [("bob", "silence"), ("ann", "limit")]
     assert call.of("reply_started")[0].at > first[1].at - 0.1
+
+
+@pytest.mark.parametrize("mode", ["active_speaker", "per_peer"])
+def test_who_goes_on_before_the_answer_is_passed_over_for_nobody(converse: Converse, mode: str) -> None:
+    async def script(call: Conversation) -> None:
+        ann, _ = await call.joins("ann", "bob")
+        await ann.speak(speech("alice_question.wav"))
+        await call.until("user_turn_ended")
+        await asyncio.sleep(0.3)
+        await ann.speak(television(9.0, 0.0))
+        await call.until("reply_ended")
+
+    call = converse(bot_of(Parrot(delay=1.0), mode=mode), script)
+    assert [turn.reason for turn in call.of("user_turn_ended")][-1] == "silence"
+    assert call.of("reply_first_audio")[0].at >= call.of("user_turn_ended")[-1].at
+
+
+def test_who_presses_a_button_is_passed_over_for_nobody(converse: Converse) -> None:
+    async def script(call: Conversation) -> None:
+        ann, bob = await call.joins("ann", "bob")
+        bot.start_turn("ann")
+        bot.start_turn("bob")
+        ann.say(television(9.0, -13.0))
+        await bob.speak(speech("alice_question.wav"))
+        bot.end_turn("bob")
+        await asyncio.sleep(7.0)
+        assert not call.of("reply_started")
+        bot.end_turn("ann")
+        await call.until("reply_ended", 2)
+
+    bot = bot_of(Parrot())
+    bot.turns = TurnSettings(owner="push_to_talk")
+    turns = converse(bot, script).of("user_turn_ended")
+    assert [(turn.peer, turn.reason) for turn in turns] == [("bob", "released"), ("ann", "released")]
