@@ -6,6 +6,7 @@ the close code in place of an HTTP status, for a clean close too).
 
 from __future__ import annotations
 
+import re
 import ssl
 from http import HTTPStatus
 
@@ -13,6 +14,8 @@ from fishjam_agents.backends.port import Unanswered, Warning
 from fishjam_agents.errors import BackendError, FailureKind
 
 _REASON_LENGTH = 200
+_NO_SESSION = re.compile(r"session not found|(session|resumption) handle\b", re.IGNORECASE)
+"""Reasons by which handles are refused: "BidiGenerateContent session not found", "Invalid session handle"."""
 _QUOTA = ("quota", "resource_exhausted", "rate limit", "credit", "depleted")
 """Words of a reason by which a connection was closed for want of quota, or of money, whatever the code."""
 
@@ -70,8 +73,7 @@ def classify(
 
 def session_is_gone(error: BaseException) -> bool:
     """Whether the service does not know the session any more, or never knew it."""
-    words = str(error).lower()
-    return "session not found" in words or ("handle" in words and ("invalid" in words or "expired" in words))
+    return _NO_SESSION.search(str(error)) is not None
 
 
 def refusal(reason: str | None, *, begun: bool) -> Warning | None:

@@ -28,6 +28,7 @@ Run = Callable[..., None]
         ((1008, "models/x is not found for API version v1"), "config", "check model"),
         ((1008, "policy"), "auth", "access to the model"),
         ((1007, "Invalid value at setup.generation_config"), "config", "check the settings"),
+        ((1007, "Cannot handle the request: invalid argument"), "config", "check the settings"),
         ((1011, "Your prepayment credits are depleted. Please go to AI Studio."), "quota", "add some"),
         ((1008, "Your prepayment credits are depleted."), "quota", "add some"),
     ],

@@ -41,6 +41,7 @@ never fill the same gap."""
 FRAME_SECONDS = 0.02
 """Audio in one binary frame, as Vapi prefers it."""
 _HUNG_UP = "customer-ended-call"
+"""The `endedReason` of a call that whoever called has left (docs.vapi.ai/calls/call-ended-reason)."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest message taken; a conversation-update holds the whole conversation."""
 
