@@ -28,6 +28,7 @@ from fishjam_agents.audio.bands import BAND_STARTS, BINS, FULL_SCALE, SILENCE_PO
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.tones import Tones
 
 SAMPLE_RATE = 16000
 """The rate that the detector hears, Hz."""
@@ -85,7 +86,6 @@ _SNR_WEIGHT = -0.6
 _PITCH_WEIGHT = 8.2
 
 _FFT = 512
-_TONE_FIRST_BIN = 13
 
 _LAGS = slice(10, 58)
 """Pitch periods at 4 kHz: 70 to 400 Hz."""
@@ -114,7 +114,6 @@ class _Scratch:
         self.window: _Floats = analysis_window(_FFT)
         self.windowed: _Floats = np.empty(_FFT, np.float32)
         self.parts: _Floats = np.empty(2 * BINS, np.float32)
-        self.tone_parts = self.parts[2 * _TONE_FIRST_BIN :]
         self.ones: _Floats = np.ones(4, np.float32)
         self.folded: _Floats = np.empty(_FOLDED, np.float32)
         self.folded_next = self.folded[1:]
@@ -177,7 +176,7 @@ class Detector:
         self._noise = NoiseLevel()
         self._level: float | None = None
         self._voiced_level: float | None = None
-        self._tone_run = 0
+        self._tones = Tones()
         self.echo: Echo | None = None
 
     def feed(
@@ -240,6 +239,7 @@ class Detector:
         speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
         self._old[:] = self._new
         self._new[:] = frame
+        self._tones.take(frame)
 
         scratch = _local.scratch
         windowed = np.multiply(self._transformed, scratch.window, out=scratch.windowed)
@@ -265,12 +265,10 @@ class Detector:
         if z + _PITCH_WEIGHT * voice > -3.0 and (weighing or not gated):
             z += _PITCH_WEIGHT * self._pitch(scratch) * voice
 
-        if z > 0 and _is_tone(sum(bands), scratch.tone_parts):
-            self._tone_run += 1
-            if self._tone_run >= 2:
-                z = -1.0
-        else:
-            self._tone_run = 0
+        if z <= 0:
+            self._tones.rest()
+        elif self._tones.hears(sum(bands), parts):
+            z = -1.0
         return z, level
 
     def _expect_echo(self, bands: list[float], level: float, playing: EchoSource | None) -> Echo | None:
@@ -294,12 +292,3 @@ class Detector:
         np.sqrt(of_shifted, out=of_shifted)
         products /= of_shifted
         return max(float(products[products.argmax()]), 0.0)
-
-
-def _is_tone(total: float, parts: _Floats) -> bool:
-    """Beeps and dial tones: nearly all of the energy above 400 Hz, and that in one or two bins."""
-    high = float(np.add.reduce(parts))
-    if high <= 0.8 * total:
-        return False
-    powers = parts[::2] + parts[1::2]
-    return float(np.dot(powers, powers)) > 0.22 * high * high

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import webrtcvad
 
+from fishjam_agents.audio.tones import Tones
 from fishjam_agents.audio.vad import PRESETS, Detector
 from fishjam_agents.audio.wav import load_speech
 
@@ -41,7 +42,7 @@ class ReferenceDetector:
     blocks: np.ndarray = field(default_factory=lambda: np.zeros((8, 5)))
     c: int = 0
     j: int = 0
-    tone_run: int = 0
+    tones: Tones = field(default_factory=Tones)
     t: int = -1
     t0: int = 0
     evidence: float = 0.0
@@ -68,6 +69,7 @@ class ReferenceDetector:
         return best
 
     def raw_score(self, pcm: np.ndarray) -> tuple[float, float]:
+        self.tones.take(pcm)
         w = self.webrtc.is_speech(pcm.tobytes(), 16000)
         self.buf = np.concatenate([self.buf[320:], pcm / 32768])
         p = self.power()
@@ -87,13 +89,11 @@ class ReferenceDetector:
         vb = min(d[1:4].mean() / 10, 1.0)
         z = self.bias + 2.2 * w - 0.6 * snr + 8.2 * (self.pitch() if vb else 0.0) * vb
         if z > 0:
-            ph = p[13:]
-            tone = ph.sum() > 0.8 * e.sum() and (ph**2).sum() > 0.22 * ph.sum() ** 2
-            self.tone_run = self.tone_run + 1 if tone else 0
-            if self.tone_run >= 2:
+            parts = np.repeat(p / 2, 2)
+            if self.tones.hears(float(e.sum()), parts):
                 z = -1.0
         else:
-            self.tone_run = 0
+            self.tones.rest()
         return z, 10 * math.log10(e[1] + e[2] + e[3] + 1e-10)
 
     def feed(self, pcm: np.ndarray) -> ReferenceFrame:

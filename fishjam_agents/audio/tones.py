@@ -1,0 +1,170 @@
+"""Tones of machines: beeps, DTMF, dial and busy tones, fax, hum, a kettle's whistle. They are no voices.
+
+Three things tell. A frame whose power lies in one narrow line, or in two that are no harmonics of each other,
+is no voice (*pure*). Nor are two in a row with nearly all power in few lines (*narrow*), unless they change.
+And no throat holds its pitch and sound for a tenth of a second as machines do (*steady*): of the frames of
+recorded speech that sound voiced, 2 in 1000 do.
+
+The tones are those of ITU-T E.180 (supplement 2) in the world's telephone networks: 330 to 480 and 620 Hz,
+continuous, cadenced or modulated by 16 to 25 Hz; of Q.23 (DTMF, 697 to 1633 Hz); T.30 (1100 and 2100 Hz);
+E.180's special information tone (950, 1400, 1800 Hz).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fishjam_agents.audio.samples import Samples
+
+_LOW = 9
+"""Bin of 281 Hz: the lowest dial tone is of 330 Hz, and lines are four bins wide."""
+_NARROW_LOW = 13
+_NARROW_SHARE = 0.8
+_NARROW = 0.22
+"""Sum of squared powers in units of the squared sum: 0.25 for two lines, 0.5 for one."""
+_MAYBE_PURE = 0.17
+_PURE_RESIDUE = 0.02
+_HARMONIC = 1.45
+_NO_FUNDAMENTAL = 21
+"""Two lines farther apart than this ratio may be harmonics of a voice (3:2, 2:1), unless both lie above 656
+Hz as those of DTMF do: a voice has something below."""
+_LINE = 2
+"""Bins on each side that a line fills."""
+_SUNG_BELOW = 32
+"""Bin of 1000 Hz: a line below it that does not hold still may be sung."""
+
+_FRAMES = 8
+_FRAME = 320
+_FOLD = 4
+"""Steadiness is judged at 4 kHz."""
+_RECENT = 160
+_LAGS = slice(240, 441)
+"""60 to 110 ms: 350 and 440 Hz come together again after 100 ms, tones modulated by 16 Hz after 62.5 ms."""
+_CHECKED = (6, 8)
+"""Frames of a sound at which its steadiness is judged, for the first times: 8.5 voiced ones open a turn."""
+_CHECK_EVERY = 4
+_STEADY = 0.98
+"""Correlation, which noise 20 dB below a tone brings down to 0.99. A vowel sung with a vibrato of 1 % of its
+pitch exceeds it for a quarter of the time, one held as straight as can be for most of it."""
+_LIVELY = 0.9
+_FEW_LINES = 0.15
+"""As `_NARROW`: three lines, or fewer."""
+_ONE_LINE = 0.4
+_ONE_LINE_LOW = 6
+_PERIODS = slice(10, 91)
+"""44 to 400 Hz."""
+_SAME = 0.85
+_MAINS_PERIODS = (33, 34, 40, 66, 67, 80)
+"""Those of 50 and 60 Hz and of their double, in samples at 4 kHz."""
+_LEAST = 1e-3
+
+_Floats = npt.NDArray[np.float32]
+
+
+class Tones:
+    """Tells tones in one microphone; one object per stream, fed with every frame."""
+
+    def __init__(self) -> None:
+        self._past: npt.NDArray[np.int16] = np.zeros((_FRAMES, _FRAME), np.int16)
+        self._next = 0
+        self._narrow = 0
+        self._sounding = 0
+        self._steadiness = 0.0
+        self._hums = False
+        self._before = False
+
+    def take(self, frame: Samples) -> None:
+        """Remember a frame: int16 mono at 16 kHz, shape (320,)."""
+        self._past[self._next] = frame
+        self._next = (self._next + 1) % _FRAMES
+
+    def rest(self) -> None:
+        """Take note that the frame is no voice in any case."""
+        self._narrow = self._sounding = 0
+        self._steadiness = 0.0
+        self._hums = self._before = False
+
+    def hears(self, total: float, parts: _Floats) -> bool:
+        """Judge the frame that was taken last, which may be a voice.
+
+        Args:
+            total: Its power from 94 to 4000 Hz.
+            parts: Squares of the real and imaginary parts of its spectrum, in turn; bins of 31.25 Hz.
+        """
+        self._sounding = sounding = self._sounding + 1
+        if sounding in _CHECKED or (sounding > _CHECKED[-1] and sounding % _CHECK_EVERY == 0):
+            self._steadiness, self._hums = self._measure()
+        if self._hums:
+            return True
+        tone = self._is_tone(total, parts[::2] + parts[1::2])
+        # The end of a beep in the middle of a frame is neither narrow nor pure.
+        ended = self._before and not tone and sounding < _CHECKED[0]
+        self._before = tone
+        return tone or ended
+
+    def _is_tone(self, total: float, powers: _Floats) -> bool:
+        if self._steadiness > _STEADY and _has_few_lines(total, powers):
+            return True
+        high = powers[_NARROW_LOW:]
+        above = float(np.add.reduce(high))
+        narrow = above > _NARROW_SHARE * total and float(np.dot(high, high)) > _NARROW * above * above
+        self._narrow = self._narrow + 1 if narrow else 0
+        if self._narrow < 2 and not _is_pure(total, powers[_LOW:]):
+            return False
+        lively = self._steadiness < _LIVELY and self._sounding >= _CHECKED[-1]
+        return not (lively and int(powers.argmax()) < _SUNG_BELOW)
+
+    def _measure(self) -> tuple[float, bool]:
+        """Correlate the last 40 ms with what began 60 to 110 ms earlier, and see whether it is hum."""
+        past = np.concatenate((self._past[self._next :], self._past[: self._next]))
+        folded = past.reshape(-1, _FOLD).sum(axis=1, dtype=np.float64)
+        # Nothing of 0 Hz and little of what rumbles under everything.
+        slope = folded[2:] - folded[:-2]
+        steadiness = float(_correlate(slope, _LAGS).max())
+        if steadiness <= _STEADY:
+            return steadiness, False
+        periods = _correlate(slope, _PERIODS)
+        shortest = _PERIODS.start + int((periods > _SAME * periods.max()).argmax())
+        return steadiness, shortest in _MAINS_PERIODS
+
+
+def _correlate(signal: npt.NDArray[np.float64], lags: slice) -> npt.NDArray[np.float64]:
+    """Correlation of the last 40 ms with what was some lags earlier, the shortest lag first."""
+    recent = signal[-_RECENT:]
+    before = signal[-_RECENT - lags.stop + 1 : len(signal) - lags.start]
+    energy = np.concatenate(((0.0,), np.cumsum(before * before)))
+    energies = (energy[_RECENT:] - energy[:-_RECENT]) * np.dot(recent, recent)
+    found: npt.NDArray[np.float64] = np.correlate(before, recent, "valid") / np.sqrt(energies + _LEAST)
+    return found[::-1]
+
+
+def _has_few_lines(total: float, powers: _Floats) -> bool:
+    """Whether nearly all power lies in one line, or in three that are no low voice's."""
+    for low, lines in ((_ONE_LINE_LOW, _ONE_LINE), (_LOW, _FEW_LINES)):
+        high = powers[low:]
+        share = float(np.add.reduce(high))
+        if share > 0.9 * total and float(np.dot(high, high)) > lines * share * share:
+            return True
+    return False
+
+
+def _is_pure(total: float, powers: _Floats) -> bool:
+    """Whether all but a fiftieth of the power lies in one line, or in two close ones."""
+    all_high = float(np.add.reduce(powers))
+    if all_high < (1 - _PURE_RESIDUE) * total or float(np.dot(powers, powers)) < _MAYBE_PURE * all_high**2:
+        return False
+    first = int(powers.argmax())
+    rest = total - _line(powers, first)
+    if rest < _PURE_RESIDUE * total:
+        return True
+    others = powers.copy()
+    others[max(first - _LINE, 0) : first + _LINE + 1] = 0.0
+    second = int(others.argmax())
+    low, high = sorted((first + _LOW, second + _LOW))
+    apart = high > _HARMONIC * low and low < _NO_FUNDAMENTAL
+    return not apart and rest - _line(others, second) < _PURE_RESIDUE * total
+
+
+def _line(powers: _Floats, peak: int) -> float:
+    return float(np.add.reduce(powers[max(peak - _LINE, 0) : peak + _LINE + 1]))
