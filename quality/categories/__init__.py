@@ -1,4 +1,4 @@
-"""What is measured, one module for each: the categories of Full-Duplex-Bench, and noise and echo.
+"""What is measured, one module for each: the categories of Full-Duplex-Bench, and noise, onset and echo.
 
 Full-Duplex-Bench (arXiv:2503.04721) asks of a full-duplex model: does it stay quiet in a pause, does it take
 its turn and how soon, does it give way to an interruption. Its first version also asks whether the model
@@ -7,5 +7,5 @@ gives backchannels; a bot that gives none can only be asked to survive them, as 
 
 from __future__ import annotations
 
-NAMES = ("noise", "turn_taking", "pause", "backchannel", "interruption", "echo")
+NAMES = ("noise", "onset", "turn_taking", "pause", "backchannel", "interruption", "echo")
 """Modules with a function `measure(bench) -> Part`, in the order of the report."""
