@@ -16,7 +16,7 @@ async def end_call(context: ToolContext) -> str:
     return "the call ends as soon as you have said goodbye, unless the user speaks: then end it again"
 
 
-@tool
+@tool(cancellable=True)
 async def look(context: ToolContext, what: Literal["camera", "screen"] = "camera") -> str:
     """Look at what the user's camera or shared screen shows now.
 

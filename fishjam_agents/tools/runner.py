@@ -95,10 +95,12 @@ class ToolRunner:
             call: Its id.
             lost: The session that made it is gone, and its successor may make it again for the same words.
         """
-        # A call that is cancelled before it comes is not run either. A new session may count its calls anew.
-        self._remember(call)
         if lost:
-            del self._seen[call]
+            # The next session may count its calls anew.
+            self._seen.pop(call, None)
+        else:
+            # A call that is cancelled before it comes is not run either.
+            self._remember(call)
         run = self._runs.find(call)
         if run is None:
             return

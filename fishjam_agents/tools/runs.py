@@ -116,6 +116,8 @@ class ToolRuns:
             run
             for run in self._runs.values()
             if not run.wanted
+            # What may be cancelled changes nothing, and may answer otherwise by now.
+            and not run.tool.cancellable
             and run.tool.name == call.name
             and (run.live or (run.outcome == "ok" and now - run.ended < REPEATED))
         ]

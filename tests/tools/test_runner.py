@@ -286,6 +286,19 @@ def test_after_a_lost_session_the_same_may_be_asked_for_in_other_words(virtual_c
     assert (answers["d"], answers["e"]) == ("booked B", "booked C")
 
 
+def test_what_changes_nothing_is_looked_up_anew(virtual_clock: VirtualClock) -> None:
+    async def script(desk: Desk) -> None:
+        desk.call("a", "search", seconds=1)
+        await asyncio.sleep(2)
+        desk.runner.cancel("a", lost=True)
+        desk.call("b", "search", seconds=1)
+        await asyncio.sleep(2)
+
+    desk = at_desk(virtual_clock, script)
+    assert [(entry.call, entry.result) for entry in desk.entries] == [("a", "found"), ("b", "found")]
+    assert desk.told == [("search", "a", "ok"), ("search", "b", "ok")]
+
+
 def test_a_new_session_may_use_the_ids_of_the_lost_one_again(virtual_clock: VirtualClock) -> None:
     async def script(desk: Desk) -> None:
         for table, again in (("A", 1.0), ("B", 4.0)):
