@@ -145,7 +145,7 @@ def test_a_setting_that_the_client_refuses_is_the_users_to_mend(run: Run) -> Non
     run(test)
 
 
-def test_frames_the_client_cannot_read_are_skipped(run: Run) -> None:
+def test_frames_the_client_cannot_read_are_skipped(run: Run, impatient: None) -> None:
     async def noisy(connection: Connection, request: Request) -> None:
         await connection.send({"error": {"code": 1, "message": "something new"}})
         await connection.send({"somethingNew": {}})
