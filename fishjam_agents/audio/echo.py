@@ -44,6 +44,8 @@ _UNREADY = 2
 _STALE_FRAMES = 75
 """Correlated frames that a suspicion ends: what it is about may have begun with it."""
 _COLD_MARGIN = -3.0
+_BOUND_MARGIN = 6.0
+"""dB by which an echo may be louder than the microphone has shown it to be: a room's resonances."""
 _GIVE_UP_FRAMES = 150
 _LOUD = 20.0
 """dB below its loudest at which the bot's voice is loud."""
@@ -175,6 +177,7 @@ class EchoGuard:
         self._loudest = _LEAST_REFERENCE
         self._rest = 0
         self._trail = [-100.0] * len(BAND_STARTS)
+        self._bound: _Floats = np.full(LAGS, np.inf)
 
     @property
     def untold(self) -> int:
@@ -235,8 +238,21 @@ class EchoGuard:
         if delay is None:
             if not (self._cold and self._lively) or self._frames >= _COLD_FRAMES:
                 return None
-            return Echo((), float(window[:, VOICE].max()) + _COLD_MARGIN)
+            return Echo((), self._at_most(microphone, window[::-1, VOICE]))
         return self._predict(bands, microphone, window, delay)
+
+    def _at_most(self, microphone: float, voice: _Floats) -> float:
+        """The level of an echo of which nothing is known but that it was never louder than the microphone.
+
+        Where the microphone was quiet for as long as an echo may take, while the bot was loud, none is left.
+        """
+        beside = np.concatenate((voice[:1], voice, voice[-1:]))
+        near = np.maximum(np.maximum(beside[:-2], voice), beside[2:])
+        level = float((near + np.minimum(self._bound + _BOUND_MARGIN, _COLD_MARGIN)).max())
+        least = np.minimum(np.minimum(beside[:-2], voice), beside[2:])
+        told = least > max(self._loudest - _LOUD, _LEAST_REFERENCE)
+        self._bound = np.where(told, np.minimum(self._bound, microphone - least), self._bound)
+        return level
 
     def _compare(self, bands: Sequence[float], microphone: float, voice: _Floats, every: int) -> None:
         """Compare levels: the microphone's in one of `every` frames, with those of the voice before it."""
@@ -250,6 +266,7 @@ class EchoGuard:
             self._cold = True
             self._frames = 0
             self._slow = _Correlation(LAGS)
+            self._bound = np.full(LAGS, np.inf)
         self._frames += every
         self._loudest = max(loudest, self._loudest - every * _FADING)
         self._slow.take(microphone, played, self._loudest - _LOUD, every * _RATE)
