@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import betterproto
 
+from ..errors import ProtocolError
 from .codec import decode
 from .generated import agent as schema
 from .generated.shared import Track as WireTrack
@@ -27,6 +28,7 @@ from .messages import (
     TrackData,
     TrackImage,
 )
+from .wire import read_varint
 
 _KNOWN_HEADERS = 4096
 """Tracks remembered by the header of their frames; about 0.4 kB each. When full it starts anew."""
@@ -36,6 +38,9 @@ _MAX_HEADER_BYTES = 1024
 
 _REQUEST_FIELDS = 64
 """The largest request, `add_track`, has ten; the rest is for fields of versions to come."""
+
+_REQUEST_BYTES = 1024 * 1024
+"""Largest request that is no chunk of audio as every encoder writes it: reading one may take 50 ms."""
 
 _RESPONSE_FIELDS = 64
 """The largest response, `track_data`, has seven."""
@@ -141,7 +146,34 @@ def decode_agent_request(data: bytes) -> AgentRequest | None:
     return _decode_request(data)
 
 
+def _large_chunk(data: bytes) -> TrackChunk | None:
+    """A chunk of any size in the canonical layout, copied once; None if it is something else."""
+    end = len(data)
+    if data[:1] != b"\x22":
+        return None
+    try:
+        size, position = read_varint(data, 1, end)
+        if position + size != end or data[position : position + 1] != b"\x0a":
+            return None
+        size, position = read_varint(data, position + 1, end)
+        start, position = position, position + size
+        if size > 0x7F or data[position : position + 1] != b"\x12":
+            return None
+        track_id = data[start:position].decode()
+        size, position = read_varint(data, position + 1, end)
+    except (ProtocolError, UnicodeDecodeError):
+        return None
+    return TrackChunk(track_id, data[position:]) if position + size == end else None
+
+
 def _decode_request(data: bytes) -> AgentRequest | None:
+    chunk = _large_chunk(data)
+    if chunk is not None:
+        return chunk
+    if len(data) > _REQUEST_BYTES:
+        raise ProtocolError(
+            f"received {len(data)} bytes that are no chunk of audio: no other request is so long"
+        )
     _, content = betterproto.which_one_of(
         decode(schema.AgentRequest, data, max_fields=_REQUEST_FIELDS), "content"
     )

@@ -36,6 +36,12 @@ _log = logging.getLogger(__name__)
 MAX_TRACKS = 64
 """Tracks of one agent. Every one is asked 50 times a second for what it plays. Our choice."""
 
+MAX_METADATA_CHARACTERS = 64 * 1024
+"""Metadata of a track: read, kept, and sent to everybody with every frame of audio. Our choice."""
+
+_REASON_CHARACTERS = 200
+"""Why an agent crashed is told to every backend, and quotes what the agent sent."""
+
 _UUID4 = re.compile(
     r"[0-9a-f]{8}(?P<dash>-?)[0-9a-f]{4}(?P=dash)4[0-9a-f]{3}(?P=dash)[89ab][0-9a-f]{3}(?P=dash)[0-9a-f]{12}",
     re.IGNORECASE,
@@ -149,6 +155,8 @@ class AgentSocket(Gate):
             self._crash(f"invalid track id {track_id}: it must be a UUID v4")
         elif len(self._peer.sources) >= MAX_TRACKS:
             self._crash(f"an agent cannot have more than {MAX_TRACKS} tracks: remove one first")
+        elif len(request.track.metadata) > MAX_METADATA_CHARACTERS:
+            self._crash(f"metadata is longer than {MAX_METADATA_CHARACTERS} characters: keep it short")
         elif self._room.has_track(track_id):
             self._crash(f"track {track_id} exists already: choose another id")
         elif request.track.type not in (TrackType.UNSPECIFIED, TrackType.AUDIO):
@@ -169,4 +177,4 @@ class AgentSocket(Gate):
     def _crash(self, reason: str) -> None:
         # In the engine an invalid request takes the whole agent endpoint down (facts 3.4).
         if self._room is not None and self._peer is not None:
-            self._room.crash_peer(self._peer, reason)
+            self._room.crash_peer(self._peer, reason[:_REASON_CHARACTERS])

@@ -14,6 +14,10 @@ REQUEST_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """How long its answer may take to be made and read; an hour's recording is 115 MB. Our choice."""
 
+MAX_HEADERS = 128
+"""Lines before the body of a request. h11 bounds only what is incomplete: of 64 kB at once it reads all."""
+
+_TOO_MANY = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _CLOSE_SECONDS = 1.0
 
@@ -33,6 +37,9 @@ class HttpConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
+        if self.conn.their_state is h11.IDLE and _too_many_headers(self.conn.trailing_data[0] + data):
+            self._refuse(_TOO_MANY)
+            return
         super().data_received(data)
         self._watch()
 
@@ -50,6 +57,10 @@ class HttpConnection(H11Protocol):
     def on_response_complete(self) -> None:
         """Called when an answer is sent."""
         self._stage = ""
+        # Requests that came in one go with the one before them are read in here.
+        if _too_many_headers(self.conn.trailing_data[0]):
+            self._refuse(_TOO_MANY)
+            return
         super().on_response_complete()
         self._watch()
 
@@ -79,7 +90,17 @@ class HttpConnection(H11Protocol):
     def _too_late(self) -> None:
         if self._stage == "answer" or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
-            return
-        self.transport.write(_TOO_LATE)
+        else:
+            self._refuse(_TOO_LATE)
+
+    def _refuse(self, answer: bytes) -> None:
+        self._disarm()
+        self.transport.write(answer)
         self.transport.close()
         self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
+
+
+def _too_many_headers(data: bytes) -> bool:
+    """Whether the request that `data` begins with has more than `MAX_HEADERS`, as far as it has come."""
+    end = data.find(b"\r\n\r\n")
+    return data.count(b"\n", 0, len(data) if end < 0 else end) > MAX_HEADERS

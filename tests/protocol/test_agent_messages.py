@@ -237,3 +237,25 @@ def test_more_tracks_than_are_remembered_are_still_read() -> None:
 
 def test_a_token_is_not_shown() -> None:
     assert "secret" not in repr(protocol.AuthRequest("secret"))
+
+
+@pytest.mark.parametrize("size", [0x3FFF, 0x4000, 100_000, 3_000_000])
+def test_chunks_of_any_size_are_read_in_one_go(size: int) -> None:
+    data = bytes(range(256)) * (size // 256)
+    assert decode_agent_request(encode_track_chunk("ä" * 20, data)) == TrackChunk("ä" * 20, data)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        encode_track_chunk("x" * 2_000_000, b"12"),
+        protocol.encode_auth_request("x" * 2_000_000),
+        protocol.encode_add_track(Track("t", 2, "x" * 2_000_000), sample_rate=16000),
+        # A chunk, then something else behind it.
+        encode_track_chunk("t", bytes(2_000_000)) + b"\x28\x01",
+    ],
+    ids=["id", "token", "metadata", "behind"],
+)
+def test_no_other_request_is_large(raw: bytes) -> None:
+    with pytest.raises(ProtocolError, match="no other request is so long"):
+        decode_agent_request(raw)

@@ -376,3 +376,46 @@ def test_a_full_table_of_files_is_said_once_and_survived() -> None:
     assert done.stdout == "HTTP/1.1 404 Not Found\n", done.stderr
     assert done.stderr.count("takes no connection") <= 1
     assert len(done.stderr) < 1000
+
+
+@pytest.mark.parametrize(
+    ("track", "reason"),
+    [
+        (
+            Track(uuid.uuid4().hex, 2, "[" + "[]," * 100_000 + "1]"),
+            "metadata is longer than 65536 characters",
+        ),
+        (Track("x" * 1_000_000, 2, "null"), "invalid track id xxx"),
+    ],
+    ids=["metadata", "id"],
+)
+def test_what_an_agent_says_of_its_track_is_bounded(serve: Serve, track: Track, reason: str) -> None:
+    async def scenario(client: Client) -> None:
+        _, token = await client.peer(await client.room(), "agent")
+        async with client.notifications() as told:
+            async with client.agent(token) as socket:
+                await socket.send(encode_add_track(track, sample_rate=16000))
+                assert (await closing(socket))[0] == 1011
+            name = ""
+            while name != "peer_crashed":
+                name, message = await anext(told)
+            assert message.reason.startswith(reason)
+            assert len(message.reason) <= 200
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /validate HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_request_of_thousands_of_headers_is_refused(serve: Serve, before: bytes) -> None:
+    async def scenario(client: Client) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+        writer.write(before + b"GET /validate HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 2000 + b"\r\n")
+        answers = await reader.read()
+        assert answers.count(b"HTTP/1.1 404") == (1 if before else 0)
+        assert answers.count(b"HTTP/1.1 431") == 1
+        writer.close()
+        # A body may have as many lines as it likes.
+        answer = await client.http.post("/room", content=b"{" + b"\n" * 5000 + b"}")
+        assert answer.status_code == 201
+
+    serve(scenario)
