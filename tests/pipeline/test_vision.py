@@ -195,7 +195,7 @@ def test_a_bot_that_looks_needs_a_backend_that_sees(monkeypatch: pytest.MonkeyPa
     with pytest.raises(FishjamAgentsError, match="the tool look is offered, but Scripted takes no images"):
         bot.verify()
     monkeypatch.setattr(difference, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"fishjam-agents\[vision\]"):
+    with pytest.raises(MissingExtraError, match=r"CHECKOUT\[vision\]"):
         bot_with(Scripted(offers=SEEING), VisionSettings(capture="change")).verify()
 
 

@@ -25,6 +25,7 @@ def test_the_plugin_costs_a_run_that_does_not_need_it_nothing() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert result.stdout.split() == [
         "fishjam_agents",
+        "fishjam_agents._lazy",
         "fishjam_agents._version",
         "fishjam_agents.testing",
         "fishjam_agents.testing.plugin",
