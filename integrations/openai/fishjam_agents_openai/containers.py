@@ -33,6 +33,7 @@ _LONGEST_FRAME = 8192
 """Bytes of the longest frame of AAC; those of MP3 have less."""
 _UNPACKED = frozenset({"audio/aac", "audio/opus"})
 """Labels of what has no mark to be known by."""
+_LETTERS = 5
 _TEXT = re.compile(rb"[\t\r\n -~]{4,}")
 """No sound begins with a run of letters: it would have to begin loud, and with the same sign for long."""
 _RATE = re.compile(r"rate=(\d{4,6})")
@@ -240,7 +241,9 @@ def _other(data: bytes) -> str | None:
             return name
     if data[4:8] == b"ftyp":
         return "MP4"
-    return "text" if _TEXT.fullmatch(data[:_ENOUGH]) else None
+    # A constant sound, as tests have it, may be letters, too, but no more than two of them.
+    beginning = data[:_ENOUGH]
+    return "text" if _TEXT.fullmatch(beginning) and len(set(beginning)) >= _LETTERS else None
 
 
 def _frames(data: bytes) -> str | None:

@@ -158,6 +158,12 @@ def test_no_bytes_raise_anything_else_and_pieces_make_no_difference(data: bytes,
         assert len(found) <= 1
 
 
+@pytest.mark.parametrize("level", [0x2020, 0x3041, 0x7E7E])
+def test_a_constant_sound_whose_bytes_are_letters_is_played(level: int) -> None:
+    constant = np.full(1000, level, "<i2").tobytes()
+    assert read(constant, size=100) == constant
+
+
 def test_loud_samples_that_begin_like_a_frame_are_played() -> None:
     loud = np.full(9000, -1025, "<i2")
     loud[1:] = 0
