@@ -256,9 +256,9 @@ class EchoGuard:
 
     def _compare(self, bands: Sequence[float], microphone: float, voice: _Floats, every: int) -> None:
         """Compare levels: the microphone's in one of `every` frames, with those of the voice before it."""
-        played = np.maximum(voice, _LEAST_REFERENCE)
-        loudest = float(played.max())
-        self._lively = loudest - float(played[_UNREADY:].min()) > _LIVELY
+        levels: list[float] = voice.tolist()
+        loudest = max(*levels, _LEAST_REFERENCE)
+        self._lively = loudest - max(min(levels[_UNREADY:]), _LEAST_REFERENCE) > _LIVELY
         if not self._lively:
             return
         if self.delay is None and loudest > self._loudest + _LOUD:
@@ -269,7 +269,7 @@ class EchoGuard:
             self._bound = np.full(LAGS, np.inf)
         self._frames += every
         self._loudest = max(loudest, self._loudest - every * _FADING)
-        self._slow.take(microphone, played, self._loudest - _LOUD, every * _RATE)
+        self._slow.take(microphone, np.maximum(voice, _LEAST_REFERENCE), self._loudest - _LOUD, every * _RATE)
         if self._frames >= _SEARCH_FRAMES and self._frames % _SEARCH_EVERY < every:
             self._search(bands)
 

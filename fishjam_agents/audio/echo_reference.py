@@ -61,7 +61,7 @@ class EchoReference:
         self._window = analysis_window(size)
         self._before: Samples = np.zeros(size, np.int16)
         self._chunks: deque[_Chunk] = deque()
-        self._sounds: deque[_Chunk] = deque()
+        self._sounds: deque[_Chunk] = deque(maxlen=round(_FORGOTTEN / _FRAME))
         # Every row is kept twice, so that any window is one slice.
         self._rows: _Floats = np.full((2 * _KEPT, VOICE + 1), _SILENCE)
         self._head = 0
@@ -78,11 +78,12 @@ class EchoReference:
             return
         end -= self._origin
         chunk = _Chunk(end - len(samples) / self._rate, end, samples)
-        for chunks in (self._chunks, self._sounds):
-            chunks.append(chunk)
-            # Where no microphone asks, nothing else lets go of what has played.
-            while chunks[0].end < end - _FORGOTTEN:
-                chunks.popleft()
+        self._sounds.append(chunk)
+        chunks = self._chunks
+        chunks.append(chunk)
+        # Where no microphone asks, nothing else lets go of what has played.
+        while chunks[0].end < end - _FORGOTTEN:
+            chunks.popleft()
 
     def cut(self, end: float) -> None:
         """The track was interrupted: what would begin at `end` or later never plays."""
