@@ -151,7 +151,7 @@ def _together(first: Any, second: Any) -> Any:
     if not first or not second:
         return first or second
     if isinstance(first, str) and isinstance(second, str):
-        return f"{first}\n{second}"
+        return f"{first}\n\n{second}"
     return [*_parts(first), *_parts(second)]
 
 

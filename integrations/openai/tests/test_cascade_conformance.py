@@ -76,7 +76,7 @@ class Servers(FarSide):
                 seen.turn((len(request.file) - HEADER) / 32000)
             elif request.path == "/chat/completions":
                 tools = [tool["function"]["name"] for tool in request.fields.get("tools", ())]
-                seen.messages([_message(message) for message in request.fields["messages"]], tools)
+                seen.messages([m for sent in request.fields["messages"] for m in _messages(sent)], tools)
         return seen.received
 
     async def reply(self, seconds: float, sample: int) -> None:
@@ -98,17 +98,17 @@ class Servers(FarSide):
         steps.append({"tool_calls": [{"index": len(steps), "id": call, "function": function}]})
 
 
-def _message(sent: Mapping[str, Any]) -> Message:
+def _messages(sent: Mapping[str, Any]) -> list[Message]:
+    """The messages in one that was sent: what a user says in several is sent as one, a paragraph each."""
     content = sent.get("content") or ""
-    pictures = (
-        [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
-        if (isinstance(content, list))
-        else []
-    )
+    images: list[tuple[bytes, str]] = []
     if isinstance(content, list):
-        content = "".join(part["text"] for part in content if part["type"] == "text")
-    images = [(base64.b64decode(url.partition(",")[2]), "image/jpeg") for url in pictures]
-    return Message(sent["role"], content, call=sent.get("tool_call_id"), images=images)
+        urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+        images = [(base64.b64decode(url.partition(",")[2]), "image/jpeg") for url in urls]
+        content = "\n\n".join(part["text"] for part in content if part["type"] == "text")
+    *before, last = content.split("\n\n") if sent["role"] == "user" else [content]
+    told = [Message(sent["role"], line) for line in before]
+    return [*told, Message(sent["role"], last, call=sent.get("tool_call_id"), images=images)]
 
 
 class TestCascadeOverHttp(BackendConformance):

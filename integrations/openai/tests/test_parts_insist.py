@@ -165,7 +165,7 @@ def test_pictures_of_a_user_who_goes_on_stay_in_their_place() -> None:
     (request,) = run(scenario, chats=[Answer(["So."])]).requests
     user, assistant, last = request.fields["messages"]
     assert [part["type"] for part in user["content"]] == ["text", "image_url", "text"]
-    assert assistant["content"] == "A cat.\nOr a dog."
+    assert assistant["content"] == "A cat.\n\nOr a dog."
     assert last["content"] == ""
 
 
