@@ -7,6 +7,7 @@ other arguments, holds up the loop, or does not end when it is cancelled.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import difflib
 import inspect
 import logging
@@ -162,11 +163,19 @@ class Hooks:
         if late:
             _, stuck = await asyncio.wait(late, timeout=CANCEL_DEADLINE)
             for task in stuck:
+                _leave_behind(task)
                 logger.error(
                     "The hook %s%s does not end though it was cancelled, and is left behind: let "
                     "asyncio.CancelledError pass",
                     *(task.get_name(), _defined(getattr(self._owner, task.get_name(), None))),
                 )
+
+
+def _leave_behind(task: asyncio.Task[None]) -> None:
+    """Let nobody wait for a task that swallows its cancellation, as `asyncio.run` would for ever."""
+    asyncio.tasks._unregister_task(task)
+    # Who is collected as garbage is closed first; a hook that swallows that, too, would spin.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
 
 def _tamed(raised: BaseException) -> Exception:
