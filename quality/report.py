@@ -42,6 +42,8 @@ _METHOD = """\
 * **SNR** is RMS over all frequencies, of speech while it is on against the noise. The same dB are therefore
   harder in white than in brown noise.
 * **Suspected, Confirmed**: the bot has a reply under way all the time. **Turns**: it has none.
+* **Onset**: a whole microphone, from its first packet or from a restart on. Lost is what lies before the
+  audio that the turn hands over, pre-roll included. The same sentences are begun at every onset.
 * **Conversations** run the whole pipeline in a `MemoryRoom`. The reply that bursts disturb numbers its own
   samples, so that what the room played tells when it went on and whether anything was skipped.
 

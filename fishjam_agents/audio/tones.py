@@ -2,8 +2,8 @@
 
 Three things tell. A frame whose power lies in one narrow line, or in two that are no harmonics of each other,
 is no voice (*pure*). Nor are two in a row with nearly all power in few lines (*narrow*), unless they change.
-And no throat holds its pitch and sound for a tenth of a second as machines do (*steady*): of the frames of
-recorded speech that sound voiced, 2 in 1000 do.
+And no throat holds its pitch and sound for a tenth of a second as machines do (*steady*): of 5600 voiced
+frames of five people's recorded speech, none did.
 
 The tones are those of ITU-T E.180 (supplement 2) in the world's telephone networks: 330 to 480 and 620 Hz,
 continuous, cadenced or modulated by 16 to 25 Hz; of Q.23 (DTMF, 697 to 1633 Hz); T.30 (1100 and 2100 Hz);
@@ -113,7 +113,7 @@ class Tones:
         if self._narrow < 2 and not _is_pure(total, powers[_LOW:]):
             return False
         lively = self._steadiness < _LIVELY and self._sounding >= _CHECKED[-1]
-        return not (lively and int(powers.argmax()) < _SUNG_BELOW)
+        return not (lively and int(powers[_LOW:].argmax()) + _LOW < _SUNG_BELOW)
 
     def _measure(self) -> tuple[float, bool]:
         """Correlate the last 40 ms with what began 60 to 110 ms earlier, and see whether it is hum."""

@@ -6,9 +6,10 @@ band stands above the noise floor, and how periodic it is,
 
     z = bias + 2.2 * webrtcvad - 0.6 * snr + 8.2 * pitch * voice
 
-and a gate keeps down what is no louder than the noise has been. The coefficients are those of a logistic
-regression on labelled speech in noise; the negative weight of `snr` means that loud but unpitched is
-noise. The detector only scores; starting, confirming and ending a turn belong to `turns.machine`.
+and a gate keeps down what is no louder than the noise has been (`audio.noise`). Tones of machines count as no
+speech (`audio.tones`). The coefficients are those of a logistic regression on labelled speech in noise; the
+negative weight of `snr` means that loud but unpitched is noise. The detector only scores; starting,
+confirming and ending a turn belong to `turns.machine`.
 
 Music, dogs and a television in the room are voices to this detector. Whispering is not.
 """

@@ -87,6 +87,7 @@ OTHER = {
     "ringback, Japan": cadence(modulated(400, 16), 1, 2),
     "ringback, India": cadence(modulated(400, 25), 0.4, 0.2, 0.4, 2),
     "ringback, Australia": cadence(lines(400, 425, 450), 0.4, 0.2, 0.4, 2),
+    "kettle over rumble": glide(900, 2600) + lines(20),
     "low beep": cadence(lines(262), 0.3, 1),
     "square beep": cadence(np.sign(lines(440)), 0.3, 0.7),
     "hum 100": hum(100, 1.0),
