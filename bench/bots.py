@@ -14,12 +14,12 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.sounds import FRAME, RATE, noise
 from fishjam_agents.backends.port import (
-    AudioEntry,
+    AudioInput,
     Backend,
+    BackendContext,
+    BackendInput,
     BackendSession,
     Capabilities,
-    Conversation,
-    Entry,
     InlineSession,
     ReplyAudio,
     ReplyEnded,
@@ -51,19 +51,19 @@ class Echo(Backend):
     )
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
         yield _EchoSession(conversation)
 
 
 class _EchoSession(InlineSession):
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: BackendContext) -> None:
         self._emit = conversation.emit
         self._emit(ReplyStarted("echo"))
 
-    def handle(self, entry: Entry) -> None:
+    def handle(self, entry: BackendInput) -> None:
         # Silence that stands for packets that never came has no frame's length: it is not an echo of any.
-        if isinstance(entry, AudioEntry) and len(entry.samples) == FRAME:
+        if isinstance(entry, AudioInput) and len(entry.samples) == FRAME:
             Counter.frames += 1
             self._emit(ReplyAudio("echo", entry.samples))
 
@@ -77,14 +77,14 @@ class Talker(Backend):
     )
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
         conversation.emit(ReplyAudio("talk", noise(30.0, -30, seed=4)))
         yield _DeafSession()
 
 
 class _DeafSession(InlineSession):
-    def handle(self, entry: Entry) -> None:
+    def handle(self, entry: BackendInput) -> None:
         pass
 
 
@@ -97,7 +97,7 @@ class Listener(Backend):
     )
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
         yield _DeafSession()
 
@@ -111,19 +111,19 @@ class RemoteModel(Backend):
     url: str = ""
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         """Connect to it."""
         async with connect(self.url, compression=None) as socket:
             yield _RemoteSession(socket, conversation)
 
 
 class _RemoteSession(BackendSession):
-    def __init__(self, socket: ClientConnection, conversation: Conversation) -> None:
+    def __init__(self, socket: ClientConnection, conversation: BackendContext) -> None:
         self._socket = socket
         self._emit = conversation.emit
 
-    async def send(self, entry: Entry) -> None:
-        if isinstance(entry, AudioEntry):
+    async def send(self, entry: BackendInput) -> None:
+        if isinstance(entry, AudioInput):
             await self._socket.send(entry.samples.tobytes())
 
     async def read(self) -> None:
@@ -141,7 +141,7 @@ def make_bot(kind: str, model_url: str = "") -> AgentPipeline:
     bot = AgentPipeline()
     if kind == "echo":
         bot.backend = Echo()
-        bot.turns = TurnSettings(owner="backend", silence_locally=False)
+        bot.turns = TurnSettings(mode="backend", silence_locally=False)
         # It says what it hears, which is an echo to the guard: its dearest case, and nobody's.
         bot.hearing = HearingSettings(echo_guard=False)
     else:

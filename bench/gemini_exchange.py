@@ -78,11 +78,11 @@ async def ours(turns: int) -> list[float]:
     for number in range(turns):
         begun, given = time.process_time(), 0
         over.clear()
-        link.put(port.TurnStartedEntry("ann", 0.0))
+        link.put(port.TurnStartedInput("ann", 0.0))
         for _ in range(_FRAMES):
-            link.put(port.AudioEntry("ann", _FRAME, 0.02))
+            link.put(port.AudioInput("ann", _FRAME, 0.02))
             await asyncio.sleep(0)
-        link.put(port.TurnEndedEntry(Turn(f"turn-{number}", "ann", "track", 0.0, 2.0)))
+        link.put(port.TurnEndedInput(Turn(f"turn-{number}", "ann", "track", 0.0, 2.0)))
         await over.wait()
         costs.append(_per_frame(begun, given))
     running.cancel()

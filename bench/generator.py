@@ -25,7 +25,7 @@ _PCM = 640
 _KEY = 8
 """Bytes of a frame's audio by which its echo is recognised."""
 _AUTH_REQUEST, _ADD_TRACK, _INTERRUPT = 0x0A, 0x12, 0x2A
-"""First bytes of the agent's messages (facts: agent socket, field numbers)."""
+"""First bytes of the agent's messages (Fishjam protos, `agent_notifications.proto`)."""
 _MODEL_REPLY = 1920
 """Bytes of audio in a reply of the model: 60 ms at 16 kHz."""
 _MODEL_PERIOD = 12
@@ -150,7 +150,7 @@ class Call(ServerSocket):
             load.models[self._number].reply()
 
     def result(self) -> dict[str, Any]:
-        """What became of the interruption."""
+        """Return the interruption as measured: level, number of early ones, milliseconds."""
         onset = self.onset_at
         if onset is None:
             return {"level": self.level, "early": 0, "ms": None}

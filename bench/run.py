@@ -15,7 +15,7 @@ _START = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long to run.
+    """Duration of a run.
 
     Attributes:
         warm_up: Seconds of load before anything is counted.
@@ -28,7 +28,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run gave.
+    """Measurements of a run.
 
     Attributes:
         cpu: CPU seconds of the measured process.

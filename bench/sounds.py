@@ -1,4 +1,4 @@
-"""What the load generator says: real speech over a little noise, so that voice detection has work to do."""
+"""Audio of the load generator: real speech over a little noise, as work for voice detection."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from typing import Any
 from bench.bots import Counter, bare_echo, bare_relay, make_bot
 from bench.child import requests, say
 from bench.machine import resident_bytes
-from fishjam_agents.cli.loops import set_aside
+from fishjam_agents.cli.loops import freeze_gc
 from fishjam_agents.fishjam import Agent
 
 _JOIN_DEADLINE = 20.0
@@ -76,7 +76,7 @@ async def main(kind: str, calls: int, port: int, model_port: int = 0) -> None:
     subject = Subject(kind, port, model_port)
     await subject.join(calls)
     # As `run` and `server` do.
-    set_aside()
+    freeze_gc()
     say()
     try:
         async for request in requests():

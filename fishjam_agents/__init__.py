@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fishjam_agents.hearing.settings import HearingSettings
     from fishjam_agents.hearing.stages import Stage
     from fishjam_agents.pipeline.agent import AgentPipeline
-    from fishjam_agents.pipeline.speech import Speech
+    from fishjam_agents.pipeline.speech_handle import SpeechHandle
     from fishjam_agents.playout.settings import PlayoutSettings
     from fishjam_agents.session import RoomView, Session
     from fishjam_agents.tools.context import ToolContext, ToolError
@@ -35,7 +35,7 @@ __all__ = [
     "PlayoutSettings",
     "RoomView",
     "Session",
-    "Speech",
+    "SpeechHandle",
     "Stage",
     "ToolContext",
     "ToolError",
@@ -56,7 +56,7 @@ _HOMES = {
     "PlayoutSettings": "playout.settings",
     "RoomView": "session",
     "Session": "session",
-    "Speech": "pipeline.speech",
+    "SpeechHandle": "pipeline.speech_handle",
     "Stage": "hearing.stages",
     "ToolContext": "tools.context",
     "ToolError": "tools.context",

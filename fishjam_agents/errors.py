@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal, TypeAlias
 
 FailureKind: TypeAlias = Literal["auth", "config", "quota", "network", "protocol", "internal"]
-"""Why a backend failed: its key, its settings (an unknown model), a limit of the account, the connection or a
+"""Cause of a backend's failure: its key, settings (an unknown model), account limit, the connection or a
 service that does not answer, something that is not the vendor's protocol, anything else."""
 
 
@@ -17,7 +17,7 @@ class FishjamAgentsError(Exception):
     """Base of every error that this package raises on purpose."""
 
     exit_code: ClassVar[int] = 1
-    """What the command line exits with: 1 is a run-time failure, 2 a mistake in what the user wrote."""
+    """Exit code of the command line: 1 is a run-time failure, 2 a mistake in the user's input."""
 
 
 class ConfigError(FishjamAgentsError):
@@ -70,7 +70,7 @@ class BackendError(FishjamAgentsError):
             mend it (a rejected key).
         failure: What kind of failure it is; by default `network` if retryable, else `internal`.
         backend: Which of several backends failed, None where there is one.
-        stand_in: Which one follows it, None if it is tried again, or is the last.
+        fallback: Which one follows it, None if it is tried again, or is the last.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class BackendError(FishjamAgentsError):
         retryable: bool = False,
         failure: FailureKind | None = None,
         backend: str | None = None,
-        stand_in: str | None = None,
+        fallback: str | None = None,
     ) -> None:
         super().__init__(message)
         self.backend = backend
-        self.stand_in = stand_in
+        self.fallback = fallback
         self.retryable = retryable
         self.failure: FailureKind = failure or ("network" if retryable else "internal")

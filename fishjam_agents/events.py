@@ -15,13 +15,13 @@ EndReason: TypeAlias = Literal[
     "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
 ]
 """Why a call ended: the bot ended it (`end_call`, as a tool or from code); nobody said anything for long
-(`agent.silence`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached;
+(`agent.idle`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached;
 the model ended the conversation; the backend failed for good; the media server ended the session; or else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What of a reply reached the listeners' ears: one estimate, used by every consumer.
+    """Part of a reply that the listeners heard: one estimate, used by every consumer.
 
     Attributes:
         reply: Id of the reply.
@@ -238,13 +238,13 @@ class ReplyEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyTimed(Event):
-    """How long each part of the backend took to the first sound of a reply, seconds.
+class ReplyLatency(Event):
+    """Seconds each part of the backend took to the first sound of a reply.
 
     `ahead`, which is below zero, is what of it was done before the turn had ended (`PreemptiveReply`).
     """
 
-    kind = "reply_timed"
+    kind = "reply_latency"
     reply: str
     parts: Mapping[str, float]
 
@@ -267,7 +267,7 @@ class PreemptiveReply(Event):
 
 @dataclass(frozen=True, slots=True)
 class UserTranscript(Event):
-    """What a user said, as the backend understood it."""
+    """Words of a user, as the backend understood them."""
 
     kind = "user_transcript"
     text: str
@@ -285,19 +285,19 @@ class ReplyText(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Switched(Event):
-    """The app muted or unmuted the bot's `voice`, or closed or opened its `ears`."""
+class MuteChanged(Event):
+    """The app muted or unmuted what the bot says (`output`) or what it hears (`input`)."""
 
-    kind = "switched"
-    what: str
-    on: bool
+    kind = "mute_changed"
+    direction: Literal["input", "output"]
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class UserAway(Event):
+class UserIdle(Event):
     """Nobody, the bot included, said anything for `seconds`; `times` in a row without a word of a user."""
 
-    kind = "user_away"
+    kind = "user_idle"
     seconds: float
     times: int
 
@@ -350,7 +350,7 @@ class BackendEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class BackendUsage(Event):
-    """What a turn cost: tokens or seconds by the vendor's names; its price where there are prices."""
+    """Cost of a turn: tokens or seconds by the vendor's names; its price where there are prices."""
 
     kind = "backend_usage"
     amounts: Mapping[str, float]
@@ -362,7 +362,7 @@ class BackendUsage(Event):
 class BackendFailure(Event):
     """The backend failed; with `retryable` the pipeline tries again by itself.
 
-    `backend` is which of several, where there are several, and `stand_in` which one follows it.
+    `backend` is which of several, where there are several, and `fallback` which one follows it.
     """
 
     kind = "backend_failure"
@@ -370,7 +370,7 @@ class BackendFailure(Event):
     failure: str
     retryable: bool
     backend: str | None = None
-    stand_in: str | None = None
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

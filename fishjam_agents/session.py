@@ -20,7 +20,7 @@ another where no `RoomView` tells it."""
 
 
 class TrackEncoding(enum.IntEnum):
-    """Encoding of an outgoing track (facts: Fishjam `TrackEncoding`). Unspecified means PCM16."""
+    """Encoding of an outgoing track (Fishjam protos, `TrackEncoding`). Unspecified means PCM16."""
 
     TRACK_ENCODING_UNSPECIFIED = 0
     TRACK_ENCODING_PCM16 = 1
@@ -145,7 +145,7 @@ class Session(Protocol):
 
 
 class PeerType(enum.Enum):
-    """What a peer is, as Fishjam's REST calls it."""
+    """Kind of a peer, by its name in Fishjam's REST."""
 
     WEBRTC = "webrtc"
     AGENT = "agent"
@@ -172,7 +172,7 @@ class PeerView:
 
 
 class RoomView(Protocol):
-    """What is known of the room beyond its audio. Level-triggered: a callback only says "look again"."""
+    """State of the room beyond its audio. Level-triggered: a callback only says "look again"."""
 
     @property
     def peers(self) -> Mapping[str, PeerView]:

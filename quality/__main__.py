@@ -11,8 +11,8 @@ from pathlib import Path
 from fishjam_agents.errors import FishjamAgentsError
 from quality.bench import Bench
 from quality.categories import NAMES
-from quality.ears import VADS
 from quality.figures import Part
+from quality.microphone import VADS
 from quality.report import document, figures, tables
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "quality.md"

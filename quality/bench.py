@@ -1,11 +1,11 @@
-"""What a category is given: the detector, the seed, and how much to measure."""
+"""Parameters of a category: the detector, the seed, and how much to measure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from audio_fixtures.corpus import rng_for
-from quality.ears import Vad
+from quality.microphone import Vad
 from quality.sounds import Rng
 
 SPEECH_LEVELS = (-40.0, -20.0)
@@ -31,5 +31,5 @@ class Bench:
         return rng_for(self.seed, *names)
 
     def amount(self, full: int, quick: int) -> int:
-        """How many of something to measure."""
+        """Return how many of something to measure."""
         return quick if self.quick else full

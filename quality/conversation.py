@@ -12,14 +12,14 @@ import numpy as np
 
 from audio_fixtures.corpus import RATE
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.backends.port import Backend, Capabilities, Conversation, Entry, InlineSession
+from fishjam_agents.backends.port import Backend, BackendContext, BackendInput, Capabilities, InlineSession
 from fishjam_agents.events import Event
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.testing import MemoryRoom, VirtualClock
 from quality.bench import Bench
 from quality.sounds import Rng, at_level, pink
-from quality.stream import Tape
+from quality.stream import DecisionLog
 
 _TICK = 0.02
 _BEGUN = 1.0
@@ -35,13 +35,13 @@ class Deaf(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(input_rate=RATE, output_rate=RATE, cancel=True)
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
         yield _DeafSession()
 
 
 class _DeafSession(InlineSession):
-    def handle(self, entry: Entry) -> None:
+    def handle(self, entry: BackendInput) -> None:
         """Nothing is heard."""
 
 
@@ -90,12 +90,12 @@ class Call:
 
     @property
     def replying(self) -> bool:
-        """Whether a reply has begun to sound and is not over."""
+        """True while a reply has begun to sound and is not over."""
         return bool(self._replies("reply_first_audio") - self._over)
 
     @property
     def occupied(self) -> bool:
-        """Whether there is a reply that sounds, or waits until it may."""
+        """True while there is a reply that sounds, or waits until it may."""
         return bool(self._replies("reply_started") - self._over)
 
     @property
@@ -137,7 +137,7 @@ def disturb(bench: Bench, rng: Rng, disturbances: Sequence[tuple[str, Samples]])
     Returns:
         What became of each, in order, up to and with the first that ended the reply.
     """
-    tape = Tape()
+    tape = DecisionLog()
     tape.wait(_BEGUN)
     for kind, samples in disturbances:
         tape.burst(kind, samples.astype(np.float32), _level(samples))
@@ -197,7 +197,7 @@ def _ramp(seconds: float) -> Samples:
 
 
 def skipped(played: Samples) -> int:
-    """How many samples of the numbered reply (`_ramp`) lie before the last one played, and were not played.
+    """Count the samples of the numbered reply (`_ramp`) before the last one played that were not played.
 
     Fades bring values that were played before, so they hide nothing but by accident.
     """

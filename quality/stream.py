@@ -1,4 +1,4 @@
-"""What a microphone hears, with the truth about it: sounds at known times over a bed of noise."""
+"""Input of a microphone, with the truth about it: sounds at known times over background noise."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Stream:
         return len(self.samples) / RATE
 
 
-class Tape:
+class DecisionLog:
     """Puts sounds one after the other, then a bed under all of them."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Tape:
         self._labels.append(Label(kind, start, self.seconds))
 
     def stream(self, bed: Wave | None = None) -> Stream:
-        """What the microphone hears; `bed` is as long as the tape or longer, None is digital silence."""
+        """Return the microphone's input; `bed` is as long as the tape or longer, None is digital silence."""
         total = np.zeros(self._end, np.float32)
         for start, wave in self._pieces:
             first, last = max(start, 0), min(start + len(wave), self._end)

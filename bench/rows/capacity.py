@@ -1,4 +1,4 @@
-"""How many calls one core carries."""
+"""Number of calls that one core carries."""
 
 from __future__ import annotations
 

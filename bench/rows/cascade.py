@@ -1,4 +1,4 @@
-"""What a cascade adds to the requests of its parts, and how soon it hangs up on all of them."""
+"""Overhead of a cascade over the requests of its parts, and the time it takes to cancel them all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Call:
         self.events = events
         self._turns = 0
 
-    def put(self, entry: port.Entry) -> float:
+    def put(self, entry: port.BackendInput) -> float:
         now = time.perf_counter()
         self._link.put(entry)
         return now
@@ -69,12 +69,12 @@ class _Call:
     def turn(self) -> float:
         """A turn is over; when it was."""
         self._turns += 1
-        self.put(port.TurnStartedEntry("ann", float(self._turns)))
+        self.put(port.TurnStartedInput("ann", float(self._turns)))
         turn = Turn(f"turn-{self._turns}", "ann", "mic", float(self._turns), self._turns + 2.0)
-        return self.put(port.TurnEndedEntry(turn, _TURN))
+        return self.put(port.TurnEndedInput(turn, _TURN))
 
     async def first(self, kind: type[port.BackendEvent]) -> float:
-        """When the first event of a kind came."""
+        """Wait for the first event of a kind and return its time."""
         await _until(lambda: any(isinstance(event, kind) for _, event in self.events))
         return next(at for at, event in self.events if isinstance(event, kind))
 
@@ -113,15 +113,15 @@ async def _hang_up(times: int) -> Row:
                 call.events.clear()
                 call.turn()
                 await call.first(port.ReplyAudio)
-                replies.append(await _closed(stamps, 2, call.put(port.InterruptEntry(None))))
+                replies.append(await _closed(stamps, 2, call.put(port.InterruptInput(None))))
         async with _call(server, preemptive=True) as call:
             for number in range(times):
                 server.transcripts.append(Answer(["Well", _FOREVER, "never."]))
                 asked = len(server.requests)
-                call.put(port.TurnPausedEntry("ann", float(number), _TURN))
+                call.put(port.TurnPausedInput("ann", float(number), _TURN))
                 await _until(lambda asked=asked: len(server.requests) > asked and server.answering > 0)
                 await asyncio.sleep(0.02)
-                resumed = call.put(port.TurnResumedEntry("ann"))
+                resumed = call.put(port.TurnResumedInput("ann"))
                 transcripts.append(await _closed(stamps, 1, resumed))
     worst = max(*replies, *transcripts)
     return Row(

@@ -30,7 +30,7 @@ _SEGMENT = round(0.6 * sounds.RATE)
 
 
 def _caller(name: str, run: int) -> tuple[Samples, float]:
-    """What a caller says, and when the last of it begins; each run in another phase of the 20 ms."""
+    """Return a caller's audio and the start of its last part; each run has another phase of the 20 ms."""
     shift = run * sounds.FRAME // _RUNS
     speech = np.concatenate(
         (np.zeros(shift, np.int16), load_speech(ROOT / f"audio_fixtures/{name}.wav", sounds.RATE))
@@ -40,7 +40,7 @@ def _caller(name: str, run: int) -> tuple[Samples, float]:
 
 
 async def _call(samples: Samples) -> tuple[Samples, float]:
-    """What the caller hears, and how late the loop was at worst, in ms."""
+    """Return the audio that the caller hears and the longest delay of the loop, in ms."""
     from fishjam_agents.simulation import simulate
 
     bot = AgentPipeline()

@@ -1,4 +1,4 @@
-"""What the Gemini backend costs beside Google's bare client, and how soon its audio goes to the room."""
+"""Cost of the Gemini backend beside Google's bare client, and the delay of its audio to the room."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class _Session:
 def _bot(backend: Backend) -> AgentPipeline:
     bot = AgentPipeline()
     bot.backend = backend
-    bot.turns = TurnSettings(owner="backend", silence_locally=False)
+    bot.turns = TurnSettings(mode="backend", silence_locally=False)
     return bot
 
 

@@ -1,4 +1,4 @@
-"""What the distribution brings along: core and the extra `server` in an empty environment."""
+"""Packages that the distribution installs: core and the extra `server` in an empty environment."""
 
 from __future__ import annotations
 

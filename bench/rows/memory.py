@@ -1,4 +1,4 @@
-"""What one more call costs in memory, in a process that has some already."""
+"""Memory that one more call takes in a process that has some already."""
 
 from __future__ import annotations
 

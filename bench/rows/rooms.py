@@ -1,4 +1,4 @@
-"""What a mix costs for each voice in it, beside a microphone for each voice: packets in, turn events out."""
+"""Cost per voice of a mix, beside one microphone for each voice: packets in, turn events out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long one waits: for the import, and for `run` to be ready."""
+"""Seconds until the import is done and until `run` is ready."""
 
 from __future__ import annotations
 

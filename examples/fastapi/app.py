@@ -114,7 +114,7 @@ async def create_room(fishjam: Fishjam, request: Request) -> dict[str, str]:
 
 @app.post("/rooms/{room_id}/peers", status_code=201)
 async def join(room_id: str, fishjam: Fishjam) -> dict[str, str]:
-    """What a browser needs to join."""
+    """Return the peer ID and the token that a browser needs to join."""
     try:
         peer, token = await fishjam.create_peer(room_id)
     except NotFoundError as error:
@@ -141,7 +141,7 @@ async def online(request: Request) -> list[str]:
 
 @app.post("/webhook", status_code=204)
 async def webhook(request: Request, x_fishjam_signature_256: Annotated[str | None, Header()] = None) -> None:
-    """Where Fishjam posts notifications; it comes again after a 5xx, not after a 4xx."""
+    """Receive Fishjam's notifications, which it posts again after a 5xx, not after a 4xx."""
     body = await request.body()
     if not verify_webhook_signature(body, x_fishjam_signature_256 or "", WEBHOOK_SECRET):
         raise HTTPException(401, "wrong signature")

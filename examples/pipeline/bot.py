@@ -6,4 +6,4 @@ class Bot(AgentPipeline):
     backend = Parrot()
 
     async def on_turn(self, turn: Turn) -> None:
-        print(f"{self.name_of(turn.peer)} spoke for {turn.end - turn.start:.1f} s")
+        print(f"{self.peer_name(turn.peer)} spoke for {turn.end - turn.start:.1f} s")

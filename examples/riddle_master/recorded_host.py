@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from fishjam_agents.audio.wav import load_speech
-from fishjam_agents.backends import Backend, Capabilities, Conversation, Entry, InlineSession, port
+from fishjam_agents.backends import Backend, BackendContext, BackendInput, Capabilities, InlineSession, port
 
 RATE = 24000
 PAUSE = np.zeros(round(0.15 * RATE), np.int16)
@@ -49,13 +49,13 @@ class RecordedHost(Backend):
     lines: Path = Path(__file__).parent / "lines"
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session; it lives in this process."""
         yield _Host(conversation, {name: load_speech(self.lines / f"{name}.wav", RATE) for name in LINES})
 
 
 class _Host(InlineSession):
-    def __init__(self, conversation: Conversation, lines: dict[str, np.ndarray]) -> None:
+    def __init__(self, conversation: BackendContext, lines: dict[str, np.ndarray]) -> None:
         self._emit = conversation.emit
         self._lines = lines
         self._ids = (f"host-{conversation.attempt}-{n}" for n in itertools.count(1))
@@ -63,17 +63,17 @@ class _Host(InlineSession):
         self._answered = False
         self._speaker = "somebody"
 
-    def handle(self, entry: Entry) -> None:
+    def handle(self, entry: BackendInput) -> None:
         """Take an entry: a note says who speaks, other text asks for the next riddle, a turn is an answer."""
-        if isinstance(entry, port.TextEntry) and entry.note:
+        if isinstance(entry, port.TextInput) and entry.note:
             name = re.fullmatch(r"\[(.*) speaks\]", entry.text)
             if name is not None:
                 self._speaker = name[1].lower() if name[1].lower() in self._lines else "somebody"
-        elif isinstance(entry, port.TextEntry):
+        elif isinstance(entry, port.TextInput):
             self._riddle += 1
             self._answered = False
             self._say([f"riddle_{self._riddle}" if self._riddle <= RIDDLES else "over"])
-        elif isinstance(entry, port.TurnEndedEntry) and 0 < self._riddle <= RIDDLES:
+        elif isinstance(entry, port.TurnEndedInput) and 0 < self._riddle <= RIDDLES:
             answer = ["next"] if self._answered else ["first", f"answer_{self._riddle}"]
             self._answered = True
             self._say([self._speaker, *answer])

@@ -6,7 +6,7 @@ import asyncio
 
 from recorded_host import RIDDLES, RecordedHost
 
-from fishjam_agents import AgentPipeline, Speech, Turn
+from fishjam_agents import AgentPipeline, SpeechHandle, Turn
 from fishjam_agents.backends import Backend
 from fishjam_agents.hearing.settings import HearingSettings
 
@@ -57,8 +57,8 @@ class RiddleMaster(AgentPipeline):
         if turn.peer is not None:
             print(f"{self.peer_name(turn.peer)} answered in {turn.end - turn.start:.1f} s")
 
-    async def on_reply_ended(self, speech: Speech) -> None:
-        """When nobody does or says anything for a while, the game goes on."""
+    async def on_reply_ended(self, speech: SpeechHandle) -> None:
+        """Continue the game when nobody does or says anything for a while."""
         self.moves += 1
         wait = PAUSE if self.answers else PATIENCE
         asyncio.get_running_loop().call_later(wait, self.go_on, self.moves)

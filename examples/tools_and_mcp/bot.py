@@ -13,7 +13,7 @@ class Shop(AgentPipeline):
 
     @tool(timeout=5)
     async def order_status(self, number: int) -> str:
-        """Where an order is.
+        """Look up where an order is.
 
         Args:
             number: The number on the receipt, like 7.
@@ -24,7 +24,7 @@ class Shop(AgentPipeline):
 
 
 def opening_hours(day: str) -> dict[str, str]:
-    """When the shop is open.
+    """Return the opening hours of the shop.
 
     Args:
         day: Day of the week, like "Saturday".

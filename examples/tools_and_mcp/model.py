@@ -1,4 +1,4 @@
-"""A stand-in for a model, so that the example needs no key: it greets, and calls two tools in each turn."""
+"""A fallback for a model, so that the example needs no key: it greets, and calls two tools in each turn."""
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ class DemoSession(InlineSession):
         self.replies = 0
 
     def handle(self, entry):
-        if isinstance(entry, port.TurnEndedEntry):
+        if isinstance(entry, port.TurnEndedInput):
             for name, arguments in next(self.calls, {"end_call": {}}).items():
                 self.emit(port.ToolCall(f"{name}-{entry.turn.id}", name, arguments))
-        elif isinstance(entry, port.ToolResultEntry):
+        elif isinstance(entry, port.ToolResultInput):
             self.say(f"{entry.name}: {entry.result}")
 
     def say(self, words):

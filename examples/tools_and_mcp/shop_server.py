@@ -10,7 +10,7 @@ server = MCPServer("storeroom")
 
 @server.tool()
 def stock(article: Annotated[str, Field(description='In the plural, like "boots".')], size: int = 40) -> str:
-    """How many of an article are in the storeroom."""
+    """Return how many of an article are in the storeroom."""
     return f"{3 if size < 45 else 0} {article} of size {size}"
 
 

@@ -12,7 +12,7 @@ BAND_STARTS = (3, 8, 16, 32, 64)
 """Bins of 31.25 Hz: 94-250, 250-500, 500-1000, 1000-2000, 2000-4000 Hz. The three in the middle are the voice
 band."""
 BINS = 128
-"""Where the last band ends."""
+"""End of the last band."""
 WINDOW_SECONDS = 0.032
 """Length of the Fourier transform; its inverse is the width of a bin."""
 SILENCE_POWER = 1e-10

@@ -15,7 +15,7 @@ DetectorName = Literal["default", "webrtc", "energy", "silero"]
 
 
 class VoiceDetector(Protocol):
-    """What finds a voice in one microphone's frames; one object per stream, causal.
+    """Detector of a voice in one microphone's frames; one object per stream, causal.
 
     Attributes:
         start: Sum of scores at which the turn machine suspects speech.
@@ -33,7 +33,7 @@ class VoiceDetector(Protocol):
         self,
         frame: Samples,
         in_speech: bool,
-        weighing: bool = True,
+        accumulating: bool = True,
         playing: EchoSource | None = None,
     ) -> Decision:
         """Judge the next 20 ms; `vad.Detector.feed` says what the arguments are."""
@@ -46,7 +46,7 @@ DESCRIPTIONS: dict[DetectorName, str] = {
     "energy": "level of the voice band alone; about 0.01 ms of CPU per 20 ms",
     "silero": "Silero's network; about 0.1 ms of CPU per 20 ms",
 }
-"""What `check` says of each. The figures are those of docs/turn-taking.md."""
+"""Descriptions that `check` prints for each. The figures are those of docs/turn-taking.md."""
 
 
 def require(name: DetectorName) -> None:

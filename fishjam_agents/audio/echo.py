@@ -8,7 +8,7 @@ and predicts from what is playing how loud the echo is now. What does not exceed
 Loudspeakers come and go in mid-call. A sound that is suspected over the bot's voice is therefore compared
 with it at once (`echo_match`), and what matches teaches the guard a new delay or gain, whatever it knew.
 
-The rules and constants are the detector study's (section 6, "Echo guard").
+The rules and constants were measured in simulated rooms; docs/quality.md measures them again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _DOMINANT = 0.6
 _LEARNING_FRAMES = 100
 _LEARNING_STEPS = (-0.5, 2.0)
 _STEPS = (-0.05, 0.15)
-"""How far a band's gain follows a frame, dB: it falls slowly, because a louder echo does the harm."""
+"""Steps of a band's gain towards a frame, dB: slow to fall, because a louder echo does the harm."""
 _GAINS = (-50.0, 6.0)
 _REVERBERATION = 2.0
 """dB by which an echo dies away per frame: a reverberation time of 0.6 s."""
@@ -184,7 +184,7 @@ class EchoGuard:
         """Frames of the bot's voice that told nothing yet; 0 once it is known whether there is an echo."""
         return self._frames if self._cold and self.delay is None else 0
 
-    def rests(self, suspected: bool = False) -> bool:
+    def take_skip(self, suspected: bool = False) -> bool:
         """Whether the next frame need not be looked at. To be asked once for each.
 
         Args:

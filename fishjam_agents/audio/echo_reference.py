@@ -1,4 +1,4 @@
-"""What the bot says, as the echo guard needs it: how loud each band plays, every 20 ms of the last second."""
+"""Levels of the bot's voice for the echo guard: each band's, every 20 ms of the last second."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class EchoReference:
         return sound
 
     def window(self, at: float) -> _Floats | None:
-        """What has played up to `at`.
+        """Return the levels of the audio that has played up to `at`.
 
         Returns:
             dBFS, shape (26, 6), oldest first, the last row for the 20 ms up to `at`; a column for each band

@@ -1,4 +1,4 @@
-"""What a stream of PCM looks like: its rate and its channels."""
+"""Format of a stream of PCM: its rate and its channels."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def mix(signals: Sequence[Samples]) -> Samples:
 
 
 _KNEE = 24576
-"""Where `mix_softly` begins to bend, -2.5 dBFS: two people at ordinary levels (-20 dBFS) stay below it."""
+"""Knee of `mix_softly`, -2.5 dBFS: two people at ordinary levels (-20 dBFS) stay below it."""
 
 
 def mix_softly(signals: Sequence[Samples]) -> Samples:

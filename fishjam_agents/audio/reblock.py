@@ -28,7 +28,7 @@ class Reblocker:
 
     @property
     def carried(self) -> int:
-        """How many samples wait for the next chunk."""
+        """Number of samples that wait for the next chunk."""
         return self._carried
 
     def process(self, chunk: Samples) -> list[Samples]:

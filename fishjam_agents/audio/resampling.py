@@ -56,7 +56,7 @@ def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
 
 
 class StreamResampler(Protocol):
-    """What every streaming resampler here offers. Equal rates pass the samples through untouched."""
+    """Interface of every streaming resampler here. Equal rates pass the samples through untouched."""
 
     from_rate: int
     to_rate: int
@@ -146,7 +146,7 @@ class LiveResampler:
 
     @property
     def delay(self) -> float:
-        """How late the output is, in seconds."""
+        """Delay of the output, in seconds."""
         return 0.0 if self._up == self._down else _HALF_LENGTH / min(self.from_rate, self.to_rate)
 
     def process(self, samples: Samples) -> Samples:

@@ -43,7 +43,7 @@ PresetName = Literal["default", "sensitive", "noisy"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How readily speech is assumed.
+    """Readiness to assume speech.
 
     Attributes:
         bias: The intercept of the score: higher hears more, and more that is not there.
@@ -65,11 +65,11 @@ PRESETS: dict[PresetName, Preset] = {
 
 
 class Decision(NamedTuple):
-    """What the detector makes of one 20 ms frame."""
+    """Result of the detector for one 20 ms frame."""
 
     score: float
     """Evidence for speech after the level gate, -3 to 3; the turn machine sums it up. Only an upper bound is
-    promised, -1, below the gate while nothing is being summed up (`Detector.feed`, `weighing`)."""
+    promised, -1, below the gate while nothing is being summed up (`Detector.feed`, `accumulating`)."""
     voiced: bool
     """The score is positive."""
     tail: bool
@@ -79,7 +79,7 @@ class Decision(NamedTuple):
     noise: float
     """Mean level of what is not speech, dBFS."""
     snr: float
-    """How far voiced frames have stood above `noise`, dB, a slow mean; 0 before the first of them."""
+    """Height of voiced frames above `noise`, dB, a slow mean; 0 before the first of them."""
 
 
 _WEBRTC_WEIGHT = 2.2
@@ -105,7 +105,7 @@ _SPECTRUM_PART = np.fft.rfft(np.zeros(2, np.float32)).real.dtype
 
 
 class _Scratch:
-    """Where a frame is worked on: arrays that hold nothing between two frames.
+    """Buffers in which a frame is processed: arrays that hold nothing between two frames.
 
     At 20 ms a frame the price of numpy is per call and per cache line: with arrays of their own a hundred
     detectors would not find them in the cache.
@@ -184,7 +184,7 @@ class Detector:
         self,
         frame: Samples,
         in_speech: bool,
-        weighing: bool = True,
+        accumulating: bool = True,
         playing: EchoSource | None = None,
     ) -> Decision:
         """Score the next frame.
@@ -193,15 +193,15 @@ class Detector:
             frame: int16 mono, shape (320,): 20 ms at 16 kHz.
             in_speech: Whether the turn machine was in speech, suspected or confirmed, after it took the
                 decision about the previous frame. While it is, the noise is hardly learned.
-            weighing: Whether it matters how far below zero the score is (`turns.TurnMachine.weighing`). If
-                not, a frame that the level gate keeps down is not searched for a pitch: a third of the work
-                for a microphone at which nobody speaks.
+            accumulating: Whether it matters how far below zero the score is
+                (`turns.TurnMachine.accumulating`). If not, a frame that the level gate keeps
+                down is not searched for a pitch: a third of the work for a microphone at which nobody speaks.
             playing: What tells the echo of what the bot has just said, so that it is no speech; None while it
                 is silent, or where no echo is to be expected.
         """
         if self._level is not None:
             self._learn_noise(self._level, in_speech)
-        z, level = self._score(frame, weighing, playing)
+        z, level = self._score(frame, accumulating, playing)
         echoing = self.echo is not None and level < self.echo.level
         self._level = level
 
@@ -277,7 +277,7 @@ class Detector:
         return self.echo
 
     def _pitch(self, scratch: _Scratch) -> float:
-        """How periodic the last 40 ms are, 0 to 1: the highest normalised autocorrelation at 70-400 Hz."""
+        """Return how periodic the last 40 ms are, 0 to 1: highest normalised autocorrelation at 70-400 Hz."""
         np.dot(self._fours, scratch.ones, out=scratch.folded)
         # The slope takes out 1/f noise, which looks periodic to a short window. Whole numbers, so exact.
         np.subtract(scratch.folded_next, scratch.folded_here, out=scratch.slopes)

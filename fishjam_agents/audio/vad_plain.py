@@ -51,7 +51,7 @@ class PlainDetector(ABC):
         self._voiced_level: float | None = None
 
     @abstractmethod
-    def judge(self, frame: Samples, level: float) -> float:
+    def score(self, frame: Samples, level: float) -> float:
         """Evidence for speech: above 0 is speech; what is beyond -3 and 3 is cut off.
 
         Args:
@@ -78,7 +78,7 @@ class PlainDetector(ABC):
         bands: list[float] = np.add.reduceat(powers, BAND_STARTS).tolist()
         level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
 
-        score = min(max(self.judge(frame, level), -3.0), 3.0)
+        score = min(max(self.score(frame, level), -3.0), 3.0)
         noise = self.noise.mean
         self._level = level
         echoing = self._in_echo(bands, level, playing)
@@ -116,7 +116,7 @@ class Webrtc(PlainDetector):
         super().restart()
         self._webrtc = webrtcvad.Vad(self._mode)
 
-    def judge(self, frame: Samples, level: float) -> float:
+    def score(self, frame: Samples, level: float) -> float:
         """1.5 or -1.5."""
         return 1.5 if self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE) else -1.5
 
@@ -134,7 +134,7 @@ class Energy(PlainDetector):
         super().__init__()
         self._above = self._ABOVE[preset]
 
-    def judge(self, frame: Samples, level: float) -> float:
+    def score(self, frame: Samples, level: float) -> float:
         """One for every 3 dB that it is louder than it needs to be; more, where the noise is unsteady."""
         if self._level is None:
             # A level alone is no voice: what comes first is noise, unless it is loud.

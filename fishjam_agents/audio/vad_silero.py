@@ -59,8 +59,8 @@ class Silero(PlainDetector):
         self._count = self._quiet = 0
         self._probability = 0.0
 
-    def judge(self, frame: Samples, level: float) -> float:
-        """How far the probability lies above the threshold."""
+    def score(self, frame: Samples, level: float) -> float:
+        """Return the distance of the probability above the threshold."""
         end = self._count + FRAME_SAMPLES
         np.divide(frame, _FULL_SCALE, out=self._waiting[self._count : end])
         if end >= _WINDOW:

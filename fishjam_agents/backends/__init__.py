@@ -6,22 +6,22 @@ from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.backends.port import (
     Backend,
+    BackendContext,
     BackendEvent,
+    BackendInput,
     BackendSession,
     Capabilities,
-    Conversation,
-    Entry,
     InlineSession,
 )
 from fishjam_agents.backends.wav import Wav
 
 __all__ = [
     "Backend",
+    "BackendContext",
     "BackendEvent",
+    "BackendInput",
     "BackendSession",
     "Capabilities",
-    "Conversation",
-    "Entry",
     "Fallback",
     "InlineSession",
     "Parrot",

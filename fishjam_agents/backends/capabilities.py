@@ -1,4 +1,4 @@
-"""What a backend can do."""
+"""Capabilities of a backend."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a backend can do; checked when the pipeline is built, and tests are selected by it.
+    """Capabilities of a backend; checked when the pipeline is built, and tests are selected by them.
 
     Attributes:
         input_rate: Hz of the mono PCM it takes; 0 takes none.
         output_rate: Hz of the mono PCM it gives; 0 gives none.
-        own_turn_detection: May own turns (`turns.owner: backend`).
-        wants_turn_audio: Takes the audio of a whole turn with `TurnEndedEntry`, none while it lasts.
-        wants_pauses: Is told when the speaker of a turn pauses and goes on (`TurnPausedEntry`), where our own
+        own_turn_detection: May own turns (`turns.mode: backend`).
+        wants_turn_audio: Takes the audio of a whole turn with `TurnEndedInput`, none while it lasts.
+        wants_pauses: Is told when the speaker of a turn pauses and goes on (`TurnPausedInput`), where our own
             voice detection rules over turns.
         truncate: Uses `Heard` to forget what was not heard.
-        cancel: `InterruptEntry` stops a reply being generated.
+        cancel: `InterruptInput` stops a reply being generated.
         images: Takes stills.
         tools: Calls tools.
         background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
@@ -45,4 +45,4 @@ class Capabilities:
     verbatim_say: bool = False
     replies_wait: bool = False
     control: bool = False
-    asks: bool = False
+    out_of_band: bool = False

@@ -12,23 +12,23 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
-from fishjam_agents.backends.bugs import SEE, told
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
     Backend,
+    BackendContext,
     BackendEvent,
+    BackendInput,
+    BackendNotice,
     BackendSession,
-    Conversation,
-    Entry,
+    ConversationEnded,
+    Failover,
     Failure,
-    Farewell,
-    Handover,
     InlineSession,
-    Renewal,
+    SessionRefresh,
     ToolDeclaration,
-    UpdateEntry,
-    Warning,
+    UpdateInput,
 )
+from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.errors import BackendError
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ MAX_ATTEMPTS = 6
 """Failed attempts in a row after which the backend is given up."""
 FIRST_BACKOFF = 0.25
 MAX_BACKOFF = 8.0
-RENEWED = 5.0
+REFRESH_INTERVAL = 5.0
 """A session that asks to be renewed before it lasted this long, in seconds, counts as failed."""
 STEADY = 30.0
 """A session that lasted this long, in seconds, resets the count of attempts."""
@@ -55,7 +55,7 @@ class BackendLink:
         emit: Takes the backend's events; synchronous.
         outage: Told the length of an outage when it is over, in seconds.
         instructions: The system prompt.
-        owner: Who rules over turns.
+        turn_mode: Who rules over turns.
 
     Attributes:
         tools: The tools on offer; set them before `run`.
@@ -73,14 +73,14 @@ class BackendLink:
         emit: Callable[[BackendEvent], None],
         outage: Callable[[float], None],
         instructions: str | None = None,
-        owner: Literal["local", "backend"] = "local",
+        turn_mode: Literal["local", "backend"] = "local",
     ) -> None:
         self._backend = backend
         self._call = call
         self._emit = emit
         self._outage = outage
         self._instructions = instructions
-        self._owner = owner
+        self._owner = turn_mode
         self._memory: dict[str, Any] = {}
         self.tools: Sequence[ToolDeclaration] = ()
         self._outbox = Outbox(backend.audio_kept)
@@ -89,9 +89,9 @@ class BackendLink:
         self._reported_drop = 0.0
         self.connected = asyncio.Event()
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: BackendInput) -> None:
         """Pass an entry on, in order. Never waits."""
-        if isinstance(entry, UpdateEntry):
+        if isinstance(entry, UpdateInput):
             # Also for the connections that follow.
             self._instructions = self._instructions if entry.instructions is None else entry.instructions
             self.tools = self.tools if entry.tools is None else entry.tools
@@ -102,9 +102,11 @@ class BackendLink:
         if self._outbox.dropped - self._reported_drop >= 1.0:
             lost = self._outbox.dropped - self._reported_drop
             self._reported_drop = self._outbox.dropped
-            self._emit(Warning(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped"))
+            self._emit(
+                BackendNotice(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped")
+            )
 
-    def _handle(self, session: InlineSession, entry: Entry) -> None:
+    def _handle(self, session: InlineSession, entry: BackendInput) -> None:
         try:
             session.handle(entry)
         except Exception as error:
@@ -113,7 +115,7 @@ class BackendLink:
             logger.debug("the backend's own error:", exc_info=error)
             if not self._broken.done():
                 self._broken.set_exception(
-                    BackendError(f"the backend failed on {type(entry).__name__} ({told(error)}): {SEE}")
+                    BackendError(f"the backend failed on {type(entry).__name__} ({describe(error)}): {SEE}")
                 )
 
     async def run(self) -> str:
@@ -140,10 +142,10 @@ class BackendLink:
                     self.connected.set()
                     await self._serve(session)
                 error = BackendError("the backend ended the session", retryable=True)
-            except Farewell as farewell:
+            except ConversationEnded as farewell:
                 return str(farewell)
-            except Renewal as renewal:
-                if loop.time() - started > RENEWED:
+            except SessionRefresh as renewal:
+                if loop.time() - started > REFRESH_INTERVAL:
                     attempt += 1
                     continue
                 error = BackendError(
@@ -155,11 +157,11 @@ class BackendLink:
                 # A backend's bug ends its call with a sentence, and no other call of the process with it.
                 logger.debug("the backend's own error:", exc_info=bug)
                 kind = type(self._backend).__name__
-                raise BackendError(f"the backend {kind} failed ({told(bug)}): {SEE}") from bug
+                raise BackendError(f"the backend {kind} failed ({describe(bug)}): {SEE}") from bug
             finally:
                 self._inline = None
             attempt += 1
-            if isinstance(error, Handover):
+            if isinstance(error, Failover):
                 failures = 0
             else:
                 failures = 1 if loop.time() - started > STEADY else failures + 1
@@ -172,12 +174,12 @@ class BackendLink:
             if lost_at is None:
                 # An attempt that was in vain kept the caller waiting from its beginning.
                 lost_at = loop.time() if served else started
-            self._emit(Failure(error.failure, str(error), True, error.backend, error.stand_in))
+            self._emit(Failure(error.failure, str(error), True, error.backend, error.fallback))
             delay = min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
 
     def _open(self, attempt: int) -> Connecting:
-        conversation = Conversation(
+        conversation = BackendContext(
             self._call,
             self._emit,
             self._instructions,
@@ -235,7 +237,7 @@ class Connecting:
     def __init__(
         self,
         backend: Backend,
-        conversation: Conversation,
+        conversation: BackendContext,
         deadline: float,
         close_deadline: float = CLOSE_DEADLINE,
     ) -> None:

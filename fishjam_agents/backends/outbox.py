@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from fishjam_agents.backends.port import AudioEntry, Entry
+from fishjam_agents.backends.port import AudioInput, BackendInput
 
 
 class Outbox:
@@ -23,7 +23,7 @@ class Outbox:
 
     def __init__(self, max_audio: float = 10.0) -> None:
         self._max_audio = max_audio
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[BackendInput] = deque()
         self._audio = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self.dropped = 0.0
@@ -31,10 +31,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: BackendInput) -> None:
         """Append an entry. Never waits, never fails."""
         self._entries.append(entry)
-        if isinstance(entry, AudioEntry):
+        if isinstance(entry, AudioInput):
             self._audio += entry.seconds
             if self._audio > self._max_audio:
                 self._drop_oldest()
@@ -45,7 +45,7 @@ class Outbox:
     def _drop_oldest(self) -> None:
         while self._audio > self._max_audio:
             for index, entry in enumerate(self._entries):
-                if isinstance(entry, AudioEntry):
+                if isinstance(entry, AudioInput):
                     del self._entries[index]
                     self._audio -= entry.seconds
                     self.dropped += entry.seconds
@@ -53,7 +53,7 @@ class Outbox:
             else:
                 return
 
-    async def peek(self) -> Entry:
+    async def peek(self) -> BackendInput:
         """Wait for the oldest entry and leave it in place, so that a failed send loses nothing."""
         while not self._entries:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -63,9 +63,9 @@ class Outbox:
                 self._waiter = None
         return self._entries[0]
 
-    def sent(self, entry: Entry) -> None:
+    def sent(self, entry: BackendInput) -> None:
         """Take the entry that was peeked out, unless it has been dropped meanwhile."""
         if self._entries and self._entries[0] is entry:
             self._entries.popleft()
-            if isinstance(entry, AudioEntry):
+            if isinstance(entry, AudioInput):
                 self._audio -= entry.seconds

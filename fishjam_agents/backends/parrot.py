@@ -14,18 +14,18 @@ import numpy as np
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.backends.port import (
     Backend,
+    BackendContext,
+    BackendInput,
     Capabilities,
-    Conversation,
-    Entry,
     InlineSession,
-    InterruptEntry,
+    InterruptInput,
     ReplyAudio,
     ReplyEnded,
     ReplyStarted,
     ReplyText,
     Samples,
-    TurnEndedEntry,
-    TurnStartedEntry,
+    TurnEndedInput,
+    TurnStartedInput,
 )
 
 _INPUT_RATE = 16000
@@ -67,13 +67,13 @@ class Parrot(Backend):
             raise ValueError(f"chunk must be between 0.02 and 60 s, not {self.chunk:g}")
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session; it lives in this process."""
         session = _ParrotSession(self, conversation)
         try:
             yield session
         finally:
-            session.hush()
+            session.cancel()
 
 
 @dataclass(slots=True)
@@ -86,24 +86,24 @@ class _Answer:
 
 
 class _ParrotSession(InlineSession):
-    def __init__(self, settings: Parrot, conversation: Conversation) -> None:
+    def __init__(self, settings: Parrot, conversation: BackendContext) -> None:
         self._settings = settings
         self._emit = conversation.emit
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, _Answer] = {}
         self._ids = (f"parrot-{conversation.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, entry: Entry) -> None:
-        if isinstance(entry, TurnEndedEntry):
+    def handle(self, entry: BackendInput) -> None:
+        if isinstance(entry, TurnEndedInput):
             self._answer(entry)
-        elif isinstance(entry, TurnStartedEntry):
+        elif isinstance(entry, TurnStartedInput):
             # The speaker goes on: what would have answered the first half is out of date.
             for answer in [a for a in self._answers.values() if a.peer == entry.peer and not a.started]:
                 self._drop(answer)
-        elif isinstance(entry, InterruptEntry):
-            self.hush()
+        elif isinstance(entry, InterruptInput):
+            self.cancel()
 
-    def hush(self) -> None:
+    def cancel(self) -> None:
         """Drop every answer that is not complete."""
         for answer in list(self._answers.values()):
             self._drop(answer)
@@ -113,7 +113,7 @@ class _ParrotSession(InlineSession):
             answer.timer.cancel()
         self._answers.pop(answer.reply, None)
 
-    def _answer(self, entry: TurnEndedEntry) -> None:
+    def _answer(self, entry: TurnEndedInput) -> None:
         words = entry.audio
         if words is None or not len(words):
             return

@@ -17,37 +17,19 @@ from typing import Any, ClassVar, Literal
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.capabilities import Capabilities
-from fishjam_agents.backends.entries import (
-    AudioEndedEntry,
-    AudioEntry,
-    ControlEntry,
-    Entry,
-    ImageEntry,
-    InterruptEntry,
-    QuestionEntry,
-    Scheduling,
-    TextEntry,
-    ToolDeclaration,
-    ToolResultEntry,
-    TurnCancelledEntry,
-    TurnEndedEntry,
-    TurnPausedEntry,
-    TurnResumedEntry,
-    TurnStartedEntry,
-    UpdateEntry,
-)
-from fishjam_agents.backends.happenings import (
-    Answer,
+from fishjam_agents.backends.events import (
     BackendEvent,
+    BackendNotice,
     Failure,
     Interrupted,
     Outcome,
+    OutOfBandResponse,
     PreemptiveReply,
     ReplyAudio,
     ReplyEnded,
+    ReplyLatency,
     ReplyStarted,
     ReplyText,
-    ReplyTimed,
     ToolCall,
     ToolCallCancelled,
     Unanswered,
@@ -55,63 +37,81 @@ from fishjam_agents.backends.happenings import (
     UserSpeech,
     UserTranscript,
     VendorEvent,
-    Warning,
+)
+from fishjam_agents.backends.inputs import (
+    AudioEndedInput,
+    AudioInput,
+    BackendInput,
+    ControlInput,
+    ImageInput,
+    InterruptInput,
+    OutOfBandInput,
+    Scheduling,
+    TextInput,
+    ToolDeclaration,
+    ToolResultInput,
+    TurnCancelledInput,
+    TurnEndedInput,
+    TurnPausedInput,
+    TurnResumedInput,
+    TurnStartedInput,
+    UpdateInput,
 )
 from fishjam_agents.errors import BackendError
 
 __all__ = [
-    "Answer",
-    "AudioEndedEntry",
-    "AudioEntry",
+    "AudioEndedInput",
+    "AudioInput",
     "Backend",
+    "BackendContext",
     "BackendEvent",
+    "BackendInput",
+    "BackendNotice",
     "BackendSession",
     "Capabilities",
-    "ControlEntry",
-    "Conversation",
-    "Entry",
+    "ControlInput",
+    "ConversationEnded",
+    "Failover",
     "Failure",
-    "Farewell",
-    "Handover",
-    "ImageEntry",
+    "ImageInput",
     "InlineSession",
-    "InterruptEntry",
+    "InterruptInput",
     "Interrupted",
+    "OutOfBandInput",
+    "OutOfBandResponse",
     "Outcome",
     "PreemptiveReply",
-    "QuestionEntry",
     "Registered",
-    "Renewal",
     "ReplyAudio",
     "ReplyEnded",
+    "ReplyLatency",
     "ReplyStarted",
     "ReplyText",
-    "ReplyTimed",
     "Samples",
     "Scheduling",
-    "TextEntry",
+    "SessionRefresh",
+    "TextInput",
     "ToolCall",
     "ToolCallCancelled",
     "ToolDeclaration",
-    "ToolResultEntry",
-    "TurnCancelledEntry",
-    "TurnEndedEntry",
-    "TurnPausedEntry",
-    "TurnResumedEntry",
-    "TurnStartedEntry",
+    "ToolResultInput",
+    "TurnCancelledInput",
+    "TurnEndedInput",
+    "TurnPausedInput",
+    "TurnResumedInput",
+    "TurnStartedInput",
     "Unanswered",
-    "UpdateEntry",
+    "UpdateInput",
     "Usage",
     "UserSpeech",
     "UserTranscript",
     "VendorEvent",
-    "Warning",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """What a backend is told when it connects.
+class BackendContext:
+    """Parameters of a backend's connection.
 
     Attributes:
         id: Id of the call, for logs.
@@ -119,8 +119,8 @@ class Conversation:
         instructions: The system prompt, if the pipeline has one.
         tools: The tools on offer.
         attempt: 0 for the first connection of the call, counted up at every reconnect.
-        owner: Who rules over turns (`turns.owner`): with `backend` audio flows all the time and no turns are
-            announced.
+        turn_mode: Who rules over turns (`turns.mode`): with `backend` audio flows all the time and no turns
+            are announced.
         memory: The same object for every connection of the call: what a backend has to remember over
             reconnects, under names of its own.
     """
@@ -130,11 +130,11 @@ class Conversation:
     instructions: str | None = None
     tools: Sequence[ToolDeclaration] = ()
     attempt: int = 0
-    owner: Literal["local", "backend"] = "local"
+    turn_mode: Literal["local", "backend"] = "local"
     memory: MutableMapping[str, Any] = field(default_factory=dict)
 
 
-class Renewal(Exception):  # noqa: N818 - not an error: the plan
+class SessionRefresh(Exception):  # noqa: N818 - not an error: the plan
     """Raised by `BackendSession.read`: this connection ends as planned, the next is opened at once.
 
     No entry may be half sent by then. Nothing is reported as lost, unless renewals follow one another within
@@ -142,14 +142,14 @@ class Renewal(Exception):  # noqa: N818 - not an error: the plan
     """
 
 
-class Farewell(Exception):  # noqa: N818 - not an error: the end
+class ConversationEnded(Exception):  # noqa: N818 - not an error: the end
     """Raised by a session: the model has ended the conversation, for the reason that is its text.
 
     Nothing is connected anew: the call ends when what was said has been heard.
     """
 
 
-class Handover(BackendError):  # noqa: N818 - a failure that something follows
+class Failover(BackendError):  # noqa: N818 - a failure that something follows
     """In place of a failure after which another service is connected to: its attempts are counted anew.
 
     Whoever raises it sees to it that there is an end of others.
@@ -160,7 +160,7 @@ class BackendSession(ABC):
     """One live connection to a model."""
 
     @abstractmethod
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         """Pass one entry on. Called by one task, in order; the link gives it a deadline.
 
         Raises:
@@ -173,8 +173,8 @@ class BackendSession(ABC):
 
         Raises:
             BackendError: The session failed.
-            Farewell: The conversation is over.
-            Renewal: The session is to be followed by a new one at once.
+            ConversationEnded: The conversation is over.
+            SessionRefresh: The session is to be followed by a new one at once.
         """
 
 
@@ -182,12 +182,12 @@ class InlineSession(ABC):
     """A session inside this process that takes entries synchronously: no outbox, no tasks, no wake-ups."""
 
     @abstractmethod
-    def handle(self, entry: Entry) -> None:
+    def handle(self, entry: BackendInput) -> None:
         """Take one entry. Must not block."""
 
 
 class Registered:
-    """What a configuration finds by the name in its `type` (`backends.registry`).
+    """Base of classes that a configuration finds by the name in its `type` (`backends.registry`).
 
     Attributes:
         entry_points: The group of entry points in which implementations have their names.
@@ -232,7 +232,7 @@ class Backend(Registered, ABC):
 
     @abstractmethod
     def connect(
-        self, conversation: Conversation
+        self, conversation: BackendContext
     ) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
         """Open a session. Entering it has a deadline of the link's (15 s).
 

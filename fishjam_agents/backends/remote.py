@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from fishjam_agents.backends.capabilities import Capabilities
-from fishjam_agents.backends.port import Backend, BackendSession, Conversation, Entry, InlineSession
+from fishjam_agents.backends.port import Backend, BackendContext, BackendInput, BackendSession, InlineSession
 from fishjam_agents.errors import BackendError
 
 
 @dataclass(frozen=True, slots=True)
 class VapiInvitation:
-    """What Fishjam needs to bring a Vapi call into a room (facts/fishjam-protocol.md 2.2).
+    """Data with which Fishjam brings a Vapi call into a room (Fishjam OpenAPI, `PeerOptionsVapi`).
 
     Attributes:
         api_key: The key of the call's account.
@@ -27,7 +27,7 @@ class VapiInvitation:
     auto_close: bool = False
 
 
-class Guest(Protocol):
+class BridgedPeer(Protocol):
     """The model as a peer of the room."""
 
     @property
@@ -49,10 +49,10 @@ class RemoteCall(Protocol):
 
     @property
     def invitation(self) -> VapiInvitation:
-        """What the media server is asked for."""
+        """Data that the media server is asked to bring the call in with."""
         ...
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         """Pass on text, or a message of the vendor's own.
 
         Raises:
@@ -60,7 +60,7 @@ class RemoteCall(Protocol):
         """
         ...
 
-    async def follow(self, guest: Guest) -> str:
+    async def follow(self, guest: BridgedPeer) -> str:
         """Follow the conversation to its end.
 
         Returns:
@@ -80,7 +80,7 @@ class RemoteBackend(Backend):
     )
 
     @abstractmethod
-    def call(self, conversation: Conversation) -> AbstractAsyncContextManager[RemoteCall]:
+    def call(self, conversation: BackendContext) -> AbstractAsyncContextManager[RemoteCall]:
         """Begin a conversation that can be joined; leaving the context ends it.
 
         Raises:
@@ -88,7 +88,7 @@ class RemoteBackend(Backend):
         """
 
     def connect(
-        self, conversation: Conversation
+        self, conversation: BackendContext
     ) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
         """Refuse: there is no audio to connect.
 

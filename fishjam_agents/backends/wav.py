@@ -12,15 +12,15 @@ from typing import ClassVar
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends.port import (
     Backend,
+    BackendContext,
+    BackendInput,
     Capabilities,
-    Conversation,
-    Entry,
     InlineSession,
     ReplyAudio,
     ReplyEnded,
     ReplyStarted,
     ReplyText,
-    TurnEndedEntry,
+    TurnEndedInput,
 )
 
 _RATE = 24000
@@ -52,7 +52,7 @@ class Wav(Backend):
         load_speech(self.file, _RATE)
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session; it lives in this process.
 
         Raises:
@@ -62,14 +62,14 @@ class Wav(Backend):
 
 
 class _WavSession(InlineSession):
-    def __init__(self, settings: Wav, conversation: Conversation) -> None:
+    def __init__(self, settings: Wav, conversation: BackendContext) -> None:
         self._samples = load_speech(settings.file, _RATE)
         self._text = settings.text
         self._emit = conversation.emit
         self._ids = (f"wav-{conversation.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, entry: Entry) -> None:
-        if not isinstance(entry, TurnEndedEntry):
+    def handle(self, entry: BackendInput) -> None:
+        if not isinstance(entry, TurnEndedInput):
             return
         reply = next(self._ids)
         self._emit(ReplyStarted(reply))

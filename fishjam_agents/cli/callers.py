@@ -10,7 +10,7 @@ from fishjam_agents.errors import AudioError, ConfigError
 
 
 def read_callers(paths: Iterable[Path]) -> list[Clip]:
-    """What callers say, before anything starts.
+    """Read the callers' recordings before anything starts.
 
     Raises:
         ConfigError: A file is no WAV that can be used: a mistake in the command, as one in a scenario is.

@@ -1,4 +1,4 @@
-"""What is said of a backend that failed in a simulated call."""
+"""Messages about a backend that failed in a simulated call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fishjam_agents.simulation import SimulationResult
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How the backend failed in a call.
+    """Failures of the backend in a call.
 
     Attributes:
         lines: What to say of it; empty if it did not.
@@ -24,7 +24,7 @@ class Failures:
 
 
 def failures(result: SimulationResult) -> Failures:
-    """How the backend failed, a line for each way of each backend, and what that was to the callers.
+    """Describe how the backend failed, a line for each way of each backend, and the effect on callers.
 
     What ended the call is left out: it is said by itself. A turn counts as unanswered where a failure cost
     its answer, or where no reply was heard after it and the backend was failing then.
@@ -69,15 +69,15 @@ def _ways(failed: Sequence[Mapping[str, Any]]) -> list[str]:
     ways: dict[tuple[str, str, str], set[str]] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
     for event in failed:
-        name, stand_in = event.get("backend", "The backend"), event.get("stand_in")
-        reason = event["message"].removeprefix(f"{stand_in} stands in for {name}: ")
+        name, fallback = event.get("backend", "The backend"), event.get("fallback")
+        reason = event["message"].removeprefix(f"{fallback} stands in for {name}: ")
         way = (name, event["failure"], reason)
         counts[way] += 1
-        ways.setdefault(way, set()).update([stand_in] if stand_in else [])
+        ways.setdefault(way, set()).update([fallback] if fallback else [])
     return [
         f"{name} failed {_times(counts[name, kind, reason])} ({kind}): {_line(reason)}"
-        + "".join(f"; {stand_in} stood in" for stand_in in sorted(stand_ins))
-        for (name, kind, reason), stand_ins in ways.items()
+        + "".join(f"; {fallback} stood in" for fallback in sorted(fallbacks))
+        for (name, kind, reason), fallbacks in ways.items()
     ]
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from fishjam_agents.backends.bugs import users_line
+from fishjam_agents.backends.tracebacks import users_line
 from fishjam_agents.cli import INTERRUPTED
 
 ECHO = 0.5

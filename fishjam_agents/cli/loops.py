@@ -52,7 +52,7 @@ async def _end_tasks() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-def set_aside() -> None:
+def freeze_gc() -> None:
     """Let collections of garbage look at nothing that is loaded by now; to be called when all is.
 
     A full one looks at every object of the process while every call waits, and there are so many objects once

@@ -12,7 +12,7 @@ from fishjam_agents.cli.console import say
 
 if TYPE_CHECKING:
     from fishjam_agents.config.document import Section
-    from fishjam_agents.config.problems import Place
+    from fishjam_agents.config.problems import SourceLocation
 
 
 def replay(
@@ -31,7 +31,7 @@ def replay(
     Exits with 1 when the same settings do not give the events of the call.
     """
     from fishjam_agents.observe.replay import check_replayed, differences, read_recording, recorded, replayed
-    from fishjam_agents.observe.replay.words import about, changed, counts, rows, summary
+    from fishjam_agents.observe.replay.formatting import about, changed, counts, rows, summary
 
     wanted = _settings(changes or [])
     check_replayed(wanted)
@@ -54,7 +54,7 @@ def replay(
 
 
 def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
-    """What --set asks for, by the names of `TurnSettings`.
+    """Return the settings that --set asks for, by the names of `TurnSettings`.
 
     Raises:
         ConfigError: It cannot be used; every mistake at once.
@@ -65,7 +65,7 @@ def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
     from fishjam_agents.turns.settings import TurnSettings
 
     class _Options(Problems):
-        def add(self, place: Place | None, sentence: str) -> None:
+        def add(self, place: SourceLocation | None, sentence: str) -> None:
             super().add(None, sentence)
 
     if not changes:
@@ -90,7 +90,7 @@ def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
     return {name: getattr(given.settings, name) for name in given.keys}
 
 
-def _section(tree: Mapping[str, Any], place: Place) -> Section:
+def _section(tree: Mapping[str, Any], place: SourceLocation) -> Section:
     from fishjam_agents.config.document import Section
 
     entries = {key: _section(node, place) if isinstance(node, dict) else node for key, node in tree.items()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fishjam_agents.cli.console import say
-from fishjam_agents.cli.loops import run_on_loop, set_aside
+from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.printable import printable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fishjam_agents.pipeline import AgentPipeline
     from fishjam_agents.server import EmbeddedServer
     from fishjam_agents.simulation import Scene
-    from fishjam_agents.worker import Ending, Placement, Worker
+    from fishjam_agents.worker import CallOutcome, JoinedRoom, Worker
 
 
 def run(
@@ -90,7 +90,7 @@ class _Run:
 
     async def run(self) -> None:
         from fishjam_agents.cli.interrupts import interrupts
-        from fishjam_agents.worker import Ending
+        from fishjam_agents.worker import CallOutcome
 
         with interrupts(self._leave):
             async with AsyncExitStack() as stack:
@@ -99,7 +99,7 @@ class _Run:
                 outcome = await self._call()
         if isinstance(outcome, FishjamAgentsError):
             raise outcome
-        if outcome is not Ending.STOPPED:
+        if outcome is not CallOutcome.STOPPED:
             say(f"The call is over: {outcome.value}.")
         if self._trouble:
             raise typer.Exit(FishjamAgentsError.exit_code)
@@ -126,19 +126,19 @@ class _Run:
                 ) from error
             raise
 
-    async def _call(self) -> Ending | FishjamAgentsError:
-        from fishjam_agents.worker import Leftovers, Worker
+    async def _call(self) -> CallOutcome | FishjamAgentsError:
+        from fishjam_agents.worker import OrphanedAgents, Worker
 
         fishjam = self._settings.fishjam
         if self._server is not None:
             url, token = self._server.url, self._server.token
         else:
             url, token = fishjam.id, fishjam.management_token or ""
-        placement: asyncio.Future[Placement] = asyncio.get_running_loop().create_future()
+        placement: asyncio.Future[JoinedRoom] = asyncio.get_running_loop().create_future()
 
-        def placed(where: Placement) -> None:
+        def placed(where: JoinedRoom) -> None:
             self._welcome(url, where)
-            set_aside()
+            freeze_gc()
             placement.set_result(where)
 
         self._worker = Worker(
@@ -149,7 +149,7 @@ class _Run:
             limits=self._settings.limits,
             placed=placed,
             # The embedded server takes its rooms with it, whatever happens.
-            leftovers=None if self._server is not None else Leftovers(),
+            leftovers=None if self._server is not None else OrphanedAgents(),
         )
         if self._left:
             self._worker.stop()
@@ -162,7 +162,7 @@ class _Run:
                 company.cancel()
         return outcome
 
-    def _welcome(self, url: str, where: Placement) -> None:
+    def _welcome(self, url: str, where: JoinedRoom) -> None:
         from fishjam_agents.cli.welcome import hear_it, meet_it, welcome
         from fishjam_agents.observe.log import EventLog
 
@@ -176,7 +176,7 @@ class _Run:
             next_step = [] if self._peer_token else meet_it(config)
         say(welcome(url, where.room_id, next_step))
 
-    async def _company(self, placement: asyncio.Future[Placement], url: str, token: str) -> None:
+    async def _company(self, placement: asyncio.Future[JoinedRoom], url: str, token: str) -> None:
         """Whoever the user wants in the room besides the bot."""
         where = await placement
         try:
@@ -206,7 +206,7 @@ class _Run:
         self._scene.leave()
 
 
-async def _outcome(worker: Worker) -> Ending | FishjamAgentsError:
+async def _outcome(worker: Worker) -> CallOutcome | FishjamAgentsError:
     try:
         return await worker.run()
     except FishjamAgentsError as error:

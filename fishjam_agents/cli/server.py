@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fishjam_agents.cli.console import say
-from fishjam_agents.cli.loops import run_on_loop, set_aside
+from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.errors import ConfigError
 
 
@@ -67,6 +67,6 @@ async def _serve(
                 f"  export FISHJAM_MANAGEMENT_TOKEN={shlex.quote(embedded.token)}\n"
                 f"{signed}Ctrl-C ends it."
             )
-            set_aside()
+            freeze_gc()
             await stop.wait()
     say("goodbye")

@@ -12,7 +12,7 @@ from fishjam_agents.cli.console import say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fishjam_agents.cli.performance import Performance, Stage
+    from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner
     from fishjam_agents.simulation import SimulationResult
     from fishjam_agents.testing.expectations import Verdict
 
@@ -67,7 +67,7 @@ def simulate(
     scenario when a hook failed, or a failure left a caller without an answer, with 2 when a file cannot be
     used.
     """
-    from fishjam_agents.cli.performance import Stage
+    from fishjam_agents.cli.scenario_run import ScenarioRunner
     from fishjam_agents.config import load_config
     from fishjam_agents.config.scenario import load_scenario, load_suite
     from fishjam_agents.observe.log import setup_logging
@@ -78,7 +78,7 @@ def simulate(
         raise typer.BadParameter("a call with --caller needs a folder for its recordings", param_hint="--out")
     if scenario is None and like is not None:
         raise typer.BadParameter("it is for scenarios: give one", param_hint="--like")
-    stage = Stage(config, fast=fast, seconds=seconds)
+    stage = ScenarioRunner(config, fast=fast, seconds=seconds)
     if scenario is None:
         assert out is not None
         passed = _play_recordings(stage, caller or [], out)
@@ -95,7 +95,7 @@ def simulate(
         raise typer.Exit(1)
 
 
-def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> bool:
+def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path) -> bool:
     """One call with recorded callers, told and written down: whether no failure cost an answer."""
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.observe.log import setup_logging
@@ -112,7 +112,7 @@ def _play_recordings(stage: Stage, callers: Sequence[Path], out: Path) -> bool:
     return answered
 
 
-def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> bool:
+def _play_scenario(stage: ScenarioRunner, performance: ScenarioRun, out: Path | None) -> bool:
     """One call of a scenario, told, written down and judged: whether it passed, or cannot run here."""
     from fishjam_agents.observe.log import setup_logging
     from fishjam_agents.simulation import SpeechUnavailableError
@@ -130,7 +130,7 @@ def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> 
     _tell(result, out, verdicts)
     say("")
     for verdict in sorted(verdicts, key=lambda verdict: not verdict.met):
-        say(performance.told(verdict))
+        say(performance.describe(verdict))
     if result.failure is not None:
         raise result.failure
     missed = sum(not verdict.met for verdict in verdicts)
@@ -145,8 +145,8 @@ def _play_scenario(stage: Stage, performance: Performance, out: Path | None) -> 
 def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> bool:
     """Tell of a call, and write it down: whether no hook failed, and no failure cost an answer."""
     from fishjam_agents.cli.failures import failures
-    from fishjam_agents.cli.performance import write_down
-    from fishjam_agents.observe.parts import told
+    from fishjam_agents.cli.scenario_run import write_down
+    from fishjam_agents.observe.latency import describe_latency
     from fishjam_agents.observe.timeline import render
     from fishjam_agents.simulation import LAG_LIMIT
 
@@ -154,7 +154,7 @@ def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict
     say(render(result.timeline))
     where = f" in {', '.join(str(path) for path in files)}" if files else ""
     say(f"\n{result.seconds:.2f} s of call{where}")
-    if timed := told(result.timeline["events"]):
+    if timed := describe_latency(result.timeline["events"]):
         say(timed)
     failed = failures(result)
     errors = [*result.errors, *result.late_errors]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fishjam_agents.cli.console import say
 from fishjam_agents.cli.failures import failures
-from fishjam_agents.cli.performance import Performance, Stage, write_down
+from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner, write_down
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.simulation import Prepared, SimulationResult, SpeechUnavailableError, prepare
@@ -28,7 +28,7 @@ TOGETHER = 6
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a scenario in a suite.
+    """Outcome of a scenario in a suite.
 
     Attributes:
         performance: The scenario and its bot.
@@ -39,7 +39,7 @@ class Outcome:
         took: Seconds it took to run.
     """
 
-    performance: Performance
+    performance: ScenarioRun
     result: SimulationResult | None = None
     verdicts: Sequence[Verdict] = ()
     problem: str | None = None
@@ -48,21 +48,21 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether it ran and everything came as expected."""
+        """True if it ran and everything came as expected."""
         return self.problem is None and all(verdict.met for verdict in self.verdicts)
 
     @property
     def late(self) -> bool:
-        """Whether the machine was too slow for times to be exact."""
+        """True if the machine was too slow for times to be exact."""
         return self.result is not None and self.result.lagged
 
 
 def quiet(log: LogSettings) -> LogSettings:
-    """What is logged while a suite runs: what goes wrong, unless the user chose another level or a file."""
+    """Return a suite's log settings: problems only, unless the user chose another level or a file."""
     return replace(log, level="warning") if log.level == "info" and log.file is None else log
 
 
-def play_suite(stage: Stage, suite: Sequence[Performance], out: Path | None) -> bool:
+def play_suite(stage: ScenarioRunner, suite: Sequence[ScenarioRun], out: Path | None) -> bool:
     """Play scenarios; prints a table and what went wrong.
 
     In real time several are played at once. Those that failed while the machine was late are played again,
@@ -113,7 +113,9 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
         yield lambda name: progress.update(bar, description=name, advance=1)
 
 
-def _play(stage: Stage, suite: Sequence[Performance], advance: Callable[[str], None]) -> list[Outcome]:
+def _play(
+    stage: ScenarioRunner, suite: Sequence[ScenarioRun], advance: Callable[[str], None]
+) -> list[Outcome]:
     outcomes: dict[int, Outcome] = {}
     ready: list[tuple[int, Prepared]] = []
     for number, performance in enumerate(suite):
@@ -141,11 +143,11 @@ def _play(stage: Stage, suite: Sequence[Performance], advance: Callable[[str], N
 
 
 def _undecided(outcome: Outcome) -> bool:
-    """Whether it may have failed only because this machine was late."""
+    """Return whether it may have failed only because this machine was late."""
     return outcome.late and not outcome.passed
 
 
-def _alone(stage: Stage, performance: Performance, cast: Prepared) -> Outcome:
+def _alone(stage: ScenarioRunner, performance: ScenarioRun, cast: Prepared) -> Outcome:
     begun = time.perf_counter()
     try:
         result = stage.call(performance.bot, cast)
@@ -155,8 +157,8 @@ def _alone(stage: Stage, performance: Performance, cast: Prepared) -> Outcome:
 
 
 async def _together(
-    stage: Stage,
-    suite: Sequence[Performance],
+    stage: ScenarioRunner,
+    suite: Sequence[ScenarioRun],
     ready: Sequence[tuple[int, Prepared]],
     advance: Callable[[str], None],
 ) -> dict[int, Outcome]:
@@ -181,7 +183,7 @@ async def _together(
     return outcomes
 
 
-def _outcome(performance: Performance, result: SimulationResult, took: float) -> Outcome:
+def _outcome(performance: ScenarioRun, result: SimulationResult, took: float) -> Outcome:
     problem = None if result.failure is None else str(result.failure)
     return Outcome(performance, result, performance.judge(result), problem, took=took)
 
@@ -195,7 +197,7 @@ def _tell_problems(outcome: Outcome) -> None:
             say(f"{name}: {line}")
     for verdict in outcome.verdicts:
         if not verdict.met:
-            say(f"{name}: {outcome.performance.told(verdict)}")
+            say(f"{name}: {outcome.performance.describe(verdict)}")
     if outcome.late and not outcome.passed and outcome.result is not None:
         lag = outcome.result.lag * 1000
         say(f"{name}: this machine was up to {lag:.0f} ms late: play it again on one that has time")

@@ -1,4 +1,4 @@
-"""What `run` says when the bot is in its room: where it is, and how to hear it."""
+"""Messages of `run` when the bot is in its room: where it is, and how to hear it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def welcome(url: str, room_id: str, next_step: Sequence[str]) -> str:
 
 
 def hear_it(config: Path) -> list[str]:
-    """How to hear a bot whose Fishjam runs here: the command that calls it with a recorded caller."""
+    """Return how to hear a bot whose Fishjam runs here: the command that calls it with a recording."""
     command = shlex.join(
         [*program(), "simulate", str(config), "--caller", str(example_caller()), "--out", "out"]
     )
@@ -44,7 +44,7 @@ def hear_it(config: Path) -> list[str]:
 
 
 def meet_it(config: Path) -> list[str]:
-    """How a person joins a bot in a Fishjam that others can reach."""
+    """Return how a person joins a bot in a Fishjam that others can reach."""
     command = shlex.join([*program(), "run", str(config), "--peer-token"])
     return ["A person joins the room with a peer token. To be given one, start the bot with:", f"  {command}"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fishjam_agents.config.describe import describe
 from fishjam_agents.config.factory import pipeline_factory
 from fishjam_agents.config.load import load_config
-from fishjam_agents.config.settings import AgentSettings, Config, Given, GreetingSettings
+from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings, PartialSettings
 
 __all__ = [
     "AgentSettings",
     "Config",
-    "Given",
     "GreetingSettings",
+    "PartialSettings",
     "describe",
     "load_config",
     "pipeline_factory",

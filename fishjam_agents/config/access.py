@@ -1,18 +1,18 @@
-"""Who may use a Fishjam: tokens that can be sent, hosts that others can reach."""
+"""Access to a Fishjam: tokens that can be sent, hosts that others can reach."""
 
 from __future__ import annotations
 
 from fishjam_agents.fishjam.addressing import is_loopback
 
 NO_TOKEN = "is no token: it must be of ASCII letters, digits and signs, without spaces"
-"""What to say of a text that is not `can_be_token`."""
+"""Message about a text that is not `can_be_token`."""
 
 
 def can_be_token(text: str) -> bool:
-    """Whether a text can be sent as a bearer token: visible ASCII (RFC 9110 5.5, RFC 6750 2.1)."""
+    """Return whether a text can be sent as a bearer token: visible ASCII (RFC 9110 5.5, RFC 6750 2.1)."""
     return text != "" and all("!" <= character <= "~" for character in text)
 
 
 def stays_here(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
+    """Return whether only this machine reaches a server that listens on `host`."""
     return is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}")

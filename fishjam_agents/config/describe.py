@@ -1,4 +1,4 @@
-"""What `check` shows: the pipeline as it will be built, with every format and conversion."""
+"""Output of `check`: the pipeline as it will be built, with every format and conversion."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.settings import Config
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
-from fishjam_agents.pipeline.push_to_talk import BUTTON
+from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.rates import room_rate, track_rate
-from fishjam_agents.pipeline.silence import SilenceSettings
-from fishjam_agents.playout.settings import VoiceSettings
+from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
+from fishjam_agents.playout.settings import BackgroundAudioSettings
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
@@ -60,18 +60,18 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if pipeline.greeting is not None:
         seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
         parts["greeting"] = f"{seconds:.1f} s"
-    if sounds := _sounds(pipeline.voice):
-        parts["voice"] = sounds
-    if pipeline.silence.away is not None:
-        parts["silence"] = _silence(pipeline.silence)
+    if sounds := _sounds(pipeline.background_audio):
+        parts["sounds"] = sounds
+    if pipeline.idle.after is not None:
+        parts["idle"] = _idle(pipeline.idle)
     missing = _without_words(pipeline)
     if missing is not None:
         parts["note"] = missing
     return [f"{name:<9} {value}" for name, value in parts.items()]
 
 
-def _sounds(settings: VoiceSettings) -> str:
-    background, thinking = settings.background, settings.thinking
+def _sounds(settings: BackgroundAudioSettings) -> str:
+    background, thinking = settings.ambient, settings.thinking
     shown = []
     if background is not None:
         shown.append(
@@ -84,8 +84,8 @@ def _sounds(settings: VoiceSettings) -> str:
     return "; ".join(shown)
 
 
-def _silence(settings: SilenceSettings) -> str:
-    shown = [f"away after {settings.away:g} s"]
+def _idle(settings: IdleSettings) -> str:
+    shown = [f"idle after {settings.after:g} s"]
     if settings.prompt is not None:
         shown.append(f"asked {settings.prompts} x")
     if settings.ends:
@@ -188,13 +188,13 @@ def _output(pipeline: AgentPipeline) -> list[str]:
     return [source, f"resampler {capabilities.output_rate} to {rate} Hz", *track]
 
 
-_SHOWN_APART = ("owner", "preset", "end_silence", "end_of_turn", "barge_in")
+_SHOWN_APART = ("mode", "preset", "end_silence", "end_of_turn", "barge_in")
 
 
 def _turns(settings: TurnSettings) -> str:
-    if settings.owner == "push_to_talk":
-        return f'owner push_to_talk, pressed while the metadata of a peer say {{"{BUTTON}": true}}'
-    shown = [f"owner {settings.owner}", f"end_of_turn {settings.ending}"]
+    if settings.mode == "push_to_talk":
+        return f'mode push_to_talk, pressed while the metadata of a peer say {{"{BUTTON}": true}}'
+    shown = [f"mode {settings.mode}", f"end_of_turn {settings.ending}"]
     base = TurnSettings()
     for item in fields(settings):
         value = getattr(settings, item.name)
@@ -209,20 +209,18 @@ def _barge_in(pipeline: AgentPipeline) -> str:
 
 
 def _without_words(pipeline: AgentPipeline) -> str | None:
-    """Which settings wait for words that nobody understands."""
+    """Return the settings that wait for words that nobody understands."""
     turns, capabilities = pipeline.turns, pipeline.backend.capabilities
     wanting = []
     # Only a model that owns turns hears the user while the bot speaks.
-    unheard = not capabilities.transcripts or turns.owner == "local"
+    unheard = not capabilities.transcripts or turns.mode == "local"
     if unheard and any(policy.needs_words for policy in turns.policies):
         wanting.append("turns.barge_in")
     if turns.ending.needs_words and not capabilities.transcripts:
         wanting.append("turns.end_of_turn")
     if not wanting:
         return None
-    held = (
-        " (with turns.owner local it hears nobody while the bot speaks)" if capabilities.transcripts else ""
-    )
+    held = " (with turns.mode local it hears nobody while the bot speaks)" if capabilities.transcripts else ""
     return (
         f"{' and '.join(wanting)} judge{'s' if len(wanting) == 1 else ''} words, "
         f"and {_backend_name(pipeline)} gives none in time{held}: "
@@ -238,7 +236,7 @@ def _hearing(settings: HearingSettings) -> str:
 
 
 def _mode(settings: HearingSettings) -> list[str]:
-    """What follows from the mode that is not in its name."""
+    """Return the consequences of the mode that are not in its name."""
     notes = ["the model is told who speaks"] if settings.speaker_notes else []
     if settings.mode == "mix":
         return ["all voices in one sum", "anybody interrupts", *notes]

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import yaml
 
-from fishjam_agents.config.problems import Place, Problems
+from fishjam_agents.config.problems import Problems, SourceLocation
 from fishjam_agents.config.variables import VariableError, expand, held
 
 MAX_BYTES = 1_000_000
@@ -38,7 +38,7 @@ class Scalar:
     """
 
     text: str
-    line: Place
+    line: SourceLocation
     quoted: bool
     source: str
     broken: bool = False
@@ -46,7 +46,7 @@ class Scalar:
 
     @property
     def null(self) -> bool:
-        """Whether it stands for nothing, as if the key were not there."""
+        """True if it stands for nothing, as if the key were not there."""
         return not self.quoted and self.text in _NULLS
 
 
@@ -55,7 +55,7 @@ class Sequence:
     """A list."""
 
     items: tuple[Node, ...]
-    line: Place
+    line: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Section:
     """A mapping of keys to values; `lines` are those of the keys."""
 
     entries: Mapping[str, Node]
-    lines: Mapping[str, Place]
-    line: Place
+    lines: Mapping[str, SourceLocation]
+    line: SourceLocation
 
 
 Node: TypeAlias = Scalar | Sequence | Section
@@ -92,16 +92,20 @@ def read_document(
         tree = None if root is None else _Converter(source, environ, problems).convert(root)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise problems.error(Place(source, line), "the file is not text: give a YAML file") from error
+        raise problems.error(
+            SourceLocation(source, line), "the file is not text: give a YAML file"
+        ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
         sentence = f"this is not YAML ({error.problem}): {_advice(text, line)}"
-        raise problems.error(Place(source, line), sentence) from error
+        raise problems.error(SourceLocation(source, line), sentence) from error
     except RecursionError as error:
-        raise problems.error(Place(source, 1), "the file is nested without end: write it flat") from error
+        raise problems.error(
+            SourceLocation(source, 1), "the file is nested without end: write it flat"
+        ) from error
     if tree is None or (isinstance(tree, Scalar) and tree.null):
-        raise problems.error(Place(source, 1), f"the file is empty: {smallest} is a complete one")
+        raise problems.error(SourceLocation(source, 1), f"the file is empty: {smallest} is a complete one")
     if not isinstance(tree, Section):
         kind = "a list" if isinstance(tree, Sequence) else "a single value"
         raise problems.error(tree.line, f"the file holds {kind} where settings belong: try {smallest}")
@@ -130,7 +134,7 @@ def _read_text(path: Path, problems: Problems) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        place = Place(str(path), line)
+        place = SourceLocation(str(path), line)
         raise problems.error(place, "the file is not text in UTF-8: save it as UTF-8") from error
     if len(content) > MAX_BYTES:
         raise problems.error(None, f"the file has more than {MAX_BYTES} bytes: give a file of settings")
@@ -161,7 +165,7 @@ class _Converter:
         return known
 
     def _convert(self, node: yaml.Node, path: str) -> Node:
-        line = Place(self._source, node.start_mark.line + 1)
+        line = SourceLocation(self._source, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path, line)
         if isinstance(node, yaml.SequenceNode):
@@ -170,7 +174,7 @@ class _Converter:
             )
         return self._section(node, path, line)
 
-    def _scalar(self, node: yaml.ScalarNode, path: str, line: Place) -> Scalar:
+    def _scalar(self, node: yaml.ScalarNode, path: str, line: SourceLocation) -> Scalar:
         source: str = node.value
         try:
             text = expand(source, self._environ)
@@ -182,11 +186,11 @@ class _Converter:
         quoted = node.style is not None and text == source
         return Scalar(text, line, quoted=quoted, source=source, held=variables)
 
-    def _section(self, node: yaml.Node, path: str, line: Place) -> Section:
+    def _section(self, node: yaml.Node, path: str, line: SourceLocation) -> Section:
         entries: dict[str, Node] = {}
-        lines: dict[str, Place] = {}
+        lines: dict[str, SourceLocation] = {}
         for key, value in node.value:
-            key_line = Place(self._source, key.start_mark.line + 1)
+            key_line = SourceLocation(self._source, key.start_mark.line + 1)
             if not isinstance(key, yaml.ScalarNode):
                 self._problems.add(key_line, f"{path or 'the file'} has a key that is no word: remove it")
                 continue

@@ -10,7 +10,7 @@ from typing import Any
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import load_speech
-from fishjam_agents.config.imports import folder_of, import_named, told
+from fishjam_agents.config.imports import describe_error, folder_of, import_named
 from fishjam_agents.config.problems import nearest
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
@@ -22,7 +22,7 @@ from fishjam_agents.tools.collect import collect
 
 
 def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
-    """What makes the pipelines of a file, one for each room.
+    """Return the factory of the pipelines of a file, one for each room.
 
     `agent.pipeline` is imported with the file's folder and the current one on `sys.path`. Settings of the
     class stay where the file says nothing.
@@ -86,7 +86,7 @@ def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipe
     try:
         pipeline = kind()
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{where}: {name} cannot be made: {told(error, __file__)}") from error
+        raise ConfigError(f"{where}: {name} cannot be made: {describe_error(error, __file__)}") from error
     if not hasattr(pipeline, "observers"):
         raise ConfigError(f"{where}: {name} is half made: call super().__init__() in its __init__")
     return pipeline
@@ -146,10 +146,10 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
             pipeline.playout = agent.playout.over(pipeline.playout)
         if agent.hearing is not None:
             pipeline.hearing = agent.hearing.over(pipeline.hearing)
-        if agent.voice is not None:
-            pipeline.voice = agent.voice.over(pipeline.voice)
-        if agent.silence is not None:
-            pipeline.silence = agent.silence.over(pipeline.silence)
+        if agent.background_audio is not None:
+            pipeline.background_audio = agent.background_audio.over(pipeline.background_audio)
+        if agent.idle is not None:
+            pipeline.idle = agent.idle.over(pipeline.idle)
         if agent.vision is not None:
             pipeline.vision = agent.vision.over(pipeline.vision)
     except ValueError as error:
@@ -164,12 +164,12 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         pipeline.greeting = _sound(config, pipeline, "agent.greeting.wav", agent.greeting.wav)
     if agent.apology is not None:
         pipeline.apology = _sound(config, pipeline, "agent.apology.wav", agent.apology.wav)
-    voice, silence = pipeline.voice, pipeline.silence
+    background_audio, idle = pipeline.background_audio, pipeline.idle
     for key, sound in (
-        ("voice.background", voice.background),
-        ("voice.thinking", voice.thinking),
-        ("silence.prompt", silence.prompt),
-        ("silence.goodbye", silence.goodbye),
+        ("background_audio.ambient", background_audio.ambient),
+        ("background_audio.thinking", background_audio.thinking),
+        ("idle.prompt", idle.prompt),
+        ("idle.goodbye", idle.goodbye),
     ):
         if sound is not None and sound.wav is not None:
             _sound(config, pipeline, f"agent.{key}.wav", sound.wav)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fishjam_agents.backends.bugs import raised_at
+from fishjam_agents.backends.tracebacks import raised_at
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import ConfigError
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def is_import_name(text: str) -> bool:
-    """Whether a text has the form `module:name`."""
+    """Return whether a text has the form `module:name`."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -50,13 +50,13 @@ def import_named(where: str, folder: Path, name: str) -> tuple[ModuleType, Any]:
             raise ConfigError(
                 f"{where}: there is no module {module_name} in {folder} or installed: check the name"
             ) from error
-        raise ConfigError(f"{where}: importing {module_name} failed: {told(error)}") from error
+        raise ConfigError(f"{where}: importing {module_name} failed: {describe_error(error)}") from error
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"{where}: importing {module_name} failed: {told(error)}") from error
+        raise ConfigError(f"{where}: importing {module_name} failed: {describe_error(error)}") from error
     return module, getattr(module, attribute, None)
 
 
-def told(error: BaseException, ours: str = __file__) -> str:
+def describe_error(error: BaseException, ours: str = __file__) -> str:
     """An error of the user's module with the line it came from.
 
     Args:

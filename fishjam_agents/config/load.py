@@ -20,8 +20,8 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.pipeline.silence import SilenceSettings
-from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
+from fishjam_agents.pipeline.idle import IdleSettings
+from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.secrecy import shown_url
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer
@@ -158,8 +158,10 @@ def _agent(
         problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
     turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
     playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")
-    voice = reader.read(VoiceSettings, entries.get("voice"), "agent.voice")
-    silence = reader.read(SilenceSettings, entries.get("silence"), "agent.silence")
+    background_audio = reader.read(
+        BackgroundAudioSettings, entries.get("background_audio"), "agent.background_audio"
+    )
+    idle = reader.read(IdleSettings, entries.get("idle"), "agent.idle")
     hearing = reader.read(HearingSettings, expanded(entries.get("hearing"), "agent.hearing"), "agent.hearing")
     vision = reader.read(VisionSettings, entries.get("vision"), "agent.vision")
     return AgentSettings(
@@ -167,9 +169,9 @@ def _agent(
         backend=reader.registered(Backend, entries.get("backend"), "agent.backend"),  # type: ignore[type-abstract]
         turns=turns if turns and turns.keys else None,
         playout=playout if playout and playout.keys else None,
-        voice=voice if voice and voice.keys else None,
+        background_audio=background_audio if background_audio and background_audio.keys else None,
         hearing=hearing if hearing and hearing.keys else None,
-        silence=silence if silence and silence.keys else None,
+        idle=idle if idle and idle.keys else None,
         greeting=_recording("greeting", entries, reader, problems),
         apology=_recording("apology", entries, reader, problems),
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fishjam_agents.config.document import Node, Scalar, Section
-from fishjam_agents.config.problems import Place
+from fishjam_agents.config.problems import SourceLocation
 
 _BACKEND = "agent.backend"
 
@@ -23,7 +23,7 @@ def overlay(base: Section, top: Section, path: str = "") -> Section:
     if path == _BACKEND and _type(top) not in (None, _type(base)):
         return top
     entries: dict[str, Node] = dict(base.entries)
-    lines: dict[str, Place] = dict(base.lines)
+    lines: dict[str, SourceLocation] = dict(base.lines)
     for key, node in top.entries.items():
         below = entries.pop(key, None)
         lines.pop(key, None)

@@ -11,7 +11,7 @@ from fishjam_agents.secrecy import conceal
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """A line of a file. As text it is `config.yaml:7`.
 
     Attributes:
@@ -42,22 +42,22 @@ class Problems:
         self._found: list[tuple[str, int, str]] = []
 
     @property
-    def start(self) -> Place:
+    def start(self) -> SourceLocation:
         """The file's first line."""
-        return Place(self._source, 1)
+        return SourceLocation(self._source, 1)
 
     def hide(self, held: Mapping[str, str]) -> None:
         """Let these values stand in no sentence: `{"sk-1": "${KEY}"}`."""
         self.hidden |= held
 
-    def add(self, place: Place | None, sentence: str) -> None:
+    def add(self, place: SourceLocation | None, sentence: str) -> None:
         """Note a mistake; None where it is in no line of the file."""
-        where = Place(self._source, 0) if place is None else place
+        where = SourceLocation(self._source, 0) if place is None else place
         entry = (where.source, where.line, f"{place or self._source}: {conceal(sentence, self.hidden)}")
         if entry not in self._found:
             self._found.append(entry)
 
-    def error(self, place: Place | None, sentence: str) -> ConfigError:
+    def error(self, place: SourceLocation | None, sentence: str) -> ConfigError:
         """The error of a mistake after which reading on makes no sense."""
         self.add(place, sentence)
         return ConfigError(self._found[-1][2])

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence, read_document
-from fishjam_agents.config.problems import Place, Problems
+from fishjam_agents.config.problems import Problems, SourceLocation
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings
 from fishjam_agents.errors import AudioError, ConfigError
 from fishjam_agents.testing.scenario import Scenario
 
 ENDINGS = (".yaml", ".yml")
-"""What scenario files end with."""
+"""Suffixes of scenario files."""
 
 _SMALLEST = "`callers: {ann: {lines: [{wav: question.wav}]}}`"
 _BOT_SECTIONS = ("agent", "limits")
@@ -39,7 +39,7 @@ class ScenarioFile:
     source: Path
     scenario: Scenario
     bot: Section | None = None
-    lines: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    lines: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False)
 
     def where(self, key: str) -> str:
         """`cough.yaml:7`, where the file gives a key; the file alone where it does not."""
@@ -145,7 +145,7 @@ def _unplayable(scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 
 def _unreadable(node: Scalar) -> str | None:
-    """What is wrong with a recording; None if nothing is."""
+    """Return the problem of a recording; None if there is none."""
     path = Path(node.line.source).parent / Path(node.text).expanduser()
     if not path.exists():
         near = difflib.get_close_matches(path.name, [wav.name for wav in path.parent.glob("*.wav")], n=1)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Registered
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
-from fishjam_agents.config.problems import Place, Problems, alternatives, nearest
-from fishjam_agents.config.settings import Given
+from fishjam_agents.config.problems import Problems, SourceLocation, alternatives, nearest
+from fishjam_agents.config.settings import PartialSettings
 from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
 from fishjam_agents.errors import ConfigError
@@ -40,7 +40,7 @@ class SectionReader:
     """
 
     def __init__(self, problems: Problems) -> None:
-        self.lines: dict[str, Place] = {}
+        self.lines: dict[str, SourceLocation] = {}
         self._problems = problems
 
     def mapping(
@@ -73,7 +73,7 @@ class SectionReader:
 
     def read(
         self, kind: type[T], node: Node | None, path: str, besides: Iterable[str] = ()
-    ) -> Given[T] | None:
+    ) -> PartialSettings[T] | None:
         """The node as settings.
 
         Args:
@@ -106,7 +106,7 @@ class SectionReader:
         if not complete:
             return None
         try:
-            return Given(kind(**values), frozenset(values))
+            return PartialSettings(kind(**values), frozenset(values))
         except ValueError as error:
             self._refused(str(error), section, path)
             return None
@@ -157,7 +157,7 @@ class SectionReader:
         return value if found else None
 
     def _field(self, hint: Any, node: Node | None, path: str) -> tuple[bool | None, Any]:
-        """Whether there is a value (None: it is wrong), and the value."""
+        """Return whether there is a value (None: it is wrong), and the value."""
         node = expanded(node, path)
         if node is None or (isinstance(node, Scalar) and node.null and not accepts_none(hint)):
             return False, None
@@ -183,7 +183,9 @@ class SectionReader:
             self._problems.add(node.line, f"{path} {error}")
             return None, None
 
-    def _read_type(self, types: Mapping[str, type[Any]], node: Node, path: str) -> Given[Any] | None:
+    def _read_type(
+        self, types: Mapping[str, type[Any]], node: Node, path: str
+    ) -> PartialSettings[Any] | None:
         """One of several kinds of settings, told apart by `type`."""
         section = self.mapping(node, path, node.entries) if isinstance(node, Section) else None
         if section is None:

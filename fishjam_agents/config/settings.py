@@ -1,4 +1,4 @@
-"""What a file says, as data."""
+"""Contents of a file, as data."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from fishjam_agents.config.problems import Place
+from fishjam_agents.config.problems import SourceLocation
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.pipeline.silence import SilenceSettings
-from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
+from fishjam_agents.pipeline.idle import IdleSettings
+from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
@@ -29,7 +29,7 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
-class Given(Generic[T]):
+class PartialSettings(Generic[T]):
     """Settings of which a file gives some; the others stay what the pipeline's class says.
 
     Attributes:
@@ -52,7 +52,7 @@ class Given(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class GreetingSettings:
-    """What the bot says to the first who joins, or when its backend has failed.
+    """Recording that the bot plays to the first peer who joins, or when its backend has failed.
 
     Attributes:
         wav: A 16-bit WAV of any rate, mono or stereo.
@@ -70,9 +70,9 @@ class AgentSettings:
         backend: The model, in place of the class's own.
         turns: Turn-taking.
         playout: The bot's voice.
-        voice: What sounds under and between its replies.
+        background_audio: What sounds under and between its replies.
         hearing: Whom it hears.
-        silence: What happens when nobody says anything.
+        idle: What happens when nobody says anything.
         greeting: What it says first.
         apology: What it says last when its backend has failed for good.
         instructions: The system prompt.
@@ -83,15 +83,15 @@ class AgentSettings:
 
     pipeline: str | None = None
     backend: Backend | None = None
-    turns: Given[TurnSettings] | None = None
-    playout: Given[PlayoutSettings] | None = None
-    voice: Given[VoiceSettings] | None = None
-    hearing: Given[HearingSettings] | None = None
-    silence: Given[SilenceSettings] | None = None
+    turns: PartialSettings[TurnSettings] | None = None
+    playout: PartialSettings[PlayoutSettings] | None = None
+    background_audio: PartialSettings[BackgroundAudioSettings] | None = None
+    hearing: PartialSettings[HearingSettings] | None = None
+    idle: PartialSettings[IdleSettings] | None = None
     greeting: GreetingSettings | None = None
     apology: GreetingSettings | None = None
     instructions: str | None = None
-    vision: Given[VisionSettings] | None = None
+    vision: PartialSettings[VisionSettings] | None = None
     tools: tuple[str, ...] = ()
     mcp: tuple[McpServer, ...] = ()
 
@@ -108,7 +108,7 @@ class Config:
         limits: What bounds the bill.
         log: What is logged and where to.
         observe: What is kept of calls.
-        lines: Where each key the file gives stands, by its path (`agent.turns.owner`).
+        lines: Where each key the file gives stands, by its path (`agent.turns.mode`).
         hidden: What its variables hold, with how they are written: never to stand in a message.
     """
 
@@ -119,7 +119,7 @@ class Config:
     limits: LimitSettings
     log: LogSettings
     observe: ObserveSettings
-    lines: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    lines: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False)
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def where(self, key: str) -> str:

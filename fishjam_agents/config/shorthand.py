@@ -40,18 +40,18 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "apology": _wav,
         "greeting": _wav,
         "hearing": _hearing,
-        "silence.goodbye": _words,
-        "silence.prompt": _words,
+        "idle.goodbye": _words,
+        "idle.prompt": _words,
         "tools": _one,
         "turns.end_of_turn": _end_of_turn,
         "turns.barge_in": _barge_in,
         "turns.barge_in.backchannel": _one,
-        "voice.background": _wav,
-        "voice.thinking": _wav,
+        "background_audio.ambient": _wav,
+        "background_audio.thinking": _wav,
     }
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
-`greeting: hello.wav`, `silence.prompt: Are you still there?`, `tools: end_call`."""
+`greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`."""
 _LISTS = frozenset({"mcp"})
 """Lists of mappings, of which one may stand alone."""
 

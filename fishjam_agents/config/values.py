@@ -45,7 +45,7 @@ def read_value(hint: Any, node: Node, folder: Path) -> Any:
 
 
 def accepts_none(hint: Any) -> bool:
-    """Whether a setting may be None."""
+    """Return whether a setting may be None."""
     return hint is None or type(None) in members(hint)
 
 
@@ -98,7 +98,7 @@ def _raw_scalar(kinds: Iterable[Any], node: Scalar, folder: Path) -> Any:
 
 
 def _typed(text: str) -> Any:
-    """What YAML takes a scalar for, where the setting does not say: a number, true, false or text."""
+    """Return the value YAML takes a scalar for, without a setting's type: number, true, false or text."""
     loader = yaml.SafeLoader("")
     tag: str = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     if tag.rpartition(":")[2] not in ("int", "float", "bool"):

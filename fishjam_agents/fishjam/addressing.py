@@ -16,7 +16,7 @@ from ..secrecy import shown_url
 from .errors import MissingFishjamIdError
 
 CLOUD_URL = "https://fishjam.io/api/v1/connect"
-"""Where an ID that is no URL leads."""
+"""Address for an ID that is no URL."""
 
 AGENT_SOCKET = "/socket/agent/websocket"
 PEER_SOCKET = "/socket/peer/websocket"
@@ -76,7 +76,7 @@ def socket_url(url: str, path: str) -> str:
 
 
 def agent_base_url(url: str, peer_websocket_url: str | None) -> str:
-    """Where an agent connects: the node that REST named when the agent was created, else the server.
+    """Return the address of an agent: the node that REST named at the agent's creation, else the server.
 
     Args:
         url: The server's base URL.
@@ -98,7 +98,7 @@ def origin(url: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine, where a proxy of the environment has no business."""
+    """Return whether a URL leads to this machine, where a proxy of the environment has no business."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True

@@ -160,7 +160,7 @@ class AgentSession:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection is up: false after the end, and during an outage."""
+        """True while the connection is up: false after the end, and during an outage."""
         return self._socket.state is State.OPEN
 
     async def receive(self) -> AsyncIterator[TrackData | TrackImage | Reconnected]:
@@ -220,7 +220,7 @@ class AgentSession:
                 hear(reconnected)
 
     async def _after(self, socket: DirectConnection, error: ConnectionClosed) -> Reconnected | None:
-        """What follows the end of a socket: an error, a new connection, or None after leaving."""
+        """Return the next connection after a socket's end, or None after leaving; else raise its error."""
         if self._leaving:
             return None
         if self._reconnector is None:

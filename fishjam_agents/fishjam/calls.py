@@ -70,7 +70,7 @@ class Call(Generic[T]):
         return self.delay()
 
     def refused(self, status: int) -> bool:
-        """Whether the server cannot answer now and may be asked again after `delay`."""
+        """Return whether the server cannot answer now and may be asked again after `delay`."""
         return status == 503 and self.request.idempotent and self._failures < self._retries
 
     def result(self, status: int, content: bytes) -> T:
@@ -99,7 +99,7 @@ class Call(Generic[T]):
 
 
 def encode(request: Request[Any]) -> dict[str, Any]:
-    """What httpx's `request` and `stream` take for a request, but for method and URL.
+    """Return the arguments of httpx's `request` and `stream` for a request, but for method and URL.
 
     Raises:
         ConfigError: JSON cannot express what was given.

@@ -49,7 +49,7 @@ def _reachable(url: str) -> str:
 
 
 class Endpoints(ABC):
-    """What both clients can do. The methods of `AsyncFishjamClient` are coroutine functions.
+    """Methods of both clients. Those of `AsyncFishjamClient` are coroutine functions.
 
     Every method raises `UnreachableError` if no answer comes within the deadline, a subclass of `HTTPError`
     if the server refuses (`UnauthorizedError`, `NotFoundError`, ...), and `ProtocolError` if what answers is
@@ -125,11 +125,11 @@ class Endpoints(ABC):
     delete_recording = endpoint(recording_endpoints.delete_recording)
 
     def livestream_whip_url(self) -> str:
-        """Where to publish a livestream (WHIP), with a token of `create_livestream_streamer_token`."""
+        """Return the URL to publish a livestream (WHIP) with a `create_livestream_streamer_token` token."""
         return origin(self.url) + "/api/v1/live/api/whip"
 
     def livestream_whep_url(self) -> str:
-        """Where to watch a livestream (WHEP), with a token of `create_livestream_viewer_token`."""
+        """Return the URL to watch a livestream (WHEP) with a `create_livestream_viewer_token` token."""
         return origin(self.url) + "/api/v1/live/api/whep"
 
     def notifier(self) -> FishjamNotifier:

@@ -55,7 +55,7 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
             self._take = self._error = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where asyncio is to put what it reads."""
+        """Return the buffer into which asyncio is to put the bytes it reads."""
         return self._read
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -110,12 +110,12 @@ class Emitter:
 
     @property
     def handled(self) -> bool:
-        """Whether there is any handler."""
+        """True if there is any handler."""
         return bool(self._handlers)
 
     @property
     def dropped(self) -> int:
-        """How many events were dropped because handlers were too slow."""
+        """Number of events that were dropped because handlers were too slow."""
         return self._queue.dropped
 
     def on(self, keys: Iterable[Hashable], handler: Handler) -> Handler:

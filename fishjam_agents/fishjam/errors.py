@@ -1,4 +1,4 @@
-"""What can go wrong with a Fishjam server: answers over HTTP, sockets that close, servers not there."""
+"""Errors of a Fishjam server: answers over HTTP, sockets that close, servers not there."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ ROOM_EVENTS = {
 
 
 class ConnectionState(enum.Enum):
-    """Whether a `LiveRoom` knows what happens in its room."""
+    """State of a `LiveRoom`'s connection; its room is known only while it is connected."""
 
     DISCONNECTED = "disconnected"
     CONNECTING = "connecting"

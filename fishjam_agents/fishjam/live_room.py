@@ -29,7 +29,7 @@ HANDLER_PATIENCE = 2.0
 """Seconds handlers have for the last events when a room is left."""
 
 _SPEECH = 2
-"""`VadNotification.status` of a track with speech (facts: Fishjam `vad_notification`)."""
+"""`VadNotification.status` of a track with speech (Fishjam protos, `server_notifications.proto`)."""
 
 _PASSING = (UnreachableError, ServiceUnavailableError, InternalServerError, ProtocolError)
 
@@ -104,7 +104,7 @@ class LiveRoom:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What the server says of the room beyond its configuration and peers; Fishjam keeps no metadata."""
+        """Data of the server about the room beyond its configuration and peers; Fishjam keeps no metadata."""
         return {} if self._room is None else self._room.additional_properties
 
     @property
@@ -130,12 +130,12 @@ class LiveRoom:
 
     @property
     def connection_state(self) -> ConnectionState:
-        """Whether it is known what happens in the room."""
+        """State of the connection by which the room is known."""
         return self._connection_state
 
     @property
     def is_connected(self) -> bool:
-        """Whether `connection_state` is `CONNECTED`."""
+        """True while `connection_state` is `CONNECTED`."""
         return self._connection_state is ConnectionState.CONNECTED
 
     # --- who is told ---

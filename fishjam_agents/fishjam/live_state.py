@@ -1,4 +1,4 @@
-"""What a room looks like at one moment, and what happened between two moments."""
+"""State of a room at one moment, and the changes between two moments."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Change = tuple[str, tuple[Any, ...]]
 
 
 def state_of(room: Room) -> RoomState:
-    """What REST says about a room."""
+    """Return the state of a room that REST describes."""
     tracks = (
         LiveTrack(track.id, peer.id, track.type, track.metadata)
         for peer in room.peers
@@ -75,7 +75,7 @@ def _view(peer: Peer) -> PeerView:
 
 
 def changes(old: RoomState, new: RoomState) -> Iterator[Change]:
-    """What must have happened between two moments, in an order in which it can have happened.
+    """Yield the changes between two moments, in an order in which they can have happened.
 
     The order is that of Fishjam's notifications: a peer is added before it connects, connects before it
     publishes, and takes its tracks with it before it goes.

@@ -1,4 +1,4 @@
-"""What Fishjam's REST interface answers with: rooms, and access to them.
+"""Responses of Fishjam's REST interface: rooms, and access to them.
 
 Peers and recordings have files of their own; options to make these things are in `options`.
 """
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class RoomType(enum.StrEnum):
-    """What a room is for; `full_feature` and `broadcaster` are older names."""
+    """Purpose of a room; `full_feature` and `broadcaster` are older names."""
 
     AUDIO_ONLY = "audio_only"
     AUDIO_ONLY_LIVESTREAM = "audio_only_livestream"
@@ -52,7 +52,7 @@ class VideoCodec(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoomConfig(JsonModel):
-    """What a room was made with.
+    """Configuration that a room was made with.
 
     Attributes:
         batch_webhook_notifications: Notifications are posted in batches.
@@ -138,7 +138,7 @@ class Room(JsonModel):
 
 @dataclass(frozen=True, slots=True)
 class MoqAccess(JsonModel):
-    """How to reach the MoQ relay.
+    """Access to the MoQ relay.
 
     Attributes:
         connection_url: Its URL with the token in it.

@@ -1,6 +1,6 @@
 """The server socket, `/socket/server/websocket`: its handshake and its notifications.
 
-Source: facts/fishjam-protocol.md 4.
+Source: Fishjam protos, `server_notifications.proto`; the handshake: Fishjam's Python server SDK.
 """
 
 from __future__ import annotations

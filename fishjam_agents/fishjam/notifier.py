@@ -103,12 +103,12 @@ class FishjamNotifier:
 
     @property
     def is_connected(self) -> bool:
-        """Whether notifications arrive at the moment."""
+        """True while notifications arrive."""
         return self._ready.is_set()
 
     @property
     def dropped(self) -> int:
-        """How many events handlers never saw because they were too slow."""
+        """Number of events that handlers never saw because they were too slow."""
         return self._emitter.dropped
 
     # --- who is told ---
@@ -131,7 +131,7 @@ class FishjamNotifier:
         return lambda handler: self._emitter.on(keys, handler)
 
     def events(self) -> BoundedQueue[NotifierEvent]:
-        """What happens from now on, for `async for`.
+        """Return the events from now on, for `async for`.
 
         Order holds within a room. Kinds this version does not know are skipped, batches are unpacked. Without
         `reconnect` the iteration raises what `connect` raises; with it, `Disconnected` and `Reconnected`

@@ -1,4 +1,4 @@
-"""What to make rooms, peers and agents with. Mutable, as programs written for the official SDK expect."""
+"""Options of rooms, peers and agents. Mutable, as programs written for the official SDK expect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(slots=True)
 class RoomOptions:
-    """What to make a room with.
+    """Options of a new room.
 
     Attributes:
         max_peers: Most peers the room takes; None for no limit.
@@ -31,7 +31,7 @@ class RoomOptions:
 
 @dataclass(slots=True)
 class PeerOptions:
-    """What to make a browser's or an app's peer with.
+    """Options of a new peer of a browser or an app.
 
     Attributes:
         metadata: What the backend says about the peer; the peer cannot change it.
@@ -44,7 +44,7 @@ class PeerOptions:
 
 @dataclass(slots=True)
 class PeerOptionsVapi:
-    """What to bring a VAPI call into a room with.
+    """Options to bring a VAPI call into a room.
 
     Attributes:
         api_key: VAPI's API key; not shown by `repr`.
@@ -74,7 +74,7 @@ class AgentOutputOptions:
 
 @dataclass(slots=True)
 class AgentOptions:
-    """What to make an agent with.
+    """Options of a new agent.
 
     Attributes:
         output: The format in which it hears.

@@ -44,7 +44,7 @@ class OutgoingTrack:
 
     @property
     def ready(self) -> bool:
-        """Whether audio reaches the room: false during an outage."""
+        """True while audio reaches the room: false during an outage."""
         return self.session.connected
 
     async def send_chunk(self, data: bytes) -> None:

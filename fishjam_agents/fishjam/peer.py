@@ -10,7 +10,7 @@ from .json_model import JsonModel, Properties, key, list_of, member, model, prop
 
 
 class PeerType(enum.StrEnum):
-    """What a peer is."""
+    """Kind of a peer."""
 
     AGENT = "agent"
     VAPI = "vapi"
@@ -18,7 +18,7 @@ class PeerType(enum.StrEnum):
 
 
 class PeerStatus(enum.StrEnum):
-    """Whether a peer's socket is open."""
+    """State of a peer's socket: open or not."""
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
@@ -43,12 +43,12 @@ class PeerMetadata(Properties):
 
 
 class TrackMetadata(Properties):
-    """What a publisher said about its track."""
+    """Metadata that a publisher gave its track."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriptions(JsonModel):
-    """What a `manual` peer was subscribed to.
+    """Subscriptions of a `manual` peer.
 
     Attributes:
         peers: Ids of peers all of whose tracks it gets.

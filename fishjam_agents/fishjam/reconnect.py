@@ -1,4 +1,4 @@
-"""What a connection that makes itself anew tells of it, and how it waits in between."""
+"""Events of a connection that reconnects by itself, and its waits in between."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Refresh: TypeAlias = Callable[[], "Awaitable[str | None] | str | None"]
 """Asks whether the agent is still wanted: its token for the next attempt, or None to end the session."""
 
 TAKEN_OVER = "peer already connected"
-"""Why Fishjam refuses, or cuts off, the second socket of a peer (facts/fishjam-protocol.md 8.3)."""
+"""Reason for which Fishjam refuses, or cuts off, a peer's second socket (`fishjam-dev/fishjam`)."""
 
 _log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from .json_model import (
 
 
 class RecordingStatus(enum.StrEnum):
-    """How far a recording is: captured, closed, ready to fetch, or lost."""
+    """State of a recording: captured, closed, ready to fetch, or lost."""
 
     ACTIVE = "active"
     AVAILABLE = "available"
@@ -34,7 +34,7 @@ class RecordingStatus(enum.StrEnum):
 
 
 class RecordingMetadata(Properties):
-    """What a recording was labelled with, to find it again."""
+    """Labels of a recording, by which to find it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class TemplateSource(JsonModel):
 
 
 RecordingSource = CompositionSource | TemplateSource
-"""What a recording captures, one class per kind of source."""
+"""Source that a recording captures, one class per kind."""
 
 
 def _source(value: Any, what: str) -> CompositionSource | TemplateSource | Mapping[str, Any]:

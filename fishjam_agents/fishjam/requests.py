@@ -71,7 +71,7 @@ class Request(Generic[T]):
 
     @property
     def idempotent(self) -> bool:
-        """Whether it may be sent again when no answer came."""
+        """True if it may be sent again when no answer came."""
         return self.repeatable or self.method in IDEMPOTENT_METHODS
 
     def answer(self, status: int, content: bytes) -> T:

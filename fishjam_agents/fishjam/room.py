@@ -1,4 +1,4 @@
-"""What a room is made with, under the official SDK's module name; the room itself is `models.Room`."""
+"""Options of a room, under the official SDK's module name; the room itself is `models.Room`."""
 
 from __future__ import annotations
 

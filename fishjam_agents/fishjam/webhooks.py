@@ -14,7 +14,7 @@ from .events.allowed_notifications import AllowedNotification, notifications_of
 
 
 def verify_webhook_signature(body: bytes, signature: str | None, secret: str) -> bool:
-    """Whether a body was signed with the secret; compared in constant time.
+    """Return whether a body was signed with the secret; compared in constant time.
 
     Args:
         body: The raw body of the request, before anything parses it.

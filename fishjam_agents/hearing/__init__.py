@@ -1,1 +1,1 @@
-"""What one microphone says: frames and turn events."""
+"""Output of one microphone: frames and turn events."""

@@ -1,4 +1,4 @@
-"""Who is loudest in a mix, and when that cannot be said."""
+"""Loudest speaker in a mix, where that can be said."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Loudspeaker:
         """Part of `Loudspeakers`."""
         if not suspected:
             self._followed = 0
-        if self.guard.rests(suspected):
+        if self.guard.take_skip(suspected):
             return None
         self._window = self._reference.window(at)
         if self._window is None:

@@ -1,4 +1,4 @@
-"""What one microphone says: packets in; 20 ms frames and turn events out.
+"""Processing of one microphone: packets in; 20 ms frames and turn events out.
 
 Everything here is synchronous, from the bytes of a packet to the events of the turn machine.
 """
@@ -19,8 +19,8 @@ from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
-from fishjam_agents.turns.recorded import RecordedMachine, Tapes
 from fishjam_agents.turns.settings import TurnSettings
 
 Samples = npt.NDArray[np.int16]
@@ -77,7 +77,7 @@ class Microphone:
         stages: Sequence[Stage],
         deliver: Deliver,
         stage_failed: Callable[[Microphone, Stage, Exception], None],
-        tapes: Tapes | None = None,
+        tapes: DecisionLogs | None = None,
         vad: DetectorName = "default",
     ) -> None:
         self.peer = peer
@@ -89,7 +89,7 @@ class Microphone:
         start = self._detector.start
         self.machine = TurnMachine(turns, start)
         if tapes is not None:
-            self.machine = RecordedMachine(turns, start, tapes.tape(peer, track, start))
+            self.machine = RecordedMachine(turns, start, tapes.open_log(peer, track, start))
         self._format = format
         self._settings = turns
         self._stages = list(stages)
@@ -100,7 +100,7 @@ class Microphone:
         self._to_vad = vad_resampler(format.sample_rate) if format.sample_rate != SAMPLE_RATE else None
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
         self._opened = 0.0
-        self._by_hand = turns.owner == "push_to_talk"
+        self._by_hand = turns.mode == "push_to_talk"
         self._ring = Ring()
         self._turn: list[tuple[float, Samples]] | None = None
         self._last_packet: float | None = None
@@ -179,12 +179,12 @@ class Microphone:
         machine = self.machine
         in_speech, loudspeakers = machine.in_speech, self.loudspeakers
         playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
-        decision = self._detector.feed(block, in_speech, machine.weighing, playing)
+        decision = self._detector.feed(block, in_speech, machine.accumulating, playing)
         return machine.feed(decision, self.media, barge_in)
 
     @property
     def echo_expected(self) -> bool:
-        """Whether the bot's own voice may be in the last frame."""
+        """True if the bot's own voice may be in the last frame."""
         return self._detector.echo is not None
 
     def recent(self, start: float) -> list[Samples]:

@@ -22,7 +22,7 @@ _QUIET_PEAK = 256
 _ABOVE_NOISE = 2.0
 """A frame whose peak is not so many times that of the voice's noise is quiet, too."""
 _NOISE_RISE = 1.005
-"""How much the noise may grow per frame: it doubles in 2.8 s, longer than speech goes without a pause."""
+"""Growth of the noise per frame, at most: it doubles in 2.8 s, longer than speech without a pause."""
 _PAUSE = 10
 """Quiet frames after which nobody is within a word: 200 ms, as the turn machine counts a pause."""
 
@@ -76,7 +76,7 @@ class MixInput:
         return len(self._queue) // self._size
 
     def stalled(self, now: float) -> bool:
-        """Whether its packets stopped within a word, and all that was missed could still come."""
+        """Return whether its packets stopped within a word, and all that was missed could still come."""
         return self.loud and not self._flowing and self.quiet_for(now) <= MAX_BACKLOG
 
     def feed(self, data: bytes, now: float, barge_in: bool) -> bool:

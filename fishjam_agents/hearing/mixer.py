@@ -22,7 +22,7 @@ from fishjam_agents.hearing.mix_input import LEAD, MixInput
 from fishjam_agents.turns.machine import SpeechEnded, SpeechStarted, TurnEnded, TurnEvent, TurnStarted
 
 TRACK = "mix"
-"""What events give as the track of a mix."""
+"""Track of a mix in events."""
 
 
 class Mixer:
@@ -121,7 +121,7 @@ class Mixer:
         microphone.feed(mix_softly(frames).tobytes(), now, barge_in)
 
     def _within_word(self) -> bool:
-        """Whether a speaker's packets stopped within a word: the silence of others is then not theirs."""
+        """Return whether a speaker's packets stopped within a word: others' silence is not theirs then."""
         now = self._now
         return self.microphone.machine.in_speech and any(voice.stalled(now) for voice in self._voices)
 
@@ -138,7 +138,7 @@ class Mixer:
         self._deliver(microphone, frame, happened)
 
     def _name(self, happened: Sequence[TurnEvent]) -> str | None:
-        """Who is meant by what happened in one frame."""
+        """Return the peer to whom the events of one frame belong."""
         loudness = self._loudness
         for event in happened:
             if isinstance(event, SpeechStarted):

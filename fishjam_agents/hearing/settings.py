@@ -1,4 +1,4 @@
-"""What a user can say about whom the bot hears."""
+"""Settings of whom the bot hears."""
 
 from __future__ import annotations
 

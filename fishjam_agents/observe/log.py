@@ -13,8 +13,8 @@ from types import MappingProxyType
 from fishjam_agents import events
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.events import Event
+from fishjam_agents.observe.formatting import sentence
 from fishjam_agents.observe.settings import LogSettings
-from fishjam_agents.observe.words import sentence
 from fishjam_agents.printable import printable
 
 logger = logging.getLogger("fishjam_agents.call")
@@ -28,7 +28,7 @@ _DEBUG = (
     events.UserTranscript,
     events.ReplyFirstAudio,
     events.ReplyGenerated,
-    events.ReplyTimed,
+    events.ReplyLatency,
     events.PreemptiveReply,
     events.ReplyText,
 )

@@ -1,4 +1,4 @@
-"""What a user can say about what is written down: the log and the records of calls."""
+"""Settings of what is written down: the log and the records of calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class ObserveSettings:
-    """What is kept of calls.
+    """Settings of what is kept of calls.
 
     Attributes:
         record: Folder for a `call.jsonl` of every call, which `replay` reads; None keeps none. It holds no

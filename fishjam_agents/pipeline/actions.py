@@ -1,4 +1,4 @@
-"""What an app can do with a running call; `AgentPipeline` is how it does."""
+"""Actions of an app on a running call, which it takes through `AgentPipeline`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import EndReason, Event, Heard
-from fishjam_agents.pipeline.backend_owner import BackendOwner
-from fishjam_agents.pipeline.ears import Ears
-from fishjam_agents.pipeline.owners import LocalOwner
-from fishjam_agents.pipeline.per_peer import PeerOwners
-from fishjam_agents.pipeline.push_to_talk import PushToTalkOwner
-from fishjam_agents.pipeline.questions import Questions
+from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
 from fishjam_agents.pipeline.replies import Replies
-from fishjam_agents.pipeline.sessions import Sessions
-from fishjam_agents.playout.voice import Voice
+from fishjam_agents.pipeline.room_audio import RoomAudio
+from fishjam_agents.pipeline.turn_taking.backend import BackendTurnController
+from fishjam_agents.pipeline.turn_taking.local import LocalTurnController
+from fishjam_agents.pipeline.turn_taking.peer_sessions import Sessions
+from fishjam_agents.pipeline.turn_taking.per_peer import PerPeerTurnController
+from fishjam_agents.pipeline.turn_taking.push_to_talk import PushToTalkTurnController
+from fishjam_agents.playout.audio_output import AudioOutput
 from fishjam_agents.session import Session
 from fishjam_agents.turns.settings import TurnSettings
 
 
 def put_from_anywhere(
-    loop: asyncio.AbstractEventLoop, put: Callable[[port.Entry], None], entry: port.Entry
+    loop: asyncio.AbstractEventLoop, put: Callable[[port.BackendInput], None], entry: port.BackendInput
 ) -> None:
     """Put an entry on the loop of its call: at once there, soon from another thread."""
     try:
@@ -41,16 +41,16 @@ class Actions:
     """The base of `pipeline.call.Call`, which owns all of its parts."""
 
     settings: TurnSettings
-    questions: Questions
+    questions: OutOfBandRequests
     _loop: asyncio.AbstractEventLoop
     _session: Session
     _stop: asyncio.Event
     _end_reason: EndReason | None
-    _voice: Voice
+    _voice: AudioOutput
     _replies: Replies
     _link: BackendLink | Sessions
-    _owner: LocalOwner | BackendOwner | PeerOwners
-    _ears: Ears
+    _owner: LocalTurnController | BackendTurnController | PerPeerTurnController
+    _ears: RoomAudio
 
     def now(self) -> float:
         """Call time, seconds."""
@@ -62,26 +62,26 @@ class Actions:
 
     def instruct(self, instructions: str) -> None:
         """Give the model new instructions; from whichever thread."""
-        put_from_anywhere(self._loop, self._link.put, port.UpdateEntry(instructions=instructions))
+        put_from_anywhere(self._loop, self._link.put, port.UpdateInput(instructions=instructions))
 
     @property
     def replies(self) -> Replies:
         """The replies of this call."""
         return self._replies
 
-    def tell(self, entry: port.TextEntry | port.QuestionEntry, peer: str | None) -> None:
+    def send_text(self, entry: port.TextInput | port.OutOfBandInput, peer: str | None) -> None:
         """Pass text to the backend, or to a peer's session of it.
 
         Raises:
             BackendError: The peer has no session.
         """
         if isinstance(self._link, Sessions):
-            self._link.tell(peer, entry)
+            self._link.send_text(peer, entry)
         else:
             self._link.put(entry)
 
     @property
-    def voice(self) -> Voice:
+    def voice(self) -> AudioOutput:
         """The voice of this call."""
         return self._voice
 
@@ -90,21 +90,21 @@ class Actions:
         return self._owner.confirm(everything=True)
 
     @property
-    def buttons(self) -> PushToTalkOwner:
-        """Who may speak, where that is decided by hand.
+    def buttons(self) -> PushToTalkTurnController:
+        """Controller of who may speak, where that is decided by hand.
 
         Raises:
             FishjamAgentsError: It is not.
         """
-        if not isinstance(self._owner, PushToTalkOwner):
+        if not isinstance(self._owner, PushToTalkTurnController):
             raise FishjamAgentsError(
-                f"turns.owner is {self.settings.owner!r}: set it to 'push_to_talk' to open turns by hand"
+                f"turns.mode is {self.settings.mode!r}: set it to 'push_to_talk' to open turns by hand"
             )
         return self._owner
 
     @property
     def muted(self) -> bool:
-        """Whether the voice is switched off."""
+        """True while the voice is switched off."""
         return self._replies.muted
 
     def mute(self, muted: bool) -> None:
@@ -112,26 +112,26 @@ class Actions:
         if muted == self._replies.muted:
             return
         self._replies.muted = muted
-        self.emit(events.Switched(self.now(), "voice", not muted))
+        self.emit(events.MuteChanged(self.now(), "output", muted))
         if muted:
             self.interrupt()
-        self._voice.mute_bed(muted)
+        self._voice.mute_background(muted)
 
     @property
     def listening(self) -> bool:
-        """Whether the ears are open."""
+        """True while the call listens."""
         return not self._ears.closed
 
     def listen(self, listening: bool) -> None:
         """Open or close the ears."""
         if listening == self.listening:
             return
-        self.emit(events.Switched(self.now(), "ears", listening))
+        self.emit(events.MuteChanged(self.now(), "input", not listening))
         self._shut(not listening)
 
     def _shut(self, closed: bool) -> None:
-        self._ears.shut(closed)
-        if closed and isinstance(self._owner, BackendOwner):
+        self._ears.set_deaf(closed)
+        if closed and isinstance(self._owner, BackendTurnController):
             self._owner.ears_closed()
 
     def understood(self, text: str, final: bool, peer: str | None) -> None:

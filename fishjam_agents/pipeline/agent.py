@@ -20,13 +20,13 @@ from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.capability_checks import check_capabilities
 from fishjam_agents.pipeline.controls import Controls
 from fishjam_agents.pipeline.hooks import verify_hooks
-from fishjam_agents.pipeline.offers import verify_offers
+from fishjam_agents.pipeline.idle import IdleSettings, check_announcement
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
-from fishjam_agents.pipeline.silence import SilenceSettings, check_words
-from fishjam_agents.pipeline.speech import Speech
+from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.pipeline.user_objects import (
     verify_fields,
     verify_policies,
@@ -34,7 +34,7 @@ from fishjam_agents.pipeline.user_objects import (
     verify_settings,
     verify_synchronous,
 )
-from fishjam_agents.playout.settings import PlayoutSettings, VoiceSettings
+from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.session import RoomView, Session
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.tools.tool import Tool
@@ -72,9 +72,9 @@ class AgentPipeline(Controls):
     backend: Backend
     turns: TurnSettings = TurnSettings()
     playout: PlayoutSettings = PlayoutSettings()
-    voice: VoiceSettings = VoiceSettings()
+    background_audio: BackgroundAudioSettings = BackgroundAudioSettings()
     hearing: HearingSettings = HearingSettings()
-    silence: SilenceSettings = SilenceSettings()
+    idle: IdleSettings = IdleSettings()
     input_stages: Sequence[Stage] = ()
     vision: VisionSettings = VisionSettings()
     instructions: str | None = None
@@ -110,11 +110,11 @@ class AgentPipeline(Controls):
     async def on_transcript(self, text: str, final: bool, peer: str | None) -> None:
         """The backend understood words of a user."""
 
-    async def on_reply_started(self, speech: Speech) -> None:
+    async def on_reply_started(self, speech: SpeechHandle) -> None:
         """The bot has something to say: a reply of the backend, or what `say` and `play` were given."""
 
-    async def on_reply_ended(self, speech: Speech) -> None:
-        """What the bot had to say is over: played to its end, or interrupted."""
+    async def on_reply_ended(self, speech: SpeechHandle) -> None:
+        """Handle the end of a reply, played to its end or interrupted."""
 
     async def on_interrupted(self, heard: Heard) -> None:
         """Somebody spoke over a reply; `heard` is what was heard of it."""
@@ -122,8 +122,8 @@ class AgentPipeline(Controls):
     async def on_vendor_event(self, kind: str, message: Mapping[str, Any]) -> None:
         """The backend's vendor tells something in its own words, which its page describes."""
 
-    async def on_user_away(self, times: int) -> None:
-        """Nobody has said anything for `silence.away` seconds; `times` in a row, 1 for the first."""
+    async def on_user_idle(self, times: int) -> None:
+        """Nobody has said anything for `idle.after` seconds; `times` in a row, 1 for the first."""
 
     async def on_error(self, error: Exception) -> None:
         """A hook, a stage or a tool raised `error`."""
@@ -202,9 +202,9 @@ class AgentPipeline(Controls):
             raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
         self._verify_objects(name, backend)
         for one in backend.chain:
-            if self.turns.owner == "backend" and not one.capabilities.own_turn_detection:
+            if self.turns.mode == "backend" and not one.capabilities.own_turn_detection:
                 raise FishjamAgentsError(
-                    f"turns.owner is 'backend', but {type(one).__name__} has no turn detection: use 'local'"
+                    f"turns.mode is 'backend', but {type(one).__name__} has no turn detection: use 'local'"
                 )
         self._verify_hearing(backend)
         verify_hooks(self, self.hook_base)
@@ -215,11 +215,11 @@ class AgentPipeline(Controls):
                         f"{stage!r} in {name}.input_stages is no stage: it needs to be an object with the "
                         "methods process(samples, format) and reset()"
                     )
-        for key, words in (("prompt", self.silence.prompt), ("goodbye", self.silence.goodbye)):
+        for key, words in (("prompt", self.idle.prompt), ("goodbye", self.idle.goodbye)):
             if words is not None:
                 speaks = backend.capabilities.verbatim_say
-                check_words(words, f"silence.{key}", speaks=speaks, backend=type(backend).__name__)
-        verify_offers(self, backend)
+                check_announcement(words, f"idle.{key}", speaks=speaks, backend=type(backend).__name__)
+        check_capabilities(self, backend)
         require(self.hearing.vad)
         backend.check()
 
@@ -229,9 +229,9 @@ class AgentPipeline(Controls):
             {
                 "turns": (self.turns, TurnSettings),
                 "playout": (self.playout, PlayoutSettings),
-                "voice": (self.voice, VoiceSettings),
+                "voice": (self.background_audio, BackgroundAudioSettings),
                 "hearing": (self.hearing, HearingSettings),
-                "silence": (self.silence, SilenceSettings),
+                "silence": (self.idle, IdleSettings),
                 "vision": (self.vision, VisionSettings),
             },
         )
@@ -249,9 +249,9 @@ class AgentPipeline(Controls):
         if self.hearing.speaker_notes and not backend.capabilities.text:
             name = type(backend.chain[0]).__name__
             raise FishjamAgentsError(f"hearing.speaker_notes is set, but {name} takes no text: remove it")
-        if self.turns.owner == "push_to_talk" and self.hearing.mode != "active_speaker":
+        if self.turns.mode == "push_to_talk" and self.hearing.mode != "active_speaker":
             raise FishjamAgentsError(
-                "turns.owner is 'push_to_talk', but a button is one peer's: set hearing to 'active_speaker', "
+                "turns.mode is 'push_to_talk', but a button is one peer's: set hearing to 'active_speaker', "
                 f"not '{self.hearing.mode}'"
             )
         if self.hearing.mode != "per_peer":
@@ -262,14 +262,14 @@ class AgentPipeline(Controls):
                 f"hearing is 'per_peer', but replies of {hasty[0]} would be out of date by the time the one "
                 "before is over: use 'active_speaker' or 'mix'"
             )
-        if self.turns.owner != "local":
+        if self.turns.mode != "local":
             raise FishjamAgentsError(
-                f"hearing is 'per_peer', but turns.owner is '{self.turns.owner}': a model that hears one "
+                f"hearing is 'per_peer', but turns.mode is '{self.turns.mode}': a model that hears one "
                 "peer cannot rule the turns of all, use 'local'"
             )
 
     def peer_name(self, peer: str) -> str:
-        """What a peer is called: the name in its metadata, else `Speaker 1` and so on.
+        """Return the name of a peer: the name in its metadata, else `Speaker 1` and so on.
 
         The name is one line of at most 40 characters, since people choose theirs.
         """
@@ -288,8 +288,8 @@ class AgentPipeline(Controls):
     # --- actions ---
 
     @property
-    def speech(self) -> Speech | None:
-        """What the bot is saying or about to say; None while it is silent and between calls."""
+    def speech(self) -> SpeechHandle | None:
+        """Speech that is being said or about to be said; None while the bot is silent and between calls."""
         return None if self._call is None else self._call.replies.current
 
     def say(
@@ -299,7 +299,7 @@ class AgentPipeline(Controls):
         priority: int = 0,
         interruptible: bool | None = None,
         peer: str | None = None,
-    ) -> Speech:
+    ) -> SpeechHandle:
         """Speak given words with the backend's voice.
 
         Args:
@@ -321,7 +321,7 @@ class AgentPipeline(Controls):
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
         if not speech.done:
-            call.tell(port.TextEntry(text, verbatim=True, reply=speech.id), peer)
+            call.send_text(port.TextInput(text, verbatim=True, reply=speech.id), peer)
         return speech
 
     def play(
@@ -333,7 +333,7 @@ class AgentPipeline(Controls):
         priority: int = 0,
         interruptible: bool | None = None,
         filler: bool = False,
-    ) -> Speech:
+    ) -> SpeechHandle:
         """Play a recording as a reply: it can be spoken over like any other.
 
         Args:
@@ -362,7 +362,7 @@ class AgentPipeline(Controls):
         )
 
     def interrupt(self) -> Heard | None:
-        """End every reply, also those that are not interruptible; `Speech.interrupt` ends one.
+        """End every reply, also those that are not interruptible; `SpeechHandle.interrupt` ends one.
 
         Returns:
             What was heard of it, None when there was none.
@@ -382,7 +382,7 @@ class AgentPipeline(Controls):
         call = self._reachable()
         if not self.backend.capabilities.text:
             raise BackendError(f"{type(self.backend).__name__} takes no text")
-        call.tell(port.TextEntry(text), peer)
+        call.send_text(port.TextInput(text), peer)
 
     def understood(self, text: str, *, final: bool = False, peer: str | None = None) -> None:
         """Tell the policies that judge words (`turns.barge_in`, `turns.end_of_turn`) what is being said.

@@ -15,27 +15,27 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import live_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
-from fishjam_agents.backends.bugs import of_a_user, raised_at
 from fishjam_agents.backends.link import BackendLink
+from fishjam_agents.backends.tracebacks import of_a_user, raised_at
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Event, Heard
 from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.pipeline.actions import Actions
-from fishjam_agents.pipeline.backend_owner import BackendOwner
-from fishjam_agents.pipeline.background import Watcher, furnish
-from fishjam_agents.pipeline.crosstalk import CrossTalk
-from fishjam_agents.pipeline.ears import Ears
-from fishjam_agents.pipeline.eyes import Eyes
+from fishjam_agents.pipeline.background_audio import Watcher, add_background_audio
 from fishjam_agents.pipeline.hooks import Hooks
+from fishjam_agents.pipeline.idle import IdleWatch
 from fishjam_agents.pipeline.names import Names
-from fishjam_agents.pipeline.on_air import on_air
-from fishjam_agents.pipeline.owners import LocalOwner
-from fishjam_agents.pipeline.per_peer import PeerOwners
-from fishjam_agents.pipeline.push_to_talk import Buttons, PushToTalkOwner
-from fishjam_agents.pipeline.questions import Questions
+from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
+from fishjam_agents.pipeline.publish_track import publish_track
 from fishjam_agents.pipeline.replies import Replies
-from fishjam_agents.pipeline.silence import SilenceWatch
+from fishjam_agents.pipeline.room_audio import RoomAudio
 from fishjam_agents.pipeline.tools import CallTools
+from fishjam_agents.pipeline.turn_taking.backend import BackendTurnController
+from fishjam_agents.pipeline.turn_taking.crosstalk import CrossTalk
+from fishjam_agents.pipeline.turn_taking.local import LocalTurnController
+from fishjam_agents.pipeline.turn_taking.per_peer import PerPeerTurnController
+from fishjam_agents.pipeline.turn_taking.push_to_talk import PushToTalkButtons, PushToTalkTurnController
+from fishjam_agents.pipeline.vision_input import VisionInput
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.session import OutgoingTrack, RoomView, Session
 
@@ -80,47 +80,47 @@ class Call(Actions):
         self.name = Names(room)
         self._turns = itertools.count(1)
         self._track: OutgoingTrack
-        self._buttons: Buttons | None = None
+        self._buttons: PushToTalkButtons | None = None
         hearing = pipeline.hearing
         if hearing.mode == "per_peer":
             anybody = hearing.interrupts == "anybody"
-            self._owner = PeerOwners(self, self._connect, hearing.max_sessions, anybody)
+            self._owner = PerPeerTurnController(self, self._connect, hearing.max_sessions, anybody)
             self._link = self._owner.sessions
         else:
             self._owner = self._sole_owner(room)
             self._link = self._connect(self.backend_event)
         deliver = self._owner.deliver
         self._crosstalk: CrossTalk | None = None
-        if self.settings.owner == "local" and hearing.mode != "mix":
+        if self.settings.mode == "local" and hearing.mode != "mix":
             self._crosstalk = CrossTalk(deliver)
             deliver = self._crosstalk.deliver
-        self._ears = Ears(self, pipeline, session, input_format, room, deliver, self._zero)
-        self.eyes = Eyes(self, pipeline.vision, session, room)
+        self._ears = RoomAudio(self, pipeline, session, input_format, room, deliver, self._zero)
+        self.eyes = VisionInput(self, pipeline.vision, session, room)
         self.tools = CallTools(self, pipeline, self._owner.caller)
-        self.questions = Questions(self.tell)
+        self.questions = OutOfBandRequests(self.send_text)
         self._watchers: list[Watcher] = []
         self._visited = False
         self._present: set[str] = set()
         self._greeted = pipeline.greeting is None
 
-    def _sole_owner(self, room: RoomView | None) -> LocalOwner | BackendOwner:
-        if self.settings.owner == "backend":
-            return BackendOwner(self)
-        if self.settings.owner == "local":
-            return LocalOwner(self)
-        owner = PushToTalkOwner(self)
+    def _sole_owner(self, room: RoomView | None) -> LocalTurnController | BackendTurnController:
+        if self.settings.mode == "backend":
+            return BackendTurnController(self)
+        if self.settings.mode == "local":
+            return LocalTurnController(self)
+        owner = PushToTalkTurnController(self)
         if room is not None:
-            self._buttons = Buttons(room, owner.press, owner.release)
+            self._buttons = PushToTalkButtons(room, owner.press, owner.release)
         return owner
 
     @property
     def connecting(self) -> bool:
-        """Whether its backend has not been connected yet. Sessions of peers come and go with them."""
+        """True while its backend has not been connected yet. Sessions of peers come and go with them."""
         return isinstance(self._link, BackendLink) and not self._link.connected.is_set()
 
     def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
         pipeline = self._pipeline
-        owner: Literal["local", "backend"] = "backend" if self.settings.owner == "backend" else "local"
+        owner: Literal["local", "backend"] = "backend" if self.settings.mode == "backend" else "local"
         instructions = pipeline.instructions
         return BackendLink(pipeline.backend, self.id, emit, self._backend_outage, instructions, owner)
 
@@ -152,16 +152,16 @@ class Call(Actions):
         """Start a hook of the pipeline."""
         self._hooks.start(name, *arguments)
 
-    def put(self, entry: port.Entry) -> None:
+    def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the backend."""
         self._link.put(entry)
 
     def resampler(self) -> Callable[[Samples], Samples]:
-        """What makes audio of the room audio at the backend's rate; one for each voice."""
+        """Return a function that resamples the room's audio to the backend's rate; one for each voice."""
         rate = self.capabilities.input_rate or 16000
         return _as_it_is if rate == self._rate else live_resampler(self._rate, rate).process
 
-    def cut(self, everything: bool = False) -> Heard | None:
+    def interrupt_replies(self, everything: bool = False) -> Heard | None:
         """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
         return self._replies.interrupt(everything=everything)
 
@@ -174,11 +174,11 @@ class Call(Actions):
         self._voice.resume()
 
     def paused(self) -> bool:
-        """Whether the replies are being held."""
+        """Return whether the replies are being held."""
         return self._voice.paused
 
     def bot_speaks(self) -> bool:
-        """Whether a reply is under way."""
+        """Return whether a reply is under way."""
         return self._voice.active
 
     def current_reply(self) -> str | None:
@@ -199,14 +199,14 @@ class Call(Actions):
         return self._ears.microphones
 
     def sounds(self, reply: str) -> bool:
-        """Whether a live reply has begun to sound."""
+        """Return whether a live reply has begun to sound."""
         return self._voice.sounds(reply)
 
     def may_interrupt(self, peer: str | None) -> bool:
-        """Whether what a peer says now is said over the bot. Asked only while a reply is under way."""
+        """Return whether a peer's speech now is said over the bot. Called only while a reply is under way."""
         return self._owner.may_interrupt(peer)
 
-    # --- what the voice tells (voice.VoiceListener) ---
+    # --- what the voice tells (voice.AudioOutputListener) ---
 
     def first_audio(self, reply: str) -> None:
         """The first chunk of a reply is on the wire."""
@@ -216,7 +216,7 @@ class Call(Actions):
         """The last sample of a reply has been played."""
         self._replies.played(heard)
 
-    def voice_failed(self, error: Exception) -> None:
+    def output_failed(self, error: Exception) -> None:
         """The track can no longer be written to."""
         self._fail(error)
 
@@ -230,17 +230,23 @@ class Call(Actions):
             BackendError: The backend failed for good.
         """
         playout = self._pipeline.playout
-        async with on_air(self._session, self.capabilities, playout, self) as (self._track, self._voice):
+        async with publish_track(self._session, self.capabilities, playout, self) as (
+            self._track,
+            self._voice,
+        ):
             self._ears.own_tracks.add(self._track.id)
             self._replies = Replies(
                 self._voice, self.now, self.emit, self.hook, self._tell_cut, self.settings.policies
             )
-            self._replies.verdicts = self._owner
-            if isinstance(self._owner, PeerOwners):
+            self._replies.turn_listener = self._owner
+            if isinstance(self._owner, PerPeerTurnController):
                 self._replies.addressee = self._owner.addressee
                 self._voice.ask(self._owner.may_begin)
-            self._watchers = [*self._watchers, *furnish(self._pipeline.voice, self._voice)]
-            if self._pipeline.silence.away is not None:
+            self._watchers = [
+                *self._watchers,
+                *add_background_audio(self._pipeline.background_audio, self._voice),
+            ]
+            if self._pipeline.idle.after is not None:
                 self.watch(self._silence_watch())
             recorder = self._pipeline.recorder
             hearing = self._pipeline.hearing
@@ -364,9 +370,9 @@ class Call(Actions):
         for watcher in self._watchers:
             watcher.tick(now - self._zero)
 
-    def _silence_watch(self) -> SilenceWatch:
+    def _silence_watch(self) -> IdleWatch:
         pipeline = self._pipeline
-        return SilenceWatch(pipeline.silence, pipeline, self, self.emit, self.hook, self._hooks.run)
+        return IdleWatch(pipeline.idle, pipeline, self, self.emit, self.hook, self._hooks.run)
 
     def busy(self) -> bool:
         """Whether the bot speaks, or nobody would be heard."""
@@ -414,7 +420,7 @@ class Call(Actions):
         try:
             if isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
                 self.tools.handle(event)
-            elif isinstance(event, port.Answer):
+            elif isinstance(event, port.OutOfBandResponse):
                 self.questions.answered(event)
             else:
                 self._replies.handle(event)
@@ -430,7 +436,7 @@ class Call(Actions):
 
     def _tell_cut(self, heard: Heard | None) -> None:
         if self.capabilities.truncate or self.capabilities.cancel:
-            self.put(port.InterruptEntry(heard))
+            self.put(port.InterruptInput(heard))
 
     def _backend_outage(self, seconds: float) -> None:
         self.emit(events.Outage(self.now(), "backend", round(seconds, 3)))

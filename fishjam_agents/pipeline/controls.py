@@ -10,7 +10,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import EndReason
-from fishjam_agents.pipeline.background import Background
+from fishjam_agents.pipeline.background_audio import Background
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.remote import RemoteRun
 
@@ -23,7 +23,7 @@ _READ_ONCE = frozenset(
 
 
 class Controls:
-    """What an app can switch while the bot runs; the base of `AgentPipeline`."""
+    """Controls of an app while the bot runs; the base of `AgentPipeline`."""
 
     backend: Backend
     _call: Call | None
@@ -71,7 +71,7 @@ class Controls:
 
     @property
     def muted(self) -> bool:
-        """Whether the bot's voice is switched off; False between calls."""
+        """True while the bot's voice is switched off; False between calls."""
         return self._call is not None and self._call.muted
 
     def listen(self, listening: bool = True) -> None:
@@ -84,16 +84,16 @@ class Controls:
 
     @property
     def listening(self) -> bool:
-        """Whether the bot's ears are open; False between calls."""
+        """True while the bot listens; False between calls."""
         return self._call is not None and self._call.listening
 
     @property
     def connecting(self) -> bool:
-        """Whether a call has begun whose model has not been connected yet: nobody can be answered."""
+        """True while a call has begun whose model has not been connected yet: nobody can be answered."""
         return self._call is not None and self._call.connecting
 
-    def name_of(self, peer: str) -> str:
-        """What a peer is called: by its metadata, else `Speaker 1` and so on in the order of asking.
+    def peer_name(self, peer: str) -> str:
+        """Return the name of a peer: by its metadata, else `Speaker 1` and so on in the order of asking.
 
         Returns:
             One line of at most 40 characters.
@@ -104,7 +104,7 @@ class Controls:
         return self._reachable().name(peer)
 
     def start_turn(self, peer: str) -> None:
-        """A peer presses to talk (`turns.owner: push_to_talk`): its turn begins, and the bot is interrupted.
+        """A peer presses to talk (`turns.mode: push_to_talk`): its turn begins, and the bot is interrupted.
 
         The press counts until `end_turn` or `cancel_turn`, also before the peer's microphone is heard.
 
@@ -138,7 +138,7 @@ class Controls:
         call = self._reachable()
         if not self.backend.capabilities.control:
             raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
-        call.put(port.ControlEntry(message))
+        call.put(port.ControlInput(message))
 
     async def ask(self, question: str, *, peer: str | None = None, within: float = 30.0) -> str:
         """Ask the model something beside the conversation: a summary, a label, the caller's mood as JSON.
@@ -158,7 +158,7 @@ class Controls:
             BackendError: The backend takes none, or the model did not answer, in time or before the end.
         """
         call = self._running()
-        if not self.backend.capabilities.asks:
+        if not self.backend.capabilities.out_of_band:
             raise BackendError(f"{type(self.backend).__name__} answers nothing beside the conversation")
         return await call.questions.ask(question, peer, within)
 

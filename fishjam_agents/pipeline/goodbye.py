@@ -80,4 +80,4 @@ class Goodbye:
         """The model is to know it before the words that it answers."""
         if not self._told and self._call.capabilities.text:
             self._told = True
-            self._call.put(port.TextEntry(_CALLED_OFF, note=True))
+            self._call.put(port.TextInput(_CALLED_OFF, note=True))

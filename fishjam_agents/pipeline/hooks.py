@@ -16,7 +16,7 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-from fishjam_agents.backends.bugs import raised_at, shown
+from fishjam_agents.backends.tracebacks import raised_at, shown
 from fishjam_agents.errors import FishjamAgentsError
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ HELD_UP = 0.1
 """Seconds that a hook may compute without an `await` before it is named: what is sent ahead of the bot's
 voice (`playout.lead`) lasts little longer."""
 _NEAR = 0.8
-"""How much a name must be like a hook's to be taken for a slip (`difflib` ratio): `on_trun` is 0.86 like
+"""Ratio from which a name counts as a slip for a hook's (`difflib` ratio): `on_trun` is 0.86 like
 `on_turn`, `on_reply` 0.73 like `on_reply_ended`."""
 
 
@@ -98,7 +98,7 @@ class Hooks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def has(self, name: str) -> bool:
-        """Whether the pipeline overrides the hook `name`."""
+        """Return whether the pipeline overrides the hook `name`."""
         return getattr(getattr(self._owner, name), "__func__", None) is not getattr(self._base, name)
 
     def start(self, name: str, *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""What peers are called, where a model or a listener is told of them."""
+"""Names of peers for models and listeners."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fishjam_agents.session import RoomView
 
 _KEYS = ("displayName", "name", "username")
-"""Where a name is looked for: Fishjam prescribes none."""
+"""Metadata keys in which a name is looked for: Fishjam prescribes none."""
 _LONGEST = 40
 
 
@@ -16,7 +16,7 @@ class Names:
     """Names of peers: from their metadata, else in the order in which they are asked for.
 
     Fishjam's metadata of a peer is `{"peer": {...}, "server": {...}}`: what it says of itself, and what the
-    application says of it (facts: new peers). The application's word counts first.
+    application says of it (Fishjam docs, Metadata). The application's word counts first.
 
     Args:
         room: What is known of the room, or None.

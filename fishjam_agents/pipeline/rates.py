@@ -8,7 +8,7 @@ from fishjam_agents.backends.port import Capabilities
 from fishjam_agents.playout.settings import PlayoutSettings
 
 FISHJAM_RATES = (16000, 24000)
-"""Rates at which Fishjam gives and plays PCM, Hz (facts: agent `output`)."""
+"""Rates at which Fishjam gives and plays PCM, Hz (Fishjam docs, Agent Internals)."""
 
 
 def room_rate(capabilities: Capabilities) -> Literal[16000, 24000]:

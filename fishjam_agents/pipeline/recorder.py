@@ -1,15 +1,15 @@
-"""What may write a call down; `observe.replay` does."""
+"""Interface of a recorder of calls; `observe.replay` has one."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.turns.recorded import Tapes
+from fishjam_agents.turns.decision_log import DecisionLogs
 from fishjam_agents.turns.settings import TurnSettings
 
 
-class Record(Tapes, Protocol):
+class Record(DecisionLogs, Protocol):
     """The record of one call."""
 
     def close(self, at: float) -> None:

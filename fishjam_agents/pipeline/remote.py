@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
-from fishjam_agents.backends.bugs import raised_at
-from fishjam_agents.backends.remote import Guest, RemoteBackend, RemoteCall, VapiInvitation
+from fishjam_agents.backends.remote import BridgedPeer, RemoteBackend, RemoteCall, VapiInvitation
+from fishjam_agents.backends.tracebacks import raised_at
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import EndReason, Event
 from fishjam_agents.pipeline.actions import put_from_anywhere
@@ -32,7 +32,7 @@ SEND_DEADLINE = 10.0
 MAX_WAITING = 256
 """Messages that may wait to be sent."""
 
-Invite: TypeAlias = Callable[[VapiInvitation], AbstractAsyncContextManager[Guest]]
+Invite: TypeAlias = Callable[[VapiInvitation], AbstractAsyncContextManager[BridgedPeer]]
 """Asks the media server for the model's peer; leaving the context removes it."""
 
 
@@ -63,7 +63,7 @@ class RemoteRun:
         self._zero = self._loop.time()
         self._stop = asyncio.Event()
         self._end_reason: EndReason | None = None
-        self._waiting: asyncio.Queue[port.Entry] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[port.BackendInput] = asyncio.Queue(MAX_WAITING)
         self._hooks = Hooks(pipeline, pipeline.hook_base, self._hook_failed)
         self._present: set[str] = set()
 
@@ -81,16 +81,16 @@ class RemoteRun:
 
     def instruct(self, instructions: str) -> None:
         """Give the model new instructions; from whichever thread."""
-        put_from_anywhere(self._loop, self.put, port.UpdateEntry(instructions=instructions))
+        put_from_anywhere(self._loop, self.put, port.UpdateInput(instructions=instructions))
 
-    def put(self, entry: port.Entry) -> None:
+    def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the vendor, in order. Never waits."""
         try:
             self._waiting.put_nowait(entry)
         except asyncio.QueueFull:
             self._warn(f"the backend takes no messages: one was dropped after {MAX_WAITING} that wait")
 
-    def tell(self, entry: port.TextEntry, peer: str | None) -> None:
+    def send_text(self, entry: port.TextInput, peer: str | None) -> None:
         """Pass text on; whom it is of makes no difference to one conversation."""
         self.put(entry)
 
@@ -105,7 +105,7 @@ class RemoteRun:
         Raises:
             BackendError: It could not begin, or failed.
         """
-        conversation = port.Conversation(self.id, self._backend_event, self._pipeline.instructions)
+        conversation = port.BackendContext(self.id, self._backend_event, self._pipeline.instructions)
         try:
             beginning = self._backend.call(conversation)
             try:
@@ -124,9 +124,9 @@ class RemoteRun:
             self.emit(events.BackendFailure(self.now(), str(error), error.failure, retryable=False))
             raise
 
-    async def _attend(self, call: RemoteCall, guest: Guest) -> None:
+    async def _attend(self, call: RemoteCall, guest: BridgedPeer) -> None:
         if self._pipeline.instructions:
-            self.put(port.UpdateEntry(instructions=self._pipeline.instructions))
+            self.put(port.UpdateInput(instructions=self._pipeline.instructions))
         following = self._loop.create_task(call.follow(guest), name=f"follow-{self.id}")
         tasks: list[asyncio.Task[Any]] = [
             following,
@@ -156,7 +156,7 @@ class RemoteRun:
             self._hooks.start("on_stop")
             await self._hooks.finish()
 
-    async def _send(self, call: RemoteCall, guest: Guest) -> None:
+    async def _send(self, call: RemoteCall, guest: BridgedPeer) -> None:
         await guest.joined()
         while True:
             entry = await self._waiting.get()
@@ -187,7 +187,7 @@ class RemoteRun:
     def _backend_event(self, event: port.BackendEvent) -> None:
         if isinstance(event, port.VendorEvent):
             self._hooks.start("on_vendor_event", event.kind, event.message)
-        elif isinstance(event, port.Warning):
+        elif isinstance(event, port.BackendNotice):
             self._warn(event.message)
 
     def _warn(self, message: str) -> None:

@@ -12,8 +12,8 @@ from fishjam_agents import events
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event, Heard
-from fishjam_agents.pipeline.speech import Speech
-from fishjam_agents.playout.voice import Voice
+from fishjam_agents.pipeline.speech_handle import SpeechHandle
+from fishjam_agents.playout.audio_output import AudioOutput
 from fishjam_agents.turns.policies import BargeInPolicy
 
 _DEAD_REMEMBERED = 256
@@ -22,8 +22,8 @@ _FIRST = sys.maxsize
 """A priority above all others."""
 
 
-class Verdicts(Protocol):
-    """What the owner of turn-taking wants to know of the backend."""
+class TurnListener(Protocol):
+    """Callbacks of the owner of turn-taking for events of the backend."""
 
     def reply_begins(self, asked: bool) -> None:
         """A reply is about to begin; `asked` when the app wanted it (`say`, `play`), not the model."""
@@ -59,7 +59,7 @@ class Replies:
 
     def __init__(
         self,
-        voice: Voice,
+        voice: AudioOutput,
         now: Callable[[], float],
         emit: Callable[[Event], None],
         hook: Callable[..., None],
@@ -77,11 +77,11 @@ class Replies:
         self._dead: OrderedDict[str, None] = OrderedDict()
         self._full: set[str] = set()
         self._fillers: set[str] = set()
-        self._speeches: dict[str, Speech] = {}
+        self._speeches: dict[str, SpeechHandle] = {}
         self._local = itertools.count(1)
         self._said = itertools.count(1)
         self._closed = False
-        self.verdicts: Verdicts | None = None
+        self.turn_listener: TurnListener | None = None
         self.muted = False
         self.unattended = False
         self.addressee: Callable[[str], str | None] = lambda reply: None
@@ -96,39 +96,39 @@ class Replies:
             self._text(event)
         elif isinstance(event, port.ReplyEnded):
             self._generated(event.reply)
-        elif isinstance(event, port.ReplyTimed):
-            self._emit(events.ReplyTimed(self._now(), event.reply, event.parts))
+        elif isinstance(event, port.ReplyLatency):
+            self._emit(events.ReplyLatency(self._now(), event.reply, event.parts))
         elif isinstance(event, port.PreemptiveReply):
             self._emit(events.PreemptiveReply(self._now(), event.peer, event.outcome, event.seconds))
         elif isinstance(event, port.UserTranscript):
             self._emit(events.UserTranscript(self._now(), event.text, event.final, event.peer))
             self._hook("on_transcript", event.text, event.final, event.peer)
         elif isinstance(event, port.UserSpeech):
-            if self.verdicts is not None:
-                self.verdicts.user_speech(event.speaking)
+            if self.turn_listener is not None:
+                self.turn_listener.user_speech(event.speaking)
         elif isinstance(event, port.Interrupted):
-            if self.verdicts is not None and (event.reply is None or event.reply in self._speeches):
-                self.verdicts.interrupted()
+            if self.turn_listener is not None and (event.reply is None or event.reply in self._speeches):
+                self.turn_listener.interrupted()
         elif isinstance(event, port.VendorEvent):
             self._hook("on_vendor_event", event.kind, event.message)
         elif isinstance(event, port.Usage):
             self._emit(events.BackendUsage(self._now(), event.amounts, event.cost, event.total_cost))
-        elif isinstance(event, port.Warning):
+        elif isinstance(event, port.BackendNotice):
             unanswered = event.failure if isinstance(event, port.Unanswered) else None
             self._emit(events.BackendWarning(self._now(), event.message, unanswered))
         elif isinstance(event, port.Failure):
-            failed = (event.failure, event.retryable, event.backend, event.stand_in)
+            failed = (event.failure, event.retryable, event.backend, event.fallback)
             self._emit(events.BackendFailure(self._now(), event.message, *failed))
-            self.orphaned()
+            self.end_unfinished()
 
     def _begin(self, reply: str) -> bool:
         if reply in self._dead or self._closed:
             return False
-        if self._voice.lives(reply):
+        if self._voice.is_live(reply):
             return True
         speech = self._speeches.get(reply)
-        if self.verdicts is not None:
-            self.verdicts.reply_begins(speech is not None)
+        if self.turn_listener is not None:
+            self.turn_listener.reply_begins(speech is not None)
         if speech is None:
             speech = self._speeches[reply] = self._speech(reply)
         # A filler goes ahead of what has nothing to say yet, and gives way once that has.
@@ -143,10 +143,10 @@ class Replies:
     def _unheard(self) -> bool:
         return self.muted or self.unattended
 
-    def orphaned(self, of: Callable[[str], bool] = lambda reply: True) -> None:
+    def end_unfinished(self, of: Callable[[str], bool] = lambda reply: True) -> None:
         """The connection to the backend of these replies is lost: they end with what there is of them."""
         for speech in tuple(self._speeches.values()):
-            if not speech.recording and self._voice.lives(speech.id) and of(speech.id):
+            if not speech.recording and self._voice.is_live(speech.id) and of(speech.id):
                 self._generated(speech.id)
 
     def _audio(self, reply: str, samples: Samples) -> None:
@@ -168,7 +168,7 @@ class Replies:
             self._emit(events.ReplyText(self._now(), event.reply, event.text))
 
     def _generated(self, reply: str) -> None:
-        seconds = None if self._voice.complete(reply) else self._voice.finish(reply)
+        seconds = None if self._voice.is_generated(reply) else self._voice.finish(reply)
         if seconds is not None:
             self._emit(events.ReplyGenerated(self._now(), reply, round(seconds, 3)))
 
@@ -182,7 +182,7 @@ class Replies:
         priority: int = 0,
         interruptible: bool | None = None,
         filler: bool = False,
-    ) -> Speech:
+    ) -> SpeechHandle:
         """Play a recording as a reply of our own: int16 mono at the backend's output rate."""
         name = f"play-{next(self._local)}"
         speech = self._speech(name, priority, interruptible, filler=filler, recording=True)
@@ -208,11 +208,11 @@ class Replies:
         *,
         filler: bool = False,
         recording: bool = False,
-    ) -> Speech:
+    ) -> SpeechHandle:
         if interruptible is None:
             self._by_policy.add(reply)
             interruptible = self._may_interrupt()
-        return Speech(
+        return SpeechHandle(
             *(reply, self),
             priority=priority,
             interruptible=interruptible,
@@ -223,8 +223,8 @@ class Replies:
     def _may_interrupt(self) -> bool:
         return not any(policy.protects(self._done) for policy in self._policies)
 
-    def expect(self, *, priority: int = 0, interruptible: bool | None = None) -> Speech:
-        """A reply that the backend was asked for, by an id of ours (`TextEntry.reply`)."""
+    def expect(self, *, priority: int = 0, interruptible: bool | None = None) -> SpeechHandle:
+        """A reply that the backend was asked for, by an id of ours (`TextInput.reply`)."""
         speech = self._speech(f"say-{next(self._said)}", priority, interruptible)
         self._speeches[speech.id] = speech
         if self._unheard or self._closed:
@@ -235,12 +235,12 @@ class Replies:
     # --- what Speech needs ---
 
     @property
-    def current(self) -> Speech | None:
+    def current(self) -> SpeechHandle | None:
         """The speech that is playing or next to play."""
         reply = self._voice.current
         return None if reply is None else self.speech(reply)
 
-    def speech(self, reply: str) -> Speech | None:
+    def speech(self, reply: str) -> SpeechHandle | None:
         """The handle of what is being said or waits; None when it is over or never was."""
         return self._speeches.get(reply)
 
@@ -250,7 +250,7 @@ class Replies:
         return self._speeches
 
     def heard(self, reply: str) -> Heard:
-        """What has been heard of a live reply by now."""
+        """Return the part of a live reply that has been heard by now."""
         return self._voice.heard(reply) or Heard(reply, 0.0)
 
     def seconds(self, reply: str) -> float:
@@ -258,7 +258,7 @@ class Replies:
         return self._voice.seconds(reply)
 
     def protect(self, reply: str, protected: bool) -> None:
-        """Whether a barge-in leaves a live reply alone."""
+        """Set whether a barge-in leaves a live reply alone."""
         self._by_policy.discard(reply)
         self._voice.protect(reply, protected)
 

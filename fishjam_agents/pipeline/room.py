@@ -1,4 +1,4 @@
-"""What an owner of turns can do in a room and see of it."""
+"""Interface of a room for an owner of turns: its actions and its state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Room(Protocol):
         """Start a hook."""
         ...
 
-    def put(self, entry: port.Entry) -> None:
+    def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the backend."""
         ...
 
@@ -39,7 +39,7 @@ class Room(Protocol):
         """Audio at the backend's rate."""
         ...
 
-    def cut(self, everything: bool = False) -> Heard | None:
+    def interrupt_replies(self, everything: bool = False) -> Heard | None:
         """Interrupt every reply that may be, and tell the backend; what was heard of the one playing."""
         ...
 
@@ -52,11 +52,11 @@ class Room(Protocol):
         ...
 
     def paused(self) -> bool:
-        """Whether the replies are being held."""
+        """Return whether the replies are being held."""
         ...
 
     def bot_speaks(self) -> bool:
-        """Whether a reply is under way."""
+        """Return whether a reply is under way."""
         ...
 
     def current_reply(self) -> str | None:
@@ -68,7 +68,7 @@ class Room(Protocol):
         ...
 
     def name(self, peer: str) -> str:
-        """What a peer is called."""
+        """Return the name of a peer."""
         ...
 
     def next_turn(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
-from fishjam_agents.backends.bugs import SEE, raised_at
+from fishjam_agents.backends.tracebacks import SEE, raised_at
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline.goodbye import Goodbye
 from fishjam_agents.tools.collect import collect
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class CallTools:
-    """What the model of one call may do.
+    """Tools that the model of one call may use.
 
     Args:
         call: The call.
@@ -130,7 +130,7 @@ class CallTools:
         if self._call.capabilities.text:
             # Whoever's session called is gone with them.
             with contextlib.suppress(BackendError):
-                self._call.tell(port.TextEntry(text, note=True), self._speaker(call.call))
+                self._call.send_text(port.TextInput(text, note=True), self._speaker(call.call))
 
     def _warn(self, message: str) -> None:
         self._call.emit(events.BackendWarning(self._call.now(), message))

@@ -1,9 +1,9 @@
-"""What Fishjam has played of what it was sent: an estimate by Fishjam's own rules.
+"""Audio that Fishjam has played of what it was sent: an estimate by Fishjam's own rules.
 
 Fishjam acknowledges nothing. It queues chunks and plays them in real time from their arrival; a chunk that
 comes at most 100 ms after the queue ran dry continues the old timeline, a later one starts a new timeline
-at its arrival; `interrupt` drops what has not begun to play, one chunk being the grain (facts: Fishjam
-protocol 3.4). A constant network delay cancels out, because chunks and interrupts travel the same way.
+at its arrival; `interrupt` drops what has not begun to play, one chunk being the grain (the engine,
+`membrane_rtc_engine`). A constant network delay cancels out: chunks and interrupts travel the same way.
 """
 
 from __future__ import annotations

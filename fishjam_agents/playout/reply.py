@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.dips import back_to_dip
+from fishjam_agents.audio.energy_minima import back_to_dip
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.heard_text import heard_text
 
@@ -56,8 +56,8 @@ class Reply:
         return self.written - self.position
 
     @property
-    def goes_on(self) -> bool:
-        """Whether a pause leaves it alone: it sounds and is not interruptible."""
+    def is_uninterruptible(self) -> bool:
+        """True if a pause leaves it alone: it sounds and is not interruptible."""
         return self.position > 0 and not self.interruptible
 
     def write(self, samples: npt.NDArray[np.int16]) -> None:
@@ -126,7 +126,7 @@ class Reply:
             self._base += len(self._parts.popleft())
 
     def heard(self, samples: int, sample_rate: int) -> Heard:
-        """What a listener has heard after `samples` of this reply."""
+        """Return the part a listener has heard after `samples` of this reply."""
         samples = max(samples, self.reached)
         seconds = samples / sample_rate
         text, exact = heard_text(self._words, seconds, self.written / sample_rate, complete=self.generated)

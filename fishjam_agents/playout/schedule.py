@@ -1,4 +1,4 @@
-"""What to send when: replies in, 20 ms chunks out, and what of them was heard. No I/O, no clock.
+"""Schedule of sending: replies in, 20 ms chunks out, and the part of them heard. No I/O, no clock.
 
 Invariant: the samples of a reply that are played form one contiguous run of indices; where a reply goes on
 after a pause it repeats at most `rewind` plus one chunk, nothing of it a second time, and nothing is skipped.
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fishjam_agents.audio.gain import fade_in, fade_out
 from fishjam_agents.events import Heard
-from fishjam_agents.playout.bed import Bed, BedState
+from fishjam_agents.playout.background_mixer import BackgroundMixer, BackgroundState
 from fishjam_agents.playout.estimate import PlayoutEstimate
 from fishjam_agents.playout.reply import Reply
 from fishjam_agents.playout.settings import PlayoutSettings
@@ -25,7 +25,7 @@ Samples = npt.NDArray[np.int16]
 _FADE = 0.01
 """Length of the chunk that fades out at a cut and of the fade-in at a resume, seconds."""
 _GROWTH = 0.02
-"""What an underrun adds to the lead, seconds."""
+"""Seconds that an underrun adds to the lead."""
 _INSTANT = 1e-6
 """Seconds below which times are the same."""
 _SILENCE: Samples = np.empty(0, np.int16)
@@ -45,7 +45,7 @@ class _Sent(NamedTuple):
     reply: Reply | None
     start: int
     length: int
-    bed: BedState | None
+    bed: BackgroundState | None
     tail: Samples | None = None
 
 
@@ -79,12 +79,12 @@ class Schedule:
         self.lead = self._settings.lead
         self.underruns = 0
         self.dropped = 0.0
-        self.bed: Bed | None = None
+        self.background: BackgroundMixer | None = None
         self.may_begin: Callable[[str], bool] | None = None
 
     @property
     def active(self) -> bool:
-        """Whether a reply is under way: begun, and neither played to its end nor interrupted."""
+        """True while a reply is under way: begun, and neither played to its end nor interrupted."""
         return bool(self._replies)
 
     @property
@@ -94,7 +94,7 @@ class Schedule:
 
     @property
     def until(self) -> float:
-        """When the last chunk sent ends, by the estimate."""
+        """Time at which the last chunk sent ends, by the estimate."""
         return self._estimate.end
 
     def sounding(self) -> Iterator[str]:
@@ -146,7 +146,7 @@ class Schedule:
         """Give the chunks that are due: as many as keep the lead."""
         estimate = self._estimate
         for reply in self._replies:
-            if self.paused and not reply.goes_on:
+            if self.paused and not reply.is_uninterruptible:
                 return
             if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
                 return
@@ -171,15 +171,15 @@ class Schedule:
         self, now: float, reply: Reply | None, start: int, voice: Samples, tail: Samples | None = None
     ) -> Samples:
         """A chunk of voice goes out now; what is sent is the voice with the bed under it."""
-        bed = self.bed
+        bed = self.background
         self._sent.append(_Sent(reply, start, len(voice), None if bed is None else bed.state, tail))
         self._estimate.send(now, len(voice))
         self._voiced = self._estimate.end
         return voice if bed is None else bed.under(voice)
 
-    def pump_bed(self, now: float) -> Iterator[Samples]:
+    def pump_background(self, now: float) -> Iterator[Samples]:
         """Give the chunks of the bed that are due where nothing is said."""
-        bed = self.bed
+        bed = self.background
         while bed is not None and bed.sounds and self._estimate.end < now + self._settings.lead:
             self._sent.append(_Sent(None, 0, self._chunk, bed.state))
             self._estimate.send(now, self._chunk)
@@ -191,7 +191,10 @@ class Schedule:
         Returns:
             Whether there was any: the caller interrupts the track, and pumps.
         """
-        if self.bed is None or self._estimate.end - max(self._voiced, now) < 2 * self._chunk / self._rate:
+        if (
+            self.background is None
+            or self._estimate.end - max(self._voiced, now) < 2 * self._chunk / self._rate
+        ):
             return False
         reply = self._next_to_send()
         if reply is None:
@@ -204,7 +207,7 @@ class Schedule:
     def _next_to_send(self) -> Reply | None:
         """The reply that has audio to send now."""
         for reply in self._replies:
-            if self.paused and not reply.goes_on:
+            if self.paused and not reply.is_uninterruptible:
                 return None
             if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
                 return None
@@ -228,7 +231,7 @@ class Schedule:
         if self.paused:
             return None
         self.paused = True
-        if not self.audible(now) or (self._replies and self._replies[0].goes_on):
+        if not self.audible(now) or (self._replies and self._replies[0].is_uninterruptible):
             return None
         return self._fade_away(self._rollback(now), now)
 
@@ -257,7 +260,7 @@ class Schedule:
         if not self.paused:
             return
         self.paused = False
-        if self._replies and self._replies[0].position and not self._replies[0].goes_on:
+        if self._replies and self._replies[0].position and not self._replies[0].is_uninterruptible:
             self._replies[0].rewind(round(self._settings.rewind * self._rate), self._rate)
             self._fade_next = True
 
@@ -306,15 +309,15 @@ class Schedule:
         Returns:
             What `pause` returns; the bed itself falls silent in what `pump_bed` gives.
         """
-        if self.bed is None:
-            self.bed = Bed()
-        sounded, self.bed.muted = self.bed.sounds, muted
+        if self.background is None:
+            self.background = BackgroundMixer()
+        sounded, self.background.muted = self.background.sounds, muted
         if not (muted and sounded):
             return None
         return self._fade_away(self._rollback(now), now)
 
     def audible(self, now: float) -> bool:
-        """Whether the server may still hold voice of ours; half a second of grace for the network."""
+        """Return whether the server may still hold voice of ours; half a second of grace for the network."""
         return self._voiced + 0.5 > now
 
     def collect(self, now: float) -> list[Heard]:
@@ -330,7 +333,7 @@ class Schedule:
         return ended
 
     def heard(self, now: float, reply: str | None = None) -> Heard | None:
-        """What has been heard by now of a live reply; of the current one without an id."""
+        """Return the part of a live reply that has been heard by now; of the current one without an ID."""
         target = next(iter(self._replies), None) if reply is None else self.find(reply)
         if target is None:
             return None
@@ -367,8 +370,8 @@ class Schedule:
         for sent in reversed(self._sent):
             if sent.reply is not None:
                 sent.reply.position = sent.start
-            if sent.bed is not None and self.bed is not None:
-                self.bed.restore(sent.bed)
+            if sent.bed is not None and self.background is not None:
+                self.background.restore(sent.bed)
         self._voiced = min(self._voiced, self._estimate.end)
         self._sent.clear()
         return dropped

@@ -70,7 +70,7 @@ class TrackSender:
 
     @property
     def blocked(self) -> bool:
-        """Whether the socket pushes back or is lost for now; nothing more should be sent meanwhile."""
+        """True while the socket pushes back or is lost for now; nothing more should be sent meanwhile."""
         return self._task is not None or self._dead or not getattr(self._track, "ready", True)
 
     def send(self, data: bytes) -> None:

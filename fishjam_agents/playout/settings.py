@@ -1,4 +1,4 @@
-"""What a user can say about the bot's voice."""
+"""Settings of the bot's voice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class PlayoutSettings:
-    """How replies are played. All durations in seconds.
+    """Settings of how replies are played. All durations in seconds.
 
     Attributes:
         sample_rate: Hz of the bot's track; None takes the backend's rate where Fishjam plays it (16000
@@ -46,8 +46,8 @@ class PlayoutSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class BackgroundSettings:
-    """What is always heard of the bot: an office, a street.
+class AmbientSettings:
+    """Sound that is always heard of the bot: an office, a street.
 
     Attributes:
         wav: A 16-bit WAV of any rate, mono or stereo; it is repeated without a seam.
@@ -67,7 +67,7 @@ class BackgroundSettings:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingSettings:
-    """What is heard while the bot works on an answer: from a turn's end to the first sound of the reply.
+    """Sound while the bot works on an answer: from a turn's end to the first sound of the reply.
 
     Attributes:
         wav: A 16-bit WAV of any rate, mono or stereo; it is repeated.
@@ -86,15 +86,15 @@ class ThinkingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceSettings:
-    """What sounds under and between replies. Neither counts as heard, and neither keeps anybody waiting.
+class BackgroundAudioSettings:
+    """Sounds under and between replies. Neither counts as heard, and neither keeps anybody waiting.
 
     Attributes:
         background: What is always there.
         thinking: What fills the wait for an answer.
     """
 
-    background: BackgroundSettings | None = None
+    ambient: AmbientSettings | None = None
     thinking: ThinkingSettings | None = None
 
 

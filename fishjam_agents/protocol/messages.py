@@ -110,7 +110,7 @@ class RemoveTrack:
 
 @dataclass(frozen=True, slots=True)
 class InterruptTrack:
-    """What was sent on the agent's track and has not been played is dropped.
+    """Request to drop the audio that was sent on the agent's track and has not been played.
 
     Attributes:
         track_id: The agent's track.
@@ -131,7 +131,7 @@ class CaptureImage:
 
 
 AgentRequest = AuthRequest | AddTrack | RemoveTrack | TrackChunk | InterruptTrack | CaptureImage
-"""What an agent sends."""
+"""Messages that an agent sends."""
 
 AgentResponse = Authenticated | TrackData | TrackImage
-"""What the server sends to an agent."""
+"""Messages that the server sends to an agent."""

@@ -45,7 +45,7 @@ _VARINT_TYPES = frozenset(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FieldRule:
-    """What a known field may look like.
+    """Rule of what a known field may look like.
 
     Attributes:
         wire_types: Those the field may come with; a repeated number comes packed or not.

@@ -1,4 +1,4 @@
-"""Where the server listens, and how clients write that."""
+"""Address at which the server listens, and its form for clients."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def listen(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
+    """Return whether only this machine can reach `host`."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The agent socket, `/socket/agent/websocket` (facts/fishjam-protocol.md 3)."""
+"""The agent socket, `/socket/agent/websocket` (Fishjam protos, `agent_notifications.proto`)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..protocol import (
     encode_track_image,
 )
 from ..session import PeerType, TrackEncoding
+from .authenticated_socket import AuthenticatedSocket
 from .clock import RoomClock
-from .gate import Gate
 from .network import Network
 from .peer import Peer, metadata_text
 from .room import Room
@@ -48,7 +48,7 @@ _UUID4 = re.compile(
 )
 
 
-class AgentSocket(Gate):
+class AgentSocket(AuthenticatedSocket):
     """One agent's connection: its tracks come in, everyone else's go out.
 
     Args:
@@ -175,6 +175,6 @@ class AgentSocket(Gate):
             self._room.add_track(self._peer, self._tracks[track_id])
 
     def _crash(self, reason: str) -> None:
-        # In the engine an invalid request takes the whole agent endpoint down (facts 3.4).
+        # In the engine (`membrane_rtc_engine`) an invalid request takes the whole agent endpoint down.
         if self._room is not None and self._peer is not None:
             self._room.crash_peer(self._peer, reason[:_REASON_CHARACTERS])

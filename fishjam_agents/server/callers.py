@@ -43,7 +43,7 @@ class Caller:
 
     @property
     def joined(self) -> bool:
-        """Whether it is connected to its room."""
+        """True while it is connected to its room."""
         return self.peer.attachment is self
 
     @property

@@ -10,7 +10,7 @@ from ..protocol import Track, TrackType
 from .playout import Segment
 
 CAPTURE_SECONDS = 1.0
-"""One still a second and track; requests beyond that are not answered (facts/fishjam-protocol.md 3.4)."""
+"""One still a second and track; requests beyond that are not answered (Fishjam docs, Agents)."""
 
 
 class Camera:

@@ -1,4 +1,4 @@
-"""What a REST request can be refused with."""
+"""Errors with which a REST request can be refused."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class RequestError(FishjamAgentsError):
 
 
 def room_not_found(room_id: str) -> RequestError:
-    """404 in Fishjam's words (facts/fishjam-protocol.md 8.4)."""
+    """404 in Fishjam's words (`fishjam-dev/fishjam`)."""
     return RequestError(404, f"Room {room_id} does not exist")
 
 
 def peer_not_found(peer_id: str) -> RequestError:
-    """404 in Fishjam's words (facts/fishjam-protocol.md 8.4)."""
+    """404 in Fishjam's words (`fishjam-dev/fishjam`)."""
     return RequestError(404, f"Peer {peer_id} does not exist")

@@ -1,4 +1,4 @@
-"""Who hears what: each tick, every source is asked once and heard by all its listeners."""
+"""Fan-out of audio: each tick, every source is asked once and heard by all its listeners."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..protocol import TrackDataEncoder
-from .peer import Ear, Listener, Peer
+from .peer import AudioListener, Listener, Peer
 from .recorder import Tap
 from .sources import Source
 from .websocket import frame
@@ -18,7 +18,7 @@ class _Route:
 
     peer: Peer
     source: Source
-    by_rate: tuple[tuple[int, TrackDataEncoder, tuple[int, ...], tuple[Ear, ...]], ...]
+    by_rate: tuple[tuple[int, TrackDataEncoder, tuple[int, ...], tuple[AudioListener, ...]], ...]
 
 
 class Fanout:
@@ -69,7 +69,7 @@ class Fanout:
         routes = []
         for publisher in peers:
             for source in publisher.sources.values():
-                rates: dict[int, tuple[list[int], list[Ear]]] = {}
+                rates: dict[int, tuple[list[int], list[AudioListener]]] = {}
                 for position, (peer, _) in enumerate(hearing):
                     if peer.hears(publisher, source.track):
                         rates.setdefault(peer.config.sample_rate, ([], []))[0].append(position)

@@ -1,4 +1,4 @@
-"""Track forwarding: the tracks of a room as inputs of a composition (facts/fishjam-protocol.md 2.1, row 13).
+"""Track forwarding: the tracks of a room as inputs of a composition (Fishjam OpenAPI).
 
 No composition is rendered here. The links, their notifications and what REST shows of them are real, and a
 recording of the composition holds what was forwarded to it.
@@ -16,7 +16,7 @@ from .errors import RequestError
 from .notifications import Notifications
 
 MAX_URL_CHARACTERS = 255
-"""Length of a composition URL (facts 8.1)."""
+"""Length of a composition URL (Fishjam OpenAPI)."""
 
 _URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 

@@ -9,10 +9,10 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 10.0
-"""How long a request may take to arrive, first byte to last, and a new connection to send one. Our choice."""
+"""Seconds a request may take to arrive, and a new connection to send a first one. Our choice."""
 
 ANSWER_SECONDS = 120.0
-"""How long its answer may take to be made and read; an hour's recording is 115 MB. Our choice."""
+"""Seconds its answer may take to be made and read; an hour's recording is 115 MB. Our choice."""
 
 MAX_HEADERS = 128
 """Lines before the body of a request. h11 bounds only what is incomplete: of 64 kB at once it reads all."""

@@ -22,10 +22,10 @@ _DESCRIPTORS_SHARE = 0.75
 """Of the file descriptors of the process, what connections may take: files and webhooks need some, too."""
 
 _PAUSE_SECONDS = 0.1
-"""How long a full server waits before it looks again."""
+"""Seconds a full server waits before it looks again."""
 
 _RETRY_SECONDS = 1.0
-"""How long it waits when the system has no descriptor or memory for a connection."""
+"""Seconds it waits when the system has no descriptor or memory for a connection."""
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""A livestream: who may send it and who may watch it. No media flows (facts/fishjam-protocol.md 7.1)."""
+"""A livestream: who may send it and who may watch it. No media flows (Fishjam docs, Livestreams)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated microphone picks up, window by window: clips, live audio, silence, nothing."""
+"""Audio of a simulated microphone, window by window: clips, live audio, silence, nothing."""
 
 from __future__ import annotations
 

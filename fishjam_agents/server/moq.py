@@ -1,7 +1,7 @@
 """Access to a MoQ relay: a signed statement of what may be published and subscribed to.
 
 There is no relay here; the token is what Fishjam's would be, for a relay that knows the key
-(facts/fishjam-protocol.md 7.2). JWT: RFC 7519 with HS256 of RFC 7518, section 3.2.
+(Fishjam docs, MoQ with Fishjam). JWT: RFC 7519 with HS256 of RFC 7518, section 3.2.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_TTL = 604800
 
 @dataclass(frozen=True, slots=True)
 class MoqGrant:
-    """What a token allows; paths are prefixes.
+    """Permissions of a token; paths are prefixes.
 
     Attributes:
         publish: Path that may be published under, or None.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class Network:
-    """What every message from an agent suffers on its way.
+    """Network conditions for every message from an agent.
 
     Args:
         delay: Seconds every message takes.
@@ -28,11 +28,11 @@ class Network:
 
     @property
     def bends(self) -> bool:
-        """Whether it does anything at all."""
+        """True if it does anything at all."""
         return self.delay > 0 or self.jitter > 0
 
     def draw(self) -> float:
-        """How long the next message takes, in seconds."""
+        """Return the seconds that the next message takes."""
         return self.delay + self._rng.uniform(0.0, self.jitter)
 
     def link(self, deliver: Callable[[bytes], None]) -> Link:
@@ -68,7 +68,7 @@ class Link:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is under way."""
+        """True while nothing is under way."""
         return not self._under_way
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Server notifications: what happened in which room, in order (facts/fishjam-protocol.md 4)."""
+"""Server notifications: the events of every room, in order (Fishjam protos, `ServerMessage`)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ def normal_path(path: str) -> str:
     """The path below the base URL, without duplicate or trailing slashes.
 
     Clients join a base URL that may end in a slash with paths that begin with one, and a base URL may be
-    the cloud's, `/api/v1/connect/{anything}` (facts/fishjam-protocol.md 1.1). A `%2F` stays as it is.
+    the cloud's, `/api/v1/connect/{anything}` (Fishjam server SDKs). A `%2F` stays as it is.
     """
     segments = [segment for segment in path.split("/") if segment]
     if tuple(segments[:3]) == _PREFIX and len(segments) > 3:

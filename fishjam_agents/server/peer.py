@@ -14,7 +14,7 @@ from .subscriptions import Subscriptions
 
 
 class Attachment(Protocol):
-    """What a connected peer hangs on: a socket, or a simulated caller."""
+    """Attachment of a connected peer: a socket, or a simulated caller."""
 
     def detach(self, code: int, reason: str) -> None:
         """The room lets go of it: close with `code` and `reason`."""
@@ -29,7 +29,7 @@ class Listener(Protocol):
         ...
 
 
-class Ear(Protocol):
+class AudioListener(Protocol):
     """An attachment that hears the room as plain sound, told apart by who makes it."""
 
     def hear_packet(self, publisher: Peer, packet: bytes) -> None:
@@ -56,19 +56,19 @@ class Peer:
         self.config = config
         self.attachment: Attachment | None = None
         self.listener: Listener | None = None
-        self.ear: Ear | None = None
+        self.ear: AudioListener | None = None
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}
         self.subscriptions = Subscriptions(config.manual)
 
     @property
     def type(self) -> PeerType:
-        """What it is."""
+        """Type of the peer."""
         return self.config.type
 
     @property
     def connected(self) -> bool:
-        """Whether its socket is open."""
+        """True while its socket is open."""
         return self.attachment is not None
 
     @property
@@ -79,7 +79,7 @@ class Peer:
         return {"peer": self.client_metadata, "server": dict(self.config.metadata)}
 
     def hears(self, publisher: Peer, track: Track) -> bool:
-        """Whether `track` of `publisher` is sent to it: what it is subscribed to, and never its own."""
+        """Return whether `track` of `publisher` is sent to it: one it is subscribed to, and never its own."""
         return publisher is not self and self.subscriptions.cover(publisher.id, track.id)
 
     def as_json(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The peer socket, `/socket/peer/websocket`: authentication and lifecycle of a browser peer.
 
-Media events are read and ignored: no WebRTC is spoken here yet (facts/fishjam-protocol.md 6.4).
+Media events are read and ignored: no WebRTC is spoken here yet. Source: Fishjam's web client SDK.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..errors import ProtocolError
 from ..protocol import decode, encode
 from ..protocol.generated import peer as schema
 from ..session import PeerType
-from .gate import Gate
+from .authenticated_socket import AuthenticatedSocket
 from .peer import Peer
 from .room import Room
 from .rooms import Rooms
@@ -35,7 +35,7 @@ _ROOM_TYPES = {
 }
 
 
-class PeerSocket(Gate):
+class PeerSocket(AuthenticatedSocket):
     """One browser's connection."""
 
     def __init__(self, rooms: Rooms) -> None:

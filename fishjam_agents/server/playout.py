@@ -1,8 +1,8 @@
-"""What of an agent's audio is played when: Fishjam's rules for PCM16 tracks, without a clock or a socket.
+"""Playout of an agent's audio: Fishjam's rules for PCM16 tracks, without a clock or a socket.
 
 Chunks are queued and played in real time from their arrival; a chunk that arrives within 100 ms of the end
 of the queue continues its timeline, a later one starts a new one; `interrupt` drops the chunks that have
-not begun to play; at most 10 minutes are queued (facts/fishjam-protocol.md 3.4, from the engine).
+not begun to play; at most 10 minutes are queued (Fishjam's engine, `membrane_rtc_engine`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GAP_SECONDS = 0.1
 """A chunk that arrives later than this after the end of the queue restarts the timeline."""
 
 QUEUE_SECONDS = 600.0
-"""What a track may have queued; a chunk that would exceed it is dropped whole."""
+"""Seconds of audio that a track may have queued; a chunk that would exceed it is dropped whole."""
 
 
 MERGED_SECONDS = 0.005
@@ -30,7 +30,7 @@ than the sound in them.
 """
 
 CUTS = 1000
-"""How many interrupts are remembered."""
+"""Number of interrupts that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Playout:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is queued or in play."""
+        """True while nothing is queued or in play."""
         return not self._queue
 
     def write(self, data: bytes, now: float) -> None:

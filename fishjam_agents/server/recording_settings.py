@@ -1,4 +1,4 @@
-"""What a REST client may ask of a recording (facts/fishjam-protocol.md 2.2 and 7.3)."""
+"""Settings of a recording that a REST client may ask for (Fishjam OpenAPI, `RecordingConfig`)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RecordingConfig:
 
     @property
     def audio(self) -> bool:
-        """Whether it is heard."""
+        """True if it is heard."""
         return self.source.get("audio") is not False
 
 
@@ -108,7 +108,7 @@ def _check_template(template: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFilter:
-    """Which recordings a listing shows.
+    """Filter of the recordings that a listing shows.
 
     Attributes:
         status: Only those of this status; None is any.
@@ -119,7 +119,7 @@ class RecordingFilter:
     metadata: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
 
     def matches(self, status: str, metadata: Mapping[str, Any] | None) -> bool:
-        """Whether a recording of that status and metadata is shown."""
+        """Return whether a recording of that status and metadata is shown."""
         if self.status not in (None, status):
             return False
         return all(_texts(_at(metadata, path)) == values for path, values in self.metadata)

@@ -1,6 +1,6 @@
 """Recordings of compositions: what the rooms forwarded to one sounded like, mixed into a file.
 
-States (facts/fishjam-protocol.md 7.3): active, finished, then available with a file, or failed.
+States (Fishjam docs, Recordings): active, finished, then available with a file, or failed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_SECONDS = 3600.0
 """A recording ends by itself after this: what it holds, 32 kB for each second, is in memory. Our choice."""
 
 MIX_SECONDS = 60.0
-"""How long making the file may take; the recording has failed after that. Our choice."""
+"""Seconds that making the file may take; the recording has failed after that. Our choice."""
 
 
 class CompositionRecording:

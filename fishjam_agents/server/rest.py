@@ -1,6 +1,6 @@
 """The REST API: every resource behind the management token, every error in one form.
 
-Source: facts/fishjam-protocol.md 1.4, 1.6 and 2.
+Source: Fishjam OpenAPI, and Fishjam's Python server SDK with its tests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .rest_requests import Handler, Resource
 logger = logging.getLogger(__name__)
 
 _ELSEWHERE = ("/api/v1/live/{rest:path}", "/api/composition", "/api/composition/{rest:path}")
-"""WHIP and WHEP (facts 7.1) and the Composition API (facts 2.1): their media is not served here."""
+"""WHIP, WHEP and the Composition API (Fishjam docs): their media is not served here."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -59,7 +59,7 @@ class RestApi:
                 Exception: _internal_error,
             },
         )
-        # httpx in the SDK follows no redirects and takes one for an empty success (facts 1.1).
+        # httpx in Fishjam's Python server SDK follows no redirects and takes one for an empty success.
         app.router.redirect_slashes = False
         return _NormalPaths(app)
 
@@ -82,7 +82,7 @@ class RestApi:
             raise RequestError(401, "Invalid token")
 
     async def _validate(self, request: Request) -> Response:
-        # The SDK takes anything but a 404 for a valid token (facts 1.4).
+        # Fishjam's Python server SDK takes anything but a 404 for a valid token.
         if not self._authorized(request):
             raise RequestError(404, "Invalid token")
         return Response(status_code=200)

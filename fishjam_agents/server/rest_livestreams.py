@@ -1,4 +1,4 @@
-"""REST: livestreams, their streamers and viewers (facts/fishjam-protocol.md 2.1, rows 11, 12, 20 to 27).
+"""REST: livestreams, their streamers and viewers (Fishjam OpenAPI, `/livestream`).
 
 A stream is a livestream room under another path: either one is found, listed and deleted by both.
 """

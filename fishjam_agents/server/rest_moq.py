@@ -1,4 +1,4 @@
-"""REST: access to MoQ (facts/fishjam-protocol.md 2.1, row 14)."""
+"""REST: access to MoQ (Fishjam OpenAPI, `/moq/access`)."""
 
 from __future__ import annotations
 

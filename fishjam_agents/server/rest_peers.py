@@ -1,4 +1,4 @@
-"""REST: peers, their tokens and subscriptions (facts/fishjam-protocol.md 2.1, rows 6 to 10)."""
+"""REST: peers, their tokens and subscriptions (Fishjam OpenAPI, `/room/{room_id}/peer`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REST: recordings and their files (facts/fishjam-protocol.md 2.1, rows 15 to 19)."""
+"""REST: recordings and their files (Fishjam OpenAPI, `/recordings`)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 1024 * 1024
 """Largest JSON body; no request of the API comes near it."""
 
 MAX_FORM_BYTES = 2 * 1024 * 1024
-"""Largest form; a template is at most 1 MiB and comes with its config (facts/fishjam-protocol.md 7.3)."""
+"""Largest form; a template is at most 1 MiB (Fishjam's server SDK) and comes with its config."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -55,7 +55,7 @@ async def form_body(request: Request) -> dict[str, bytes]:
 
 
 def is_form(request: Request) -> bool:
-    """Whether the body says to be multipart."""
+    """Return whether the body says to be multipart."""
     return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 

@@ -1,4 +1,4 @@
-"""REST: rooms and their links to compositions (facts/fishjam-protocol.md 2.1, rows 2 to 5 and 13)."""
+"""REST: rooms and their links to compositions (Fishjam OpenAPI, `/room`)."""
 
 from __future__ import annotations
 

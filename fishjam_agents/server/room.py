@@ -1,6 +1,6 @@
 """One room: its peers, who is connected, what is published, and the notifications that tell of it.
 
-The order of notifications is that of facts/fishjam-protocol.md 4.3.
+The order of notifications is that of the tests of Fishjam's Python server SDK and of `fishjam-dev/fishjam`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .fanout import Fanout
 from .forwarding import Forwarding
 from .livestream import Livestream
 from .notifications import Notifications
-from .peer import Attachment, Ear, Listener, Peer
+from .peer import Attachment, AudioListener, Listener, Peer
 from .recorder import Recorder, Sink, Tap
 from .settings import PeerConfig, RoomConfig
 from .sources import Source
@@ -113,7 +113,11 @@ class Room:
             attachment.detach(1011, reason)
 
     def connect(
-        self, peer: Peer, attachment: Attachment, listener: Listener | None = None, ear: Ear | None = None
+        self,
+        peer: Peer,
+        attachment: Attachment,
+        listener: Listener | None = None,
+        ear: AudioListener | None = None,
     ) -> None:
         """A peer's socket authenticated. One that is connected already is taken over."""
         self._release(peer, 1000, "peer already connected")
@@ -161,7 +165,7 @@ class Room:
         self._notifications.vad_notification(self.id, peer.id, track_id, speaking)
 
     def has_track(self, track_id: str) -> bool:
-        """Whether a track of that id is published by anyone."""
+        """Return whether a track of that ID is published by anyone."""
         return any(track_id in peer.sources for peer in self.peers.values())
 
     def capture(self, peer: Peer, track_id: str, now: float) -> bytes | None:

@@ -6,7 +6,7 @@ import logging
 from time import monotonic
 
 SILENCE_SECONDS = 60.0
-"""How long the same complaint stays unsaid."""
+"""Seconds during which the same complaint is not repeated."""
 
 
 class Seldom:

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     import uvicorn
 
 STOP_SECONDS = 2.0
-"""How long `EmbeddedServer.stop` may take."""
+"""Seconds that `EmbeddedServer.stop` may take."""
 
 DRAIN_SECONDS = 0.5
-"""How long it waits for webhooks to be delivered and recordings to be written."""
+"""Seconds it waits for webhooks to be delivered and recordings to be written."""
 
 
 class EmbeddedServer:
@@ -255,7 +255,7 @@ class EmbeddedServer:
                 return None
 
     def _peer_url(self) -> str:
-        # With its scheme: without one, clients assume https (facts 1.3).
+        # With its scheme: without one, Fishjam's server SDKs assume https.
         return f"ws://{authority(self._host, self._port)}/socket/peer/websocket"
 
     def _webhook_target(self, room_id: str) -> Target | None:

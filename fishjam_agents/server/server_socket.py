@@ -1,6 +1,6 @@
 """The server socket, `/socket/server/websocket`: notifications for a backend.
 
-Source: facts/fishjam-protocol.md 4.
+Source: Fishjam protos, `server_notifications.proto`; the handshake: Fishjam's Python server SDK.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import betterproto
 from ..errors import ProtocolError
 from ..protocol import decode, encode
 from ..protocol.generated import notifications as schema
-from .gate import Gate
+from .authenticated_socket import AuthenticatedSocket
 from .notifications import Notifications
 from .websocket import Connection
 
 _FIELDS = 64
-"""What a client sends here has two; the rest is for fields of versions to come."""
+"""Most fields of a client's message. It has two today; the rest is for fields of versions to come."""
 
 
-class ServerSocket(Gate):
+class ServerSocket(AuthenticatedSocket):
     """One backend's connection: silent until it subscribes, then told of every room.
 
     Args:

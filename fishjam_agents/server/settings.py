@@ -1,4 +1,4 @@
-"""What a REST client may ask of a room or a peer, read from JSON (facts/fishjam-protocol.md 2.2)."""
+"""Settings of a room or a peer that a REST client may ask for, read from JSON (Fishjam OpenAPI)."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _webhook_url(body: Mapping[str, Any]) -> str | None:
 
 
 def is_webhook_url(url: str) -> bool:
-    """Whether notifications can be posted there: `http` or `https`, with a path (facts: RoomConfig)."""
+    """Return whether notifications can go there: `http` or `https`, with a path (Fishjam OpenAPI)."""
     if not _WEBHOOK_URL.fullmatch(url):
         return False
     try:
@@ -185,7 +185,7 @@ def _vapi(options: Mapping[str, Any]) -> VapiOptions:
 
 
 def _max_peers(value: Any) -> int:
-    # Numeric strings pass: the cloud's own tests say so (facts 2.4).
+    # Numeric strings pass: a change in the tests of Fishjam's Python server SDK suggests so.
     if value is None:
         return 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:

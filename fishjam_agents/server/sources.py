@@ -1,4 +1,4 @@
-"""What sounds in a room: one source per published audio track."""
+"""Sources of sound in a room: one per published audio track."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Source(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether it has played to its end and is to be removed."""
+        """True once it has played to its end and is to be removed."""
         ...
 
     def advance(self, ticks: int) -> bool:
@@ -33,11 +33,11 @@ class Source(Protocol):
         ...
 
     def packets(self, sample_rate: int) -> Sequence[bytes]:
-        """What a listener at `sample_rate` gets for the window: 20 ms of PCM16 each."""
+        """Return a listener's packets of the window at `sample_rate`: 20 ms of PCM16 each."""
         ...
 
     def segments(self) -> Sequence[Segment]:
-        """What sounded in the window, at `recording_rate`; digital silence may be left out."""
+        """Return the audio of the window, at `recording_rate`; digital silence may be left out."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class AgentTrack:
 
     @property
     def finished(self) -> bool:
-        """Whether a removed track has played to its end."""
+        """True once a removed track has played to its end."""
         return self.removing and self.playout.idle
 
     def advance(self, ticks: int) -> bool:
@@ -83,11 +83,11 @@ class AgentTrack:
         return self._idle_ticks == _FLUSH_TICKS
 
     def segments(self) -> Sequence[Segment]:
-        """What was played, at the track's own rate and position."""
+        """Return the audio that was played, at the track's own rate and position."""
         return self._window
 
     def packets(self, sample_rate: int) -> Sequence[bytes]:
-        """What was played, cut into 20 ms from where the agent began to speak."""
+        """Return the audio that was played, cut into 20 ms from the start of the agent's speech."""
         packetizer = self._packetizers.get(sample_rate)
         if packetizer is None:
             packetizer = _Packetizer(self.playout.sample_rate, sample_rate)

@@ -1,4 +1,4 @@
-"""Selective subscription: whom a peer hears (facts/fishjam-protocol.md 2.4).
+"""Selective subscription: whom a peer hears (Fishjam docs, Selective subscriptions).
 
 Asked when the routes of a room are worked out, never per packet.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Subscriptions:
-    """What one peer is subscribed to.
+    """Subscriptions of one peer.
 
     A peer with automatic subscriptions hears everyone, and what it is subscribed to by hand counts for
     nothing; a manual one hears nobody at first. Subscriptions add up, and there is no way back.
@@ -35,7 +35,7 @@ class Subscriptions:
         return len(self._peers) + len(self._tracks) > before
 
     def cover(self, publisher_id: str, track_id: str) -> bool:
-        """Whether that track of that peer is heard."""
+        """Return whether that track of that peer is heard."""
         return not self._manual or publisher_id in self._peers or track_id in self._tracks
 
     def as_json(self) -> dict[str, Any]:

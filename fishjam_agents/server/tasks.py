@@ -22,7 +22,7 @@ class Tasks:
 
     @property
     def running(self) -> bool:
-        """Whether `spawn` takes work."""
+        """True while `spawn` takes work."""
         return self._running
 
     def start(self) -> None:

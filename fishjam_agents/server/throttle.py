@@ -1,4 +1,4 @@
-"""What one client may take of the event loop's time, so that no flood of messages takes it from the rooms.
+"""Limits of one client's event-loop time, so that no flood of messages takes it from the rooms.
 
 A client that sends more than can be handled in its allowance is read no further for the rest of the window:
 TCP's flow control holds it back. Nothing is lost, and a client that sends audio in real time never notices.
@@ -12,16 +12,16 @@ from time import perf_counter
 from typing import Protocol
 
 WINDOW_SECONDS = 0.02
-"""How often an allowance begins anew: with the ticks of the room clock."""
+"""Seconds after which an allowance begins anew: with the ticks of the room clock."""
 
 ALLOWANCE_SECONDS = 0.004
-"""What one client may take of a window at first; 50 messages of audio take a tenth of it. Our choice."""
+"""Seconds of a window for a client at first; 50 messages of audio take a tenth of it. Our choice."""
 
 TURN_SECONDS = 0.001
 """What a client that has used up its allowance may take at least when its turn comes."""
 
 SHARE_SECONDS = 0.006
-"""What all those clients together may take of a window; the rest go on in the next one."""
+"""Seconds of a window that all those clients together may take; the rest go on in the next one."""
 
 
 class Held(Protocol):

@@ -1,7 +1,7 @@
 """Peer tokens: signed, bound to one peer of one room, valid for 24 hours.
 
 They are not stored, so the token of a deleted peer is still understood and can be refused with
-`peer not found`, which ends a browser's attempts to reconnect (facts/fishjam-protocol.md 8.2).
+`peer not found`, which ends a browser's attempts to reconnect (Fishjam's web client SDK).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ..errors import FishjamAgentsError
 
 LIFETIME_SECONDS = 24 * 3600
-"""Fishjam's peer tokens live for a day (facts/fishjam-protocol.md 8.1)."""
+"""Fishjam's peer tokens live for a day (Fishjam docs, Security & Token Model)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """One VAPI peer: a room and a call at Vapi, joined through the call's media socket.
 
 The cloud takes any key and call id at creation and reports a failure later, as PeerCrashed. A peer that is in
-hears one peer at a time, everyone hears it, and it leaves with its call (facts/fishjam-protocol.md 2.4, 4.4).
-The media socket is that of facts/backends.md C.3: raw PCM in binary frames, JSON in text frames.
+hears one peer at a time, everyone hears it, and it leaves with its call (Fishjam docs, VAPI Integration).
+The media socket (Vapi docs, WebSocket Transport) has raw PCM in binary frames, JSON in text frames.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from .voice import QUIET_TICKS, loud_windows
 RATE = 16000
 """Hz both ways, as Fishjam wants calls for its peers to be made."""
 CALL_SECONDS = 5.0
-"""How long it is tried to find the call, and to open its socket; our choice."""
+"""Seconds for attempts to find the call, and to open its socket; our choice."""
 FAILURE_SECONDS = 1.0
-"""How soon after its creation a peer may crash: in the cloud, too, who makes one finds it first."""
+"""Seconds from its creation until a peer may crash: in the cloud, too, its creator finds it first."""
 GOODBYE_SECONDS = 0.3
-"""How long Vapi may take to close the socket of a call that is ended; a server that stops waits for it."""
+"""Seconds Vapi may take to close the socket of an ended call; a server that stops waits for it."""
 
 _SILENCE = bytes(RATE // TICKS_PER_SECOND * SAMPLE_BYTES)
 _log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class VapiCall:
                 await self._over.wait()
 
     async def _media_url(self) -> str:
-        """Where the call's media socket is: Vapi's REST interface tells."""
+        """Return the address of the call's media socket, from Vapi's REST interface."""
         call = f"{self._url}/call/{quote(self._options.call_id)}"
         headers = {"Authorization": f"Bearer {self._options.api_key}"}
         try:
@@ -196,7 +196,7 @@ class VapiCall:
             self._look_around()
 
     def _one_of(self, heard: dict[str, bytes]) -> bytes:
-        """What the one peer it listens to said: whoever speaks first, until they are quiet."""
+        """Return the audio of the one peer it listens to: whoever speaks first, until they are quiet."""
         loud = {peer_id for peer_id, packet in heard.items() if any(_loud(packet))}
         self._quiet = 0 if self._speaker in loud else self._quiet + 1
         if self._speaker not in heard or self._quiet >= QUIET_TICKS:

@@ -1,4 +1,4 @@
-"""Voice activity of a track by its level, as the engine derives it (facts/fishjam-protocol.md 6.6).
+"""Voice activity of a track by its level, as Fishjam's engine derives it (`membrane_rtc_engine`).
 
 The engine reads the level from a header that browsers send along; here it is that of the samples.
 """
@@ -32,7 +32,7 @@ def loud_windows(samples: Samples) -> bytes:
 
 
 class VoiceActivity:
-    """Whether someone speaks: at once when it is loud, until it was quiet for `QUIET_TICKS`.
+    """Voice activity: speech from the first loud moment until it was quiet for `QUIET_TICKS`.
 
     Args:
         changed: Called with every change.

@@ -1,6 +1,6 @@
 """Webhooks: a room's notifications posted to its URL, in order, signed, retried, alone or in batches.
 
-Source: facts/fishjam-protocol.md 5. Fishjam publishes neither the window nor the size of its batches nor
+Source: Fishjam's docs and its AI skills. It publishes neither the window nor the size of its batches nor
 the deadline of a request; the constants that stand for them are our choice.
 """
 
@@ -28,36 +28,36 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ATTEMPTS = 8
-"""How often one message is posted at most."""
+"""Number of times one message is posted at most."""
 
 TOTAL_SECONDS = 30.0
-"""How long one message may take with all its attempts."""
+"""Seconds one message may take with all its attempts."""
 
 ATTEMPT_SECONDS = 10.0
-"""How long one attempt may take."""
+"""Seconds one attempt may take."""
 
 BACKOFF_SECONDS = 0.2
 """Mean wait before the second attempt; each further one doubles it, so all eight fit into 30 s."""
 
 VAD_SECONDS = 0.5
-"""How long voice activity may take; it is posted once, alone, and lost if that fails."""
+"""Seconds voice activity may take; it is posted once, alone, and lost if that fails."""
 
 _VAD_TAG = bytes.fromhex("8202")
-"""How a `ServerMessage` with voice activity begins: field 32, a submessage."""
+"""First bytes of a `ServerMessage` with voice activity: field 32, a submessage."""
 
 BATCH_SECONDS = 0.05
-"""How long a batch waits for company."""
+"""Seconds a batch waits for further messages."""
 
 BATCH_MESSAGES = 100
 """The most notifications in a batch."""
 
 QUEUE_MESSAGES = 1000
-"""What may wait for one slow endpoint; beyond that the oldest is dropped and counted."""
+"""Messages that may wait for one slow endpoint; beyond that the oldest is dropped and counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where notifications go.
+    """Destination of notifications.
 
     Attributes:
         url: What they are posted to.
@@ -75,7 +75,7 @@ class Target:
 
 @dataclass(slots=True)
 class _Line:
-    """What waits for one target, in the order it happened."""
+    """Messages that wait for one target, in the order they happened."""
 
     target: Target
     waiting: deque[bytes] = field(default_factory=deque)

@@ -38,30 +38,30 @@ MAX_FRAGMENTS = 1024
 """Fragments of one message; no client known cuts messages up, and empty ones would come without end."""
 
 SLICE_BYTES = 512
-"""How much is parsed before the time is looked at, at first: some 80 of the smallest frames."""
+"""Bytes parsed before the time is looked at, at first: some 80 of the smallest frames."""
 
 SLICE_SECONDS = 0.0005
 """A slice that takes less than this is followed by one twice as large."""
 
 BACKLOG_BYTES = 256 * 1024
-"""What may wait in our process for a client that reads slowly (8 s of one track at 16 kHz)."""
+"""Bytes that may wait in our process for a client that reads slowly (8 s of one track at 16 kHz)."""
 
 BACKLOG_SECONDS = 5.0
 """A client whose backlog stays over `BACKLOG_BYTES` for so long is closed."""
 
 PING_SECONDS = 30.0
-"""Fishjam pings every 30 s (facts/fishjam-protocol.md 8.3); a client that has not answered by the next
+"""Fishjam pings every 30 s (`fishjam-dev/fishjam`); a client that has not answered by the next
 ping is gone."""
 
 _PONG = 0x8A
-"""How an answer to a ping begins: the last fragment, opcode 10 (RFC 6455, section 5.2)."""
+"""First byte of an answer to a ping: the last fragment, opcode 10 (RFC 6455, section 5.2)."""
 
 CLOSE_SECONDS = 1.0
-"""How long a client may take to answer our close frame, and to read what was sent before it."""
+"""Seconds a client may take to answer our close frame, and to read the data sent before it."""
 
 
 class Endpoint(Protocol):
-    """What stands behind one connection: the handler of one of the three sockets."""
+    """Handler of one connection: of one of the three sockets."""
 
     def opened(self, connection: Connection) -> None:
         """The handshake is done; `connection` may be written to."""
@@ -252,7 +252,7 @@ class Connection(asyncio.Protocol):
         self.close(1001, "server stopped")
 
     def _reads_slowly(self) -> bool:
-        """Whether too much waits for the client; it is closed when that goes on."""
+        """Return whether too much waits for the client; it is closed when that goes on."""
         if self.transport.get_write_buffer_size() <= BACKLOG_BYTES:
             self._over_since = None
             return False

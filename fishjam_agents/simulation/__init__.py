@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fishjam_agents.simulation.cues import Missed
 from fishjam_agents.simulation.result import LAG_LIMIT, SimulationResult
 from fishjam_agents.simulation.scene import Scene
+from fishjam_agents.simulation.scheduler import Missed
 from fishjam_agents.simulation.simulator import simulate, simulate_fast
 from fishjam_agents.simulation.sounds import Prepared, SpeechUnavailableError, parts_of, prepare, unspeakable
 

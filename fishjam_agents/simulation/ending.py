@@ -1,4 +1,4 @@
-"""When a simulated call is over."""
+"""End of a simulated call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EndRule:
         return self._limit
 
     def over(self, at: float, bot_sounds: bool) -> bool:
-        """Whether the call is over at `at`; `bot_sounds` tells of the moment before it."""
+        """Return whether the call is over at `at`; `bot_sounds` is the state at the moment before it."""
         if bot_sounds:
             self._last_sound = max(self._last_sound, at)
         if at >= self._limit:

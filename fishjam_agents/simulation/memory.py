@@ -138,7 +138,7 @@ def _messages(frames: bytes) -> Iterator[bytes]:
 
 
 class MemoryRoomView:
-    """Who is in a room, as a bot is told. Part of `session.RoomView`."""
+    """Peers of a room, as a bot sees them. Part of `session.RoomView`."""
 
     def __init__(self, rooms: Rooms, room: Room) -> None:
         self._rooms = rooms

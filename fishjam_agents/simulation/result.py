@@ -1,4 +1,4 @@
-"""What a simulated call leaves behind: two recordings, a timeline and a record to replay."""
+"""Results of a simulated call: two recordings, a timeline and a record to replay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.timeline import to_json
 from fishjam_agents.server.recorder import RECORDING_RATE
-from fishjam_agents.simulation.cues import Missed
+from fishjam_agents.simulation.scheduler import Missed
 
 LAG_LIMIT = 0.02
 """Seconds the loop may be late, one frame: beyond, times in the timeline are not to be trusted to a frame."""
@@ -50,7 +50,7 @@ class SimulationResult:
 
     @property
     def lagged(self) -> bool:
-        """Whether the machine was too slow for times to be exact."""
+        """True if the machine was too slow for times to be exact."""
         return self.lag > LAG_LIMIT
 
     @property

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from fishjam_agents.events import Event
-from fishjam_agents.pipeline.push_to_talk import BUTTON
+from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.server import Caller, Recorder, Recording, RoomClock
 from fishjam_agents.server.clock import TICKS_PER_SECOND
 from fishjam_agents.server.playout import Segment
 from fishjam_agents.server.room import Room
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType
-from fishjam_agents.simulation.cues import Cues, Missed
+from fishjam_agents.simulation.caller_audio import CallerAudio
 from fishjam_agents.simulation.ending import EndRule
-from fishjam_agents.simulation.mouth import Mouth
-from fishjam_agents.simulation.sounds import RATE, Part, Utterance
-from fishjam_agents.testing.moments import Moment
+from fishjam_agents.simulation.scheduler import Missed, Scheduler
+from fishjam_agents.simulation.sounds import RATE, CallerPart, Utterance
+from fishjam_agents.testing.time_spec import TimeSpec
 
 SILENCE_PEAK = 32
 """A bot whose loudest sample is below this (-60 dBFS) says nothing, even if it sends."""
@@ -47,7 +47,7 @@ class Scene:
         self,
         room: Room,
         clock: RoomClock,
-        parts: Sequence[Part],
+        parts: Sequence[CallerPart],
         seconds: float | None = None,
         connecting: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -58,8 +58,8 @@ class Scene:
         self._room = room
         self._clock = clock
         self._parts = parts
-        self._mouths = [Mouth(part.noise, part.echo) for part in parts]
-        self._cues = Cues()
+        self._mouths = [CallerAudio(part.noise, part.echo) for part in parts]
+        self._cues = Scheduler()
         self._unheard: list[Missed] = []
         self._rule = EndRule(0.0, seconds)
         self._connecting = connecting
@@ -76,7 +76,7 @@ class Scene:
 
     @property
     def missed(self) -> list[Missed]:
-        """What of the parts did not happen so far."""
+        """Parts of the scene that did not happen so far."""
         return self._unheard + self._cues.missed()
 
     @property
@@ -162,17 +162,17 @@ class Scene:
             for place, moment, echo in part.echo_changes:
                 self._cues.add(moment, f"{key}.{place}", partial(setattr, mouth, "echo", echo))
             for line in part.lines:
-                begins = line.at or part.joins or Moment(0.0)
+                begins = line.at or part.joins or TimeSpec(0.0)
                 self._cues.add(begins, line.key, partial(self._say, caller, mouth, line))
 
-    def _say(self, caller: Caller, mouth: Mouth, line: Utterance) -> None:
+    def _say(self, caller: Caller, mouth: CallerAudio, line: Utterance) -> None:
         if caller.joined:
             mouth.say(line.samples)
         else:
             self._unheard.append(Missed(line.key, "its caller was not in the room"))
 
-    def _leave(self, caller: Caller, mouth: Mouth) -> None:
-        mouth.hush()
+    def _leave(self, caller: Caller, mouth: CallerAudio) -> None:
+        mouth.stop_speaking()
         caller.leave()
 
     def _mute(self, caller: Caller, seconds: float | None) -> None:
@@ -190,7 +190,7 @@ class Scene:
         return any(peer.type is not PeerType.WEBRTC and peer.sources for peer in self._room.peers.values())
 
     def _bot_windows(self) -> list[tuple[int, Sequence[Segment]]]:
-        """What each track of a bot played in the window that is over, and its rate."""
+        """Return the audio that each track of a bot played in the window that is over, and its rate."""
         return [
             (source.recording_rate, source.segments())
             for peer in self._room.peers.values()

@@ -28,18 +28,18 @@ from fishjam_agents.simulation.scene import Scene
 from fishjam_agents.simulation.sounds import Prepared, prepare
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
 from fishjam_agents.testing.scenario import Scenario
-from fishjam_agents.worker.ending import REASONS
+from fishjam_agents.worker.call_outcome import REASONS
 from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 from fishjam_agents.worker.worker import Worker
 
 _STARTING_SECONDS = 60.0
-"""What a call in memory may take in virtual time beside its own length."""
+"""Seconds of virtual time that a call in memory may take beside its own length."""
 
 _LATE = 0.001
-"""How late timers are in memory, seconds: epoll, on which real loops wait, counts whole milliseconds."""
+"""Lateness of timers in memory, seconds: epoll, which real loops use, counts whole milliseconds."""
 _PHASE = 0.01
-"""How far behind the room's clock the bot's ticks are in memory, seconds. Over sockets they are somewhere
+"""Lag of the bot's ticks behind the room's clock in memory, seconds. Over sockets they are somewhere
 between two of the room's, so the middle is nearest to all of them."""
 
 

@@ -16,8 +16,8 @@ from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.testing.moments import Moment
 from fishjam_agents.testing.scenario import Caller, Echo, Line, Noise, Scenario
+from fishjam_agents.testing.time_spec import TimeSpec
 
 RATE = 16000
 """Callers speak and are recorded at this rate, Hz."""
@@ -36,7 +36,7 @@ class SpeechUnavailableError(FishjamAgentsError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterance:
-    """What is said in one go.
+    """Speech that is said in one go.
 
     Attributes:
         key: Where the scenario has its first line: `callers.ann.lines[0]`.
@@ -45,13 +45,13 @@ class Utterance:
     """
 
     key: str
-    at: Moment | None
+    at: TimeSpec | None
     samples: Samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """What one caller does, with its sound: int16 mono at 16 kHz.
+class CallerPart:
+    """Actions of one caller, with their sound: int16 mono at 16 kHz.
 
     Attributes:
         name: What the timeline calls them.
@@ -68,13 +68,13 @@ class Part:
 
     name: str
     lines: Sequence[Utterance]
-    joins: Moment | None = None
-    leaves: Moment | None = None
-    mutes: Sequence[tuple[Moment, float | None]] = ()
-    presses: Sequence[tuple[Moment, float | None]] = ()
+    joins: TimeSpec | None = None
+    leaves: TimeSpec | None = None
+    mutes: Sequence[tuple[TimeSpec, float | None]] = ()
+    presses: Sequence[tuple[TimeSpec, float | None]] = ()
     noise: Samples | None = None
     echo: Echo | None = None
-    echo_changes: Sequence[tuple[str, Moment, Echo]] = ()
+    echo_changes: Sequence[tuple[str, TimeSpec, Echo]] = ()
     camera: bytes | None = None
 
 
@@ -89,7 +89,7 @@ class Prepared:
         jitter: Largest extra delay, in seconds.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[CallerPart]
     seconds: float | None = None
     delay: float = 0.0
     jitter: float = 0.0
@@ -105,8 +105,8 @@ def prepare(callers: Scenario | Sequence[Clip] | Prepared) -> Prepared:
     return Prepared(parts)
 
 
-def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
-    """What the callers do, every sound read, spoken and resampled.
+def parts_of(callers: Scenario | Sequence[Clip]) -> list[CallerPart]:
+    """Return the callers' parts, every sound read, spoken and resampled.
 
     Args:
         callers: A scenario; or one recording for each caller, spoken from the call's zero on.
@@ -122,7 +122,7 @@ def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
             raise SpeechUnavailableError(reason)
         return [_part(name, caller) for name, caller in callers.callers.items()]
     return [
-        Part(
+        CallerPart(
             f"caller-{number}",
             [Utterance(f"callers.{number}", None, resample(clip.mono(), clip.sample_rate, RATE))],
         )
@@ -130,14 +130,14 @@ def parts_of(callers: Scenario | Sequence[Clip]) -> list[Part]:
     ]
 
 
-def _part(name: str, caller: Caller) -> Part:
-    return Part(
+def _part(name: str, caller: Caller) -> CallerPart:
+    return CallerPart(
         name,
         _utterances(name, caller.lines),
         _moment(caller.joins),
         _moment(caller.leaves),
-        [(Moment.parse(mute.at), mute.seconds) for mute in caller.mutes],
-        [(Moment.parse(press.at), press.seconds) for press in caller.presses],
+        [(TimeSpec.parse(mute.at), mute.seconds) for mute in caller.mutes],
+        [(TimeSpec.parse(press.at), press.seconds) for press in caller.presses],
         None if caller.noise is None else noise_sound(caller.noise),
         None if caller.echo is None or caller.echo.at is not None else caller.echo,
         [] if caller.echo is None else list(_echo_changes(caller.echo)),
@@ -145,13 +145,13 @@ def _part(name: str, caller: Caller) -> Part:
     )
 
 
-def _echo_changes(echo: Echo) -> Iterator[tuple[str, Moment, Echo]]:
+def _echo_changes(echo: Echo) -> Iterator[tuple[str, TimeSpec, Echo]]:
     if echo.at is not None:
-        yield "echo.at", Moment.parse(echo.at), echo
+        yield "echo.at", TimeSpec.parse(echo.at), echo
     for index, change in enumerate(echo.changes):
         level = echo.level if change.level is None else change.level
         echo = replace(echo, level=level, delay=echo.delay if change.delay is None else change.delay)
-        yield f"echo.changes[{index}]", Moment.parse(change.at), echo
+        yield f"echo.changes[{index}]", TimeSpec.parse(change.at), echo
 
 
 def _utterances(name: str, lines: Sequence[Line]) -> list[Utterance]:
@@ -176,12 +176,12 @@ def _picture(path: Path) -> bytes:
         ) from error
 
 
-def _moment(text: str | None) -> Moment | None:
-    return None if text is None else Moment.parse(text)
+def _moment(text: str | None) -> TimeSpec | None:
+    return None if text is None else TimeSpec.parse(text)
 
 
 def line_sound(line: Line) -> Samples:
-    """What a line sounds like: int16 mono at 16 kHz, shape (n,).
+    """Return the sound of a line: int16 mono at 16 kHz, shape (n,).
 
     Raises:
         AudioError: The recording cannot be used.
@@ -195,7 +195,7 @@ def line_sound(line: Line) -> Samples:
 
 
 def unspeakable(scenario: Scenario) -> str | None:
-    """Why a scenario cannot be played on this machine; None if it can."""
+    """Return the reason for which a scenario cannot be played on this machine; None if it can."""
     lines = (line for caller in scenario.callers.values() for line in caller.lines)
     text = next((line.text for line in lines if line.text is not None), None)
     if text is None or shutil.which(_SPEAKER) is not None:

@@ -27,9 +27,9 @@ from fishjam_agents.session import PeerType
 from fishjam_agents.testing.clock import VirtualClock
 from fishjam_agents.testing.expectations import find, judge
 from fishjam_agents.testing.memory import MemoryPeer, MemoryRoom
-from fishjam_agents.testing.moments import Reference
 from fishjam_agents.testing.scenario import Expectations, Expected
 from fishjam_agents.testing.sounds import RATE
+from fishjam_agents.testing.time_spec import Reference
 
 T = TypeVar("T")
 
@@ -233,7 +233,7 @@ class MemoryCall:
 
     @property
     def heard(self) -> npt.NDArray[np.int16]:
-        """What the room has heard of the bot, gaps as zeros: int16 mono at its track's rate, shape (n,)."""
+        """Audio of the bot that the room heard, gaps as zeros: int16 mono at its track's rate, shape (n,)."""
         return self.room.played()
 
     def __str__(self) -> str:

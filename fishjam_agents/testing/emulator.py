@@ -140,7 +140,7 @@ async def _relay(process: Process, signals: asyncio.Queue[int]) -> None:
 
 
 def _terminal_told_it() -> bool:
-    """Whether a Ctrl-C came from the terminal, which tells every program in its foreground."""
+    """Return whether a Ctrl-C came from the terminal, which sends it to all its foreground programs."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:

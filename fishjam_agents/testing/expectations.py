@@ -1,4 +1,4 @@
-"""Whether a call went as expected: a timeline against what a scenario expects of it. Pure."""
+"""Comparison of a call with its expectations: a timeline against those of a scenario. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fishjam_agents.testing.moments import Reference
 from fishjam_agents.testing.scenario import Expectations, Expected
+from fishjam_agents.testing.time_spec import Reference
 
 TOLERANCE = 0.0005
 """Timelines are rounded to milliseconds."""

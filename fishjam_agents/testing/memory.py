@@ -77,7 +77,7 @@ class MemoryPeer:
         """Speak as `say`, and return when it has been said."""
         await asyncio.sleep(self.say(sound) + _TICK)
 
-    def hush(self) -> None:
+    def stop_speaking(self) -> None:
         """Stop speaking in mid-word."""
         self._line = np.empty(0, np.int16)
 
@@ -95,7 +95,7 @@ class MemoryPeer:
         self._stall = round(seconds / _TICK)
 
     def packets(self) -> list[Samples]:
-        """What arrives from the peer in this tick, 20 ms each: usually one."""
+        """Return the packets that arrive from the peer in this tick, 20 ms each: usually one."""
         frame = self.next_frame()
         if frame is not None:
             self._late.append(frame)
@@ -320,7 +320,7 @@ class MemoryRoom:
 
     @property
     def members(self) -> Mapping[str, MemoryPeer]:
-        """Who is in the room."""
+        """Members of the room."""
         return self._members
 
     def leave(self, peer: str) -> None:
@@ -344,7 +344,7 @@ class MemoryRoom:
         self._timer = loop.call_at(self.zero + (self._ticks + 1) * _TICK, self._tick)
 
     def played(self) -> Samples:
-        """What the room has heard of the bot, gaps as zeros: int16 mono at the bot's track's rate."""
+        """Return the audio of the bot that the room heard, gaps as zeros: int16 mono at its track's rate."""
         track = self.session.tracks[0]
         wave = np.zeros(round(self._ticks * _TICK * track.playout.sample_rate), np.int16)
         for position, samples in track.heard:

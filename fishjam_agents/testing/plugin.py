@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StartCall(Protocol):
-    """What the fixture `start_call` gives."""
+    """Function that the fixture `start_call` gives."""
 
     def __call__(self, bot: AgentPipeline, **options: Any) -> MemoryCall:
         """Put the bot into a room in memory; options are those of `MemoryCall`."""

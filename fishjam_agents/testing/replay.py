@@ -11,7 +11,7 @@ from fishjam_agents.observe.replay import as_events, check_replayed, read_record
 def replay_events(
     record: str | Path, *, turns: dict[str, Any] | None = None, peer: str | None = None
 ) -> list[dict[str, Any]]:
-    """What the turn machines of this version say to a recorded call.
+    """Return the events of this version's turn machines for a recorded call.
 
         events = replay_events("tests/calls/cut_short.jsonl", turns={"end_silence": 0.9})
         assert [event["kind"] for event in events].count("user_turn_ended") == 1

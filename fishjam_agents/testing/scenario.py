@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fishjam_agents.testing.moments import Moment, Reference, fields_of, has_field, nearest
+from fishjam_agents.testing.time_spec import Reference, TimeSpec, fields_of, has_field, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A button held down (`turns.owner: push_to_talk`), as a browser says it in its peer's metadata.
+    """A button held down (`turns.mode: push_to_talk`), as a browser says it in its peer's metadata.
 
     Attributes:
         at: When it goes down.
@@ -230,7 +230,7 @@ FAILURES = ("error", "backend_failure")
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What a call must show.
+    """Requirements that a call must meet.
 
     Attributes:
         order: Events that must come in this order (`reply_ended`, `user_turn_ended of bob`); others may come
@@ -300,7 +300,7 @@ class Scenario:
     def _peers(self) -> Iterator[str]:
         for caller in self.callers.values():
             for text in caller.moments():
-                after = Moment.parse(text).after
+                after = TimeSpec.parse(text).after
                 if after is not None and after.peer is not None:
                     yield after.peer
         asked = [*self.expect.order, *self.expect.absent]
@@ -321,7 +321,7 @@ def _check_echo(level: float | None, delay: float | None) -> None:
 
 def _check_moment(name: str, text: str | None) -> None:
     if text is not None:
-        _named(name, Moment.parse, text)
+        _named(name, TimeSpec.parse, text)
 
 
 def _named(name: str, parse: Callable[[str], object], text: str) -> None:

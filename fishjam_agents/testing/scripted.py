@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fishjam_agents.backends.port import (
-    AudioEntry,
+    AudioInput,
     Backend,
+    BackendContext,
     BackendEvent,
+    BackendInput,
     BackendSession,
     Capabilities,
-    Conversation,
-    Entry,
-    Renewal,
+    SessionRefresh,
 )
 from fishjam_agents.errors import BackendError
 
-Answer: TypeAlias = BackendEvent | float | BackendError | Renewal
+Answer: TypeAlias = BackendEvent | float | BackendError | SessionRefresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Step:
 
     expect: type | None
     answer: Sequence[Answer] = ()
-    check: Callable[[Entry], None] | None = None
+    check: Callable[[BackendInput], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ class Scripted(Backend):
     script: Sequence[Step] = ()
     offers: Capabilities = field(default_factory=lambda: Capabilities(replies_wait=True))
     refuse: int = 0
-    entries: list[Entry] = field(default_factory=list)
-    connections: list[Conversation] = field(default_factory=list)
+    entries: list[BackendInput] = field(default_factory=list)
+    connections: list[BackendContext] = field(default_factory=list)
     sessions: list[_ScriptedSession] = field(default_factory=list)
     steps: deque[Step] = field(default_factory=deque)
     surprises: list[str] = field(default_factory=list)
@@ -71,11 +71,11 @@ class Scripted(Backend):
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
-        """What it was built to offer."""
+        """Capabilities that it was built to offer."""
         return self.offers
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         """Open a session, or fail as the script has it."""
         self.connections.append(conversation)
         if len(self.connections) <= self.refuse:
@@ -99,7 +99,7 @@ class Scripted(Backend):
 
 
 class _ScriptedSession(BackendSession):
-    def __init__(self, backend: Scripted, conversation: Conversation) -> None:
+    def __init__(self, backend: Scripted, conversation: BackendContext) -> None:
         self._backend = backend
         self._emit = conversation.emit
         self._answers: asyncio.Queue[Sequence[Answer]] = asyncio.Queue()
@@ -115,10 +115,10 @@ class _ScriptedSession(BackendSession):
         while steps and steps[0].expect is None:
             self._answers.put_nowait(steps.popleft().answer)
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         backend = self._backend
         backend.entries.append(entry)
-        if isinstance(entry, AudioEntry):
+        if isinstance(entry, AudioInput):
             return
         if not backend.steps:
             backend.surprises.append(f"after the script's end: {entry}")

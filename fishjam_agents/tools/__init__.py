@@ -1,4 +1,4 @@
-"""What a model may do: tools from methods and functions, and the runner that answers each call once."""
+"""Tools of a model, from methods and functions, and the runner that answers each call once."""
 
 from __future__ import annotations
 

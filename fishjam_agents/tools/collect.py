@@ -43,7 +43,7 @@ def collect(pipeline: object, functions: Sequence[Callable[..., Any] | Tool]) ->
 
 
 def label_of(function: object) -> str:
-    """What messages call a function: `my_bot:get_weather`."""
+    """Return the name of a function in messages: `my_bot:get_weather`."""
     name = getattr(function, "__qualname__", None)
     return repr(function) if name is None else f"{getattr(function, '__module__', '?')}:{name}"
 

@@ -1,4 +1,4 @@
-"""What a tool may ask for beside its arguments, and how it fails in words."""
+"""Context of a tool beside its arguments, and its way to fail in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a docstring in Google's style says of a function and its parameters."""
+"""Parser of docstrings in Google's style: the function and its parameters."""
 
 from __future__ import annotations
 

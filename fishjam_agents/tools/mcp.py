@@ -37,7 +37,7 @@ _CLOSE_DEADLINE = 6.0
 
 
 _CURRENT: ContextVar[McpConnection | None] = ContextVar("mcp_connection", default=None)
-"""Whose tasks these are."""
+"""Connection whose tasks these are."""
 
 
 class McpError(FishjamAgentsError):
@@ -250,7 +250,7 @@ async def _all_tools(client: Client) -> list[RemoteTool]:
 
 
 def _is_answer(error: Exception) -> bool:
-    """Whether the server said no itself, and is still there."""
+    """Return whether the server said no itself, and is still there."""
     from mcp.shared.exceptions import MCPError
     from mcp_types import CONNECTION_CLOSED
 
@@ -303,7 +303,7 @@ def _name(name: str, taken: Container[str]) -> str:
 
 
 def _text(result: CallToolResult) -> str:
-    """What a result says in words; pictures and other things are only named."""
+    """Return the words of a result; pictures and other things are only named."""
     parts = [text for block in result.content if (text := getattr(block, "text", f"[{block.type}]"))]
     if not parts and result.structured_content is not None:
         import pydantic_core

@@ -63,7 +63,7 @@ class McpServer:
 
     @property
     def label(self) -> str:
-        """What messages call it; holds no secret."""
+        """Name in messages; holds no secret."""
         if self.name is not None:
             return self.name
         if self.url is not None:

@@ -1,4 +1,4 @@
-"""What a tool returned, as text for the model."""
+"""Conversion of a tool's result to text for the model."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fishjam_agents.backends.port import ToolCall, ToolResultEntry
+from fishjam_agents.backends.port import ToolCall, ToolResultInput
 from fishjam_agents.tools.context import ToolContext, ToolError
 from fishjam_agents.tools.results import UnspeakableError, as_text
 from fishjam_agents.tools.runs import Outcome, ToolRun, ToolRuns, same_arguments
@@ -47,7 +47,7 @@ class ToolRunner:
 
     def __init__(
         self,
-        put: Callable[[ToolResultEntry], None],
+        put: Callable[[ToolResultInput], None],
         context: Callable[[ToolCall, Tool, Callable[[str], None]], ToolContext],
         told: Callable[[str, str, Outcome, float], None],
         failed: Callable[[str, Exception], None],
@@ -84,7 +84,7 @@ class ToolRunner:
         refusal = self._refusal(call)
         if refusal is not None:
             self._told(call.name, call.call, "refused", 0.0)
-            self._put(ToolResultEntry(call.call, refusal, call.name, error=True))
+            self._put(ToolResultInput(call.call, refusal, call.name, error=True))
             return
         self._start(call, self.tools[call.name])
 
@@ -179,7 +179,7 @@ class ToolRunner:
             return
         text, _ = as_text(report, tool.max_result)
         how = tool.scheduling or "silent"
-        self._put(ToolResultEntry(run.asked, text, tool.name, will_continue=True, scheduling=how))
+        self._put(ToolResultInput(run.asked, text, tool.name, will_continue=True, scheduling=how))
 
     def _expire(self, call: str) -> None:
         run = self._runs.find(call)
@@ -239,7 +239,7 @@ class ToolRunner:
     def _answer(self, run: ToolRun, call: str, text: str) -> None:
         tool = run.tool
         scheduling = tool.scheduling if self._progress else None
-        self._put(ToolResultEntry(call, text, tool.name, error=run.failed, scheduling=scheduling))
+        self._put(ToolResultInput(call, text, tool.name, error=run.failed, scheduling=scheduling))
 
 
 async def _work(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> tuple[str, bool]:

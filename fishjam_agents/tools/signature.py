@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pydantic
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-"""What every vendor takes for the name of a function (Gemini, OpenAI: at most 64 characters)."""
+"""Pattern that every vendor takes as a function's name (Gemini, OpenAI: at most 64 characters)."""
 _TOLD = 5
 """Wrong arguments that the model is told of at once."""
 
@@ -154,7 +154,7 @@ class _Arguments:
             raise ConfigError(f"tool {self._label}: {error}") from error
 
     def read(self, given: Mapping[str, Any], context: ToolContext) -> dict[str, Any]:
-        """What the function is called with.
+        """Return the arguments that the function is called with.
 
         Raises:
             ToolError: The model gave something else than was asked for.
@@ -175,7 +175,7 @@ class _Arguments:
 
 
 _KNOWN: WeakKeyDictionary[Callable[..., Any], _Arguments] = WeakKeyDictionary()
-"""What was made of a function before: a schema takes a millisecond, which every call would pay twice."""
+"""Cache of the functions read: a schema takes a millisecond, which every call would pay twice."""
 
 
 def _wrong(item: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the runner runs: a declaration for the model, and what answers a call."""
+"""Tools as the runner runs them: a declaration for the model, and the code that answers a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """What `tool` was given; see there."""
+    """Arguments of `tool`; see there."""
 
     name: str | None = None
     description: str | None = None

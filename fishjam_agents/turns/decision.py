@@ -1,4 +1,4 @@
-"""What the turn machine needs to know of a frame."""
+"""Interface of a frame's decision for the turn machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Decision(Protocol):
-    """What voice detection says of one 20 ms frame (`audio.vad.Decision`)."""
+    """Decision of voice detection on one 20 ms frame (`audio.vad.Decision`)."""
 
     @property
     def score(self) -> float:
@@ -15,12 +15,12 @@ class Decision(Protocol):
 
     @property
     def voiced(self) -> bool:
-        """Whether the score is above zero."""
+        """True if the score is above zero."""
         ...
 
     @property
     def tail(self) -> bool:
-        """Whether a frame after speech still belongs to it."""
+        """True if a frame after speech still belongs to it."""
         ...
 
     @property

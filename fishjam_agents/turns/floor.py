@@ -1,4 +1,4 @@
-"""Who holds the floor of the room: what the microphones say, made into what the bot acts on.
+"""Floor of the room: events of the microphones in, events that the bot acts on out.
 
 The first to speak holds the floor until their turn ends. Others who speak meanwhile are heard next: one
 who is still speaking takes the floor at once, a turn that is already over waits until the room is quiet. Who
@@ -66,7 +66,7 @@ class Floor(Generic[K]):
 
     @property
     def turn_open(self) -> bool:
-        """Whether the holder is in a turn, as against a mere suspicion."""
+        """True if the holder is in a turn, as against a mere suspicion."""
         return self.holder in self._open
 
     @property
@@ -77,7 +77,7 @@ class Floor(Generic[K]):
 
     @property
     def waiting(self) -> bool:
-        """Whether finished turns wait for a quiet room (`next_waiting`)."""
+        """True while finished turns wait for a quiet room (`next_waiting`)."""
         return bool(self._finished)
 
     def handle(self, key: K, event: TurnEvent) -> Sequence[FloorEvent[K]]:

@@ -1,4 +1,4 @@
-"""Whose turn is it, as one microphone tells it: a pure state machine, one decision per 20 ms.
+"""Turn-taking of one microphone: a pure state machine, one decision per 20 ms.
 
 A sound is suspected first and decided upon later. While the bot listens, a word ends its turn after the full
 end silence and not after the shorter cancel time, so that "Yes ... and also" stays one turn. How much voice a
@@ -63,7 +63,7 @@ microphone keeps, less the pre-roll."""
 
 
 class State(enum.Enum):
-    """Where a microphone stands."""
+    """State of a microphone."""
 
     IDLE = 0
     SUSPECTED = 1
@@ -141,17 +141,17 @@ class TurnMachine:
 
     @property
     def in_speech(self) -> bool:
-        """Whether sound is being followed; noise tracking slows down meanwhile."""
+        """True while sound is being followed; noise tracking slows down meanwhile."""
         return self.state is not State.IDLE
 
     @property
-    def weighing(self) -> bool:
-        """Whether scores are being summed up: only then it matters how far below zero a score is."""
+    def accumulating(self) -> bool:
+        """True while scores are being summed up: only then it matters how far below zero a score is."""
         return self._evidence > 0.0 and self.state is State.IDLE
 
     @property
     def turn_open(self) -> bool:
-        """Whether a turn has started and not ended."""
+        """True if a turn has started and not ended."""
         return self.state is State.SPEAKING
 
     def feed(self, decision: Decision, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
@@ -291,12 +291,12 @@ class TurnMachine:
 
     @property
     def allowed(self) -> bool:
-        """Whether the policies let the suspected sound be an interruption, as things stand."""
+        """True if the policies let the suspected sound be an interruption, as things stand."""
         return self._judge.allows(self._voicing)
 
     @property
     def words(self) -> str:
-        """What has been understood of the current sound or turn; "" while nothing has."""
+        """Words understood of the current sound or turn; "" while there are none."""
         return self._judge.words
 
     def expect_words(self) -> Sequence[TurnEvent]:

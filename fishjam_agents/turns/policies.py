@@ -1,4 +1,4 @@
-"""What it takes to interrupt the bot: small objects, of which all must agree.
+"""Policies of barge-in: small objects, of which all must agree before the bot is interrupted.
 
 A sound over the bot's voice is suspected and silences it; that it is an interruption is decided by how long
 it has a voice (`turns.machine`), and by these. Words count only where somebody understands them while the bot
@@ -45,10 +45,10 @@ class BargeInPolicy(ABC):  # noqa: B024 - each method has an answer that forbids
     needs_words: ClassVar[bool] = False
 
     def protects(self, replies_done: int) -> bool:
-        """Whether a reply goes on, whoever speaks.
+        """Return whether a reply goes on, whoever speaks.
 
         Asked when it begins, and again when another has been played. What the app says of a single reply
-        (`Speech.interruptible`) counts before this.
+        (`SpeechHandle.interruptible`) counts before this.
 
         Args:
             replies_done: How many replies of this call have been played to their end.
@@ -56,7 +56,7 @@ class BargeInPolicy(ABC):  # noqa: B024 - each method has an answer that forbids
         return False
 
     def allows(self, sound: Sound) -> bool:
-        """Whether this may be an interruption, as things stand; asked again as the sound goes on."""
+        """Return whether this may be an interruption, as things stand; asked again as the sound goes on."""
         return True
 
     def waits(self, sound: Sound) -> bool:
@@ -190,7 +190,7 @@ class AfterFirstReply(BargeInPolicy):
 
 @dataclass(frozen=True, slots=True)
 class BargeIn:
-    """What it takes to interrupt the bot, as a config.yaml says it.
+    """Conditions of an interruption of the bot, as a config.yaml has them.
 
     Attributes:
         voice: Seconds of voice, None is as little as tells a word from a cough.
@@ -250,5 +250,5 @@ BACKCHANNELS: Mapping[str, frozenset[str]] = {
         "pt": "mhm, hm, mm, sim, ok, okay, certo, claro, tá, tá bom, pois, pois é, entendi, ah, oh, é, isso",
     }.items()
 }
-"""What listeners say to show that they listen, by language: our own choice, from daily use. "No", "stop" and
+"""Phrases of listeners that only show that they listen, by language: our own choice. "No", "stop" and
 "wait" are in none of them."""

@@ -1,4 +1,4 @@
-"""What a user can say about turn-taking."""
+"""Settings of turn-taking."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ class TurnSettings:
     """Turn-taking of one bot. All durations in seconds.
 
     Attributes:
-        owner: Who decides where a turn begins and ends: `local` (our voice detection), `backend` (the
+        mode: Who decides where a turn begins and ends: `local` (our voice detection), `backend` (the
             model's own turn detection) or `push_to_talk` (the app, or the peer's metadata).
-        silence_locally: With `owner: backend`, fall silent on our own suspicion before the model has
+        silence_locally: With `mode: backend`, fall silent on our own suspicion before the model has
             said anything.
         preset: How easily sound counts as speech: `default`, `sensitive`, or `noisy` for loud places.
         end_of_turn: How it is decided that a turn is over (`turns.endpointing`).
         end_silence: Short for `end_of_turn: {type: fixed, seconds: ...}`: quiet that ends a turn.
         barge_in: What it takes to interrupt the bot: settings, or policies of your own (`turns.policies`).
         withdraw: Quiet after which a suspected barge-in is withdrawn and the bot goes on.
-        verdict_timeout: With `owner: backend`, how long the model may take to confirm a suspicion.
+        verdict_timeout: With `mode: backend`, how long the model may take to confirm a suspicion.
         missing_limit: Absence of packets that ends a turn. Longer than `end_silence`, because a stalled
             network is not a finished sentence.
         max_turn: A longer turn is cut and its audio handed over.
         pre_roll: Audio before the onset that is handed over with a turn, so that no first sound is lost.
-        release_delay: With `owner: push_to_talk`, how long a turn goes on after the button came up: the last
+        release_delay: With `mode: push_to_talk`, how long a turn goes on after the button came up: the last
             word is still on its way then, as audio is later than the button by jitter buffers.
     """
 
-    owner: Literal["local", "backend", "push_to_talk"] = "local"
+    mode: Literal["local", "backend", "push_to_talk"] = "local"
     silence_locally: bool = True
     preset: Literal["default", "sensitive", "noisy"] = "default"
     end_of_turn: EndOfTurn = Adaptive()  # noqa: RUF009 - frozen
@@ -68,6 +68,6 @@ class TurnSettings:
 
     @property
     def policies(self) -> tuple[BargeInPolicy, ...]:
-        """What an interruption must satisfy."""
+        """Policies that an interruption must satisfy."""
         barge_in = self.barge_in
         return barge_in.policies() if isinstance(barge_in, BargeIn) else barge_in

@@ -1,4 +1,4 @@
-"""What has been understood of one sound or turn, from a recogniser that changes its mind."""
+"""Words understood of one sound or turn, from a recogniser that changes its mind."""
 
 from __future__ import annotations
 

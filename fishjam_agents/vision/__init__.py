@@ -1,1 +1,1 @@
-"""What a bot sees of cameras and shared screens: when to look, and whether a picture shows anything new."""
+"""Vision of a bot, by cameras and shared screens: times to look, and detection of new pictures."""

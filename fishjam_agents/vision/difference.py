@@ -1,4 +1,4 @@
-"""Whether a picture shows something else than the one before it, cheaply."""
+"""Cheap detection of pictures that show something else than the one before."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Difference:
         self._sent: npt.NDArray[np.int16] | None = None
 
     def is_new(self, data: bytes) -> bool:
-        """Whether an encoded picture differs; then it counts as sent.
+        """Return whether an encoded picture differs; then it counts as sent.
 
         Raises:
             UnreadablePictureError: It is no picture.

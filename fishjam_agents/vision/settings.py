@@ -1,4 +1,4 @@
-"""When a bot looks, and at what."""
+"""Settings of the bot's vision: times and tracks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 
 SHORTEST = 1.0
 """Seconds between two stills of a track: Fishjam takes one a second and does not answer what is beyond that
-(facts/fishjam-protocol.md 3.4)."""
+(Fishjam docs, Agents)."""
 
 
 @dataclass(frozen=True, slots=True)
 class VisionSettings:
-    """What the model sees. Only some backends take pictures.
+    """Settings of the model's vision. Only some backends take pictures.
 
     Attributes:
         capture: `demand`: when the tool `look` or the bot's code asks. `interval`: every `every` seconds.

@@ -1,4 +1,4 @@
-"""Which rooms get a bot: getting in, limits, draining, cleaning up.
+"""Bots for rooms: getting in, limits, draining, cleaning up.
 
 Names load what they need when first used: reading a configuration pays neither for the REST client nor for
 the sockets.
@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING
 from fishjam_agents._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from fishjam_agents.worker.ending import Ending
-    from fishjam_agents.worker.leftovers import Leftovers
+    from fishjam_agents.worker.call_outcome import CallOutcome
+    from fishjam_agents.worker.orphaned_agents import OrphanedAgents
     from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
-    from fishjam_agents.worker.worker import Placement, Worker
+    from fishjam_agents.worker.worker import JoinedRoom, Worker
 
 __all__ = [
-    "Ending",
+    "CallOutcome",
     "FishjamSettings",
-    "Leftovers",
+    "JoinedRoom",
     "LimitSettings",
-    "Placement",
+    "OrphanedAgents",
     "RoomSettings",
     "Worker",
 ]
 
 _HOMES = {
-    "Ending": "ending",
+    "CallOutcome": "call_outcome",
     "FishjamSettings": "settings",
-    "Leftovers": "leftovers",
+    "OrphanedAgents": "orphaned_agents",
     "LimitSettings": "settings",
-    "Placement": "worker",
+    "JoinedRoom": "worker",
     "RoomSettings": "settings",
     "Worker": "worker",
 }

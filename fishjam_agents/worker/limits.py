@@ -1,4 +1,4 @@
-"""What ends a call before anybody asks for it: its length, and a room without people."""
+"""Limits that end a call before anybody asks for it: its length, and a room without people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from fishjam_agents.session import PeerType, RoomView
-from fishjam_agents.worker.ending import Ending
+from fishjam_agents.worker.call_outcome import CallOutcome
 from fishjam_agents.worker.settings import LimitSettings
 
 
@@ -19,7 +19,7 @@ class CallLimits:
         end: Called with the reason when a limit is reached, at most once for each.
     """
 
-    def __init__(self, settings: LimitSettings, room: RoomView, end: Callable[[Ending], None]) -> None:
+    def __init__(self, settings: LimitSettings, room: RoomView, end: Callable[[CallOutcome], None]) -> None:
         self._settings = settings
         self._room = room
         self._end = end
@@ -31,7 +31,7 @@ class CallLimits:
     def start(self) -> None:
         """The call begins now."""
         if self._settings.max_call is not None:
-            self._call_timer = self._loop.call_later(self._settings.max_call, self._end, Ending.MAX_CALL)
+            self._call_timer = self._loop.call_later(self._settings.max_call, self._end, CallOutcome.MAX_CALL)
         if self._settings.empty_room is not None:
             self._unsubscribe = self._room.subscribe(self._look)
             self._look()
@@ -50,4 +50,6 @@ class CallLimits:
                 self._empty_timer.cancel()
                 self._empty_timer = None
         elif self._empty_timer is None and self._settings.empty_room is not None:
-            self._empty_timer = self._loop.call_later(self._settings.empty_room, self._end, Ending.EMPTY_ROOM)
+            self._empty_timer = self._loop.call_later(
+                self._settings.empty_room, self._end, CallOutcome.EMPTY_ROOM
+            )

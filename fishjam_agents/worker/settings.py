@@ -1,4 +1,4 @@
-"""Where the bot works and for how long."""
+"""Settings of the bot's room and of the length of its work."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RoomSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What bounds the bill. All in seconds; None is no limit.
+    """Limits of the bill. All in seconds; None is no limit.
 
     Attributes:
         max_call: A call ends after this long.

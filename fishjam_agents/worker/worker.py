@@ -25,11 +25,11 @@ from fishjam_agents.fishjam import (
 )
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate
-from fishjam_agents.worker.ending import REASONS, Ending
-from fishjam_agents.worker.guest import RoomGuest
-from fishjam_agents.worker.leftovers import Leftovers, Note
+from fishjam_agents.worker.bridged_peer import RoomBridgedPeer
+from fishjam_agents.worker.call_outcome import REASONS, CallOutcome
 from fishjam_agents.worker.limits import CallLimits
-from fishjam_agents.worker.possessions import possession
+from fishjam_agents.worker.managed_resources import managed_resource
+from fishjam_agents.worker.orphaned_agents import Note, OrphanedAgents
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 from fishjam_agents.worker.unanswered import new_agent, new_room
 
@@ -44,8 +44,8 @@ DRAIN_DEADLINE = 7.0
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the bot is.
+class JoinedRoom:
+    """Room that the bot is in.
 
     Attributes:
         room_id: Its room.
@@ -80,8 +80,8 @@ class Worker:
         management_token: str,
         room: RoomSettings = RoomSettings(),  # noqa: B008 - frozen
         limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
-        placed: Callable[[Placement], None] | None = None,
-        leftovers: Leftovers | None = None,
+        placed: Callable[[JoinedRoom], None] | None = None,
+        leftovers: OrphanedAgents | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._fishjam_id = fishjam_id
@@ -90,11 +90,11 @@ class Worker:
         self._limits = limits
         self._placed = placed
         self._leftovers = leftovers
-        self._task: asyncio.Task[Ending] | None = None
-        self._ending: Ending | None = None
+        self._task: asyncio.Task[CallOutcome] | None = None
+        self._ending: CallOutcome | None = None
         self._leaving = False
 
-    async def run(self) -> Ending:
+    async def run(self) -> CallOutcome:
         """Be in the room until the call ends; the agent, and a room that was made, are deleted in any case.
 
         Returns:
@@ -107,7 +107,7 @@ class Worker:
             BackendError: The backend failed for good.
         """
         if self._was_stopped():
-            return Ending.STOPPED
+            return CallOutcome.STOPPED
         self._task = asyncio.create_task(self._work(), name="worker")
         try:
             return await self._task
@@ -116,16 +116,16 @@ class Worker:
             caller = asyncio.current_task()
             if not self._was_stopped() or caller is None or caller.cancelling():
                 raise
-            return Ending.STOPPED
+            return CallOutcome.STOPPED
 
     def stop(self) -> None:
         """Leave the room: the bot falls silent at once, then hooks and connections get their time to end."""
-        self._end(Ending.STOPPED)
+        self._end(CallOutcome.STOPPED)
 
     def _was_stopped(self) -> bool:
-        return self._ending is Ending.STOPPED
+        return self._ending is CallOutcome.STOPPED
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: CallOutcome) -> None:
         if self._ending is not None:
             return
         self._ending = ending
@@ -142,7 +142,7 @@ class Worker:
             logger.warning("the bot did not end its call within %g s and was cut off", DRAIN_DEADLINE)
             self._task.cancel()
 
-    async def _work(self) -> Ending:
+    async def _work(self) -> CallOutcome:
         self._pipeline.verify()
         async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
             await self._check(client)
@@ -153,7 +153,7 @@ class Worker:
                     await self._pipeline.attend(lambda wanted: self._invite(client, feed, wanted), feed)
                 else:
                     await self._speak(client, feed)
-        return self._ending or Ending.FINISHED
+        return self._ending or CallOutcome.FINISHED
 
     async def _speak(self, client: AsyncFishjamClient, feed: LiveRoom) -> None:
         async with (
@@ -174,11 +174,11 @@ class Worker:
     @asynccontextmanager
     async def _invite(
         self, client: AsyncFishjamClient, feed: LiveRoom, wanted: VapiInvitation
-    ) -> AsyncIterator[RoomGuest]:
+    ) -> AsyncIterator[RoomBridgedPeer]:
         """Bring a model into the room that Fishjam itself connects; leaving the context removes it."""
         options = PeerOptionsVapi(wanted.api_key, wanted.call_id, auto_close=wanted.auto_close)
         async with self._guest(client, feed.id, client.create_vapi_agent(feed.id, options)) as peer:
-            guest = RoomGuest(peer.id, feed)
+            guest = RoomBridgedPeer(peer.id, feed)
             try:
                 async with self._limited(feed, peer.id):
                     yield guest
@@ -189,7 +189,7 @@ class Worker:
     async def _limited(self, feed: LiveRoom, peer_id: str) -> AsyncIterator[None]:
         """The bot is in its room: its call begins."""
         if self._placed is not None:
-            self._placed(Placement(feed.id, peer_id, self._room.id is None))
+            self._placed(JoinedRoom(feed.id, peer_id, self._room.id is None))
         limits = CallLimits(self._limits, feed, self._end)
         limits.start()
         try:
@@ -236,7 +236,7 @@ class Worker:
                 note.forget()
 
         try:
-            async with possession("the room", make(), remove) as room_id:
+            async with managed_resource("the room", make(), remove) as room_id:
                 yield room_id
         finally:
             if note is not None:
@@ -270,7 +270,7 @@ class Worker:
                 note.forget()
 
         try:
-            async with possession("the agent", make(), remove) as peer:
+            async with managed_resource("the agent", make(), remove) as peer:
                 yield peer
         finally:
             if note is not None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from audio_fixtures.corpus import hums
 from quality.bench import Bench
 from quality.conversation import Trial, disturb
-from quality.ears import listen
 from quality.figures import Figure, Part, Table, median_p95, per_cent
+from quality.microphone import listen
 from quality.score import Tally
 from quality.sounds import BURST_SECONDS, BURSTS, Rng, Wave, at_level, pink, to_samples
-from quality.stream import Tape
+from quality.stream import DecisionLog
 
 _BEDS = {"silence": None, "room noise at -60 dBFS": -60.0, "room noise at -45 dBFS": -45.0}
 _LEVELS = (-15.0, -25.0, -35.0)
@@ -92,7 +92,7 @@ def _bursts(bench: Bench) -> tuple[Tally, Tally, list[tuple[str, ...]]]:
             tally = Tally()
             for bed, noise in _BEDS.items():
                 rng = bench.rng("burst", kind, seconds, bed)
-                tape = Tape()
+                tape = DecisionLog()
                 tape.wait(2.0)
                 for number in range(bench.amount(12, 3)):
                     tape.burst(kind, make(rng, seconds), _LEVELS[number % len(_LEVELS)])
@@ -117,7 +117,7 @@ def _hums(bench: Bench) -> tuple[Tally, Tally]:
         tally = Tally()
         for bed, noise in _BEDS.items():
             rng = bench.rng("hum", bed)
-            tape = Tape()
+            tape = DecisionLog()
             tape.wait(2.0)
             for utterance in some:
                 tape.say(utterance, rng.uniform(-35, -20))

@@ -28,7 +28,7 @@ _BOT_LEVEL = -20.0
 _NOISE_LEVEL = -65.0
 _ABOVE = 10.0
 _WANTED = 90.0
-"""Per cent of interruptions 10 dB above the echo; the issue says "still work", the study measured 95."""
+"""Per cent of interruptions 10 dB above the echo that must be heard; an earlier measurement found 95."""
 _LEAD_IN = 1.5
 """Seconds that a reply sounds before somebody speaks over it."""
 
@@ -200,7 +200,7 @@ _NOTE = (
 
 
 def _voice(bench: Bench, rng: Rng, seconds: float) -> Samples:
-    """What the bot says: sentences with short pauses."""
+    """Return the bot's speech: sentences with short pauses."""
     pieces: list[Samples] = []
     spoken = sentences(bench.seed + 104729, 12)
     for index in cycle(rng.permutation(len(spoken))):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from audio_fixtures.corpus import phrases, sentences, words
 from quality.bench import SPEECH_LEVELS, Bench
-from quality.ears import listen
 from quality.figures import Figure, Part, Table, median_p95, per_cent, share
+from quality.microphone import listen
 from quality.score import Tally
 from quality.sounds import NOISES, at_level
-from quality.stream import Stream, Tape
+from quality.stream import DecisionLog, Stream
 
 _SNRS = (20, 10, 5, 0)
 _REAL = 0.6
@@ -66,7 +66,7 @@ def _tallies(bench: Bench, snr: int) -> dict[tuple[float, float], Tally]:
     for name, noise in NOISES.items():
         rng = bench.rng("interruption", snr, name)
         level = rng.uniform(*SPEECH_LEVELS)
-        tape = Tape()
+        tape = DecisionLog()
         tape.wait(2.0)
         for index in rng.permutation(len(said)):
             tape.say(said[index], level)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from audio_fixtures.corpus import Utterance, phrases, sentences, words
 from quality.bench import SPEECH_LEVELS, Bench
-from quality.ears import listen
 from quality.figures import Figure, Part, Table, median_p95, per_cent, share, within
+from quality.microphone import listen
 from quality.score import Tally
 from quality.sounds import BURST_SECONDS, BURSTS, NOISES, Babble, Rng, Wave, at_level
-from quality.stream import Stream, Tape
+from quality.stream import DecisionLog, Stream
 
 Noise = Callable[[Rng, float], Wave]
 
@@ -147,9 +147,9 @@ def _cell(bench: Bench, bed: str, noise: Noise | None, snr: int) -> _Cell:
     return cell
 
 
-def _tape(bench: Bench, rng: Rng, level: float, gaps: tuple[float, float]) -> Tape:
+def _tape(bench: Bench, rng: Rng, level: float, gaps: tuple[float, float]) -> DecisionLog:
     """Utterances of every length, and after every second of them a burst."""
-    tape = Tape()
+    tape = DecisionLog()
     tape.wait(rng.uniform(2.0, 3.0))
     for number, utterance in enumerate(_mixed(bench, rng)):
         tape.say(utterance, level)

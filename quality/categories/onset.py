@@ -13,10 +13,10 @@ from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import SpeechStarted, TurnEvent, TurnStarted
 from quality.bench import SPEECH_LEVELS, Bench
-from quality.ears import FRAME, RATE, Vad
 from quality.figures import Figure, Part, Table, per_cent, share
+from quality.microphone import FRAME, RATE, Vad
 from quality.sounds import NOISES, Rng, at_level, to_samples
-from quality.stream import Label, Tape
+from quality.stream import DecisionLog, Label
 
 _SNRS = (20, 10, 5)
 _AUDIBLE = 10
@@ -240,7 +240,7 @@ def _said(bench: Bench, rng: Rng) -> list[Utterance]:
 def _heard(
     rng: Rng, name: str, snr: int, utterance: Utterance, level: float, onset: float
 ) -> tuple[Samples, Label]:
-    tape = Tape()
+    tape = DecisionLog()
     tape.wait(onset)
     tape.say(utterance, level)
     tape.wait(0.3)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from audio_fixtures.corpus import pairs, softened
 from quality.bench import SPEECH_LEVELS, Bench
-from quality.ears import listen
 from quality.figures import Figure, Part, Table, median_p95, per_cent, share
+from quality.microphone import listen
 from quality.score import TurnOutcome, turn_outcome
 from quality.sounds import NOISES, at_level
-from quality.stream import Tape
+from quality.stream import DecisionLog
 
 _PAUSE = 0.4
 _TARGETS = {25: 10.0, 10: 15.0}
@@ -75,7 +75,7 @@ def _outcomes(bench: Bench, snr: int, pause: float, *, soft: bool = False) -> li
         # One draw of voices and noise for every pause and SNR: they differ in nothing else.
         rng = bench.rng("pause", name)
         level = rng.uniform(*SPEECH_LEVELS)
-        tape = Tape()
+        tape = DecisionLog()
         tape.wait(2.0)
         for before, after in pairs(bench.seed, bench.amount(36, 4)):
             if soft:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from audio_fixtures.corpus import phrases, sentences, words
 from quality.bench import SPEECH_LEVELS, Bench
-from quality.ears import listen
 from quality.figures import Figure, Part, Table, median_p95, per_cent
+from quality.microphone import listen
 from quality.score import TurnOutcome, turn_outcome
 from quality.sounds import NOISES, at_level
-from quality.stream import Label, Tape
+from quality.stream import DecisionLog, Label
 
 _SNRS = (25, 10)
 _LENGTHS = ((0.0, 0.4), (0.4, 0.6), (0.6, 10.0))
@@ -65,7 +65,7 @@ def _judge(bench: Bench, snr: int) -> list[tuple[Label, TurnOutcome]]:
     for name, noise in NOISES.items():
         rng = bench.rng("turn-taking", snr, name)
         level = rng.uniform(*SPEECH_LEVELS)
-        tape = Tape()
+        tape = DecisionLog()
         tape.wait(2.0)
         for index in rng.permutation(len(said))[: bench.amount(72, 8)]:
             tape.say(said[index], level)

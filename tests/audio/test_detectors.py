@@ -37,7 +37,7 @@ def hear(
             reference.sent(voice[number * FRAME : (number + 1) * FRAME].astype(np.int16), at)
         ring.append(at, frame)
         source = loudspeaker.playing(at, machine.in_speech, ring)
-        decision = detector.feed(frame, machine.in_speech, machine.weighing, source)
+        decision = detector.feed(frame, machine.in_speech, machine.accumulating, source)
         assert decision.voiced == (decision.score > 0)
         assert -3 <= decision.score <= 3
         happened += [(at, type(event)) for event in machine.feed(decision, at)]

@@ -196,7 +196,7 @@ def test_a_microphone_without_an_echo_is_left_alone_for_most_of_the_time() -> No
     rng = np.random.default_rng(5)
     rested = 0
     for _ in range(500):
-        rested += speaker.guard.rests()
+        rested += speaker.guard.take_skip()
         if not speaker.guard._rest:
             speaker.play(1, heard_by=float(rng.uniform(-60, -20)))
     assert rested > 200
@@ -205,6 +205,6 @@ def test_a_microphone_without_an_echo_is_left_alone_for_most_of_the_time() -> No
 def test_a_microphone_with_an_echo_is_always_watched() -> None:
     speaker = Loudspeaker(8, -12.0)
     for _ in range(500):
-        assert not speaker.guard.rests()
+        assert not speaker.guard.take_skip()
         speaker.play(1)
     assert speaker.guard.delay == 8

@@ -110,7 +110,7 @@ def hear(
     detector, machine = Detector(), TurnMachine()
     found: list[TurnEvent] = []
     for number, first in enumerate(range(0, len(heard) - 319, 320)):
-        decision = detector.feed(heard[first : first + 320], machine.in_speech, machine.weighing)
+        decision = detector.feed(heard[first : first + 320], machine.in_speech, machine.accumulating)
         found += machine.feed(decision, 0.02 * (number + 1), bot_speaks)
     return found
 

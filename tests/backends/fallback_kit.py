@@ -36,11 +36,11 @@ def reply(name: str, seconds: float = 0.5, rate: int = 24000, text: str = "hello
     return [p.ReplyStarted(name), p.ReplyText(name, text), p.ReplyAudio(name, audio), p.ReplyEnded(name)]
 
 
-def sounded(entries: Sequence[p.Entry]) -> float:
-    return sum(entry.seconds for entry in entries if isinstance(entry, p.AudioEntry))
+def sounded(entries: Sequence[p.BackendInput]) -> float:
+    return sum(entry.seconds for entry in entries if isinstance(entry, p.AudioInput))
 
 
-def kinds(entries: Sequence[p.Entry]) -> list[str]:
+def kinds(entries: Sequence[p.BackendInput]) -> list[str]:
     """What a backend was sent, a run of audio as one."""
     names = [type(entry).__name__ for entry in entries]
     return [name for name, before in zip(names, ["", *names], strict=False) if name != before]
@@ -74,28 +74,28 @@ class Linked:
         failure: What ended the link, None while it runs.
     """
 
-    def __init__(self, backend: Backend, owner: Literal["local", "backend"]) -> None:
+    def __init__(self, backend: Backend, turn_mode: Literal["local", "backend"]) -> None:
         self.events: list[p.BackendEvent] = []
         self.failure: BackendError | None = None
         self._link = BackendLink(
-            backend, "call", self.events.append, lambda seconds: None, "Be brief.", owner
+            backend, "call", self.events.append, lambda seconds: None, "Be brief.", turn_mode
         )
 
-    def put(self, *entries: p.Entry) -> None:
+    def put(self, *entries: p.BackendInput) -> None:
         for entry in entries:
             self._link.put(entry)
 
     def turn(self, samples: p.Samples, *, whole: bool, rate: int = 16000) -> None:
         """A turn of ann, in frames or all at once."""
         seconds = len(samples) / rate
-        self.put(p.TurnStartedEntry("ann", 0.0))
+        self.put(p.TurnStartedInput("ann", 0.0))
         if not whole:
             size = rate // 50
             self.put(
-                *(p.AudioEntry("ann", samples[i : i + size], 0.02) for i in range(0, len(samples), size))
+                *(p.AudioInput("ann", samples[i : i + size], 0.02) for i in range(0, len(samples), size))
             )
         turn = Turn("turn-1", "ann", "mic", 0.0, seconds)
-        self.put(p.TurnEndedEntry(turn, samples if whole else None))
+        self.put(p.TurnEndedInput(turn, samples if whole else None))
 
     def said(self, reply: str) -> p.Samples:
         """The audio of a reply."""
@@ -112,12 +112,12 @@ class Linked:
 def link(
     backend: Backend,
     script: Callable[[Linked], Awaitable[None]],
-    owner: Literal["local", "backend"] = "local",
+    turn_mode: Literal["local", "backend"] = "local",
 ) -> Linked:
     """Run a script against a backend behind a link, in virtual time; no task is left behind."""
 
     async def main() -> Linked:
-        linked = Linked(backend, owner)
+        linked = Linked(backend, turn_mode)
         task = asyncio.create_task(linked.run())
         await script(linked)
         task.cancel()

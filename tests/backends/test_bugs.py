@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fishjam_agents.backends.bugs import raised_at, told
 from fishjam_agents.backends.cascade import Cascade
+from fishjam_agents.backends.tracebacks import describe, raised_at
 
 HERE = Path(__file__)
 
@@ -24,7 +24,7 @@ def test_the_line_of_the_users_code_is_told_and_not_that_of_a_library(
     with pytest.raises(ValueError, match="Expecting value") as caught:
         json.loads("")  # the library's
     assert raised_at(caught.value) == f"test_bugs.py:{line('# the library' + chr(39) + 's')}"
-    assert told(caught.value).startswith("JSONDecodeError(")
+    assert describe(caught.value).startswith("JSONDecodeError(")
 
 
 def test_a_file_elsewhere_is_told_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_a_key_that_is_refused_at_first_hands_over_before_anybody_spoke() -> Non
 
 def test_what_is_said_while_the_backend_fails_is_answered_once_by_the_stand_in() -> None:
     # The first takes frames of the turn, and dies in the middle of it.
-    first = Scripted([Step(p.TurnStartedEntry, [1.0, REFUSED])])
+    first = Scripted([Step(p.TurnStartedInput, [1.0, REFUSED])])
     with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
         ann = call.join("ann")
         call.wait(0.5)
@@ -63,7 +63,7 @@ def test_what_is_said_while_the_backend_fails_is_answered_once_by_the_stand_in()
 
 
 def test_a_turn_that_had_no_answer_is_answered_by_the_stand_in() -> None:
-    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [2.0, REFUSED])])
+    first = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput, [2.0, REFUSED])])
     with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
         ann = call.join("ann")
         call.wait(0.5)
@@ -76,7 +76,7 @@ def test_a_turn_that_had_no_answer_is_answered_by_the_stand_in() -> None:
 
 def test_a_turn_that_was_answered_is_not_answered_again() -> None:
     first = Scripted(
-        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [*reply("r1", 2.0)[:-1], 0.5, REFUSED])]
+        [Step(p.TurnStartedInput), Step(p.TurnEndedInput, [*reply("r1", 2.0)[:-1], 0.5, REFUSED])]
     )
     with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
         ann = call.join("ann")
@@ -89,7 +89,7 @@ def test_a_turn_that_was_answered_is_not_answered_again() -> None:
 
 
 def test_one_loss_is_no_reason_to_leave_a_backend() -> None:
-    first = Scripted([Step(None, [5.0, LOST]), Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, reply("r1"))])
+    first = Scripted([Step(None, [5.0, LOST]), Step(p.TurnStartedInput), Step(p.TurnEndedInput, reply("r1"))])
     second = Scripted()
     with MemoryCall(bot_with(first, second), trouble=True) as call:
         ann = call.join("ann")
@@ -117,12 +117,12 @@ def test_losses_in_a_row_are_one_and_each_backend_counts_its_own() -> None:
 def test_a_backend_with_a_bug_is_stood_in_for() -> None:
     class Buggy(Parrot):
         @asynccontextmanager
-        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.InlineSession]:
+        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.InlineSession]:
             yield _Buggy()
 
     class _Buggy(p.InlineSession):
-        def handle(self, entry: p.Entry) -> None:
-            if isinstance(entry, p.TurnEndedEntry):
+        def handle(self, entry: p.BackendInput) -> None:
+            if isinstance(entry, p.TurnEndedInput):
                 raise ZeroDivisionError("oops")
 
     with MemoryCall(bot_with(Buggy(), Parrot()), trouble=True) as call:
@@ -139,7 +139,7 @@ def test_a_backend_with_a_bug_is_stood_in_for() -> None:
 def test_a_deaf_service_is_given_up_within_its_deadline() -> None:
     class Silent(Parrot):
         @asynccontextmanager
-        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.InlineSession]:
+        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.InlineSession]:
             await asyncio.Event().wait()
             yield
 
@@ -176,7 +176,7 @@ def test_backends_that_are_all_away_are_tried_in_turn_and_given_up_like_one() ->
 
 def test_a_turn_that_a_backend_cannot_answer_is_tried_again_and_then_answered_by_the_stand_in() -> None:
     sorry = [p.Unanswered("a reply could not be given: the model is away")]
-    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, sorry)] * 2)
+    first = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput, sorry)] * 2)
     with MemoryCall(bot_with(first, Parrot()), trouble=True) as call:
         ann = call.join("ann")
         call.wait(0.5)
@@ -201,11 +201,11 @@ def test_without_a_stand_in_a_turn_that_cannot_be_answered_is_a_warning() -> Non
 def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none() -> None:
     class Ends(Scripted):
         @asynccontextmanager
-        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
             yield _Ends()
 
     class _Ends(p.BackendSession):
-        async def send(self, entry: p.Entry) -> None:
+        async def send(self, entry: p.BackendInput) -> None:
             raise AssertionError(entry)
 
         async def read(self) -> None:
@@ -220,7 +220,7 @@ def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none
     assert messages == [ended, "Parrot stands in for Ends: ended the session: it is tried again"]
 
     async def leave() -> None:
-        async with Fallback([Parrot()]).connect(p.Conversation("call", print)):
+        async with Fallback([Parrot()]).connect(p.BackendContext("call", print)):
             pass
 
     VirtualClock().run(leave())
@@ -235,7 +235,7 @@ class Stuck(Backend):
     closes: bool = True
 
     @asynccontextmanager
-    async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+    async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
         try:
             yield _StuckSession(self.takes)
         finally:
@@ -247,7 +247,7 @@ class _StuckSession(p.BackendSession):
     def __init__(self, takes: bool) -> None:
         self._takes = takes
 
-    async def send(self, entry: p.Entry) -> None:
+    async def send(self, entry: p.BackendInput) -> None:
         if not self._takes:
             await asyncio.Event().wait()
         raise REFUSED

@@ -12,7 +12,7 @@ from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from tests.backends.fallback_kit import REFUSED, WORDS, bot_with, failures, reply
-from tests.cascade.parts import Answers, Speaks, Understands
+from tests.cascade.components import Answers, Speaks, Understands
 
 NO_VOICE = BackendError("no such voice: choose another", failure="config")
 
@@ -61,13 +61,13 @@ def test_words_that_a_cascade_has_no_voice_for_are_spoken_by_the_next_one() -> N
 def test_a_cascade_that_stands_in_knows_what_was_said_and_answers_what_was_not() -> None:
     first = Scripted(
         [
-            Step(p.TurnStartedEntry),
+            Step(p.TurnStartedInput),
             Step(
-                p.TurnEndedEntry,
+                p.TurnEndedInput,
                 [p.UserTranscript("good day", final=True), *reply("r1", text="Good day to you.")],
             ),
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [1.0, REFUSED]),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [1.0, REFUSED]),
         ]
     )
     answers = Answers([["An animal."]])

@@ -132,8 +132,8 @@ def verified(*backends: Backend, **settings: Any) -> str:
 
 def test_a_stand_in_that_cannot_rule_turns_is_refused_where_the_model_does() -> None:
     owns = Scripted([], Capabilities(own_turn_detection=True))
-    told = verified(owns, Parrot(), turns=TurnSettings(owner="backend"))
-    assert told == "turns.owner is 'backend', but Parrot has no turn detection: use 'local'"
+    told = verified(owns, Parrot(), turns=TurnSettings(mode="backend"))
+    assert told == "turns.mode is 'backend', but Parrot has no turn detection: use 'local'"
 
 
 def test_a_stand_in_whose_replies_cannot_wait_is_refused_with_a_session_for_everybody() -> None:

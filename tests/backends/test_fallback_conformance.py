@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fishjam_agents.backends import Backend, Capabilities, Conversation, Fallback, Parrot
+from fishjam_agents.backends import Backend, BackendContext, Capabilities, Fallback, Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError, FailureKind
-from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess
+from fishjam_agents.testing.conformance import BackendConformance, FakeService, InProcess
 from tests.testing.test_conformance import ScriptedService
 
 
@@ -26,25 +26,25 @@ class Refusing(Backend):
         return self.offers
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[p.InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[p.InlineSession]:
         raise BackendError("nobody is let in: ask for a key", failure=self.kind())
         yield
 
 
 class TestAlone(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InProcess(Fallback([Parrot(speed=1.0, chunk=0.05)]), echoes=True)
 
 
 class TestStandIn(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InProcess(Fallback([Refusing(), Parrot(speed=1.0, chunk=0.05)]), echoes=True)
 
 
 class TestStandInOfAnotherKind(BackendConformance):
     """The first takes frames at 24 kHz and speaks at 16 kHz, the parrot wants whole turns at 16 kHz."""
 
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         streaming = Capabilities(input_rate=24000, output_rate=16000)
         return InProcess(Fallback([Refusing(streaming), Parrot(speed=1.0, chunk=0.05)]), echoes=True)
 
@@ -57,5 +57,5 @@ class FallbackService(ScriptedService):
 
 
 class TestService(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return FallbackService()

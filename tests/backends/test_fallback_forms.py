@@ -47,7 +47,7 @@ def test_a_turn_in_frames_reaches_one_that_wants_it_whole_at_another_rate() -> N
 
 def test_a_whole_turn_reaches_one_that_wants_frames_at_another_rate() -> None:
     second = Scripted(
-        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, reply("r1", 1.0, 16000))],
+        [Step(p.TurnStartedInput), Step(p.TurnEndedInput, reply("r1", 1.0, 16000))],
         Capabilities(input_rate=24000, output_rate=16000),
     )
 
@@ -58,11 +58,11 @@ def test_a_whole_turn_reaches_one_that_wants_frames_at_another_rate() -> None:
     linked = link(Fallback([gone(Parrot.capabilities), second]), script)
     second.finish()
     started, *pieces, ended = second.entries
-    assert isinstance(started, p.TurnStartedEntry)
-    assert isinstance(ended, p.TurnEndedEntry)
+    assert isinstance(started, p.TurnStartedInput)
+    assert isinstance(ended, p.TurnEndedInput)
     assert ended.audio is None
     # In pieces that services take.
-    audio = [piece for piece in pieces if isinstance(piece, p.AudioEntry)]
+    audio = [piece for piece in pieces if isinstance(piece, p.AudioInput)]
     assert [(piece.peer, piece.seconds) for piece in audio] == [("ann", 1.0), ("ann", 0.5)]
     samples = np.concatenate([piece.samples for piece in audio])
     assert len(samples) == 36000
@@ -76,7 +76,7 @@ def test_a_whole_turn_reaches_one_that_wants_frames_at_another_rate() -> None:
 
 def test_frames_are_resampled_one_by_one() -> None:
     second = Scripted(
-        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry)], Capabilities(input_rate=24000, output_rate=24000)
+        [Step(p.TurnStartedInput), Step(p.TurnEndedInput)], Capabilities(input_rate=24000, output_rate=24000)
     )
 
     async def script(linked: Linked) -> None:
@@ -84,38 +84,38 @@ def test_frames_are_resampled_one_by_one() -> None:
         await asyncio.sleep(3)
 
     link(Fallback([gone(Capabilities()), second]), script)
-    frames = [entry for entry in second.entries if isinstance(entry, p.AudioEntry)]
+    frames = [entry for entry in second.entries if isinstance(entry, p.AudioInput)]
     assert [len(frame.samples) for frame in frames] == [480] * 50
     assert pitch(np.concatenate([frame.samples for frame in frames]), 24000) == pytest.approx(440, abs=3)
 
 
 def test_a_turn_whose_first_half_went_to_the_failed_backend_is_whole_for_the_stand_in() -> None:
-    first = Scripted([Step(p.TurnStartedEntry, [0.3, REFUSED])])
+    first = Scripted([Step(p.TurnStartedInput, [0.3, REFUSED])])
 
     async def script(linked: Linked) -> None:
         voice = tone(440, 1.0, 16000)
         halves = voice[:8000], voice[8000:]
-        linked.put(p.TurnStartedEntry("ann", 0.0))
+        linked.put(p.TurnStartedInput("ann", 0.0))
         for half in halves:
-            linked.put(*(p.AudioEntry("ann", half[i : i + 320], 0.02) for i in range(0, 8000, 320)))
+            linked.put(*(p.AudioInput("ann", half[i : i + 320], 0.02) for i in range(0, 8000, 320)))
             await asyncio.sleep(1)
-        linked.put(p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+        linked.put(p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
         await asyncio.sleep(2)
 
     linked = link(Fallback([first, Parrot()]), script)
     (begun,) = [event.reply for event in linked.events if isinstance(event, p.ReplyStarted)]
     assert len(linked.said(begun)) == 24000
-    assert len([entry for entry in first.entries if isinstance(entry, p.AudioEntry)]) == 25
+    assert len([entry for entry in first.entries if isinstance(entry, p.AudioInput)]) == 25
 
 
 def test_a_turn_that_is_taken_back_is_not_told_to_the_stand_in() -> None:
-    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnCancelledEntry, [1.0, REFUSED])])
+    first = Scripted([Step(p.TurnStartedInput), Step(p.TurnCancelledInput, [1.0, REFUSED])])
     second = Scripted()
 
     async def script(linked: Linked) -> None:
         silence = np.zeros(320, np.int16)
-        linked.put(p.TurnStartedEntry("ann", 0.0), p.AudioEntry("ann", silence, 0.02))
-        linked.put(p.TurnCancelledEntry("ann"))
+        linked.put(p.TurnStartedInput("ann", 0.0), p.AudioInput("ann", silence, 0.02))
+        linked.put(p.TurnCancelledInput("ann"))
         await asyncio.sleep(3)
 
     link(Fallback([first, second]), script)
@@ -130,23 +130,23 @@ def test_where_the_model_rules_turns_the_stand_in_hears_what_was_said_last() -> 
     async def script(linked: Linked) -> None:
         frame = np.full(320, 3000, np.int16)
         for _ in range(1100):
-            linked.put(p.AudioEntry("ann", frame, 0.02))
+            linked.put(p.AudioInput("ann", frame, 0.02))
             await asyncio.sleep(0.02)
 
     link(Fallback([first, second]), script, "backend")
-    seconds = sum(entry.seconds for entry in second.entries if isinstance(entry, p.AudioEntry))
+    seconds = sum(entry.seconds for entry in second.entries if isinstance(entry, p.AudioInput))
     # Ten seconds of what the first had, and what was said since.
     assert seconds == pytest.approx(12, abs=0.2)
 
 
 def test_ids_of_replies_and_tools_are_unique_over_backends() -> None:
-    step = Step(p.TextEntry, [p.ToolCall("c1", "look"), *reply("r1"), 1.0, REFUSED])
+    step = Step(p.TextInput, [p.ToolCall("c1", "look"), *reply("r1"), 1.0, REFUSED])
     capabilities = Capabilities(text=True, tools=True)
 
     async def script(linked: Linked) -> None:
-        linked.put(p.TextEntry("hello"))
+        linked.put(p.TextInput("hello"))
         await asyncio.sleep(2)
-        linked.put(p.TextEntry("hello again"))
+        linked.put(p.TextInput("hello again"))
         await asyncio.sleep(3)
 
     # The same script for both: whoever is told something answers with the same ids.
@@ -170,7 +170,7 @@ def test_what_is_spent_is_added_up_over_backends() -> None:
 
 def test_pauses_are_told_to_a_stand_in_that_wants_them_with_the_turn_so_far() -> None:
     second = Scripted(
-        [Step(p.TurnStartedEntry), Step(p.TurnPausedEntry), Step(p.TurnResumedEntry), Step(p.TurnEndedEntry)],
+        [Step(p.TurnStartedInput), Step(p.TurnPausedInput), Step(p.TurnResumedInput), Step(p.TurnEndedInput)],
         Capabilities(wants_turn_audio=True, wants_pauses=True),
     )
     chain = Fallback([gone(Capabilities()), second])
@@ -179,29 +179,29 @@ def test_pauses_are_told_to_a_stand_in_that_wants_them_with_the_turn_so_far() ->
     async def script(linked: Linked) -> None:
         voice = tone(440, 1.0, 16000)
         await asyncio.sleep(1)
-        linked.put(p.TurnStartedEntry("ann", 0.0), p.AudioEntry("ann", voice[:8000], 0.5))
-        linked.put(p.TurnPausedEntry("ann", 0.5), p.TurnResumedEntry("ann"))
-        linked.put(p.AudioEntry("ann", voice[8000:], 0.5))
-        linked.put(p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+        linked.put(p.TurnStartedInput("ann", 0.0), p.AudioInput("ann", voice[:8000], 0.5))
+        linked.put(p.TurnPausedInput("ann", 0.5), p.TurnResumedInput("ann"))
+        linked.put(p.AudioInput("ann", voice[8000:], 0.5))
+        linked.put(p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
         await asyncio.sleep(2)
 
     link(chain, script)
     second.finish()
     paused, ended = second.entries[1], second.entries[3]
-    assert isinstance(paused, p.TurnPausedEntry)
-    assert isinstance(ended, p.TurnEndedEntry)
+    assert isinstance(paused, p.TurnPausedInput)
+    assert isinstance(ended, p.TurnEndedInput)
     assert paused.audio is not None
     assert ended.audio is not None
     assert (len(paused.audio), len(ended.audio)) == (8000, 16000)
 
 
 def test_pauses_are_not_told_to_a_stand_in_that_does_not_ask_for_them() -> None:
-    second = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry)])
+    second = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput)])
 
     async def script(linked: Linked) -> None:
         await asyncio.sleep(1)
-        linked.put(p.TurnStartedEntry("ann", 0.0), p.TurnPausedEntry("ann", 0.5))
-        linked.put(p.TurnResumedEntry("ann"), p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+        linked.put(p.TurnStartedInput("ann", 0.0), p.TurnPausedInput("ann", 0.5))
+        linked.put(p.TurnResumedInput("ann"), p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
         await asyncio.sleep(2)
 
     link(Fallback([gone(Capabilities(wants_pauses=True)), second]), script)
@@ -210,17 +210,17 @@ def test_pauses_are_not_told_to_a_stand_in_that_does_not_ask_for_them() -> None:
 
 def test_an_interruption_of_what_the_failed_backend_said_only_stops_the_stand_in() -> None:
     first = Scripted(
-        [Step(p.TextEntry, [*reply("r1", 30.0), 1.0, REFUSED])], Capabilities(text=True, truncate=True)
+        [Step(p.TextInput, [*reply("r1", 30.0), 1.0, REFUSED])], Capabilities(text=True, truncate=True)
     )
-    second = Scripted([Step(p.InterruptEntry)], Capabilities(text=True, truncate=True))
+    second = Scripted([Step(p.InterruptInput)], Capabilities(text=True, truncate=True))
 
     async def script(linked: Linked) -> None:
-        linked.put(p.TextEntry("hello"))
+        linked.put(p.TextInput("hello"))
         await asyncio.sleep(3)
         (begun,) = [event.reply for event in linked.events if isinstance(event, p.ReplyStarted)]
-        linked.put(p.InterruptEntry(Heard(begun, 2.0, "hel")))
+        linked.put(p.InterruptInput(Heard(begun, 2.0, "hel")))
         await asyncio.sleep(1)
 
     link(Fallback([first, second]), script)
     second.finish()
-    assert second.entries == [p.InterruptEntry(None)]
+    assert second.entries == [p.InterruptInput(None)]

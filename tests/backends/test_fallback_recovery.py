@@ -12,7 +12,7 @@ import pytest
 
 from fishjam_agents.backends import Backend, Capabilities, Fallback, Parrot
 from fishjam_agents.backends import port as p
-from fishjam_agents.backends.fallback.standing import Standings
+from fishjam_agents.backends.fallback.health import HealthTracker
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from tests.backends.fallback_kit import (
@@ -41,7 +41,7 @@ class Flaky(Backend):
     told: list[str] = field(default_factory=list)
 
     @asynccontextmanager
-    async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+    async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
         now = asyncio.get_running_loop().time()
         self.connected.append(now)
         self._fail_if_away(now)
@@ -59,13 +59,13 @@ class FlakyOwner(Flaky):
 
 
 class _FlakySession(p.BackendSession):
-    def __init__(self, backend: Flaky, conversation: p.Conversation) -> None:
+    def __init__(self, backend: Flaky, conversation: p.BackendContext) -> None:
         self._backend = backend
         self._emit = conversation.emit
         self._count = 0
 
-    async def send(self, entry: p.Entry) -> None:
-        if isinstance(entry, (p.TurnEndedEntry, p.TextEntry)):
+    async def send(self, entry: p.BackendInput) -> None:
+        if isinstance(entry, (p.TurnEndedInput, p.TextInput)):
             self._count += 1
             for event in reply(f"flaky-{self._count}"):
                 self._emit(event)
@@ -116,11 +116,11 @@ def test_nobody_is_left_in_the_middle_of_a_turn_or_of_a_reply() -> None:
 
 def test_the_one_that_comes_back_is_told_what_was_said_meanwhile() -> None:
     first = Flaky(away=(2.0, 3.0))
-    second = Scripted([Step(p.TextEntry, reply("r1", text="it is noon"))], Capabilities(text=True))
+    second = Scripted([Step(p.TextInput, reply("r1", text="it is noon"))], Capabilities(text=True))
 
     async def script(linked: Linked) -> None:
         await asyncio.sleep(3)
-        linked.put(p.TextEntry("what time is it"))
+        linked.put(p.TextInput("what time is it"))
         await asyncio.sleep(10)
 
     link(Fallback([first, second], recovery=5), script)
@@ -169,7 +169,7 @@ def test_where_the_model_rules_turns_a_loud_moment_is_no_quiet_one() -> None:
     async def script(linked: Linked) -> None:
         for number in range(1000):
             level = 5000 if number < 700 else 0
-            linked.put(p.AudioEntry("ann", np.full(320, level, np.int16), 0.02))
+            linked.put(p.AudioInput("ann", np.full(320, level, np.int16), 0.02))
             await asyncio.sleep(0.02)
 
     link(Fallback([first, Scripted([], owns)], recovery=5), script, "backend")
@@ -177,17 +177,17 @@ def test_where_the_model_rules_turns_a_loud_moment_is_no_quiet_one() -> None:
 
 
 def test_a_backend_that_lasted_has_its_failures_forgotten() -> None:
-    standings = Standings(["a", "b"], 2, 30.0)
+    standings = HealthTracker(["a", "b"], 2, 30.0)
     for lasted in (0.0, 31.0, 40.0):
         following, raised = standings.failed(0, LOST, lasted, 100.0)
         assert (following, raised) == (0, LOST)
     following, raised = standings.failed(0, LOST, 1.0, 100.0)
     assert following == 1
-    assert isinstance(raised, p.Handover)
+    assert isinstance(raised, p.Failover)
 
 
 def test_handing_over_is_progress_once_for_each_backend() -> None:
-    standings = Standings(["a", "b", "c"], 1, 30.0)
+    standings = HealthTracker(["a", "b", "c"], 1, 30.0)
     raised = [standings.failed(index, LOST, 0.0, float(index)) for index in (0, 1, 2, 0, 1, 2)]
     assert [following for following, _ in raised] == [1, 2, 0, 1, 2, 0]
-    assert [isinstance(error, p.Handover) for _, error in raised] == [True, True, *[False] * 4]
+    assert [isinstance(error, p.Failover) for _, error in raised] == [True, True, *[False] * 4]

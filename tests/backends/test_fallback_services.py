@@ -35,19 +35,19 @@ def test_openai_takes_over_in_the_middle_of_a_turn_from_a_gemini_whose_key_is_wi
     async def talk(gemini: GeminiEmulator, link: BackendLink) -> None:
         def say(samples: np.ndarray) -> None:
             for start in range(0, len(samples), 320):
-                link.put(p.AudioEntry("ann", samples[start : start + 320], 0.02))
+                link.put(p.AudioInput("ann", samples[start : start + 320], 0.02))
 
-        link.put(p.TurnStartedEntry("ann", 0.0))
+        link.put(p.TurnStartedInput("ann", 0.0))
         say(sound)
-        link.put(p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+        link.put(p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
         await until(events, p.ReplyEnded, 1)
-        link.put(p.TurnStartedEntry("ann", 5.0))
+        link.put(p.TurnStartedInput("ann", 5.0))
         say(sound[:8000])
         await gemini.connections[0].until_received("audio", 75)
         await gemini.connections[0].close(1008, "Your API key was reported as leaked. Use another.")
         await until(events, p.Failure, 1)
         say(sound[8000:])
-        link.put(p.TurnEndedEntry(Turn("turn-2", "ann", "mic", 5.0, 6.0)))
+        link.put(p.TurnEndedInput(Turn("turn-2", "ann", "mic", 5.0, 6.0)))
         await until(events, p.ReplyEnded, 2)
 
     async def main() -> RealtimeEmulator:
@@ -69,7 +69,7 @@ def test_openai_takes_over_in_the_middle_of_a_turn_from_a_gemini_whose_key_is_wi
     assert failure.failure == "auth"
     assert "leaked" in failure.message
     assert failure.message.startswith("Realtime stands in for Gemini: ")
-    assert (failure.backend, failure.stand_in) == ("Gemini", "Realtime")
+    assert (failure.backend, failure.fallback) == ("Gemini", "Realtime")
     # The whole turn, at the rate of the one that stands in.
     (connection,) = openai.connections
     audio = [event["audio"] for event in connection if event["type"] == "input_audio_buffer.append"]

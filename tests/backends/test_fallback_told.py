@@ -32,15 +32,15 @@ def test_the_stand_in_knows_the_conversation_as_it_was_heard() -> None:
     said = reply("r1", 10.0, text="one two three four five six seven eight nine ten")[:-1]
     first = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [p.UserTranscript("count for me", final=True, peer="ann"), *said]),
-            Step(p.InterruptEntry),
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [REFUSED]),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [p.UserTranscript("count for me", final=True, peer="ann"), *said]),
+            Step(p.InterruptInput),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [REFUSED]),
         ],
         Capabilities(truncate=True),
     )
-    second = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry)])
+    second = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput)])
     bot = bot_with(first, second)
     bot.instructions = "Be brief."
     with MemoryCall(bot, trouble=True) as call:
@@ -63,17 +63,17 @@ def test_the_stand_in_knows_the_conversation_as_it_was_heard() -> None:
     )
     assert 0 < len(cut["heard"]["text"]) < 40
     # The turn after that had no answer; the one before it had.
-    assert kinds(second.entries) == ["TurnStartedEntry", "AudioEntry", "TurnEndedEntry"]
+    assert kinds(second.entries) == ["TurnStartedInput", "AudioInput", "TurnEndedInput"]
 
 
 def test_new_instructions_and_text_reach_whoever_serves_the_call() -> None:
-    first = Scripted([Step(p.UpdateEntry), Step(p.TextEntry, [*reply("r1"), 3.0, REFUSED])], TALKS)
-    second = Scripted([Step(p.UpdateEntry)], TALKS)
+    first = Scripted([Step(p.UpdateInput), Step(p.TextInput, [*reply("r1"), 3.0, REFUSED])], TALKS)
+    second = Scripted([Step(p.UpdateInput)], TALKS)
 
     async def script(linked: Linked) -> None:
-        linked.put(p.UpdateEntry("Be kind."), p.TextEntry("hello there"))
+        linked.put(p.UpdateInput("Be kind."), p.TextInput("hello there"))
         await asyncio.sleep(5)
-        linked.put(p.UpdateEntry("Be funny."))
+        linked.put(p.UpdateInput("Be funny."))
         await asyncio.sleep(1)
 
     link(Fallback([first, second]), script)
@@ -83,7 +83,7 @@ def test_new_instructions_and_text_reach_whoever_serves_the_call() -> None:
     assert "user: hello there\nyou: hello\n" in told
     # The system prompt is replaced, and what came before is still known.
     (update,) = second.entries
-    assert isinstance(update, p.UpdateEntry)
+    assert isinstance(update, p.UpdateInput)
     assert update.instructions == told.replace("Be kind.", "Be funny.")
 
 
@@ -111,14 +111,14 @@ def test_a_tool_that_the_failed_backend_called_is_not_run_again_for_the_stand_in
     after: float, asked: p.ToolCall
 ) -> None:
     """The question is asked again, while the tool runs or when it is done and the model has said nothing."""
-    ill = [Step(p.ToolResultEntry, [REFUSED])] if after > 4 else []
+    ill = [Step(p.ToolResultInput, [REFUSED])] if after > 4 else []
     called = [BOOK] if after > 4 else [BOOK, after, REFUSED]
-    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, called), *ill], TALKS)
+    first = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput, called), *ill], TALKS)
     second = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [asked]),
-            Step(p.ToolResultEntry, reply("r1")),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [asked]),
+            Step(p.ToolResultInput, reply("r1")),
         ],
         TALKS,
     )
@@ -134,16 +134,16 @@ def test_a_tool_that_the_failed_backend_called_is_not_run_again_for_the_stand_in
         outcomes = [event["outcome"] for event in call.events if event["kind"] == "tool_called"]
         assert sorted(outcomes) == ["ok", "repeated"]
     assert bot.booked == ["A"]
-    (result,) = [entry for entry in second.entries if isinstance(entry, p.ToolResultEntry)]
+    (result,) = [entry for entry in second.entries if isinstance(entry, p.ToolResultInput)]
     assert result.call == asked.call
     assert "booked A" in result.result
     assert not result.error
 
 
 def test_what_the_failed_backends_tool_has_done_is_told_to_a_stand_in_that_does_not_ask() -> None:
-    first = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, [BOOK, 1.0, REFUSED])], TALKS)
+    first = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput, [BOOK, 1.0, REFUSED])], TALKS)
     second = Scripted(
-        [Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, reply("r1")), Step(p.TextEntry)], TALKS
+        [Step(p.TurnStartedInput), Step(p.TurnEndedInput, reply("r1")), Step(p.TextInput)], TALKS
     )
     bot = Booking()
     bot.backend = Fallback([first, second])
@@ -154,8 +154,8 @@ def test_what_the_failed_backends_tool_has_done_is_told_to_a_stand_in_that_does_
         call.until("tool_called")
         call.wait(1)
         second.finish()
-    (note,) = [entry for entry in second.entries if isinstance(entry, p.TextEntry)]
-    assert note == p.TextEntry(
+    (note,) = [entry for entry in second.entries if isinstance(entry, p.TextInput)]
+    assert note == p.TextInput(
         '[book({"table":"A"}) was called before and not stopped; it answered: booked A]', note=True
     )
 
@@ -163,14 +163,14 @@ def test_what_the_failed_backends_tool_has_done_is_told_to_a_stand_in_that_does_
 def test_a_later_question_may_have_the_same_done_again() -> None:
     backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [BOOK]),
-            Step(p.ToolResultEntry, reply("r1")),
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [0.5, LOST]),
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [p.ToolCall("c2", "book", {"table": "A"})]),
-            Step(p.ToolResultEntry, reply("r2")),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [BOOK]),
+            Step(p.ToolResultInput, reply("r1")),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [0.5, LOST]),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [p.ToolCall("c2", "book", {"table": "A"})]),
+            Step(p.ToolResultInput, reply("r2")),
         ],
         TALKS,
     )
@@ -188,8 +188,8 @@ def test_a_later_question_may_have_the_same_done_again() -> None:
 
 
 def test_given_words_are_spoken_by_the_stand_in_under_the_apps_id() -> None:
-    first = Scripted([Step(p.TextEntry, [1.0, REFUSED])], TALKS)
-    second = Scripted([Step(p.TextEntry, reply("say-1"))], TALKS)
+    first = Scripted([Step(p.TextInput, [1.0, REFUSED])], TALKS)
+    second = Scripted([Step(p.TextInput, reply("say-1"))], TALKS)
     bot = bot_with(first, second)
     with MemoryCall(bot, trouble=True) as call:
         speech = bot.say("good morning")
@@ -202,8 +202,8 @@ def test_given_words_are_spoken_by_the_stand_in_under_the_apps_id() -> None:
 @pytest.mark.parametrize("end", [[1.0], [p.ReplyEnded("say-1")]])
 def test_given_words_that_had_begun_without_a_sound_are_spoken_by_the_stand_in(end: list[Any]) -> None:
     begun = [p.ReplyStarted("say-1"), p.ReplyText("say-1", "good morning")]
-    first = Scripted([Step(p.TextEntry, [*begun, *end, REFUSED])], TALKS)
-    second = Scripted([Step(p.TextEntry, reply("say-1", text="good morning")), Step(p.TextEntry)], TALKS)
+    first = Scripted([Step(p.TextInput, [*begun, *end, REFUSED])], TALKS)
+    second = Scripted([Step(p.TextInput, reply("say-1", text="good morning")), Step(p.TextInput)], TALKS)
     bot = bot_with(first, second)
     with MemoryCall(bot, trouble=True) as call:
         speech = bot.say("good morning")
@@ -216,7 +216,7 @@ def test_given_words_that_had_begun_without_a_sound_are_spoken_by_the_stand_in(e
 
 
 def test_given_words_that_nobody_speaks_are_over() -> None:
-    first = Scripted([Step(p.TextEntry, [p.ReplyStarted("say-1"), p.ReplyEnded("say-1")])], TALKS)
+    first = Scripted([Step(p.TextInput, [p.ReplyStarted("say-1"), p.ReplyEnded("say-1")])], TALKS)
     bot = bot_with(first, Scripted([], TALKS))
     with MemoryCall(bot) as call:
         speech = bot.say("good morning")
@@ -249,37 +249,40 @@ async def _all(speeches: Sequence[Any]) -> None:
         await speech
 
 
-ASKED = Capabilities(text=True, asks=True)
+ASKED = Capabilities(text=True, out_of_band=True)
 
 
 @pytest.mark.parametrize(
     ("offers", "answer"),
     [
-        (ASKED, p.Answer("q1", "forty-two")),
-        (Capabilities(text=True), p.Answer("q1", error="Scripted (2 of 2) stands in and cannot be asked")),
+        (ASKED, p.OutOfBandResponse("q1", "forty-two")),
+        (
+            Capabilities(text=True),
+            p.OutOfBandResponse("q1", error="Scripted (2 of 2) stands in and cannot be asked"),
+        ),
     ],
 )
 def test_a_question_of_the_app_is_answered_once_by_whoever_serves_the_call(
-    offers: Capabilities, answer: p.Answer
+    offers: Capabilities, answer: p.OutOfBandResponse
 ) -> None:
-    first = Scripted([Step(p.QuestionEntry, [1.0, REFUSED])], ASKED)
-    second = Scripted([Step(p.QuestionEntry, [answer])] * offers.asks, offers)
+    first = Scripted([Step(p.OutOfBandInput, [1.0, REFUSED])], ASKED)
+    second = Scripted([Step(p.OutOfBandInput, [answer])] * offers.out_of_band, offers)
 
     async def script(linked: Linked) -> None:
-        linked.put(p.QuestionEntry("q1", "how much is it"))
+        linked.put(p.OutOfBandInput("q1", "how much is it"))
         await asyncio.sleep(5)
 
     linked = link(Fallback([first, second]), script)
     second.finish()
-    assert [event for event in linked.events if isinstance(event, p.Answer)] == [answer]
+    assert [event for event in linked.events if isinstance(event, p.OutOfBandResponse)] == [answer]
 
 
 def test_what_a_model_chose_not_to_answer_is_not_asked_again_much_later() -> None:
-    first = Scripted([Step(p.TextEntry, [100.0, REFUSED])], TALKS)
+    first = Scripted([Step(p.TextInput, [100.0, REFUSED])], TALKS)
     second = Scripted([], TALKS)
 
     async def script(linked: Linked) -> None:
-        linked.put(p.TextEntry("never mind"))
+        linked.put(p.TextInput("never mind"))
         await asyncio.sleep(120)
 
     link(Fallback([first, second]), script)

@@ -15,9 +15,9 @@ from fishjam_agents.events import Turn
 from fishjam_agents.testing import VirtualClock
 
 SOUND = np.ones(16000, np.int16)
-ENDED = port.TurnEndedEntry(Turn("t1", "alice", "mic", 0.0, 1.0), SOUND)
+ENDED = port.TurnEndedInput(Turn("t1", "alice", "mic", 0.0, 1.0), SOUND)
 E = TypeVar("E")
-Step: TypeAlias = port.Entry | float | Callable[[], None]
+Step: TypeAlias = port.BackendInput | float | Callable[[], None]
 
 
 @dataclass
@@ -43,7 +43,7 @@ def drive(clock: VirtualClock, cascade: Cascade, steps: Sequence[Step]) -> Told:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        conversation = port.Conversation("c", lambda event: told.events.append((loop.time(), event)))
+        conversation = port.BackendContext("c", lambda event: told.events.append((loop.time(), event)))
         async with cascade.connect(conversation) as session:
             assert isinstance(session, port.BackendSession)
             for step in steps:

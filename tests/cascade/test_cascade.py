@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade import Cascade, Requested, Spent, Thought
+from fishjam_agents.backends.cascade import Cascade, LLMToolCall, LLMUsage, Reasoning
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools import tool
+from tests.cascade.components import LETTER, Answers, Speaks, Understands, tone
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.parts import LETTER, Answers, Speaks, Understands, tone
 from tests.pipeline.conftest import Conversation, converse, speech
 
 __all__ = ["converse"]
@@ -53,7 +53,7 @@ def said(llm: Answers, request: int = -1) -> list[tuple[str, str]]:
 
 def test_a_turn_is_understood_answered_and_spoken_sentence_by_sentence(converse: Converse) -> None:
     stt = Understands([[0.1, "What is", 0.1, " a fish?"]])
-    llm = Answers([[Thought("hm"), 0.2, "An anim", "al. ", 1.0, "It **swims**.", Spent({"tokens": 9})]])
+    llm = Answers([[Reasoning("hm"), 0.2, "An anim", "al. ", 1.0, "It **swims**.", LLMUsage({"tokens": 9})]])
     tts = Speaks(pause=0.01)
     call = converse(bot(stt, llm, tts), asks)
     transcripts = [(event.text, event.final) for event in call.of("user_transcript")]
@@ -70,9 +70,9 @@ def test_a_turn_is_understood_answered_and_spoken_sentence_by_sentence(converse:
 
 
 def test_what_each_part_took_is_in_the_timeline(converse: Converse) -> None:
-    llm = Answers([[Thought("Hm."), 0.5, "Hello", 0.2, " you. ", 0.4, "Bye."]])
+    llm = Answers([[Reasoning("Hm."), 0.5, "Hello", 0.2, " you. ", 0.4, "Bye."]])
     call = converse(bot(Understands([[0.3, "Hi."]]), llm, Speaks(pause=0.07)), asks)
-    (timed,) = call.of("reply_timed")
+    (timed,) = call.of("reply_latency")
     took = {"stt": 0.3, "waited": 0.0, "llm": 0.5, "sentence": 0.2, "tts": 0.07}
     assert timed.parts == pytest.approx(took, abs=0.001)
     (turn,), (audio,) = call.of("user_turn_ended"), call.of("reply_first_audio")
@@ -192,13 +192,13 @@ def test_what_the_model_is_to_know_goes_with_the_next_words_that_mean_something(
 ) -> None:
     llm = Answers([["Hello."]])
     cascade = Cascade([Understands([[""], ["Hi."], ["Bye."]])], [llm], [Speaks()])
-    note = port.TextEntry("[Bob is here]", note=True)
+    note = port.TextInput("[Bob is here]", note=True)
     drive(virtual_clock, cascade, [note, ENDED, 1.0, ENDED, 1.0, ENDED, 1.0])
     assert [messages[-1].text for messages in llm.asked] == ["[Bob is here] Hi.", "Bye."]
 
 
 def test_tools_are_called_with_a_spoken_filler_and_their_answers_are_used(converse: Converse) -> None:
-    calls = [Requested("c1", "weather", {"city": "Kyoto"}), Requested("c2", "weather", {"city": "Oslo"})]
+    calls = [LLMToolCall("c1", "weather", {"city": "Kyoto"}), LLMToolCall("c2", "weather", {"city": "Oslo"})]
     llm = Answers([calls, ["Sunny in both. "]])
     call = converse(
         bot(Understands([["Weather?"]]), llm, tts := Speaks(), Weather, filler="One moment."), asks
@@ -237,7 +237,7 @@ def test_another_part_stands_in_for_one_that_fails_which_nobody_waits_for_until_
     call = converse(bot(Understands([["Hi."]]), [first, second], tts := Speaks()), script)
     # The third turn tries it beside the second model, which takes no longer for it; so does the fourth.
     assert tts.said == ["I stand in."] * 4 + ["I am back."]
-    assert [timed.parts["llm"] for timed in call.of("reply_timed")[:4]] == pytest.approx([0.5] * 4)
+    assert [timed.parts["llm"] for timed in call.of("reply_latency")[:4]] == pytest.approx([0.5] * 4)
     assert first.closed == ["closed", "closed", "closed", "finished"]
     assert [warning.message for warning in call.of("backend_warning")] == [
         "the language model failed (the model is overloaded): the next one stands in",
@@ -307,8 +307,8 @@ class Arrays(Speaks):
 BUGS = [
     (
         (Understands([[ValueError("a bug")]]), Answers([["Hi. "]]), Speaks()),
-        r"Understands \(speech to text\) failed \(ValueError\('a bug'\), raised at tests/cascade/parts\.py:"
-        r"\d+\): `log: {level: debug}` shows the traceback$",
+        r"Understands \(speech to text\) failed \(ValueError\('a bug'\), raised at "
+        r"tests/cascade/components\.py:\d+\): `log: {level: debug}` shows the traceback$",
     ),
     (
         (Understands([["Hi."]]), Answers([[5]]), Speaks()),  # type: ignore[list-item]
@@ -342,7 +342,7 @@ def test_a_bug_in_a_part_ends_the_call_and_names_the_part_and_its_line(
 
 
 def test_a_tool_runs_while_the_filler_is_made(converse: Converse) -> None:
-    llm = Answers([[Requested("c1", "weather", {"city": "Kyoto"})], ["Sunny. "]])
+    llm = Answers([[LLMToolCall("c1", "weather", {"city": "Kyoto"})], ["Sunny. "]])
     tts = Speaks(first=0.5)
     call = converse(bot(Understands([["Weather?"]]), llm, tts, Weather, filler="One moment."), asks)
     (turn,), (called,) = call.of("user_turn_ended"), call.of("tool_called")
@@ -357,7 +357,7 @@ def test_a_model_that_only_calls_tools_comes_to_an_end(converse: Converse) -> No
         await alice.speak(speech("alice_question.wav"))
         await call.until("backend_warning")
 
-    llm = Answers([[Requested(f"c{number}", "weather", {"city": "Kyoto"})] for number in range(20)])
+    llm = Answers([[LLMToolCall(f"c{number}", "weather", {"city": "Kyoto"})] for number in range(20)])
     call = converse(bot(Understands([["Weather?"]]), llm, Speaks(), Weather), script)
     assert len(call.of("tool_called")) == 8
     assert "8 times in a row without an answer" in call.of("backend_warning")[0].message

@@ -13,15 +13,15 @@ import numpy as np
 from fishjam_agents.backends.cascade import (
     Cascade,
     LanguageModel,
+    LLMChunk,
+    LLMToolCall,
     Message,
-    Piece,
-    Requested,
     SpeechToText,
     TextToSpeech,
     Transcript,
 )
 from fishjam_agents.backends.port import Samples, ToolDeclaration
-from fishjam_agents.testing.conformance import BackendConformance, FarSide, Received
+from fishjam_agents.testing.conformance import BackendConformance, FakeService, Received
 from tests.cascade.conversations import ConversationSeen
 
 RATE = 24000
@@ -32,7 +32,7 @@ class Desk:
     """What the parts do next, and what they were given."""
 
     sounds: deque[tuple[float, int]] = field(default_factory=deque)
-    calls: list[Requested] = field(default_factory=list)
+    calls: list[LLMToolCall] = field(default_factory=list)
     answers: deque[str] = field(default_factory=deque)
     seen: ConversationSeen = field(default_factory=ConversationSeen)
 
@@ -56,7 +56,7 @@ class Mind(LanguageModel):
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncIterator[LLMChunk]:
         self.desk.seen.messages(messages, [tool.name for tool in tools])
         await asyncio.sleep(0.05)
         if not tools and self.desk.answers:
@@ -85,7 +85,7 @@ class Voice(TextToSpeech):
             yield piece[2401:]
 
 
-class InThisProcess(FarSide):
+class InThisProcess(FakeService):
     """Three parts, in the kit's hands."""
 
     connects = False
@@ -111,14 +111,14 @@ class InThisProcess(FarSide):
         self._desk.answers.append(text)
 
     async def call_tool(self, call: str, name: str, arguments: Mapping[str, Any]) -> None:
-        self._desk.calls.append(Requested(call, name, arguments))
+        self._desk.calls.append(LLMToolCall(call, name, arguments))
 
 
 class TestCascade(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InThisProcess()
 
 
 class TestPreemptiveCascade(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InThisProcess(preemptive=True)

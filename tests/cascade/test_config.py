@@ -11,7 +11,7 @@ from fishjam_agents.backends.cascade import Cascade, LanguageModel, SpeechToText
 from fishjam_agents.backends.cascade.espeak import Espeak
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
-from tests.cascade.parts import Answers, Understands
+from tests.cascade.components import Answers, Understands
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fishjam_agents.backends.cascade.fallbacks import RECOVERY, Fallbacks
+from fishjam_agents.backends.cascade.fallback_component import RECOVERY, FallbackComponent
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import VirtualClock
 
@@ -44,7 +44,7 @@ class Asking:
     def __init__(self, *parts: Scripted) -> None:
         self.warnings: list[str] = []
         self.parts = parts
-        self.fallbacks = Fallbacks("the part", parts, 10.0, self.warnings.append, 4.0)
+        self.fallbacks = FallbackComponent("the part", parts, 10.0, self.warnings.append, 4.0)
 
     async def ask(self, *, restart: bool = False) -> tuple[list[str], float]:
         """What is answered, and how long that took."""

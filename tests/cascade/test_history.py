@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade import Cascade, ContextFullError, Message, Piece, Requested
+from fishjam_agents.backends.cascade import Cascade, ContextFullError, LLMChunk, LLMToolCall, Message
 from fishjam_agents.backends.cascade.context import tokens
 from fishjam_agents.backends.cascade.history import CUT, IMAGES, History
 from fishjam_agents.events import Heard
 from fishjam_agents.testing import VirtualClock
+from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.parts import Answers, Speaks, Understands
 
-CALL = Requested("c1", "weather", {})
+CALL = LLMToolCall("c1", "weather", {})
 
 
 def told(history: History) -> list[tuple[str, str]]:
@@ -132,11 +132,11 @@ def small(room: int, *answers: str) -> Answers:
     class Small(Answers):
         async def reply(
             self, messages: Sequence[Message], tools: Sequence[port.ToolDeclaration]
-        ) -> AsyncIterator[Piece]:
+        ) -> AsyncIterator[LLMChunk]:
             if tokens(messages) > room:
                 self.asked.append(list(messages))
                 raise ContextFullError("too long: shorten it", retryable=True, failure="config")
-            yield Requested(f"c{len(self.asked)}", "look", {}) if messages[-1].text == "Look." else "Sure. "
+            yield LLMToolCall(f"c{len(self.asked)}", "look", {}) if messages[-1].text == "Look." else "Sure. "
             self.asked.append(list(messages))
 
     return Small([answers])
@@ -150,7 +150,7 @@ def test_a_conversation_without_room_is_asked_again_without_its_oldest_exchanges
     cascades = [step for _ in words for step in (ENDED, 5.0)]
     told = drive(virtual_clock, cascade, cascades)
     assert told.text == ["Sure."] * 12
-    assert not told.of(port.Warning)
+    assert not told.of(port.BackendNotice)
     # Once it is known how much there is room for, the requests that follow keep to it mostly.
     refused = sum(tokens(messages) > 300 for messages in llm.asked)
     assert 1 <= refused <= 6
@@ -158,7 +158,7 @@ def test_a_conversation_without_room_is_asked_again_without_its_oldest_exchanges
 
 def test_an_answer_of_a_tool_without_room_is_shortened(virtual_clock: VirtualClock) -> None:
     cascade = Cascade([Understands([["Look."]])], [llm := small(1000)], [Speaks()])
-    found = port.ToolResultEntry("c0", "found " * 3000)
+    found = port.ToolResultInput("c0", "found " * 3000)
     told = drive(virtual_clock, cascade, [ENDED, 1.0, found, 5.0])
     assert told.text == ["Sure."]
     assert llm.asked[-1][-1].text.endswith("[cut here: there is no room for more]")
@@ -176,15 +176,15 @@ def test_a_question_beside_the_conversation_fits_too(virtual_clock: VirtualClock
     words = [["and so on " * 30] for _ in range(6)]
     cascade = Cascade([Understands(words)], [small(300)], [Speaks()])
     steps = [step for _ in words for step in (ENDED, 5.0)]
-    told = drive(virtual_clock, cascade, [*steps, port.QuestionEntry("q1", "What " * 100), 1.0])
-    (answered,) = told.of(port.Answer)
+    told = drive(virtual_clock, cascade, [*steps, port.OutOfBandInput("q1", "What " * 100), 1.0])
+    (answered,) = told.of(port.OutOfBandResponse)
     assert (answered.text, answered.error) == ("Sure.", None)
 
 
 def test_an_answer_that_was_begun_at_a_pause_fits_too(virtual_clock: VirtualClock) -> None:
     words = [["and so on " * 30] for _ in range(6)]
     cascade = Cascade([Understands(words)], [small(300)], [Speaks()], preemptive=True)
-    pause = port.TurnPausedEntry("alice", 1.0, ENDED.audio)
+    pause = port.TurnPausedInput("alice", 1.0, ENDED.audio)
     steps = [step for _ in words for step in (pause, 0.5, ENDED, 5.0)]
     told = drive(virtual_clock, cascade, steps)
     assert told.text == ["Sure."] * 6
@@ -254,6 +254,6 @@ def test_a_cascade_takes_pictures_if_one_of_its_models_sees(virtual_clock: Virtu
     for models in ([sees, blind], [blind, sees]):
         cascade = Cascade(parts[0], models, parts[1])
         assert cascade.capabilities.images
-        drive(virtual_clock, cascade, [port.ImageEntry(b"fish", "image/png", "alice", "camera"), ENDED, 1.0])
+        drive(virtual_clock, cascade, [port.ImageInput(b"fish", "image/png", "alice", "camera"), ENDED, 1.0])
     assert [len(message.images) for message in sees.asked[0]] == [1]
     assert [len(message.images) for message in blind.asked[0]] == [0]

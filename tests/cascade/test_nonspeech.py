@@ -12,8 +12,8 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.backends.cascade.nonspeech import spoken_words
 from fishjam_agents.testing import VirtualClock
+from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.parts import Answers, Speaks, Understands
 
 LOUD = (3000 * np.sin(np.arange(16000) / 9)).astype(np.int16)
 SILENCE = np.ones(16000, np.int16)

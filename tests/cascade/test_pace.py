@@ -14,10 +14,10 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade, LanguageModel, Message
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.backends.cascade.reply import UNSPOKEN
-from fishjam_agents.backends.cascade.speaking import LEAD, OUTPUT_RATE
+from fishjam_agents.backends.cascade.speech_synthesis import LEAD, OUTPUT_RATE
 from fishjam_agents.testing import VirtualClock
+from tests.cascade.components import LETTER, Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.parts import LETTER, Answers, Speaks, Understands
 from tests.cascade.test_cascade import asks, bot, said
 from tests.pipeline.conftest import Conversation, converse, speech
 

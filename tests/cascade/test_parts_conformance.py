@@ -15,8 +15,8 @@ import pytest
 
 from fishjam_agents.backends.cascade import (
     LanguageModel,
+    LLMChunk,
     Message,
-    Piece,
     SpeechToText,
     TextToSpeech,
     Transcript,
@@ -34,8 +34,8 @@ from fishjam_agents.testing.conformance import (
     SpeechToTextConformance,
     TextToSpeechConformance,
 )
-from fishjam_agents.testing.conformance.parts_checks import PartChecks
-from tests.cascade.parts import Answers, Speaks, Understands
+from fishjam_agents.testing.conformance.component_checks import PartChecks
+from tests.cascade.components import Answers, Speaks, Understands
 
 
 class Program(PartAlone):
@@ -258,7 +258,7 @@ class Confusing(Answers):
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncIterator[LLMChunk]:
         yield 5  # type: ignore[misc]
 
 

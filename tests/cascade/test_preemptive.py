@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade import Cascade, Requested, Spent
-from fishjam_agents.backends.cascade.speculation import same_words
+from fishjam_agents.backends.cascade import Cascade, LLMToolCall, LLMUsage
+from fishjam_agents.backends.cascade.preemptive import same_words
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import Turn
 from fishjam_agents.hearing.settings import HearingSettings
@@ -18,8 +18,8 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools import tool
 from fishjam_agents.turns.settings import TurnSettings
+from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, SOUND, drive
-from tests.cascade.parts import Answers, Speaks, Understands
 from tests.cascade.test_cascade import asks, bot, said
 from tests.pipeline.conftest import Conversation, converse, speech
 
@@ -49,7 +49,7 @@ def test_the_reply_comes_as_much_earlier_as_was_done_before_the_turn_was_over(
     call = converse(bot(*parts, preemptive=preemptive), asks)
     (turn,), (audio,) = call.of("user_turn_ended"), call.of("reply_first_audio")
     assert audio.at - turn.at == pytest.approx(0.0 if preemptive else 0.3, abs=0.005)
-    (timed,) = call.of("reply_timed")
+    (timed,) = call.of("reply_latency")
     took = {"stt": 0.1, "waited": 0.0, "llm": 0.1, "sentence": 0.0, "tts": 0.1}
     took |= {"ahead": -0.3} if preemptive else {}
     assert timed.parts == pytest.approx(took, abs=0.001)
@@ -60,7 +60,7 @@ def test_what_is_not_done_when_the_turn_ends_goes_on(converse: Converse) -> None
     parts = Understands([[0.5, "Hi."]]), Answers([[0.5, "Hello. "]]), Speaks(first=0.5)
     call = converse(bot(*parts, preemptive=True), asks)
     (turn,), (audio,), (timed,) = (
-        call.of(kind) for kind in ("user_turn_ended", "reply_first_audio", "reply_timed")
+        call.of(kind) for kind in ("user_turn_ended", "reply_first_audio", "reply_latency")
     )
     (adopted,) = call.of("preemptive_reply")
     assert 0.3 < adopted.seconds < 0.5
@@ -132,7 +132,7 @@ def test_a_turn_with_a_pause_is_answered_once_with_all_its_words(converse: Conve
 
 
 def test_what_was_spent_in_vain_is_counted(converse: Converse) -> None:
-    llm = Answers([["Too early. ", Spent({"tokens": 7})], ["Now. ", Spent({"tokens": 9})]])
+    llm = Answers([["Too early. ", LLMUsage({"tokens": 7})], ["Now. ", LLMUsage({"tokens": 9})]])
     stt = Understands([["Half."], ["All."]])
     call = converse(bot(stt, llm, Speaks(), preemptive=True), pauses_and_goes_on)
     assert [event.amounts for event in call.of("backend_usage")] == [{"tokens": 7}, {"tokens": 9}]
@@ -164,7 +164,7 @@ class Weather(AgentPipeline):
 
 
 def test_a_tool_is_called_when_the_turn_is_over_and_not_before(converse: Converse) -> None:
-    call_it = Requested("c1", "weather", {"city": "Kyoto"})
+    call_it = LLMToolCall("c1", "weather", {"city": "Kyoto"})
     ended: list[float] = []
 
     async def script(call: Conversation) -> None:
@@ -189,7 +189,7 @@ def test_a_tool_is_called_when_the_turn_is_over_and_not_before(converse: Convers
 
 
 def test_a_tool_of_an_answer_that_is_not_adopted_is_never_called(converse: Converse) -> None:
-    llm = Answers([[Requested("c1", "weather", {"city": "Kyoto"})], ["Now. "]])
+    llm = Answers([[LLMToolCall("c1", "weather", {"city": "Kyoto"})], ["Now. "]])
     pipeline = bot(Understands([["Half."], ["All."]]), llm, Speaks(), Weather, preemptive=True)
     call = converse(pipeline, pauses_and_goes_on)
     assert isinstance(pipeline, Weather)
@@ -217,8 +217,8 @@ def test_a_part_that_fails_before_the_turn_is_over_does_so_silently(converse: Co
 
 
 LONGER = np.ones(20000, np.int16)
-PAUSED = port.TurnPausedEntry("alice", 1.0, SOUND)
-LATER = port.TurnEndedEntry(Turn("t1", "alice", "mic", 0.0, 1.25, "limit"), LONGER)
+PAUSED = port.TurnPausedInput("alice", 1.0, SOUND)
+LATER = port.TurnEndedInput(Turn("t1", "alice", "mic", 0.0, 1.25, "limit"), LONGER)
 Told = Callable[..., list[port.BackendEvent]]
 
 
@@ -227,7 +227,7 @@ def told(virtual_clock: VirtualClock) -> Told:
     """Tell a cascade entries, with pauses between them; returns what it tells."""
 
     def run(
-        steps: Sequence[port.Entry | float], stt: Understands, llm: Answers, tts: Speaks
+        steps: Sequence[port.BackendInput | float], stt: Understands, llm: Answers, tts: Speaks
     ) -> list[port.BackendEvent]:
         cascade = Cascade([stt], [llm], [tts], preemptive=True)
         return [event for _, event in drive(virtual_clock, cascade, steps).events]
@@ -246,18 +246,18 @@ def heard(events: Sequence[port.BackendEvent]) -> list[str]:
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [
-        (port.TextEntry("[Bob came in.]", note=True), "changed"),
-        (port.UpdateEntry(instructions="Be long."), "changed"),
-        (port.UpdateEntry(tools=[port.ToolDeclaration("t", "", {})]), "changed"),
-        (port.TextEntry("Welcome.", verbatim=True, reply="say-1"), "changed"),
-        (port.InterruptEntry(None), "interrupted"),
-        (port.TurnStartedEntry("bob", 1.5), "went_on"),
-        (port.TurnCancelledEntry("alice"), "went_on"),
-        (port.TurnResumedEntry("alice"), "went_on"),
+        (port.TextInput("[Bob came in.]", note=True), "changed"),
+        (port.UpdateInput(instructions="Be long."), "changed"),
+        (port.UpdateInput(tools=[port.ToolDeclaration("t", "", {})]), "changed"),
+        (port.TextInput("Welcome.", verbatim=True, reply="say-1"), "changed"),
+        (port.InterruptInput(None), "interrupted"),
+        (port.TurnStartedInput("bob", 1.5), "went_on"),
+        (port.TurnCancelledInput("alice"), "went_on"),
+        (port.TurnResumedInput("alice"), "went_on"),
     ],
 )
 def test_an_answer_whose_premises_have_changed_is_not_adopted(
-    told: Told, change: port.Entry, outcome: str
+    told: Told, change: port.BackendInput, outcome: str
 ) -> None:
     llm = Answers([["Before. "], ["After. "]])
     events = told([PAUSED, 0.2, change, 0.2, ENDED, 1.0], Understands([["Hi."]]), llm, Speaks())
@@ -268,7 +268,7 @@ def test_an_answer_whose_premises_have_changed_is_not_adopted(
 
 
 def test_a_new_picture_changes_nothing(told: Told) -> None:
-    image = port.ImageEntry(b"png", "image/png")
+    image = port.ImageInput(b"png", "image/png")
     llm = Answers([["Before. "]])
     assert became(told([PAUSED, 0.2, image, ENDED, 1.0], Understands([["Hi."]]), llm, Speaks())) == [
         "adopted"
@@ -296,7 +296,7 @@ def test_sounds_that_mean_nothing_are_not_answered(told: Told) -> None:
 
 
 def test_a_pause_while_something_else_is_being_said_is_not_answered(told: Told) -> None:
-    say = port.TextEntry("A notice.", verbatim=True, reply="say-1")
+    say = port.TextInput("A notice.", verbatim=True, reply="say-1")
     llm = Answers([["Hello. "]])
     events = told([say, 0.1, PAUSED, 0.2, ENDED, 9.0], Understands([["Hi."]]), llm, Speaks(pause=0.5))
     assert became(events) == []
@@ -312,7 +312,7 @@ def test_a_call_that_ends_during_the_pause_closes_everything(told: Told) -> None
 def test_a_speaker_who_goes_on_after_the_end_ends_what_was_adopted(told: Told) -> None:
     stt, llm, tts = Understands([["Hi."]]), Answers([[0.5, "Hello. "], ["Now. "]]), Speaks()
     events = told(
-        [PAUSED, 0.1, ENDED, 0.1, port.TurnStartedEntry("alice", 2.0), 0.1, ENDED, 1.0], stt, llm, tts
+        [PAUSED, 0.1, ENDED, 0.1, port.TurnStartedInput("alice", 2.0), 0.1, ENDED, 1.0], stt, llm, tts
     )
     assert became(events) == ["adopted"]
     assert llm.closed == ["closed", "finished"]
@@ -387,7 +387,7 @@ def test_a_turn_by_push_to_talk_has_no_pauses(converse: Converse) -> None:
         await call.until("reply_ended")
 
     pipeline = bot(Understands([["Hi."]]), Answers([["Hello. "]]), Speaks(), preemptive=True)
-    pipeline.turns = TurnSettings(owner="push_to_talk")
+    pipeline.turns = TurnSettings(mode="push_to_talk")
     call = converse(pipeline, script)
     assert outcomes(call) == []
     assert len(call.of("reply_ended")) == 1

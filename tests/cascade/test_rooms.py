@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from fishjam_agents.hearing.settings import HearingSettings
-from tests.cascade.parts import Answers, Speaks, Understands
+from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.test_cascade import bot, said
 from tests.pipeline.conftest import Conversation, converse, speech
 

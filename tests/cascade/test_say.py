@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from fishjam_agents.errors import BackendError
-from tests.cascade.parts import LETTER, Answers, Speaks, Understands
+from tests.cascade.components import LETTER, Answers, Speaks, Understands
 from tests.cascade.test_cascade import asks, bot, said
 from tests.pipeline.conftest import Conversation, converse, speech
 

@@ -12,14 +12,14 @@ from typing import Any, ClassVar
 import pytest
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade import Cascade, LanguageModel, Message, Piece, Requested
+from fishjam_agents.backends.cascade import Cascade, LanguageModel, LLMChunk, LLMToolCall, Message
 from fishjam_agents.backends.cascade.tool_calls import TAKEN_BACK
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools import ToolContext, tool
+from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.parts import Answers, Speaks, Understands
 from tests.pipeline.conftest import Conversation, converse, speech
 
 __all__ = ["converse"]
@@ -38,7 +38,7 @@ class Books(LanguageModel):
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[port.ToolDeclaration]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncIterator[LLMChunk]:
         self.asked.append(list(messages))
         await asyncio.sleep(0.2)
         done = {message.text for message in messages if message.role == "tool"}
@@ -47,7 +47,7 @@ class Books(LanguageModel):
             if self.opening:
                 yield self.opening
             for table in missing:
-                yield Requested(f"call-{next(self.ids)}", "book", {"table": table})
+                yield LLMToolCall(f"call-{next(self.ids)}", "book", {"table": table})
         else:
             yield "It is booked. "
 
@@ -189,11 +189,11 @@ def test_the_app_may_interrupt_and_the_call_is_made_all_the_same(converse: Conve
 
 
 def test_a_filler_that_cannot_be_spoken_does_not_cost_the_call(virtual_clock: VirtualClock) -> None:
-    llm = Answers([[Requested("c", "book", {})], ["Done. "]])
+    llm = Answers([[LLMToolCall("c", "book", {})], ["Done. "]])
     voice = Speaks()
     voice.errors.append(BackendError("the voice is ill", retryable=True))
     cascade = Cascade([Understands([["Book."], ["And?"]])], [llm], [voice], filler="One moment.")
-    result = port.ToolResultEntry("c", "booked")
+    result = port.ToolResultInput("c", "booked")
     told = drive(virtual_clock, cascade, [ENDED, 0.5, result, 0.5, ENDED, 5.0])
     assert not told.of(port.ToolCallCancelled)
     assert [(m.role, m.text) for m in llm.asked[1]] == [
@@ -209,12 +209,12 @@ SEARCH = port.ToolDeclaration("search", "Search.", {}, cancellable=True)
 
 
 def test_a_cancellable_tool_is_cancelled_and_the_model_is_told(virtual_clock: VirtualClock) -> None:
-    calls = [Requested("c1", "search", {}), Requested("c2", "book", {})]
+    calls = [LLMToolCall("c1", "search", {}), LLMToolCall("c2", "book", {})]
     llm = Answers([calls, ["Well. "]])
     cascade = Cascade([Understands([["Book."], ["No, wait."]])], [llm], [Speaks()])
-    offered = port.UpdateEntry(tools=[SEARCH, port.ToolDeclaration("book", "Book.", {})])
-    speaks = port.TurnStartedEntry("alice", 0.0)
-    result = port.ToolResultEntry("c2", "booked")
+    offered = port.UpdateInput(tools=[SEARCH, port.ToolDeclaration("book", "Book.", {})])
+    speaks = port.TurnStartedInput("alice", 0.0)
+    result = port.ToolResultInput("c2", "booked")
     told = drive(virtual_clock, cascade, [offered, ENDED, 0.5, speaks, 0.5, ENDED, 0.5, result, 2.0])
     assert [event.call for event in told.of(port.ToolCallCancelled)] == ["c1"]
     assert [(m.role, m.text) for m in llm.asked[1]][1:] == [
@@ -226,11 +226,11 @@ def test_a_cancellable_tool_is_cancelled_and_the_model_is_told(virtual_clock: Vi
 
 
 def test_ids_that_a_server_uses_again_are_told_apart(virtual_clock: VirtualClock) -> None:
-    same = Requested("call_0", "book", {})
+    same = LLMToolCall("call_0", "book", {})
     llm = Answers([[same, same], [same], ["Done. "]])
     steps: list[Any] = [ENDED, 0.5]
-    steps += [port.ToolResultEntry(call, call) for call in ("call_0", "call_0-2")]
-    steps += [0.5, port.ToolResultEntry("call_0-3", "call_0-3"), 2.0]
+    steps += [port.ToolResultInput(call, call) for call in ("call_0", "call_0-2")]
+    steps += [0.5, port.ToolResultInput("call_0-3", "call_0-3"), 2.0]
     told = drive(virtual_clock, Cascade([Understands([["Book."]])], [llm], [Speaks()]), steps)
     assert [event.call for event in told.of(port.ToolCall)] == ["call_0", "call_0-2", "call_0-3"]
     for messages in llm.asked:
@@ -266,12 +266,12 @@ def test_a_plain_function_goes_on_in_its_thread_and_its_answer_is_used() -> None
             elif isinstance(event, port.ToolCallCancelled):
                 desk.runner.cancel(event.call)
 
-        async with cascade.connect(port.Conversation("c", emit)) as session, asyncio.timeout(10):
+        async with cascade.connect(port.BackendContext("c", emit)) as session, asyncio.timeout(10):
             assert isinstance(session, port.BackendSession)
             await session.send(ENDED)
             while not runs:  # noqa: ASYNC110 - nothing tells a test
                 await asyncio.sleep(0.01)
-            await session.send(port.TurnStartedEntry("alice", 1.0))
+            await session.send(port.TurnStartedInput("alice", 1.0))
             await session.send(ENDED)
             await asyncio.sleep(0.2)
             gate.set()
@@ -299,11 +299,11 @@ def test_no_part_of_the_way_to_the_first_sound_takes_less_than_no_time(
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_timed")
+        await call.until("reply_latency")
 
     call = converse(pipeline, script)
     (timed,), (turn,), (audio,) = (
-        *(call.of("reply_timed"), call.of("user_turn_ended"), call.of("reply_first_audio")),
+        *(call.of("reply_latency"), call.of("user_turn_ended"), call.of("reply_first_audio")),
     )
     assert min(value for part, value in timed.parts.items() if part != "ahead") >= 0
     assert sum(timed.parts.values()) == pytest.approx(audio.at - turn.at, abs=0.011)
@@ -342,7 +342,7 @@ class Slow(Books):
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[port.ToolDeclaration]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncIterator[LLMChunk]:
         await asyncio.sleep(2)
         async for piece in super().reply(messages, tools):
             yield piece

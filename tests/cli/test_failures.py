@@ -64,7 +64,7 @@ def test_a_reply_of_which_nothing_was_heard_is_no_answer() -> None:
 
 
 def test_each_of_several_backends_has_its_own_count_and_the_stand_in_its_due() -> None:
-    gone = {"backend": "A", "stand_in": "B"}
+    gone = {"backend": "A", "fallback": "B"}
     told = of(
         failed(1, "no route", backend="A"),
         failed(2, "B stands in for A: no route", **gone),

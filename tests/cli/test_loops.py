@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from fishjam_agents.cli.loops import run_on_loop, set_aside
+from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 
 
 async def loop_module() -> str:
@@ -28,7 +28,7 @@ def test_without_uvloop_the_loop_is_asyncio_s_own(monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_loaded_is_set_aside_from_collections() -> None:
     try:
-        set_aside()
+        freeze_gc()
         assert gc.get_freeze_count() > 1000
         assert len(gc.get_objects()) < 1000
     finally:

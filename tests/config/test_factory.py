@@ -17,9 +17,9 @@ from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.replay import CallRecorder
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.idle import Announcement
 from fishjam_agents.pipeline.rates import room_rate, track_rate
-from fishjam_agents.pipeline.silence import Words
-from fishjam_agents.playout.settings import BackgroundSettings, PlayoutSettings
+from fishjam_agents.playout.settings import AmbientSettings, PlayoutSettings
 
 names = itertools.count()
 
@@ -116,22 +116,23 @@ def test_a_word_is_enough_where_only_one_thing_can_be_meant(folder: Path) -> Non
     (folder / "hello.WAV").touch()
     (folder / "config.yaml").write_text(
         "agent:\n  backend: {type: parrot}\n  greeting: hello.WAV\n  tools: end_call\n"
-        "  mcp: {command: python}\n  voice: {background: hum.wav}\n  silence: {away: 9, prompt: there.wav}\n"
+        "  mcp: {command: python}\n  background_audio: {ambient: hum.wav}\n"
+        "  idle: {after: 9, prompt: there.wav}\n"
     )
     agent = load_config(folder / "config.yaml", {}).agent
     assert agent.greeting is not None
     assert agent.greeting.wav == folder / "hello.WAV"
-    assert agent.voice is not None
-    assert agent.voice.settings.background == BackgroundSettings(folder / "hum.wav")
-    assert agent.silence is not None
-    assert agent.silence.settings.prompt == Words(wav=folder / "there.wav")
+    assert agent.background_audio is not None
+    assert agent.background_audio.settings.ambient == AmbientSettings(folder / "hum.wav")
+    assert agent.idle is not None
+    assert agent.idle.settings.prompt == Announcement(wav=folder / "there.wav")
     assert agent.tools == ("end_call",)
     assert [server.command for server in agent.mcp] == ["python"]
 
 
 def test_words_of_the_silence_may_be_given_as_they_are(make: Make) -> None:
-    assert refused(make, None, "backend: {type: parrot}\n  silence: {away: 9, goodbye: Bye}").endswith(
-        "silence.goodbye has a text, but Parrot cannot speak given words: give a wav"
+    assert refused(make, None, "backend: {type: parrot}\n  idle: {after: 9, goodbye: Bye}").endswith(
+        "idle.goodbye has a text, but Parrot cannot speak given words: give a wav"
     )
 
 
@@ -197,8 +198,8 @@ def test_a_class_that_cannot_be_made_is_one_sentence(make: Make, body: str, told
 
 def test_parts_that_do_not_fit_are_a_mistake_of_the_file(make: Make, folder: Path) -> None:
     where = f"{folder}/config.yaml"
-    assert refused(make, None, "backend: {type: parrot}\n  turns: {owner: backend}") == (
-        f"{where}:2: turns.owner is 'backend', but Parrot has no turn detection: use 'local'"
+    assert refused(make, None, "backend: {type: parrot}\n  turns: {mode: backend}") == (
+        f"{where}:2: turns.mode is 'backend', but Parrot has no turn detection: use 'local'"
     )
     assert refused(make, None, "backend: {type: wav, file: no.wav}").startswith(f"{where}:2: cannot read")
     (folder / "text.wav").write_text("hello")
@@ -231,7 +232,7 @@ def test_the_description_shows_formats_and_settings(make: Make, folder: Path) ->
         "speaks": "parrot 24000 Hz -> track 24000 Hz -> Fishjam",
         "vad": "default: webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms; "
         "preset default",
-        "turns": "owner local, end_of_turn fixed, 0.8 s, withdraw 0.3",
+        "turns": "mode local, end_of_turn fixed, 0.8 s, withdraw 0.3",
         "barge-in": "anybody who speaks for 0.36 s",
         "hearing": "active_speaker, anybody interrupts, no other agents, tracks of type microphone, "
         "echo guard on",
@@ -251,7 +252,7 @@ def test_the_description_shows_formats_and_settings(make: Make, folder: Path) ->
 )
 def test_short_forms_of_turn_taking(make: Make, folder: Path, turns: str, ending: str, barge_in: str) -> None:
     shown = described(make, folder, f"backend: {{type: parrot}}\n  turns: {{{turns}}}")
-    assert (shown["turns"], shown["barge-in"]) == (f"owner local, end_of_turn {ending}", barge_in)
+    assert (shown["turns"], shown["barge-in"]) == (f"mode local, end_of_turn {ending}", barge_in)
     assert "note" not in shown
 
 
@@ -356,18 +357,21 @@ def test_sounds_and_silence_of_the_file_reach_the_pipeline_and_check_shows_them(
     file = folder / "config.yaml"
     file.write_text(
         "agent:\n  backend: {type: parrot}\n"
-        "  voice:\n    background: {wav: hum.wav, level: -45}\n    thinking: {wav: hum.wav}\n"
-        "  silence:\n    away: 15\n    prompt: {wav: hum.wav}\n    prompts: 2\n    goodbye: {wav: hum.wav}\n"
+        "  background_audio:\n    ambient: {wav: hum.wav, level: -45}\n    thinking: {wav: hum.wav}\n"
+        "  idle:\n    after: 15\n    prompt: {wav: hum.wav}\n    prompts: 2\n    goodbye: {wav: hum.wav}\n"
     )
     config = load_config(file, {})
     pipeline = pipeline_factory(config)()
-    assert pipeline.voice.background is not None
-    assert (pipeline.voice.background.wav, pipeline.voice.background.level) == (folder / "hum.wav", -45)
-    assert (pipeline.silence.away, pipeline.silence.prompts, pipeline.silence.ends) == (15, 2, True)
-    assert [line for line in describe(config, pipeline) if line.startswith(("voice", "silence"))] == [
-        "voice     hum.wav at -45 dBFS, 10 dB less under words; "
+    assert pipeline.background_audio.ambient is not None
+    assert (pipeline.background_audio.ambient.wav, pipeline.background_audio.ambient.level) == (
+        folder / "hum.wav",
+        -45,
+    )
+    assert (pipeline.idle.after, pipeline.idle.prompts, pipeline.idle.ends) == (15, 2, True)
+    assert [line for line in describe(config, pipeline) if line.startswith(("sounds", "idle"))] == [
+        "sounds    hum.wav at -45 dBFS, 10 dB less under words; "
         "hum.wav at -35 dBFS after 0.5 s without an answer",
-        "silence   away after 15 s, then asked 2 x, then the call ends with a goodbye",
+        "idle      idle after 15 s, then asked 2 x, then the call ends with a goodbye",
     ]
 
 
@@ -375,7 +379,9 @@ def test_a_sound_that_cannot_be_played_is_told_with_its_line(folder: Path) -> No
     (folder / "hum.wav").write_bytes(b"RIFF")
     file = folder / "config.yaml"
     for wav, says in (("hum.wav", "hum.wav"), ("no.wav", "there is no file")):
-        file.write_text(f"agent:\n  backend: {{type: parrot}}\n  voice:\n    thinking: {{wav: {wav}}}\n")
+        file.write_text(
+            f"agent:\n  backend: {{type: parrot}}\n  background_audio:\n    thinking: {{wav: {wav}}}\n"
+        )
         with pytest.raises(ConfigError, match=says) as caught:
             pipeline_factory(load_config(file, {}))()
         assert str(caught.value).startswith(f"{file}:4: ")

@@ -69,7 +69,7 @@ log: {level: debug, file: bot.log}
     assert (config.limits.max_call, config.limits.empty_room) == (1000.0, 30.0)
     assert (config.log.level, config.log.file) == ("debug", tmp_path / "bot.log")
     assert config.where("agent.turns.end_silence") == f"{config.source}:7"
-    assert config.where("agent.turns.owner") == str(config.source)
+    assert config.where("agent.turns.mode") == str(config.source)
 
 
 @pytest.mark.parametrize("written", ["007", "0x1F", "1_000", "12:30:00", "2024-01-01", "1e5", "no", "true"])

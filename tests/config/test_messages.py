@@ -42,8 +42,8 @@ MISTAKES = {
     TURNS + "    silence_locally: maybe": (
         "config.yaml:4: agent.turns.silence_locally must be true or false, not 'maybe'"
     ),
-    TURNS + "    owner: backed": (
-        "config.yaml:4: agent.turns.owner must be local, backend or push_to_talk, not 'backed': "
+    TURNS + "    mode: backed": (
+        "config.yaml:4: agent.turns.mode must be local, backend or push_to_talk, not 'backed': "
         "did you mean backend?"
     ),
     TURNS + "    withdraw: [1]": "config.yaml:4: agent.turns.withdraw must be a number, not a list",
@@ -237,14 +237,14 @@ def test_a_mistake_is_told_with_file_line_and_key(text: str, sentence: str) -> N
 def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
     Path("config.yaml").write_text(
         "log: {level: loud}\nagent:\n  backend: {type: parrot, delay: x}\n"
-        "  turns: {owner: me, max_turns: 3}\n"
+        "  turns: {mode: me, max_turns: 3}\n"
         "limits: {max_call: '${LONG}'}\n"
     )
     assert refusal().splitlines() == [
         "config.yaml:1: log.level must be debug, info, warning or error, not 'loud'",
         "config.yaml:3: agent.backend.delay must be a number, not 'x'",
         "config.yaml:4: agent.turns.max_turns is not a setting: did you mean max_turn?",
-        "config.yaml:4: agent.turns.owner must be local, backend or push_to_talk, not 'me'",
+        "config.yaml:4: agent.turns.mode must be local, backend or push_to_talk, not 'me'",
         "config.yaml:5: limits.max_call: the variable LONG is not set: set it, or write ${LONG:-default}",
     ]
 
@@ -314,7 +314,7 @@ LEAKS = (
     "agent: {backend: {type: parrot}, greeting: {wav: '${SECRET}.wav'}}",
     "agent: {backend: {type: wav, file: '${SECRET}.wav'}}",
     "agent: {backend: {type: parrot}, hearing: '${SECRET}'}",
-    "agent: {backend: {type: parrot}, turns: {owner: '${SECRET}'}}",
+    "agent: {backend: {type: parrot}, turns: {mode: '${SECRET}'}}",
     "agent: {backend: {type: parrot}, mcp: [{command: '${SECRET}', timeout: -1}]}",
     "agent: {backend: {type: parrot}, mcp: [{url: '${SECRET}'}]}",
     "agent: {backend: {type: parrot}, mcp: '${SECRET}'}",

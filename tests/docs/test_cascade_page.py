@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from fishjam_agents.backends.cascade import Cascade
-from fishjam_agents.backends.cascade.parts import LanguageModel, SpeechToText, TextToSpeech
+from fishjam_agents.backends.cascade.components import LanguageModel, SpeechToText, TextToSpeech
 from fishjam_agents.config import load_config, pipeline_factory
 
 ROOT = Path(__file__).parents[2]

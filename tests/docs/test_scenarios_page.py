@@ -14,7 +14,7 @@ import pytest
 from fishjam_agents.cli import main
 from fishjam_agents.events import KINDS
 from fishjam_agents.testing import scenario
-from fishjam_agents.testing.moments import fields_of
+from fishjam_agents.testing.time_spec import fields_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "scenarios.md").read_text()

@@ -76,7 +76,7 @@ def test_the_radio_answers_what_was_pressed_for(virtual_clock):
             await bot.button("ann", release)
             await asyncio.sleep(8)
 
-    kinds = converse(virtual_clock, Radio(), script, turns=TurnSettings(owner="push_to_talk"))
+    kinds = converse(virtual_clock, Radio(), script, turns=TurnSettings(mode="push_to_talk"))
     assert kinds.count("user_turn_ended") == 2
     assert kinds.count("reply_ended") == 1
 """
@@ -102,7 +102,7 @@ def test_the_bots_of_the_page_do_what_it_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "shows"),
-    [(0, "greeting  3.1 s"), (1, "owner push_to_talk"), (2, "white.wav at -45 dBFS"), (3, "asked 2 x")],
+    [(0, "greeting  3.1 s"), (1, "mode push_to_talk"), (2, "white.wav at -45 dBFS"), (3, "asked 2 x")],
 )
 def test_the_settings_of_the_page_are_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, shows: str
@@ -116,13 +116,13 @@ def test_the_settings_of_the_page_are_some(
 
 
 def test_the_defaults_of_the_page_are_those_of_the_settings() -> None:
-    from fishjam_agents.playout.settings import BackgroundSettings, PlayoutSettings, ThinkingSettings
+    from fishjam_agents.playout.settings import AmbientSettings, PlayoutSettings, ThinkingSettings
     from fishjam_agents.turns.settings import TurnSettings
     from fishjam_agents.worker.settings import LimitSettings
 
     assert f"{PlayoutSettings().rewind:g} by default" in PAGE
     assert f"| `turns.max_turn` | {TurnSettings().max_turn:g} s |" in PAGE
     assert LimitSettings().max_call is LimitSettings().empty_room is None
-    background, thinking = BackgroundSettings(Path("x")), ThinkingSettings(Path("x"))
+    background, thinking = AmbientSettings(Path("x")), ThinkingSettings(Path("x"))
     assert f"level={background.level:g}, duck={background.duck:g}" in PAGE
     assert f"after: {thinking.after:g} " in PAGE

@@ -21,7 +21,7 @@ def events(samples: Samples, barge_in: bool, *, spared: bool) -> list[TurnEvent]
     detector, machine = Detector(), TurnMachine()
     found: list[TurnEvent] = []
     for at in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
-        weighing = machine.weighing if spared else True
+        weighing = machine.accumulating if spared else True
         decision = detector.feed(samples[at : at + FRAME_SAMPLES], machine.in_speech, weighing)
         found += machine.feed(decision, at / 16000 + 0.02, barge_in)
     return found
@@ -44,6 +44,6 @@ def test_scores_are_weighed_only_between_the_first_voiced_frame_and_the_verdict(
     weighed = []
     for at in range(0, len(speech) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         machine.feed(detector.feed(speech[at : at + FRAME_SAMPLES], machine.in_speech), at / 16000 + 0.02)
-        assert not (machine.weighing and machine.in_speech)
-        weighed.append(machine.weighing)
+        assert not (machine.accumulating and machine.in_speech)
+        weighed.append(machine.accumulating)
     assert 0 < sum(weighed) < 10

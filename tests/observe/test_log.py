@@ -15,8 +15,8 @@ from fishjam_agents import events
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import EventLog, LogSettings, setup_logging
+from fishjam_agents.observe.formatting import sentence
 from fishjam_agents.observe.log import LineFormatter
-from fishjam_agents.observe.words import sentence
 
 HEARD = Heard("r1", 1.25, "the secret plan")
 
@@ -39,7 +39,7 @@ LINES: list[tuple[Event, str, str]] = [
     (events.ReplyGenerated(1, "r1", 7.24), "DEBUG", "r1 is complete: 7.2 s"),
     (events.ReplyInterrupted(1, "r1", HEARD), "INFO", "r1 was interrupted, 1.2 s of it heard"),
     (events.ReplyEnded(1, "r1", HEARD), "INFO", "r1 was played, 1.2 s of it heard"),
-    (events.ReplyTimed(1, "r1", {"stt": 0.2, "llm": 0.31}), "DEBUG", "r1 took stt 0.20 s, llm 0.31 s"),
+    (events.ReplyLatency(1, "r1", {"stt": 0.2, "llm": 0.31}), "DEBUG", "r1 took stt 0.20 s, llm 0.31 s"),
     (
         events.PreemptiveReply(1, "ann", "adopted", 0.41),
         "DEBUG",
@@ -54,8 +54,8 @@ LINES: list[tuple[Event, str, str]] = [
     (events.UserTranscript(1, "the secret"), "DEBUG", "somebody is saying"),
     (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),
     (events.ToolCalled(1, "weather", "c1"), "INFO", "the model called weather (c1): ok after 0.0 s"),
-    (events.UserAway(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
-    (events.Switched(1, "voice", False), "INFO", "the app switched the bot's voice off"),
+    (events.UserIdle(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
+    (events.MuteChanged(1, "output", True), "INFO", "the app muted the bot's output"),
     (events.Outage(1, "backend", 2), "WARNING", "the bot was without its backend for 2.0 s"),
     (
         events.BackendUsage(1, {"output_audio": 50.0}, 0.001, 0.0125),

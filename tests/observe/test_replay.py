@@ -21,6 +21,7 @@ from fishjam_agents.observe.replay import (
     replayed,
 )
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
+from fishjam_agents.turns.decision_log import COMMANDS, RecordedMachine
 from fishjam_agents.turns.endpointing import Adaptive, BackendEnds, Fixed, PerSpeaker, Punctuation
 from fishjam_agents.turns.machine import (
     Confirmed,
@@ -32,7 +33,6 @@ from fishjam_agents.turns.machine import (
     TurnStarted,
 )
 from fishjam_agents.turns.policies import BargeIn
-from fishjam_agents.turns.recorded import COMMANDS, RecordedMachine
 from fishjam_agents.turns.settings import TurnSettings
 
 
@@ -64,7 +64,7 @@ class Call:
         self.turns = turns or TurnSettings()
         self.recorder = MemoryRecorder()
         self.record = self.recorder.open("c0ffee", self.turns, HearingSettings())
-        self.machine = RecordedMachine(self.turns, 4.0, self.record.tape("ann", "mic", 4.0))
+        self.machine = RecordedMachine(self.turns, 4.0, self.record.open_log("ann", "mic", 4.0))
 
     def close(self, path: Path, at: float = 60.0) -> Recording:
         self.record.close(at)

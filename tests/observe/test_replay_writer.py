@@ -111,7 +111,7 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.turns.settings import TurnSettings
 record = CallRecorder({str(tmp_path)!r}).open("c", TurnSettings(), HearingSettings())
 for number in range(500):
-    record.tape(str(number), "mic", 4.0)
+    record.open_log(str(number), "mic", 4.0)
 record.close(3.0)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
@@ -127,11 +127,11 @@ import os
 from fishjam_agents.observe.replay import CallRecorder
 from fishjam_agents.observe.replay.format import Weighed
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.turns.recorded import RecordedMachine
+from fishjam_agents.turns.decision_log import RecordedMachine
 from fishjam_agents.turns.settings import TurnSettings
 turns = TurnSettings()
 recorder = CallRecorder({str(tmp_path)!r})
-tape = recorder.open("c", turns, HearingSettings()).tape("ann", "mic", 4.0)
+tape = recorder.open("c", turns, HearingSettings()).open_log("ann", "mic", 4.0)
 machine = RecordedMachine(turns, 4.0, tape)
 for number in range(1, 201):
     machine.feed(Weighed(3.0 if 20 < number < 100 else -3.0, False, 20.0), number * 0.02)
@@ -192,7 +192,7 @@ def test_a_minute_of_a_microphone_has_a_bounded_size() -> None:
     rng = np.random.default_rng(5)
     recorder = MemoryRecorder()
     record = recorder.open("c", TurnSettings(), HearingSettings())
-    tape = record.tape("ann", "mic", 4.0)
+    tape = record.open_log("ann", "mic", 4.0)
     before = len(recorder.text())
     for number in range(3000):
         level, noise = rng.uniform(-99, -10, 2)

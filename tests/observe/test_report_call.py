@@ -237,11 +237,11 @@ def test_notices_are_told_in_words() -> None:
 
 def test_what_the_app_switched_and_the_model_ended_is_noticed() -> None:
     events = [
-        {"at": 1.0, "kind": "switched", "what": "ears", "on": False},
+        {"at": 1.0, "kind": "mute_changed", "direction": "input", "muted": True},
         {"at": 2.0, "kind": "backend_ended", "reason": "goodbye"},
     ]
     call = read_call({"duration": 3.0, "events": events})
     assert [notice.text for notice in call.notices] == [
-        "ears switched off",
+        "input muted",
         "the model ended the conversation: goodbye",
     ]

@@ -261,7 +261,7 @@ def test_what_each_part_of_a_backend_took_is_a_table_with_its_medians() -> None:
     assert not page_of(timeline).has("id", "parts")
     took = [{"stt": 0.2, "llm": 0.5, "tts": 0.1}, {"stt": 0.4, "llm": 0.3, "tts": 0.1, "ahead": -0.2}]
     timeline["events"] += [
-        {"at": 4.0 + number, "kind": "reply_timed", "reply": f"r{number}", "parts": parts}
+        {"at": 4.0 + number, "kind": "reply_latency", "reply": f"r{number}", "parts": parts}
         for number, parts in enumerate(took)
     ]
     page = page_of(timeline)

@@ -7,7 +7,7 @@ import json
 from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import Timeline, render, to_json
-from fishjam_agents.observe.parts import told
+from fishjam_agents.observe.latency import describe_latency
 
 CALL: list[Event] = [
     events.PeerJoined(0.0004, "p1"),
@@ -101,12 +101,15 @@ def test_every_kind_of_event_is_known_by_its_kind() -> None:
 
 def test_what_parts_took_is_told_in_the_table_and_in_one_line() -> None:
     events = [
-        {"at": float(at), "kind": "reply_timed", "reply": f"r{at}", "parts": {"stt": 0.2 * at, "llm": 0.3}}
+        {"at": float(at), "kind": "reply_latency", "reply": f"r{at}", "parts": {"stt": 0.2 * at, "llm": 0.3}}
         for at in (1, 2, 3)
     ]
     assert "stt 0.20, llm 0.30" in render({"events": events[:1]})
-    assert told(events[:1]) == "From the turn's end to the first sound: 500 ms (stt 200, llm 300; 1 reply)"
-    assert told(events) == (
+    assert (
+        describe_latency(events[:1])
+        == "From the turn's end to the first sound: 500 ms (stt 200, llm 300; 1 reply)"
+    )
+    assert describe_latency(events) == (
         "From the turn's end to the first sound: 700 ms (stt 400, llm 300; median of 3 replies)"
     )
-    assert told([]) is None
+    assert describe_latency([]) is None

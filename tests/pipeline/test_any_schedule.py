@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fishjam_agents.backends import Backend, Capabilities, Conversation, InlineSession, port
-from fishjam_agents.backends.port import Entry, TurnEndedEntry, TurnStartedEntry
+from fishjam_agents.backends import Backend, BackendContext, Capabilities, InlineSession, port
+from fishjam_agents.backends.port import BackendInput, TurnEndedInput, TurnStartedInput
 from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.pipeline.per_peer import PeerOwners
+from fishjam_agents.pipeline.turn_taking.per_peer import PerPeerTurnController
 from fishjam_agents.protocol.messages import TrackData
 from fishjam_agents.testing import MemoryRoom, VirtualClock
 from tests.pipeline.conftest import speech
@@ -62,7 +62,7 @@ class Step:
     line: int
 
 
-PAUSES = (port.TurnPausedEntry, port.TurnResumedEntry)
+PAUSES = (port.TurnPausedInput, port.TurnResumedInput)
 
 STEPS = st.lists(
     st.builds(
@@ -83,7 +83,7 @@ class Attentive(Backend):
 
     in_process = True
     whole: bool = True
-    sessions: list[list[Entry]] = field(default_factory=list)
+    sessions: list[list[BackendInput]] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
@@ -92,22 +92,22 @@ class Attentive(Backend):
         )
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
-        entries: list[Entry] = []
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+        entries: list[BackendInput] = []
         self.sessions.append(entries)
         yield _AttentiveSession(conversation, entries)
 
 
 class _AttentiveSession(InlineSession):
-    def __init__(self, conversation: Conversation, entries: list[Entry]) -> None:
+    def __init__(self, conversation: BackendContext, entries: list[BackendInput]) -> None:
         self.emit = conversation.emit
         self.entries = entries
         self.count = 0
 
-    def handle(self, entry: Entry) -> None:
-        if isinstance(entry, (TurnStartedEntry, *PAUSES, TurnEndedEntry)):
+    def handle(self, entry: BackendInput) -> None:
+        if isinstance(entry, (TurnStartedInput, *PAUSES, TurnEndedInput)):
             self.entries.append(entry)
-        if isinstance(entry, TurnEndedEntry):
+        if isinstance(entry, TurnEndedInput):
             asyncio.get_running_loop().call_later(0.3, self.answer)
 
     def answer(self) -> None:
@@ -133,7 +133,7 @@ class Watch:
             if call is None:
                 return
             owner = call._owner
-            owners = owner._owners.values() if isinstance(owner, PeerOwners) else [owner]
+            owners = owner._owners.values() if isinstance(owner, PerPeerTurnController) else [owner]
             for each in owners:
                 holder = each._floor.holder
                 assert (
@@ -161,7 +161,7 @@ async def act(room: MemoryRoom, step: Step) -> None:
     if step.action == "say":
         peer.say(LINES[step.line])
     elif step.action == "hush":
-        peer.hush()
+        peer.stop_speaking()
     elif step.action in ("mute", "unmute"):
         peer.muted = step.action == "mute"
     elif step.action == "republish":
@@ -187,7 +187,7 @@ async def play(bot: AgentPipeline, steps: Sequence[Step]) -> list[Event]:
             await asyncio.sleep(step.after)
             await act(room, step)
         for peer in room.members.values():
-            peer.hush()
+            peer.stop_speaking()
         await asyncio.sleep(12)
         rested = len(seen)
         dora = room.join("dora")
@@ -242,7 +242,7 @@ def check_alternation(seen: Sequence[Event], mode: str) -> None:
     assert not any(suspected.values())
 
 
-def check_turns(sessions: Sequence[Sequence[Entry]]) -> None:
+def check_turns(sessions: Sequence[Sequence[BackendInput]]) -> None:
     """Every turn that a model is told of ends, and no two overlap."""
     for entries in sessions:
         turns = [entry for entry in entries if not isinstance(entry, PAUSES)]
@@ -250,27 +250,27 @@ def check_turns(sessions: Sequence[Sequence[Entry]]) -> None:
         ended = turns[1::2]
         assert len(started) == len(ended), "a turn has not ended"
         for start, end in zip(started, ended, strict=True):
-            assert isinstance(start, TurnStartedEntry)
-            assert isinstance(end, TurnEndedEntry)
+            assert isinstance(start, TurnStartedInput)
+            assert isinstance(end, TurnEndedInput)
 
 
-def check_pauses(sessions: Sequence[Sequence[Entry]]) -> None:
+def check_pauses(sessions: Sequence[Sequence[BackendInput]]) -> None:
     """Pauses are inside turns, each ends before the next begins, and nobody is told of more than three."""
     for entries in sessions:
         pauses = 0
         paused = opened = False
         for entry in entries:
-            if isinstance(entry, port.TurnPausedEntry):
+            if isinstance(entry, port.TurnPausedInput):
                 assert opened, "a pause outside a turn"
                 assert not paused, "a pause in a pause"
                 pauses += 1
                 paused = True
                 assert pauses <= 3
-            elif isinstance(entry, port.TurnResumedEntry):
+            elif isinstance(entry, port.TurnResumedInput):
                 assert paused, "the end of a pause that nobody was told of"
                 paused = False
             else:
-                opened = isinstance(entry, TurnStartedEntry)
+                opened = isinstance(entry, TurnStartedInput)
                 paused, pauses = False, 0
 
 

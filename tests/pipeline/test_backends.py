@@ -48,14 +48,14 @@ async def one_turn(call: Conversation) -> None:
 
 
 def test_a_streaming_backend_gets_the_turn_with_its_pre_roll_in_order(converse: Converse) -> None:
-    backend = Scripted([Step(p.TurnStartedEntry), Step(p.TurnEndedEntry, reply("r", 1.0))], STREAMING)
+    backend = Scripted([Step(p.TurnStartedInput), Step(p.TurnEndedInput, reply("r", 1.0))], STREAMING)
     converse(bot_with(backend), one_turn)
     backend.finish()
     kinds = [type(e) for e in backend.entries]
-    assert kinds[0] is p.TurnStartedEntry
-    assert kinds[-1] is p.TurnEndedEntry
-    assert set(kinds[1:-1]) == {p.AudioEntry}
-    audio = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])
+    assert kinds[0] is p.TurnStartedInput
+    assert kinds[-1] is p.TurnEndedInput
+    assert set(kinds[1:-1]) == {p.AudioInput}
+    audio = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioInput)])
     words = speech("alice_question.wav")
     # Every word from its very first sample: the pre-roll reaches back before the onset.
     start = next(i for i in range(0, 16000) if np.array_equal(audio[i : i + 800], words[:800]))
@@ -64,19 +64,19 @@ def test_a_streaming_backend_gets_the_turn_with_its_pre_roll_in_order(converse: 
 
 
 def test_the_backend_learns_what_was_heard(converse: Converse) -> None:
-    def heard(entry: p.Entry) -> None:
-        assert isinstance(entry, p.InterruptEntry)
+    def heard(entry: p.BackendInput) -> None:
+        assert isinstance(entry, p.InterruptInput)
         assert entry.heard is not None
         assert entry.heard.seconds == pytest.approx(1.1, abs=0.1)
         assert entry.heard.text == "one two three four five"
 
     backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, reply("r", 2.2, "one two three four five six seven eight nine ten")),
-            Step(p.InterruptEntry, check=heard),
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, reply("r2", 0.5)),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, reply("r", 2.2, "one two three four five six seven eight nine ten")),
+            Step(p.InterruptInput, check=heard),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, reply("r2", 0.5)),
         ],
         STREAMING,
     )
@@ -113,7 +113,7 @@ def test_an_attempt_in_vain_counts_as_outage_from_its_beginning(converse: Conver
         late = True
 
         @asynccontextmanager
-        async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
             if self.late:
                 self.late = False
                 await asyncio.sleep(12.0)
@@ -133,8 +133,8 @@ def test_what_is_said_during_an_outage_is_delivered_once(converse: Converse) -> 
     backend = Scripted(
         [
             Step(None, [2.0, BackendError("socket lost", retryable=True)]),
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, reply("r", 0.5)),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, reply("r", 0.5)),
         ],
         STREAMING,
         refuse=0,
@@ -153,9 +153,9 @@ def test_what_is_said_during_an_outage_is_delivered_once(converse: Converse) -> 
     assert failure.retryable
     (outage,) = call.of("outage")
     assert outage.what == "backend"
-    ends = [e for e in backend.entries if isinstance(e, p.TurnEndedEntry)]
+    ends = [e for e in backend.entries if isinstance(e, p.TurnEndedInput)]
     assert len(ends) == 1
-    audio = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])
+    audio = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioInput)])
     words = speech("alice_long.wav")
     start = next(i for i in range(0, 16000) if np.array_equal(audio[i : i + 800], words[:800]))
     np.testing.assert_array_equal(audio[start : start + len(words)], words)
@@ -197,12 +197,12 @@ def test_a_model_that_owns_turns_hears_everything_and_its_verdict_counts(convers
         alice.say(speech("alice_long.wav"))
         await call.until("reply_ended")
 
-    call = converse(bot_with(backend, turns=TurnSettings(owner="backend", verdict_timeout=3.0)), script)
+    call = converse(bot_with(backend, turns=TurnSettings(mode="backend", verdict_timeout=3.0)), script)
     order = [k for k in call.kinds if k.startswith(("barge", "reply_i"))]
     assert order == ["barge_in_suspected", "barge_in_confirmed", "reply_interrupted"]
-    seconds = sum(e.seconds for e in backend.entries if isinstance(e, p.AudioEntry))
+    seconds = sum(e.seconds for e in backend.entries if isinstance(e, p.AudioInput))
     assert seconds == pytest.approx(call.events[-1].at, abs=0.3)
-    assert [type(e) for e in backend.entries if not isinstance(e, p.AudioEntry)] == [p.InterruptEntry]
+    assert [type(e) for e in backend.entries if not isinstance(e, p.AudioInput)] == [p.InterruptInput]
 
 
 def test_without_the_models_verdict_the_reply_goes_on(converse: Converse) -> None:
@@ -215,7 +215,7 @@ def test_without_the_models_verdict_the_reply_goes_on(converse: Converse) -> Non
         alice.say(speech("grunt.wav"))
         await call.until("reply_ended")
 
-    call = converse(bot_with(backend, turns=TurnSettings(owner="backend")), script)
+    call = converse(bot_with(backend, turns=TurnSettings(mode="backend")), script)
     order = [k for k in call.kinds if k.startswith(("barge", "reply_i"))]
     assert order == ["barge_in_suspected", "barge_in_withdrawn"]
     withdrawn, suspected = call.of("barge_in_withdrawn")[0], call.of("barge_in_suspected")[0]
@@ -231,8 +231,8 @@ def test_silence_flows_to_a_model_that_owns_turns_while_packets_are_missing(conv
         alice.muted = True
         await asyncio.sleep(2.0)
 
-    converse(bot_with(backend, turns=TurnSettings(owner="backend")), script)
-    assert sum(e.seconds for e in backend.entries if isinstance(e, p.AudioEntry)) == pytest.approx(
+    converse(bot_with(backend, turns=TurnSettings(mode="backend")), script)
+    assert sum(e.seconds for e in backend.entries if isinstance(e, p.AudioInput)) == pytest.approx(
         2.5, abs=0.2
     )
 
@@ -241,16 +241,16 @@ def test_other_rates_are_resampled_on_both_sides(converse: Converse) -> None:
     rates = p.Capabilities(input_rate=24000, output_rate=8000)
     backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
+            Step(p.TurnStartedInput),
             Step(
-                p.TurnEndedEntry,
+                p.TurnEndedInput,
                 [p.ReplyStarted("r"), p.ReplyAudio("r", tone(1.0, 8000)), p.ReplyEnded("r")],
             ),
         ],
         rates,
     )
     call = converse(bot_with(backend), one_turn)
-    audio = [e for e in backend.entries if isinstance(e, p.AudioEntry)]
+    audio = [e for e in backend.entries if isinstance(e, p.AudioInput)]
     assert len(audio[-1].samples) == 480
     assert call.of("reply_generated")[0].seconds == pytest.approx(1.0, abs=0.01)
     assert call.room.session.tracks[0].options.sample_rate == 24000

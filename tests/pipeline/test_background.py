@@ -15,7 +15,7 @@ from fishjam_agents.backends import Parrot
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import Reconnected
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.playout.settings import BackgroundSettings, ThinkingSettings, VoiceSettings
+from fishjam_agents.playout.settings import AmbientSettings, BackgroundAudioSettings, ThinkingSettings
 from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
@@ -34,7 +34,7 @@ class Bot(AgentPipeline):
 
 def with_background(hum: Path) -> Bot:
     bot = Bot()
-    bot.voice = VoiceSettings(background=BackgroundSettings(hum))
+    bot.background_audio = BackgroundAudioSettings(ambient=AmbientSettings(hum))
     return bot
 
 
@@ -131,7 +131,7 @@ def test_a_thinking_sound_fills_a_long_wait_and_no_other(converse: Converse, hum
     def bot(delay: float) -> AgentPipeline:
         slow = AgentPipeline()
         slow.backend = Parrot(delay=delay)
-        slow.voice = VoiceSettings(thinking=ThinkingSettings(hum, level=-30, after=0.5))
+        slow.background_audio = BackgroundAudioSettings(thinking=ThinkingSettings(hum, level=-30, after=0.5))
         return slow
 
     async def script(call: Conversation) -> None:
@@ -157,7 +157,7 @@ def test_a_thinking_sound_fills_a_long_wait_and_no_other(converse: Converse, hum
 def test_a_thinking_sound_stops_when_the_user_goes_on(converse: Converse, hum: Path) -> None:
     bot = AgentPipeline()
     bot.backend = Parrot(delay=2.0)
-    bot.voice = VoiceSettings(thinking=ThinkingSettings(hum, after=0.0))
+    bot.background_audio = BackgroundAudioSettings(thinking=ThinkingSettings(hum, after=0.0))
 
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")
@@ -177,6 +177,6 @@ def test_a_thinking_sound_stops_when_the_user_goes_on(converse: Converse, hum: P
 def test_a_bot_without_them_has_no_bed(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
         await call.joins("alice")
-        assert call.bot._running().voice._schedule.bed is None
+        assert call.bot._running().voice._schedule.background is None
 
     converse(Bot(), script)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fishjam_agents.backends import Parrot
-from fishjam_agents.backends.port import Farewell
+from fishjam_agents.backends.port import ConversationEnded
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import EndReason
 from fishjam_agents.pipeline import AgentPipeline
@@ -49,7 +49,7 @@ def test_a_call_says_that_it_began_and_why_it_ended(
     ("failure", "reason", "message"),
     [
         (BackendError("the key was refused: make a new one"), "backend_failure", "the key was refused"),
-        (Farewell("customer-ended-call"), "model", None),
+        (ConversationEnded("customer-ended-call"), "model", None),
     ],
 )
 def test_the_backend_may_end_it(

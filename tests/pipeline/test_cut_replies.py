@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fishjam_agents import Speech
+from fishjam_agents import SpeechHandle
 from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
@@ -36,13 +36,13 @@ def heard_of(bot: AgentPipeline) -> list[tuple[str, float] | None]:
     return [
         None if entry.heard is None else (entry.heard.reply, round(entry.heard.seconds, 1))
         for entry in bot.backend.entries
-        if isinstance(entry, port.InterruptEntry)
+        if isinstance(entry, port.InterruptInput)
     ]
 
 
 def test_the_backend_learns_what_was_heard_of_each_of_its_replies(converse: Converse) -> None:
     bot = cutting(
-        [Step(None, script_of_replies("r1", "r2", "r3")), *(Step(port.InterruptEntry) for _ in range(3))]
+        [Step(None, script_of_replies("r1", "r2", "r3")), *(Step(port.InterruptInput) for _ in range(3))]
     )
 
     async def script(call: Conversation) -> None:
@@ -62,7 +62,7 @@ def test_the_backend_learns_what_was_heard_of_each_of_its_replies(converse: Conv
 
 
 def test_the_backend_is_stopped_but_told_of_no_reply_when_a_recording_is_cut(converse: Converse) -> None:
-    bot = cutting([Step(port.InterruptEntry)])
+    bot = cutting([Step(port.InterruptInput)])
 
     async def script(call: Conversation) -> None:
         await call.joins("alice")
@@ -76,12 +76,12 @@ def test_the_backend_is_stopped_but_told_of_no_reply_when_a_recording_is_cut(con
 
 def test_a_reply_that_is_protected_is_not_cancelled_by_who_speaks(converse: Converse) -> None:
     class Careful(AgentPipeline):
-        async def on_reply_started(self, speech: Speech) -> None:
+        async def on_reply_started(self, speech: SpeechHandle) -> None:
             speech.interruptible = False
 
     bot = Careful()
     bot.backend = Scripted(
-        script=[Step(None, script_of_replies("r1")), Step(port.TurnStartedEntry), Step(port.TurnEndedEntry)],
+        script=[Step(None, script_of_replies("r1")), Step(port.TurnStartedInput), Step(port.TurnEndedInput)],
         offers=port.Capabilities(cancel=True, truncate=True),
     )
 
@@ -99,7 +99,7 @@ def test_a_reply_that_is_protected_is_not_cancelled_by_who_speaks(converse: Conv
 def test_a_reply_whose_backend_is_lost_ends_with_what_there_is_of_it(converse: Converse) -> None:
     lost = BackendError("gone", retryable=True)
     started = [port.ReplyStarted("r1"), port.ReplyAudio("r1", tone(2.0)), lost]
-    bot = cutting([Step(None, started), Step(port.TextEntry, script_of_replies("r2"))])
+    bot = cutting([Step(None, started), Step(port.TextInput, script_of_replies("r2"))])
 
     async def script(call: Conversation) -> None:
         await call.until("outage")
@@ -116,7 +116,7 @@ def test_a_recording_is_no_verdict_of_the_model_on_a_suspicion(converse: Convers
     bot.backend = Scripted(
         [Step(None, script_of_replies("r1"))], port.Capabilities(own_turn_detection=True, cancel=True)
     )
-    bot.turns = TurnSettings(owner="backend")
+    bot.turns = TurnSettings(mode="backend")
 
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")

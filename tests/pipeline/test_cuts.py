@@ -36,7 +36,7 @@ class Bot(AgentPipeline):
 
 
 class ByHand(Bot):
-    turns = TurnSettings(owner="push_to_talk")
+    turns = TurnSettings(mode="push_to_talk")
 
 
 def presses(call: Conversation) -> None:
@@ -81,9 +81,9 @@ def test_a_model_that_speaks_in_real_time_is_cut_as_softly(converse: Converse) -
     """Nothing of the reply lies ahead that could be faded."""
     bot = AgentPipeline()
     sound = voiced(4.0)
-    begins = Step(port.TurnEndedEntry, [port.ReplyStarted("r1")])
+    begins = Step(port.TurnEndedInput, [port.ReplyStarted("r1")])
     bot.backend = Scripted(
-        [Step(port.TurnStartedEntry), begins, Step(port.InterruptEntry)],
+        [Step(port.TurnStartedInput), begins, Step(port.InterruptInput)],
         offers=port.Capabilities(cancel=True),
     )
 

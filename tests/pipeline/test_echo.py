@@ -29,7 +29,7 @@ def call(
     script: Callable[[Conversation, MemoryPeer], Awaitable[None]],
     *,
     guard: bool = True,
-    owner: str = "local",
+    turn_mode: str = "local",
     loss: float = -12.0,
     rate: int = 24000,
 ) -> tuple[Conversation, Scripted]:
@@ -37,7 +37,7 @@ def call(
     backend = Scripted(offers=p.Capabilities(own_turn_detection=True, cancel=True))
     bot = AgentPipeline()
     bot.backend = backend
-    bot.turns = TurnSettings(owner=owner)  # type: ignore[arg-type]
+    bot.turns = TurnSettings(mode=turn_mode)  # type: ignore[arg-type]
     bot.hearing = HearingSettings(echo_guard=guard)
     bot.playout = PlayoutSettings(sample_rate=rate)  # type: ignore[arg-type]
 
@@ -91,14 +91,14 @@ def test_a_turn_over_an_echo_begins_with_its_own_words(virtual_clock: VirtualClo
     for loss in (-20.0, -100.0):
         happened, backend = call(virtual_clock, script, loss=loss)
         (turn,) = happened.of("user_turn_ended")
-        heard = sum(entry.seconds for entry in backend.entries if isinstance(entry, p.AudioEntry))
+        heard = sum(entry.seconds for entry in backend.entries if isinstance(entry, p.AudioInput))
         before.append(heard - (turn.at - turn.start))
     assert before == [pytest.approx(0.1, abs=0.03), pytest.approx(0.3, abs=0.03)]
 
 
 def test_a_model_that_owns_turns_hears_silence_instead_of_the_echo(virtual_clock: VirtualClock) -> None:
-    _, backend = call(virtual_clock, only_listen, owner="backend")
-    heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])
+    _, backend = call(virtual_clock, only_listen, turn_mode="backend")
+    heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioInput)])
     # Loud enough for a model to hear; the first half second is before the bot speaks, the room's noise stays.
     assert np.abs(heard).max() < 100
 
@@ -110,10 +110,10 @@ def test_the_model_hears_who_speaks_over_the_echo_from_the_first_sound(virtual_c
         await asyncio.sleep(2.5)
         await alice.speak(words)
 
-    happened, backend = call(virtual_clock, script, owner="backend", loss=-30.0)
+    happened, backend = call(virtual_clock, script, turn_mode="backend", loss=-30.0)
     (suspected, *_) = happened.of("barge_in_suspected")
     assert suspected.media_at == pytest.approx(3.0, abs=0.1)
-    heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioEntry)])
+    heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioInput)])
     # Where the words lie in what the model heard: the echo under them is too quiet to move the best match.
     places = np.correlate(heard.astype(float), words[:4000].astype(float), "valid")
     at = int(places.argmax())

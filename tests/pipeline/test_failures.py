@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fishjam_agents import Speech
+from fishjam_agents import SpeechHandle
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import Parrot, Wav
 from fishjam_agents.errors import AudioError, BackendError, FishjamAgentsError, SessionError
@@ -104,10 +104,10 @@ def test_hooks_tell_the_whole_story(converse: Converse) -> None:
         async def on_turn(self, turn: Turn) -> None:
             self.pages.append(f"turn of {turn.peer}")
 
-        async def on_reply_started(self, speech: Speech) -> None:
+        async def on_reply_started(self, speech: SpeechHandle) -> None:
             self.pages.append("reply")
 
-        async def on_reply_ended(self, speech: Speech) -> None:
+        async def on_reply_ended(self, speech: SpeechHandle) -> None:
             self.pages.append(f"ended, interrupted: {speech.interrupted}")
 
         async def on_interrupted(self, heard: Heard) -> None:
@@ -216,7 +216,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
     class Overruled(AgentPipeline):
         backend = Parrot()
-        turns = TurnSettings(owner="backend")
+        turns = TurnSettings(mode="backend")
 
     class Silent(AgentPipeline):
         backend = Wav(Path("no-such-file.wav"))

@@ -23,12 +23,12 @@ class Lecturer(port.Backend):
     capabilities = port.Capabilities(output_rate=24000, wants_turn_audio=True, replies_wait=True)
 
     @asynccontextmanager
-    async def connect(self, conversation: port.Conversation) -> AsyncIterator[port.InlineSession]:
+    async def connect(self, conversation: port.BackendContext) -> AsyncIterator[port.InlineSession]:
         ids = (f"r{n}" for n in itertools.count(1))
 
         class Session(port.InlineSession):
-            def handle(self, entry: port.Entry) -> None:
-                if isinstance(entry, port.TurnEndedEntry):
+            def handle(self, entry: port.BackendInput) -> None:
+                if isinstance(entry, port.TurnEndedInput):
                     reply = next(ids)
                     conversation.emit(port.ReplyStarted(reply))
                     conversation.emit(port.ReplyAudio(reply, speech("bob_long.wav", 24000)))

@@ -163,6 +163,6 @@ def test_who_presses_a_button_is_passed_over_for_nobody(converse: Converse) -> N
         await call.until("reply_ended", 2)
 
     bot = bot_of(Parrot())
-    bot.turns = TurnSettings(owner="push_to_talk")
+    bot.turns = TurnSettings(mode="push_to_talk")
     turns = converse(bot, script).of("user_turn_ended")
     assert [(turn.peer, turn.reason) for turn in turns] == [("bob", "released"), ("ann", "released")]

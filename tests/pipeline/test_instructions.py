@@ -21,14 +21,14 @@ OFFERS = p.Capabilities(tools=True, replies_wait=True)
 
 
 def updates(backend: Scripted) -> list[str | None]:
-    return [entry.instructions for entry in backend.entries if isinstance(entry, p.UpdateEntry)]
+    return [entry.instructions for entry in backend.entries if isinstance(entry, p.UpdateInput)]
 
 
 @pytest.mark.parametrize("thread", [False, True])
 def test_the_model_is_given_them_at_once_and_after_a_lost_connection(
     converse: Converse, thread: bool
 ) -> None:
-    backend = Scripted([Step(p.UpdateEntry), Step(p.UpdateEntry)], OFFERS)
+    backend = Scripted([Step(p.UpdateInput), Step(p.UpdateInput)], OFFERS)
     bot = AgentPipeline()
     bot.backend, bot.instructions = backend, "Be brief."
 

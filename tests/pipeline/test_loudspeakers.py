@@ -13,7 +13,7 @@ from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.backends.wav import Wav
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.playout.settings import BackgroundSettings, VoiceSettings
+from fishjam_agents.playout.settings import AmbientSettings, BackgroundAudioSettings
 from fishjam_agents.simulation import simulate_fast
 from fishjam_agents.testing.scenario import Caller, Echo, EchoChange, Line, Noise, Scenario
 from tests.pipeline.conftest import FIXTURES, speech
@@ -104,7 +104,7 @@ def test_a_background_before_the_reply_does_not_disarm_the_guard(
     hiss = tmp_path / "hiss.wav"
     write_wav(hiss, (np.random.default_rng(1).standard_normal(160000) * 1000).astype(np.int16), 16000)
     ann = Caller((Line(FIXTURES / "alice_yes.wav", at="4"),), noise=ROOM, echo=Echo(-12.0, 0.15))
-    background = VoiceSettings(background=BackgroundSettings(wav=hiss, level=level))
+    background = BackgroundAudioSettings(ambient=AmbientSettings(wav=hiss, level=level))
     assert pauses(play(reply, {"ann": ann}, voice=background)) == 0
 
 

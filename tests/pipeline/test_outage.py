@@ -9,11 +9,11 @@ import pytest
 
 from fishjam_agents.backends import Parrot
 from fishjam_agents.backends.port import (
-    AudioEntry,
+    AudioInput,
     Capabilities,
-    TextEntry,
-    TurnEndedEntry,
-    TurnStartedEntry,
+    TextInput,
+    TurnEndedInput,
+    TurnStartedInput,
 )
 from fishjam_agents.fishjam import Reconnected
 from fishjam_agents.pipeline import AgentPipeline
@@ -30,7 +30,7 @@ async def cut_off_in_mid_sentence(call: Conversation) -> None:
     await asyncio.sleep(0.5)
     # What comes over the wire stops, and three seconds later the connection is back.
     alice.muted = True
-    alice.hush()
+    alice.stop_speaking()
     await asyncio.sleep(0.2)
     call.room.session.deliver(Reconnected(3.0, 2))
     await call.until("user_turn_ended")
@@ -40,7 +40,7 @@ async def cut_off_in_mid_sentence(call: Conversation) -> None:
 def test_an_outage_of_the_agent_socket_cuts_the_open_turn_and_the_model_is_told(converse: Converse) -> None:
     bot = AgentPipeline()
     bot.backend = Scripted(
-        [Step(TurnStartedEntry), Step(TurnEndedEntry), Step(TextEntry)], Capabilities(text=True)
+        [Step(TurnStartedInput), Step(TurnEndedInput), Step(TextInput)], Capabilities(text=True)
     )
     call = converse(bot, cut_off_in_mid_sentence)
     bot.backend.finish()
@@ -48,17 +48,17 @@ def test_an_outage_of_the_agent_socket_cuts_the_open_turn_and_the_model_is_told(
     assert (outage.what, outage.seconds) == ("agent_socket", 3.0)
     (turn,) = call.of("user_turn_ended")
     assert turn.reason == "outage"
-    (note,) = [entry for entry in bot.backend.entries if isinstance(entry, TextEntry)]
+    (note,) = [entry for entry in bot.backend.entries if isinstance(entry, TextInput)]
     assert "lost for 3.0 s" in note.text
 
 
 def test_a_model_that_takes_no_text_gets_the_cut_turn_only(converse: Converse) -> None:
     bot = AgentPipeline()
-    bot.backend = Scripted([Step(TurnStartedEntry), Step(TurnEndedEntry)])
+    bot.backend = Scripted([Step(TurnStartedInput), Step(TurnEndedInput)])
     call = converse(bot, cut_off_in_mid_sentence)
     bot.backend.finish()
     assert call.kinds.count("outage") == 1
-    assert any(isinstance(entry, AudioEntry) for entry in bot.backend.entries)
+    assert any(isinstance(entry, AudioInput) for entry in bot.backend.entries)
 
 
 def test_a_reply_goes_on_after_an_outage_where_it_was(converse: Converse) -> None:

@@ -18,9 +18,11 @@ __all__ = ["converse"]
 Converse = Callable[..., Conversation]
 
 
-def told(converse: Converse, script: Any, steps: Sequence[type[p.Entry]], **offers: Any) -> list[p.Entry]:
+def told(
+    converse: Converse, script: Any, steps: Sequence[type[p.BackendInput]], **offers: Any
+) -> list[p.BackendInput]:
     """The entries a backend got, audio left out."""
-    entries: list[p.Entry] = []
+    entries: list[p.BackendInput] = []
     bot = AgentPipeline()
     bot.backend = Scripted([Step(kind, check=entries.append) for kind in steps], p.Capabilities(**offers))
     converse(bot, script)
@@ -42,13 +44,13 @@ async def hesitates(call: Conversation) -> None:
     await call.until("user_turn_ended")
 
 
-ONE = [p.TurnStartedEntry, p.TurnPausedEntry, p.TurnEndedEntry]
+ONE = [p.TurnStartedInput, p.TurnPausedInput, p.TurnEndedInput]
 
 
 def test_the_pause_that_ends_a_turn_has_all_of_its_audio(converse: Converse) -> None:
     _, paused, ended = told(converse, speaks, ONE, wants_turn_audio=True, wants_pauses=True)
-    assert isinstance(paused, p.TurnPausedEntry)
-    assert isinstance(ended, p.TurnEndedEntry)
+    assert isinstance(paused, p.TurnPausedInput)
+    assert isinstance(ended, p.TurnEndedInput)
     assert paused.peer == "alice"
     assert paused.at == ended.turn.end
     assert paused.audio is not None
@@ -58,18 +60,18 @@ def test_the_pause_that_ends_a_turn_has_all_of_its_audio(converse: Converse) -> 
 
 def test_a_backend_that_hears_all_the_time_gets_no_audio_again(converse: Converse) -> None:
     _, paused, _ = told(converse, speaks, ONE, wants_pauses=True)
-    assert isinstance(paused, p.TurnPausedEntry)
+    assert isinstance(paused, p.TurnPausedInput)
     assert paused.audio is None
 
 
 def test_a_speaker_who_goes_on_is_told_and_only_the_first_pauses_are(converse: Converse) -> None:
-    pauses = [p.TurnPausedEntry, p.TurnResumedEntry] * 3
-    steps = [p.TurnStartedEntry, *pauses, p.TurnEndedEntry]
+    pauses = [p.TurnPausedInput, p.TurnResumedInput] * 3
+    steps = [p.TurnStartedInput, *pauses, p.TurnEndedInput]
     entries = told(converse, hesitates, steps, wants_turn_audio=True, wants_pauses=True)
     lengths = [
         len(entry.audio)
         for entry in entries
-        if isinstance(entry, p.TurnPausedEntry) and entry.audio is not None
+        if isinstance(entry, p.TurnPausedInput) and entry.audio is not None
     ]
     assert lengths == sorted(set(lengths))
     assert len(lengths) == 3
@@ -77,4 +79,4 @@ def test_a_speaker_who_goes_on_is_told_and_only_the_first_pauses_are(converse: C
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_who_does_not_want_pauses_is_not_told(converse: Converse, whole: bool) -> None:
-    told(converse, hesitates, [p.TurnStartedEntry, p.TurnEndedEntry], wants_turn_audio=whole)
+    told(converse, hesitates, [p.TurnStartedInput, p.TurnEndedInput], wants_turn_audio=whole)

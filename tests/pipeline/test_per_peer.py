@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fishjam_agents.backends import Backend, Capabilities, Conversation, Parrot, port
-from fishjam_agents.backends.port import BackendSession, Entry, InterruptEntry, TurnEndedEntry
+from fishjam_agents.backends import Backend, BackendContext, Capabilities, Parrot, port
+from fishjam_agents.backends.port import BackendInput, BackendSession, InterruptInput, TurnEndedInput
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
@@ -127,7 +127,7 @@ def test_a_reply_waits_for_the_end_of_what_others_say_but_not_forever(converse: 
         bob.say(chatter)
         await alice.speak(speech("alice_question.wav"))
         await call.until("reply_first_audio")
-        bob.hush()
+        bob.stop_speaking()
         await call.until("reply_ended", 2)
 
     call = converse(Bot(), script)
@@ -163,13 +163,13 @@ class Ledger(Backend):
     in_process = True
 
     open: list[int] = field(default_factory=list)
-    ever: list[list[Entry]] = field(default_factory=list)
+    ever: list[list[BackendInput]] = field(default_factory=list)
     emits: list[Callable[[port.BackendEvent], None]] = field(default_factory=list)
     fails: Callable[[int], bool] = lambda number: False
     closing: float = 0.0
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         number = len(self.ever)
         self.ever.append([])
         self.emits.append(conversation.emit)
@@ -184,17 +184,17 @@ class Ledger(Backend):
 
 
 class _LedgerSession(BackendSession):
-    def __init__(self, conversation: Conversation, entries: list[Entry]) -> None:
+    def __init__(self, conversation: BackendContext, entries: list[BackendInput]) -> None:
         self.emit = conversation.emit
         self.entries = entries
         self.turns = 0
 
-    async def send(self, entry: Entry) -> None:
-        if isinstance(entry, port.AudioEntry):
+    async def send(self, entry: BackendInput) -> None:
+        if isinstance(entry, port.AudioInput):
             return
         self.entries.append(entry)
-        said = entry.reply if isinstance(entry, port.TextEntry) and entry.verbatim else None
-        if said is None and not isinstance(entry, TurnEndedEntry):
+        said = entry.reply if isinstance(entry, port.TextInput) and entry.verbatim else None
+        if said is None and not isinstance(entry, TurnEndedInput):
             return
         self.turns += 1
         reply = said or f"r{self.turns}"
@@ -236,7 +236,7 @@ def test_sessions_come_and_go_with_peers_and_each_knows_its_own_replies(converse
     call = converse(ledger_bot(backend), script)
     assert backend.open == []
     for entries in backend.ever[:2]:
-        (interrupt,) = [entry for entry in entries if isinstance(entry, InterruptEntry)]
+        (interrupt,) = [entry for entry in entries if isinstance(entry, InterruptInput)]
         assert interrupt.heard is not None
         assert interrupt.heard.reply == "r1", "the session's own id"
         assert 0.5 < interrupt.heard.seconds < 1.5
@@ -339,7 +339,7 @@ def test_words_are_said_by_one_session_and_text_is_told_to_all(converse: Convers
         await call.until("reply_ended")
 
     converse(ledger_bot(backend), script)
-    told = [[e.text for e in entries if isinstance(e, port.TextEntry)] for entries in backend.ever]
+    told = [[e.text for e in entries if isinstance(e, port.TextInput)] for entries in backend.ever]
     assert sorted(map(len, told)) == [1, 2]
     assert all(texts[0] == "the game begins" for texts in told)
 
@@ -376,7 +376,7 @@ def test_the_table_of_docs_rooms_of_who_interrupts_whom(
         (HearingSettings(mode="per_peer"), TurnSettings(), Capabilities(), "out of date"),
         (
             HearingSettings(mode="per_peer"),
-            TurnSettings(owner="backend"),
+            TurnSettings(mode="backend"),
             Capabilities(own_turn_detection=True, replies_wait=True),
             "use 'local'",
         ),

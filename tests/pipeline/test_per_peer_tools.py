@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from fishjam_agents import ToolContext, tool
-from fishjam_agents.backends import Backend, Capabilities, Conversation, InlineSession, port
+from fishjam_agents.backends import Backend, BackendContext, Capabilities, InlineSession, port
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from tests.pipeline.conftest import Conversation as Call
@@ -26,21 +26,21 @@ class Asks(Backend):
     answers: list[list[tuple[str, str]]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         self.offered.append([offer.name for offer in conversation.tools])
         self.answers.append([])
         yield _AsksSession(conversation, self.answers[-1])
 
 
 class _AsksSession(InlineSession):
-    def __init__(self, conversation: Conversation, answers: list[tuple[str, str]]) -> None:
+    def __init__(self, conversation: BackendContext, answers: list[tuple[str, str]]) -> None:
         self.emit = conversation.emit
         self.answers = answers
 
-    def handle(self, entry: port.Entry) -> None:
-        if isinstance(entry, port.TurnEndedEntry):
+    def handle(self, entry: port.BackendInput) -> None:
+        if isinstance(entry, port.TurnEndedInput):
             self.emit(port.ToolCall("call-1", "who", {}))
-        elif isinstance(entry, port.ToolResultEntry):
+        elif isinstance(entry, port.ToolResultInput):
             self.answers.append((entry.call, entry.result))
 
 

@@ -46,7 +46,7 @@ def test_never_plays_every_reply_to_its_end_and_hears_the_turn_all_the_same(conv
         await second
 
     call = converse(bot(barge_in=BargeIn(never=True)), script)
-    assert len(entries(call, p.TurnEndedEntry)) == 1
+    assert len(entries(call, p.TurnEndedInput)) == 1
     assert [event.reply for event in call.of("reply_interrupted")] == ["play-2"]
 
 
@@ -59,7 +59,7 @@ def test_nothing_is_cancelled_at_the_model_when_nothing_was_cut(converse: Conver
         await notice
 
     call = converse(bot(barge_in=BargeIn(never=True)), script)
-    assert not entries(call, p.InterruptEntry)
+    assert not entries(call, p.InterruptInput)
 
 
 def test_after_the_first_reply_the_next_may_be_interrupted(converse: Converse) -> None:
@@ -123,7 +123,7 @@ def test_a_model_that_owns_turns_is_held_back_by_the_policy_until_words_come(
         alice.say(QUESTION[: round(0.8 * 16000)])
         assert (await reply).interrupted is interrupted
 
-    made = bot(owner="backend", barge_in=BargeIn(backchannel=("en",)))
+    made = bot(mode="backend", barge_in=BargeIn(backchannel=("en",)))
     heard = [1.4, p.UserSpeech(True), 0.2, p.UserTranscript(said, final=False, peer="alice")]
     made.backend = Scripted(offers=OWNING, script=[Step(None, heard)])
     call = converse(made, script)
@@ -138,7 +138,7 @@ def test_the_models_own_interruption_needs_no_policys_leave(converse: Converse) 
         alice.say(QUESTION[: round(0.8 * 16000)])
         assert (await reply).interrupted
 
-    made = bot(owner="backend", barge_in=BargeIn(words=5))
+    made = bot(mode="backend", barge_in=BargeIn(words=5))
     made.backend = Scripted(offers=OWNING, script=[Step(None, [1.4, p.Interrupted()])])
     converse(made, script)
 
@@ -153,7 +153,7 @@ def test_a_turn_ends_by_the_words_that_the_backend_understood(converse: Converse
     delays = []
     for words in ("What is the weather", "What is the weather?"):
         made = bot(end_of_turn=Punctuation(complete=0.3, incomplete=0.9))
-        script = [Step(p.TurnStartedEntry, [p.UserTranscript(words)]), Step(p.TurnEndedEntry)]
+        script = [Step(p.TurnStartedInput, [p.UserTranscript(words)]), Step(p.TurnEndedInput)]
         made.backend = Scripted(offers=p.Capabilities(transcripts=True), script=script)
         (ended,) = converse(made, ask).of("user_turn_ended")
         delays.append(ended.at - ended.media_at)
@@ -162,8 +162,8 @@ def test_a_turn_ends_by_the_words_that_the_backend_understood(converse: Converse
 
 def test_a_turn_ends_when_the_model_says_so(converse: Converse) -> None:
     made = bot(end_of_turn=BackendEnds(limit=3.0))
-    stopped = Step(p.TurnStartedEntry, [len(QUESTION) / 16000 + 0.1, p.UserSpeech(False)])
-    made.backend = Scripted(offers=OWNING, script=[stopped, Step(p.TurnEndedEntry)])
+    stopped = Step(p.TurnStartedInput, [len(QUESTION) / 16000 + 0.1, p.UserSpeech(False)])
+    made.backend = Scripted(offers=OWNING, script=[stopped, Step(p.TurnEndedInput)])
     (ended,) = converse(made, ask).of("user_turn_ended")
     assert ended.at - ended.media_at < 1.0
 

@@ -19,7 +19,7 @@ from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
-BY_HAND = TurnSettings(owner="push_to_talk")
+BY_HAND = TurnSettings(mode="push_to_talk")
 DELAY = BY_HAND.release_delay
 
 
@@ -39,7 +39,7 @@ def kinds_sent(bot: AgentPipeline) -> list[str]:
     """Types of what the backend was sent, runs of audio as one."""
     kinds: list[str] = []
     for entry in bot.backend.entries:  # type: ignore[attr-defined]
-        name = type(entry).__name__.removesuffix("Entry")
+        name = type(entry).__name__.removesuffix("Input")
         if name != "Audio" or kinds[-1:] != ["Audio"]:
             kinds.append(name)
     return kinds
@@ -60,7 +60,7 @@ def test_what_is_said_while_pressed_is_the_turn_and_nothing_else_is(converse: Co
 
     call = converse(bot, script)
     assert kinds_sent(bot) == ["TurnStarted", "Audio", "TurnEnded"]
-    audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioEntry)]  # type: ignore[attr-defined]
+    audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioInput)]  # type: ignore[attr-defined]
     # No pre-roll: a second was pressed, and a second is sent, with what came just after.
     assert sum(map(len, audio)) == pytest.approx(16000 * (1 + DELAY), abs=320)
     (turn,) = call.of("user_turn_ended")
@@ -156,7 +156,7 @@ def test_the_last_word_is_whole_though_audio_is_later_than_the_button(
         await call.until("user_turn_ended")
 
     converse(bot, script)
-    audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioEntry)]  # type: ignore[attr-defined]
+    audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioInput)]  # type: ignore[attr-defined]
     assert words.tobytes() in np.concatenate(audio).tobytes()
 
 
@@ -216,7 +216,7 @@ def test_two_who_press_are_heard_one_after_the_other(converse: Converse) -> None
 
 def test_a_button_held_too_long_ends_the_turn_and_begins_another(converse: Converse) -> None:
     class Impatient(Bot):
-        turns = TurnSettings(owner="push_to_talk", max_turn=2.0)
+        turns = TurnSettings(mode="push_to_talk", max_turn=2.0)
 
     async def script(call: Conversation) -> None:
         await call.joins("alice")
@@ -292,7 +292,7 @@ def test_a_browser_presses_by_its_metadata(converse: Converse) -> None:
 
 def test_turns_are_opened_by_hand_only_where_the_settings_say_so(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
-        with pytest.raises(FishjamAgentsError, match=r"turns\.owner is 'local': set it to 'push_to_talk'"):
+        with pytest.raises(FishjamAgentsError, match=r"turns\.mode is 'local': set it to 'push_to_talk'"):
             call.bot.start_turn("alice")
 
     bot = AgentPipeline()

@@ -17,15 +17,17 @@ from fishjam_agents.testing import Scripted, Step
 from tests.pipeline.conftest import Conversation, speech
 
 Converse = Callable[..., Conversation]
-ASKS = Capabilities(asks=True, replies_wait=True)
+ASKS = Capabilities(out_of_band=True, replies_wait=True)
 
 
 def asked(*answers: Any) -> Scripted:
-    return Scripted(offers=ASKS, script=[Step(port.QuestionEntry, answer=answer) for answer in answers])
+    return Scripted(offers=ASKS, script=[Step(port.OutOfBandInput, answer=answer) for answer in answers])
 
 
 def test_a_question_is_answered_and_nothing_is_spoken(converse: Converse) -> None:
-    model = asked([2.0, port.Answer("q1", '{"mood": "good"}')], [port.Answer("q2", "Two.")])
+    model = asked(
+        [2.0, port.OutOfBandResponse("q1", '{"mood": "good"}')], [port.OutOfBandResponse("q2", "Two.")]
+    )
 
     class Curious(AgentPipeline):
         backend = model
@@ -41,7 +43,7 @@ def test_a_question_is_answered_and_nothing_is_spoken(converse: Converse) -> Non
 
     call = converse(Curious(), script)
     assert Curious.told == ['{"mood": "good"}']
-    assert [entry.text for entry in model.entries if isinstance(entry, port.QuestionEntry)] == [
+    assert [entry.text for entry in model.entries if isinstance(entry, port.OutOfBandInput)] == [
         "The caller's mood as JSON.",
         "How many have called?",
     ]
@@ -50,7 +52,15 @@ def test_a_question_is_answered_and_nothing_is_spoken(converse: Converse) -> Non
 
 
 def test_several_questions_at_once_each_get_their_own_answer(converse: Converse) -> None:
-    model = asked([], [], [port.Answer("q3", "c"), port.Answer("q1", "a"), port.Answer("q2", "b")])
+    model = asked(
+        [],
+        [],
+        [
+            port.OutOfBandResponse("q3", "c"),
+            port.OutOfBandResponse("q1", "a"),
+            port.OutOfBandResponse("q2", "b"),
+        ],
+    )
 
     async def script(call: Conversation) -> None:
         await call.joins("alice")
@@ -65,8 +75,8 @@ def test_several_questions_at_once_each_get_their_own_answer(converse: Converse)
     ("answer", "message"),
     [
         ([], r"did not answer a question within 5 s: give it longer"),
-        ([port.Answer("q1", error="it is overloaded")], r"\(it is overloaded\): ask again"),
-        ([6.0, port.Answer("q1", "too late")], "within 5 s"),
+        ([port.OutOfBandResponse("q1", error="it is overloaded")], r"\(it is overloaded\): ask again"),
+        ([6.0, port.OutOfBandResponse("q1", "too late")], "within 5 s"),
     ],
 )
 def test_a_question_without_an_answer_is_an_error_that_says_so(
@@ -135,13 +145,13 @@ def test_a_summary_can_be_had_when_the_bot_ends_the_call(converse: Converse, end
         getattr(call.bot, end)()
         await asyncio.sleep(30)
 
-    bot = Summing(asked([2.0, port.Answer("q1", "They said hello.")]))
+    bot = Summing(asked([2.0, port.OutOfBandResponse("q1", "They said hello.")]))
     converse(bot, script)
     assert bot.told == ["They said hello.", "stopped"]
 
 
 def test_nobody_is_heard_and_nothing_is_said_while_the_call_is_ending(converse: Converse) -> None:
-    model = asked([3.0, port.Answer("q1", "Nothing.")])
+    model = asked([3.0, port.OutOfBandResponse("q1", "Nothing.")])
 
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")
@@ -199,8 +209,8 @@ def test_with_a_session_for_each_peer_one_of_them_is_asked(converse: Converse) -
         await alice.speak(speech("alice_yes.wav"))
         answering = asyncio.create_task(call.bot.ask("Who was that?"))
         await asyncio.sleep(1)
-        assert len([entry for entry in model.entries if isinstance(entry, port.QuestionEntry)]) == 1
-        model.sessions[0].answer([port.Answer("q2", "Alice.")])
+        assert len([entry for entry in model.entries if isinstance(entry, port.OutOfBandInput)]) == 1
+        model.sessions[0].answer([port.OutOfBandResponse("q2", "Alice.")])
         assert await answering == "Alice."
 
     bot = AgentPipeline()

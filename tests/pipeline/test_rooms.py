@@ -94,11 +94,11 @@ def test_audio_that_is_on_its_way_when_its_peer_leaves_brings_nobody_back(conver
     assert [event.peer for event in call.of("peer_joined")] == ["alice", "bob", "alice"]
 
 
-def listener(hearing: HearingSettings, owner: str, steps: int) -> AgentPipeline:
+def listener(hearing: HearingSettings, turn_mode: str, steps: int) -> AgentPipeline:
     bot = AgentPipeline()
     offers = Capabilities(text=True, own_turn_detection=True)
-    bot.backend = Scripted([Step(expect=port.Entry)] * steps, offers)  # type: ignore[arg-type]
-    bot.hearing, bot.turns = hearing, TurnSettings(owner=owner)  # type: ignore[arg-type]
+    bot.backend = Scripted([Step(expect=port.BackendInput)] * steps, offers)  # type: ignore[arg-type]
+    bot.hearing, bot.turns = hearing, TurnSettings(mode=turn_mode)  # type: ignore[arg-type]
     return bot
 
 
@@ -109,20 +109,20 @@ def test_a_bot_may_ask_what_peers_are_called(converse: Converse) -> None:
         call.room.join("a", about={"peer": {}, "server": {"name": "Alice"}})
         call.room.join("b")
         await asyncio.sleep(0.5)
-        names.extend(bot.name_of(peer) for peer in ("b", "a", "b", "somebody"))
+        names.extend(bot.peer_name(peer) for peer in ("b", "a", "b", "somebody"))
 
     bot = AgentPipeline()
     bot.backend = Parrot()
     converse(bot, script)
     assert names == ["Speaker 1", "Alice", "Speaker 1", "Speaker 2"]
     with pytest.raises(FishjamAgentsError, match="not running"):
-        bot.name_of("a")
+        bot.peer_name("a")
 
 
-@pytest.mark.parametrize("owner", ["local", "backend"])
+@pytest.mark.parametrize("turn_mode", ["local", "backend"])
 @pytest.mark.parametrize("mode", ["active_speaker", "mix"])
 def test_the_model_is_told_who_speaks_before_they_are_heard(
-    converse: Converse, mode: str, owner: str
+    converse: Converse, mode: str, turn_mode: str
 ) -> None:
     async def script(call: Conversation) -> None:
         alice = call.room.join("a", about={"peer": {"name": "Ali"}, "server": {"name": "Alice"}})
@@ -133,16 +133,16 @@ def test_the_model_is_told_who_speaks_before_they_are_heard(
             await peer.speak(speech(f"{name}_question.wav"))
             await asyncio.sleep(7)
 
-    bot = listener(HearingSettings(mode=mode, speaker_notes=True), owner, 40)  # type: ignore[arg-type]
+    bot = listener(HearingSettings(mode=mode, speaker_notes=True), turn_mode, 40)  # type: ignore[arg-type]
     converse(bot, script)
-    told = [entry for entry in bot.backend.entries if not isinstance(entry, port.AudioEntry)]  # type: ignore[attr-defined]
-    notes = [entry for entry in told if isinstance(entry, port.TextEntry)]
+    told = [entry for entry in bot.backend.entries if not isinstance(entry, port.AudioInput)]  # type: ignore[attr-defined]
+    notes = [entry for entry in told if isinstance(entry, port.TextInput)]
     assert all(note.note for note in notes)
     assert [note.text for note in notes] == ["[Alice speaks]", "[Bob system speaks]", "[Speaker 1 speaks]"]
-    if owner == "local":
+    if turn_mode == "local":
         assert [type(entry).__name__ for entry in told] == [
-            *("TextEntry", "TurnStartedEntry", "TurnEndedEntry", "TurnStartedEntry", "TurnEndedEntry"),
-            *("TextEntry", "TurnStartedEntry", "TurnEndedEntry") * 2,
+            *("TextInput", "TurnStartedInput", "TurnEndedInput", "TurnStartedInput", "TurnEndedInput"),
+            *("TextInput", "TurnStartedInput", "TurnEndedInput") * 2,
         ]
 
 

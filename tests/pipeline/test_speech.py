@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fishjam_agents import Speech
+from fishjam_agents import SpeechHandle
 from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.backends import Parrot, port
 from fishjam_agents.pipeline import AgentPipeline
@@ -23,10 +23,10 @@ class Bot(AgentPipeline):
 
 
 def test_awaiting_a_speech_gives_its_outcome(converse: Converse) -> None:
-    seen: list[Speech] = []
+    seen: list[SpeechHandle] = []
 
     class Noting(Bot):
-        async def on_reply_ended(self, speech: Speech) -> None:
+        async def on_reply_ended(self, speech: SpeechHandle) -> None:
             seen.append(speech)
 
     async def script(call: Conversation) -> None:
@@ -90,7 +90,7 @@ def test_cancelling_who_waits_does_not_end_the_speech(converse: Converse) -> Non
 
 
 def test_the_end_of_the_call_ends_every_speech(converse: Converse) -> None:
-    handles: list[Speech] = []
+    handles: list[SpeechHandle] = []
 
     async def script(call: Conversation) -> None:
         await call.joins("alice")
@@ -177,15 +177,15 @@ def test_the_app_ends_a_legal_notice(converse: Converse) -> None:
 
 
 def test_words_to_say_have_a_handle_before_the_model_speaks(converse: Converse) -> None:
-    def named(entry: port.Entry) -> None:
-        assert isinstance(entry, port.TextEntry)
+    def named(entry: port.BackendInput) -> None:
+        assert isinstance(entry, port.TextInput)
         assert (entry.text, entry.verbatim, entry.reply) == ("hello", True, "say-1")
 
     model = Scripted(
         offers=port.Capabilities(verbatim_say=True),
         script=[
             Step(
-                port.TextEntry,
+                port.TextInput,
                 check=named,
                 answer=[
                     port.ReplyStarted("say-1"),
@@ -193,7 +193,7 @@ def test_words_to_say_have_a_handle_before_the_model_speaks(converse: Converse) 
                     port.ReplyEnded("say-1"),
                 ],
             ),
-            Step(port.TextEntry),
+            Step(port.TextInput),
         ],
     )
     bot = AgentPipeline()
@@ -216,7 +216,7 @@ def test_hooks_are_given_the_speech_and_may_await_it(converse: Converse) -> None
     class Waiting(Bot):
         outcomes: list[tuple[str, bool, bool]] = []  # noqa: RUF012
 
-        async def on_reply_started(self, speech: Speech) -> None:
+        async def on_reply_started(self, speech: SpeechHandle) -> None:
             outcome = await speech
             self.outcomes.append((outcome.id, outcome.recording, outcome.interrupted))
             raise RuntimeError("after the reply")
@@ -235,7 +235,7 @@ def test_hooks_are_given_the_speech_and_may_await_it(converse: Converse) -> None
 
 
 def test_what_is_to_be_said_when_the_call_is_over_is_over_at_once(converse: Converse) -> None:
-    outcomes: list[Speech] = []
+    outcomes: list[SpeechHandle] = []
 
     class Talkative(Bot):
         async def on_stop(self) -> None:

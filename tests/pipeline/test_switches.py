@@ -42,8 +42,8 @@ def test_a_muted_bot_is_silent_at_once_and_what_it_would_say_ends_unheard(conver
         await call.until("reply_ended")
 
     call = converse(Bot(), script)
-    off, on = call.of("switched")
-    assert [(e.what, e.on) for e in (off, on)] == [("voice", False), ("voice", True)]
+    off, on = call.of("mute_changed")
+    assert [(e.direction, e.muted) for e in (off, on)] == [("output", True), ("output", False)]
     wave = call.room.played()
     assert not wave[round((off.at + 0.04) * 24000) : round(on.at * 24000)].any()
     assert call.of("reply_interrupted")[1].heard.seconds == 0
@@ -54,13 +54,13 @@ def test_the_backend_learns_that_its_reply_was_muted(converse: Converse) -> None
     bot = AgentPipeline()
     reply = [port.ReplyStarted("r1"), port.ReplyText("r1", "unheard words"), port.ReplyEnded("r1")]
 
-    def unheard(entry: port.Entry) -> None:
-        assert isinstance(entry, port.InterruptEntry)
+    def unheard(entry: port.BackendInput) -> None:
+        assert isinstance(entry, port.InterruptInput)
         assert entry.heard is not None
         assert (entry.heard.reply, entry.heard.seconds, entry.heard.text) == ("r1", 0.0, "")
 
     bot.backend = Scripted(
-        [Step(port.TextEntry, reply), Step(port.InterruptEntry, check=unheard)],
+        [Step(port.TextInput, reply), Step(port.InterruptInput, check=unheard)],
         port.Capabilities(text=True, truncate=True),
     )
 
@@ -114,7 +114,7 @@ def test_closed_ears_hear_nothing_and_cut_the_open_turn(converse: Converse, mode
 
     call = converse(Listener(), script)
     cut, heard = call.of("user_turn_ended")
-    off, on = call.of("switched")
+    off, on = call.of("mute_changed")
     assert (cut.reason, heard.reason) == ("app", "silence")
     assert cut.at == off.at
     assert heard.start > on.at - 0.05
@@ -153,7 +153,7 @@ def test_ears_stay_closed_through_an_outage(converse: Converse) -> None:
 def test_a_model_that_finds_turns_itself_gets_silence_and_then_nothing(converse: Converse) -> None:
     bot = AgentPipeline()
     bot.backend = Scripted(offers=port.Capabilities(own_turn_detection=True))
-    bot.turns = TurnSettings(owner="backend")
+    bot.turns = TurnSettings(mode="backend")
     sent: list[int] = []
 
     async def script(call: Conversation) -> None:
@@ -170,7 +170,7 @@ def test_a_model_that_finds_turns_itself_gets_silence_and_then_nothing(converse:
     converse(bot, script)
     assert sent[0] == sent[1]
     last, ended = bot.backend.entries[-2:]
-    assert isinstance(last, port.AudioEntry)
+    assert isinstance(last, port.AudioInput)
     assert last.seconds == 1.0
     assert not last.samples.any()
-    assert ended == port.AudioEndedEntry("alice")
+    assert ended == port.AudioEndedInput("alice")

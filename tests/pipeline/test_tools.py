@@ -80,14 +80,14 @@ def waiter(backend: p.Backend) -> Waiter:
 
 
 def test_a_method_is_told_to_the_model_called_and_answered(converse: Converse) -> None:
-    results: list[p.Entry] = []
+    results: list[p.BackendInput] = []
     backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
+            Step(p.TurnStartedInput),
             Step(
-                p.TurnEndedEntry, [p.ToolCall("c1", "order", {"dish": "soup"}), p.ToolCall("c1", "order", {})]
+                p.TurnEndedInput, [p.ToolCall("c1", "order", {"dish": "soup"}), p.ToolCall("c1", "order", {})]
             ),
-            Step(p.ToolResultEntry, reply("r", 0.3), check=results.append),
+            Step(p.ToolResultInput, reply("r", 0.3), check=results.append),
         ],
         ABLE,
     )
@@ -104,15 +104,15 @@ def test_a_method_is_told_to_the_model_called_and_answered(converse: Converse) -
         *("order", "cook", "pay", "roast", "search", "broken")
     ]
     assert backend.connections[0].tools[0].parameters["required"] == ["dish"]
-    assert results == [p.ToolResultEntry("c1", "soup for ann", "order")]
+    assert results == [p.ToolResultInput("c1", "soup for ann", "order")]
     assert bot.orders == ["soup"]
     (told,) = call.of("tool_called")
     assert (told.tool, told.call, told.outcome) == ("order", "c1", "ok")
 
 
 def test_a_timeout_is_answered_and_the_call_goes_on(converse: Converse) -> None:
-    results: list[p.ToolResultEntry] = []
-    backend = Scripted([calls(p.ToolCall("c1", "cook")), Step(p.ToolResultEntry, check=results.append)], ABLE)  # type: ignore[arg-type]
+    results: list[p.ToolResultInput] = []
+    backend = Scripted([calls(p.ToolCall("c1", "cook")), Step(p.ToolResultInput, check=results.append)], ABLE)  # type: ignore[arg-type]
 
     async def script(call: Conversation) -> None:
         told = await call.until("tool_called")
@@ -141,7 +141,7 @@ def test_what_runs_when_the_call_ends_has_a_while_to_come_to_its_end(
     (told,) = call.of("tool_called")
     assert told.outcome == outcome
     assert told.duration == pytest.approx(seconds, abs=0.01)
-    assert not [entry for entry in backend.entries if isinstance(entry, p.ToolResultEntry)]
+    assert not [entry for entry in backend.entries if isinstance(entry, p.ToolResultInput)]
 
 
 def test_what_a_tool_raises_reaches_on_error_and_no_log_above_debug(
@@ -154,7 +154,7 @@ def test_what_a_tool_raises_reaches_on_error_and_no_log_above_debug(
         async def on_error(self, error: Exception) -> None:
             errors.append(error)
 
-    backend = Scripted([calls(p.ToolCall("c1", "broken")), Step(p.ToolResultEntry)], ABLE)
+    backend = Scripted([calls(p.ToolCall("c1", "broken")), Step(p.ToolResultInput)], ABLE)
     bot = Bot()
     bot.backend = backend
 
@@ -175,7 +175,7 @@ def test_a_tool_that_returns_nothing_the_model_can_be_told_reaches_on_error_and_
     errors: list[Exception] = []
 
     class Bot(AgentPipeline):
-        backend = Scripted([calls(p.ToolCall("c1", "opaque")), Step(p.ToolResultEntry)], ABLE)
+        backend = Scripted([calls(p.ToolCall("c1", "opaque")), Step(p.ToolResultInput)], ABLE)
 
         @tool
         def opaque(self) -> object:
@@ -214,7 +214,7 @@ def test_end_call_lets_the_goodbye_be_heard(converse: Converse, goodbye: float) 
     bot.backend = Scripted(
         [
             calls(p.ToolCall("c1", "end_call")),
-            Step(p.ToolResultEntry, [1.0, *reply("bye", goodbye)] if goodbye else []),
+            Step(p.ToolResultInput, [1.0, *reply("bye", goodbye)] if goodbye else []),
         ],
         ABLE,
     )
@@ -239,13 +239,13 @@ def leaves(
     bot.tools = (end_call,)
     bot.backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [p.ToolCall("c1", "end_call")]),
-            Step(p.ToolResultEntry, [0.5, *reply("bye", 4.0)]),
-            *([Step(p.InterruptEntry)] if cut else []),
-            Step(p.TurnStartedEntry),
-            *([Step(p.TextEntry)] if notes else []),
-            Step(p.TurnEndedEntry, [1.0, *answer]),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [p.ToolCall("c1", "end_call")]),
+            Step(p.ToolResultInput, [0.5, *reply("bye", 4.0)]),
+            *([Step(p.InterruptInput)] if cut else []),
+            Step(p.TurnStartedInput),
+            *([Step(p.TextInput)] if notes else []),
+            Step(p.TurnEndedInput, [1.0, *answer]),
         ],
         p.Capabilities(tools=True, text=notes, truncate=True),
     )
@@ -285,7 +285,7 @@ def test_who_interrupts_the_goodbye_calls_the_end_of_the_call_off(
     assert script.ended > 60
     assert isinstance(bot.backend, Scripted)
     bot.backend.finish()
-    texts = [entry.text for entry in bot.backend.entries if isinstance(entry, p.TextEntry)]
+    texts = [entry.text for entry in bot.backend.entries if isinstance(entry, p.TextInput)]
     assert texts == ([CALLED_OFF] if notes else [])
 
 
@@ -442,7 +442,7 @@ def test_a_call_belongs_to_the_turn_that_is_answered_and_not_to_who_spoke_last(
 ) -> None:
     backend = Scripted([], p.Capabilities(tools=True, own_turn_detection=True))
     bot = Witness(backend)
-    bot.turns = TurnSettings(owner=owner)
+    bot.turns = TurnSettings(mode=owner)
 
     async def script(call: Conversation) -> None:
         ann, bob = await call.joins("ann", "bob")
@@ -465,7 +465,7 @@ def test_a_model_that_finds_the_end_of_a_turn_sooner_calls_for_who_has_just_paus
 ) -> None:
     backend = Scripted([], p.Capabilities(tools=True, own_turn_detection=True))
     bot = Witness(backend)
-    bot.turns = TurnSettings(owner="backend")
+    bot.turns = TurnSettings(mode="backend")
 
     async def script(call: Conversation) -> None:
         ann, bob = await call.joins("ann", "bob")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fishjam_agents import Speech
+from fishjam_agents import SpeechHandle
 from fishjam_agents.backends import Parrot, port
 from fishjam_agents.events import Heard
 from fishjam_agents.observe.report.call import read_call
@@ -27,12 +27,12 @@ class Noting(AgentPipeline):
 
     def __init__(self) -> None:
         super().__init__()
-        self.speeches: list[Speech] = []
+        self.speeches: list[SpeechHandle] = []
         self.interrupted: list[Heard] = []
         self.timeline = Timeline()
         self.observers.append(self.timeline)
 
-    async def on_reply_ended(self, speech: Speech) -> None:
+    async def on_reply_ended(self, speech: SpeechHandle) -> None:
         self.speeches.append(speech)
 
     async def on_interrupted(self, heard: Heard) -> None:
@@ -83,8 +83,8 @@ def test_of_a_parrots_reply_everybody_knows_what_was_heard(converse: Converse) -
 def test_a_model_is_told_what_the_room_heard_of_it(converse: Converse, timed: bool) -> None:
     told: list[Heard] = []
 
-    def note(entry: port.Entry) -> None:
-        assert isinstance(entry, port.InterruptEntry)
+    def note(entry: port.BackendInput) -> None:
+        assert isinstance(entry, port.InterruptInput)
         assert entry.heard is not None
         told.append(entry.heard)
 
@@ -98,11 +98,11 @@ def test_a_model_is_told_what_the_room_heard_of_it(converse: Converse, timed: bo
     bot = Noting()
     bot.backend = Scripted(
         [
-            Step(port.TurnStartedEntry),
-            Step(port.TurnEndedEntry, reply),
-            Step(port.InterruptEntry, check=note),
-            Step(port.TurnStartedEntry),
-            Step(port.TurnEndedEntry),
+            Step(port.TurnStartedInput),
+            Step(port.TurnEndedInput, reply),
+            Step(port.InterruptInput, check=note),
+            Step(port.TurnStartedInput),
+            Step(port.TurnEndedInput),
         ],
         port.Capabilities(truncate=True),
     )

@@ -49,8 +49,8 @@ def bot_with(backend: p.Backend, vision: VisionSettings = VisionSettings()) -> A
     return bot
 
 
-def seen(backend: Scripted) -> list[p.ImageEntry]:
-    return [entry for entry in backend.entries if isinstance(entry, p.ImageEntry)]
+def seen(backend: Scripted) -> list[p.ImageInput]:
+    return [entry for entry in backend.entries if isinstance(entry, p.ImageInput)]
 
 
 def test_a_camera_is_looked_at_by_the_clock_and_passed_on_as_it_is(converse: Converse) -> None:
@@ -64,7 +64,7 @@ def test_a_camera_is_looked_at_by_the_clock_and_passed_on_as_it_is(converse: Con
         await asyncio.sleep(9.5)
 
     call = converse(bot_with(backend, VisionSettings(capture="interval", every=2)), script)
-    assert seen(backend) == [p.ImageEntry(still, "image/jpeg", "ann", "ann-camera")] * 4
+    assert seen(backend) == [p.ImageInput(still, "image/jpeg", "ann", "ann-camera")] * 4
     assert call.room.session.captured == ["ann-camera"] * 4
 
 
@@ -120,10 +120,10 @@ def test_a_picture_that_is_too_large_is_dropped_with_one_warning(converse: Conve
 def test_the_model_looks_at_who_speaks_and_has_the_picture_before_the_answer(converse: Converse) -> None:
     backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [p.ToolCall("c1", "look", {})]),
-            Step(p.ImageEntry),
-            Step(p.ToolResultEntry),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [p.ToolCall("c1", "look", {})]),
+            Step(p.ImageInput),
+            Step(p.ToolResultInput),
         ],
         SEEING,
     )
@@ -147,7 +147,7 @@ def test_the_model_looks_at_who_speaks_and_has_the_picture_before_the_answer(con
 
 def test_what_cannot_be_seen_is_said_in_words(converse: Converse) -> None:
     backend = Scripted(
-        [Step(None, [1.0, p.ToolCall("c1", "look", {"what": "screen"})]), Step(p.ToolResultEntry)], SEEING
+        [Step(None, [1.0, p.ToolCall("c1", "look", {"what": "screen"})]), Step(p.ToolResultInput)], SEEING
     )
     bot = bot_with(backend)
     bot.tools = (look,)
@@ -166,10 +166,10 @@ def test_what_cannot_be_seen_is_said_in_words(converse: Converse) -> None:
         call.room.session.answers = False
         with pytest.raises(FishjamAgentsError, match="no picture came from the camera"):
             await call.bot.look(peer="bob")
-        assert sum(isinstance(entry, p.ImageEntry) for entry in backend.entries) == 1
+        assert sum(isinstance(entry, p.ImageInput) for entry in backend.entries) == 1
 
     converse(bot, script)
-    result = next(entry for entry in backend.entries if isinstance(entry, p.ToolResultEntry))
+    result = next(entry for entry in backend.entries if isinstance(entry, p.ToolResultInput))
     assert result.error
     assert result.result == "look: no screen is on: ask to switch it on"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fishjam_agents.playout.bed import Bed, Loop
+from fishjam_agents.playout.background_mixer import BackgroundMixer, Loop
 from fishjam_agents.playout.schedule import Schedule
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.server.playout import Playout
@@ -54,7 +54,7 @@ class Line:
     def send(self) -> None:
         if self.schedule.make_way(self.now):
             self.server.interrupt(self.now)
-        for chunks in (self.schedule.pump, self.schedule.pump_bed):
+        for chunks in (self.schedule.pump, self.schedule.pump_background):
             for chunk in chunks(self.now):
                 self.server.write(chunk.tobytes(), self.now)
 
@@ -180,8 +180,8 @@ def test_an_interrupt_of_a_paused_reply_sends_nothing_more() -> None:
 @pytest.mark.parametrize("voice", [True, False])
 def test_muting_the_bed_does_not_click(voice: bool) -> None:
     line = Line()
-    line.schedule.bed = Bed()
-    line.schedule.bed.background = Loop(hum(1.0, 9000, 200.0), RATE, -12.0, 3.0)
+    line.schedule.background = BackgroundMixer()
+    line.schedule.background.background = Loop(hum(1.0, 9000, 200.0), RATE, -12.0, 3.0)
     if voice:
         line.begin("r", hum(3.0, 8000))
     line.pass_time(1.007)
@@ -201,7 +201,7 @@ def test_muting_the_bed_does_not_click(voice: bool) -> None:
 
 def test_a_background_that_is_replaced_fades_out() -> None:
     line = Line()
-    line.schedule.bed = bed = Bed()
+    line.schedule.background = bed = BackgroundMixer()
     bed.background = Loop(hum(1.0, 9000, 200.0), RATE, -12.0, 3.0)
     line.pass_time(1.0)
     bed.background = Loop(hum(1.0, 9000, 100.0), RATE, -30.0, 3.0)

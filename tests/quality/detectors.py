@@ -5,7 +5,7 @@ import numpy as np
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import Decision
 from fishjam_agents.turns.settings import TurnSettings
-from quality.ears import Vad
+from quality.microphone import Vad
 
 
 class Loud:

@@ -14,7 +14,7 @@ from quality.bench import Bench
 from quality.categories import echo
 from quality.categories.echo import EchoRoom, echo_path
 from quality.conversation import Call, _ramp, disturb, skipped
-from quality.ears import VADS
+from quality.microphone import VADS
 from quality.sounds import at_level, grunt, to_samples, white
 
 BENCH = Bench(VADS["default"], 1, quick=True)

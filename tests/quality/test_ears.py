@@ -13,7 +13,7 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.turns.machine import Confirmed, Suspected, TurnEnded, TurnEvent, TurnStarted, Withdrawn
 from fishjam_agents.turns.settings import TurnSettings
-from quality.ears import FRAME, RATE, VADS, listen
+from quality.microphone import FRAME, RATE, VADS, listen
 from tests.quality.detectors import LOUD
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quality.ears import RATE, Span
+from quality.microphone import RATE, Span
 from quality.score import Tally, turn_outcome
 from quality.stream import Label, Stream
 

@@ -14,7 +14,7 @@ from audio_fixtures.corpus import LEVEL, RATE, CorpusError, Utterance, rng_for
 from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.audio.wav import load_speech
 from quality.sounds import BURSTS, NOISES, Babble, at_level, pink, to_samples, white
-from quality.stream import Tape
+from quality.stream import DecisionLog
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
@@ -28,7 +28,7 @@ def fixture(name: str = "alice_question") -> Utterance:
 
 
 def test_what_is_said_begins_and_ends_at_its_label() -> None:
-    tape = Tape()
+    tape = DecisionLog()
     tape.wait(1.2345)
     tape.say(fixture(), LEVEL)
     tape.wait(0.5)
@@ -43,7 +43,7 @@ def test_what_is_said_begins_and_ends_at_its_label() -> None:
 
 
 def test_a_pause_is_as_long_as_it_is_said_to_be() -> None:
-    tape = Tape()
+    tape = DecisionLog()
     tape.say_with_pause(fixture("alice_yes"), 0.4, fixture("bob_yes"), -30.0)
     tape.wait(0.2)
     stream = tape.stream()
@@ -58,7 +58,7 @@ def test_a_pause_is_as_long_as_it_is_said_to_be() -> None:
 
 @pytest.mark.parametrize("snr", [0, 10, 25])
 def test_the_snr_is_that_of_the_samples(snr: int) -> None:
-    tape = Tape()
+    tape = DecisionLog()
     tape.wait(2.0)
     tape.say(fixture(), -25.0)
     stream = tape.stream(at_level(white(rng_for(1), tape.seconds + 0.1), -25.0 - snr))
@@ -73,7 +73,7 @@ def test_the_snr_is_that_of_the_samples(snr: int) -> None:
 def test_a_burst_lasts_as_long_as_it_should(kind: str, seconds: float) -> None:
     wave = BURSTS[kind](rng_for(1, kind), seconds)
     assert len(wave) == round(seconds * RATE)
-    tape = Tape()
+    tape = DecisionLog()
     tape.wait(1.0)
     tape.burst(kind, wave, -25.0)
     tape.wait(1.0)

@@ -92,10 +92,10 @@ def test_a_scenarios_caller_shows_a_picture(tmp_path: Path) -> None:
     (tmp_path / "ann.jpg").write_bytes(JPEG)
     backend = Scripted(
         [
-            Step(p.TurnStartedEntry),
-            Step(p.TurnEndedEntry, [p.ToolCall("c1", "look", {})]),
-            Step(p.ImageEntry),
-            Step(p.ToolResultEntry),
+            Step(p.TurnStartedInput),
+            Step(p.TurnEndedInput, [p.ToolCall("c1", "look", {})]),
+            Step(p.ImageInput),
+            Step(p.ToolResultInput),
         ],
         p.Capabilities(tools=True, images=True),
     )
@@ -104,7 +104,7 @@ def test_a_scenarios_caller_shows_a_picture(tmp_path: Path) -> None:
     ann = CallerPlan((Line(wav=FIXTURES / "alice_yes.wav"),), camera=tmp_path / "ann.jpg")
     result = simulate_fast(bot, Scenario({"ann": ann}, seconds=4.0))
     backend.finish()
-    assert [entry.data for entry in backend.entries if isinstance(entry, p.ImageEntry)] == [JPEG]
+    assert [entry.data for entry in backend.entries if isinstance(entry, p.ImageInput)] == [JPEG]
     assert "tool_called" in result.kinds
 
 

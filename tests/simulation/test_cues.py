@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from fishjam_agents.simulation.cues import Cues, Missed
-from fishjam_agents.testing.moments import Moment
+from fishjam_agents.simulation.scheduler import Missed, Scheduler
+from fishjam_agents.testing.time_spec import TimeSpec
 
 
-def play(*moments: str) -> tuple[Cues, list[str]]:
-    cues, done = Cues(), list[str]()
+def play(*moments: str) -> tuple[Scheduler, list[str]]:
+    cues, done = Scheduler(), list[str]()
     for moment in moments:
-        cues.add(Moment.parse(moment), moment, partial(done.append, moment))
+        cues.add(TimeSpec.parse(moment), moment, partial(done.append, moment))
     return cues, done
 
 

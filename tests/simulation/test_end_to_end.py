@@ -18,11 +18,11 @@ from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.backends.port import (
     Backend,
+    BackendContext,
+    BackendInput,
     Capabilities,
-    Conversation,
-    Entry,
     InlineSession,
-    TurnEndedEntry,
+    TurnEndedInput,
 )
 from fishjam_agents.backends.wav import Wav
 from fishjam_agents.errors import BackendError, FishjamAgentsError
@@ -129,13 +129,13 @@ class Fragile(Backend):
     capabilities = Capabilities(wants_turn_audio=True)
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         yield _FragileSession()
 
 
 class _FragileSession(InlineSession):
-    def handle(self, entry: Entry) -> None:
-        if isinstance(entry, TurnEndedEntry):
+    def handle(self, entry: BackendInput) -> None:
+        if isinstance(entry, TurnEndedInput):
             raise RuntimeError("the quota is used up")
 
 

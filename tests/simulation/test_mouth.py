@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from fishjam_agents.server.playout import Segment
-from fishjam_agents.simulation.mouth import FRAME, Mouth
+from fishjam_agents.simulation.caller_audio import FRAME, CallerAudio
 from fishjam_agents.simulation.sounds import RATE
 from fishjam_agents.testing.scenario import Echo
 
 
-def frames(mouth: Mouth, count: int) -> np.ndarray:
+def frames(mouth: CallerAudio, count: int) -> np.ndarray:
     return np.concatenate([mouth.frame() for _ in range(count)])
 
 
 def test_lines_are_said_over_each_other_and_end() -> None:
-    mouth = Mouth()
+    mouth = CallerAudio()
     mouth.say(np.full(FRAME + 10, 100, np.int16))
     first = mouth.frame()
     mouth.say(np.full(5, 50, np.int16))
@@ -29,22 +29,22 @@ def test_lines_are_said_over_each_other_and_end() -> None:
 
 
 def test_a_mouth_stops_in_the_middle_of_a_word() -> None:
-    mouth = Mouth()
+    mouth = CallerAudio()
     mouth.say(np.full(RATE, 100, np.int16))
     mouth.frame()
-    mouth.hush()
+    mouth.stop_speaking()
     assert not mouth.speaking
     assert not mouth.frame().any()
 
 
 def test_noise_repeats_without_a_gap() -> None:
     bed = np.arange(1, 501, dtype=np.int16)
-    sound = frames(Mouth(bed), 10)
+    sound = frames(CallerAudio(bed), 10)
     assert np.array_equal(sound, np.resize(bed, len(sound)))
 
 
 def test_sound_beyond_full_scale_is_clipped_and_not_wrapped() -> None:
-    mouth = Mouth(np.full(100, 30000, np.int16))
+    mouth = CallerAudio(np.full(100, 30000, np.int16))
     mouth.say(np.full(FRAME, 30000, np.int16))
     assert (mouth.frame() == 32767).all()
 
@@ -55,7 +55,7 @@ def test_the_bots_voice_comes_back_late_and_quiet(level: float, delay: float) ->
     bursts = np.random.default_rng(1).standard_normal(voice_rate)
     voice = np.convolve(bursts, np.hanning(24) / 12, "same")
     voice = (voice / np.abs(voice).max() * 20000).astype(np.int16)
-    mouth, heard = Mouth(echo=Echo(level, delay)), []
+    mouth, heard = CallerAudio(echo=Echo(level, delay)), []
     for window in range(75):
         # A window is told of when it is over; after a second the bot falls silent.
         over = window - 1

@@ -15,14 +15,14 @@ import pytest
 
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends.parrot import Parrot
-from fishjam_agents.backends.port import Backend, Capabilities, Conversation, InlineSession
+from fishjam_agents.backends.port import Backend, BackendContext, Capabilities, InlineSession
 from fishjam_agents.backends.wav import Wav
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import Missed, SimulationResult, prepare, simulate, simulate_fast
+from fishjam_agents.testing.comparison import difference
 from fishjam_agents.testing.expectations import judge
-from fishjam_agents.testing.likeness import difference
 from fishjam_agents.testing.scenario import Caller, Echo, Line, Mute, Noise, Scenario
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -132,7 +132,7 @@ class Distant(Backend):
     capabilities = Capabilities()
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         raise AssertionError("nobody connects in memory")
         yield
 
@@ -148,7 +148,7 @@ class Late(Parrot):
     """Its model needs eight seconds to be there."""
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         await asyncio.sleep(8)
         async with Parrot.connect(self, conversation) as session:
             yield session

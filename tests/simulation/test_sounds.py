@@ -13,8 +13,8 @@ from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.simulation import SpeechUnavailableError, prepare, unspeakable
 from fishjam_agents.simulation.sounds import RATE, line_sound, noise_sound
-from fishjam_agents.testing.moments import Moment
 from fishjam_agents.testing.scenario import Caller, Line, Mute, Noise, Press, Scenario
+from fishjam_agents.testing.time_spec import TimeSpec
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 SPOKEN = Scenario({"ann": Caller((Line(text="One two three four."),))})
@@ -66,10 +66,10 @@ def test_a_scenario_is_prepared_with_its_times() -> None:
     cast = prepare(Scenario({"ann": caller}, seconds=9, delay=0.1, jitter=0.02))
     assert (cast.seconds, cast.delay, cast.jitter) == (9, 0.1, 0.02)
     (part,) = cast.parts
-    assert (part.name, part.joins, part.leaves) == ("ann", Moment(2.0), None)
-    assert part.mutes == [(Moment(3.0), 1.0)]
-    assert part.presses == [(Moment(4.0), None)]
-    assert part.lines[0].at == Moment.parse(lines[0].at or "")
+    assert (part.name, part.joins, part.leaves) == ("ann", TimeSpec(2.0), None)
+    assert part.mutes == [(TimeSpec(3.0), 1.0)]
+    assert part.presses == [(TimeSpec(4.0), None)]
+    assert part.lines[0].at == TimeSpec.parse(lines[0].at or "")
     assert prepare(cast) is cast
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError, FailureKind
 from fishjam_agents.testing import Scripted
-from fishjam_agents.testing.conformance import FarSide, Received, as_received
+from fishjam_agents.testing.conformance import FakeService, Received, as_received
 
 
 class Service(Scripted):
@@ -24,7 +24,7 @@ class Service(Scripted):
     lines: Sequence[Line] = ()
 
     @asynccontextmanager
-    async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+    async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
         if self.silent:
             await asyncio.Event().wait()
         if self.door is not None:
@@ -46,7 +46,7 @@ class Line(p.BackendSession):
         self.session = session
         self.stalled = False
 
-    async def send(self, entry: p.Entry) -> None:
+    async def send(self, entry: p.BackendInput) -> None:
         if self.stalled:
             await asyncio.Event().wait()
         await self.session.send(entry)
@@ -55,7 +55,7 @@ class Line(p.BackendSession):
         await self.session.read()
 
 
-class ScriptedService(FarSide):
+class ScriptedService(FakeService):
     """Drives a `Scripted` backend as an emulator would."""
 
     resumes = True
@@ -73,7 +73,7 @@ class ScriptedService(FarSide):
         verbatim_say=True,
         replies_wait=True,
         control=True,
-        asks=True,
+        out_of_band=True,
     )
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class ScriptedService(FarSide):
         self._facts: deque[str] = deque()
         self._watcher: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> FarSide:
+    async def __aenter__(self) -> FakeService:
         self._watcher = asyncio.create_task(self._watch())
         return self
 
@@ -141,11 +141,11 @@ class ScriptedService(FarSide):
             await asyncio.sleep(0.01)
             entries = self.model.entries
             for entry in entries[self._answered :]:
-                if isinstance(entry, p.TextEntry) and entry.reply:
+                if isinstance(entry, p.TextInput) and entry.reply:
                     self._say(entry.reply, 0.5, 3000)
-                elif isinstance(entry, p.QuestionEntry) and self._facts:
-                    self.model.answer(p.Answer(entry.question, self._facts.popleft()))
-                elif isinstance(entry, p.TurnEndedEntry) and self._next:
+                elif isinstance(entry, p.OutOfBandInput) and self._facts:
+                    self.model.answer(p.OutOfBandResponse(entry.question, self._facts.popleft()))
+                elif isinstance(entry, p.TurnEndedInput) and self._next:
                     self._replies += 1
                     self._say(f"r{self._replies}", *self._next)
                     self._next = None

@@ -236,7 +236,7 @@ def test_what_people_do_needs_no_loop_whatever_hooks_the_bot_has(start_call: Sta
 
 def test_neither_do_actions_of_the_bot(start_call: StartCall) -> None:
     bot = Talkative()
-    bot.turns = TurnSettings(owner="push_to_talk")
+    bot.turns = TurnSettings(mode="push_to_talk")
     call = start_call(bot, delay=0.05)
     call.join("ann")
     playing = bot.play(speech(3.0), 16000)

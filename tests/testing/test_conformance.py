@@ -15,7 +15,7 @@ from fishjam_agents.backends import Parrot, Wav
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing import Scripted
-from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess, Received
+from fishjam_agents.testing.conformance import BackendConformance, FakeService, InProcess, Received
 from tests.testing.scripted_service import ScriptedService
 
 HALF_OPEN = "a_half_open_connection_is_noticed_and_what_was_said_into_it_arrives_once"
@@ -23,22 +23,22 @@ FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
 
 class TestParrot(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InProcess(Parrot(speed=1.0, chunk=0.05), echoes=True)
 
 
 class TestFastParrot(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InProcess(Parrot(), echoes=True)
 
 
 class TestWav(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InProcess(Wav(FIXTURES / "alice_yes.wav"))
 
 
 class TestScripted(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return ScriptedService()
 
 
@@ -99,7 +99,7 @@ class Chatty(ScriptedService):
 
     def received(self) -> Sequence[Received]:
         for entry in self.model.entries[self._answered :]:
-            if isinstance(entry, p.TextEntry) and entry.note:
+            if isinstance(entry, p.TextInput) and entry.note:
                 self._say("r0", 0.2, 3000)
         return super().received()
 
@@ -154,7 +154,7 @@ def test_a_backend_that_breaks_a_rule_is_found_out(
     liar: type[ScriptedService], test: str, message: str
 ) -> None:
     class Suspect(BackendConformance):
-        def far_side(self) -> FarSide:
+        def far_side(self) -> FakeService:
             return liar()
 
     with pytest.raises((AssertionError, ValueError), match=message):
@@ -163,7 +163,7 @@ def test_a_backend_that_breaks_a_rule_is_found_out(
 
 def test_a_rejected_key_that_is_tried_again_is_found_out() -> None:
     class Suspect(BackendConformance):
-        def far_side(self) -> FarSide:
+        def far_side(self) -> FakeService:
             return Stubborn()
 
     with pytest.raises(AssertionError, match=r"auth was told as network|did not fail within"):
@@ -179,7 +179,7 @@ class Claims(Scripted):
 
 def test_a_claimed_capability_whose_far_side_is_not_written_fails() -> None:
     class Unwritten(BackendConformance):
-        def far_side(self) -> FarSide:
+        def far_side(self) -> FakeService:
             return InProcess(Claims())
 
     with pytest.raises(

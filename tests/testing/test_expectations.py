@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from fishjam_agents.testing.comparison import difference, distance
 from fishjam_agents.testing.expectations import judge
-from fishjam_agents.testing.likeness import difference, distance
 from fishjam_agents.testing.scenario import Expectations, Expected
 
 EVENTS: list[dict[str, Any]] = [
     {"at": 0.0, "kind": "peer_joined", "peer": "ann"},
     {"at": 3.0, "media_at": 2.4, "start": 0.4, "kind": "user_turn_ended", "peer": "ann", "reason": "silence"},
     {"at": 3.2, "kind": "reply_started", "reply": "r1"},
-    {"at": 3.4, "kind": "reply_timed", "reply": "r1", "parts": {"llm": 0.25}},
+    {"at": 3.4, "kind": "reply_latency", "reply": "r1", "parts": {"llm": 0.25}},
     {"at": 5.5, "kind": "reply_interrupted", "reply": "r1", "heard": {"seconds": 2.3, "text_exact": True}},
     {"at": 7.0, "media_at": 6.5, "start": 5.1, "kind": "user_turn_ended", "peer": "bob", "reason": "left"},
 ]
@@ -68,8 +68,8 @@ def test_failures_must_not_come_unless_they_are_expected() -> None:
     ("expected", "told_of_it"),
     [
         (
-            Expected("reply_timed", most={"parts.llm": 0.2}),
-            "FAIL  reply_timed with parts.llm at most 0.2: parts.llm was 0.25",
+            Expected("reply_latency", most={"parts.llm": 0.2}),
+            "FAIL  reply_latency with parts.llm at most 0.2: parts.llm was 0.25",
         ),
         (Expected("reply_started"), "ok    reply_started: at 3.20 s"),
         (Expected("reply_ended"), "FAIL  reply_ended: it never came"),

@@ -20,7 +20,7 @@ class Desk:
         background: bool = True,
         put: Callable[[Any], None] | None = None,
     ) -> None:
-        self.entries: list[p.ToolResultEntry] = []
+        self.entries: list[p.ToolResultInput] = []
         self.told: list[tuple[str, str, str]] = []
         self.times: dict[str, float] = {}
         self.warnings: list[str] = []

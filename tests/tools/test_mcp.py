@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there_is_a_sentence_and_the_call_goes_on() -> None
 
         class Bot(AgentPipeline):
             backend = Scripted(
-                [Step(None, [p.ToolCall("c1", "stock", {})]), Step(p.ToolResultEntry)],
+                [Step(None, [p.ToolCall("c1", "stock", {})]), Step(p.ToolResultInput)],
                 p.Capabilities(tools=True),
             )
             mcp = (McpServer(url=url, connect_timeout=PATIENT, name="the shop"),)
@@ -188,7 +188,7 @@ def test_a_server_that_is_not_there_is_a_sentence_and_the_call_goes_on() -> None
     (error,) = [event for event in seen if event.kind == "error"]
     assert error.message.startswith("the MCP server the shop cannot be used (")  # type: ignore[attr-defined]
     assert error.where == "mcp"  # type: ignore[attr-defined]
-    (result,) = [entry for entry in Bot.backend.entries if isinstance(entry, p.ToolResultEntry)]
+    (result,) = [entry for entry in Bot.backend.entries if isinstance(entry, p.ToolResultInput)]
     assert result.result == "there is no tool stock: use one of none"
 
 

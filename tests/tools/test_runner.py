@@ -112,8 +112,8 @@ def test_calls_run_at_once_and_each_is_answered_when_it_is_ready(virtual_clock: 
 
     desk = at_desk(virtual_clock, script)
     assert desk.entries == [
-        p.ToolResultEntry("b", "waited 1", "wait"),
-        p.ToolResultEntry("a", "waited 2", "wait"),
+        p.ToolResultInput("b", "waited 1", "wait"),
+        p.ToolResultInput("a", "waited 2", "wait"),
     ]
     assert desk.told == [("wait", "b", "ok"), ("wait", "a", "ok")]
     assert desk.times == {"a": pytest.approx(2), "b": pytest.approx(1)}
@@ -126,7 +126,7 @@ def test_a_tool_that_hangs_is_answered_at_its_deadline_even_if_it_will_not_end(
         desk.call("a", "stubborn", seconds=100)
         await asyncio.sleep(5.01)
         assert desk.entries == [
-            p.ToolResultEntry(
+            p.ToolResultInput(
                 "a", "stubborn did not answer within 5 s and was given up", "stubborn", error=True
             )
         ]
@@ -154,7 +154,7 @@ def test_what_goes_wrong_is_told_in_words_and_holds_no_secret(
         await asyncio.sleep(0.1)
 
     desk = at_desk(virtual_clock, script)
-    assert desk.entries == [p.ToolResultEntry("a", words, "fail", error=True)]
+    assert desk.entries == [p.ToolResultInput("a", words, "fail", error=True)]
     assert [name for name, _ in desk.errors] == ["fail"] * (kind in ("exit", "timeout", "key", "unspeakable"))
 
 
@@ -168,7 +168,7 @@ def test_arguments_that_cannot_be_read_are_told_and_the_tool_is_not_run(
     words = (
         "the arguments of wait cannot be read (they are no JSON: {sec): call it again with one JSON object"
     )
-    assert desk.entries == [p.ToolResultEntry("a", words, "wait", error=True)]
+    assert desk.entries == [p.ToolResultInput("a", words, "wait", error=True)]
     assert desk.told == [("wait", "a", "refused")]
 
 
@@ -358,11 +358,11 @@ def test_reports_reach_only_models_that_take_them(virtual_clock: VirtualClock, b
 
     desk = at_desk(virtual_clock, script, background=background)
     reports = [
-        p.ToolResultEntry("a", f'{{"part":{n}}}', "report", will_continue=True, scheduling="when_idle")
+        p.ToolResultInput("a", f'{{"part":{n}}}', "report", will_continue=True, scheduling="when_idle")
         for n in range(3)
     ]
     scheduling = "when_idle" if background else None
-    last = p.ToolResultEntry("a", '{"parts":3}', "report", scheduling=scheduling)  # type: ignore[arg-type]
+    last = p.ToolResultInput("a", '{"parts":3}', "report", scheduling=scheduling)  # type: ignore[arg-type]
     assert desk.entries == [*(reports if background else []), last]
 
 
@@ -385,23 +385,23 @@ class Model(p.Backend):
 
     connections: Sequence[Sequence[float | p.BackendEvent]]
     losses: list[bool]
-    received: list[p.Entry] = field(default_factory=list)
+    received: list[p.BackendInput] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
 
     @asynccontextmanager
-    async def connect(self, conversation: p.Conversation) -> AsyncIterator[p.BackendSession]:
+    async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
         self.attempts.append(conversation.attempt)
         yield _ModelSession(self, conversation)
 
 
 class _ModelSession(p.BackendSession):
-    def __init__(self, model: Model, conversation: p.Conversation) -> None:
+    def __init__(self, model: Model, conversation: p.BackendContext) -> None:
         self._model = model
         self._emit = conversation.emit
         self._script = model.connections[min(conversation.attempt, len(model.connections) - 1)]
         self._last = conversation.attempt >= len(model.connections) - 1
 
-    async def send(self, entry: p.Entry) -> None:
+    async def send(self, entry: p.BackendInput) -> None:
         await asyncio.sleep(0.01)
         if self._model.losses and self._model.losses.pop():
             raise BackendError("lost on the way", retryable=True)
@@ -448,7 +448,7 @@ def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
     async def main() -> tuple[Model, Desk]:
         model = Model(connections, losses)
 
-        def put(entry: p.ToolResultEntry) -> None:
+        def put(entry: p.ToolResultInput) -> None:
             log.append(("answer", entry))
             link.put(entry)
 
@@ -473,7 +473,7 @@ def test_every_call_is_answered_exactly_once_and_a_cancelled_one_never(
     final = Counter(
         entry.call
         for entry in model.received
-        if isinstance(entry, p.ToolResultEntry) and not entry.will_continue
+        if isinstance(entry, p.ToolResultInput) and not entry.will_continue
     )
     answered: set[str] = set()
     taken_back: set[str] = set()

@@ -8,7 +8,7 @@ from audio_fixtures.corpus import RATE, rng_for
 from fishjam_agents.turns.machine import Confirmed, Suspected, TurnMachine, TurnStarted, Withdrawn
 from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
-from quality.ears import VADS, Span, listen
+from quality.microphone import VADS, Span, listen
 from quality.sounds import at_level, click, cough, knock, pink, to_samples
 from tests.turns.test_machine import QUIET, VOICE, play
 

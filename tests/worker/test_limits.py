@@ -9,18 +9,18 @@ import pytest
 
 from fishjam_agents.session import PeerType
 from fishjam_agents.testing import MemoryRoom, VirtualClock
-from fishjam_agents.worker import Ending, LimitSettings
+from fishjam_agents.worker import CallOutcome, LimitSettings
 from fishjam_agents.worker.limits import CallLimits
 
-Reached = list[tuple[Ending, float]]
+Reached = list[tuple[CallOutcome, float]]
 Story = Callable[[MemoryRoom], Awaitable[None]]
 
 
 def reached(
     clock: VirtualClock, settings: LimitSettings, story: Story | None = None
-) -> list[tuple[Ending, float]]:
+) -> list[tuple[CallOutcome, float]]:
     """Run a `story(room)` in a call of 100 s and say which limits were reached when."""
-    found: list[tuple[Ending, float]] = []
+    found: list[tuple[CallOutcome, float]] = []
 
     async def call() -> None:
         loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ def test_without_limits_nothing_ends(virtual_clock: VirtualClock) -> None:
 
 
 def test_a_call_ends_at_its_longest(virtual_clock: VirtualClock) -> None:
-    assert reached(virtual_clock, LimitSettings(max_call=60)) == [(Ending.MAX_CALL, 60)]
+    assert reached(virtual_clock, LimitSettings(max_call=60)) == [(CallOutcome.MAX_CALL, 60)]
 
 
 def test_a_limit_after_the_end_of_the_call_is_not_reached(virtual_clock: VirtualClock) -> None:
@@ -51,7 +51,7 @@ def test_a_limit_after_the_end_of_the_call_is_not_reached(virtual_clock: Virtual
 
 
 def test_nobody_comes(virtual_clock: VirtualClock) -> None:
-    assert reached(virtual_clock, LimitSettings(empty_room=30)) == [(Ending.EMPTY_ROOM, 30)]
+    assert reached(virtual_clock, LimitSettings(empty_room=30)) == [(CallOutcome.EMPTY_ROOM, 30)]
 
 
 def test_somebody_comes_in_time_and_leaves_later(virtual_clock: VirtualClock) -> None:
@@ -61,14 +61,14 @@ def test_somebody_comes_in_time_and_leaves_later(virtual_clock: VirtualClock) ->
         await asyncio.sleep(30)
         room.leave("alice")
 
-    assert reached(virtual_clock, LimitSettings(empty_room=30), story) == [(Ending.EMPTY_ROOM, 80)]
+    assert reached(virtual_clock, LimitSettings(empty_room=30), story) == [(CallOutcome.EMPTY_ROOM, 80)]
 
 
 def test_other_bots_are_no_company(virtual_clock: VirtualClock) -> None:
     async def story(room: MemoryRoom) -> None:
         room.join("robot", PeerType.AGENT)
 
-    assert reached(virtual_clock, LimitSettings(empty_room=30), story) == [(Ending.EMPTY_ROOM, 30)]
+    assert reached(virtual_clock, LimitSettings(empty_room=30), story) == [(CallOutcome.EMPTY_ROOM, 30)]
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan")])

@@ -22,7 +22,7 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType
-from fishjam_agents.worker import Leftovers, RoomSettings, Worker
+from fishjam_agents.worker import OrphanedAgents, RoomSettings, Worker
 
 
 class Bot(AgentPipeline):
@@ -85,7 +85,7 @@ def test_a_room_whose_answer_is_lost_does_not_stay_behind(tmp_path: Path) -> Non
         async with asyncio.timeout(20), EmbeddedServer() as server, forgetful(server, b"POST /room ") as url:
             other = server.rooms.create()
             worker = Worker(
-                Bot(), fishjam_id=url, management_token=server.token, leftovers=Leftovers(tmp_path)
+                Bot(), fishjam_id=url, management_token=server.token, leftovers=OrphanedAgents(tmp_path)
             )
             with pytest.raises(UnreachableError):
                 await worker.run()
@@ -108,7 +108,7 @@ def test_an_agent_whose_answer_is_lost_does_not_stay_behind(made_room: bool, tmp
                 fishjam_id=url,
                 management_token=server.token,
                 room=RoomSettings() if made_room else RoomSettings(id=room.id),
-                leftovers=Leftovers(tmp_path),
+                leftovers=OrphanedAgents(tmp_path),
             )
             with pytest.raises(UnreachableError):
                 await worker.run()
@@ -147,7 +147,7 @@ def test_a_bot_killed_between_making_its_room_and_its_agent_leaves_a_note(tmp_pa
         from fishjam_agents.backends.parrot import Parrot
         from fishjam_agents.fishjam import AsyncFishjamClient
         from fishjam_agents.pipeline import AgentPipeline
-        from fishjam_agents.worker import Leftovers, Worker
+        from fishjam_agents.worker import OrphanedAgents, Worker
 
         class Bot(AgentPipeline):
             backend = Parrot()
@@ -158,7 +158,7 @@ def test_a_bot_killed_between_making_its_room_and_its_agent_leaves_a_note(tmp_pa
 
         AsyncFishjamClient.create_agent = never
         url, token, notes = sys.argv[1:]
-        worker = Worker(Bot(), fishjam_id=url, management_token=token, leftovers=Leftovers(Path(notes)))
+        worker = Worker(Bot(), fishjam_id=url, management_token=token, leftovers=OrphanedAgents(Path(notes)))
         asyncio.run(worker.run())
     """
 
@@ -174,7 +174,7 @@ def test_a_bot_killed_between_making_its_room_and_its_agent_leaves_a_note(tmp_pa
             await process.wait()
             assert len(server.rooms) == 1
             async with AsyncFishjamClient(server.url, server.token) as client:
-                await Leftovers(tmp_path).remove(client)
+                await OrphanedAgents(tmp_path).remove(client)
             assert len(server.rooms) == 0
         assert not os.listdir(tmp_path)
 

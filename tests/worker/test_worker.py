@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from fishjam_agents.backends.parrot import Parrot
-from fishjam_agents.backends.port import Backend, BackendSession, Capabilities, Conversation
+from fishjam_agents.backends.port import Backend, BackendContext, BackendSession, Capabilities
 from fishjam_agents.errors import BackendError, ConfigError, SessionError
 from fishjam_agents.events import Event
 from fishjam_agents.fishjam import UnreachableError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.session import PeerType
-from fishjam_agents.worker import Ending, Leftovers, LimitSettings, Placement, RoomSettings, Worker
+from fishjam_agents.worker import CallOutcome, JoinedRoom, LimitSettings, OrphanedAgents, RoomSettings, Worker
 
 
 class Bot(AgentPipeline):
@@ -32,7 +32,7 @@ class Bot(AgentPipeline):
 @dataclass(frozen=True, slots=True)
 class Broken(Backend):
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         raise BackendError("the key was refused: give another one")
         yield
 
@@ -46,18 +46,18 @@ class Job:
     """A worker at work, with what the tests want to know of it."""
 
     def __init__(self, server: EmbeddedServer, bot: AgentPipeline, **options: Any) -> None:
-        self._placed: asyncio.Future[Placement] = asyncio.get_running_loop().create_future()
+        self._placed: asyncio.Future[JoinedRoom] = asyncio.get_running_loop().create_future()
         options = {"fishjam_id": server.url, "management_token": server.token, **options}
         self.worker = Worker(bot, placed=self._placed.set_result, **options)
         self.task = asyncio.create_task(self.worker.run())
 
-    async def placed(self) -> Placement:
+    async def placed(self) -> JoinedRoom:
         await asyncio.wait({self._placed, self.task}, return_when=asyncio.FIRST_COMPLETED)
         if not self._placed.done():
             await self.task
         return await self._placed
 
-    async def ending(self) -> Ending:
+    async def ending(self) -> CallOutcome:
         async with asyncio.timeout(10):
             return await self.task
 
@@ -79,7 +79,7 @@ def test_the_bot_and_the_room_made_for_it_are_gone_when_it_stops() -> None:
         assert peer.type is PeerType.AGENT
         assert peer.connected
         job.worker.stop()
-        assert await job.ending() is Ending.STOPPED
+        assert await job.ending() is CallOutcome.STOPPED
         assert len(server.rooms) == 0
 
     with_server(scenario)
@@ -187,7 +187,7 @@ def test_a_server_that_goes_away_briefly_does_not_end_the_call() -> None:
         assert len(peer.sources) == 1
         assert track not in peer.sources
         job.worker.stop()
-        assert await job.ending() is Ending.STOPPED
+        assert await job.ending() is CallOutcome.STOPPED
         assert len(server.rooms) == 0
 
     with_server(scenario)
@@ -235,7 +235,7 @@ def test_stopped_on_its_way_in_it_leaves_nothing_behind(turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         job.worker.stop()
-        assert await job.ending() is Ending.STOPPED
+        assert await job.ending() is CallOutcome.STOPPED
         assert len(server.rooms) == 0
 
     with_server(scenario)
@@ -247,7 +247,7 @@ def test_the_bot_may_end_its_call_itself() -> None:
             self.stop()
 
     async def scenario(server: EmbeddedServer) -> None:
-        assert await Job(server, Shy()).ending() is Ending.FINISHED
+        assert await Job(server, Shy()).ending() is CallOutcome.FINISHED
         assert len(server.rooms) == 0
 
     with_server(scenario)
@@ -255,7 +255,7 @@ def test_the_bot_may_end_its_call_itself() -> None:
 
 def test_the_longest_call_is_bounded() -> None:
     async def scenario(server: EmbeddedServer) -> None:
-        assert await Job(server, Bot(), limits=LimitSettings(max_call=0.1)).ending() is Ending.MAX_CALL
+        assert await Job(server, Bot(), limits=LimitSettings(max_call=0.1)).ending() is CallOutcome.MAX_CALL
         assert len(server.rooms) == 0
 
     with_server(scenario)
@@ -271,7 +271,7 @@ def test_the_call_ends_when_the_last_person_has_left() -> None:
         await asyncio.sleep(0.2)
         assert not job.task.done()
         caller.leave()
-        assert await job.ending() is Ending.EMPTY_ROOM
+        assert await job.ending() is CallOutcome.EMPTY_ROOM
 
     with_server(scenario)
 
@@ -308,7 +308,7 @@ def test_losing_sight_of_the_room_is_told_and_the_call_goes_on(monkeypatch: pyte
 
 def test_the_bot_is_noted_while_it_is_in_a_room(tmp_path: Path) -> None:
     async def scenario(server: EmbeddedServer) -> None:
-        job = Job(server, Bot(), leftovers=Leftovers(tmp_path))
+        job = Job(server, Bot(), leftovers=OrphanedAgents(tmp_path))
         await job.placed()
         noted.append(len(os.listdir(tmp_path)))
         job.worker.stop()

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from fishjam_agents.backends.cascade.backend import Cascade
-from fishjam_agents.backends.cascade.parts import (
+from fishjam_agents.backends.cascade.components import (
     ContextFullError,
     LanguageModel,
+    LLMChunk,
+    LLMToolCall,
+    LLMUsage,
     Message,
-    Piece,
-    Requested,
+    Reasoning,
     SpeechToText,
-    Spent,
     TextToSpeech,
-    Thought,
     Transcript,
 )
 
 __all__ = [
     "Cascade",
     "ContextFullError",
+    "LLMChunk",
+    "LLMToolCall",
+    "LLMUsage",
     "LanguageModel",
     "Message",
-    "Piece",
-    "Requested",
+    "Reasoning",
     "SpeechToText",
-    "Spent",
     "TextToSpeech",
-    "Thought",
     "Transcript",
 ]

@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from fishjam_agents.backends.cascade.fallbacks import Fallbacks
+from fishjam_agents.backends.cascade.components import (
+    STT_RATE,
+    Component,
+    LanguageModel,
+    SpeechToText,
+    TextToSpeech,
+)
+from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
 from fishjam_agents.backends.cascade.images import sighted
-from fishjam_agents.backends.cascade.parts import STT_RATE, LanguageModel, Part, SpeechToText, TextToSpeech
 from fishjam_agents.backends.cascade.session import CascadeSession
-from fishjam_agents.backends.cascade.speaking import OUTPUT_RATE
-from fishjam_agents.backends.port import Backend, BackendSession, Capabilities, Conversation, Warning
+from fishjam_agents.backends.cascade.speech_synthesis import OUTPUT_RATE
+from fishjam_agents.backends.port import Backend, BackendContext, BackendNotice, BackendSession, Capabilities
 
 LEAST_HISTORY = 500
 """Tokens, a few minutes of talk."""
@@ -29,7 +35,7 @@ class Cascade(Backend):
             exchanges are left out, also where the model turns out to have less room.
         filler: What is said when the model calls a tool before it has said a word.
         deadline: Seconds a part may take for its first piece, and between two.
-        stand_in_after: Seconds it may take for its first piece where another of its list can stand in.
+        fallback_after: Seconds it may take for its first piece where another of its list can stand in.
         preemptive: Whether an answer is begun when the speaker pauses, before it is certain that the turn is
             over. It comes up to 0.4 s earlier, and every pause inside a turn, three at most, costs a request
             to each part for nothing: that is why it is not so by default.
@@ -41,7 +47,7 @@ class Cascade(Backend):
     history: int = 12_000
     filler: str | None = None
     deadline: float = 10.0
-    stand_in_after: float = 4.0
+    fallback_after: float = 4.0
     preemptive: bool = False
 
     def __post_init__(self) -> None:
@@ -49,13 +55,13 @@ class Cascade(Backend):
             _verify(name, getattr(self, name), kind)
         if self.history < LEAST_HISTORY:
             raise ValueError(f"history is counted in tokens: it must be at least {LEAST_HISTORY}")
-        for name in ("deadline", "stand_in_after"):
+        for name in ("deadline", "fallback_after"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
-        """What the parts make possible."""
+        """Capabilities that follow from the parts."""
         return Capabilities(
             input_rate=STT_RATE,
             output_rate=OUTPUT_RATE,
@@ -68,45 +74,45 @@ class Cascade(Backend):
             text=True,
             verbatim_say=True,
             replies_wait=True,
-            asks=True,
+            out_of_band=True,
         )
 
     @property
-    def parts(self) -> Iterator[Part]:
+    def components(self) -> Iterator[Component]:
         """All of them."""
         yield from (*self.stt, *self.llm, *self.tts)
 
     @property
     def in_process(self) -> bool:  # type: ignore[override]
-        """Whether each part is."""
-        return all(part.in_process for part in self.parts)
+        """True if every part runs in this process."""
+        return all(part.in_process for part in self.components)
 
     @property
     def loads(self) -> Sequence[str]:  # type: ignore[override]
-        """What the parts do."""
-        return [name for part in self.parts for name in part.loads]
+        """Names of the modules that connecting the parts imports."""
+        return [name for part in self.components for name in part.loads]
 
     def check(self) -> None:
         """Check the parts."""
-        for part in self.parts:
+        for part in self.components:
             part.check()
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         """Begin a conversation."""
 
         def warn(message: str) -> None:
-            conversation.emit(Warning(message))
+            conversation.emit(BackendNotice(message))
 
         async with AsyncExitStack() as calls:
             stt = [await calls.enter_async_context(part.connect()) for part in self.stt]
             llm = [sighted(part, await calls.enter_async_context(part.connect())) for part in self.llm]
             tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
-            limits = (self.deadline, warn, self.stand_in_after)
+            limits = (self.deadline, warn, self.fallback_after)
             jobs = (
-                Fallbacks("speech to text", stt, *limits),
-                Fallbacks("the language model", llm, *limits),
-                Fallbacks("text to speech", tts, *limits),
+                FallbackComponent("speech to text", stt, *limits),
+                FallbackComponent("the language model", llm, *limits),
+                FallbackComponent("text to speech", tts, *limits),
             )
             for job in jobs:
                 calls.push_async_callback(job.close)
@@ -115,7 +121,7 @@ class Cascade(Backend):
             yield session
 
 
-def _verify(name: str, parts: object, kind: type[Part]) -> None:
+def _verify(name: str, parts: object, kind: type[Component]) -> None:
     """Check the parts for one job.
 
     Raises:
@@ -131,7 +137,7 @@ def _verify(name: str, parts: object, kind: type[Part]) -> None:
             advice = f"make it a subclass of {kind.__name__}"
             if isinstance(part, type):
                 advice = f"make one of it, {part.__name__}(...)"
-            elif isinstance(part, Part):
+            elif isinstance(part, Component):
                 advice = "give it to the job it is for"
             raise TypeError(f"{name}: {_shown(part)} is no {kind.what} ({kind.__name__}): {advice}")
 

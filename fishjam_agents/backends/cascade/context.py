@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from fishjam_agents.backends.cascade.fallbacks import Fallbacks
-from fishjam_agents.backends.cascade.parts import ContextFullError, LanguageModel, Message, Piece
+from fishjam_agents.backends.cascade.components import ContextFullError, LanguageModel, LLMChunk, Message
+from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
 from fishjam_agents.backends.port import ToolDeclaration
 
 _BYTES = 4
@@ -72,11 +72,11 @@ def _answer(message: Message) -> int:
 
 
 async def answer(
-    llm: Fallbacks[LanguageModel],
+    llm: FallbackComponent[LanguageModel],
     messages: Sequence[Message],
     tools: Sequence[ToolDeclaration],
     full: Callable[[int], None],
-) -> AsyncGenerator[Piece, None]:
+) -> AsyncGenerator[LLMChunk, None]:
     """Have a conversation answered; where a model has no room for it, without its oldest exchanges.
 
     Args:

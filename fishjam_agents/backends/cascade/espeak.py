@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fishjam_agents.backends.cascade.parts import TextToSpeech
+from fishjam_agents.backends.cascade.components import TextToSpeech
 from fishjam_agents.errors import BackendError, ConfigError
 
 _PROGRAM = "espeak-ng"
@@ -97,7 +97,7 @@ class Espeak(TextToSpeech):
 
 @lru_cache
 def _knows(voice: str) -> bool:
-    """Whether espeak-ng takes a voice. Its list does not have all that it takes: `en-uk`, `gmw/en`."""
+    """Return whether espeak-ng takes a voice. Its list lacks some that it takes: `en-uk`, `gmw/en`."""
     command = [_PROGRAM, "-v", voice, "-q", ""]
     try:
         asked = subprocess.run(command, stdin=DEVNULL, capture_output=True, timeout=_ANSWER, check=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fishjam_agents.backends.cascade.components import LLMToolCall, Message
 from fishjam_agents.backends.cascade.context import tokens, without_oldest
-from fishjam_agents.backends.cascade.parts import Message, Requested
 from fishjam_agents.events import Heard
 
 CUT = " [interrupted]"
@@ -88,7 +88,7 @@ class History:
         self.version += 1
         parts[-1] = self._messages[-1] = replace(parts[-1], text=f"{parts[-1].text} {text}")
 
-    def called(self, calls: Sequence[Requested], answers: Sequence[str]) -> None:
+    def called(self, calls: Sequence[LLMToolCall], answers: Sequence[str]) -> None:
         """The model called tools and was answered, in the same order."""
         self._add(Message("assistant", "", calls=tuple(calls)))
         for call, answer in zip(calls, answers, strict=True):

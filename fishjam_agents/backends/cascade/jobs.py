@@ -1,4 +1,4 @@
-"""What a cascade has to answer or to say, one after the other."""
+"""Jobs of a cascade: turns to answer and texts to say, one after the other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import ENDING, end
+from fishjam_agents.backends.cascade.preemptive import PreemptiveGeneration
 from fishjam_agents.backends.cascade.reply import Reply
-from fishjam_agents.backends.cascade.speculation import Speculation
 from fishjam_agents.errors import BackendError
 
 
@@ -34,7 +34,7 @@ class Job:
     turn: bool = False
     say: bool = False
     heard: bool = False
-    begun: Speculation | None = None
+    begun: PreemptiveGeneration | None = None
     unanswered: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,7 +64,7 @@ class Jobs:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """True while nothing is under way."""
         return all(job.over.is_set() for job in self._tasks.values())
 
     @property
@@ -104,7 +104,7 @@ class Jobs:
                 # Ends a `finally` that waits; a job that ends as it should is gone by then.
                 task.get_loop().call_later(ENDING, task.cancel)
             elif job.begun is not None:
-                job.begun.forgo()
+                job.begun.discard()
         return stopped
 
     async def my_turn(self, job: Job) -> None:
@@ -134,7 +134,7 @@ class Jobs:
         message = f"a reply could not be given: {error}"
         if job.reply.begun:
             # It is an answer, such as it is.
-            self._emit(port.Warning(message))
+            self._emit(port.BackendNotice(message))
             return
         self._emit(port.Unanswered(message, error.failure))
         self._unanswered += 1

@@ -8,30 +8,30 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade.context import answer
-from fishjam_agents.backends.cascade.fallbacks import Fallbacks
-from fishjam_agents.backends.cascade.history import History
-from fishjam_agents.backends.cascade.parts import (
+from fishjam_agents.backends.cascade.components import (
     LanguageModel,
+    LLMToolCall,
+    LLMUsage,
     Message,
-    Requested,
-    Spent,
+    Reasoning,
     TextToSpeech,
-    Thought,
 )
+from fishjam_agents.backends.cascade.context import answer
+from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
+from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.sentences import Sentences
-from fishjam_agents.backends.cascade.speaking import Speaking
+from fishjam_agents.backends.cascade.speech_synthesis import SpeechSynthesis
 from fishjam_agents.backends.cascade.tool_calls import ToolCalls, ToolRound
 
 ROUNDS = 8
-"""How often in a row tools may be called before an answer must come."""
+"""Number of rounds of tool calls in a row before an answer must come."""
 UNSPOKEN = 64
 """Sentences that a model may be ahead of its voice: a long answer; then it is read no further for a while."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What replies are made with.
+class ReplyDependencies:
+    """Dependencies of replies.
 
     Attributes:
         emit: Takes their events.
@@ -44,8 +44,8 @@ class Means:
     """
 
     emit: Callable[[port.BackendEvent], None]
-    llm: Fallbacks[LanguageModel]
-    tts: Fallbacks[TextToSpeech]
+    llm: FallbackComponent[LanguageModel]
+    tts: FallbackComponent[TextToSpeech]
     history: History
     calls: ToolCalls
     tools: Callable[[], Sequence[port.ToolDeclaration]]
@@ -69,7 +69,7 @@ class Reply:
     def __init__(
         self,
         id: str,
-        means: Means,
+        means: ReplyDependencies,
         admitted: asyncio.Future[None] | None = None,
         peer: str | None = None,
     ) -> None:
@@ -81,17 +81,17 @@ class Reply:
         self._tools: ToolRound | None = None
         self._filler: asyncio.Task[None] | None = None
         self._silenced = False
-        self._speaking = Speaking(id, means.emit, means.tts, means.history, admitted)
+        self._speaking = SpeechSynthesis(id, means.emit, means.tts, means.history, admitted)
         self._loop = asyncio.get_running_loop()
 
     @property
     def begun(self) -> bool:
-        """Whether a word of it has been spoken."""
+        """True once a word of it has been spoken."""
         return self._speaking.said
 
     @property
     def sounded(self) -> float | None:
-        """When its first sound was there, heard or not, loop time."""
+        """Time of its first sound, heard or not, loop time."""
         return self._speaking.sounded
 
     @property
@@ -125,7 +125,7 @@ class Reply:
             if self._silenced:
                 return
         message = f"the model called tools {ROUNDS} times in a row without an answer: the reply ends there"
-        self._means.emit(port.Warning(message))
+        self._means.emit(port.BackendNotice(message))
 
     async def _tell_of_silence(self) -> None:
         """Nobody hears an answer that is nothing but reasoning, code or emoji: it is told to who looks on."""
@@ -135,7 +135,7 @@ class Reply:
                 "the model gave no words that can be spoken, and nothing is said: see its instructions, and "
                 "whether it spends max_tokens on reasoning"
             )
-            self._means.emit(port.Warning(message))
+            self._means.emit(port.BackendNotice(message))
 
     async def say(self, text: str) -> None:
         """Speak given words.
@@ -148,7 +148,7 @@ class Reply:
         finally:
             await self._speaking.close()
 
-    async def _call(self, calls: Sequence[Requested]) -> None:
+    async def _call(self, calls: Sequence[LLMToolCall]) -> None:
         """Have tools called; they run while the filler is spoken."""
         words = self._means.filler
         self._tools = tools = self._means.calls.make(calls, self._peer)
@@ -170,10 +170,10 @@ class Reply:
         if filler is not None and not filler.cancelled():
             filler.result()
 
-    async def _round(self, messages: Sequence[Message]) -> list[Requested]:
+    async def _round(self, messages: Sequence[Message]) -> list[LLMToolCall]:
         """Speak what the model says to the conversation; returns the tools it wants called."""
         sentences: asyncio.Queue[str | None] = asyncio.Queue(UNSPOKEN)
-        calls: list[Requested] = []
+        calls: list[LLMToolCall] = []
         reader = self._loop.create_task(self._read(messages, sentences, calls), name=f"words of {self.id}")
         try:
             await self._speaking.speak(sentences)
@@ -183,7 +183,7 @@ class Reply:
         return calls
 
     async def _read(
-        self, messages: Sequence[Message], sentences: asyncio.Queue[str | None], calls: list[Requested]
+        self, messages: Sequence[Message], sentences: asyncio.Queue[str | None], calls: list[LLMToolCall]
     ) -> None:
         cut = Sentences()
         try:
@@ -195,12 +195,12 @@ class Reply:
                         if self.begun_at is None and piece.strip():
                             self.begun_at = self._loop.time()
                         await self._found(cut.feed(piece), sentences)
-                    elif isinstance(piece, Requested):
+                    elif isinstance(piece, LLMToolCall):
                         calls.append(piece)
-                    elif isinstance(piece, Spent):
+                    elif isinstance(piece, LLMUsage):
                         self._means.emit(port.Usage(piece.amounts))
                     else:
-                        assert isinstance(piece, Thought)
+                        assert isinstance(piece, Reasoning)
             await self._found(cut.flush(), sentences)
         finally:
             task = asyncio.current_task()

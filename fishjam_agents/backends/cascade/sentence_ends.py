@@ -1,4 +1,4 @@
-"""Where sentences end, in the scripts that people write in."""
+"""Ends of sentences, in the scripts that people write in."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SURE = (
 above, and the ends of clauses in Tibetan and of chapters in Thai."""
 _QUOTES = "\"')]}\u201d\u2019\u00bb\u203a\u2039"
 _AFTER = _QUOTES + "*_~\u300d\u300f\uff09\u3011\u300b\u3009\uff63\u200d\u200e\u200f\u061c\u202c\u2069"
-"""What may stand between the end of a sentence and what follows it: quotes, marks."""
+"""Characters allowed between the end of a sentence and the text after it: quotes, marks."""
 _SPACE = re.compile("[\\s\u200b\ufeff]")
 _ALL = re.escape(_SPACED + _SURE)
 # What a sentence ends with is known only when something else follows: it may come in pieces.
@@ -75,7 +75,7 @@ _BEGUN = re.compile(
     rf"|\[{_TEXT}\](?:\({_TARGET}(?:\([^()\n]*)?|\[[^\[\]\n]{{0,100}})?"
     r"|<(?:/?[A-Za-z][^<>\n]{0,300}|/)?)\Z"
 )
-"""What may become one."""
+"""Pattern of text that may become a link or a tag."""
 
 
 def sentence_ends(text: str) -> Iterator[int]:
@@ -101,7 +101,7 @@ def sentence_ends(text: str) -> Iterator[int]:
 
 
 def _links(text: str) -> tuple[list[tuple[int, int]], int]:
-    """Where links and tags are, and up to where that is known."""
+    """Return the positions of links and tags, and the position up to which they are known."""
     whole: list[tuple[int, int]] = []
     position = 0
     while (found := _OPENING.search(text, position)) is not None:
@@ -115,7 +115,7 @@ def _links(text: str) -> tuple[list[tuple[int, int]], int]:
 
 
 def _ends(text: str, begin: int, match: re.Match[str]) -> bool:
-    """Whether signs, or a space, end a sentence."""
+    """Return whether signs, or a space, end a sentence."""
     if match.group() == "\n":
         return True
     before = text[begin : match.start()]
@@ -145,7 +145,7 @@ def _ends(text: str, begin: int, match: re.Match[str]) -> bool:
 
 
 def _break(text: str, begin: int, whole: list[tuple[int, int]]) -> int:
-    """Where to break a sentence that is too long: after its last comma, else space, else anywhere."""
+    """Return where to break a sentence that is too long: after its last comma or space, else anywhere."""
     end = begin + LONGEST
 
     def breakable(sign: str) -> int:

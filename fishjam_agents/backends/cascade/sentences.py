@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from fishjam_agents.backends.cascade.reasoning import ReasoningFilter
 from fishjam_agents.backends.cascade.sentence_ends import sentence_ends
-from fishjam_agents.backends.cascade.thoughts import Thoughts
 
 _CLOSED_FENCE = re.compile(r"```.*?```", re.DOTALL)
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
@@ -47,7 +47,7 @@ def speakable(text: str) -> str:
 
 
 def _is_picture(sign: str) -> bool:
-    """Whether a character is an emoji or another symbol without a sound (Unicode category So)."""
+    """Return whether a character is an emoji or another symbol without a sound (Unicode category So)."""
     return ord(sign) > 0x2000 and unicodedata.category(sign) in ("So", "Cn")
 
 
@@ -55,7 +55,7 @@ class Sentences:
     """Cuts a stream of words into sentences as early as possible."""
 
     def __init__(self) -> None:
-        self._thoughts = Thoughts()
+        self._thoughts = ReasoningFilter()
         self._text = ""
 
     def feed(self, piece: str) -> list[str]:

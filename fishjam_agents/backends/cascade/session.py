@@ -9,20 +9,20 @@ from contextlib import aclosing
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import ENDING, end
-from fishjam_agents.backends.cascade.fallbacks import Fallbacks
+from fishjam_agents.backends.cascade.components import (
+    LanguageModel,
+    LLMUsage,
+    Message,
+    SpeechToText,
+    TextToSpeech,
+)
+from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.jobs import Job, Jobs
 from fishjam_agents.backends.cascade.nonspeech import spoken_words
-from fishjam_agents.backends.cascade.parts import (
-    LanguageModel,
-    Message,
-    SpeechToText,
-    Spent,
-    TextToSpeech,
-)
-from fishjam_agents.backends.cascade.questions import Questions
-from fishjam_agents.backends.cascade.reply import Means, Reply
-from fishjam_agents.backends.cascade.speculation import Basis, Speculation, same_words
+from fishjam_agents.backends.cascade.out_of_band import OutOfBandRequests
+from fishjam_agents.backends.cascade.preemptive import ConversationSnapshot, PreemptiveGeneration, same_words
+from fishjam_agents.backends.cascade.reply import Reply, ReplyDependencies
 from fishjam_agents.backends.cascade.tool_calls import ToolCalls
 from fishjam_agents.backends.cascade.turn import SpokenTurn
 from fishjam_agents.events import Heard
@@ -46,10 +46,10 @@ class CascadeSession(port.BackendSession):
 
     def __init__(
         self,
-        conversation: port.Conversation,
-        stt: Fallbacks[SpeechToText],
-        llm: Fallbacks[LanguageModel],
-        tts: Fallbacks[TextToSpeech],
+        conversation: port.BackendContext,
+        stt: FallbackComponent[SpeechToText],
+        llm: FallbackComponent[LanguageModel],
+        tts: FallbackComponent[TextToSpeech],
         history: int,
         filler: str | None,
         preemptive: bool = False,
@@ -61,57 +61,59 @@ class CascadeSession(port.BackendSession):
         self._history = History(conversation.instructions, history)
         self._tools: Sequence[port.ToolDeclaration] = conversation.tools
         self._calls = ToolCalls(self._emit, self._history, lambda: self._tools)
-        self._means = Means(*(self._emit, llm, tts, self._history, self._calls, lambda: self._tools, filler))
+        self._means = ReplyDependencies(
+            *(self._emit, llm, tts, self._history, self._calls, lambda: self._tools, filler)
+        )
         self._ids = (f"reply-{conversation.attempt}-{number}" for number in itertools.count(1))
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
         self._jobs = Jobs(self._emit)
-        self._questions = Questions(self._emit, llm, self._history.full, self._jobs.fail)
+        self._questions = OutOfBandRequests(self._emit, llm, self._history.full, self._jobs.fail)
         # At most one turn is open at a time, so that there is one pause to be answered at most.
-        self._speculation: Speculation | None = None
+        self._speculation: PreemptiveGeneration | None = None
         self._closing: set[asyncio.Task[None]] = set()
         # Whether an answer was cut before a word of it was heard, and whether for the turn that is open.
         self._unheard = False
         self._goes_on = False
 
-    async def send(self, entry: port.Entry) -> None:
+    async def send(self, entry: port.BackendInput) -> None:
         """Take an entry; nothing waits for a part."""
         self._take(entry)
-        if isinstance(entry, (port.TurnStartedEntry, port.TurnEndedEntry)):
+        if isinstance(entry, (port.TurnStartedInput, port.TurnEndedInput)):
             self._unheard = False
 
-    def _take(self, entry: port.Entry) -> None:
+    def _take(self, entry: port.BackendInput) -> None:
         match entry:
-            case port.TurnEndedEntry(turn, audio) if audio is not None and len(audio):
+            case port.TurnEndedInput(turn, audio) if audio is not None and len(audio):
                 notes, self._notes = self._notes, []
                 begun, self._speculation = self._speculation, None
                 said = SpokenTurn(turn, audio, notes, self._loop.time(), self._goes_on)
                 job = Job(self._reply(peer=turn.peer), turn.peer, turn=True, begun=begun)
                 self._jobs.start(job, lambda job: self._answer(job, said))
-            case port.TurnPausedEntry(peer, at, audio) if self._preemptive and audio is not None:
-                self._speculate(peer, at, audio)
-            case port.TurnResumedEntry() | port.TurnCancelledEntry() | port.TurnEndedEntry():
+            case port.TurnPausedInput(peer, at, audio) if self._preemptive and audio is not None:
+                self._begin_preemptive(peer, at, audio)
+            case port.TurnResumedInput() | port.TurnCancelledInput() | port.TurnEndedInput():
                 self._forget_pause("went_on")
-            case port.TurnStartedEntry(peer):
+            case port.TurnStartedInput(peer):
                 self._forget_pause("went_on")
                 # The speaker goes on: what would have answered the first half is out of date.
                 stopped = self._jobs.stop(lambda job: job.turn and job.peer == peer and not job.reply.begun)
                 self._goes_on = stopped or self._unheard or self._jobs.calling
-            case port.TextEntry(text) if entry.note:
+            case port.TextInput(text) if entry.note:
                 self._notes.append(text)
-            case port.TextEntry(text, verbatim, reply):
+            case port.TextInput(text, verbatim, reply):
                 say = verbatim and reply is not None
                 job = Job(self._reply(reply), None, say=say, heard=say)
                 self._jobs.start(job, lambda job: self._write(job, text, say))
-            case port.ImageEntry():
+            case port.ImageInput():
                 self._history.image(entry.data, entry.content_type, (entry.peer, entry.track))
-            case port.InterruptEntry(heard):
+            case port.InterruptInput(heard):
                 self._interrupt(heard)
-            case port.QuestionEntry(question, text):
+            case port.OutOfBandInput(question, text):
                 self._questions.ask(question, self._history.followed_by(text))
-            case port.ToolResultEntry() if not entry.will_continue:
+            case port.ToolResultInput() if not entry.will_continue:
                 self._calls.answer(entry)
-            case port.UpdateEntry(instructions, tools):
+            case port.UpdateInput(instructions, tools):
                 if instructions is not None:
                     self._history.instructions = instructions
                 if tools is not None:
@@ -161,7 +163,7 @@ class CascadeSession(port.BackendSession):
                 return
             if job.begun is not None and job.begun.failed:
                 self._drop(job, "failed")
-            if job.begun is not None and job.begun.basis != self._basis(turn.notes):
+            if job.begun is not None and job.begun.basis != self._snapshot(turn.notes):
                 self._drop(job, "changed")
             self._history.user(" ".join([*turn.notes, words]))
             job.heard = True
@@ -184,7 +186,7 @@ class CascadeSession(port.BackendSession):
     async def _understand(self, job: Job, turn: SpokenTurn) -> str:
         """The words of a turn. Those of its last pause are as good if nothing was heard since."""
         begun, peer = job.begun, turn.turn.peer
-        words = None if begun is None else await begun.words()
+        words = None if begun is None else await begun.transcript()
         if begun is None or words is None or abs(begun.paused - turn.turn.end) > _SAME_SOUND:
             heard = await self._transcribe(turn.audio, peer)
             if words is None or not same_words(words, heard):
@@ -203,18 +205,18 @@ class CascadeSession(port.BackendSession):
             job.reply = begun.reply
             ahead = round(turn.ended - begun.since, 4)
             self._emit(port.PreemptiveReply(turn.turn.peer, "adopted", ahead))
-            begun.admit()
+            begun.accept()
             await begun.task
         finally:
             times = turn.times(job.reply, begun)
             if times:
-                self._emit(port.ReplyTimed(job.reply.id, times))
+                self._emit(port.ReplyLatency(job.reply.id, times))
 
     async def _transcribe(self, audio: port.Samples, peer: str | None, *, tell: bool = True) -> str:
         text = ""
         async with aclosing(self._stt.ask(lambda part: part.transcribe(audio), restart=True)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, Spent):
+                if isinstance(piece, LLMUsage):
                     self._emit(port.Usage(piece.amounts))
                     continue
                 text = spoken_words(piece.text, audio)
@@ -234,20 +236,20 @@ class CascadeSession(port.BackendSession):
 
     # --- pauses ---
 
-    def _speculate(self, peer: str | None, at: float, audio: port.Samples) -> None:
+    def _begin_preemptive(self, peer: str | None, at: float, audio: port.Samples) -> None:
         self._forget_pause("went_on")
         if not self._jobs.idle:
             # What is still being said will have changed the conversation.
             return
-        basis = self._basis(self._notes)
+        basis = self._snapshot(self._notes)
         admitted = self._loop.create_future()
 
         def messages(words: str) -> list[Message] | None:
-            if basis != self._basis(self._notes):
+            if basis != self._snapshot(self._notes):
                 return None
             return self._history.followed_by(" ".join([*basis.notes, words]))
 
-        self._speculation = Speculation(
+        self._speculation = PreemptiveGeneration(
             self._reply(admitted=admitted, peer=peer),
             admitted,
             basis,
@@ -257,9 +259,9 @@ class CascadeSession(port.BackendSession):
             messages,
         )
 
-    def _basis(self, notes: Sequence[str]) -> Basis:
+    def _snapshot(self, notes: Sequence[str]) -> ConversationSnapshot:
         history = self._history
-        return Basis(history.version, history.instructions, self._tools, tuple(notes))
+        return ConversationSnapshot(history.version, history.instructions, self._tools, tuple(notes))
 
     def _drop(self, job: Job, why: port.Outcome) -> None:
         begun, job.begun = job.begun, None
@@ -271,7 +273,7 @@ class CascadeSession(port.BackendSession):
         if begun is not None:
             self._waste(begun, why)
 
-    def _waste(self, begun: Speculation, why: port.Outcome) -> None:
+    def _waste(self, begun: PreemptiveGeneration, why: port.Outcome) -> None:
         """Nobody wants what was begun: close what it has open."""
         self._emit(port.PreemptiveReply(begun.peer, why, round(self._loop.time() - begun.since, 4)))
         closing = self._loop.create_task(end(begun.task, deadline=ENDING), name="a speculation is closed")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.components import LLMToolCall
 from fishjam_agents.backends.cascade.history import History
-from fishjam_agents.backends.cascade.parts import Requested
 
 TAKEN_BACK = "cancelled, because the user spoke: call it again if it is still wanted"
 """What the model is told of a call that was taken back."""
@@ -36,7 +36,7 @@ class ToolCalls:
         self._made: set[str] = set()
         self._waiting: dict[str, asyncio.Future[str]] = {}
 
-    def make(self, requested: Sequence[Requested], peer: str | None) -> ToolRound:
+    def make(self, requested: Sequence[LLMToolCall], peer: str | None) -> ToolRound:
         """Have tools called, beside one another.
 
         Args:
@@ -49,15 +49,15 @@ class ToolCalls:
             self._emit(port.ToolCall(call.call, call.name, call.arguments, call.unreadable, peer))
         return ToolRound(self, calls, answers)
 
-    def answer(self, entry: port.ToolResultEntry) -> None:
+    def answer(self, entry: port.ToolResultInput) -> None:
         """A tool has answered."""
         self._resolve(entry.call, entry.result)
 
-    def record(self, calls: Sequence[Requested], answers: Sequence[str]) -> None:
+    def record(self, calls: Sequence[LLMToolCall], answers: Sequence[str]) -> None:
         """The conversation goes on with these calls and their answers."""
         self._history.called(calls, answers)
 
-    def take_back(self, calls: Sequence[Requested]) -> None:
+    def take_back(self, calls: Sequence[LLMToolCall]) -> None:
         """Cancel those of the calls whose tools say that they may be."""
         cancellable = {tool.name for tool in self._tools() if tool.cancellable}
         for call in calls:
@@ -91,7 +91,7 @@ class ToolRound:
     """
 
     def __init__(
-        self, tools: ToolCalls, calls: Sequence[Requested], answers: Sequence[asyncio.Future[str]]
+        self, tools: ToolCalls, calls: Sequence[LLMToolCall], answers: Sequence[asyncio.Future[str]]
     ) -> None:
         self._tools = tools
         self._calls = calls

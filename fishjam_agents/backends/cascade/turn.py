@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.cascade.preemptive import PreemptiveGeneration
 from fishjam_agents.backends.cascade.reply import Reply
-from fishjam_agents.backends.cascade.speculation import Speculation
 from fishjam_agents.events import Turn
 
 
@@ -33,8 +33,8 @@ class SpokenTurn:
     understood: float = 0.0
     asked: float = 0.0
 
-    def times(self, reply: Reply, adopted: Speculation | None) -> dict[str, float]:
-        """What took how long until the first sound of the reply; empty when there was none."""
+    def times(self, reply: Reply, adopted: PreemptiveGeneration | None) -> dict[str, float]:
+        """Return the seconds each step took until the first sound of the reply; empty if there was none."""
         if reply.sounded is None:
             return {}
         since, understood, asked = self.ended, self.understood, self.asked

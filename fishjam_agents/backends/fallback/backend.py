@@ -10,19 +10,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from fishjam_agents.backends.fallback.feed import Feed
+from fishjam_agents.backends.fallback.active_backend import ActiveBackend, Memory
+from fishjam_agents.backends.fallback.health import HealthTracker
+from fishjam_agents.backends.fallback.input_adapter import InputAdapter
+from fishjam_agents.backends.fallback.output_adapter import OutputAdapter
 from fishjam_agents.backends.fallback.session import FallbackSession
-from fishjam_agents.backends.fallback.speaker import Speaker
-from fishjam_agents.backends.fallback.standing import Standings
-from fishjam_agents.backends.fallback.tenure import Memory, Tenure
-from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, RENEWED, Connecting
+from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, REFRESH_INTERVAL, Connecting
 from fishjam_agents.backends.port import (
     Backend,
+    BackendContext,
     BackendSession,
     Capabilities,
-    Conversation,
-    Farewell,
-    Renewal,
+    ConversationEnded,
+    SessionRefresh,
 )
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
@@ -30,7 +30,7 @@ from fishjam_agents.errors import BackendError, FishjamAgentsError
 logger = logging.getLogger(__name__)
 
 MEMORY = "fallback"
-"""The name in `Conversation.memory`."""
+"""The name in `BackendContext.memory`."""
 _LONGEST_DEADLINE = CONNECT_DEADLINE - 2
 """Seconds: what comes of a deadline has to be known before the link's own is over."""
 _CLOSE_DEADLINE = CLOSE_DEADLINE - 1
@@ -40,14 +40,14 @@ _CLOSE_DEADLINE = CLOSE_DEADLINE - 1
 class Fallback(Backend):
     """Several backends of which one serves the call: the first, or who stands in for it.
 
-    What the bot may do follows from the first; a stand-in that can do less is left out of the rest.
+    What the bot may do follows from the first; a fallback that can do less is left out of the rest.
 
     Attributes:
         backends: The preferred one first.
         attempts: Failures in a row, each of which may pass, after which the next one stands in. One that only
             the user can mend (a rejected key), or a quota, is enough by itself.
         recovery: Seconds after which a backend that was left is tried again; twice as many each further time,
-            up to ten minutes. None stays with the stand-in. After a failure that only the user can mend there
+            up to ten minutes. None stays with the fallback. After a failure that only the user can mend there
             is no other attempt in the call.
         deadline: Seconds a backend may take to be connected.
     """
@@ -105,17 +105,17 @@ class Fallback(Backend):
 
     @property
     def in_process(self) -> bool:  # type: ignore[override]
-        """Whether each of them is."""
+        """True if every one of them runs in this process."""
         return all(backend.in_process for backend in self.backends)
 
     @property
     def loads(self) -> Sequence[str]:  # type: ignore[override]
-        """What each of them does."""
+        """Names of the modules that connecting each of them imports."""
         return [name for backend in self.backends for name in backend.loads]
 
     @property
     def names(self) -> Sequence[str]:
-        """What the backends are called in messages: their types, with a number where two are of one type."""
+        """Names of the backends in messages: their types, with a number where two are of one type."""
         types = [type(backend).__name__ for backend in self.backends]
         counts = Counter(types)
         return [
@@ -124,27 +124,27 @@ class Fallback(Backend):
         ]
 
     def check(self) -> None:
-        """Check each of them: a stand-in that cannot work is found before it is needed."""
+        """Check each of them: a fallback that cannot work is found before it is needed."""
         for backend in self.backends:
             backend.check()
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         """Open a session of the backend that serves the call now.
 
         Raises:
             BackendError: It cannot be opened, or failed; retryable while one is left that may work.
         """
         memory = self._memory(conversation)
-        tenure = memory.tenure or self._take_over(memory)
-        speaker = Speaker(memory, tenure, conversation.emit, _blocking(memory, conversation))
+        tenure = memory.tenure or self._fail_over(memory)
+        speaker = OutputAdapter(memory, tenure, conversation.emit, _blocking(memory, conversation))
         loop = asyncio.get_running_loop()
         begun = loop.time()
         session: FallbackSession | None = None
         try:
             async with self._connecting(tenure, memory, conversation, speaker) as inner:
                 control = tenure.inner.control and type(tenure.backend) is type(self.backends[0])
-                feed = Feed(tenure, conversation.emit, control=control)
+                feed = InputAdapter(tenure, conversation.emit, control=control)
 
                 async def probe(index: int) -> bool:
                     return await self._probe(index, memory, conversation)
@@ -155,13 +155,13 @@ class Fallback(Backend):
                 begun = loop.time()
                 yield session
             return
-        except Farewell:
+        except ConversationEnded:
             raise
-        except Renewal as renewal:
+        except SessionRefresh as renewal:
             if session is not None and session.returning:
                 memory.end()
                 raise
-            if loop.time() - begun > RENEWED:
+            if loop.time() - begun > REFRESH_INTERVAL:
                 raise
             failure = BackendError(
                 f"{tenure.name} wants a new connection at once ({renewal})", retryable=True
@@ -172,20 +172,20 @@ class Fallback(Backend):
             speaker.close()
         self._failed(memory, tenure, speaker, failure, loop.time() - begun)
 
-    def _memory(self, conversation: Conversation) -> Memory:
+    def _memory(self, conversation: BackendContext) -> Memory:
         memory: Memory | None = conversation.memory.get(MEMORY)
         if memory is None:
-            standings = Standings(self.names, self.attempts, self.recovery)
+            standings = HealthTracker(self.names, self.attempts, self.recovery)
             memory = conversation.memory[MEMORY] = Memory(standings, conversation)
         return memory
 
-    def _take_over(self, memory: Memory) -> Tenure:
+    def _fail_over(self, memory: Memory) -> ActiveBackend:
         index = memory.standings.choose(asyncio.get_running_loop().time())
         assert index is not None, "after the last one's failure nothing is connected any more"
         return memory.begin(index, self.backends[index], self.names[index], self.capabilities)
 
     def _connecting(
-        self, tenure: Tenure, memory: Memory, conversation: Conversation, speaker: Speaker
+        self, tenure: ActiveBackend, memory: Memory, conversation: BackendContext, speaker: OutputAdapter
     ) -> Connecting:
         standing = memory.standings[tenure.index]
         if tenure.begun and not tenure.memory:
@@ -203,7 +203,7 @@ class Fallback(Backend):
         standing.connections += 1
         return Connecting(tenure.backend, own, self.deadline, _CLOSE_DEADLINE)
 
-    async def _begin(self, session: FallbackSession, tenure: Tenure, asked: float) -> None:
+    async def _begin(self, session: FallbackSession, tenure: ActiveBackend, asked: float) -> None:
         if tenure.begun:
             return
         try:
@@ -214,7 +214,12 @@ class Fallback(Backend):
         tenure.begun = True
 
     def _failed(
-        self, memory: Memory, tenure: Tenure, speaker: Speaker, failure: BackendError, lasted: float
+        self,
+        memory: Memory,
+        tenure: ActiveBackend,
+        speaker: OutputAdapter,
+        failure: BackendError,
+        lasted: float,
     ) -> NoReturn:
         now = asyncio.get_running_loop().time()
         following, raised = memory.standings.failed(tenure.index, failure, lasted, now)
@@ -228,8 +233,8 @@ class Fallback(Backend):
             raise failure
         raise raised from failure
 
-    async def _probe(self, index: int, memory: Memory, conversation: Conversation) -> bool:
-        """Whether a backend can be connected to, beside the one that serves the call; else it rests again."""
+    async def _probe(self, index: int, memory: Memory, conversation: BackendContext) -> bool:
+        """Return whether a backend connects, beside the one that serves the call; else it rests again."""
         standings = memory.standings
         trial = replace(
             conversation,
@@ -244,7 +249,7 @@ class Fallback(Backend):
             async with Connecting(self.backends[index], trial, self.deadline, _CLOSE_DEADLINE):
                 standings.rested(index)
                 return True
-        except Exception as error:  # noqa: BLE001 - whatever it is, the stand-in goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, the fallback goes on
             failure = _failure(error, self.names[index])
             logger.info("%s still fails: %s", self.names[index], failure)
             if failure.retryable:
@@ -254,7 +259,7 @@ class Fallback(Backend):
             return False
 
 
-def _blocking(memory: Memory, conversation: Conversation) -> Callable[[str], bool]:
+def _blocking(memory: Memory, conversation: BackendContext) -> Callable[[str], bool]:
     def blocks(name: str) -> bool:
         return all(tool.blocking for tool in memory.tools(conversation) if tool.name == name)
 
@@ -262,7 +267,7 @@ def _blocking(memory: Memory, conversation: Conversation) -> Callable[[str], boo
 
 
 def _failure(error: Exception, name: str) -> BackendError:
-    """What an exception of a backend means for the call."""
+    """Return the failure of the call that an exception of a backend means."""
     if isinstance(error, BackendError):
         return error
     if isinstance(error, FishjamAgentsError):

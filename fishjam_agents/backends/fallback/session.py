@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from fishjam_agents.backends.fallback.feed import Feed
-from fishjam_agents.backends.fallback.speaker import Speaker
-from fishjam_agents.backends.fallback.tenure import Memory, Tenure
-from fishjam_agents.backends.link import RENEWED
+from fishjam_agents.backends.fallback.active_backend import ActiveBackend, Memory
+from fishjam_agents.backends.fallback.input_adapter import InputAdapter
+from fishjam_agents.backends.fallback.output_adapter import OutputAdapter
+from fishjam_agents.backends.link import REFRESH_INTERVAL
 from fishjam_agents.backends.port import (
-    AudioEntry,
+    AudioInput,
+    BackendInput,
     BackendSession,
-    Entry,
     InlineSession,
-    InterruptEntry,
-    Renewal,
-    TextEntry,
-    ToolResultEntry,
-    UpdateEntry,
+    InterruptInput,
+    SessionRefresh,
+    TextInput,
+    ToolResultInput,
+    UpdateInput,
 )
 from fishjam_agents.errors import BackendError
 
@@ -35,7 +35,7 @@ _PATIENCE = 60.0
 """Seconds after which what users said counts as left without an answer: models may keep silent."""
 
 Probe: TypeAlias = Callable[[int], Awaitable[bool]]
-"""Whether the backend of that index can be connected to; one that cannot rests again."""
+"""Check that the backend of that index accepts a connection; one that does not rests again."""
 
 
 class FallbackSession(BackendSession):
@@ -57,9 +57,9 @@ class FallbackSession(BackendSession):
         self,
         session: BackendSession | InlineSession,
         memory: Memory,
-        tenure: Tenure,
-        feed: Feed,
-        speaker: Speaker,
+        tenure: ActiveBackend,
+        feed: InputAdapter,
+        speaker: OutputAdapter,
         probe: Probe,
     ) -> None:
         self.returning = False
@@ -76,14 +76,14 @@ class FallbackSession(BackendSession):
 
     async def begin(self) -> None:
         """Tell a backend that takes over what nobody has answered yet."""
-        exchange = self._memory.exchange
+        exchange = self._memory.pending_input
         if not self._waited_for():
             exchange.settle()
         for entry in exchange.unanswered():
             if not await self._pass_on(entry):
                 exchange.drop(entry)
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         """Pass an entry on; while the backend is being left, wait for the end instead."""
         if self.returning:
             await asyncio.Future()
@@ -92,37 +92,37 @@ class FallbackSession(BackendSession):
             self._prepare(entry)
             passed = await self._pass_on(entry)
         except BaseException:
-            self._memory.exchange.drop(entry)
+            self._memory.pending_input.drop(entry)
             raise
         finally:
             self._sending = False
-        if passed or not isinstance(entry, TextEntry):
-            self._memory.exchange.sent(entry)
+        if passed or not isinstance(entry, TextInput):
+            self._memory.pending_input.sent(entry)
         if not passed:
-            self._memory.exchange.drop(entry)
-        if isinstance(entry, ToolResultEntry):
+            self._memory.pending_input.drop(entry)
+        if isinstance(entry, ToolResultInput):
             self._speaker.answered(entry)
 
-    def _prepare(self, entry: Entry) -> None:
-        """What must be known before the backend is, which may answer at once."""
-        self._memory.exchange.asked(entry)
+    def _prepare(self, entry: BackendInput) -> None:
+        """Record an entry before the backend gets it, since the backend may answer at once."""
+        self._memory.pending_input.asked(entry)
         self._memory.told_at = self._loop.time()
-        if isinstance(entry, UpdateEntry):
+        if isinstance(entry, UpdateInput):
             self._memory.updated(entry)
-        elif isinstance(entry, InterruptEntry):
+        elif isinstance(entry, InterruptInput):
             self._speaker.interrupted(entry)
-        elif isinstance(entry, TextEntry):
+        elif isinstance(entry, TextInput):
             if entry.verbatim and entry.reply is not None:
                 self._memory.will_say(entry.reply, entry.text)
             else:
                 transcript = self._memory.transcript
                 (transcript.note if entry.note else transcript.user)(entry.text)
-        elif self._watching and isinstance(entry, AudioEntry) and abs(entry.samples).max(initial=0) > _LOUD:
+        elif self._watching and isinstance(entry, AudioInput) and abs(entry.samples).max(initial=0) > _LOUD:
             self._loud_at = self._loop.time()
 
-    async def _pass_on(self, entry: Entry) -> bool:
+    async def _pass_on(self, entry: BackendInput) -> bool:
         passed = False
-        for own in self._feed.entries(entry):
+        for own in self._feed.inputs(entry):
             passed = True
             if isinstance(self._session, InlineSession):
                 self._session.handle(own)
@@ -135,8 +135,8 @@ class FallbackSession(BackendSession):
 
         Raises:
             BackendError: It failed.
-            Farewell: The conversation is over.
-            Renewal: It, or another backend, is to be connected to at once.
+            ConversationEnded: The conversation is over.
+            SessionRefresh: It, or another backend, is to be connected to at once.
         """
         tasks = {
             asyncio.create_task(self._watch(), name="fallback-watch"),
@@ -165,7 +165,7 @@ class FallbackSession(BackendSession):
     async def _watch(self) -> None:
         """Wait for a quiet moment in which a backend that is preferred can be connected to."""
         # A connection that is renewed before counts as failed.
-        earliest = self._loop.time() + RENEWED + _GLANCE
+        earliest = self._loop.time() + REFRESH_INTERVAL + _GLANCE
         while True:
             better = self._memory.standings.better(self._tenure.index)
             if not better:
@@ -178,16 +178,16 @@ class FallbackSession(BackendSession):
             while True:
                 if self._quiet():
                     self.returning = True
-                    raise Renewal(f"{self._tenure.name} stood in long enough")
+                    raise SessionRefresh(f"{self._tenure.name} stood in long enough")
                 await asyncio.sleep(_GLANCE)
 
     def _quiet(self) -> bool:
-        """Whether nobody would notice: nobody speaks, the bot included, and nothing is owed."""
+        """Return whether nobody would notice: nobody speaks, the bot included, and nothing is owed."""
         memory, now = self._memory, self._loop.time()
         return not (
             self._sending
-            or memory.exchange.turn_open
-            or (memory.exchange.owed and self._waited_for())
+            or memory.pending_input.turn_open
+            or (memory.pending_input.owed and self._waited_for())
             or (self._speaker.open and now - memory.sounds_until < _BREATH)
             or self._tenure.pending
             or now < memory.sounds_until
@@ -195,5 +195,5 @@ class FallbackSession(BackendSession):
         )
 
     def _waited_for(self) -> bool:
-        """Whether an answer to what was said last may still come."""
+        """Return whether an answer to the last input may still come."""
         return self._loop.time() - self._memory.told_at < _PATIENCE

@@ -33,7 +33,7 @@ class Transcript:
         self._characters = 0
 
     def __str__(self) -> str:
-        """What is put at the end of the instructions; empty if nothing was said."""
+        """Return the text for the end of the instructions; empty if nothing was said."""
         lines = [str(line) for line in self._lines if line.text.strip()]
         return "\n".join([_INTRODUCTION, *lines, _REQUEST]) if lines else ""
 

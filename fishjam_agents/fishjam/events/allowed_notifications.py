@@ -1,4 +1,4 @@
-"""Which messages of the server are notifications, and how they are taken out of their envelope."""
+"""Messages of the server that are notifications, and their extraction from the envelope."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = [
 
 
 class ServerMessagePeerType(betterproto.Enum):
-    """What a peer is."""
+    """Kind of a peer."""
 
     PEER_TYPE_UNSPECIFIED = 0
     PEER_TYPE_WEBRTC = 1
@@ -29,7 +29,7 @@ class ServerMessagePeerType(betterproto.Enum):
 
 
 class ServerMessageRecordingStatusChangedStatus(betterproto.Enum):
-    """How far a recording is."""
+    """State of a recording."""
 
     STATUS_UNSPECIFIED = 0
     STATUS_ACTIVE = 1
@@ -39,7 +39,7 @@ class ServerMessageRecordingStatusChangedStatus(betterproto.Enum):
 
 
 class ServerMessageVadNotificationStatus(betterproto.Enum):
-    """Whether somebody speaks on a track."""
+    """Voice activity on a track."""
 
     STATUS_UNSPECIFIED = 0
     STATUS_SILENCE = 1

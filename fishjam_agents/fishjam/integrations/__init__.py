@@ -1,1 +1,1 @@
-"""What the official SDK brings for models of other vendors; each part needs its own package."""
+"""Helpers of the official SDK for models of other vendors; each part needs its own package."""

@@ -1,4 +1,4 @@
-"""What another setting changes: two lists of events of the same call, side by side."""
+"""Effect of another setting: two lists of events of the same call, side by side."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Difference:
 
     @property
     def at(self) -> float:
-        """When the first of the two was decided."""
+        """Time at which the first of the two was decided."""
         return min(each.at for each in (self.before, self.after) if each is not None)
 
     @property
     def moved(self) -> float:
-        """How much later it is decided, seconds; 0 where there are not two."""
+        """Seconds by which it is decided later; 0 where there are not two."""
         if self.before is None or self.after is None:
             return 0.0
         return self.after.at - self.before.at

@@ -17,7 +17,7 @@ from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.machine import Decision, TurnEvent
 
 FORMAT = "fishjam-agents call"
-"""What the header of every such file says."""
+"""Format in the header of every such file."""
 VERSION = 1
 """Of the lines' shape; a reader refuses any other."""
 FRAMES = 50
@@ -28,7 +28,7 @@ EVENTS: Mapping[str, type[TurnEvent]] = {kind.__name__: kind for kind in get_arg
 
 
 class Weighed(NamedTuple):
-    """What a machine was told of one frame. Part of `turns.machine.Decision`."""
+    """Decision on one frame, as a machine got it. Part of `turns.machine.Decision`."""
 
     score: float
     tail: bool
@@ -36,7 +36,7 @@ class Weighed(NamedTuple):
 
     @property
     def voiced(self) -> bool:
-        """Whether the score is above zero."""
+        """True if the score is above zero."""
         return self.score > 0.0
 
 

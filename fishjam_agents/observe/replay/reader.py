@@ -26,8 +26,8 @@ from fishjam_agents.observe.replay.format import (
     Weighed,
 )
 from fishjam_agents.observe.replay.settings import LostObjectError, settings_of
+from fishjam_agents.turns.decision_log import COMMANDS
 from fishjam_agents.turns.machine import TurnEvent
-from fishjam_agents.turns.recorded import COMMANDS
 from fishjam_agents.turns.settings import TurnSettings
 
 Input = Frames | Silence | Command
@@ -75,7 +75,7 @@ class Recording:
             raise ConfigError(str(error)) from error
 
     def name(self, microphone: int) -> str:
-        """What to call a microphone: its peer, with the track where the peer has several."""
+        """Return the name of a microphone: its peer, with the track where the peer has several."""
         opened = self.microphones[microphone]
         if opened.peer is None:
             return opened.track

@@ -52,12 +52,12 @@ class CallRecord:
         begun: str = "",
     ) -> None:
         self._take = take
-        self._tapes: list[_Tape] = []
+        self._tapes: list[_MachineLog] = []
         take(Header(call, __version__, plain_settings(turns), asdict(hearing), begun))
 
-    def tape(self, peer: str | None, track: str, start: float) -> _Tape:
+    def open_log(self, peer: str | None, track: str, start: float) -> _MachineLog:
         """The tape of a new machine (`turns.recorded.Tapes.tape`)."""
-        tape = _Tape(len(self._tapes) + 1, self._take)
+        tape = _MachineLog(len(self._tapes) + 1, self._take)
         self._tapes.append(tape)
         self._take(Opened(tape.microphone, peer, track, start))
         return tape
@@ -69,7 +69,7 @@ class CallRecord:
         self._take(End(at))
 
 
-class _Tape:
+class _MachineLog:
     """One machine's part of the record. Part of `turns.recorded.Tape`."""
 
     __slots__ = ("_bot", "_decisions", "_idle", "_silences", "_take", "_times", "microphone")
@@ -140,7 +140,7 @@ class MemoryRecorder:
         names: Mapping[str, str] | None = None,
         tracks: Mapping[str, str] | None = None,
     ) -> str:
-        """What a file of it holds.
+        """Return the contents of its file.
 
         Args:
             zero: What has to be added to its times to get those of the call's timeline, seconds.

@@ -34,14 +34,14 @@ KINDS: Mapping[type[TurnEvent], str] = {
     Confirmed: events.BargeInConfirmed.kind,
     Withdrawn: events.BargeInWithdrawn.kind,
 }
-"""What the timeline of a call calls the events of a machine. It does not tell where turns start."""
+"""Names of a machine's events in the timeline of a call, which does not show where turns start."""
 
 
 _DETECTION = "it decides what is heard, and a record holds what was heard, not the sound: simulate the call"
 _ELSEWHERE = "the turn machine does not know it, so that it changes nothing here: leave it out"
 NOT_REPLAYED: Mapping[str, str] = {
     "preset": _DETECTION,
-    "owner": _ELSEWHERE,
+    "mode": _ELSEWHERE,
     "silence_locally": _ELSEWHERE,
     "verdict_timeout": _ELSEWHERE,
     "pre_roll": _ELSEWHERE,
@@ -65,7 +65,7 @@ class Happened:
 
     @property
     def kind(self) -> str:
-        """What happened, as timelines name it."""
+        """Kind of the event, as timelines name it."""
         return KINDS[type(self.event)]
 
     @property
@@ -75,12 +75,12 @@ class Happened:
 
 
 def recorded(recording: Recording) -> list[Happened]:
-    """What the machines said in the call."""
+    """Return the events of the machines in the call."""
     return list(_run(recording, None))
 
 
 def replayed(recording: Recording, turns: TurnSettings | None = None) -> list[Happened]:
-    """What the machines say when they are fed the same again.
+    """Return the events of the machines when they are fed the same again.
 
     The decisions of voice detection are those of the call: it is not run again.
 
@@ -121,7 +121,7 @@ def as_events(recording: Recording, happened: Sequence[Happened]) -> list[dict[s
 
 
 def _run(recording: Recording, turns: TurnSettings | None) -> Iterator[Happened]:
-    """What was recorded where `turns` is None, else what machines with these settings say."""
+    """Yield the recorded events where `turns` is None, else those of machines with these settings."""
     machines = {
         number: None if turns is None else TurnMachine(turns, opened.start)
         for number, opened in recording.microphones.items()

@@ -1,4 +1,4 @@
-"""What happened in a call, read from its timeline: speech, turns, barge-ins and replies, each with its times.
+"""Course of a call, from its timeline: speech, turns, barge-ins and replies, each with its times.
 
 The timeline does not say which turn a reply answers, and only sometimes whom (`hearing.mode: per_peer`). Here
 a reply answers the turn that ended last before it began and has no answer yet; turns of the same peer before
@@ -16,9 +16,9 @@ _SLACK = 0.3
 """Seconds by which what was heard may exceed the time on air before we take it that the bot did not pause."""
 TROUBLE = frozenset({"outage", "backend_warning", "backend_failure", "error"})
 """Kinds of notices that a call is better without."""
-_NOTICES = TROUBLE | {"backend_ended", "call_ended", "tool_called", "switched"}
+_NOTICES = TROUBLE | {"backend_ended", "call_ended", "tool_called", "mute_changed"}
 SOMEBODY = "somebody"
-"""What a speaker is called where nobody in a mix was clearly loudest."""
+"""Name of a speaker where nobody in a mix was clearly loudest."""
 
 Event = Mapping[str, Any]
 Verdict = Literal["confirmed", "withdrawn", "open"]
@@ -38,7 +38,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpeechSpan:
     """Sound of one caller without a pause of 200 ms: `noticed` is when its onset was decided."""
 
     peer: str
@@ -163,7 +163,7 @@ class Call:
     seconds: float
     lag: float | None
     peers: tuple[str, ...]
-    speech: tuple[Speech, ...]
+    speech: tuple[SpeechSpan, ...]
     turns: tuple[UserTurn, ...]
     barge_ins: tuple[BargeIn, ...]
     replies: tuple[Reply, ...]
@@ -217,8 +217,8 @@ def _is_no_number(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _speech(events: Sequence[Event], seconds: float) -> tuple[Speech, ...]:
-    found: list[Speech] = []
+def _speech(events: Sequence[Event], seconds: float) -> tuple[SpeechSpan, ...]:
+    found: list[SpeechSpan] = []
     begun: dict[str, Event] = {}
     for event in events:
         kind = event["kind"]
@@ -232,8 +232,8 @@ def _speech(events: Sequence[Event], seconds: float) -> tuple[Speech, ...]:
     return tuple(sorted(found, key=lambda speech: speech.span.start))
 
 
-def _spoken(start: Event, end: float) -> Speech:
-    return Speech(_who(start), Span(start["media_at"], max(end, start["media_at"])), start["at"])
+def _spoken(start: Event, end: float) -> SpeechSpan:
+    return SpeechSpan(_who(start), Span(start["media_at"], max(end, start["media_at"])), start["at"])
 
 
 def _who(event: Event) -> str:
@@ -339,7 +339,7 @@ def _on_air(reply: Reply, barge_ins: Sequence[BargeIn], seconds: float) -> Reply
 
 
 def _answered(
-    turns: list[UserTurn], replies: Sequence[Reply], speech: Sequence[Speech]
+    turns: list[UserTurn], replies: Sequence[Reply], speech: Sequence[SpeechSpan]
 ) -> tuple[UserTurn, ...]:
     waiting = set(range(len(turns)))
     for reply in replies:
@@ -368,8 +368,8 @@ def _notice(event: Event) -> Notice:
     if kind == "tool_called":
         outcome = event.get("outcome", "ok")
         return Notice(event["at"], kind, f"tool {event['tool']}{'' if outcome == 'ok' else f': {outcome}'}")
-    if kind == "switched":
-        return Notice(event["at"], kind, f"{event['what']} switched {'on' if event['on'] else 'off'}")
+    if kind == "mute_changed":
+        return Notice(event["at"], kind, f"{event['direction']} {'muted' if event['muted'] else 'unmuted'}")
     if kind == "call_ended":
         return Notice(event["at"], kind, f"the call ended: {event['reason']}")
     if kind == "backend_ended":

@@ -1,4 +1,4 @@
-"""How latencies are distributed, as SVG."""
+"""Distribution of latencies, as SVG."""
 
 from __future__ import annotations
 

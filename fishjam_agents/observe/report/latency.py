@@ -86,7 +86,7 @@ def verdict(barge_in: BargeIn) -> float | None:
 
 
 def audible_for(barge_in: BargeIn, bot: Samples, sample_rate: int) -> float | None:
-    """How long the bot sounded after the onset, measured in its recording: int16, shape (n,).
+    """Measure the seconds the bot sounded after the onset in its recording: int16, shape (n,).
 
     Returns:
         Seconds; None when there was no sound of it between onset and verdict, or no verdict.

@@ -52,5 +52,5 @@ def joined(pieces: Iterable[Markup], separator: str = "") -> Markup:
 
 
 def foreign(value: str) -> Markup:
-    """What a model or a peer said: isolated, so that its direction of writing ends with it."""
+    """Isolate words of a model or a peer, so that their direction of writing ends with them."""
     return tag("bdi", value)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.observe.parts import timed_replies
+from fishjam_agents.observe.latency import timed_replies
 from fishjam_agents.observe.report import latency, tables
 from fishjam_agents.observe.report.call import Call, read_call
 from fishjam_agents.observe.report.histogram import histogram

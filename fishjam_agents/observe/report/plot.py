@@ -18,7 +18,7 @@ _CALLER_COLOURS = 4
 
 
 NONE = "\u2013"
-"""What stands where there is no figure: an en dash."""
+"""Sign where there is no figure: an en dash."""
 
 
 def milliseconds(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.observe.parts import TimedReply, median, names
+from fishjam_agents.observe.latency import TimedReply, median, names
 from fishjam_agents.observe.report import latency
 from fishjam_agents.observe.report.call import BargeIn, Call, Event, Reply, UserTurn
 from fishjam_agents.observe.report.markup import Markup, foreign, joined, tag

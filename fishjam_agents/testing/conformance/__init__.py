@@ -1,9 +1,9 @@
 """The conformance kit: whether a backend keeps to the port, by its behaviour.
 
-    from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess
+    from fishjam_agents.testing.conformance import BackendConformance, FakeService, InProcess
 
     class TestBeep(BackendConformance):
-        def far_side(self) -> FarSide:
+        def far_side(self) -> FakeService:
             return InProcess(Beep())
 
 Parts of a cascade have suites of their own: `SpeechToTextConformance`, `LanguageModelConformance` and
@@ -14,9 +14,12 @@ Needs pytest. `docs/backends.md` and `docs/cascade.md` have the rest.
 
 from __future__ import annotations
 
-from fishjam_agents.testing.conformance.far_side import ALL_KINDS, CannotError, FarSide, Received
-from fishjam_agents.testing.conformance.in_process import InProcess, as_received
-from fishjam_agents.testing.conformance.parts import (
+from fishjam_agents.testing.conformance.component_suites import (
+    LanguageModelConformance,
+    SpeechToTextConformance,
+    TextToSpeechConformance,
+)
+from fishjam_agents.testing.conformance.components import (
     Cut,
     Fails,
     PartAlone,
@@ -24,11 +27,8 @@ from fishjam_agents.testing.conformance.parts import (
     PartStep,
     Unknown,
 )
-from fishjam_agents.testing.conformance.parts_suites import (
-    LanguageModelConformance,
-    SpeechToTextConformance,
-    TextToSpeechConformance,
-)
+from fishjam_agents.testing.conformance.fake_service import ALL_KINDS, CannotError, FakeService, Received
+from fishjam_agents.testing.conformance.in_process import InProcess, as_received
 from fishjam_agents.testing.conformance.suite import BackendConformance
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
     "CannotError",
     "Cut",
     "Fails",
-    "FarSide",
+    "FakeService",
     "InProcess",
     "LanguageModelConformance",
     "PartAlone",

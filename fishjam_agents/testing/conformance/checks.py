@@ -1,4 +1,4 @@
-"""What all groups of checks share: the far side, and time to run in."""
+"""Common base of all groups of checks: the far side, and time to run in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from fishjam_agents.backends.port import Capabilities
 from fishjam_agents.testing.clock import VirtualClock
-from fishjam_agents.testing.conformance.far_side import FarSide
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance.fake_service import FakeService
+from fishjam_agents.testing.conformance.harness import Harness
 
 _LONGEST = 30.0
 """Seconds after which a test on real sockets is given up."""
@@ -19,14 +19,14 @@ _LONGEST = 30.0
 class Checks:
     """Runs checks against a far side: in virtual time where the backend needs nothing but this process."""
 
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         """A new far side, with the backend under test."""
         raise NotImplementedError(f"{type(self).__name__} tests nothing: override far_side()")
 
     def run(
         self,
-        check: Callable[[Rig, FarSide], Awaitable[None]],
-        first: Callable[[FarSide], Awaitable[None]] | None = None,
+        check: Callable[[Harness, FakeService], Awaitable[None]],
+        first: Callable[[FakeService], Awaitable[None]] | None = None,
     ) -> None:
         """Run a check, within a deadline and until the last task is gone.
 
@@ -40,7 +40,7 @@ class Checks:
             async with far:
                 if first is not None:
                     await first(far)
-                async with Rig(far) as rig:
+                async with Harness(far) as rig:
                     await check(rig, far)
 
         async def bounded() -> None:
@@ -53,7 +53,7 @@ class Checks:
             asyncio.run(bounded())
 
     def capabilities(self) -> Capabilities:
-        """What the backend claims."""
+        """Return the capabilities that the backend claims."""
         return self.far_side().backend().capabilities
 
     def applies(self, holds: bool, otherwise: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance.checks import Checks
-from fishjam_agents.testing.conformance.far_side import FarSide, Received
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance.fake_service import FakeService, Received
+from fishjam_agents.testing.conformance.harness import Harness
 
 _FINAL: tuple[FailureKind, ...] = ("auth", "config", "quota", "protocol")
 
@@ -21,7 +21,7 @@ class ConnectionChecks(Checks):
         claims = self.capabilities()
         self._connects()
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await rig.until(lambda: far.open_connections() == 1, "a connection")
             await far.refuse("network")
@@ -33,7 +33,7 @@ class ConnectionChecks(Checks):
             for _ in range(3):
                 rig.turn(8.0)
             if claims.text:
-                rig.put(port.TextEntry("meanwhile"))
+                rig.put(port.TextInput("meanwhile"))
             await far.refuse(None)
             await rig.until(lambda: rig.outages, "the end of the outage", far.patience * 2)
             rig.turn(0.6)
@@ -50,7 +50,7 @@ class ConnectionChecks(Checks):
                 seconds = sum(item.value for item in _since(rig, before, "audio"))
                 kept = getattr(rig.backend, "audio_kept", 10.0)
                 assert 0.5 <= seconds <= kept + 0.7, f"{seconds:.1f} s of audio arrived, {kept:g} s are kept"
-                assert [e for e in rig.of(port.Warning) if "dropped" in e.message], (
+                assert [e for e in rig.of(port.BackendNotice) if "dropped" in e.message], (
                     "nobody was told of the loss"
                 )
 
@@ -60,7 +60,7 @@ class ConnectionChecks(Checks):
         """A connection without a word is a failure within the deadline, and is tried again."""
         self._connects()
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await far.hold()
             await far.drop()
@@ -75,7 +75,7 @@ class ConnectionChecks(Checks):
         """A service that is away for a moment costs a moment."""
         self._connects()
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.until(lambda: rig.of(port.Failure), "notice of the refusal")
             await far.refuse(None)
             await rig.connected()
@@ -89,7 +89,7 @@ class ConnectionChecks(Checks):
         self._connects()
         self.applies(kind in self.far_side().refusals, f"the far side has no failure of kind {kind}")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             if kind == "quota":
                 await rig.until(lambda: rig.failure or rig.of(port.Failure), "notice of the quota")
                 kinds = [event.failure for event in rig.of(port.Failure)]
@@ -116,7 +116,7 @@ class ConnectionChecks(Checks):
         self.applies(self.far_side().connects, "has no lasting connection to lose")
 
 
-def _since(rig: Rig, start: int, kind: str) -> list[Received]:
+def _since(rig: Harness, start: int, kind: str) -> list[Received]:
     return [item for item in rig.received()[start:] if item.kind == kind]
 
 

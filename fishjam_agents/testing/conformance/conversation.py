@@ -8,8 +8,8 @@ from itertools import groupby
 
 from fishjam_agents.backends import port
 from fishjam_agents.testing.conformance.checks import Checks
-from fishjam_agents.testing.conformance.far_side import FarSide, Received
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance.fake_service import FakeService, Received
+from fishjam_agents.testing.conformance.harness import Harness
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(200) + b"\xff\xd9"
 """The head and tail of a JPEG: backends pass pictures on and do not open them."""
@@ -33,7 +33,7 @@ class ConversationChecks(Checks):
         """Turns, audio, text and images neither overtake one another nor are lost."""
         claims = self.capabilities()
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             expected: list[str] = []
             for number in range(3):
@@ -42,10 +42,10 @@ class ConversationChecks(Checks):
                 if claims.input_rate and not claims.wants_turn_audio:
                     expected.insert(-1, "audio")
                 if claims.text:
-                    rig.put(port.TextEntry(f"note {number}"))
+                    rig.put(port.TextInput(f"note {number}"))
                     expected.append("text")
                 if claims.images:
-                    rig.put(port.ImageEntry(JPEG + bytes([number]), "image/jpeg", "ann", f"camera-{number}"))
+                    rig.put(port.ImageInput(JPEG + bytes([number]), "image/jpeg", "ann", f"camera-{number}"))
                     expected.append("image")
             seen = [kind for kind in expected if kind in far.sees]
             await rig.until(lambda: len(_order(rig, far)) >= len(_merged(seen)), f"{seen}")
@@ -68,8 +68,8 @@ class ConversationChecks(Checks):
         self.applies(self.capabilities().text, "takes no text")
         words = 'Grüße, "quotes", \U0001f41f and\na second line'
 
-        async def check(rig: Rig, far: FarSide) -> None:
-            rig.put(port.TextEntry(words))
+        async def check(rig: Harness, far: FakeService) -> None:
+            rig.put(port.TextInput(words))
             await rig.until(lambda: rig.received("text"), "text")
             assert [item.value for item in rig.received("text")] == [words]
 
@@ -79,8 +79,8 @@ class ConversationChecks(Checks):
         """With `images`: the bytes are passed through."""
         self.applies(self.capabilities().images, "takes no images")
 
-        async def check(rig: Rig, far: FarSide) -> None:
-            rig.put(port.ImageEntry(JPEG, "image/jpeg", "ann"))
+        async def check(rig: Harness, far: FakeService) -> None:
+            rig.put(port.ImageInput(JPEG, "image/jpeg", "ann"))
             rig.prompt()
             await rig.until(lambda: rig.received("image"), "an image")
             assert [item.value for item in rig.received("image")] == [JPEG]
@@ -90,7 +90,7 @@ class ConversationChecks(Checks):
     def test_leaving_before_anything_happened_is_clean(self) -> None:
         """A call may be over before the model is there."""
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await asyncio.sleep(0)
 
         self.run(check)
@@ -99,7 +99,7 @@ class ConversationChecks(Checks):
         """It closes within its time, leaves no task and no connection, and says nothing afterwards."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await rig.reply_begins(1000, 3.0)
             await rig.leave()
@@ -109,7 +109,7 @@ class ConversationChecks(Checks):
         self.run(check)
 
 
-def _order(rig: Rig, far: FarSide) -> list[str]:
+def _order(rig: Harness, far: FakeService) -> list[str]:
     """The kinds that arrived, pieces of audio in a row as one."""
     return _merged([item.kind for item in rig.received() if _counts(item) and item.kind in far.sees])
 

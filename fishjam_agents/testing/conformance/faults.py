@@ -6,8 +6,8 @@ from typing import Literal
 
 from fishjam_agents.backends import port
 from fishjam_agents.testing.conformance.checks import Checks
-from fishjam_agents.testing.conformance.far_side import FarSide
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance.fake_service import FakeService
+from fishjam_agents.testing.conformance.harness import Harness
 
 
 class FaultChecks(Checks):
@@ -18,7 +18,7 @@ class FaultChecks(Checks):
         claims = self.capabilities()
         self.applies(self.far_side().connects, "has no lasting connection to lose")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await rig.until(lambda: far.open_connections() == 1, "a connection")
             await rig.reply_begins(3000, 0.4)
@@ -27,7 +27,7 @@ class FaultChecks(Checks):
             await far.stall()
             rig.turn(0.6)
             if claims.text:
-                rig.put(port.TextEntry("is anybody there"))
+                rig.put(port.TextInput("is anybody there"))
             await rig.until(lambda: rig.of(port.Failure), "notice of the dead connection", far.notices)
             (failure,) = rig.of(port.Failure)
             assert failure.retryable
@@ -60,7 +60,7 @@ class FaultChecks(Checks):
         far_side = self.far_side()
         self.applies(far_side.connects and far_side.messages, "has no connection with messages")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await rig.reply_begins(3000, 0.4)
             await rig.until(lambda: rig.of(port.ReplyEnded), "the end of a reply")

@@ -8,26 +8,26 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fishjam_agents.backends.port import (
-    AudioEntry,
+    AudioInput,
     Backend,
+    BackendContext,
+    BackendInput,
     BackendSession,
     Capabilities,
-    ControlEntry,
-    Conversation,
-    Entry,
-    ImageEntry,
+    ControlInput,
+    ImageInput,
     InlineSession,
-    InterruptEntry,
-    TextEntry,
-    ToolResultEntry,
-    TurnEndedEntry,
-    TurnStartedEntry,
-    UpdateEntry,
+    InterruptInput,
+    TextInput,
+    ToolResultInput,
+    TurnEndedInput,
+    TurnStartedInput,
+    UpdateInput,
 )
-from fishjam_agents.testing.conformance.far_side import FarSide, Received
+from fishjam_agents.testing.conformance.fake_service import FakeService, Received
 
 
-class InProcess(FarSide):
+class InProcess(FakeService):
     """A backend without a service, such as one that only computes.
 
     Args:
@@ -55,7 +55,7 @@ class InProcess(FarSide):
         """Replies come by themselves."""
 
 
-def as_received(entry: Entry, rate: int) -> Received | None:
+def as_received(entry: BackendInput, rate: int) -> Received | None:
     """An entry as what arrives of it; None for what is not told of.
 
     Args:
@@ -63,25 +63,25 @@ def as_received(entry: Entry, rate: int) -> Received | None:
         rate: Hz of the backend's input.
     """
     match entry:
-        case AudioEntry():
+        case AudioInput():
             return Received("audio", entry.seconds)
-        case TurnStartedEntry():
+        case TurnStartedInput():
             return Received("turn_started")
-        case TurnEndedEntry():
+        case TurnEndedInput():
             return Received("turn_ended", 0.0 if entry.audio is None else len(entry.audio) / rate)
-        case TextEntry():
+        case TextInput():
             return Received("text", entry.text)
-        case ImageEntry():
+        case ImageInput():
             return Received("image", entry.data)
-        case InterruptEntry():
+        case InterruptInput():
             return Received("interrupt", None if entry.heard is None else entry.heard.seconds)
-        case UpdateEntry(instructions=str(words)):
+        case UpdateInput(instructions=str(words)):
             return Received("instructions", words)
-        case UpdateEntry(tools=tools) if tools is not None:
+        case UpdateInput(tools=tools) if tools is not None:
             return Received("tools", tuple(tool.name for tool in tools))
-        case ControlEntry(message):
+        case ControlInput(message):
             return Received("control", dict(message))
-        case ToolResultEntry():
+        case ToolResultInput():
             return Received("tool_result", entry.result, entry.call)
         case _:
             return None
@@ -92,7 +92,7 @@ class _Spy(Backend):
     """A backend that notes what it is given."""
 
     inner: Backend
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[BackendInput] = field(default_factory=list)
     in_process: ClassVar[bool] = True
 
     @property
@@ -103,7 +103,7 @@ class _Spy(Backend):
         self.inner.check()
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession | InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession | InlineSession]:
         async with self.inner.connect(conversation) as session:
             if isinstance(session, InlineSession):
                 yield _SpiedInline(self, session)
@@ -116,7 +116,7 @@ class _SpiedInline(InlineSession):
         self._spy = spy
         self._session = session
 
-    def handle(self, entry: Entry) -> None:
+    def handle(self, entry: BackendInput) -> None:
         self._spy.entries.append(entry)
         self._session.handle(entry)
 
@@ -126,7 +126,7 @@ class _Spied(BackendSession):
         self._spy = spy
         self._session = session
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         await self._session.send(entry)
         self._spy.entries.append(entry)
 

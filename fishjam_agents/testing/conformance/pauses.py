@@ -7,8 +7,8 @@ import numpy as np
 from fishjam_agents.backends import port
 from fishjam_agents.events import Turn
 from fishjam_agents.testing.conformance.checks import Checks
-from fishjam_agents.testing.conformance.far_side import FarSide
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance.fake_service import FakeService
+from fishjam_agents.testing.conformance.harness import Harness
 
 _SPOKEN = 0.6
 _RESUMED = 1.2
@@ -29,21 +29,21 @@ class PauseChecks(Checks):
     def _pauses(self, *, resumed: bool) -> None:
         self.applies(self.capabilities().wants_pauses, "wants no pauses")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
-            rig.put(port.TurnStartedEntry("ann", 1.0))
+            rig.put(port.TurnStartedInput("ann", 1.0))
             at = _speak(rig, _SPOKEN)
-            rig.put(port.TurnPausedEntry("ann", at, _audio(rig, _SPOKEN)))
+            rig.put(port.TurnPausedInput("ann", at, _audio(rig, _SPOKEN)))
             await rig.settle(0.5)
             assert not _told(rig), "an answer to a pause was told before the turn was over"
             seconds = _SPOKEN
             if resumed:
-                rig.put(port.TurnResumedEntry("ann"))
+                rig.put(port.TurnResumedInput("ann"))
                 at = _speak(rig, _RESUMED - _SPOKEN, at)
                 seconds = _RESUMED
                 await rig.settle(0.3)
                 assert not _told(rig), "an answer to a pause was told though the speaker went on"
-            rig.put(port.TurnEndedEntry(Turn("turn-1", "ann", "ann-mic", 1.0, at), _audio(rig, seconds)))
+            rig.put(port.TurnEndedInput(Turn("turn-1", "ann", "ann-mic", 1.0, at), _audio(rig, seconds)))
             await rig.until(lambda: rig.of(port.ReplyAudio), "audio of a reply")
             await rig.settle(0.5)
             assert len({event.reply for event in rig.of(port.ReplyStarted)}) == 1, "more than one reply"
@@ -53,7 +53,7 @@ class PauseChecks(Checks):
         self.run(check)
 
 
-def _told(rig: Rig) -> list[port.BackendEvent]:
+def _told(rig: Harness) -> list[port.BackendEvent]:
     return [
         event
         for event in rig.events
@@ -61,15 +61,15 @@ def _told(rig: Rig) -> list[port.BackendEvent]:
     ]
 
 
-def _audio(rig: Rig, seconds: float) -> port.Samples | None:
+def _audio(rig: Harness, seconds: float) -> port.Samples | None:
     if not rig.capabilities.wants_turn_audio:
         return None
     return np.full(round(seconds * rig.capabilities.input_rate), 1000, np.int16)
 
 
-def _speak(rig: Rig, seconds: float, since: float = 1.0) -> float:
+def _speak(rig: Harness, seconds: float, since: float = 1.0) -> float:
     """Somebody speaks; the media time of the last sound."""
     rate = rig.capabilities.input_rate
     if not rig.capabilities.wants_turn_audio:
-        rig.put(port.AudioEntry("ann", np.full(round(seconds * rate), 1000, np.int16), seconds))
+        rig.put(port.AudioInput("ann", np.full(round(seconds * rate), 1000, np.int16), seconds))
     return since + seconds

@@ -7,11 +7,11 @@ import numpy as np
 from fishjam_agents.backends import port
 from fishjam_agents.events import Heard
 from fishjam_agents.testing.conformance.checks import Checks
-from fishjam_agents.testing.conformance.far_side import FarSide
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance.fake_service import FakeService
+from fishjam_agents.testing.conformance.harness import Harness
 
 _OLD, _NEW = 2000, 9000
-"""What the samples of an interrupted reply and of the one after it sound like."""
+"""Sample values of an interrupted reply and of the one after it."""
 
 
 class ReplyChecks(Checks):
@@ -21,7 +21,7 @@ class ReplyChecks(Checks):
         """One id from the start of a reply to its end, and nothing of it afterwards."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             reply = await rig.reply_begins(_OLD, 0.6)
             await rig.until(
@@ -48,7 +48,7 @@ class ReplyChecks(Checks):
         """Also over reconnects: audio of a dead reply is told by its id."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             replies = [await rig.reply_begins(_OLD, 0.4) for _ in range(3)]
             if far.connects:
@@ -65,10 +65,10 @@ class ReplyChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.output_rate > 0, "gives no audio")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             old = await rig.reply_begins(_OLD, 3.0)
-            rig.put(port.InterruptEntry(Heard(old, 0.25, "so far")))
+            rig.put(port.InterruptInput(Heard(old, 0.25, "so far")))
             await rig.settle(0.5)
             before = len(_audio(rig, old))
             await rig.settle(0.5)
@@ -90,12 +90,12 @@ class ReplyChecks(Checks):
         """With `truncate`: the model forgets what nobody heard."""
         self.applies(self.capabilities().truncate, "does not forget what was not heard")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             reply = await rig.reply_begins(_OLD, 3.0)
             enough = rig.capabilities.output_rate * 0.3
             await rig.until(lambda: len(_audio(rig, reply)) >= enough, "as much audio as is to be heard")
-            rig.put(port.InterruptEntry(Heard(reply, 0.25, "so far")))
+            rig.put(port.InterruptInput(Heard(reply, 0.25, "so far")))
             rig.prompt()
             await rig.until(lambda: rig.received("interrupt"), "the interruption")
             (item,) = rig.received("interrupt")
@@ -111,9 +111,9 @@ class ReplyChecks(Checks):
         """The app may interrupt at any time."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
-            rig.put(port.InterruptEntry(None))
+            rig.put(port.InterruptInput(None))
             await rig.reply_begins(_NEW, 0.4)
 
         self.run(check)
@@ -123,11 +123,11 @@ class ReplyChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.output_rate > 0 and claims.cancel, "what is generated is not taken back")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await far.reply(3.0, _OLD)
             rig.turn(0.6, _OLD)
-            rig.put(port.InterruptEntry(None))
+            rig.put(port.InterruptInput(None))
             await rig.settle(0.7)
             before = len(rig.of(port.ReplyAudio))
             await rig.settle(0.5)
@@ -141,7 +141,7 @@ class ReplyChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.output_rate > 0 and claims.replies_wait, "its replies do not wait")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             first = await rig.reply_begins(_OLD, 1.0)
             second = await rig.reply_begins(_NEW, 0.4)
@@ -160,7 +160,7 @@ class ReplyChecks(Checks):
         """With `own_turn_detection`: that the user interrupts, speaks, or is answered anew."""
         self.applies(self.capabilities().own_turn_detection, "leaves turns to us")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await rig.reply_begins(_OLD, 3.0)
             begun = len(rig.events)
@@ -173,16 +173,16 @@ class ReplyChecks(Checks):
         """With `verbatim_say`."""
         self.applies(self.capabilities().verbatim_say, "does not speak given words")
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
-            rig.put(port.TextEntry("good morning", verbatim=True, reply="say-7"))
+            rig.put(port.TextInput("good morning", verbatim=True, reply="say-7"))
             await rig.until(lambda: [e for e in rig.of(port.ReplyEnded) if e.reply == "say-7"], "the words")
             assert len(_audio(rig, "say-7"))
 
         self.run(check)
 
 
-def _audio(rig: Rig, reply: str) -> port.Samples:
+def _audio(rig: Harness, reply: str) -> port.Samples:
     pieces = [event.samples for event in rig.of(port.ReplyAudio) if event.reply == reply]
     return np.concatenate(pieces) if pieces else np.empty(0, np.int16)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fishjam_agents.testing.conformance.asides import AsideChecks
 from fishjam_agents.testing.conformance.connections import ConnectionChecks
 from fishjam_agents.testing.conformance.conversation import ConversationChecks
 from fishjam_agents.testing.conformance.faults import FaultChecks
+from fishjam_agents.testing.conformance.out_of_band import AsideChecks
 from fishjam_agents.testing.conformance.pauses import PauseChecks
 from fishjam_agents.testing.conformance.replies import ReplyChecks
 from fishjam_agents.testing.conformance.tools import ToolChecks
@@ -14,7 +14,7 @@ from fishjam_agents.testing.conformance.tools import ToolChecks
 class BackendConformance(
     ConversationChecks, ReplyChecks, PauseChecks, ToolChecks, AsideChecks, ConnectionChecks, FaultChecks
 ):
-    """What every backend has to keep to; subclass it as `class TestMine(BackendConformance)`.
+    """Checks that every backend has to pass; subclass it as `class TestMine(BackendConformance)`.
 
     Override `far_side`. A test that does not apply is skipped with its reason; one whose far side cannot do
     what a claimed capability needs fails.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from .backend import Gemini
 from .integration import GeminiIntegration
-from .settings import Activity, Compression, Said, Thinking, Transcription, Vertex
+from .settings import Activity, Compression, HistoryMessage, Thinking, Transcription, Vertex
 
 __all__ = [
     "Activity",
     "Compression",
     "Gemini",
     "GeminiIntegration",
-    "Said",
+    "HistoryMessage",
     "Thinking",
     "Transcription",
     "Vertex",

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fishjam_agents.backends import Backend, Capabilities, Conversation
+from fishjam_agents.backends import Backend, BackendContext, Capabilities
 from fishjam_agents.errors import ConfigError
 
 from .models import Family
@@ -24,7 +24,7 @@ class Gemini(GeminiSettings, Backend):
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
-        """What the model's family can do."""
+        """Capabilities of the model's family."""
         return Capabilities(
             input_rate=16000,
             output_rate=24000,
@@ -61,7 +61,7 @@ class Gemini(GeminiSettings, Backend):
             raise ConfigError(f"{family.name} knows no proactive_audio: remove it")
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[GeminiSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[GeminiSession]:
         """Open a session, resumed where an earlier one of the call left off.
 
         Raises:

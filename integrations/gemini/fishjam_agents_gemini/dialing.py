@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from fishjam_agents.backends.port import Conversation, ToolCallCancelled, Warning
+from fishjam_agents.backends.port import BackendContext, BackendNotice, ToolCallCancelled
 from fishjam_agents.errors import BackendError
 from fishjam_agents.secrecy import guard_libraries
 
-from .continuity import Continuity
 from .failures import classify, closed_by_service, session_is_gone
 from .session import GeminiSession
+from .session_continuity import SessionContinuity
 from .settings import GeminiSettings
 from .setup import live_config
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEMORY = "gemini"
-"""The name in `Conversation.memory`."""
+"""The name in `BackendContext.memory`."""
 MAX_FRAME = 16 * 2**20
 """Bytes of the largest message that is taken; the client's own limit of 1 MiB is less than a long reply."""
 _PING_INTERVAL = 20.0
@@ -42,13 +42,15 @@ _STUMBLES = 2
 """Attempts to resume a session at which the service fails, after which a new one is begun."""
 
 
-async def dial(settings: GeminiSettings, conversation: Conversation, stack: AsyncExitStack) -> GeminiSession:
+async def dial(
+    settings: GeminiSettings, conversation: BackendContext, stack: AsyncExitStack
+) -> GeminiSession:
     """Open a session on `stack`.
 
     Raises:
         BackendError: It cannot be opened.
     """
-    memory: Continuity = conversation.memory.setdefault(MEMORY, Continuity())
+    memory: SessionContinuity = conversation.memory.setdefault(MEMORY, SessionContinuity())
     key = None if settings.vertex is not None else settings.key()
     # The import takes half a second and the client reads certificates: not in the loop that plays audio.
     try:
@@ -71,8 +73,8 @@ async def dial(settings: GeminiSettings, conversation: Conversation, stack: Asyn
 
 async def _open(
     settings: GeminiSettings,
-    conversation: Conversation,
-    memory: Continuity,
+    conversation: BackendContext,
+    memory: SessionContinuity,
     client: Client,
     key: str | None,
     handle: str | None,
@@ -92,7 +94,7 @@ async def _open(
                 raise
             logger.info("The session cannot be resumed, a new one is begun: %s", error)
             conversation.emit(
-                Warning(f"the session could not be resumed: a new one is told what was said ({error})")
+                BackendNotice(f"the session could not be resumed: a new one is told what was said ({error})")
             )
     live = await _connect(settings, conversation, memory, client, key, None, stack)
     memory.stumbles = 0
@@ -101,15 +103,15 @@ async def _open(
     return live, False
 
 
-def _take_back(calls: Sequence[str], conversation: Conversation) -> None:
+def _take_back(calls: Sequence[str], conversation: BackendContext) -> None:
     for call in calls:
         conversation.emit(ToolCallCancelled(call, lost=True))
 
 
 async def _connect(
     settings: GeminiSettings,
-    conversation: Conversation,
-    memory: Continuity,
+    conversation: BackendContext,
+    memory: SessionContinuity,
     client: Client,
     key: str | None,
     handle: str | None,
@@ -119,7 +121,7 @@ async def _connect(
 
     config = live_config(
         settings,
-        owner=conversation.owner,
+        turn_mode=conversation.turn_mode,
         instructions=conversation.instructions if memory.instructions is None else memory.instructions,
         tools=conversation.tools if memory.tools is None else memory.tools,
         handle=handle,
@@ -159,8 +161,8 @@ def _refused(
     return classify(error, model=settings.model, opening=True, resuming=resuming, secret=key)
 
 
-def _history(settings: GeminiSettings, memory: Continuity) -> list[tuple[str, str]]:
-    """What a session that is not resumed is told."""
+def _history(settings: GeminiSettings, memory: SessionContinuity) -> list[tuple[str, str]]:
+    """Return the history that a session that is not resumed is given."""
     return [(said.role, said.text) for said in settings.history] + memory.transcript
 
 

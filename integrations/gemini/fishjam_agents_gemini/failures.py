@@ -1,4 +1,4 @@
-"""What went wrong, as a kind and a sentence that says what to do.
+"""Failures, each as a kind and a sentence that says what to do.
 
 Sources: the close codes of RFC 6455, 7.4.1, and what Google's client makes of them (it raises APIError with
 the close code in place of an HTTP status, for a clean close too).
@@ -10,7 +10,7 @@ import re
 import ssl
 from http import HTTPStatus
 
-from fishjam_agents.backends.port import Unanswered, Warning
+from fishjam_agents.backends.port import BackendNotice, Unanswered
 from fishjam_agents.errors import BackendError, FailureKind
 
 _REASON_LENGTH = 200
@@ -72,12 +72,12 @@ def classify(
 
 
 def session_is_gone(error: BaseException) -> bool:
-    """Whether the service does not know the session any more, or never knew it."""
+    """Return whether the service does not know the session any more, or never knew it."""
     return _NO_SESSION.search(str(error)) is not None
 
 
-def refusal(reason: str | None, *, begun: bool) -> Warning | None:
-    """What a turn without a proper answer is told as; None where nothing is wrong.
+def refusal(reason: str | None, *, begun: bool) -> BackendNotice | None:
+    """Return the notice for a turn without a proper answer; None where nothing is wrong.
 
     Args:
         reason: Its `turnCompleteReason`.
@@ -90,12 +90,12 @@ def refusal(reason: str | None, *, begun: bool) -> Warning | None:
     else:
         cause, advice = f"it was refused ({reason})", "see instructions, safety and what was said"
     if begun:
-        return Warning(f"Gemini broke off its answer, since {cause}: {advice}")
+        return BackendNotice(f"Gemini broke off its answer, since {cause}: {advice}")
     return Unanswered(f"Gemini did not answer, since {cause}: {advice}", "protocol")
 
 
 def closed_by_service(error: BackendError) -> bool:
-    """Whether the service was there and ended a connection itself."""
+    """Return whether the service was there and ended a connection itself."""
     from google.genai.errors import APIError
 
     return isinstance(error.__cause__, APIError) and error.__cause__.code not in (None, 1006)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _GeminiIntegration:
-    """What a program needs to connect an agent with Gemini Live."""
+    """Helpers of a program that connects an agent with Gemini Live."""
 
     def create_client(
         self,
@@ -53,7 +53,7 @@ class _GeminiIntegration:
 
     @property
     def GEMINI_INPUT_AUDIO_SETTINGS(self) -> AgentOutputOptions:  # noqa: N802
-        """How an agent must hear for Gemini: PCM16 at 16 kHz."""
+        """Output options of an agent for Gemini: PCM16 at 16 kHz."""
         return AgentOutputOptions(audio_format="pcm16", audio_sample_rate=16000)
 
     @property

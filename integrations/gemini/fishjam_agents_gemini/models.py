@@ -1,4 +1,4 @@
-"""What each family of Live models takes: checked before connecting, so that the refusal is a sentence.
+"""Features of each family of Live models: checked before connecting, to refuse in a sentence.
 
 Sources: Google's Live API capabilities guide, model pages and migration notes of September 2026; for tools
 also public reports (googleapis/python-genai#1147, livekit/agents#7302). A name that belongs to no family is

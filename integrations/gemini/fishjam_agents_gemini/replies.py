@@ -12,16 +12,16 @@ import numpy as np
 from fishjam_agents.audio.resampling import StreamResampler, live_resampler
 from fishjam_agents.backends.port import (
     BackendEvent,
+    BackendNotice,
     Interrupted,
     ReplyAudio,
     ReplyEnded,
     ReplyStarted,
     ReplyText,
     Samples,
-    Warning,
 )
 
-from .continuity import Continuity
+from .session_continuity import SessionContinuity
 
 OUTPUT_RATE = 24000
 """Hz of what the Live API speaks, also where the MIME type does not say."""
@@ -43,7 +43,7 @@ class Replies:
     def __init__(
         self,
         emit: Callable[[BackendEvent], None],
-        memory: Continuity,
+        memory: SessionContinuity,
         words: bool,
         begun: Callable[[], None],
     ) -> None:
@@ -65,7 +65,7 @@ class Replies:
 
     @property
     def generating(self) -> bool:
-        """Whether the model is in the middle of a turn."""
+        """True while the model is in the middle of a turn."""
         return self._last is not None
 
     # --- what the service sends ---
@@ -183,4 +183,4 @@ class Replies:
     def _once(self, key: str, message: str) -> None:
         if key not in self._strange:
             self._strange.add(key)
-            self._emit(Warning(message))
+            self._emit(BackendNotice(message))

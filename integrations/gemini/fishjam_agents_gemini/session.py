@@ -7,32 +7,32 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fishjam_agents.backends.port import (
-    AudioEntry,
+    AudioInput,
+    BackendContext,
+    BackendInput,
+    BackendNotice,
     BackendSession,
-    Conversation,
-    Entry,
-    Renewal,
-    TextEntry,
+    SessionRefresh,
+    TextInput,
     ToolCall,
     ToolCallCancelled,
-    ToolResultEntry,
-    TurnEndedEntry,
-    TurnStartedEntry,
-    UpdateEntry,
+    ToolResultInput,
+    TurnEndedInput,
+    TurnStartedInput,
+    UpdateInput,
     UserSpeech,
-    Warning,
 )
 from fishjam_agents.errors import BackendError
 
-from .continuity import Continuity
-from .departure import Departure
 from .failures import classify, refusal, session_is_gone
 from .receiving import receive
+from .reconnect_scheduler import ReconnectScheduler
 from .replies import Replies
+from .response_watchdog import ResponseWatchdog
+from .session_continuity import SessionContinuity
 from .settings import GeminiSettings
-from .transcripts import UserWords
+from .transcript_buffer import TranscriptBuffer
 from .usage import Meter
-from .waiting import Waiting
 from .wire import Wire, whole
 
 if TYPE_CHECKING:
@@ -61,22 +61,22 @@ class GeminiSession(BackendSession):
     def __init__(
         self,
         settings: GeminiSettings,
-        conversation: Conversation,
-        memory: Continuity,
+        conversation: BackendContext,
+        memory: SessionContinuity,
         live: AsyncSession,
         key: str | None,
     ) -> None:
         self._settings = settings
         self._emit = conversation.emit
-        self._local = conversation.owner == "local"
+        self._local = conversation.turn_mode == "local"
         self._memory = memory
         self._live = live
         self._key = key
         self._loop = asyncio.get_running_loop()
         self._wire = Wire(live, settings, memory, conversation.emit)
-        self._waiting = Waiting(settings, live, self._failure, conversation.emit)
-        self._departure = Departure(self._quiet)
-        self._words = UserWords(conversation.emit, memory)
+        self._waiting = ResponseWatchdog(settings, live, self._failure, conversation.emit)
+        self._departure = ReconnectScheduler(self._quiet)
+        self._words = TranscriptBuffer(conversation.emit, memory)
         words = settings.transcription.output
         self._replies = Replies(conversation.emit, memory, words, self._answered)
         self._turn_open = False
@@ -95,34 +95,36 @@ class GeminiSession(BackendSession):
         if not resumed and history:
             await self._guarded(self._wire.history(history))
         elif not resumed and self._memory.opened > 1:
-            self._emit(Warning("Gemini has forgotten the conversation: switch transcription on to keep it"))
+            self._emit(
+                BackendNotice("Gemini has forgotten the conversation: switch transcription on to keep it")
+            )
         for entry in self._memory.unanswered:
             await self._pass_on(entry, again=True)
 
     # --- what the user says and does ---
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         """Pass an entry on; while the connection is being left, wait for the end instead.
 
         Raises:
             BackendError: The connection is lost.
-            Renewal: It was lost after the service had announced its end.
+            SessionRefresh: It was lost after the service had announced its end.
         """
         if self._departure.leaving:
             await asyncio.Future()
-        if isinstance(entry, TextEntry) and entry.note and self._answering():
+        if isinstance(entry, TextInput) and entry.note and self._answering():
             # Content interrupts what is being generated (API reference, BidiGenerateContentClientContent).
             self._memory.notes.append(entry)
             return
         self._sending = True
         try:
-            if isinstance(entry, (TurnStartedEntry, TextEntry)) or not self._answering():
+            if isinstance(entry, (TurnStartedInput, TextInput)) or not self._answering():
                 await self._tell_notes()
             sent = await self._pass_on(entry)
         finally:
             self._sending = False
         # The result of a tool is never sent twice: the model may have acted on it.
-        if sent and not isinstance(entry, (UpdateEntry, ToolResultEntry)):
+        if sent and not isinstance(entry, (UpdateInput, ToolResultInput)):
             self._memory.sent(entry)
 
     def _answering(self) -> bool:
@@ -135,32 +137,32 @@ class GeminiSession(BackendSession):
                 self._memory.sent(notes[0])
             notes.popleft()
 
-    async def _pass_on(self, entry: Entry, *, again: bool = False) -> bool:
-        if isinstance(entry, AudioEntry):
+    async def _pass_on(self, entry: BackendInput, *, again: bool = False) -> bool:
+        if isinstance(entry, AudioInput):
             self._words.peer = entry.peer
             if not self._local:
                 self._listen(entry)
-        elif isinstance(entry, TurnStartedEntry):
+        elif isinstance(entry, TurnStartedInput):
             self._turn_open = True
             self._words.peer = entry.peer
             self._waiting.over()
-        elif isinstance(entry, TurnEndedEntry):
+        elif isinstance(entry, TurnEndedInput):
             self._turn_open = False
             self._replies.asked()
-        elif isinstance(entry, UpdateEntry) and not self._settings.family.context_update:
+        elif isinstance(entry, UpdateInput) and not self._settings.family.context_update:
             self._remember(entry)
             self._departure.wish("new instructions")
             return False
-        elif isinstance(entry, UpdateEntry):
+        elif isinstance(entry, UpdateInput):
             self._remember(entry)
         sent = await self._guarded(self._wire.pass_on(entry, again=again))
-        if isinstance(entry, TurnEndedEntry) or (isinstance(entry, TextEntry) and not entry.note):
+        if isinstance(entry, TurnEndedInput) or (isinstance(entry, TextInput) and not entry.note):
             self._waiting.begin()
-        elif sent and isinstance(entry, ToolResultEntry) and entry.scheduling != "silent":
+        elif sent and isinstance(entry, ToolResultInput) and entry.scheduling != "silent":
             self._waiting.begin(counts=False)
         return sent
 
-    def _listen(self, entry: AudioEntry) -> None:
+    def _listen(self, entry: AudioInput) -> None:
         """The service decides when a turn ends; that somebody stopped speaking is known here, too."""
         now = self._loop.time()
         if abs(entry.samples).max(initial=0) > _LOUD:
@@ -169,7 +171,7 @@ class GeminiSession(BackendSession):
             self._loud = False
             self._waiting.begin(holds=False, counts=False)
 
-    def _remember(self, entry: UpdateEntry) -> None:
+    def _remember(self, entry: UpdateInput) -> None:
         if entry.instructions is not None:
             self._memory.instructions = entry.instructions
         if entry.tools is not None:
@@ -183,7 +185,7 @@ class GeminiSession(BackendSession):
         except (ConnectionClosed, OSError) as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: BaseException) -> BackendError | Renewal:
+    def _failure(self, error: BaseException) -> BackendError | SessionRefresh:
         if session_is_gone(error):
             self._memory.handle = None
         return self._departure.instead_of(
@@ -197,7 +199,7 @@ class GeminiSession(BackendSession):
 
         Raises:
             BackendError: It was lost.
-            Renewal: It is to be followed by a new one.
+            SessionRefresh: It is to be followed by a new one.
         """
         tasks = {
             asyncio.create_task(work, name=f"gemini-{name}")
@@ -303,7 +305,7 @@ class GeminiSession(BackendSession):
             self._emit(UserSpeech(False))
 
     def _quiet(self) -> bool:
-        """Whether nobody would notice a new connection: nobody speaks, nothing is generated or owed."""
+        """Return whether nobody would notice a new connection: nobody speaks, no answer is made or owed."""
         return not (
             self._turn_open
             or self._in_progress

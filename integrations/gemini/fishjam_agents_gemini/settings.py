@@ -12,9 +12,9 @@ from fishjam_agents.backends.link import CONNECT_DEADLINE
 from .models import Family, family_of
 
 KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
-"""Where google-genai looks for a key, in this order."""
+"""Environment variables in which google-genai looks for a key, in this order."""
 PRICED = frozenset({"input_text", "input_audio", "input_image", "input_video", "output_text", "output_audio"})
-"""What has a price."""
+"""Amounts that have a price."""
 ThinkingLevel = Literal["minimal", "low", "medium", "high", "xhigh"]
 
 
@@ -33,7 +33,7 @@ class Vertex:
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """Which side's words the model writes down.
+    """Choice of the sides whose words the model writes down.
 
     Attributes:
         input: The users'. Needed for `on_transcript`.
@@ -48,7 +48,7 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """How much the model thinks before it speaks. Thoughts are never spoken.
+    """Amount of the model's thinking before it speaks. Thoughts are never spoken.
 
     Attributes:
         budget: Tokens, for models 2.5; 0 switches thinking off.
@@ -74,7 +74,7 @@ class Compression:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The service's view of when somebody speaks. Its detection works only with `turns.owner: backend`.
+    """The service's view of when somebody speaks. Its detection works only with `turns.mode: backend`.
 
     Attributes:
         interrupts: Whether speech ends a reply that is being generated.
@@ -94,7 +94,7 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HistoryMessage:
     """An entry of the conversation that the model is to know when the call begins.
 
     Attributes:
@@ -164,7 +164,7 @@ class GeminiSettings:
     compression: Compression | None = None
     resumption: bool = True
     activity: Activity = Activity()
-    history: tuple[Said, ...] = ()
+    history: tuple[HistoryMessage, ...] = ()
     safety: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     google_search: bool = False

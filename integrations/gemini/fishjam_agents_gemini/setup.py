@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def live_config(
     settings: GeminiSettings,
     *,
-    owner: str,
+    turn_mode: str,
     instructions: str | None,
     tools: Sequence[ToolDeclaration],
     handle: str | None,
@@ -25,7 +25,7 @@ def live_config(
 
     Args:
         settings: The backend.
-        owner: Who rules over turns; with `local` the service's own detection is switched off.
+        turn_mode: Who rules over turns; with `local` the service's own detection is switched off.
         instructions: The system prompt.
         tools: The tools on offer.
         handle: Of the session to be resumed.
@@ -43,7 +43,7 @@ def live_config(
         "speech_config": _speech(settings),
         "thinking_config": _thinking(settings),
         "tools": declarations(settings, tools),
-        "realtime_input_config": _realtime(settings.activity, owner),
+        "realtime_input_config": _realtime(settings.activity, turn_mode),
         "context_window_compression": _compression(settings),
         "safety_settings": [
             {"category": category, "threshold": threshold} for category, threshold in settings.safety.items()
@@ -99,7 +99,7 @@ def _compression(settings: GeminiSettings) -> dict[str, Any] | None:
     return config
 
 
-def _realtime(activity: Activity, owner: str) -> dict[str, Any]:
+def _realtime(activity: Activity, turn_mode: str) -> dict[str, Any]:
     config: dict[str, Any] = {}
     if activity.interrupts is not None:
         config["activity_handling"] = (
@@ -107,7 +107,7 @@ def _realtime(activity: Activity, owner: str) -> dict[str, Any]:
         )
     if activity.coverage is not None:
         config["turn_coverage"] = f"TURN_INCLUDES_{activity.coverage.upper()}"
-    if owner == "local":
+    if turn_mode == "local":
         config["automatic_activity_detection"] = {"disabled": True}
         return config
     detection = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from fishjam_agents.backends.port import BackendEvent, Usage
 
-from .continuity import Continuity
+from .session_continuity import SessionContinuity
 
 _PER = 1_000_000
 """Prices are per so many tokens."""
@@ -23,7 +23,7 @@ class Meter:
     """
 
     def __init__(
-        self, emit: Callable[[BackendEvent], None], memory: Continuity, prices: Mapping[str, float]
+        self, emit: Callable[[BackendEvent], None], memory: SessionContinuity, prices: Mapping[str, float]
     ) -> None:
         self._emit = emit
         self._memory = memory

@@ -9,20 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.port import (
-    AudioEndedEntry,
-    AudioEntry,
+    AudioEndedInput,
+    AudioInput,
     BackendEvent,
-    Entry,
-    ImageEntry,
-    TextEntry,
-    ToolResultEntry,
-    TurnEndedEntry,
-    TurnStartedEntry,
-    UpdateEntry,
-    Warning,
+    BackendInput,
+    BackendNotice,
+    ImageInput,
+    TextInput,
+    ToolResultInput,
+    TurnEndedInput,
+    TurnStartedInput,
+    UpdateInput,
 )
 
-from .continuity import Continuity
+from .session_continuity import SessionContinuity
 from .settings import GeminiSettings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AUDIO = "audio/pcm;rate=16000"
-"""What audio to the Live API is called."""
+"""MIME type of audio to the Live API."""
 _EXACT = 2.0**53
 """Below this a double holds every whole number."""
 _DEEPEST = 24
@@ -54,7 +54,7 @@ class Wire:
         self,
         live: AsyncSession,
         settings: GeminiSettings,
-        memory: Continuity,
+        memory: SessionContinuity,
         emit: Callable[[BackendEvent], None],
     ) -> None:
         from google.genai import types
@@ -67,7 +67,7 @@ class Wire:
         self._active = False
         self._deaf_to_notes = False
 
-    async def pass_on(self, entry: Entry, *, again: bool = False) -> bool:
+    async def pass_on(self, entry: BackendInput, *, again: bool = False) -> bool:
         """Send an entry.
 
         Args:
@@ -78,28 +78,28 @@ class Wire:
             Whether it was sent, and not dropped.
         """
         live, types = self._live, self._types
-        if isinstance(entry, AudioEntry):
+        if isinstance(entry, AudioInput):
             blob = types.Blob(data=entry.samples.astype("<i2", copy=False).tobytes(), mime_type=AUDIO)
             await live.send_realtime_input(audio=blob)
-        elif isinstance(entry, TurnStartedEntry):
+        elif isinstance(entry, TurnStartedInput):
             # A turn that was taken back left its activity open: the API has no way to forget it.
             if not self._active:
                 self._active = True
                 await live.send_realtime_input(activity_start=types.ActivityStart())
-        elif isinstance(entry, TurnEndedEntry):
+        elif isinstance(entry, TurnEndedInput):
             self._active = False
             await live.send_realtime_input(activity_end=types.ActivityEnd())
-        elif isinstance(entry, AudioEndedEntry):
+        elif isinstance(entry, AudioEndedInput):
             await live.send_realtime_input(audio_stream_end=True)
-        elif isinstance(entry, TextEntry) and entry.note:
+        elif isinstance(entry, TextInput) and entry.note:
             return await self._note(entry.text)
-        elif isinstance(entry, TextEntry):
+        elif isinstance(entry, TextInput):
             await self._text(entry.text, again)
-        elif isinstance(entry, ImageEntry):
+        elif isinstance(entry, ImageInput):
             return await self._image(entry)
-        elif isinstance(entry, ToolResultEntry):
+        elif isinstance(entry, ToolResultInput):
             return await self._result(entry)
-        elif isinstance(entry, UpdateEntry):
+        elif isinstance(entry, UpdateInput):
             await self._update(entry)
         else:
             return False
@@ -128,25 +128,27 @@ class Wire:
             if not self._deaf_to_notes:
                 self._deaf_to_notes = True
                 family = self._settings.family.name
-                self._emit(Warning(f"{family} cannot be told things without an answer: notes are dropped"))
+                self._emit(
+                    BackendNotice(f"{family} cannot be told things without an answer: notes are dropped")
+                )
             return False
         await self._live.send_client_content(turns=self._turn("user", text), turn_complete=False)
         return True
 
-    async def _image(self, entry: ImageEntry) -> bool:
+    async def _image(self, entry: ImageInput) -> bool:
         if not entry.content_type.startswith("image/"):
-            self._emit(Warning(f"{entry.content_type} is no image: it was not sent to Gemini"))
+            self._emit(BackendNotice(f"{entry.content_type} is no image: it was not sent to Gemini"))
             return False
         if len(entry.data) > self._settings.max_image:
             size = len(entry.data)
             advice = f"ask for smaller ones, or raise max_image ({self._settings.max_image})"
-            self._emit(Warning(f"an image of {size} bytes was not sent to Gemini: {advice}"))
+            self._emit(BackendNotice(f"an image of {size} bytes was not sent to Gemini: {advice}"))
             return False
         blob = self._types.Blob(data=entry.data, mime_type=entry.content_type)
         await self._live.send_realtime_input(video=blob)
         return True
 
-    async def _result(self, entry: ToolResultEntry) -> bool:
+    async def _result(self, entry: ToolResultInput) -> bool:
         memory, call = self._memory, entry.call
         name = memory.pending.get(call)
         if name is None:
@@ -169,7 +171,7 @@ class Wire:
             memory.pending.pop(call, None)
         return True
 
-    async def _update(self, entry: UpdateEntry) -> None:
+    async def _update(self, entry: UpdateInput) -> None:
         from .setup import declarations
 
         changes: dict[str, Any] = {}
@@ -211,7 +213,7 @@ def _value(result: str) -> Any:
 
 
 def _readable(value: Any, depth: int = 0) -> bool:
-    """Whether the service can read a value: no NaN, which JSON does not know, and no end of brackets."""
+    """Return whether the service can read a value: no NaN (no JSON has it), and not nested too deep."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, (dict, list)):

@@ -50,7 +50,7 @@ class Talk:
     def _emit(self, event: p.BackendEvent) -> None:
         self.events.append(event)
 
-    def put(self, *entries: p.Entry) -> None:
+    def put(self, *entries: p.BackendInput) -> None:
         for entry in entries:
             self._link.put(entry)
 
@@ -73,14 +73,14 @@ class Talk:
     def audio(self, samples: np.ndarray, peer: str = "ann") -> None:
         for at in range(0, len(samples), FRAME):
             frame = samples[at : at + FRAME]
-            self.put(p.AudioEntry(peer, frame, len(frame) / 16000))
+            self.put(p.AudioInput(peer, frame, len(frame) / 16000))
 
     def begin_turn(self, peer: str = "ann") -> None:
         self.turns += 1
-        self.put(p.TurnStartedEntry(peer, 0.0))
+        self.put(p.TurnStartedInput(peer, 0.0))
 
     def end_turn(self, peer: str = "ann") -> None:
-        self.put(p.TurnEndedEntry(Turn(f"turn-{self.turns}", peer, "track", 0.0, 1.0)))
+        self.put(p.TurnEndedInput(Turn(f"turn-{self.turns}", peer, "track", 0.0, 1.0)))
 
     def say(self, samples: np.ndarray) -> None:
         """A whole turn."""

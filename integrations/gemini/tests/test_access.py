@@ -80,13 +80,13 @@ async def whole_conversation(emulator: GeminiEmulator, talk: Talk) -> Connection
     async def asks(connection: Connection, request: Request) -> None:
         await connection.call_tool("weather")
 
-    talk.put(p.ImageEntry(b"\xff\xd8 a picture", "image/jpeg"))
+    talk.put(p.ImageInput(b"\xff\xd8 a picture", "image/jpeg"))
     talk.say(voice(0.1))
     await talk.until(p.Usage)
     emulator.answers.append(asks)
-    talk.put(p.TextEntry("What is the weather like?"))
+    talk.put(p.TextInput("What is the weather like?"))
     call = await talk.until(p.ToolCall)
-    talk.put(p.ToolResultEntry(call.call, "grey", "weather", scheduling="interrupt"))
+    talk.put(p.ToolResultInput(call.call, "grey", "weather", scheduling="interrupt"))
     await talk.until(p.Usage, 2)
     (await emulator.connection(0)).abort()
     await talk.until(p.Failure)
@@ -118,9 +118,9 @@ def test_an_ephemeral_token_at_another_version_is_refused_and_not_repeated(run: 
     run(test, key=TOKEN)
 
 
-@pytest.mark.parametrize("owner", ["local", "backend"])
+@pytest.mark.parametrize("turn_mode", ["local", "backend"])
 def test_vertex_ai_works_with_the_application_default_credentials(
-    run: Run, account: list[str], owner: str
+    run: Run, account: list[str], turn_mode: str
 ) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         backend = Gemini(
@@ -130,12 +130,12 @@ def test_vertex_ai_works_with_the_application_default_credentials(
             voice="Puck",
         )
         backend.check()
-        async with talking(backend, tools=[WEATHER], owner=owner) as talk:
-            if owner == "local":
+        async with talking(backend, tools=[WEATHER], turn_mode=turn_mode) as talk:
+            if turn_mode == "local":
                 connection = await whole_conversation(emulator, talk)
             else:
                 talk.audio(voice(0.3))
-                talk.put(p.AudioEndedEntry("ann"))
+                talk.put(p.AudioEndedInput("ann"))
                 talk.audio(np.zeros(12000, np.int16))
                 await talk.until(p.Usage)
                 assert talk.error is None

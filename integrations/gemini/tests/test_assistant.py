@@ -40,7 +40,7 @@ def test_each_tool_is_called_once_and_the_goodbye_is_last(run: Run) -> None:
         async with talking(tools=tools) as talk:
             for number, answer in enumerate(['{"state": "sent"}', "no such day", "bye"], 1):
                 call = await called(talk, number)
-                talk.put(p.ToolResultEntry(call.call, answer, call.name, error=number == 2))
+                talk.put(p.ToolResultInput(call.call, answer, call.name, error=number == 2))
                 await talk.until(p.Usage, number)
             talk.say(voice(0.5))
             await talk.until(p.Usage, 4)
@@ -76,7 +76,7 @@ def test_the_model_talks_on_while_a_tool_runs_in_the_background(
         async with talking(tools=[tool("search", blocking=False)]) as talk:
             call = await called(talk, 1)
             await talk.until(p.ReplyAudio)
-            talk.put(p.ToolResultEntry(call.call, "boots", "search", scheduling=scheduling))
+            talk.put(p.ToolResultInput(call.call, "boots", "search", scheduling=scheduling))
             await talk.until(p.ReplyEnded, len(replies))
             assert len(talk.of(p.Interrupted)) == interrupted
             talk.say(voice(0.3))
@@ -104,7 +104,7 @@ def test_a_resumed_session_remembers_what_was_called(run: Run, impatient: None) 
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(tools=[tool("first"), tool("second")]) as talk:
             call = await called(talk, 1)
-            talk.put(p.ToolResultEntry(call.call, "done", "first"))
+            talk.put(p.ToolResultInput(call.call, "done", "first"))
             await talk.until(p.Usage)
             # The handle follows the end of the turn.
             await asyncio.sleep(0.05)
@@ -119,7 +119,7 @@ def test_a_resumed_session_remembers_what_was_called(run: Run, impatient: None) 
 def test_new_tools_are_known_at_once(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini("gemini-3.8-live")) as talk:
-            talk.put(p.UpdateEntry(tools=[tool("late")]))
+            talk.put(p.UpdateInput(tools=[tool("late")]))
             assert (await called(talk, 1)).name == "late"
 
     run(test, answer=Assistant())

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from fishjam_agents_gemini import Gemini, waiting
+from fishjam_agents_gemini import Gemini, response_watchdog
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
 
 from fishjam_agents.errors import FailureKind
-from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FarSide, Received
+from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FakeService, Received
 
 KEY = "key-of-the-kit"
 PONG = 0.5
@@ -56,7 +56,7 @@ async def silent(connection: Connection, request: Request) -> None:
     await connection.finish_turn()
 
 
-class GeminiService(FarSide):
+class GeminiService(FakeService):
     """The emulator of Gemini Live, in the kit's hands."""
 
     # Gemini is never told what was heard: it forgets what it has not sent.
@@ -73,9 +73,9 @@ class GeminiService(FarSide):
         self._environment: dict[str, str | None] = {}
         self._stalled: set[Connection] = set()
 
-    async def __aenter__(self) -> FarSide:
+    async def __aenter__(self) -> FakeService:
         await self._emulator.__aenter__()
-        self._pong, waiting.PONG = waiting.PONG, PONG
+        self._pong, response_watchdog.PONG = response_watchdog.PONG, PONG
         wanted = self._emulator.environment
         self._environment = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
@@ -89,7 +89,7 @@ class GeminiService(FarSide):
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        waiting.PONG = self._pong
+        response_watchdog.PONG = self._pong
         await self._emulator.__aexit__(kind, error, trace)
 
     def backend(self) -> Gemini:
@@ -204,5 +204,5 @@ def _as_received(name: str, value: Any) -> list[Received]:
 
 
 class TestGemini(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return GeminiService()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from fishjam_agents_gemini import Gemini, Said, Transcription
+from fishjam_agents_gemini import Gemini, HistoryMessage, Transcription
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, say, tone
 from fishjam_agents_gemini.emulator.answers import speak
 
@@ -34,7 +34,7 @@ def test_an_announced_end_is_nothing_that_anybody_notices(run: Run) -> None:
         assert second.resumed is not None
         assert heard(second.session) == spoken([numbered(1), numbered(2)])
         assert not talk.of(p.Failure)
-        assert not talk.of(p.Warning)
+        assert not talk.of(p.BackendNotice)
         assert not talk.outages
 
     run(test)
@@ -114,7 +114,7 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answers.append(answer)
         emulator.unknown_handle = refusal
-        async with talking(Gemini(history=(Said("user", "I like maps."),))) as talk:
+        async with talking(Gemini(history=(HistoryMessage("user", "I like maps."),))) as talk:
             talk.say(numbered(1))
             await talk.until(p.Usage)
             emulator.handles.expire()
@@ -129,7 +129,7 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
             ("user", "What is the capital of Peru?"),
             ("model", "Lima."),
         ]
-        assert "could not be resumed" in talk.of(p.Warning)[0].message
+        assert "could not be resumed" in talk.of(p.BackendNotice)[0].message
         assert len(talk.of(p.Failure)) == 1, "of the connection that was cut"
         assert heard(second.session) == spoken([numbered(2)])
 
@@ -163,7 +163,7 @@ def test_a_key_that_is_refused_with_a_handle_ends_the_call(run: Run) -> None:
             (await emulator.connection(0)).abort()
             error = await talk.ended()
         assert error.failure == "auth"
-        assert not talk.of(p.Warning)
+        assert not talk.of(p.BackendNotice)
 
     run(test)
 
@@ -181,7 +181,7 @@ def test_a_session_at_which_the_service_fails_again_and_again_is_given_up_for_a_
             await talk.until(p.Usage, 2)
         assert emulator.connections[-1].resumed is None
         assert len(talk.of(p.Failure)) == 2
-        assert "could not be resumed" in talk.of(p.Warning)[0].message
+        assert "could not be resumed" in talk.of(p.BackendNotice)[0].message
         assert heard(emulator.connections[-1].session) == spoken([numbered(2)])
 
     run(test)
@@ -224,7 +224,10 @@ def test_the_handle_that_follows_the_end_of_a_turn_is_waited_for(run: Run) -> No
 
 def test_history_is_announced_where_the_family_wants_it(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
-        backend = Gemini("gemini-3.1-flash-live-preview", history=(Said("user", "Hi."), Said("model", "Ho.")))
+        backend = Gemini(
+            "gemini-3.1-flash-live-preview",
+            history=(HistoryMessage("user", "Hi."), HistoryMessage("model", "Ho.")),
+        )
         async with talking(backend):
             connection = await emulator.connection(0)
             await connection.until_received("client_content")
@@ -247,7 +250,7 @@ def test_without_resumption_and_words_the_loss_is_told(run: Run) -> None:
             await talk.until(p.Usage)
             (await emulator.connection(0)).abort()
             await renewed(emulator, 1)
-            warning = await talk.until(p.Warning)
+            warning = await talk.until(p.BackendNotice)
         assert "has forgotten the conversation" in warning.message
         assert "sessionResumption" not in emulator.connections[0].setup
 
@@ -260,7 +263,7 @@ def test_new_instructions_reach_the_model_in_the_call(run: Run, model: str) -> N
         async with talking(Gemini(model), instructions="Be brief.") as talk:
             talk.say(numbered(1))
             await talk.until(p.Usage)
-            talk.put(p.UpdateEntry("Be long.", [WEATHER]))
+            talk.put(p.UpdateInput("Be long.", [WEATHER]))
             if model == "gemini-3.8-live":
                 connection = await emulator.connection(0)
                 await connection.until_received("contextUpdate")
@@ -295,10 +298,10 @@ def test_what_happens_while_it_is_away_reaches_the_next_connection_in_order(run:
             emulator.refusals.extend(["abort", 503])
             first.abort()
             await talk.until(p.Failure)
-            talk.put(p.ToolResultEntry(call.call, "grey", "weather"))
-            talk.put(p.ImageEntry(b"\xff\xd8 a picture", "image/jpeg"))
+            talk.put(p.ToolResultInput(call.call, "grey", "weather"))
+            talk.put(p.ImageInput(b"\xff\xd8 a picture", "image/jpeg"))
             talk.say(numbered(2))
-            talk.put(p.TextEntry("and in Rome?"))
+            talk.put(p.TextInput("and in Rome?"))
             second = await renewed(emulator, 1)
             async with asyncio.timeout(5):
                 await second.until_received("text")

@@ -53,7 +53,7 @@ def test_receiving_goes_on_after_the_first_turn(run: Run) -> None:
 def test_the_models_own_detection_ends_turns_and_interrupts(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answers.append(say("a long story about a fish", 20.0, pace=4))
-        async with talking(owner="backend") as talk:
+        async with talking(turn_mode="backend") as talk:
             talk.audio(voice(0.4))
             talk.audio(np.zeros(9600, np.int16))
             await talk.until(p.ReplyAudio)
@@ -92,17 +92,17 @@ def test_late_audio_of_an_interrupted_turn_is_never_said(run: Run) -> None:
     run(test)
 
 
-@pytest.mark.parametrize("owner", ["local", "backend"])
+@pytest.mark.parametrize("turn_mode", ["local", "backend"])
 def test_an_answer_after_one_that_was_interrupted_while_it_was_played_is_heard_whole(
-    run: Run, owner: str
+    run: Run, turn_mode: str
 ) -> None:
     """The service gave all of it, closed its turn, and does not close that turn again."""
 
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answers.extend([say("a long story", 6.0, pace=0), say("Sorry.", 0.5, pace=0)])
-        async with talking(owner=owner) as talk:
+        async with talking(turn_mode=turn_mode) as talk:
             for turn in (1, 2):
-                if owner == "local":
+                if turn_mode == "local":
                     talk.say(voice(0.4))
                 else:
                     talk.audio(np.concatenate((voice(0.4), np.zeros(9600, np.int16))))
@@ -222,7 +222,7 @@ def test_odd_chunks_other_rates_and_strange_types_are_played_or_named(run: Run) 
         played = talk.reply_audio("gemini-1")
         assert played[:2400].astype("<i2").tobytes() == tone(0.1)
         assert len(played) == pytest.approx(4800, abs=30)
-        (warning,) = talk.of(p.Warning)
+        (warning,) = talk.of(p.BackendNotice)
         assert "audio/wav" in warning.message
 
     run(test)

@@ -166,7 +166,7 @@ def test_frames_the_client_cannot_read_are_skipped(run: Run, impatient: None) ->
             talk.say(voice(0.2))
             await talk.until(p.ReplyEnded)
         assert not talk.of(p.Failure)
-        assert talk.of(p.Warning)
+        assert talk.of(p.BackendNotice)
         assert len(talk.reply_audio("gemini-1")) == 4800
 
     run(test)
@@ -332,7 +332,7 @@ def test_an_answer_that_the_model_refuses_to_give_is_told(
         emulator.answers.append(rejected)
         async with talking() as talk:
             talk.say(voice(0.1))
-            warning = await talk.until(p.Warning)
+            warning = await talk.until(p.BackendNotice)
             talk.say(voice(0.1))
             await talk.until(p.ReplyEnded, 1 + begun)
         assert words in warning.message
@@ -352,6 +352,6 @@ def test_a_model_that_needs_more_input_is_no_failure(run: Run) -> None:
         async with talking() as talk:
             talk.say(voice(0.1))
             await talk.until(p.Usage)
-        assert not talk.of(p.Warning)
+        assert not talk.of(p.BackendNotice)
 
     run(test)

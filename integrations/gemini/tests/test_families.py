@@ -39,8 +39,8 @@ def test_extended_thinking_is_given_its_tools_and_results_in_the_only_form_it_ta
             call = await _called(talk)
             await talk.until(p.ReplyEnded)
             talk.put(
-                p.ToolResultEntry(call.call, "half", "order", will_continue=True, scheduling="silent"),
-                p.ToolResultEntry(call.call, "sent", "order", scheduling="interrupt"),
+                p.ToolResultInput(call.call, "half", "order", will_continue=True, scheduling="silent"),
+                p.ToolResultInput(call.call, "sent", "order", scheduling="interrupt"),
             )
             await talk.until(p.ReplyEnded, 2)
             connection = await emulator.connection(0)
@@ -89,7 +89,7 @@ def test_new_tools_are_told_in_the_familys_form_too(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(EXTENDED)) as talk:
             connection = await emulator.connection(0)
-            talk.put(p.UpdateEntry(tools=[ORDER]))
+            talk.put(p.UpdateInput(tools=[ORDER]))
             await connection.until_received("contextUpdate")
             await _called(talk)
         assert connection.tools["order"]["behavior"] == "NON_BLOCKING"

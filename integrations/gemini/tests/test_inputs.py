@@ -17,9 +17,9 @@ Run = Callable[..., None]
 
 def test_a_speaker_who_leaves_ends_the_turn(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
-        async with talking(owner="backend") as talk:
+        async with talking(turn_mode="backend") as talk:
             talk.audio(voice(0.4))
-            talk.put(p.AudioEndedEntry("ann"))
+            talk.put(p.AudioEndedInput("ann"))
             await talk.until(p.ReplyEnded)
             connection = await emulator.connection(0)
         assert connection.names() == ["audio", "audioStreamEnd"]
@@ -33,7 +33,7 @@ def test_a_speaker_who_leaves_ends_the_turn(run: Run) -> None:
 def test_written_words_go_the_way_the_model_takes_them(run: Run, model: str, name: str) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(model)) as talk:
-            talk.put(p.TextEntry("Hello"))
+            talk.put(p.TextInput("Hello"))
             await talk.until(p.ReplyEnded)
             connection = await emulator.connection(0)
         assert connection.names() == [name]
@@ -46,7 +46,7 @@ def test_written_words_go_the_way_the_model_takes_them(run: Run, model: str, nam
 def test_a_note_is_known_and_not_answered(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
-            talk.put(p.TextEntry("[ann speaks]", note=True))
+            talk.put(p.TextInput("[ann speaks]", note=True))
             talk.say(voice(0.1))
             await talk.until(p.ReplyEnded)
             connection = await emulator.connection(0)
@@ -61,7 +61,7 @@ def test_a_turn_that_is_taken_back_is_the_beginning_of_the_next(run: Run) -> Non
         async with talking() as talk:
             talk.begin_turn()
             talk.audio(voice(0.1))
-            talk.put(p.TurnCancelledEntry("ann"))
+            talk.put(p.TurnCancelledInput("ann"))
             talk.say(voice(0.1))
             await talk.until(p.ReplyEnded)
             connection = await emulator.connection(0)
@@ -77,14 +77,14 @@ def test_images_pass_through_and_what_is_none_or_too_large_does_not(run: Run) ->
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(max_image=1000)) as talk:
             for track in ("camera", "screen"):
-                talk.put(p.ImageEntry(jpeg, "image/jpeg", track=track))
-            talk.put(p.ImageEntry(bytes(1001), "image/jpeg", track="large"))
-            talk.put(p.ImageEntry(b"%PDF", "application/pdf", track="paper"))
+                talk.put(p.ImageInput(jpeg, "image/jpeg", track=track))
+            talk.put(p.ImageInput(bytes(1001), "image/jpeg", track="large"))
+            talk.put(p.ImageInput(b"%PDF", "application/pdf", track="paper"))
             talk.say(voice(0.1))
             await talk.until(p.ReplyEnded)
             connection = await emulator.connection(0)
         assert connection.of("video") == [("image/jpeg", jpeg)] * 2
-        messages = [warning.message for warning in talk.of(p.Warning)]
+        messages = [warning.message for warning in talk.of(p.BackendNotice)]
         assert len(messages) == 2
         assert "1001 bytes" in messages[0]
         assert "application/pdf" in messages[1]

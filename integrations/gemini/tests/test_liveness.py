@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from fishjam_agents_gemini import Gemini, waiting
+from fishjam_agents_gemini import Gemini, response_watchdog
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, parrot, tone
 
 from fishjam_agents.backends import port as p
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("impatient")
 def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
     run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PONG", 0.3)
+    monkeypatch.setattr(response_watchdog, "PONG", 0.3)
     question = voice(0.2)
 
     async def frozen(connection: Connection, request: Request) -> None:
@@ -46,7 +46,7 @@ def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
 def test_a_way_that_goes_dead_in_the_middle_of_a_reply_is_noticed(
     run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "PONG", 0.3)
+    monkeypatch.setattr(response_watchdog, "PONG", 0.3)
 
     async def stops(connection: Connection, request: Request) -> None:
         await connection.send_audio(tone(0.1))
@@ -88,13 +88,13 @@ def test_a_connection_that_ends_while_it_is_looked_after_is_one_that_was_lost(
     run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinged = asyncio.Event()
-    ping = waiting.Waiting._ping
+    ping = response_watchdog.ResponseWatchdog._ping
 
-    async def told(self: waiting.Waiting) -> None:
+    async def told(self: response_watchdog.ResponseWatchdog) -> None:
         pinged.set()
         await ping(self)
 
-    monkeypatch.setattr(waiting.Waiting, "_ping", told)
+    monkeypatch.setattr(response_watchdog.ResponseWatchdog, "_ping", told)
 
     async def dies(connection: Connection, request: Request) -> None:
         connection.freeze()
@@ -143,7 +143,7 @@ def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answer = silent
         async with talking(Gemini(answer_timeout=0.05)) as talk:
-            while not talk.of(p.Warning):
+            while not talk.of(p.BackendNotice):
                 talk.begin_turn()
                 await asyncio.sleep(0.05)
                 talk.audio(voice(0.1))
@@ -154,24 +154,24 @@ def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
             await talk.until(p.ReplyEnded)
         assert not talk.of(p.Failure)
         assert len(emulator.connections) == 1
-        (told,) = talk.of(p.Warning)
+        (told,) = talk.of(p.BackendNotice)
         assert "none of the last 3 turns" in told.message
 
     run(test)
 
 
-@pytest.mark.parametrize("owner", ["local", "backend"])
+@pytest.mark.parametrize("turn_mode", ["local", "backend"])
 def test_a_way_that_goes_dead_without_a_word_is_noticed_and_nothing_is_lost(
-    run: Run, monkeypatch: pytest.MonkeyPatch, owner: Literal["local", "backend"]
+    run: Run, monkeypatch: pytest.MonkeyPatch, turn_mode: Literal["local", "backend"]
 ) -> None:
-    monkeypatch.setattr(waiting, "PONG", 0.2)
+    monkeypatch.setattr(response_watchdog, "PONG", 0.2)
     quiet = np.zeros(16000, np.int16)
     turns = [numbered(1, 0.2), numbered(2, 0.2)]
 
     async def test(emulator: GeminiEmulator) -> None:
         async with Proxy(emulator.url) as proxy:
             backend = Gemini(base_url=proxy.url, answer_timeout=0.2)
-            async with talking(backend, owner=owner) as talk:
+            async with talking(backend, turn_mode=turn_mode) as talk:
                 await said(talk, turns[0])
                 await talk.until(p.Usage)
                 proxy.go_dead()
@@ -187,7 +187,7 @@ def test_a_way_that_goes_dead_without_a_word_is_noticed_and_nothing_is_lost(
         assert len(talk.of(p.ReplyEnded)) == 2
 
     async def said(talk: Talk, turn: np.ndarray) -> None:
-        if owner == "local":
+        if turn_mode == "local":
             talk.say(turn)
             return
         talk.audio(turn)

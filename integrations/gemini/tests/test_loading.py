@@ -29,16 +29,16 @@ async def call():
 
         def emit(event):
             if isinstance(event, p.ToolCall):
-                results.append(p.ToolResultEntry(event.call, event.name, "rain"))
+                results.append(p.ToolResultInput(event.call, event.name, "rain"))
             if isinstance(event, p.ReplyEnded):
                 ended.set()
 
         conversation = p.Conversation("c", emit, "Be brief.", (WEATHER,))
         async with Gemini().connect(conversation) as session:
             reader = asyncio.ensure_future(session.read())
-            await session.send(p.TurnStartedEntry("ann", 0.0))
-            await session.send(p.AudioEntry("ann", np.full(16000, 4000, np.int16), 1.0))
-            await session.send(p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
+            await session.send(p.TurnStartedInput("ann", 0.0))
+            await session.send(p.AudioInput("ann", np.full(16000, 4000, np.int16), 1.0))
+            await session.send(p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
             while not results:
                 await asyncio.sleep(0.005)
             await session.send(results[0])

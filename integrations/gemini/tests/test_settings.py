@@ -19,7 +19,7 @@ Run = Callable[..., None]
 def test_without_settings_nothing_optional_is_sent(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         bare = Gemini(transcription=Transcription(False, False), resumption=False)
-        async with talking(bare, owner="backend"):
+        async with talking(bare, turn_mode="backend"):
             connection = await emulator.connection(0)
         assert connection.setup == {"model": "models/gemini-3.8-live"}
 
@@ -97,7 +97,7 @@ EVERYTHING = Gemini(
 
 def test_every_setting_reaches_the_service_by_the_name_it_has_there(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
-        async with talking(EVERYTHING, owner="backend", instructions="Be brief."):
+        async with talking(EVERYTHING, turn_mode="backend", instructions="Be brief."):
             setup = (await emulator.connection(0)).setup
         assert setup == {
             "model": "models/gemini-2.5-flash-native-audio",

@@ -43,8 +43,8 @@ def test_a_tool_is_answered_once_over_a_connection_that_is_resumed(run: Run) -> 
             await asyncio.sleep(0.05)
             first.abort()
             await talk.until(p.Failure)
-            talk.put(p.ToolResultEntry(call.call, '{"sky": "grey"}'))
-            talk.put(p.ToolResultEntry(call.call, "again"))
+            talk.put(p.ToolResultInput(call.call, '{"sky": "grey"}'))
+            talk.put(p.ToolResultInput(call.call, "again"))
             await talk.until(p.ReplyEnded)
         second = emulator.connections[-1]
         assert second.of("tool_response") == [
@@ -72,9 +72,9 @@ def test_a_call_that_a_resumed_session_does_not_know_is_cancelled_and_the_turn_s
             first = await talk.until(p.ToolCall)
             (await emulator.connection(0)).abort()
             assert (await talk.until(p.ToolCallCancelled)).call == first.call
-            talk.put(p.ToolResultEntry(first.call, "too late"))
+            talk.put(p.ToolResultInput(first.call, "too late"))
             second = await talk.until(p.ToolCall, 2)
-            talk.put(p.ToolResultEntry(second.call, "grey"))
+            talk.put(p.ToolResultInput(second.call, "grey"))
             await talk.until(p.ReplyEnded)
         connection = emulator.connections[-1]
         assert connection.resumed is not None
@@ -100,7 +100,7 @@ def test_the_connection_is_not_left_between_a_tools_answer_and_what_the_model_sa
             talk.say(numbered(1))
             call = await talk.until(p.ToolCall)
             await (await emulator.connection(0)).go_away(10)
-            talk.put(p.ToolResultEntry(call.call, "grey"))
+            talk.put(p.ToolResultInput(call.call, "grey"))
             await renewed(emulator, 1)
         assert talk.reply_text("gemini-1") == "It rains."
         assert not talk.of(p.ToolCallCancelled)
@@ -120,7 +120,7 @@ def test_the_connection_is_not_left_while_a_tool_runs(run: Run) -> None:
             await (await emulator.connection(0)).go_away(10)
             await asyncio.sleep(1.5)
             assert len(emulator.connections) == 1
-            talk.put(p.ToolResultEntry(call.call, "grey"))
+            talk.put(p.ToolResultInput(call.call, "grey"))
             await renewed(emulator, 1)
         assert len(talk.of(p.ReplyEnded)) == 1
         assert not talk.of(p.ToolCallCancelled)
@@ -139,7 +139,7 @@ def test_a_tool_of_a_session_that_is_gone_is_cancelled_and_its_result_is_not_sen
             await talk.until(p.ToolCall)
             (await emulator.connection(0)).abort()
             cancelled = await talk.until(p.ToolCallCancelled)
-            talk.put(p.ToolResultEntry("call-7", "too late"))
+            talk.put(p.ToolResultInput("call-7", "too late"))
             talk.say(numbered(2))
             await talk.until(p.ReplyEnded)
         assert cancelled.call == "call-7"
@@ -225,7 +225,7 @@ def test_what_a_call_did_that_was_taken_back_is_told_as_context(run: Run) -> Non
 
 
 def test_a_note_does_not_interrupt_what_is_being_generated(run: Run) -> None:
-    note = p.TextEntry("[it is done]", note=True)
+    note = p.TextInput("[it is done]", note=True)
 
     async def thinks(connection: Connection, request: Request) -> None:
         await asyncio.sleep(0.3)
@@ -262,10 +262,10 @@ def test_progress_scheduling_errors_and_cancellation_of_tools(run: Run) -> None:
             talk.say(numbered(1))
             await talk.until(p.ToolCallCancelled)
             talk.put(
-                p.ToolResultEntry("a", "half", will_continue=True),
-                p.ToolResultEntry("b", "unwanted"),
-                p.ToolResultEntry("a", "whole", scheduling="when_idle"),
-                p.ToolResultEntry("c", "no such city", error=True),
+                p.ToolResultInput("a", "half", will_continue=True),
+                p.ToolResultInput("b", "unwanted"),
+                p.ToolResultInput("a", "whole", scheduling="when_idle"),
+                p.ToolResultInput("c", "no such city", error=True),
             )
             await talk.until(p.ReplyEnded)
             connection = await emulator.connection(0)
@@ -349,7 +349,7 @@ def test_a_result_that_is_json_only_at_first_sight_goes_as_text(run: Run, result
         async with talking(tools=[WEATHER]) as talk:
             talk.say(numbered(1))
             await talk.until(p.ToolCall)
-            talk.put(p.ToolResultEntry("call-7", result))
+            talk.put(p.ToolResultInput("call-7", result))
             await talk.until(p.ReplyEnded)
         assert not talk.of(p.Failure)
         ((answer,),) = emulator.connections[0].of("tool_response")

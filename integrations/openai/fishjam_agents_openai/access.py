@@ -1,4 +1,4 @@
-"""How a part reaches its server: key, address, deadlines, and what its errors mean."""
+"""Access of a part to its server: key, address, deadlines, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ KEY = "OPENAI_API_KEY"
 ADDRESS = "OPENAI_BASE_URL"
 BASE_URL = "https://api.openai.com/v1"
 _ANY_KEY = "none"
-"""What the client is given where there is no key, because it insists on one; it is not sent."""
+"""Key of the client where there is none, because it insists on one; it is not sent."""
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 55.0
-"""How long a connection is kept for the next turn. The client's own 5 s are soon over: each turn would wait
+"""Seconds a connection is kept for the next turn. The client's 5 s are soon over: each turn would wait
 for three new ones. Servers that close theirs sooner are noticed."""
 _SHORTEST_SECRET = 6
 """Characters; shorter texts are found in words that give nothing away."""
@@ -88,11 +88,11 @@ class Access:
 
     @property
     def address(self) -> str:
-        """Where the API is."""
+        """Base URL of the API."""
         return self.base_url or os.environ.get(ADDRESS) or BASE_URL
 
     def source(self, what: str) -> str:
-        """What is asked for, and of whom, for messages: "speech from http://127.0.0.1:8880/v1".
+        """Return a request and its server, for messages: "speech from http://127.0.0.1:8880/v1".
 
         What may be a key is left out of the address: its query, and what precedes an `@`.
         """
@@ -107,13 +107,13 @@ class Access:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must be in no message: whatever may be a key."""
+        """Texts that must be in no message: whatever may be a key."""
         given = (self._key(), *self.headers.values(), *self.query.values())
         return tuple(text for text in given if text and len(text) >= _SHORTEST_SECRET)
 
     @property
     def besides(self) -> dict[str, Any]:
-        """What each request of the client is given besides its own arguments: headers and query.
+        """Options of each request of the client besides its own arguments: headers and query.
 
         Also `client.realtime.connect` takes them so.
         """
@@ -181,7 +181,7 @@ def _load(names: Sequence[str]) -> None:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Return whether an address is this machine's own."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""What a request cost, as numbers."""
+"""Cost of a request, as numbers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fishjam_agents.backends.arguments import read_arguments
-from fishjam_agents.backends.cascade import Requested
+from fishjam_agents.backends.cascade import LLMToolCall
 
 _NUMBERS = itertools.count(1)
 
@@ -43,7 +43,7 @@ class Calls:
             in_this_list.append(call)
             call.take(id, name, getattr(function, "arguments", None), getattr(piece, "extra_content", None))
 
-    def requested(self, taken: Collection[str]) -> Iterator[tuple[Requested, Any]]:
+    def requested(self, taken: Collection[str]) -> Iterator[tuple[LLMToolCall, Any]]:
         """Yield each call, with what the server wants back with it.
 
         Args:
@@ -56,7 +56,7 @@ class Calls:
                 # Mistral takes 9 letters and digits, and nothing else.
                 id = f"call{next(_NUMBERS) % 100_000:05d}"
             ids.add(id)
-            yield Requested(id, call.name, *read_arguments(call.arguments)), call.extra
+            yield LLMToolCall(id, call.name, *read_arguments(call.arguments)), call.extra
 
     def _belongs_to(
         self, index: object, id: object, name: object, in_this_list: Sequence[_Call]
@@ -100,7 +100,7 @@ class _Call:
 
     @property
     def complete(self) -> bool:
-        """Whether the arguments need no more."""
+        """True once the arguments need no more."""
         if not isinstance(self.arguments, str):
             return isinstance(self.arguments, Mapping)
         try:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fishjam_agents.backends.cascade import LanguageModel, Message, Piece, Spent, Thought
+from fishjam_agents.backends.cascade import LanguageModel, LLMChunk, LLMUsage, Message, Reasoning
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.access import Access, as_backend_errors, expect_no_page
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WHAT = "the language model's answer"
 _THOUGHTS = ("reasoning_content", "reasoning")
-"""Where servers put what a model reasons: llama.cpp, DeepSeek and Kimi; some versions of vLLM."""
+"""Fields in which servers put reasoning: llama.cpp, DeepSeek and Kimi; some versions of vLLM."""
 _RETURNED = "reasoning_content"
 
 
@@ -56,7 +56,7 @@ class Chat(Access, LanguageModel):
         async with self.client() as client:
             yield _Connected(self, client)
 
-    def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[Piece]:
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[LLMChunk]:
         """Only what `connect` yields answers."""
         raise BackendError("enter connect() first: it yields the model that answers")
 
@@ -70,7 +70,7 @@ class _Connected(LanguageModel):
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncIterator[LLMChunk]:
         what = self._settings.source(_WHAT)
         with as_backend_errors(what, self._settings.secrets):
             stream = await self._ask(messages, tools)
@@ -91,11 +91,11 @@ class _Connected(LanguageModel):
                         for name in _THOUGHTS:
                             if thought := getattr(delta, name, None):
                                 reasoning += str(thought) if name == _RETURNED else ""
-                                yield Thought(str(thought))
+                                yield Reasoning(str(thought))
                         hidden = _is_thought(delta)
                         for piece in _content(delta.content or delta.refusal):
                             if piece:
-                                yield Thought(piece) if hidden and isinstance(piece, str) else piece
+                                yield Reasoning(piece) if hidden and isinstance(piece, str) else piece
                         calls.feed(delta.tool_calls)
             finally:
                 await stream.close()
@@ -110,7 +110,7 @@ class _Connected(LanguageModel):
                 self._calls.add(call.call)
                 yield call
             if spent:
-                yield Spent(spent)
+                yield LLMUsage(spent)
 
     async def _ask(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> Any:
         """Send a request; once more where ids of calls that another server gave are what is wrong with it."""
@@ -151,21 +151,21 @@ def _tool(tool: ToolDeclaration) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _content(content: object) -> Iterator[str | Thought]:
-    """What a delta says: text, or a list of parts, as Mistral's reasoning models have it."""
+def _content(content: object) -> Iterator[str | Reasoning]:
+    """Yield the content of a delta: text, or a list of parts, as Mistral's reasoning models have it."""
     for part in content if isinstance(content, list) else (content,):
         if isinstance(part, str):
             yield part
         elif isinstance(part, Mapping):
             if part.get("type") == "thinking":
                 thinking = part.get("thinking")
-                yield Thought("".join(str(words) for words in _content(thinking) if isinstance(words, str)))
+                yield Reasoning("".join(str(words) for words in _content(thinking) if isinstance(words, str)))
             elif isinstance(text := part.get("text"), str):
                 yield text
 
 
 def _is_thought(delta: ChoiceDelta) -> bool:
-    """Whether the content of a delta is reasoning: Gemini says so beside it."""
+    """Return whether the content of a delta is reasoning: Gemini says so beside it."""
     extra = getattr(delta, "extra_content", None)
     google = extra.get("google") if isinstance(extra, Mapping) else None
     return isinstance(google, Mapping) and google.get("thought") is True

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fishjam_agents.backends.cascade import Message, Requested
+from fishjam_agents.backends.cascade import LLMToolCall, Message
 
 BEGINNING = "(The call begins.)"
 """A user's words before those of an assistant who speaks first."""
@@ -23,7 +23,7 @@ _NO_REASONS = " "
 
 
 class Returned:
-    """What a server sent with its answers and wants back with them: of one connection, for its own calls.
+    """Data that a server sent with its answers and wants back: of one connection, for its own calls.
 
     * `extra_content` of a call: Gemini's thought signature
       (ai.google.dev/gemini-api/docs/thought-signatures).
@@ -43,7 +43,7 @@ class Returned:
         self._reasoning: OrderedDict[str, str] = OrderedDict()
 
     def note(
-        self, messages: Sequence[Message], calls: Iterable[tuple[Requested, Any]], reasoning: str
+        self, messages: Sequence[Message], calls: Iterable[tuple[LLMToolCall, Any]], reasoning: str
     ) -> None:
         """An answer to a conversation has come."""
         self._reasoned = self._reasoned or bool(reasoning)

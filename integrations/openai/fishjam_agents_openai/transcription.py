@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fishjam_agents.backends.cascade import SpeechToText, Spent, Transcript
-from fishjam_agents.backends.cascade.parts import STT_RATE
+from fishjam_agents.backends.cascade import LLMUsage, SpeechToText, Transcript
+from fishjam_agents.backends.cascade.components import STT_RATE
 from fishjam_agents.backends.port import Samples
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.access import Access, as_backend_errors, expect_no_page, page
@@ -56,7 +56,7 @@ class Transcription(Access, SpeechToText):
         async with self.client() as client:
             yield _Connected(self, client)
 
-    def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | Spent]:
+    def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | LLMUsage]:
         """Only what `connect` yields understands."""
         raise BackendError("enter connect() first: it yields the part that understands")
 
@@ -66,7 +66,7 @@ class _Connected(SpeechToText):
         self._settings = settings
         self._client = client
 
-    async def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | Spent]:
+    async def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | LLMUsage]:
         settings = self._settings
         optional = {
             "language": settings.language,
@@ -105,14 +105,14 @@ class _Connected(SpeechToText):
                     if words:
                         yield Transcript(text)
                     if usage:
-                        yield Spent(usage)
+                        yield LLMUsage(usage)
             finally:
                 await stream.close()
             yield Transcript(text.strip(), final=True)
 
 
 def _read(event: Mapping[str, Any]) -> tuple[str, str | None, dict[str, float]]:
-    """What an event adds, what is all of it if it says so, and what it cost."""
+    """Return the text that an event adds, the whole text if it gives it, and the cost."""
     usage = amounts(event.get("usage") or {})
     match event:
         case {"type": "transcript.text.delta", "delta": str(words)}:
@@ -126,7 +126,7 @@ def _read(event: Mapping[str, Any]) -> tuple[str, str | None, dict[str, float]]:
             return "", None, usage
 
 
-def _whole(what: str, answer: str | Mapping[str, Any]) -> Iterator[Transcript | Spent]:
+def _whole(what: str, answer: str | Mapping[str, Any]) -> Iterator[Transcript | LLMUsage]:
     """A transcript that came in one piece: plain text, as some servers send it, or JSON."""
     if isinstance(answer, str):
         if answer.lstrip().startswith("<"):
@@ -139,7 +139,7 @@ def _whole(what: str, answer: str | Mapping[str, Any]) -> Iterator[Transcript | 
     if not isinstance(text, str):
         raise BackendError(f"{what} has no text: is this a server for transcriptions?", failure="protocol")
     if usage := amounts(answer.get("usage") or {}):
-        yield Spent(usage)
+        yield LLMUsage(usage)
     yield Transcript(text.strip(), final=True)
 
 

@@ -16,18 +16,20 @@ from fishjam_agents.events import Turn
 
 LOUD = (8000 * np.sin(np.arange(24000) / 9)).astype(np.int16)
 QUIET = np.zeros(24000, np.int16)
-TURN = p.TurnEndedEntry(Turn("turn-1", "ann", "mic", 0.0, 1.0))
+TURN = p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0))
 WEATHER = p.ToolDeclaration("weather", "The weather.", {"type": "object", "properties": {}})
 
 
 class Call:
     """A session as the link drives it, and what came of it."""
 
-    def __init__(self, server: RealtimeEmulator, owner: Any = "local", **settings: Any) -> None:
+    def __init__(self, server: RealtimeEmulator, turn_mode: Any = "local", **settings: Any) -> None:
         self.server = server
         self.events: list[Any] = []
         self.backend = Realtime(base_url=server.base_url, **settings)
-        self.conversation = p.Conversation("c", self.events.append, "Be brief.", (WEATHER,), owner=owner)
+        self.conversation = p.BackendContext(
+            "c", self.events.append, "Be brief.", (WEATHER,), turn_mode=turn_mode
+        )
 
     async def __aenter__(self) -> Call:
         self._opened = self.backend.connect(self.conversation)
@@ -44,10 +46,10 @@ class Call:
         for frame in frames:
             for start in range(0, len(frame), 480):
                 piece = frame[start : start + 480]
-                await self.session.send(p.AudioEntry("ann", piece, len(piece) / 24000))
+                await self.session.send(p.AudioInput("ann", piece, len(piece) / 24000))
 
     async def turn(self) -> None:
-        await self.session.send(p.TurnStartedEntry("ann", 0.0))
+        await self.session.send(p.TurnStartedInput("ann", 0.0))
         await self.says(LOUD)
         await self.session.send(TURN)
 

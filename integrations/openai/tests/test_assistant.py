@@ -12,7 +12,7 @@ from fishjam_agents_openai.emulator import Emulator
 from fishjam_agents_openai.emulator.assistant import RealtimeAssistant, chat_assistant
 
 from fishjam_agents.backends import port as p
-from fishjam_agents.backends.cascade import Message, Requested
+from fishjam_agents.backends.cascade import LLMToolCall, Message
 from integrations.openai.tests.realtime_call import Call, run
 
 NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
@@ -34,7 +34,7 @@ def test_each_tool_of_a_realtime_session_is_called_once_and_the_goodbye_is_last(
         for number, answer in enumerate(['{"state": "sent"}', "at nine", "bye"], 1):
             await call.turn()
             called = await call.until(p.ToolCall, number)
-            await call.session.send(p.ToolResultEntry(called.call, answer))
+            await call.session.send(p.ToolResultInput(called.call, answer))
             await call.until(p.ReplyEnded, number)
         await call.turn()
         await call.until(p.ReplyEnded, 4)
@@ -66,7 +66,7 @@ def test_a_chat_calls_each_tool_once_tells_its_answer_and_then_repeats_the_user(
 
     async def pieces(part: Any, messages: list[Message]) -> list[Any]:
         came = [piece async for piece in part.reply(messages, tools)]
-        return [piece for piece in came if isinstance(piece, str | Requested)]
+        return [piece for piece in came if isinstance(piece, str | LLMToolCall)]
 
     async def main() -> None:
         messages = []

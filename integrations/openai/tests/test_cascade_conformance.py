@@ -16,8 +16,8 @@ from fishjam_agents_openai.emulator import Answer, Emulator
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade, Message
-from fishjam_agents.testing.conformance import BackendConformance, FarSide, Received
-from fishjam_agents.testing.conformance.rig import Rig
+from fishjam_agents.testing.conformance import BackendConformance, FakeService, Received
+from fishjam_agents.testing.conformance.harness import Harness
 from tests.cascade.conversations import ConversationSeen
 
 KEY = "sk-of-the-kit"
@@ -39,7 +39,7 @@ class Turns(deque[Answer]):
         return Answer([self._seen.turn(0.0)])
 
 
-class Servers(FarSide):
+class Servers(FakeService):
     """The emulator as all three servers of a cascade, in the kit's hands."""
 
     connects = False
@@ -51,7 +51,7 @@ class Servers(FarSide):
     def __init__(self) -> None:
         self.emulator = Emulator(transcripts=Turns(), key=KEY)
 
-    async def __aenter__(self) -> FarSide:
+    async def __aenter__(self) -> FakeService:
         await self.emulator.start()
         return self
 
@@ -118,7 +118,7 @@ class TestCascadeOverHttp(BackendConformance):
     def test_leaving_hangs_up_on_every_server(self) -> None:
         """What the kit asks of connections: none is open once the call is over."""
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             assert isinstance(far, Servers)
             await rig.connected()
             await rig.reply_begins(1000, 3.0)
@@ -134,14 +134,14 @@ class TestCascadeOverHttp(BackendConformance):
     ) -> None:
         """The next turn is answered, and what nobody heard was not left to be generated."""
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             assert isinstance(far, Servers)
             await rig.connected()
             await far.reply(3.0, 1000)
             far.emulator.chats[0] = Answer(["Yes. ", 20.0, "No."])
             rig.turn()
             await rig.until(lambda: rig.of(port.ReplyAudio), "a reply")
-            rig.put(port.InterruptEntry(None))
+            rig.put(port.InterruptInput(None))
             await rig.until(lambda: len(far.emulator.hung_up) == 2, "both to be hung up on")
             assert sorted(far.emulator.hung_up) == ["/audio/speech", "/chat/completions"]
             await rig.reply_begins(2000, 0.3)
@@ -154,7 +154,7 @@ class TestCascadeOverHttp(BackendConformance):
     ) -> None:
         """There is nothing to connect to before."""
 
-        async def check(rig: Rig, far: FarSide) -> None:
+        async def check(rig: Harness, far: FakeService) -> None:
             assert isinstance(far, Servers)
             await rig.connected()
             refusal = Answer([f"Incorrect API key provided: {KEY}"], status=401)

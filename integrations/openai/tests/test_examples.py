@@ -49,7 +49,7 @@ def test_a_local_cascade_answers_with_a_voice_and_says_what_each_part_took(tmp_p
     events, printed = simulate("local_cascade", tmp_path)
     (transcript,) = of(events, "user_transcript")
     assert transcript["text"].startswith("I spoke for ")
-    (timed,) = of(events, "reply_timed")
+    (timed,) = of(events, "reply_latency")
     assert list(timed["parts"]) == ["stt", "waited", "llm", "sentence", "tts"]
     (ended,) = of(events, "reply_ended")
     assert ended["heard"]["seconds"] > 2

@@ -14,7 +14,7 @@ import pytest
 from fishjam_agents_openai import Chat, Speech, Transcription
 from fishjam_agents_openai.emulator import Answer, Broken, Emulator, Failed
 
-from fishjam_agents.backends.cascade import Message, Requested, Spent, Transcript
+from fishjam_agents.backends.cascade import LLMToolCall, LLMUsage, Message, Transcript
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError, ConfigError
 from integrations.openai.tests.asking import HELLO, TURN, ask, run, speak, understand
@@ -26,7 +26,7 @@ def test_a_model_answers_in_pieces_and_says_what_it_cost() -> None:
         for piece in await ask(server, temperature=0.5, max_tokens=50, extra={"top_k": 3}):
             (words if isinstance(piece, str) else spent).append(piece)
         assert "".join(words) == "Hi there \N{SLIGHTLY SMILING FACE}"
-        assert spent == [Spent({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})]
+        assert spent == [LLMUsage({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})]
 
     server = run(scenario, chats=[Answer(["Hi ", "there ", "\N{SLIGHTLY SMILING FACE}"])])
     (request,) = server.requests
@@ -64,10 +64,10 @@ def test_tools_are_offered_called_in_pieces_and_answered() -> None:
         },
         {"tool_calls": [{"index": 0, "function": {"arguments": '"Kyoto"}'}}]},
     ]
-    calls = [Requested("c1", "weather", {"city": "Kyoto"}), Requested("c2", "weather", {})]
+    calls = [LLMToolCall("c1", "weather", {"city": "Kyoto"}), LLMToolCall("c2", "weather", {})]
 
     async def scenario(server: Emulator) -> None:
-        assert [piece for piece in await ask(server, tools=[tool]) if isinstance(piece, Requested)] == calls
+        assert [piece for piece in await ask(server, tools=[tool]) if isinstance(piece, LLMToolCall)] == calls
         answered = [*HELLO, Message("assistant", "", calls), Message("tool", "sunny", call="c1")]
         await ask(server, answered)
 
@@ -90,7 +90,7 @@ def test_arguments_that_are_no_json_are_told_and_go_back_as_none() -> None:
     }
 
     async def scenario(server: Emulator) -> None:
-        call = Requested("c", "f", {}, "they are no JSON: {")
+        call = LLMToolCall("c", "f", {}, "they are no JSON: {")
         assert (await ask(server))[0] == call
         answered = [*HELLO, Message("assistant", "", [call]), Message("tool", "what?", call="c")]
         await ask(server, answered)

@@ -10,7 +10,7 @@ from typing import Any
 from fishjam_agents_openai import Chat, Speech, Transcription
 from fishjam_agents_openai.emulator import FLAVOURS, Answer, Broken, Emulator, Failed, Raw
 
-from fishjam_agents.backends.cascade import Message, Requested, Thought
+from fishjam_agents.backends.cascade import LLMToolCall, Message, Reasoning
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance import (
     Cut,
@@ -65,11 +65,11 @@ class Server(PartFarSide):
         await self.emulator.stop()
 
     async def answer(self, *steps: PartStep) -> None:
-        calls = [step for step in steps if isinstance(step, Requested)]
+        calls = [step for step in steps if isinstance(step, LLMToolCall)]
         sent: list[Any] = []
         for step in steps:
             match step:
-                case Thought(text):
+                case Reasoning(text):
                     sent.append({"reasoning_content": text})
                 case Cut():
                     sent.append(Broken())
@@ -77,7 +77,7 @@ class Server(PartFarSide):
                     sent.append(Failed(message))
                 case Unknown():
                     sent.append(UNKNOWN)
-                case Requested():
+                case LLMToolCall():
                     sent += _pieces(calls.index(step), step)
                 case _:
                     sent.append(step)
@@ -102,7 +102,7 @@ class Server(PartFarSide):
         return self.emulator.answering
 
 
-def _pieces(index: int, call: Requested) -> list[dict[str, Any]]:
+def _pieces(index: int, call: LLMToolCall) -> list[dict[str, Any]]:
     """A call as it is streamed: its name first, then its arguments cut anywhere."""
     text = json.dumps(call.arguments)
     pieces = [{"index": index, "id": call.call, "type": "function", "function": {"name": call.name}}]
@@ -141,7 +141,7 @@ class Mind(Server):
 
 def _message(sent: Mapping[str, Any]) -> Message:
     calls = [
-        Requested(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+        LLMToolCall(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
         for call in sent.get("tool_calls", ())
     ]
     return Message(sent["role"], sent["content"] or "", calls=calls, call=sent.get("tool_call_id"))

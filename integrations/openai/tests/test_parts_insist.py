@@ -9,7 +9,7 @@ import pytest
 from fishjam_agents_openai import Chat
 from fishjam_agents_openai.emulator import FLAVOURS, Answer, Emulator
 
-from fishjam_agents.backends.cascade import LanguageModel, Message, Requested, Thought
+from fishjam_agents.backends.cascade import LanguageModel, LLMToolCall, Message, Reasoning
 from fishjam_agents.backends.cascade.history import History
 from integrations.openai.tests.asking import HELLO, ask, run
 
@@ -32,10 +32,10 @@ def calling(*calls: tuple[str, Any], **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-async def answer(chat: LanguageModel, messages: list[Message]) -> tuple[str, list[Requested]]:
+async def answer(chat: LanguageModel, messages: list[Message]) -> tuple[str, list[LLMToolCall]]:
     pieces = [piece async for piece in chat.reply(messages, ())]
     words = "".join(piece for piece in pieces if isinstance(piece, str))
-    return words, [piece for piece in pieces if isinstance(piece, Requested)]
+    return words, [piece for piece in pieces if isinstance(piece, LLMToolCall)]
 
 
 @pytest.mark.parametrize("server", [name for name in FLAVOURS if name not in ("speaches", "kokoro")])
@@ -130,7 +130,7 @@ def test_reasoning_of_an_answer_that_followed_a_tool_goes_back_too() -> None:
     ],
 )
 def test_calls_that_another_server_made_get_ids_that_this_one_takes(told: tuple[int, str]) -> None:
-    call = Requested("call_abc", "weather", {})
+    call = LLMToolCall("call_abc", "weather", {})
     before = [*HELLO, Message("assistant", "", [call]), Message("tool", "sunny", call="call_abc")]
 
     async def scenario(emulator: Emulator) -> None:
@@ -169,8 +169,8 @@ def test_pictures_of_a_user_who_goes_on_stay_in_their_place() -> None:
     assert last["content"] == ""
 
 
-WEATHER = Requested("", "weather", {"city": "Oslo"})
-TIME = Requested("", "time", {})
+WEATHER = LLMToolCall("", "weather", {"city": "Oslo"})
+TIME = LLMToolCall("", "time", {})
 
 
 def call(name: str | None = None, arguments: Any = None, **more: Any) -> dict[str, Any]:
@@ -216,9 +216,11 @@ def call(name: str | None = None, arguments: Any = None, **more: Any) -> dict[st
         ([[call("weather<|channel|>commentary", '{}{"city": "Oslo"}', index=0, id="a")]], [WEATHER]),
     ],
 )
-def test_calls_are_read_in_every_form(deltas: list[list[dict[str, Any]]], expected: list[Requested]) -> None:
+def test_calls_are_read_in_every_form(
+    deltas: list[list[dict[str, Any]]], expected: list[LLMToolCall]
+) -> None:
     async def scenario(emulator: Emulator) -> None:
-        calls = [piece for piece in await ask(emulator) if isinstance(piece, Requested)]
+        calls = [piece for piece in await ask(emulator) if isinstance(piece, LLMToolCall)]
         assert [(each.name, each.arguments, each.unreadable) for each in calls] == [
             (each.name, each.arguments, None) for each in expected
         ]
@@ -229,10 +231,10 @@ def test_calls_are_read_in_every_form(deltas: list[list[dict[str, Any]]], expect
 
 
 def test_an_id_of_the_conversation_is_not_given_to_another_call() -> None:
-    before = [*HELLO, Message("assistant", "", [Requested("0", "f", {})]), Message("tool", "x", call="0")]
+    before = [*HELLO, Message("assistant", "", [LLMToolCall("0", "f", {})]), Message("tool", "x", call="0")]
 
     async def scenario(emulator: Emulator) -> None:
-        (again,) = [piece for piece in await ask(emulator, before) if isinstance(piece, Requested)]
+        (again,) = [piece for piece in await ask(emulator, before) if isinstance(piece, LLMToolCall)]
         assert again.call != "0"
 
     run(scenario, chats=[Answer([{"tool_calls": [call("f", "{}", id="0", index=0)]}])])
@@ -267,7 +269,7 @@ def test_calls_that_are_none_end_no_conversation(odd: Any) -> None:
 def test_content_in_parts_is_read_and_its_reasoning_told_apart(content: Any) -> None:
     async def scenario(emulator: Emulator) -> None:
         pieces = await ask(emulator)
-        assert pieces[:2] == [Thought("Hm. So."), "Yes."]
+        assert pieces[:2] == [Reasoning("Hm. So."), "Yes."]
 
     run(scenario, chats=[Answer([{"content": content}])])
 
@@ -276,7 +278,7 @@ def test_thoughts_that_gemini_puts_into_the_content_are_none_of_its_words() -> N
     thought = {"content": "<thought>Hm.", "extra_content": {"google": {"thought": True}}}
 
     async def scenario(emulator: Emulator) -> None:
-        assert (await ask(emulator))[:2] == [Thought("<thought>Hm."), "</thought>Yes."]
+        assert (await ask(emulator))[:2] == [Reasoning("<thought>Hm."), "</thought>Yes."]
 
     run(scenario, chats=[Answer([thought, "</thought>Yes."])])
 

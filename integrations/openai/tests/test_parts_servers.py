@@ -10,7 +10,7 @@ import pytest
 from fishjam_agents_openai import Chat
 from fishjam_agents_openai.emulator import FLAVOURS, Answer, Emulator, Failed, Raw
 
-from fishjam_agents.backends.cascade import ContextFullError, Requested, Spent, Thought, Transcript
+from fishjam_agents.backends.cascade import ContextFullError, LLMToolCall, LLMUsage, Reasoning, Transcript
 from fishjam_agents.errors import BackendError
 from integrations.openai.tests.asking import HELLO, ask, run, speak, understand
 
@@ -27,7 +27,7 @@ def test_what_a_model_reasons_is_not_among_its_words(server: str) -> None:
     async def scenario(emulator: Emulator) -> None:
         pieces = await ask(emulator)
         assert words(pieces) == "Yes."
-        assert [piece for piece in pieces if isinstance(piece, Thought)]
+        assert [piece for piece in pieces if isinstance(piece, Reasoning)]
 
     run(scenario, chats=[Answer(["Yes."])], flavour=FLAVOURS[server])
 
@@ -40,7 +40,7 @@ def test_what_a_model_reasons_is_not_among_its_words(server: str) -> None:
 )
 def test_a_model_can_be_told_not_to_reason(server: str, settings: dict[str, Any]) -> None:
     async def scenario(emulator: Emulator) -> None:
-        assert not [piece for piece in await ask(emulator, **settings) if isinstance(piece, Thought)]
+        assert not [piece for piece in await ask(emulator, **settings) if isinstance(piece, Reasoning)]
 
     run(scenario, chats=[Answer(["Yes."])], flavour=FLAVOURS[server])
 
@@ -51,10 +51,10 @@ def test_ollama_gives_every_call_the_same_index_and_they_are_two_all_the_same() 
         return {"tool_calls": [{"index": 1, "id": name, "type": "function", "function": function}]}
 
     async def scenario(emulator: Emulator) -> None:
-        calls = [piece for piece in await ask(emulator) if isinstance(piece, Requested)]
+        calls = [piece for piece in await ask(emulator) if isinstance(piece, LLMToolCall)]
         assert calls == [
-            Requested("c1", "weather", {"city": "Kyoto"}),
-            Requested("c2", "weather", {"city": "Oslo"}),
+            LLMToolCall("c1", "weather", {"city": "Kyoto"}),
+            LLMToolCall("c2", "weather", {"city": "Oslo"}),
         ]
 
     answer = Answer([call("c1", '{"city": "Kyoto"}'), call("c2", '{"city": "Oslo"}')])
@@ -69,7 +69,7 @@ def test_calls_without_an_id_or_with_one_that_was_there_before_get_one_of_their_
                 piece.call
                 for _ in range(2)
                 async for piece in chat.reply(HELLO, ())
-                if isinstance(piece, Requested)
+                if isinstance(piece, LLMToolCall)
             ]
         assert len(set(ids)) == len(ids) == 4
         assert ids[0] == "same"
@@ -88,8 +88,8 @@ def test_calls_without_an_id_or_with_one_that_was_there_before_get_one_of_their_
 
 def test_vllm_counts_on_in_every_chunk_and_is_counted_once() -> None:
     async def scenario(emulator: Emulator) -> None:
-        spent = [piece for piece in await ask(emulator) if isinstance(piece, Spent)]
-        assert spent == [Spent({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})]
+        spent = [piece for piece in await ask(emulator) if isinstance(piece, LLMUsage)]
+        assert spent == [LLMUsage({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})]
 
     run(scenario, chats=[Answer(["One, ", "two, ", "three."])], flavour=FLAVOURS["vllm"])
 
@@ -123,7 +123,7 @@ def test_a_transcript_that_is_null_is_of_a_turn_without_a_word() -> None:
 def test_a_server_that_cannot_stream_a_transcript_is_understood_at_once() -> None:
     async def scenario(emulator: Emulator) -> None:
         pieces = await understand(emulator, stream=True)
-        assert pieces == [Spent({"seconds": 2}), Transcript("Good morning.", final=True)]
+        assert pieces == [LLMUsage({"seconds": 2}), Transcript("Good morning.", final=True)]
 
     run(scenario, transcripts=[Answer(["Good morning."], streams=False)])
 

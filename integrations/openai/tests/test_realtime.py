@@ -69,7 +69,7 @@ def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
         await call.turn()
         await call.until(p.ReplyText)
         await asyncio.sleep(0.1)
-        await call.session.send(p.InterruptEntry(Heard("openai-1", 0.4567, "Hell")))
+        await call.session.send(p.InterruptInput(Heard("openai-1", 0.4567, "Hell")))
         truncate = await call.received("conversation.item.truncate")
         assert truncate["audio_end_ms"] == 456
         assert (await call.received("response.cancel"))["response_id"]
@@ -77,7 +77,7 @@ def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
         await call.turn()
         await call.until(p.ReplyStarted, 2)
         assert [event.reply for event in call.of(p.ReplyAudio)[sounded:]].count("openai-1") == 0
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [["Hello there my friend. ", 5.0, "Late."], ["Yes?"]])
 
@@ -86,7 +86,7 @@ def test_of_a_reply_nobody_heard_nothing_is_kept() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyEnded)
-        await call.session.send(p.InterruptEntry(Heard("openai-1", 0.0)))
+        await call.session.send(p.InterruptInput(Heard("openai-1", 0.0)))
         await call.received("conversation.item.delete")
 
     server = run(scenario, [["Hello."]])
@@ -100,8 +100,8 @@ def test_a_reply_heard_to_its_end_needs_no_truncation() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyEnded)
-        await call.session.send(p.InterruptEntry(Heard("openai-1", 9.0, "Hello.")))
-        await call.session.send(p.TextEntry("And?"))
+        await call.session.send(p.InterruptInput(Heard("openai-1", 9.0, "Hello.")))
+        await call.session.send(p.TextInput("And?"))
         await call.until(p.ReplyEnded, 2)
 
     assert "conversation.item.truncate" not in [
@@ -122,7 +122,7 @@ def test_the_service_s_own_turns_interrupt_by_themselves() -> None:
     server = run(
         scenario,
         [["A long story, with many words. ", 5.0], ["Yes?"]],
-        owner="backend",
+        turn_mode="backend",
         detection=Detection(type="semantic_vad", eagerness="high"),
     )
     asked = server.received[0]["session"]["audio"]["input"]["turn_detection"]
@@ -139,24 +139,24 @@ def test_who_leaves_in_the_middle_of_a_word_has_said_it_and_is_answered() -> Non
     async def scenario(call: Call) -> None:
         await call.says(LOUD)
         await call.until(p.UserSpeech)
-        await call.session.send(p.AudioEndedEntry("ann"))
+        await call.session.send(p.AudioEndedInput("ann"))
         await call.until(p.ReplyEnded)
         assert [event.speaking for event in call.of(p.UserSpeech)] == [True, False]
         appended = len(call.server.connections[0])
-        await call.session.send(p.AudioEndedEntry("ann"))
-        await call.session.send(p.TextEntry("Hello?"))
+        await call.session.send(p.AudioEndedInput("ann"))
+        await call.session.send(p.TextInput("Hello?"))
         await call.until(p.ReplyEnded, 2)
         kinds = [event["type"] for event in call.server.connections[0][appended:]]
         assert "input_audio_buffer.append" not in kinds, "nobody was speaking"
 
-    run(scenario, [["Gone?"], ["Gone."]], owner="backend", detection=Detection(silence_duration_ms=300))
+    run(scenario, [["Gone?"], ["Gone."]], turn_mode="backend", detection=Detection(silence_duration_ms=300))
 
 
 def test_a_turn_that_is_taken_back_is_forgotten() -> None:
     async def scenario(call: Call) -> None:
-        await call.session.send(p.TurnStartedEntry("ann", 0.0))
+        await call.session.send(p.TurnStartedInput("ann", 0.0))
         await call.says(LOUD)
-        await call.session.send(p.TurnCancelledEntry("ann"))
+        await call.session.send(p.TurnCancelledInput("ann"))
         await call.received("input_audio_buffer.clear")
         async with call.backend.connect(call.conversation):
             await call.received("session.update", 2)
@@ -170,9 +170,9 @@ def test_parallel_tools_are_answered_and_one_response_is_asked_for() -> None:
         await call.turn()
         first, second = await call.until(p.ToolCall), await call.until(p.ToolCall, 2)
         assert (first.name, first.arguments, second.arguments) == ("weather", {"city": "Oslo"}, {})
-        await call.session.send(p.ToolResultEntry(second.call, "rain"))
+        await call.session.send(p.ToolResultInput(second.call, "rain"))
         await asyncio.sleep(0.05)
-        await call.session.send(p.ToolResultEntry(first.call, "sun"))
+        await call.session.send(p.ToolResultInput(first.call, "sun"))
         await call.until(p.ReplyText)
 
     server = run(scenario, [[Tool("weather", '{"city": "Oslo"}'), Tool("weather")], ["Sun and rain."]])
@@ -193,11 +193,13 @@ def test_arguments_that_cannot_be_read_come_with_what_is_wrong_with_them() -> No
 
 def test_pictures_notes_and_updates_are_passed_on() -> None:
     async def scenario(call: Call) -> None:
-        await call.session.send(p.ImageEntry(bytes(11_000_000), "image/jpeg"))
-        assert call.of(p.Warning)[0].message == "a picture of 11000000 bytes is too large: it was not sent"
-        await call.session.send(p.ImageEntry(b"\xff\xd8", "image/jpeg"))
-        await call.session.send(p.TextEntry("[Ann speaks.]", note=True))
-        await call.session.send(p.UpdateEntry(instructions="Be long."))
+        await call.session.send(p.ImageInput(bytes(11_000_000), "image/jpeg"))
+        assert (
+            call.of(p.BackendNotice)[0].message == "a picture of 11000000 bytes is too large: it was not sent"
+        )
+        await call.session.send(p.ImageInput(b"\xff\xd8", "image/jpeg"))
+        await call.session.send(p.TextInput("[Ann speaks.]", note=True))
+        await call.session.send(p.UpdateInput(instructions="Be long."))
         await call.received("session.update", 2)
 
     server = run(scenario)
@@ -238,7 +240,7 @@ def test_what_two_sides_decide_at_once_is_no_error_and_what_is_unknown_no_end() 
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyEnded)
-        (warning,) = call.of(p.Warning)
+        (warning,) = call.of(p.BackendNotice)
         assert warning.message == "OpenAI Realtime says: so it is"
 
     strange = Raw({"type": "response.mood", "event_id": "e", "mood": "fine"})
@@ -290,8 +292,8 @@ def test_a_renewed_connection_knows_what_was_said_and_heard() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyEnded)
-        await call.session.send(p.InterruptEntry(Heard("openai-1", 0.1, "Hel")))
-        with pytest.raises(p.Renewal):
+        await call.session.send(p.InterruptInput(Heard("openai-1", 0.1, "Hel")))
+        with pytest.raises(p.SessionRefresh):
             await call.reader
         async with call.backend.connect(call.conversation):
             await call.received("conversation.item.create", 2)

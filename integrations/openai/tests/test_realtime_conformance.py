@@ -9,11 +9,18 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 import numpy as np
-from fishjam_agents_openai.emulator.realtime import Close, Line, Raw, RealtimeEmulator, Sound, Tool
+from fishjam_agents_openai.emulator.realtime import (
+    Close,
+    EmulatorConnection,
+    Raw,
+    RealtimeEmulator,
+    Sound,
+    Tool,
+)
 from fishjam_agents_openai.realtime import Realtime
 
 from fishjam_agents.errors import FailureKind
-from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FarSide, Received
+from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FakeService, Received
 
 KEY = "key-of-the-kit"
 REFUSALS: Mapping[FailureKind, int | Close] = {
@@ -39,7 +46,7 @@ GARBLED = (
 )
 
 
-class RealtimeService(FarSide):
+class RealtimeService(FakeService):
     """The emulator of OpenAI Realtime, in the kit's hands."""
 
     # A turn of ours begins with its audio: the service is not told of it.
@@ -56,7 +63,7 @@ class RealtimeService(FarSide):
         self._emulator = RealtimeEmulator(key=KEY, words=self._understood)
         self._transcripts: set[str] = set()
 
-    async def __aenter__(self) -> FarSide:
+    async def __aenter__(self) -> FakeService:
         await self._emulator.__aenter__()
         return self
 
@@ -131,7 +138,7 @@ class RealtimeService(FarSide):
         return len(self._emulator.open)
 
     @property
-    def _last(self) -> Line:
+    def _last(self) -> EmulatorConnection:
         return self._emulator.open[-1]
 
 
@@ -169,5 +176,5 @@ def _of_user(content: Mapping[str, Any]) -> list[Received]:
 
 
 class TestRealtime(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return RealtimeService()

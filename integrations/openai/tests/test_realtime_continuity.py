@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fishjam_agents_openai.emulator.realtime import Close, RealtimeEmulator, Tool
 from fishjam_agents_openai.realtime import Realtime
-from fishjam_agents_openai.realtime.history import History, Line
+from fishjam_agents_openai.realtime.history import History, HistoryItem
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.backends.link import BackendLink
@@ -22,13 +22,13 @@ from integrations.openai.tests.realtime_call import LOUD, QUIET, TURN, WEATHER
 class Linked:
     """The backend behind the pipeline's own link."""
 
-    def __init__(self, server: RealtimeEmulator, owner: Any, **settings: Any) -> None:
+    def __init__(self, server: RealtimeEmulator, turn_mode: Any, **settings: Any) -> None:
         self.server = server
         self.events: list[Any] = []
         self.outages: list[float] = []
         backend = Realtime(base_url=server.base_url, **settings)
         self.link = BackendLink(
-            backend, "call", self.events.append, self.outages.append, "Be brief.", owner=owner
+            backend, "call", self.events.append, self.outages.append, "Be brief.", turn_mode=turn_mode
         )
         self.link.tools = [WEATHER]
 
@@ -42,10 +42,10 @@ class Linked:
     def says(self, *frames: np.ndarray) -> None:
         for frame in frames:
             for start in range(0, len(frame), 480):
-                self.link.put(p.AudioEntry("ann", frame[start : start + 480], 0.02))
+                self.link.put(p.AudioInput("ann", frame[start : start + 480], 0.02))
 
     def turn(self) -> None:
-        self.link.put(p.TurnStartedEntry("ann", 0.0))
+        self.link.put(p.TurnStartedInput("ann", 0.0))
         self.says(LOUD)
         self.link.put(TURN)
 
@@ -72,13 +72,13 @@ def run(
     scenario: Callable[[Linked], Awaitable[None]],
     answers: Sequence[Sequence[Any]] = (),
     *,
-    owner: str = "local",
+    turn_mode: str = "local",
     **settings: Any,
 ) -> RealtimeEmulator:
     async def main() -> RealtimeEmulator:
         words = iter(range(1, 100))
         async with RealtimeEmulator(deque(answers), words=lambda _: f"user {next(words)}") as server:
-            call = Linked(server, owner, **settings)
+            call = Linked(server, turn_mode, **settings)
             running = asyncio.create_task(call.link.run())
             try:
                 await scenario(call)
@@ -107,7 +107,7 @@ def test_over_several_renewals_nothing_is_lost_or_said_twice() -> None:
         said = [words for number in range(1, 7) for words in (f"user {number}", f"Reply {number}.")]
         assert call.told() == said
         assert not call.of(p.Failure)
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
         assert not call.outages
 
     server = run(scenario, [[f"Reply {number}."] for number in range(1, 7)], renew_after=0.2)
@@ -123,7 +123,7 @@ def test_a_renewal_waits_for_a_quiet_moment(what: str) -> None:
     async def scenario(call: Linked) -> None:
         await call.connections(1)
         if what == "a turn":
-            call.link.put(p.TurnStartedEntry("ann", 0.0))
+            call.link.put(p.TurnStartedInput("ann", 0.0))
         else:
             call.turn()
             await call.until(lambda: call.of(p.ToolCall if what == "a tool" else p.ReplyStarted))
@@ -133,7 +133,7 @@ def test_a_renewal_waits_for_a_quiet_moment(what: str) -> None:
             call.says(LOUD)
             call.link.put(TURN)
         elif what == "a tool":
-            call.link.put(p.ToolResultEntry(call.of(p.ToolCall)[0].call, "sun"))
+            call.link.put(p.ToolResultInput(call.of(p.ToolCall)[0].call, "sun"))
         await call.answered(1)
         await call.connections(2)
         assert not call.of(p.Failure)
@@ -145,14 +145,14 @@ def test_a_renewal_waits_for_a_quiet_moment(what: str) -> None:
 @pytest.mark.usefixtures("often")
 def test_what_was_heard_of_a_reply_is_right_on_the_connection_after_it() -> None:
     async def scenario(call: Linked) -> None:
-        call.link.put(p.TextEntry("Tell me of fish."))
+        call.link.put(p.TextInput("Tell me of fish."))
         await call.answered(1)
-        call.link.put(p.TextEntry("[Bob has come.]", note=True))
+        call.link.put(p.TextInput("[Bob has come.]", note=True))
         await call.connections(2)
         await call.until(lambda: len(call.told()) == 3)
         # The room is still listening to what the connection before has given.
-        call.link.put(p.InterruptEntry(Heard("openai-1", 0.2, "Fish swim")))
-        call.link.put(p.TextEntry("And birds?"))
+        call.link.put(p.InterruptInput(Heard("openai-1", 0.2, "Fish swim")))
+        call.link.put(p.TextInput("And birds?"))
         await call.answered(2)
         told = ["Tell me of fish.", "Fish swim, all of them.", "[Bob has come.]"]
         assert call.told() == [*told, "Fish swim [interrupted]", "And birds?"]
@@ -164,7 +164,7 @@ def test_what_was_heard_of_a_reply_is_right_on_the_connection_after_it() -> None
         )
         assert deleted["item_id"] == second["id"]
         assert corrected["previous_item_id"] == first["id"]
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [["Fish swim, all of them."], ["Birds fly."]], renew_after=0.3)
 
@@ -177,7 +177,7 @@ def test_a_renewal_that_finds_no_quiet_moment_comes_in_the_middle_of_a_turn_and_
 
     async def scenario(call: Linked) -> None:
         await call.connections(1)
-        call.link.put(p.TurnStartedEntry("ann", 0.0))
+        call.link.put(p.TurnStartedInput("ann", 0.0))
         call.says(LOUD)
         await call.connections(2)
         call.says(LOUD[:4800])
@@ -200,7 +200,7 @@ def test_a_session_that_has_reached_its_hour_is_followed_by_another() -> None:
             "code": "session_expired",
             "message": "60 minutes are over.",
         }
-        await call.server.open[0].tell("error", error=error)
+        await call.server.open[0].send_event("error", error=error)
         await call.connections(2)
         call.turn()
         await call.answered(2)
@@ -213,7 +213,7 @@ def test_a_session_that_has_reached_its_hour_is_followed_by_another() -> None:
 def test_a_turn_in_the_middle_of_which_the_connection_is_lost_is_heard_whole() -> None:
     async def scenario(call: Linked) -> None:
         await call.connections(1)
-        call.link.put(p.TurnStartedEntry("ann", 0.0))
+        call.link.put(p.TurnStartedInput("ann", 0.0))
         call.says(LOUD)
         await call.until(lambda: len(call.server.connections[0]) == 51)
         call.server.open[0].abort()
@@ -257,7 +257,7 @@ def test_the_services_own_turns_go_on_where_the_connection_was_lost() -> None:
         assert 100 <= appended <= 160
         assert call.told() == ["user 1", "One."]
 
-    run(scenario, [["One."], ["Two."]], owner="backend")
+    run(scenario, [["One."], ["Two."]], turn_mode="backend")
 
 
 def test_a_tool_is_answered_on_the_connection_that_follows_and_the_call_is_told_there() -> None:
@@ -266,11 +266,11 @@ def test_a_tool_is_answered_on_the_connection_that_follows_and_the_call_is_told_
         await call.until(lambda: call.of(p.ToolCall))
         call.server.open[0].abort()
         await call.connections(2)
-        call.link.put(p.ToolResultEntry(call.of(p.ToolCall)[0].call, "sun"))
+        call.link.put(p.ToolResultInput(call.of(p.ToolCall)[0].call, "sun"))
         await call.answered(1)
         assert call.told() == ["user 1", 'function_call {"city": "Oslo"}', "function_call_output sun"]
         assert len(call.of(p.ToolCall)) == 1
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [[Tool("weather", '{"city": "Oslo"}')], ["Sun."]])
 
@@ -278,7 +278,7 @@ def test_a_tool_is_answered_on_the_connection_that_follows_and_the_call_is_told_
 def test_pictures_are_shown_to_the_next_connection_too_the_latest_two() -> None:
     async def scenario(call: Linked) -> None:
         for number in range(3):
-            call.link.put(p.ImageEntry(bytes([number]), "image/jpeg"))
+            call.link.put(p.ImageInput(bytes([number]), "image/jpeg"))
         await call.until(lambda: len(call.server.connections and call.told()) == 3)
         call.server.open[0].abort()
         await call.connections(2)
@@ -290,10 +290,10 @@ def test_pictures_are_shown_to_the_next_connection_too_the_latest_two() -> None:
 def test_the_memory_of_a_long_call_is_bounded() -> None:
     history = History()
     for number in range(2000):
-        history.add(Line("user", f"turn {number} " + "x" * 200))
+        history.add(HistoryItem("user", f"turn {number} " + "x" * 200))
         history.spoken(f"r{number}", "y" * 200)
-        history.add(Line("image", "data:" + "z" * 1000))
-        history.add(Line("user", audio=[np.zeros(24000, np.int16)]))
+        history.add(HistoryItem("image", "data:" + "z" * 1000))
+        history.add(HistoryItem("user", audio=[np.zeros(24000, np.int16)]))
     told = list(history.retold(set()))
     assert sum(len(str(event)) for event in told) < 4_000_000
     sounds = [event for event in told if event["item"]["content"][0]["type"] == "input_audio"]

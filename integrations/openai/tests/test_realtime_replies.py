@@ -60,7 +60,7 @@ def test_the_emulator_keeps_to_the_order_of_the_service(monkeypatch: pytest.Monk
             await send(text)
 
         monkeypatch.setattr(line._socket, "send", noted)
-        await call.session.send(p.TextEntry("Hello?"))
+        await call.session.send(p.TextInput("Hello?"))
         await call.until(p.VendorEvent)
 
     run(scenario, [["!", Tool("weather")]])
@@ -83,10 +83,10 @@ def test_each_item_of_a_reply_keeps_what_was_heard_of_it(heard: float, told: lis
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyEnded)
-        await call.session.send(p.InterruptEntry(Heard("openai-1", heard, "so far")))
-        await call.session.send(p.TextEntry("And?"))
+        await call.session.send(p.InterruptInput(Heard("openai-1", heard, "so far")))
+        await call.session.send(p.TextInput("And?"))
         await call.until(p.ReplyEnded, 2)
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
         items = {item: number for number, item in enumerate(call.server.lines[0].speaking.lengths, 1)}
         found = []
         for event in call.server.received:
@@ -102,11 +102,11 @@ def test_each_item_of_a_reply_keeps_what_was_heard_of_it(heard: float, told: lis
 def test_a_reply_that_is_interrupted_before_it_began_is_cancelled_and_forgotten() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.session.send(p.InterruptEntry(None))
+        await call.session.send(p.InterruptInput(None))
         await call.turn()
         await call.until(p.ReplyEnded)
         assert [event.reply for event in call.of(p.ReplyStarted)] == ["openai-2"]
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     server = run(scenario, [[0.05, "Old.", 5.0], ["New."]])
     assert [event["type"] for event in server.received].count("response.cancel") == 1
@@ -116,13 +116,13 @@ def test_what_is_written_during_a_reply_is_answered_after_it() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyText)
-        await call.session.send(p.TextEntry("And this?"))
-        await call.session.send(p.TextEntry("And that?"))
+        await call.session.send(p.TextInput("And this?"))
+        await call.session.send(p.TextInput("And that?"))
         await call.until(p.ReplyEnded, 2)
         await asyncio.sleep(0.1)
         assert [event.text for event in call.of(p.ReplyText)] == ["First.", "Both."]
         assert kinds(call).count("response.create") == 2
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [["First.", 0.3], ["Both."]])
 
@@ -132,10 +132,10 @@ def test_an_answer_refused_because_of_another_is_asked_for_again_after_that() ->
         line = call.server.lines[0]
         line.respond("By itself.", 0.3)
         # Sent before it can be known that the service has begun to speak by itself.
-        await call.session.send(p.TextEntry("And this?"))
+        await call.session.send(p.TextInput("And this?"))
         await call.until(p.ReplyEnded, 2)
         assert [event.text for event in call.of(p.ReplyText)] == ["By itself.", "Answered."]
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [["Answered."]])
 
@@ -145,7 +145,7 @@ def test_a_turn_while_a_tool_runs_is_answered_with_its_result() -> None:
         await call.turn()
         called = await call.until(p.ToolCall)
         await call.turn()
-        await call.session.send(p.ToolResultEntry(called.call, "sun"))
+        await call.session.send(p.ToolResultInput(called.call, "sun"))
         await call.until(p.ReplyEnded)
         assert kinds(call).count("response.create") == 2
 
@@ -170,8 +170,8 @@ def test_a_response_that_fails_is_told_and_the_next_turn_answered() -> None:
 def test_a_response_that_fails_in_the_middle_has_answered() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        warning = await call.until(p.Warning)
-        assert warning == p.Warning("the model could not answer (rate_limit_exceeded): so it is")
+        warning = await call.until(p.BackendNotice)
+        assert warning == p.BackendNotice("the model could not answer (rate_limit_exceeded): so it is")
 
     run(scenario, [["Well, now.", *failed("rate_limit_exceeded")]])
 
@@ -188,11 +188,11 @@ def test_a_response_that_fails_for_lack_of_credit_ends_the_call() -> None:
 
 def test_too_little_sound_for_a_turn_is_no_trouble() -> None:
     async def scenario(call: Call) -> None:
-        await call.session.send(p.TurnStartedEntry("ann", 0.0))
+        await call.session.send(p.TurnStartedInput("ann", 0.0))
         await call.says(np.zeros(480, np.int16))
-        await call.session.send(p.TurnEndedEntry(call.turn_of("ann")))
+        await call.session.send(p.TurnEndedInput(call.turn_of("ann")))
         await call.until(p.ReplyEnded)
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [["Pardon?"]])
 
@@ -204,7 +204,7 @@ def test_a_service_that_answers_nothing_is_left_after_two_turns() -> None:
         await call.turn()
         await asyncio.sleep(0.4)
         assert not call.reader.done()
-        await call.session.send(p.InterruptEntry(None))
+        await call.session.send(p.InterruptInput(None))
         await call.turn()
         with pytest.raises(BackendError, match="2 turns were not answered within") as caught:
             await call.reader
@@ -230,7 +230,7 @@ def test_messages_that_are_no_events_are_told_once_and_end_a_connection_in_the_e
             await line.raw(Raw("what?"))
         await line.raw(Raw({"type": "from.the.future", "x": 1}))
         assert (await call.until(p.VendorEvent)).message["x"] == 1
-        assert [event.message for event in call.of(p.Warning)] == [
+        assert [event.message for event in call.of(p.BackendNotice)] == [
             "OpenAI Realtime sent a message that is no event: it was left out"
         ]
         for _ in range(50):
@@ -249,9 +249,11 @@ def test_messages_that_are_no_events_are_told_once_and_end_a_connection_in_the_e
 def test_a_question_is_asked_out_of_band_and_its_failure_is_the_apps(says: list[Any], error: Any) -> None:
     async def scenario(call: Call) -> None:
         call.server.asides.append(says)
-        await call.session.send(p.QuestionEntry("q1", "How many?"))
-        assert await call.until(p.Answer) == p.Answer("q1", "" if error else "Seven.", error)
-        assert not call.of(p.Warning)
+        await call.session.send(p.OutOfBandInput("q1", "How many?"))
+        assert await call.until(p.OutOfBandResponse) == p.OutOfBandResponse(
+            "q1", "" if error else "Seven.", error
+        )
+        assert not call.of(p.BackendNotice)
 
     server = run(scenario)
     assert server.received[1]["response"] == {

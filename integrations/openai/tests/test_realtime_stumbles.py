@@ -33,51 +33,51 @@ def created(call: Call) -> int:
     return [event["type"] for event in call.server.received].count("response.create")
 
 
-async def turn(call: Call, owner: str) -> None:
-    if owner == "local":
+async def turn(call: Call, turn_mode: str) -> None:
+    if turn_mode == "local":
         await call.turn()
     else:
         await call.says(LOUD, QUIET)
 
 
-@pytest.mark.parametrize("owner", ["local", "backend"])
+@pytest.mark.parametrize("turn_mode", ["local", "backend"])
 @pytest.mark.parametrize("stumble", [AGAIN, BEGUN, FAILED], ids=["created", "done", "failed"])
 def test_an_answer_over_which_the_service_stumbled_is_asked_for_once_more(
-    stumble: list[Any], owner: str
+    stumble: list[Any], turn_mode: str
 ) -> None:
     async def scenario(call: Call) -> None:
-        await turn(call, owner)
+        await turn(call, turn_mode)
         await call.until(p.ReplyEnded)
         assert [event.text for event in call.of(p.ReplyText)] == ["Yes."]
-        assert not call.of(p.Warning)
-        assert created(call) == (2 if owner == "local" else 1)
+        assert not call.of(p.BackendNotice)
+        assert created(call) == (2 if turn_mode == "local" else 1)
 
-    run(scenario, [stumble, ["Yes."]], owner=owner)
+    run(scenario, [stumble, ["Yes."]], turn_mode=turn_mode)
 
 
-@pytest.mark.parametrize("owner", ["local", "backend"])
+@pytest.mark.parametrize("turn_mode", ["local", "backend"])
 @pytest.mark.parametrize("stumble", [AGAIN, BEGUN, FAILED], ids=["created", "done", "failed"])
 def test_who_is_not_answered_the_second_time_either_is_told_of_and_the_next_turn_is_answered(
-    stumble: list[Any], owner: str
+    stumble: list[Any], turn_mode: str
 ) -> None:
     async def scenario(call: Call) -> None:
-        await turn(call, owner)
+        await turn(call, turn_mode)
         assert await call.until(p.Unanswered) == p.Unanswered(SORRY)
-        await turn(call, owner)
+        await turn(call, turn_mode)
         await call.until(p.ReplyEnded)
-        await turn(call, owner)
+        await turn(call, turn_mode)
         await call.until(p.ReplyEnded, 2)
         assert [event.text for event in call.of(p.ReplyText)] == ["Yes.", "And again."]
-        assert len(call.of(p.Warning)) == 1
+        assert len(call.of(p.BackendNotice)) == 1
 
     # The attempts of the third turn are its own.
-    run(scenario, [stumble, stumble, ["Yes."], stumble, ["And again."]], owner=owner)
+    run(scenario, [stumble, stumble, ["Yes."], stumble, ["And again."]], turn_mode=turn_mode)
 
 
 def test_a_turn_that_waits_behind_one_that_gets_no_answer_gets_its_own() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.session.send(p.TextEntry("And this?"))
+        await call.session.send(p.TextInput("And this?"))
         await call.until(p.ReplyEnded)
         assert [event.text for event in call.of(p.ReplyText)] == ["Both."]
 
@@ -88,7 +88,7 @@ def test_an_answer_that_breaks_off_ends_and_nothing_is_asked_for_again() -> None
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.ReplyEnded)
-        assert call.of(p.Warning) == [p.Warning(SORRY)]
+        assert call.of(p.BackendNotice) == [p.BackendNotice(SORRY)]
         assert created(call) == 1
         await call.turn()
         await call.until(p.ReplyEnded, 2)
@@ -117,14 +117,14 @@ def test_an_error_about_something_else_costs_no_answer(code: str | None) -> None
 
     async def scenario(call: Call) -> None:
         await call.server.lines[0].raw(other)
-        await call.until(p.Warning)
+        await call.until(p.BackendNotice)
         await call.turn()
         await call.until(p.ReplyEnded)
         assert [event.text for event in call.of(p.ReplyText)] == ["One, ", "two, ", "three."]
         assert not call.of(p.Unanswered)
-        warnings = len(call.of(p.Warning))
+        warnings = len(call.of(p.BackendNotice))
         await call.server.lines[0].raw(other)
-        await call.until(p.Warning, warnings + 1)
+        await call.until(p.BackendNotice, warnings + 1)
         await call.turn()
         await call.until(p.ReplyEnded, 2)
         assert [event.text for event in call.of(p.ReplyText)][3:] == ["Four."]
@@ -138,7 +138,7 @@ def test_a_tool_that_is_called_after_such_an_error_is_called_once() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
         called = await call.until(p.ToolCall)
-        await call.session.send(p.ToolResultEntry(called.call, "sun"))
+        await call.session.send(p.ToolResultInput(called.call, "sun"))
         await call.until(p.ReplyEnded)
         assert len(call.of(p.ToolCall)) == 1
         assert [event.text for event in call.of(p.ReplyText)] == ["Sun."]
@@ -251,7 +251,7 @@ def test_a_tool_that_is_called_long_after_an_error_in_the_middle_of_an_answer_is
         called = await call.until(p.ToolCall)
         assert called.name == "weather"
         assert [event.text for event in call.of(p.ReplyText)] == ["Let me see.", " "]
-        assert not call.of(p.Warning)
+        assert not call.of(p.BackendNotice)
 
     run(scenario, [["Let me see.", other, Words(" "), 1.2, Tool("weather")]])
 
@@ -260,7 +260,7 @@ def test_a_tool_that_is_called_long_after_an_error_in_the_middle_of_an_answer_is
 def test_an_answer_that_stops_before_anything_was_heard_is_none(says: list[Any]) -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        warning = await call.until(p.Warning)
+        warning = await call.until(p.BackendNotice)
         assert "content_filter" in warning.message
         assert isinstance(warning, p.Unanswered) is not bool(says)
 

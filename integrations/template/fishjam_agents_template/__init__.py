@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fishjam_agents.backends import Backend, Capabilities, Conversation, Entry, InlineSession
-from fishjam_agents.backends.port import ReplyAudio, ReplyEnded, ReplyStarted, TurnEndedEntry
+from fishjam_agents.backends import Backend, BackendContext, BackendInput, Capabilities, InlineSession
+from fishjam_agents.backends.port import ReplyAudio, ReplyEnded, ReplyStarted, TurnEndedInput
 
 _RATE = 24000
 
@@ -33,20 +33,20 @@ class Beep(Backend):
     seconds: float = 0.5
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[InlineSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session. A real backend imports its vendor's SDK here and dials."""
         yield _BeepSession(self, conversation)
 
 
 class _BeepSession(InlineSession):
-    def __init__(self, settings: Beep, conversation: Conversation) -> None:
+    def __init__(self, settings: Beep, conversation: BackendContext) -> None:
         times = np.arange(round(settings.seconds * _RATE)) / _RATE
         self._beep = (8000 * np.sin(2 * np.pi * settings.pitch * times)).astype(np.int16)
         self._emit = conversation.emit
         self._ids = (f"beep-{conversation.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, entry: Entry) -> None:
-        if isinstance(entry, TurnEndedEntry):
+    def handle(self, entry: BackendInput) -> None:
+        if isinstance(entry, TurnEndedInput):
             reply = next(self._ids)
             self._emit(ReplyStarted(reply))
             self._emit(ReplyAudio(reply, self._beep))

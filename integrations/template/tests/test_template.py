@@ -9,7 +9,7 @@ from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import registry
 from fishjam_agents.events import Event
 from fishjam_agents.testing import MemoryRoom, VirtualClock, speech
-from fishjam_agents.testing.conformance import BackendConformance, FarSide, InProcess
+from fishjam_agents.testing.conformance import BackendConformance, FakeService, InProcess
 
 
 def test_it_is_found_by_its_type() -> None:
@@ -19,7 +19,7 @@ def test_it_is_found_by_its_type() -> None:
 class TestBeep(BackendConformance):
     """What every backend has to keep to; see docs/backends.md."""
 
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return InProcess(Beep())
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from fishjam_agents.backends.port import BackendSession, Capabilities, Conversation, UpdateEntry
+from fishjam_agents.backends.port import BackendContext, BackendSession, Capabilities, UpdateInput
 from fishjam_agents.errors import BackendError
 
 from .settings import CallSettings
@@ -31,7 +31,7 @@ class Vapi(CallSettings):
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
-        """What it can do: tools only where Vapi can ask for their results."""
+        """Capabilities of the backend: tools only where Vapi can ask for their results."""
         return Capabilities(
             input_rate=self.sample_rate,
             output_rate=self.sample_rate,
@@ -43,7 +43,7 @@ class Vapi(CallSettings):
         )
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[BackendSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
         """Create a call and open its media socket; leaving ends the call.
 
         Raises:
@@ -54,7 +54,7 @@ class Vapi(CallSettings):
         from .api import VapiApi
         from .session import INSTRUCTIONS, VapiSession, media_socket
         from .translator import Translator
-        from .webhook import ToolDesk, webhook
+        from .webhook import ToolResultBroker, webhook
 
         key = self.key
         async with AsyncExitStack() as stack:
@@ -72,7 +72,7 @@ class Vapi(CallSettings):
             )
             desk = None
             if hub is not None:
-                desk = hub.desks[call.id] = ToolDesk(conversation.emit)
+                desk = hub.desks[call.id] = ToolResultBroker(conversation.emit)
                 stack.callback(desk.close)
                 stack.callback(hub.desks.pop, call.id)
             try:
@@ -94,5 +94,5 @@ class Vapi(CallSettings):
             # A new call knows nothing of what the one before was told.
             instructions = conversation.memory.get(INSTRUCTIONS, conversation.instructions)
             if instructions:
-                await session.send(UpdateEntry(instructions=instructions))
+                await session.send(UpdateInput(instructions=instructions))
             yield session

@@ -1,4 +1,4 @@
-"""What went wrong at Vapi, as a kind of failure and one sentence that says what to do."""
+"""Failures of Vapi, each as a kind of failure and one sentence that says what to do."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class JsonServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Base URL at which it listens."""
         return f"http://{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:

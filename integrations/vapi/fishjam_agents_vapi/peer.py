@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.port import Conversation, Entry
-from fishjam_agents.backends.remote import Guest, RemoteBackend, RemoteCall, VapiInvitation
+from fishjam_agents.backends.port import BackendContext, BackendInput
+from fishjam_agents.backends.remote import BridgedPeer, RemoteBackend, RemoteCall, VapiInvitation
 from fishjam_agents.errors import BackendError
 
 from . import control
@@ -27,7 +27,7 @@ LOOK_EVERY = 5.0
 LOST_AFTER = 6
 """Looks in a row that may fail."""
 REASON_LOOKS = 4
-"""How often it is looked why a call ended that has just been left."""
+"""Number of looks for the reason that ended a call that has just been left."""
 REASON_PAUSE = 0.25
 """Seconds between them."""
 
@@ -43,7 +43,7 @@ class VapiPeer(CallSettings, RemoteBackend):
     auto_close: bool = True
 
     @asynccontextmanager
-    async def call(self, conversation: Conversation) -> AsyncIterator[RemoteCall]:
+    async def call(self, conversation: BackendContext) -> AsyncIterator[RemoteCall]:
         """Create a call that Fishjam can join; leaving ends it.
 
         Raises:
@@ -65,7 +65,9 @@ class VapiPeer(CallSettings, RemoteBackend):
 class _PeerCall:
     """One call, seen from beside its audio."""
 
-    def __init__(self, settings: VapiPeer, api: VapiApi, info: CallInfo, conversation: Conversation) -> None:
+    def __init__(
+        self, settings: VapiPeer, api: VapiApi, info: CallInfo, conversation: BackendContext
+    ) -> None:
         self.over = False
         self._settings = settings
         self._api = api
@@ -77,26 +79,26 @@ class _PeerCall:
         """Part of `RemoteCall`."""
         return VapiInvitation(self._settings.key, self._info.id, self._settings.auto_close)
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         """Part of `RemoteCall`.
 
         Raises:
             BackendError: Vapi does not take it.
         """
         match entry:
-            case port.TextEntry(note=True):
+            case port.TextInput(note=True):
                 message = control.add_message(entry.text, role="system", respond=False)
-            case port.TextEntry():
+            case port.TextInput():
                 message = control.add_message(entry.text)
-            case port.UpdateEntry(instructions=str(words)):
+            case port.UpdateInput(instructions=str(words)):
                 message = control.add_message(words, role="system", respond=False)
-            case port.ControlEntry():
+            case port.ControlInput():
                 message = entry.message
             case _:
                 return
         await self._api.control(self._info, message)
 
-    async def follow(self, guest: Guest) -> str:
+    async def follow(self, guest: BridgedPeer) -> str:
         """Part of `RemoteCall`: by the peer, and by looking at the call now and then.
 
         Raises:
@@ -115,7 +117,7 @@ class _PeerCall:
                     lost += 1
                     if not error.retryable or lost >= LOST_AFTER:
                         raise
-                    self._emit(port.Warning(f"it is not known how the call is: {error}"))
+                    self._emit(port.BackendNotice(f"it is not known how the call is: {error}"))
                     continue
                 lost = 0
                 if info.status != status:
@@ -128,7 +130,7 @@ class _PeerCall:
             await asyncio.gather(gone, return_exceptions=True)
 
     async def _why(self, crashed: str | None) -> str:
-        """Why the peer is gone."""
+        """Return the reason for which the peer is gone."""
         if crashed is not None:
             raise BackendError(
                 f"Fishjam gave up the Vapi peer ({redact(crashed, self._settings.key)}): check that Fishjam "

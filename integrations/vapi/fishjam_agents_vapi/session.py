@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.port import BackendSession, Entry, Farewell
+from fishjam_agents.backends.port import BackendInput, BackendSession, ConversationEnded
 from fishjam_agents.errors import BackendError
 from fishjam_agents.fishjam.addressing import is_loopback
 from fishjam_agents.fishjam.dial import DirectDial
@@ -25,10 +25,10 @@ from . import control
 from .api import CallInfo, VapiApi
 from .failures import ended
 from .translator import Translator
-from .webhook import ToolDesk
+from .webhook import ToolResultBroker
 
 INSTRUCTIONS = "vapi.instructions"
-"""The name in `Conversation.memory` of the instructions as they are now."""
+"""The name in `BackendContext.memory` of the instructions as they are now."""
 OPEN_DEADLINE = 5.0
 """Seconds until the socket must be open; the call was created before, within the link's 15 s."""
 PING_INTERVAL = 10.0
@@ -100,7 +100,7 @@ class VapiSession(BackendSession):
         desk: Where tool results go; None without a webhook.
         rate: Hz both ways.
         new_call: Whether a new call follows when this one's socket is lost.
-        memory: What the next call is to know (`Conversation.memory`).
+        memory: What the next call is to know (`BackendContext.memory`).
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class VapiSession(BackendSession):
         api: VapiApi,
         call: CallInfo,
         translator: Translator,
-        desk: ToolDesk | None,
+        desk: ToolResultBroker | None,
         *,
         rate: int,
         new_call: bool,
@@ -127,34 +127,34 @@ class VapiSession(BackendSession):
         self._frame = round(rate * FRAME_SECONDS) * 2
         self._carry = b""
         self._covered = self._loop.time()
-        self._verdict: asyncio.Future[BackendError | Farewell] | None = None
+        self._verdict: asyncio.Future[BackendError | ConversationEnded] | None = None
 
     # --- to Vapi ---
 
-    async def send(self, entry: Entry) -> None:
+    async def send(self, entry: BackendInput) -> None:
         """Part of `BackendSession`.
 
         Raises:
             BackendError: The socket is lost.
-            Farewell: The conversation is over.
+            ConversationEnded: The conversation is over.
         """
         try:
             match entry:
-                case port.AudioEntry():
+                case port.AudioInput():
                     await self._hear(entry)
-                case port.TextEntry(verbatim=True):
+                case port.TextInput(verbatim=True):
                     self._translator.expect(entry.reply, entry.text)
                     await self.post(control.say(entry.text))
-                case port.TextEntry(note=True):
+                case port.TextInput(note=True):
                     await self.post(control.add_message(entry.text, role="system", respond=False))
-                case port.TextEntry():
+                case port.TextInput():
                     await self.post(control.add_message(entry.text))
-                case port.UpdateEntry(instructions=str(words)):
+                case port.UpdateInput(instructions=str(words)):
                     await self.post(control.add_message(words, role="system", respond=False))
                     self._memory[INSTRUCTIONS] = words
-                case port.ControlEntry():
+                case port.ControlInput():
                     await self.post(entry.message)
-                case port.ToolResultEntry() if self._desk is not None:
+                case port.ToolResultInput() if self._desk is not None:
                     self._desk.answer(entry)
         except ConnectionClosed as error:
             raise await self._lost(error) from error
@@ -163,7 +163,7 @@ class VapiSession(BackendSession):
         """Send a message as a text frame."""
         await self._socket.send(json.dumps(message))
 
-    async def _hear(self, entry: port.AudioEntry) -> None:
+    async def _hear(self, entry: port.AudioInput) -> None:
         data = self._carry + np.ascontiguousarray(entry.samples, "<i2").tobytes()
         whole = len(data) - len(data) % self._frame
         for start in range(0, whole, self._frame):
@@ -188,7 +188,7 @@ class VapiSession(BackendSession):
 
         Raises:
             BackendError: The call failed, or its socket was lost.
-            Farewell: The conversation is over.
+            ConversationEnded: The conversation is over.
         """
         unsubscribe = Ticker.shared().subscribe(self._tick)
         try:
@@ -207,13 +207,13 @@ class VapiSession(BackendSession):
         if translator.over:
             raise _end(translator.ended_reason)
 
-    async def _lost(self, error: ConnectionClosed) -> BackendError | Farewell:
+    async def _lost(self, error: ConnectionClosed) -> BackendError | ConversationEnded:
         """What the end of the socket is: whoever sees it first asks, for both who send and who read."""
         if self._verdict is None:
             self._verdict = asyncio.ensure_future(self._judge(error))
         return await asyncio.shield(self._verdict)
 
-    async def _judge(self, error: ConnectionClosed) -> BackendError | Farewell:
+    async def _judge(self, error: ConnectionClosed) -> BackendError | ConversationEnded:
         if self._translator.over:
             return _end(self._translator.ended_reason)
         received = error.rcvd
@@ -226,7 +226,7 @@ class VapiSession(BackendSession):
             return _end(told)
         if received is not None and received.code == 1000:
             self._translator.finish(None)
-            return Farewell(received.reason or "Vapi closed the media socket")
+            return ConversationEnded(received.reason or "Vapi closed the media socket")
         said = f"code {1006 if received is None else received.code}"
         if self._new_call:
             return BackendError(
@@ -255,6 +255,6 @@ class VapiSession(BackendSession):
             await self._api.hang_up(self._call)
 
 
-def _end(reason: str | None) -> BackendError | Farewell:
+def _end(reason: str | None) -> BackendError | ConversationEnded:
     """What the end of a call is, by its `endedReason`."""
-    return ended(reason) or Farewell(reason or "Vapi gave no reason")
+    return ended(reason) or ConversationEnded(reason or "Vapi gave no reason")

@@ -1,4 +1,4 @@
-"""Which call is made at Vapi: what both ways into a room have in common."""
+"""Settings of the call made at Vapi, which both ways into a room have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes out of Vapi's media socket as events of the port. Pure: times are given, nothing is awaited.
+"""Output of Vapi's media socket as events of the port. Pure: times are given, nothing is awaited.
 
 Audio comes without an envelope, in real time or in bursts, perhaps with silence between replies, so where a
 reply begins and ends is worked out from `speech-update` and from the sound itself
@@ -126,7 +126,7 @@ class Translator:
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            self._emit(port.Warning("Vapi sent a message that is none: it was left out"))
+            self._emit(port.BackendNotice("Vapi sent a message that is none: it was left out"))
             return
         kind = message["type"]
         name, _, only = kind.partition("[")
@@ -144,7 +144,7 @@ class Translator:
                 for call in tool_calls(message):
                     self._emit(call)
             case "hang":
-                self._emit(port.Warning("Vapi's assistant hangs: its model or voice does not answer"))
+                self._emit(port.BackendNotice("Vapi's assistant hangs: its model or voice does not answer"))
             case "status-update" if message.get("status") == "ended":
                 reason = message.get("endedReason")
                 self.finish(reason if isinstance(reason, str) else None)

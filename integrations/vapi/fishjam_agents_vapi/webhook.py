@@ -31,7 +31,7 @@ MAX_CALLS = 32
 """Tools that one request may call."""
 
 
-class ToolDesk:
+class ToolResultBroker:
     """The tool calls of one call: taken from requests, answered by the pipeline.
 
     Args:
@@ -40,7 +40,7 @@ class ToolDesk:
 
     def __init__(self, emit: Callable[[port.BackendEvent], None]) -> None:
         self._emit = emit
-        self._waiting: dict[str, asyncio.Future[port.ToolResultEntry]] = {}
+        self._waiting: dict[str, asyncio.Future[port.ToolResultInput]] = {}
         self._asking: Counter[str] = Counter()
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class ToolDesk:
             if waiting.cancel():
                 self._emit(port.ToolCallCancelled(call, lost=True))
 
-    def answer(self, entry: port.ToolResultEntry) -> None:
+    def answer(self, entry: port.ToolResultInput) -> None:
         """A result. Reports of progress, which Vapi does not take, are left out."""
         waiting = self._waiting.get(entry.call)
         if waiting is not None and not waiting.done() and not entry.will_continue:
@@ -79,7 +79,7 @@ class ToolDesk:
                     self._emit(port.ToolCallCancelled(name, lost=True))
 
 
-def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultEntry]) -> dict[str, str]:
+def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultInput]) -> dict[str, str]:
     result = {"name": call.name, "toolCallId": call.call}
     if not waiting.done():
         return {**result, "error": f"{call.name} gave no result in time"}
@@ -96,7 +96,7 @@ class _Hub:
 
     def __init__(self, settings: WebhookSettings) -> None:
         self.server = JsonServer(self._answer, settings.host, settings.port)
-        self.desks: dict[str, ToolDesk] = {}
+        self.desks: dict[str, ToolResultBroker] = {}
         self.users = 0
         self.open = asyncio.Lock()
         self._secret = settings.secret

@@ -10,7 +10,7 @@ SECRET_HEADER = "x-vapi-secret"
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where Vapi asks for the results of tools.
+    """Address at which Vapi asks for the results of tools.
 
     Attributes:
         port: Port to listen on.

@@ -49,7 +49,7 @@ class Line:
         for sound in (voice, np.zeros(round(quiet * rate), np.int16)):
             for start in range(0, len(sound), rate // 50):
                 frame = sound[start : start + rate // 50]
-                await self.session.send(port.AudioEntry("ann", frame, len(frame) / rate))
+                await self.session.send(port.AudioInput("ann", frame, len(frame) / rate))
 
     def heard(self) -> np.ndarray:
         """All audio of the replies."""
@@ -67,7 +67,7 @@ async def open_line(
 ) -> AsyncIterator[Line]:
     backend = Vapi(**{"assistant_id": "receptionist", "api_key": KEY, "url": vapi.url, **settings})
     line = Line(backend)
-    conversation = port.Conversation("call", line.events.append, instructions, tools)
+    conversation = port.BackendContext("call", line.events.append, instructions, tools)
     async with backend.connect(conversation) as session:
         assert isinstance(session, BackendSession)
         line.session = session

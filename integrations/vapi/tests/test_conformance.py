@@ -16,7 +16,7 @@ from fishjam_agents_vapi.emulator import Behaviour, ToolUse, VapiEmulator
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FailureKind
-from fishjam_agents.testing.conformance import BackendConformance, FarSide, Received
+from fishjam_agents.testing.conformance import BackendConformance, FakeService, Received
 
 KEY = "key-of-the-kit"
 PING = 0.5
@@ -31,7 +31,7 @@ class Always(list[int]):
         return self[0]
 
 
-class VapiService(FarSide):
+class VapiService(FakeService):
     """The emulator of Vapi, in the kit's hands."""
 
     # Vapi is never told of turns: it hears them. It is not told what was heard of it either.
@@ -49,7 +49,7 @@ class VapiService(FarSide):
             port = probe.getsockname()[1]
         self._webhook = WebhookSettings(port, public_url=f"http://127.0.0.1:{port}/")
 
-    async def __aenter__(self) -> FarSide:
+    async def __aenter__(self) -> FakeService:
         await self._vapi.__aenter__()
         self._ping, session.PING_INTERVAL = session.PING_INTERVAL, PING
         return self
@@ -135,5 +135,5 @@ def silence_follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestVapi(BackendConformance):
-    def far_side(self) -> FarSide:
+    def far_side(self) -> FakeService:
         return VapiService()

@@ -22,7 +22,7 @@ KEY = "vapi-private-key-1234"
 
 
 class Receptionist(AgentPipeline):
-    turns = TurnSettings(owner="backend")
+    turns = TurnSettings(mode="backend")
     # These callers wear headphones: what they say during the bot's first words is no echo.
     hearing = HearingSettings(echo_guard=False)
 
@@ -39,11 +39,11 @@ async def played(bot: AgentPipeline, recording: str = "alice_yes.wav", **options
     return await simulate(bot, [read_wav(ALICE / recording)], **options)
 
 
-@pytest.mark.parametrize("owner", ["backend", "local"])
-def test_a_caller_is_answered_whoever_owns_turns(owner: Any, emulate: Any) -> None:
+@pytest.mark.parametrize("turn_mode", ["backend", "local"])
+def test_a_caller_is_answered_whoever_owns_turns(turn_mode: Any, emulate: Any) -> None:
     async def scenario(vapi: Any) -> None:
         bot = Receptionist(vapi)
-        bot.turns = TurnSettings(owner=owner)
+        bot.turns = TurnSettings(mode=turn_mode)
         result = await played(bot, seconds=2.4)
         assert result.failure is None
         assert result.kinds.count("reply_started") == 1

@@ -66,7 +66,7 @@ def test_a_status_that_follows_the_socket_is_waited_for(emulate: Any, line: Any)
             await asyncio.sleep(0.4)
             assert not call.reading.done()
             vapi.behaviour.lagging = False
-            with pytest.raises(port.Farewell, match="assistant-ended-call"):
+            with pytest.raises(port.ConversationEnded, match="assistant-ended-call"):
                 await call.reading
 
     emulate(scenario)
@@ -105,8 +105,8 @@ def test_who_sends_learns_of_the_end_as_who_reads_does(emulate: Any, line: Any) 
         async with line(vapi) as call:
             await vapi.call.end("customer-ended-call")
             await call.session._socket.wait_closed()
-            with pytest.raises(port.Farewell, match="customer-ended-call"):
-                await call.session.send(port.TextEntry("Hello?"))
+            with pytest.raises(port.ConversationEnded, match="customer-ended-call"):
+                await call.session.send(port.TextInput("Hello?"))
 
     emulate(scenario)
 
@@ -114,10 +114,10 @@ def test_who_sends_learns_of_the_end_as_who_reads_does(emulate: Any, line: Any) 
 def test_the_last_words_of_a_call_that_ended_are_complete(emulate: Any, line: Any) -> None:
     async def scenario(vapi: Any) -> None:
         async with line(vapi) as call:
-            await call.session.send(port.TextEntry("Tell me more."))
+            await call.session.send(port.TextInput("Tell me more."))
             await call.until(lambda: call.of(port.ReplyAudio))
             await vapi.call.end("exceeded-max-duration")
-            with pytest.raises(port.Farewell):
+            with pytest.raises(port.ConversationEnded):
                 await call.reading
         assert len(call.of(port.ReplyEnded)) == 1
 

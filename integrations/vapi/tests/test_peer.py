@@ -21,7 +21,7 @@ from fishjam_agents.events import Event
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.session import PeerType
 from fishjam_agents.simulation import simulate
-from fishjam_agents.worker import Ending, LimitSettings, Placement, RoomSettings, Worker
+from fishjam_agents.worker import CallOutcome, JoinedRoom, LimitSettings, RoomSettings, Worker
 
 ALICE = Path(__file__).parents[3] / "audio_fixtures"
 KEY = "vapi-private-key-1234"
@@ -62,7 +62,7 @@ class Job:
     def __init__(self, server: EmbeddedServer, bot: AgentPipeline, **limits: Any) -> None:
         self.server = server
         self.room = server.rooms.create()
-        self.where: asyncio.Future[Placement] = asyncio.get_running_loop().create_future()
+        self.where: asyncio.Future[JoinedRoom] = asyncio.get_running_loop().create_future()
         self.worker = Worker(
             bot,
             fishjam_id=server.url,
@@ -130,7 +130,7 @@ def test_stopping_the_bot_ends_the_call_and_leaves_nothing(emulate: Any) -> None
             assert work.room.peer(placement.peer_id).type is PeerType.VAPI
             assert bot.call_id is not None
             work.worker.stop()
-            assert await work.task is Ending.STOPPED
+            assert await work.task is CallOutcome.STOPPED
             assert not work.room.peers
         assert vapi.call.status == "ended"
         assert bot.hooks == ["start", "stop"]
@@ -153,7 +153,7 @@ def test_text_and_control_go_by_the_control_url(emulate: Any) -> None:
             await work.until(lambda: len(vapi.call.received) == 3)
             bot.control({"type": "nonsense"})
             bot.end_call()
-            assert await work.task is Ending.FINISHED
+            assert await work.task is CallOutcome.FINISHED
         assert [message["type"] for message in vapi.call.received[:3]] == [
             "add-message",
             "add-message",
@@ -171,7 +171,7 @@ def test_the_end_of_the_call_is_the_end_of_the_bot(emulate: Any) -> None:
         async with job(vapi, bot) as work:
             await work.joined()
             await vapi.call.end("customer-ended-call")
-            assert await work.task is Ending.FINISHED
+            assert await work.task is CallOutcome.FINISHED
         assert [event["reason"] for event in bot.of("backend_ended")] == ["customer-ended-call"]
 
     emulate(scenario)
@@ -216,7 +216,7 @@ def test_it_leaves_an_empty_room(emulate: Any) -> None:
             await work.joined()
             await work.until(lambda: "joined" in bot.hooks)
             caller.leave()
-            assert await work.task is Ending.EMPTY_ROOM
+            assert await work.task is CallOutcome.EMPTY_ROOM
         assert bot.hooks[-2:] == ["left", "stop"]
         assert vapi.call.status == "ended"
 
@@ -231,7 +231,7 @@ def test_auto_close_is_passed_on(emulate: Any) -> None:
             await work.joined()
             await asyncio.sleep(0.1)
             caller.leave()
-            assert await work.task is Ending.FINISHED
+            assert await work.task is CallOutcome.FINISHED
 
     emulate(scenario)
 
@@ -255,4 +255,4 @@ def test_outside_a_worker_it_says_where_it_belongs() -> None:
     backend = VapiPeer(assistant_id="a", api_key=KEY)
     assert KEY not in repr(backend)
     with pytest.raises(BackendError, match="run it with a Worker"):
-        backend.connect(port.Conversation("c", lambda event: None))
+        backend.connect(port.BackendContext("c", lambda event: None))

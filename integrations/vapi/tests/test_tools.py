@@ -52,8 +52,8 @@ def test_the_webhook_answers_with_the_result(shape: Any, emulate: Any, line: Any
             await call.speak(0.2)
             await call.until(lambda: call.of(port.ToolCall))
             (seen,) = call.of(port.ToolCall)
-            await call.session.send(port.ToolResultEntry(seen.call, "wait", "hours", will_continue=True))
-            await call.session.send(port.ToolResultEntry(seen.call, "nine\nto five", "hours"))
+            await call.session.send(port.ToolResultInput(seen.call, "wait", "hours", will_continue=True))
+            await call.session.send(port.ToolResultInput(seen.call, "nine\nto five", "hours"))
             await call.until(lambda: vapi.call.results)
         ((status, answer),) = vapi.call.results
         assert status == 200
@@ -83,7 +83,7 @@ def test_a_result_that_nobody_waited_for_is_given_to_who_asks_again(
             assert call.of(port.ToolCallCancelled) == [port.ToolCallCancelled("1", lost=True)]
             again = asyncio.create_task(http.post(f"http://127.0.0.1:{number}/", json=body))
             await call.until(lambda: len(call.of(port.ToolCall)) == 2)
-            await call.session.send(port.ToolResultEntry("1", "booked", "book"))
+            await call.session.send(port.ToolResultInput("1", "booked", "book"))
             assert (await again).json()["results"][0]["result"] == "booked"
         assert len(call.of(port.ToolCallCancelled)) == 1
 
@@ -139,7 +139,7 @@ def test_the_webhook_answers_nobody_else(emulate: Any, line: Any) -> None:
                 asyncio.create_task(http.post(url, json={"message": ours}, headers=head)) for _ in range(2)
             ]
             await other.until(lambda: other.of(port.ToolCall))
-            result = port.ToolResultEntry("1", "there is no tool hours", "hours", error=True)
+            result = port.ToolResultInput("1", "there is no tool hours", "hours", error=True)
             await other.session.send(result)
             answers = [(await task).json() for task in asked]
             wrong = {"name": "hours", "toolCallId": "1", "error": "there is no tool hours"}

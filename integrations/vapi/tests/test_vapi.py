@@ -133,7 +133,7 @@ def test_words_to_say_become_a_reply_of_the_id_given(emulate: Any, line: Any) ->
     async def scenario(vapi: Any) -> None:
         async with line(vapi) as call:
             await call.session.send(
-                port.TextEntry("The office closes at five.", verbatim=True, reply="say-1")
+                port.TextInput("The office closes at five.", verbatim=True, reply="say-1")
             )
             await call.until(lambda: call.of(port.ReplyEnded))
         assert [e.reply for e in call.of(port.ReplyStarted)] == ["say-1"]
@@ -148,13 +148,13 @@ def test_control_messages_go_out_in_vapis_words(emulate: Any, line: Any) -> None
     async def scenario(vapi: Any) -> None:
         async with line(vapi, instructions="Be brief.") as call:
             for entry in (
-                port.TextEntry("I am Ann."),
-                port.UpdateEntry(instructions="Be kind."),
-                port.ControlEntry(control.mute_assistant()),
-                port.ControlEntry(control.unmute_assistant()),
-                port.ControlEntry(control.mute_customer()),
-                port.ControlEntry(control.unmute_customer()),
-                port.ControlEntry(control.say_first_message()),
+                port.TextInput("I am Ann."),
+                port.UpdateInput(instructions="Be kind."),
+                port.ControlInput(control.mute_assistant()),
+                port.ControlInput(control.unmute_assistant()),
+                port.ControlInput(control.mute_customer()),
+                port.ControlInput(control.unmute_customer()),
+                port.ControlInput(control.say_first_message()),
             ):
                 await call.session.send(entry)
             await call.until(lambda: len(vapi.call.received) == 8)
@@ -193,7 +193,7 @@ def test_garbage_is_a_warning_and_the_call_goes_on(emulate: Any, line: Any) -> N
             await call.until(lambda: call.vendor("from-the-future"))
             await call.speak()
             await call.until(lambda: call.of(port.ReplyEnded))
-        assert len(call.of(port.Warning)) == 3
+        assert len(call.of(port.BackendNotice)) == 3
         assert np.abs(call.heard()).max() > 8000
 
     emulate(scenario, garbage=True)
@@ -202,7 +202,7 @@ def test_garbage_is_a_warning_and_the_call_goes_on(emulate: Any, line: Any) -> N
 def test_a_conversation_that_ends_is_no_failure(emulate: Any, line: Any) -> None:
     async def scenario(vapi: Any) -> None:
         async with line(vapi) as call:
-            with pytest.raises(port.Farewell, match="customer-ended-call"):
+            with pytest.raises(port.ConversationEnded, match="customer-ended-call"):
                 await call.reading
         assert {"type": "end-call"} not in vapi.call.received
 
@@ -287,7 +287,7 @@ def test_a_vapi_that_is_not_there_may_come_back() -> None:
     async def scenario() -> None:
         backend = Vapi(assistant_id="a", api_key=KEY, url="http://127.0.0.1:9")
         with pytest.raises(BackendError, match="cannot reach Vapi") as raised:
-            async with backend.connect(port.Conversation("c", lambda event: None)):
+            async with backend.connect(port.BackendContext("c", lambda event: None)):
                 pass
         assert raised.value.retryable
 

@@ -1,4 +1,4 @@
-"""Who is let in, and by which door: the Gemini API's with a key or an ephemeral token, or Vertex AI's."""
+"""Access of clients: the Gemini API's with a key or an ephemeral token, or Vertex AI's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def status_of(path: str, headers: Mapping[str, str], key: str) -> HTTPStatus | N
 
 
 def refusal_of(path: str, headers: Mapping[str, str], key: str) -> str | None:
-    """Why a client of the Gemini API is sent away once it has sent its setup; None lets it in."""
+    """Return the reason to refuse a client of the Gemini API after its setup; None lets it in."""
     door = _GEMINI.match(path.partition("?")[0])
     if door is None:
         return None

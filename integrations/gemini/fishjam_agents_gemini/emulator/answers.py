@@ -1,4 +1,4 @@
-"""What the emulated model says."""
+"""Answers of the emulated model."""
 
 from __future__ import annotations
 

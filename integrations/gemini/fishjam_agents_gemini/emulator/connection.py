@@ -14,7 +14,7 @@ from .listening import TOKENS_PER_SECOND, Listener
 from .messages import OUTPUT_RATE, Request
 from .record import Record
 from .rules import JSON_SCHEMA, declarations, refusal_of_setup, runs_in_background, sees_json_schema
-from .state import Handles, Said, Session
+from .state import Handles, HistoryMessage, Session
 from .vad import ServerVad
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Service(Protocol):
         """An id for a tool call."""
 
     def next_answer(self) -> Callable[[Connection, Request], Awaitable[None]]:
-        """What the model says next."""
+        """Return the next answer of the model."""
 
 
 class Connection(Record):
@@ -144,7 +144,7 @@ class Connection(Record):
             pass
         finally:
             self.closed.set()
-            await self._listener.hush()
+            await self._listener.cancel()
             self.look()
 
     # --- what was agreed ---
@@ -158,13 +158,13 @@ class Connection(Record):
         }
 
     def in_background(self, tool: str) -> bool:
-        """Whether the model talks on while a tool runs."""
+        """Return whether the model talks on while a tool runs."""
         declared = self.tools.get(tool)
         return declared is not None and runs_in_background(self.setup["model"], declared)
 
     @property
     def interruptible(self) -> bool:
-        """Whether the user's speech ends what the model says."""
+        """True if the user's speech ends the model's."""
         handling = self.setup.get("realtimeInputConfig", {}).get("activity_handling")
         return bool(handling != "NO_INTERRUPTION")
 
@@ -172,7 +172,7 @@ class Connection(Record):
 
     async def interrupt(self) -> None:
         """Decide that the user interrupts."""
-        await self._listener.hush()
+        await self._listener.cancel()
 
     def add_usage(self, heard: int, seen: int) -> None:
         """Count tokens of audio and images that the turn is about."""
@@ -183,7 +183,7 @@ class Connection(Record):
         """End the turn as the service does: generation, then turn with its usage, then a new handle."""
         await self.send({"serverContent": {"generationComplete": True}})
         (heard, seen, spoken), self._usage = self._usage, [0, 0, 0]
-        self.session.history += (Said("model"),)
+        self.session.history += (HistoryMessage("model"),)
         prompt = [{"modality": "AUDIO", "tokenCount": heard}]
         if seen:
             prompt.append({"modality": "IMAGE", "tokenCount": seen})

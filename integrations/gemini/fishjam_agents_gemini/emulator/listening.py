@@ -1,4 +1,4 @@
-"""What the emulated service makes of a client's messages: the user's turns, and when the model answers."""
+"""Input of the emulated service from a client's messages: the user's turns, the times of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from .messages import INPUT_RATE, Request, Turn
 from .rules import is_extended, refusal_of_response, refusal_of_tools
-from .state import Said, Session
+from .state import HistoryMessage, Session
 from .vad import ServerVad
 
 TOKENS_PER_SECOND = 25
@@ -28,7 +28,7 @@ class Client(Protocol):
 
     @property
     def interruptible(self) -> bool:
-        """Whether the user's speech ends what the model says."""
+        """True if the user's speech ends the model's."""
 
     def note(self, name: str, value: Any = None) -> None:
         """A message came."""
@@ -37,7 +37,7 @@ class Client(Protocol):
         """The client's tools."""
 
     def in_background(self, tool: str) -> bool:
-        """Whether the model talks on while a tool runs."""
+        """Return whether the model talks on while a tool runs."""
 
     def add_usage(self, heard: int, seen: int) -> None:
         """Count tokens."""
@@ -156,7 +156,7 @@ class Listener:
             if self._talking is None and self._loop.time() < self._plays_until:
                 # What was said in full is interrupted while it is played; that turn is not closed again.
                 await self._connection.send({"serverContent": {"interrupted": True}})
-            await self.hush()
+            await self.cancel()
         self._plays_until = 0.0
         self._turn = Turn()
 
@@ -169,7 +169,10 @@ class Listener:
         self._connection.note("client_content", content)
         session = self._connection.session
         turns = content.get("turns", [])
-        said = [Said(turn["role"], "".join(part.get("text", "") for part in turn["parts"])) for turn in turns]
+        said = [
+            HistoryMessage(turn["role"], "".join(part.get("text", "") for part in turn["parts"]))
+            for turn in turns
+        ]
         if not content.get("turnComplete"):
             session.history += tuple(said)
             await self._connection.send_handle()
@@ -209,7 +212,7 @@ class Listener:
         await self._schedule(request, responses[-1])
 
     async def _schedule(self, request: Request, response: dict[str, Any]) -> None:
-        """When the model says something about an answer, by the docs of `FunctionResponse.scheduling`."""
+        """Schedule the model's words about an answer, by the docs of `FunctionResponse.scheduling`."""
         name = self._connection.session.calls.get(response["id"], "")
         scheduling = response.get("scheduling", "WHEN_IDLE")
         if not self._connection.in_background(name) or scheduling == "INTERRUPT":
@@ -224,7 +227,7 @@ class Listener:
     # --- what the model says ---
 
     async def _answer(self, request: Request) -> None:
-        await self.hush()
+        await self.cancel()
         self._begin(request)
 
     def _begin(self, request: Request) -> None:
@@ -246,7 +249,7 @@ class Listener:
         if self._later and not self._connection.closed.is_set():
             self._begin(self._later.popleft())
 
-    async def hush(self) -> None:
+    async def cancel(self) -> None:
         """The user interrupts: what is being generated ends, and so does the turn."""
         from websockets.exceptions import ConnectionClosed
 

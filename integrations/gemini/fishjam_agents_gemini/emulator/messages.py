@@ -1,11 +1,11 @@
-"""What a client sent, taken together as the model is given it."""
+"""Messages of a client, taken together as the model is given them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from .state import Said
+from .state import HistoryMessage
 
 INPUT_RATE = 16000
 OUTPUT_RATE = 24000
@@ -14,7 +14,7 @@ OUTPUT_RATE = 24000
 
 @dataclass(slots=True)
 class Request:
-    """What the model is to answer.
+    """Request that the model is to answer.
 
     Attributes:
         audio: The user's turn: 16-bit PCM at 16 kHz.
@@ -28,9 +28,9 @@ class Request:
     results: tuple[tuple[str, Any], ...] = ()
     images: int = 0
 
-    def said(self) -> Said:
+    def said(self) -> HistoryMessage:
         """As the conversation keeps it."""
-        return Said("user", self.text, self.audio, self.results, self.images)
+        return HistoryMessage("user", self.text, self.audio, self.results, self.images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a client sent, kept for tests, and waiting for more of it."""
+"""Record of a client's messages for tests, and waiting for more of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Record:
         return [name for name, _ in itertools.groupby(entry.name for entry in self.received)]
 
     def of(self, name: str) -> list[Any]:
-        """What the messages of a name carried."""
+        """Return the contents of the messages of a name."""
         return [entry.value for entry in self.received if entry.name == name]
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What the service refuses of each family of models, by the name of the model.
+"""Refusals of the service for each family of models, by the name of the model.
 
 Sources: Google's Live API model pages and migration notes of September 2026, and public reports of refusals:
 JSON schemas that models up to 2.5 do not see (googleapis/python-genai#1147), names that `parameters` does not
@@ -17,7 +17,7 @@ _EXTENDED = re.compile(r"3\.8.*extended")
 _INVALID = "Invalid JSON payload received."
 NO_SCHEDULING = "Function response scheduling is not supported for this model"
 JSON_SCHEMA = ("parameters_json_schema", "parametersJsonSchema")
-"""Where a declaration has its JSON schema, in either casing."""
+"""Keys under which a declaration has its JSON schema, in either casing."""
 _CAMEL = (
     "type format title description nullable default example enum items properties required anyOf minItems "
     "maxItems minProperties maxProperties minLength maxLength minimum maximum pattern propertyOrdering"
@@ -27,23 +27,23 @@ _SCHEMA = frozenset(_CAMEL.split()) | {re.sub(r"([A-Z])", r"_\1", name).lower() 
 
 
 def is_extended(model: str) -> bool:
-    """Whether a model thinks long: its tools are all asynchronous."""
+    """Return whether a model thinks long: its tools are all asynchronous."""
     return _EXTENDED.search(model) is not None
 
 
 def runs_in_background(model: str, declaration: Mapping[str, Any]) -> bool:
-    """Whether the model talks on while this tool runs."""
+    """Return whether the model talks on while this tool runs."""
     default = "NON_BLOCKING" if _LATEST in model else "BLOCKING"
     return bool(declaration.get("behavior", default) == "NON_BLOCKING")
 
 
 def sees_json_schema(model: str) -> bool:
-    """Whether it takes notice of `parametersJsonSchema`."""
+    """Return whether it takes notice of `parametersJsonSchema`."""
     return _OLD.search(model) is None
 
 
 def refusal_of_setup(setup: Mapping[str, Any]) -> str | None:
-    """Why a setup is refused with 1007; None takes it."""
+    """Return the reason to refuse a setup with 1007; None takes it."""
     model = setup["model"]
     generation = setup.get("generationConfig", {})
     thinking = generation.get("thinkingConfig")
@@ -63,7 +63,7 @@ def refusal_of_setup(setup: Mapping[str, Any]) -> str | None:
 
 
 def refusal_of_tools(model: str, tools: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why tools are refused with 1007; None takes them."""
+    """Return the reason to refuse tools with 1007; None takes them."""
     for tool in declarations(tools):
         if is_extended(model) and tool.get("behavior") == "BLOCKING":
             return "Blocking function calling is not supported for this model."
@@ -74,7 +74,7 @@ def refusal_of_tools(model: str, tools: Sequence[Mapping[str, Any]]) -> str | No
 
 
 def refusal_of_response(model: str, response: Mapping[str, Any]) -> str | None:
-    """Why the response of a tool is refused with 1007; None takes it."""
+    """Return the reason to refuse the response of a tool with 1007; None takes it."""
     return NO_SCHEDULING if is_extended(model) and response.get("scheduling") is not None else None
 
 

@@ -140,5 +140,5 @@ class GeminiEmulator:
         return f"call-{next(self._calls)}"
 
     def next_answer(self) -> Answer:
-        """What the model says next."""
+        """Return the next answer of the model."""
         return self.answers.popleft() if self.answers else self.answer

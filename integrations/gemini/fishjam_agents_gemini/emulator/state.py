@@ -1,4 +1,4 @@
-"""What the service remembers of a session: the conversation, and the handles it can be resumed by."""
+"""State of a session at the service: the conversation, and the handles it can be resumed by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HANDLES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HistoryMessage:
     """One entry of a conversation.
 
     Attributes:
@@ -41,7 +41,7 @@ class Session:
         calls: Names of all tools that were called, by id, in order.
     """
 
-    history: tuple[Said, ...] = ()
+    history: tuple[HistoryMessage, ...] = ()
     pending: frozenset[str] = frozenset()
     answered: frozenset[str] = frozenset()
     calls: Mapping[str, str] = field(default_factory=dict)

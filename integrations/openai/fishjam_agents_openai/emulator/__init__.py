@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fishjam_agents_openai.emulator.answers import Answer, Broken, Failed, Raw
-from fishjam_agents_openai.emulator.flavours import FLAVOURS, Flavour
+from fishjam_agents_openai.emulator.dialects import FLAVOURS, Dialect
 from fishjam_agents_openai.emulator.server import Emulator, Request
 
-__all__ = ["FLAVOURS", "Answer", "Broken", "Emulator", "Failed", "Flavour", "Raw", "Request"]
+__all__ = ["FLAVOURS", "Answer", "Broken", "Dialect", "Emulator", "Failed", "Raw", "Request"]

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from fishjam_agents.testing.emulator import port, run_emulator
 
 from .assistant import RealtimeAssistant, chat_assistant
-from .flavours import FLAVOURS
+from .dialects import FLAVOURS
 from .realtime import RealtimeEmulator
 from .server import Emulator
 

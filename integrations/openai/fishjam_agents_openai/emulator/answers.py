@@ -1,4 +1,4 @@
-"""What the emulator answers, and how it fails."""
+"""Answers of the emulator, and its ways to fail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
+from fishjam_agents_openai.emulator.dialects import OPENAI, Dialect
 
 _THOUGHT = "What do they want? Let me think."
 SIGNATURE = "c2lnbmF0dXJl"
-"""What comes with the first call of an answer of Gemini."""
+"""Signature that comes with the first call of an answer of Gemini."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Raw:
 Step: TypeAlias = str | bytes | float | Mapping[str, Any] | Broken | Failed | Raw
 """Words, bytes of sound, a pause in seconds, a delta as it is on the wire, a failure, or something else."""
 Sent: TypeAlias = bytes | float | Broken
-"""What is put on the wire, or done in between."""
+"""Item that is put on the wire, or done in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Answer:
         return sum(step for step in self.steps if isinstance(step, float))
 
 
-def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Flavour = OPENAI) -> Iterator[Sent]:
+def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Dialect = OPENAI) -> Iterator[Sent]:
     """The answer as `chat.completion.chunk` events."""
 
     def event(choices: Sequence[Mapping[str, Any]], **more: Any) -> bytes:
@@ -121,7 +121,7 @@ def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Flavour = O
         yield b"data: [DONE]\n\n"
 
 
-def _in_its_way(delta: Mapping[str, Any], flavour: Flavour, *, first: bool) -> Mapping[str, Any]:
+def _in_its_way(delta: Mapping[str, Any], flavour: Dialect, *, first: bool) -> Mapping[str, Any]:
     """A delta with its calls of tools as a server writes them."""
     given = delta.get("tool_calls")
     if not isinstance(given, list) or not all(isinstance(call, Mapping) for call in given):
@@ -142,7 +142,7 @@ def _in_its_way(delta: Mapping[str, Any], flavour: Flavour, *, first: bool) -> M
     return {**delta, "tool_calls": calls}
 
 
-def transcript_events(answer: Answer, flavour: Flavour = OPENAI) -> Iterator[Sent]:
+def transcript_events(answer: Answer, flavour: Dialect = OPENAI) -> Iterator[Sent]:
     """The answer as `transcript.text` events, or as vLLM has them."""
     for step in answer.steps:
         if isinstance(step, str):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.testing.arguments import arguments_for
 from fishjam_agents_openai.emulator.answers import Answer
-from fishjam_agents_openai.emulator.hearing import RATE
-from fishjam_agents_openai.emulator.steps import Said, Sound, Tool
+from fishjam_agents_openai.emulator.input_buffer import RATE
+from fishjam_agents_openai.emulator.steps import ScriptStep, Sound, Tool
 
 if TYPE_CHECKING:
-    from fishjam_agents_openai.emulator.line import Line
+    from fishjam_agents_openai.emulator.connection import EmulatorConnection
     from fishjam_agents_openai.emulator.server import Request
 
 GOODBYE = "end_call"
@@ -33,14 +33,14 @@ class RealtimeAssistant:
         tools: Whether it calls any.
     """
 
-    def __init__(self, line: Line, tell: Tell, tools: bool = True) -> None:
+    def __init__(self, line: EmulatorConnection, tell: Tell, tools: bool = True) -> None:
         self._line = line
         self._tell = tell
         self._tools = tools
         self._reported: set[str] = set()
 
-    def __call__(self) -> Sequence[Said]:
-        """What it says and does next."""
+    def __call__(self) -> Sequence[ScriptStep]:
+        """Return the steps that it says and does next."""
         items = list(self._line.items.values())
         calls = {item["call_id"]: item["name"] for item in items if item["type"] == "function_call"}
         came = {item["call_id"]: item["output"] for item in items if item["type"] == "function_call_output"}

@@ -16,14 +16,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from fishjam_agents_openai.emulator.line import Line
+from fishjam_agents_openai.emulator.connection import EmulatorConnection
 from fishjam_agents_openai.emulator.steps import (
     Close,
     Failed,
     Incomplete,
     NextItem,
     Raw,
-    Said,
+    ScriptStep,
     ServerError,
     Sound,
     Tool,
@@ -32,9 +32,9 @@ from fishjam_agents_openai.emulator.steps import (
 
 __all__ = [
     "Close",
+    "EmulatorConnection",
     "Failed",
     "Incomplete",
-    "Line",
     "NextItem",
     "Raw",
     "RealtimeEmulator",
@@ -78,20 +78,20 @@ class RealtimeEmulator:
         lines: Each connection.
     """
 
-    answers: deque[Sequence[Said]] = field(default_factory=deque)
-    asides: deque[Sequence[Said]] = field(default_factory=deque)
+    answers: deque[Sequence[ScriptStep]] = field(default_factory=deque)
+    asides: deque[Sequence[ScriptStep]] = field(default_factory=deque)
     key: str | None = None
     key_refused: Literal["status", "close"] = "status"
     stumbles: int = 0
     refuse: int | Close | None = None
     mute: bool = False
     beta: bool = False
-    model: Callable[[Line], Callable[[], Sequence[Said]]] | None = None
+    model: Callable[[EmulatorConnection], Callable[[], Sequence[ScriptStep]]] | None = None
     words: Callable[[float], str] = _length
     connections: list[list[dict[str, Any]]] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    lines: list[EmulatorConnection] = field(default_factory=list)
 
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; port 0 is any that is free."""
@@ -107,12 +107,12 @@ class RealtimeEmulator:
 
     @property
     def listening(self) -> bool:
-        """Whether it has been started."""
+        """True once it has been started."""
         return hasattr(self, "_server")
 
     @property
     def base_url(self) -> str:
-        """What the backend is told."""
+        """Base URL for the backend."""
         return f"http://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/v1"
 
     @property
@@ -122,7 +122,7 @@ class RealtimeEmulator:
         return [event for event in every if event["type"] != "input_audio_buffer.append"]
 
     @property
-    def open(self) -> list[Line]:
+    def open(self) -> list[EmulatorConnection]:
         """The connections that are open and answer."""
         return [line for line in self.lines if line.open]
 
@@ -145,8 +145,8 @@ class RealtimeEmulator:
         """Stop it."""
         await self.stop()
 
-    def answer(self, line: Line, apart: bool) -> Sequence[Said]:
-        """What is said next."""
+    def answer(self, line: EmulatorConnection, apart: bool) -> Sequence[ScriptStep]:
+        """Return the steps to say next."""
         if apart:
             return self.asides.popleft() if self.asides else ["Nothing of note."]
         if line.model is not None and not self.answers:
@@ -171,16 +171,16 @@ class RealtimeEmulator:
         assert socket.request is not None
         self.queries.append(parse_qs(urlsplit(socket.request.path).query))
         self.headers.append({name.lower(): value for name, value in socket.request.headers.raw_items()})
-        line = Line(self, socket)
+        line = EmulatorConnection(self, socket)
         self.lines.append(line)
         try:
             if isinstance(self.refuse, Close):
                 await line.close(self.refuse)
             if not self._knows(socket.request):
-                await line.tell("error", error=_WRONG_KEY)
+                await line.send_event("error", error=_WRONG_KEY)
                 await line.close(Close(3000, "invalid_request_error.invalid_api_key"))
             if not self.mute:
-                await line.tell("session.created", session={"type": "realtime"})
+                await line.send_event("session.created", session={"type": "realtime"})
             async for message in socket:
                 event = json.loads(message)
                 events.append(event)

@@ -9,13 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 from fishjam_agents_openai.emulator.answers import Answer
-from fishjam_agents_openai.emulator.flavours import Flavour
+from fishjam_agents_openai.emulator.dialects import Dialect
 
 _SHORT_ID = re.compile("[a-zA-Z0-9]{9}")
 
 
-def refusal(request: Mapping[str, Any], flavour: Flavour) -> Answer | None:
-    """How a server refuses a request to `/chat/completions`; None where it takes it."""
+def refusal(request: Mapping[str, Any], flavour: Dialect) -> Answer | None:
+    """Return a server's refusal of a request to `/chat/completions`; None where it takes it."""
     messages: Sequence[Mapping[str, Any]] = request["messages"]
     for index, message in enumerate(messages):
         calls = message.get("tool_calls") or ()
@@ -45,14 +45,14 @@ def refusal(request: Mapping[str, Any], flavour: Flavour) -> Answer | None:
 
 
 def _lacks_thoughts(messages: Sequence[Mapping[str, Any]], index: int) -> bool:
-    """Whether a message of the assistant has no reasoning though tools were called up to there."""
+    """Return whether a message of the assistant has no reasoning though tools were called up to there."""
     if messages[index]["role"] != "assistant" or messages[index].get("reasoning_content"):
         return False
     return any(message.get("tool_calls") for message in messages[: index + 1])
 
 
 def _alternate(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether user and assistant take turns, the user first; calls and their answers do not count."""
+    """Return whether user and assistant take turns, the user first; calls and results do not count."""
     counted = [
         message["role"]
         for message in messages[messages[0]["role"] == "system" :]

@@ -23,7 +23,7 @@ from fishjam_agents_openai.emulator.answers import (
     sound,
     transcript_events,
 )
-from fishjam_agents_openai.emulator.flavours import OPENAI, Flavour
+from fishjam_agents_openai.emulator.dialects import OPENAI, Dialect
 from fishjam_agents_openai.emulator.refusals import refusal
 
 _HEAD_LIMIT = 65536
@@ -71,7 +71,7 @@ class Emulator:
     transcripts: deque[Answer] = field(default_factory=deque)
     speeches: deque[Answer] = field(default_factory=deque)
     model: Callable[[Request], Answer | None] | None = None
-    flavour: Flavour = OPENAI
+    flavour: Dialect = OPENAI
     key: str | None = None
     idle: float = _DEADLINE
     requests: list[Request] = field(default_factory=list)
@@ -90,18 +90,18 @@ class Emulator:
 
     @property
     def base_url(self) -> str:
-        """What a part is told."""
+        """Base URL for a part."""
         assert self._server is not None, "start it first"
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     @property
     def running(self) -> bool:
-        """Whether it listens."""
+        """True while it listens."""
         return self._server is not None and self._server.is_serving()
 
     @property
     def open_connections(self) -> int:
-        """How many clients are connected."""
+        """Number of clients that are connected."""
         return len(self._connections)
 
     async def stop(self) -> None:

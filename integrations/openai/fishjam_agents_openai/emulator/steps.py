@@ -1,4 +1,4 @@
-"""What the emulated Realtime model says and does, step by step."""
+"""Steps of the emulated Realtime model: words and actions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class NextItem:
-    """What follows is another item of the same response."""
+    """Mark that the next steps are another item of the same response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class ServerError:
         }
 
 
-Said: TypeAlias = (
+ScriptStep: TypeAlias = (
     str | float | Tool | Close | Raw | Sound | NextItem | Failed | ServerError | Words | Incomplete
 )
 """Words that are spoken, a pause in seconds, or something else that happens."""

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from fishjam_agents.backends import Backend, Capabilities, Conversation
+from fishjam_agents.backends import Backend, BackendContext, Capabilities
 from fishjam_agents.errors import BackendError
 from fishjam_agents.secrecy import SOCKET_LOG
 from fishjam_agents_openai.access import Access, is_loopback
@@ -46,7 +46,7 @@ class Realtime(RealtimeSettings, Backend):
         tools=True,
         text=True,
         control=True,
-        asks=True,
+        out_of_band=True,
     )
 
     def check(self) -> None:
@@ -54,7 +54,7 @@ class Realtime(RealtimeSettings, Backend):
         Access.check(self)
 
     @asynccontextmanager
-    async def connect(self, conversation: Conversation) -> AsyncIterator[RealtimeSession]:
+    async def connect(self, conversation: BackendContext) -> AsyncIterator[RealtimeSession]:
         """Open a session: connected, configured, and told what was said before.
 
         Raises:
@@ -79,7 +79,7 @@ class Realtime(RealtimeSettings, Backend):
             yield session
 
     async def _open(
-        self, conversation: Conversation, memory: Memory, stack: AsyncExitStack
+        self, conversation: BackendContext, memory: Memory, stack: AsyncExitStack
     ) -> RealtimeSession:
         besides = self.besides
         if self.beta:

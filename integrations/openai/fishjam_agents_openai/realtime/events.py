@@ -1,4 +1,4 @@
-"""What the service tells, event by event, dispatched by the name each carries."""
+"""Events of the service, dispatched by the name that each carries."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, fatal, said
 from fishjam_agents_openai.realtime.memory import Memory
-from fishjam_agents_openai.realtime.questions import Questions
+from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
+from fishjam_agents_openai.realtime.response_watchdog import ResponseWatchdog
 from fishjam_agents_openai.realtime.responses import CREATE, Responses
 from fishjam_agents_openai.realtime.settings import RealtimeSettings
 from fishjam_agents_openai.realtime.usage import amounts_of, cost_of, transcription_of
-from fishjam_agents_openai.realtime.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _UNREADABLE_IN_A_ROW = 50
 """Messages that are no events before this is no conversation any more."""
 _WRITTEN = "conversation.item.input_audio_transcription."
 _USUAL = ("session.", "conversation.", "input_audio_buffer.")
-"""What belongs to every conversation and needs no telling."""
+"""Prefixes of events that belong to every conversation and are not reported."""
 
 
 class ServerEvents:
@@ -51,8 +51,8 @@ class ServerEvents:
         emit: Callable[[port.BackendEvent], None],
         memory: Memory,
         responses: Responses,
-        questions: Questions,
-        waiting: Waiting,
+        questions: OutOfBandRequests,
+        waiting: ResponseWatchdog,
         *,
         local: bool,
     ) -> None:
@@ -85,7 +85,7 @@ class ServerEvents:
             return event
         self._unreadable += 1
         if self._unreadable == 1:
-            self._emit(port.Warning("OpenAI Realtime sent a message that is no event: it was left out"))
+            self._emit(port.BackendNotice("OpenAI Realtime sent a message that is no event: it was left out"))
         if self._unreadable >= _UNREADABLE_IN_A_ROW:
             raise BackendError(
                 f"OpenAI Realtime: {self._unreadable} messages in a row were no events: check base_url",
@@ -99,14 +99,16 @@ class ServerEvents:
 
         Raises:
             BackendError: It ends the conversation.
-            Renewal: The session has reached its hour.
+            SessionRefresh: The session has reached its hour.
         """
         try:
             self._take(event["type"], event)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # A field of another type than it should be; what comes after it is as good as before.
             logger.debug("An event of OpenAI Realtime was left out: %r", error)
-            self._emit(port.Warning(f"OpenAI Realtime sent {event['type']} in a form that is not its own"))
+            self._emit(
+                port.BackendNotice(f"OpenAI Realtime sent {event['type']} in a form that is not its own")
+            )
 
     def _take(self, kind: str, event: Event) -> None:
         if kind == "response.done":
@@ -157,7 +159,7 @@ class ServerEvents:
             self._cost(transcription_of(event.get("usage") or {}))
         elif what == "failed":
             self._words.pop(item, None)
-            self._emit(port.Warning("what the user said was heard, but could not be written down"))
+            self._emit(port.BackendNotice("what the user said was heard, but could not be written down"))
 
     def _spend(self, amounts: Mapping[str, float], event: Event) -> None:
         if not self._questions.handle(event):
@@ -174,7 +176,7 @@ class ServerEvents:
     def _error(self, error: Event) -> None:
         code, cause = error.get("code") or "", error.get("event_id") or ""
         if code == EXPIRED:
-            raise port.Renewal(said(error))
+            raise port.SessionRefresh(said(error))
         ended = fatal(error)
         if ended is not None and not ended.retryable:
             raise ended
@@ -191,4 +193,4 @@ class ServerEvents:
         if code in BENIGN or cause in HARMLESS:
             logger.debug("OpenAI Realtime says: %s", said(error))
         else:
-            self._emit(port.Warning(f"OpenAI Realtime says: {said(error)}"))
+            self._emit(port.BackendNotice(f"OpenAI Realtime says: {said(error)}"))

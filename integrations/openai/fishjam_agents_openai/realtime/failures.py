@@ -1,4 +1,4 @@
-"""What goes wrong with a connection or a response, as a kind of failure and one sentence."""
+"""Failures of a connection or a response, as a kind of failure and one sentence."""
 
 from __future__ import annotations
 

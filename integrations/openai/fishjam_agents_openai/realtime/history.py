@@ -1,4 +1,4 @@
-"""What was said, seen and done in a call, bounded, in a form that another connection can be told."""
+"""History of a call: what was said, seen and done, bounded, in a form for another connection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CUT = " [interrupted]"
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class HistoryItem:
     """Something of the conversation.
 
     Attributes:
@@ -77,17 +77,17 @@ class History:
     """The lines, oldest first. What is too much goes: the oldest words, sounds and pictures."""
 
     def __init__(self) -> None:
-        self._lines: deque[Line] = deque()
-        self._replies: OrderedDict[str, Line] = OrderedDict()
+        self._lines: deque[HistoryItem] = deque()
+        self._replies: OrderedDict[str, HistoryItem] = OrderedDict()
         self._told = 0
 
-    def add(self, line: Line) -> Line:
+    def add(self, line: HistoryItem) -> HistoryItem:
         """Append a line."""
         self._lines.append(line)
         self._bound()
         return line
 
-    def understood(self, line: Line, text: str) -> None:
+    def understood(self, line: HistoryItem, text: str) -> None:
         """The words of a turn are known."""
         line.text, line.audio = text, []
         self._bound()
@@ -96,7 +96,7 @@ class History:
         """More words of a reply."""
         line = self._replies.get(reply)
         if line is None:
-            line = self._replies[reply] = self.add(Line("assistant"))
+            line = self._replies[reply] = self.add(HistoryItem("assistant"))
             if len(self._replies) > _REPLIES:
                 self._replies.popitem(last=False)
         line.text += text
@@ -148,7 +148,7 @@ class History:
             if item is not None and (line.kind != "result" or line.call in called):
                 yield {"type": "conversation.item.create", "item": self._named(line, item)}
 
-    def _named(self, line: Line, item: dict[str, Any]) -> dict[str, Any]:
+    def _named(self, line: HistoryItem, item: dict[str, Any]) -> dict[str, Any]:
         self._told += 1
         line.told = f"past_{self._told}"
         return {"id": line.told, **item}

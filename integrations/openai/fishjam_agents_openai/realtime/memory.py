@@ -1,4 +1,4 @@
-"""What outlives a connection: the conversation, the turn that is open, what is asked and not answered."""
+"""State that outlives a connection: the conversation, the open turn, the unanswered requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import ToolDeclaration
-from fishjam_agents_openai.realtime.history import RATE, History, Line
+from fishjam_agents_openai.realtime.history import RATE, History, HistoryItem
 
 _OPEN = 15.0
 """Seconds of a turn that is not over which are said again to the next connection."""
@@ -46,8 +46,8 @@ class Memory:
         self._calls: OrderedDict[str, None] = OrderedDict()
         self._open: deque[Samples] = deque()
         self._seconds = 0.0
-        self._unnamed: deque[Line] = deque()
-        self._named: dict[str, Line] = {}
+        self._unnamed: deque[HistoryItem] = deque()
+        self._named: dict[str, HistoryItem] = {}
 
     # --- the user's sound ---
 
@@ -71,7 +71,7 @@ class Memory:
 
     def committed(self, peer: str | None, after: float = 0.0) -> None:
         """The open turn is over, but for its last `after` seconds, which are of the next one."""
-        line = Line("user", peer=peer)
+        line = HistoryItem("user", peer=peer)
         later: deque[Samples] = deque()
         while self._open and after > 0:
             later.appendleft(self._open.pop())
@@ -92,7 +92,7 @@ class Memory:
             self._unnamed.popleft().audio = []
 
     def speaker(self, item: str) -> str | None:
-        """Who spoke the turn of an item."""
+        """Return the peer who spoke the turn of an item."""
         line = self._named.get(item)
         return None if line is None else line.peer
 
@@ -100,7 +100,7 @@ class Memory:
         """The words of a turn."""
         line = self._named.pop(item, None)
         if line is None:
-            line = self.history.add(Line("user"))
+            line = self.history.add(HistoryItem("user"))
         self.history.understood(line, text)
 
     def reconnected(self) -> None:
@@ -118,12 +118,12 @@ class Memory:
         if len(self._calls) > _CALLS_REMEMBERED:
             self._calls.popitem(last=False)
         self.pending.add(call)
-        self.history.add(Line("call", arguments, call, name))
+        self.history.add(HistoryItem("call", arguments, call, name))
         return True
 
     def answered(self, call: str, result: str) -> bool:
         """A tool has answered; whether it was the last one waited for."""
         known = call in self.pending
         self.pending.discard(call)
-        self.history.add(Line("result", result, call))
+        self.history.add(HistoryItem("result", result, call))
         return known and not self.pending

@@ -86,7 +86,7 @@ class Responses:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is generated, asked for or, as far as can be known, still being played."""
+        """True while nothing is generated, asked for or, as far as can be known, still being played."""
         return not (self._live or self._asked or self._wanted) and self._loop.time() >= self._plays_until
 
     # --- asking ---
@@ -180,14 +180,14 @@ class Responses:
                 del self._live[identity]
                 self._end(response)
                 if response.started and not response.dead:
-                    self._emit(port.Warning(_could_not(response.doubt)))
+                    self._emit(port.BackendNotice(_could_not(response.doubt)))
 
     def _ask_next(self) -> None:
         if self._wanted and not self._asked:
             self.ask()
 
     def cut(self, heard: Heard | None) -> Iterator[dict[str, Any]]:
-        """What the service is to be told of an interruption.
+        """Yield the messages by which the service learns of an interruption.
 
         Args:
             heard: What was heard of the reply that was interrupted.
@@ -298,7 +298,7 @@ class Responses:
         try:
             data = base64.b64decode(delta, validate=True)
         except (binascii.Error, ValueError):
-            self._emit(port.Warning("OpenAI Realtime sent sound that is none: it was left out"))
+            self._emit(port.BackendNotice("OpenAI Realtime sent sound that is none: it was left out"))
             return
         samples = np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)
         if not len(samples):
@@ -351,11 +351,11 @@ class Responses:
             ended = fatal(error)
             if ended is not None and not ended.retryable:
                 raise ended
-            self._emit(port.Warning(_could_not(error)))
+            self._emit(port.BackendNotice(_could_not(error)))
         elif told.get("status") == "incomplete":
             reason = details.get("reason") or "no reason given"
             if heard:
-                self._emit(port.Warning(f"the model stopped in the middle of its answer ({reason})"))
+                self._emit(port.BackendNotice(f"the model stopped in the middle of its answer ({reason})"))
             else:
                 self._emit(port.Unanswered(f"the model stopped before its answer ({reason})", "protocol"))
 

@@ -15,19 +15,19 @@ from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime.events import ServerEvents
 from fishjam_agents_openai.realtime.failures import connection_errors, fatal, passes, said
-from fishjam_agents_openai.realtime.history import RATE, Line, encoded
+from fishjam_agents_openai.realtime.history import RATE, HistoryItem, encoded
 from fishjam_agents_openai.realtime.memory import Memory
-from fishjam_agents_openai.realtime.questions import Questions
+from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
+from fishjam_agents_openai.realtime.response_watchdog import ResponseWatchdog
 from fishjam_agents_openai.realtime.responses import Responses
 from fishjam_agents_openai.realtime.settings import RealtimeSettings
-from fishjam_agents_openai.realtime.waiting import Waiting
 
 if TYPE_CHECKING:
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 
 _LOOK = 0.5
-"""How often a renewal looks for a quiet moment, seconds."""
+"""Interval at which a renewal looks for a quiet moment, seconds."""
 _MAX_IMAGE = 10_000_000
 """Bytes of the largest picture; as text it stays below the 15 MiB the API takes in one event."""
 _MARGIN = 0.5
@@ -49,12 +49,12 @@ class RealtimeSession(port.BackendSession):
     def __init__(
         self,
         settings: RealtimeSettings,
-        conversation: port.Conversation,
+        conversation: port.BackendContext,
         memory: Memory,
         live: AsyncRealtimeConnection,
     ) -> None:
         self._settings = settings
-        self._local = conversation.owner == "local"
+        self._local = conversation.turn_mode == "local"
         self._emit = conversation.emit
         self._memory = memory
         self._live = live
@@ -63,7 +63,7 @@ class RealtimeSession(port.BackendSession):
         self._turn_open = False
         self._sending = False
         self._leaving = False
-        self._waiting = Waiting(settings.answer_timeout, self._ping)
+        self._waiting = ResponseWatchdog(settings.answer_timeout, self._ping)
         self._responses = Responses(
             conversation.emit,
             memory,
@@ -71,7 +71,7 @@ class RealtimeSession(port.BackendSession):
             begun=lambda: self._waiting.over(answered=True),
             over=self._waiting.over,
         )
-        self._questions = Questions(conversation.emit, memory)
+        self._questions = OutOfBandRequests(conversation.emit, memory)
         self._events = ServerEvents(
             settings,
             conversation.emit,
@@ -130,7 +130,7 @@ class RealtimeSession(port.BackendSession):
 
     # --- what the user says and does ---
 
-    async def send(self, entry: port.Entry) -> None:
+    async def send(self, entry: port.BackendInput) -> None:
         """Pass an entry on; while the connection is being left, wait for the end instead.
 
         Raises:
@@ -141,7 +141,7 @@ class RealtimeSession(port.BackendSession):
         self._sending = True
         try:
             with connection_errors(self._settings.secrets):
-                if isinstance(entry, port.AudioEntry):
+                if isinstance(entry, port.AudioInput):
                     await self._hear(entry)
                 else:
                     # What was decided earlier goes first: an answer is asked for before it is cancelled.
@@ -151,7 +151,7 @@ class RealtimeSession(port.BackendSession):
         finally:
             self._sending = False
 
-    async def _hear(self, entry: port.AudioEntry) -> None:
+    async def _hear(self, entry: port.AudioInput) -> None:
         self._events.peer = entry.peer
         await self._sound(entry.samples)
 
@@ -160,49 +160,51 @@ class RealtimeSession(port.BackendSession):
         self._events.sent += len(samples) / RATE
         self._memory.heard(samples, speech=self._local or self._events.speaking)
 
-    async def _pass_on(self, entry: port.Entry) -> None:
+    async def _pass_on(self, entry: port.BackendInput) -> None:
         memory = self._memory
         match entry:
-            case port.TurnStartedEntry(peer):
+            case port.TurnStartedInput(peer):
                 self._turn_open, self._events.peer = True, peer
-            case port.TurnEndedEntry(turn):
+            case port.TurnEndedInput(turn):
                 await self._say({"type": "input_audio_buffer.commit", "event_id": "commit"})
                 self._turn_open = False
                 memory.committed(turn.peer)
                 self._ask()
-            case port.AudioEndedEntry() if self._events.speaking:
+            case port.AudioEndedInput() if self._events.speaking:
                 # Who has gone in the middle of a word would never be done speaking.
                 seconds = self._settings.detection.quiet + _MARGIN
                 await self._sound(np.zeros(round(seconds * RATE), np.int16))
-            case port.TurnCancelledEntry():
+            case port.TurnCancelledInput():
                 await self._say({"type": "input_audio_buffer.clear"})
                 self._turn_open = False
                 memory.cancelled()
-            case port.TextEntry(text):
-                await self._add(Line("user", text))
+            case port.TextInput(text):
+                await self._add(HistoryItem("user", text))
                 if not entry.note:
                     self._ask()
-            case port.ImageEntry(data) if len(data) > _MAX_IMAGE:
-                self._emit(port.Warning(f"a picture of {len(data)} bytes is too large: it was not sent"))
-            case port.ImageEntry(data, kind):
-                await self._add(Line("image", f"data:{kind};base64,{base64.b64encode(data).decode()}"))
-            case port.InterruptEntry(heard):
+            case port.ImageInput(data) if len(data) > _MAX_IMAGE:
+                self._emit(
+                    port.BackendNotice(f"a picture of {len(data)} bytes is too large: it was not sent")
+                )
+            case port.ImageInput(data, kind):
+                await self._add(HistoryItem("image", f"data:{kind};base64,{base64.b64encode(data).decode()}"))
+            case port.InterruptInput(heard):
                 self._waiting.over()
                 for event in self._responses.cut(heard):
                     await self._say(event)
-            case port.ToolResultEntry() if not entry.will_continue:
-                line = Line("result", entry.result, entry.call)
+            case port.ToolResultInput() if not entry.will_continue:
+                line = HistoryItem("result", entry.result, entry.call)
                 await self._say({"type": "conversation.item.create", "item": line.item()})
                 if memory.answered(entry.call, entry.result):
                     self._ask()
-            case port.UpdateEntry(instructions, tools):
+            case port.UpdateInput(instructions, tools):
                 await self._update(instructions, tools)
-            case port.QuestionEntry(question, text):
+            case port.OutOfBandInput(question, text):
                 await self._say(self._questions.ask(question, text))
-            case port.ControlEntry(message):
+            case port.ControlInput(message):
                 await self._say(dict(message))
 
-    async def _add(self, line: Line) -> None:
+    async def _add(self, line: HistoryItem) -> None:
         await self._say({"type": "conversation.item.create", "item": line.item(self._settings.beta)})
         self._memory.history.add(line)
 
@@ -227,7 +229,7 @@ class RealtimeSession(port.BackendSession):
 
         Raises:
             BackendError: It was lost, or the service gave up.
-            Renewal: Its hour is over, or nearly.
+            SessionRefresh: Its hour is over, or nearly.
         """
         tasks = {
             asyncio.create_task(work, name=f"openai-{name}")
@@ -271,10 +273,10 @@ class RealtimeSession(port.BackendSession):
         self._leaving = True
         while self._sending:  # noqa: ASYNC110 - under the link's deadline
             await asyncio.sleep(0.01)
-        raise port.Renewal("its hour is nearly over")
+        raise port.SessionRefresh("its hour is nearly over")
 
     def _quiet(self) -> bool:
-        """Whether nobody would notice a new connection."""
+        """Return whether nobody would notice a new connection."""
         return not (
             self._turn_open
             or self._events.speaking

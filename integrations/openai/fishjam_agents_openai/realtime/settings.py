@@ -16,7 +16,7 @@ _HOUR = 3600.0
 _MAX_TOKENS = 4096
 _SPEEDS = (0.25, 1.5)
 _SILENCE_MS = 500
-"""What `server_vad` waits for by default."""
+"""Milliseconds that `server_vad` waits for by default."""
 _SEMANTIC_QUIET = {"low": 8.0, "medium": 4.0, "auto": 4.0, "high": 2.0}
 """The longest `semantic_vad` waits, seconds by eagerness (both from the types of the client)."""
 Effort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
@@ -24,7 +24,7 @@ Effort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """The service's own turn detection, for `turns.owner: backend`. None is not sent.
+    """The service's own turn detection, for `turns.mode: backend`. None is not sent.
 
     Attributes:
         type: `server_vad` listens for silence, `semantic_vad` to what is said.
@@ -99,7 +99,7 @@ class RealtimeSettings(Access):
         model: Its name; on Azure that of the deployment.
         voice: One of its voices.
         speed: 0.25 to 1.5.
-        detection: The service's turn detection; only asked where `turns.owner` is `backend`.
+        detection: The service's turn detection; only asked where `turns.mode` is `backend`.
         transcription: Model that writes down what users say; None writes nothing down.
         language: Two letters, for the transcription.
         keywords: Words the transcription may meet.
@@ -185,7 +185,7 @@ class RealtimeSettings(Access):
         return wanted | dict(self.raw)
 
     def session_update(self, instructions: str | None, tools: Sequence[ToolDeclaration]) -> dict[str, Any]:
-        """What is sent when instructions or tools change: voice and formats are fixed once it has spoken."""
+        """Return the update for new instructions or tools: voice and formats are fixed once it has spoken."""
         update: dict[str, Any] = {"instructions": instructions or "", "tools": [*map(tool_as_sent, tools)]}
         return update if self.beta else {"type": "realtime", **update}
 

@@ -12,7 +12,7 @@ PRICED = frozenset(
     {f"{side}_{modality}" for side in ("input", "cached") for modality in _MODALITIES}
     | {"output_text", "output_audio", "transcription_input", "transcription_output", "transcription_seconds"}
 )
-"""What has a price."""
+"""Amounts that have a price."""
 
 
 def amounts_of(usage: Mapping[str, Any]) -> dict[str, float]:
@@ -44,7 +44,7 @@ def amounts_of(usage: Mapping[str, Any]) -> dict[str, float]:
 
 
 def transcription_of(usage: Mapping[str, Any]) -> dict[str, float]:
-    """What writing down a turn took: seconds, or tokens, as the model is billed."""
+    """Return the cost of the transcription of a turn: seconds, or tokens, as the model is billed."""
     amounts: dict[str, float] = {}
     _add(amounts, "transcription_seconds", usage.get("seconds") or 0)
     _add(amounts, "transcription_input", usage.get("input_tokens") or 0)

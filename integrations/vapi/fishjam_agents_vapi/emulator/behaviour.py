@@ -1,4 +1,4 @@
-"""How the emulated Vapi behaves, and misbehaves."""
+"""Behaviour of the emulated Vapi, and its faults."""
 
 from __future__ import annotations
 

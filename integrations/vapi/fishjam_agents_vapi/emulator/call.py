@@ -318,7 +318,7 @@ class EmulatedCall:
 
     @property
     def open(self) -> bool:
-        """Whether its socket is open."""
+        """True while its socket is open."""
         return self._socket is not None and not self.stalled
 
     async def _use(self, tool: ToolUse) -> None:

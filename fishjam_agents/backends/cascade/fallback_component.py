@@ -1,0 +1,176 @@
+"""Several parts for one job: where one fails the next is asked, and it is tried again in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Generic, TypeVar
+
+from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end, within
+from fishjam_agents.backends.cascade.components import ContextFullError
+from fishjam_agents.backends.tracebacks import SEE, describe
+from fishjam_agents.errors import BackendError
+
+logger = logging.getLogger(__name__)
+
+RECOVERY = 30.0
+"""Seconds after which a part that failed is tried again; doubled each time it fails again."""
+LONGEST_RECOVERY = 480.0
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+class ComponentError(BackendError):
+    """A part has a bug: no other one stands in for it, or nobody would ever see it."""
+
+
+class FallbackComponent(Generic[P]):
+    """Parts in the order they are preferred.
+
+    A part that failed is asked only where all others fail, too. What tells whether it is well again is a
+    request that is made anyway: `RECOVERY` seconds later the next one goes to it as well, beside the part
+    that stands in, and is closed at its first piece. So nobody waits for a part that is still ill, nothing is
+    asked of it while nobody speaks, and it is tried with what it is there for. That costs one request that
+    nobody hears for each attempt.
+
+    Args:
+        what: Names the job in messages: "speech to text".
+        parts: At least one.
+        deadline: Seconds a part may take for its first piece, and between two.
+        warn: Told when one part stands in for another.
+        patience: Seconds it may take for its first piece where another can stand in; None as long as
+            `deadline`.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        parts: Sequence[P],
+        deadline: float,
+        warn: Callable[[str], None],
+        patience: float | None = None,
+    ) -> None:
+        self._what = what
+        self._parts = parts
+        self._deadline = deadline
+        self._patience = deadline if patience is None else min(patience, deadline)
+        self._warn = warn
+        # When each part that failed may be tried again, and after how long if that fails.
+        self._failed: dict[int, tuple[float, float]] = {}
+        self._trials: dict[int, asyncio.Task[None]] = {}
+
+    async def ask(
+        self, request: Callable[[P], AsyncIterator[T]], *, restart: bool = False
+    ) -> AsyncGenerator[T, None]:
+        """Yield what the first part yields that does not fail before its first piece.
+
+        Args:
+            request: Begins a request to a part; called once for each part that is asked.
+            restart: Whether another part may begin anew after one that broke off.
+
+        Raises:
+            BackendError: Every part failed, or one did after it had begun.
+            ComponentError: One has a bug.
+            ContextFullError: The request is too long.
+        """
+        order = sorted(range(len(self._parts)), key=self._failed.__contains__)
+        self._try_again(order[0], request)
+        for position, index in enumerate(order):
+            last = position == len(order) - 1
+            deadline = self._deadline if last else self._patience
+            begun = False
+            pieces = request(self._parts[index])
+            try:
+                while True:
+                    try:
+                        piece = await self._next(pieces, deadline)
+                    except StopAsyncIteration:
+                        self._failed.pop(index, None)
+                        return
+                    except BackendError:
+                        raise
+                    except Exception as bug:
+                        raise self._buggy(index, bug) from bug
+                    begun, deadline = True, self._deadline
+                    yield piece
+            except (ComponentError, ContextFullError):
+                raise
+            except BackendError as error:
+                self._fails(index)
+                if last or (begun and not restart):
+                    raise
+                self._warn(f"{self._what} failed ({error}): the next one stands in")
+            finally:
+                await self._close(pieces)
+
+    async def close(self) -> None:
+        """Give up what is being tried."""
+        await end(*self._trials.values())
+
+    async def _next(self, pieces: AsyncIterator[T], deadline: float) -> T:
+        try:
+            piece = await within(deadline, anext(pieces))
+        except TimeoutError as error:
+            raise BackendError(f"{self._what} gave nothing for {deadline:g} s", retryable=True) from error
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A part that swallows its cancellation is not listened to.
+            raise asyncio.CancelledError
+        return piece
+
+    def _buggy(self, index: int, bug: Exception) -> ComponentError:
+        name = type(self._parts[index]).__name__
+        logger.debug("%s (%s) failed:", name, self._what, exc_info=bug)
+        return ComponentError(f"{name} ({self._what}) failed ({describe(bug)}): {SEE}")
+
+    async def _close(self, pieces: AsyncIterator[T]) -> None:
+        # An async generator, as parts write them, closes what it has open.
+        close = getattr(pieces, "aclose", None)
+        if close is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE):
+                await close()
+        except TimeoutError:
+            logger.warning("%s did not close within %g s", self._what, CLOSE_DEADLINE)
+
+    # --- parts that failed ---
+
+    def _fails(self, index: int) -> None:
+        _, before = self._failed.get(index, (0.0, RECOVERY / 2))
+        wait = min(2 * before, LONGEST_RECOVERY)
+        self._failed[index] = (asyncio.get_running_loop().time() + wait, wait)
+
+    def _try_again(self, asked: int, request: Callable[[P], AsyncIterator[T]]) -> None:
+        """Try what failed long enough ago with a request that is made anyway."""
+        if not self._failed:
+            return
+        loop = asyncio.get_running_loop()
+        for index, (due, _) in self._failed.items():
+            if index != asked and due <= loop.time() and index not in self._trials:
+                task = loop.create_task(self._trial(index, request), name=f"{self._what} tried again")
+                self._trials[index] = task
+                task.add_done_callback(partial(self._tried, index))
+
+    async def _trial(self, index: int, request: Callable[[P], AsyncIterator[T]]) -> None:
+        pieces = request(self._parts[index])
+        try:
+            with suppress(StopAsyncIteration):
+                await self._next(pieces, self._patience)
+        finally:
+            await self._close(pieces)
+
+    def _tried(self, index: int, task: asyncio.Task[None]) -> None:
+        del self._trials[index]
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._failed.pop(index, None)
+            self._warn(f"{self._what} answers again: the part that failed is used from now on")
+        else:
+            logger.info("%s failed again: %r", self._what, error)
+            self._fails(index)

@@ -1,0 +1,1 @@
+"""Turn-taking of a call: local, by the backend, by push to talk, or for each peer."""

@@ -1,0 +1,308 @@
+"""`hearing.mode: per_peer`: a backend session for each peer, and what belongs to which."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fishjam_agents.backends import port
+from fishjam_agents.backends.link import BackendLink
+from fishjam_agents.errors import BackendError
+
+_SAID_REMEMBERED = 256
+"""Ids of `say` that are remembered; more do not wait to be spoken."""
+_SEPARATOR = "@"
+_OF_SPEECH = (port.AudioInput, port.TurnStartedInput, port.TurnPausedInput, port.TurnResumedInput)
+_OF_REPLIES = (
+    port.Interrupted,
+    port.ReplyAudio,
+    port.ReplyStarted,
+    port.ReplyText,
+    port.ReplyLatency,
+    port.ReplyEnded,
+)
+
+
+class _Session:
+    """One peer's session.
+
+    Attributes:
+        number: Unique in the call; part of the ids that the call knows of what the session says.
+        begun: Whether it was told of a turn; what comes before is the end of one it knows nothing of.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        number: int,
+        connect: Callable[[Callable[[port.BackendEvent], None]], BackendLink],
+        emit: Callable[[_Session, port.BackendEvent], None],
+    ) -> None:
+        self.peer = peer
+        self.number = number
+        self.begun = False
+        self.link = connect(lambda event: emit(self, event))
+        self.task: asyncio.Task[None] | None = None
+
+
+class Sessions:
+    """The sessions of a call: in place of the one `BackendLink` of the other modes.
+
+    Each session has ids of its own for replies and tool calls; the call knows them by `id@number`, so that no
+    two are the same, also when a peer comes back.
+
+    Args:
+        connect: Makes the link of a session, given who takes its events.
+        limit: How many sessions may be open.
+        event: Takes a session's events with its peer; synchronous.
+
+    Attributes:
+        tools: The tools on offer; set them before `run`.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[Callable[[port.BackendEvent], None]], BackendLink],
+        limit: int,
+        event: Callable[[str, port.BackendEvent], None],
+    ) -> None:
+        self._connect = connect
+        self._limit = limit
+        self._event = event
+        self.tools: Sequence[port.ToolDeclaration] = ()
+        self._update = port.UpdateInput()
+        self._open: dict[str, _Session] = {}
+        self._numbers: dict[int, _Session] = {}
+        self._peers: dict[int, str] = {}
+        self._waiting: dict[str, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._said: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
+        self._last: _Session | None = None
+        self._count = 0
+        self._running = False
+        self._over: asyncio.Future[BackendError | str] = asyncio.get_running_loop().create_future()
+
+    # --- peers ---
+
+    def open(self, peer: str) -> None:
+        """Open a session for a peer, or let it wait for one."""
+        if peer in self._open:
+            return
+        if len(self._open) >= self._limit:
+            if peer not in self._waiting:
+                self._waiting[peer] = None
+                message = f"{peer} is not heard: {self._limit} sessions are open: raise hearing.max_sessions"
+                self._event(peer, port.BackendNotice(message))
+            return
+        self._count += 1
+        session = _Session(peer, self._count, self._connect, self._emit)
+        if self._update != port.UpdateInput():
+            session.link.put(self._update)
+        self._open[peer] = self._numbers[session.number] = session
+        self._peers[session.number] = peer
+        if self._running:
+            self._start(session)
+
+    def close(self, peer: str) -> None:
+        """Close the session of a peer; who waits for one gets it."""
+        self._waiting.pop(peer, None)
+        session = self._open.get(peer)
+        if session is None:
+            return
+        self._forget(session)
+        if session.task is not None:
+            session.task.cancel()
+        self._next()
+
+    def _forget(self, session: _Session) -> None:
+        self._open.pop(session.peer, None)
+        self._numbers.pop(session.number, None)
+        if self._last is session:
+            self._last = None
+
+    def _next(self) -> None:
+        if self._waiting and len(self._open) < self._limit:
+            peer = next(iter(self._waiting))
+            del self._waiting[peer]
+            self.open(peer)
+
+    # --- running ---
+
+    async def run(self) -> str:
+        """Keep the sessions open until cancelled, or until the last one's model ends the conversation.
+
+        Returns:
+            Why it did.
+
+        Raises:
+            BackendError: The only session that was open is lost for good.
+        """
+        self._running = True
+        try:
+            for session in self._open.values():
+                self._start(session)
+            over = await self._over
+            if isinstance(over, BackendError):
+                raise over
+            return over
+        finally:
+            self._running = False
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, session: _Session) -> None:
+        session.link.tools = self.tools
+        session.task = asyncio.get_running_loop().create_task(
+            self._serve(session), name=f"backend-{session.number}"
+        )
+        self._tasks.add(session.task)
+        session.task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, session: _Session) -> None:
+        try:
+            reason = await session.link.run()
+            if self._numbers.get(session.number) is session:
+                self._ended(session, reason)
+        except BackendError as error:
+            if self._numbers.get(session.number) is session:
+                self._given_up(session, error)
+
+    def _ended(self, session: _Session, reason: str) -> None:
+        """The model ended its conversation with one peer; the call ends with the last one."""
+        if len(self._open) == 1 and not self._waiting and not self._over.done():
+            self._over.set_result(reason)
+        self._forget(session)
+        self._next()
+
+    def _given_up(self, session: _Session, error: BackendError) -> None:
+        """A session is lost for good: the call goes on with the others, and ends with the last."""
+        if len(self._open) == 1 and not self._waiting:
+            self._forget(session)
+            if not self._over.done():
+                self._over.set_result(error)
+            return
+        self._event(session.peer, port.Failure(error.failure, str(error), retryable=False))
+        self._forget(session)
+        self._next()
+
+    # --- what a session says ---
+
+    def _emit(self, session: _Session, event: port.BackendEvent) -> None:
+        if self._numbers.get(session.number) is not session:
+            return
+        if isinstance(event, _OF_REPLIES):
+            if event.reply is not None and event.reply not in self._said:
+                event = replace(event, reply=f"{event.reply}{_SEPARATOR}{session.number}")
+        elif isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
+            event = replace(event, call=f"{event.call}{_SEPARATOR}{session.number}")
+        elif isinstance(event, (port.UserTranscript, port.PreemptiveReply)) and event.peer is None:
+            event = replace(event, peer=session.peer)
+        self._event(session.peer, event)
+
+    def addressee(self, reply: str) -> str | None:
+        """Whom a reply answers; None for what is said to everybody."""
+        if reply in self._said:
+            return self._said[reply][1]
+        return self._peers.get(self._split(reply)[0])
+
+    def _owner(self, name: str) -> tuple[_Session | None, str]:
+        """The session of a reply or tool call, None when it is closed, and its own id for it."""
+        number, own = (self._said[name][0], name) if name in self._said else self._split(name)
+        return self._numbers.get(number), own
+
+    def _split(self, name: str) -> tuple[int, str]:
+        """The number of a session, 0 for none, and its own id of a reply or tool call."""
+        own, _, number = name.rpartition(_SEPARATOR)
+        return (int(number), own) if own and number.isdecimal() else (0, name)
+
+    # --- what sessions are told ---
+
+    def put(self, entry: port.BackendInput) -> None:
+        """Pass an entry to whom it concerns: the peer it names, who said what it answers, or everybody."""
+        if isinstance(entry, _OF_SPEECH):
+            self._speech(entry.peer, entry)
+        elif isinstance(entry, port.TurnEndedInput):
+            self._speech(entry.turn.peer, entry)
+        elif isinstance(entry, port.ImageInput) and entry.peer is not None:
+            # What one peer's camera shows is no business of the others' models.
+            session = self._open.get(entry.peer)
+            if session is not None:
+                session.link.put(entry)
+        elif isinstance(entry, port.InterruptInput):
+            self._interrupt(entry)
+        elif isinstance(entry, port.ToolResultInput):
+            session, own = self._owner(entry.call)
+            if session is not None:
+                session.link.put(replace(entry, call=own))
+        else:
+            if isinstance(entry, port.UpdateInput):
+                self._update = _merged(self._update, entry)
+            for session in self._open.values():
+                session.link.put(entry)
+
+    def _speech(
+        self,
+        peer: str | None,
+        entry: port.AudioInput
+        | port.TurnStartedInput
+        | port.TurnPausedInput
+        | port.TurnResumedInput
+        | port.TurnEndedInput,
+    ) -> None:
+        session = self._open.get(peer or "")
+        if session is None:
+            # Lost for good before: a new turn is a new attempt.
+            if peer is None or peer in self._waiting or not isinstance(entry, port.TurnStartedInput):
+                return
+            self.open(peer)
+            session = self._open.get(peer)
+            if session is None:
+                return
+        if not session.begun:
+            if not isinstance(entry, port.TurnStartedInput):
+                return
+            session.begun = True
+        if isinstance(entry, port.TurnEndedInput):
+            self._last = session
+        session.link.put(entry)
+
+    def _interrupt(self, entry: port.InterruptInput) -> None:
+        if entry.heard is None:
+            return
+        session, own = self._owner(entry.heard.reply)
+        if session is not None:
+            session.link.put(port.InterruptInput(replace(entry.heard, reply=own)))
+
+    def send_text(self, peer: str | None, entry: port.TextInput | port.OutOfBandInput) -> None:
+        """Pass text on: questions and words to speak to a peer, or who spoke last; other text to all or one.
+
+        Raises:
+            BackendError: There is no such session.
+        """
+        session = self._last if peer is None else self._open.get(peer)
+        session = session or (next(iter(self._open.values()), None) if peer is None else None)
+        if session is None:
+            who = "anybody" if peer is None else peer
+            raise BackendError(f"there is no session for {who} yet: wait until they are heard")
+        if isinstance(entry, port.OutOfBandInput):
+            session.link.put(entry)
+            return
+        if entry.verbatim and entry.reply is not None:
+            self._said[entry.reply] = (session.number, peer)
+            if len(self._said) > _SAID_REMEMBERED:
+                self._said.popitem(last=False)
+        if entry.verbatim or peer is not None:
+            session.link.put(entry)
+        else:
+            self.put(entry)
+
+
+def _merged(before: port.UpdateInput, after: port.UpdateInput) -> port.UpdateInput:
+    """Both updates as one, for sessions that are opened after them."""
+    return port.UpdateInput(
+        before.instructions if after.instructions is None else after.instructions,
+        before.tools if after.tools is None else after.tools,
+    )

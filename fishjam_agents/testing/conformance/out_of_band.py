@@ -1,0 +1,142 @@
+"""Checks of what is beside the conversation: notes, updates, questions, messages of the vendor's own."""
+
+from __future__ import annotations
+
+from fishjam_agents.backends import port
+from fishjam_agents.testing.conformance.checks import Checks
+from fishjam_agents.testing.conformance.fake_service import FakeService
+from fishjam_agents.testing.conformance.harness import ECHO, Harness
+
+_OTHER = port.ToolDeclaration("kit_other", "Do something else.", ECHO.parameters)
+_NOTE = "[Ann has come in.]"
+_ASK = "How many fish were mentioned?"
+
+
+class AsideChecks(Checks):
+    """Known and not answered; told once and for all; asked without being heard."""
+
+    def test_a_note_is_known_and_not_answered(self) -> None:
+        """With `text`: what is only to be known is there for the next answer, and asks for none."""
+        claims = self.capabilities()
+        self.applies(claims.text, "takes no text")
+
+        async def check(rig: Harness, far: FakeService) -> None:
+            await rig.connected()
+            if claims.output_rate:
+                await far.reply(0.4, 3000)
+            rig.put(port.TextInput(_NOTE, note=True))
+            if far.unprompted:
+                await rig.until(lambda: rig.received("text"), "the note")
+            await rig.settle(0.7)
+            assert not rig.of(port.ReplyStarted), "a note was answered"
+            assert not rig.of(port.ReplyAudio), "a note was answered"
+            rig.turn(0.6, 3000)
+            await rig.until(lambda: rig.received("text"), "the note")
+            # It may have been put before the words of the turn.
+            told = [item.value for item in rig.received("text")]
+            assert sum(text.count(_NOTE) for text in told) == 1, f"the note arrived as {told}"
+            if claims.output_rate:
+                await rig.until(lambda: rig.of(port.ReplyAudio), "the answer to the turn after it")
+
+        self.run(check)
+
+    def test_new_instructions_and_tools_hold_from_then_on(self) -> None:
+        """Also on later connections, and the conversation goes on with them."""
+        claims = self.capabilities()
+        sees = self.far_side().sees
+        self.applies("instructions" in sees, "the wire does not show instructions")
+
+        async def check(rig: Harness, far: FakeService) -> None:
+            await rig.connected()
+            rig.put(port.UpdateInput(instructions="Speak like a sailor."))
+            if claims.tools:
+                rig.put(port.UpdateInput(tools=[_OTHER]))
+            rig.prompt()
+            for _ in range(2 if far.connects else 1):
+                await rig.until(
+                    lambda: _last(rig, "instructions") == "Speak like a sailor.", "new instructions"
+                )
+                if claims.tools and "tools" in sees:
+                    await rig.until(lambda: _last(rig, "tools") == (_OTHER.name,), "the new tools")
+                if not far.connects:
+                    break
+                await rig.settle(0.5)
+                known = len(rig.of(port.Failure))
+                await far.drop()
+                await rig.until(lambda known=known: len(rig.of(port.Failure)) > known, "notice of the loss")  # type: ignore[misc]
+                await rig.until(lambda: far.open_connections() == 1, "the next connection")
+                await rig.settle(0.3)
+            if claims.output_rate:
+                await rig.reply_begins(3000, 0.4)
+
+        self.run(check)
+
+    def test_a_question_is_answered_in_writing_and_the_conversation_goes_on(self) -> None:
+        """With `asks`: under its id, once, and nothing is spoken."""
+        claims = self.capabilities()
+        self.applies(claims.out_of_band, "answers no questions beside the conversation")
+
+        async def check(rig: Harness, far: FakeService) -> None:
+            await rig.connected()
+            await far.answer_question("Forty-two.")
+            rig.put(port.OutOfBandInput("q-1", _ASK))
+            await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer")
+            await rig.settle()
+            assert rig.of(port.OutOfBandResponse) == [port.OutOfBandResponse("q-1", "Forty-two.")]
+            assert not rig.of(port.ReplyStarted), "the answer was spoken"
+            await rig.reply_begins(3000, 0.4)
+
+        self.run(check)
+
+    def test_a_question_during_a_reply_leaves_the_reply_alone(self) -> None:
+        """With `asks`: both are given at the same time."""
+        claims = self.capabilities()
+        self.applies(claims.out_of_band, "answers no questions beside the conversation")
+
+        async def check(rig: Harness, far: FakeService) -> None:
+            await rig.connected()
+            reply = await rig.reply_begins(3000, 1.0)
+            await far.answer_question("Forty-two.")
+            rig.put(port.OutOfBandInput("q-1", _ASK))
+            await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer")
+            await rig.until(lambda: rig.of(port.ReplyEnded), "the end of the reply")
+            seconds = sum(len(event.samples) for event in rig.of(port.ReplyAudio) if event.reply == reply)
+            assert seconds / claims.output_rate > 0.95, "the reply was cut for the question"
+
+        self.run(check)
+
+    def test_a_question_without_an_answer_is_asked_again_on_the_next_connection(self) -> None:
+        """With `asks`."""
+        self.applies(self.capabilities().out_of_band, "answers no questions beside the conversation")
+        self.applies(self.far_side().connects, "has no lasting connection to lose")
+
+        async def check(rig: Harness, far: FakeService) -> None:
+            await rig.connected()
+            await rig.until(lambda: far.open_connections() == 1, "a connection")
+            await far.stall()
+            rig.put(port.OutOfBandInput("q-1", _ASK))
+            await rig.settle(0.5)
+            await far.answer_question("Forty-two.")
+            await far.drop()
+            await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer", far.notices + far.patience)
+            await rig.settle()
+            assert rig.of(port.OutOfBandResponse) == [port.OutOfBandResponse("q-1", "Forty-two.")]
+
+        self.run(check)
+
+    def test_a_message_of_the_vendors_own_arrives_as_it_is(self) -> None:
+        """With `control`."""
+        self.applies(self.capabilities().control, "takes no messages of its vendor's own")
+
+        async def check(rig: Harness, far: FakeService) -> None:
+            await rig.connected()
+            rig.put(port.ControlInput(far.control))
+            await rig.until(lambda: rig.received("control"), "the message")
+            assert [item.value for item in rig.received("control")] == [dict(far.control)]
+
+        self.run(check)
+
+
+def _last(rig: Harness, kind: str) -> object:
+    found = rig.received(kind)
+    return found[-1].value if found else None

@@ -1,0 +1,126 @@
+"""A turn machine that passes on what it is fed and what it answers, so that a call can be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from fishjam_agents.turns.machine import Decision, TurnEvent, TurnMachine
+from fishjam_agents.turns.settings import TurnSettings
+
+COMMANDS: Mapping[str, Mapping[str, type]] = {
+    "confirm": {},
+    "open": {"at": float, "barge_in": bool},
+    "end": {"at": float, "reason": str},
+    "expect_words": {},
+    "understood": {"text": str, "final": bool},
+    "model_done": {},
+}
+"""Methods of a machine that are called besides those for audio, and the types of their arguments."""
+
+
+class DecisionLog(Protocol):
+    """Takes the inputs of one machine in their order, each with what the machine answered."""
+
+    def frame(self, decision: Decision, at: float, barge_in: bool, events: Sequence[TurnEvent]) -> None:
+        """It was fed a decision (`TurnMachine.feed`)."""
+        ...
+
+    def silence(self, duration: float, idle: bool, events: Sequence[TurnEvent]) -> None:
+        """It was told of missing packets; `idle` when it followed no sound, so that they changed nothing."""
+        ...
+
+    def command(self, name: str, arguments: Mapping[str, Any], events: Sequence[TurnEvent]) -> None:
+        """Its method `name`, one of `COMMANDS`, was called with these arguments."""
+        ...
+
+
+class DecisionLogs(Protocol):
+    """Gives every machine of a call its tape."""
+
+    def open_log(self, peer: str | None, track: str, start: float) -> DecisionLog:
+        """The tape of a new machine.
+
+        Args:
+            peer: Whose microphone it rules; None for a mix.
+            track: Id of the track.
+            start: Sum of scores that makes a suspicion.
+        """
+        ...
+
+
+class RecordedMachine(TurnMachine):
+    """A `TurnMachine` with a tape. Every input is written down, whoever gives it.
+
+    Args:
+        settings: The user's settings.
+        start: Sum of scores that makes a suspicion.
+        tape: Takes what comes and what follows from it.
+    """
+
+    __slots__ = ("_nested", "_tape")
+
+    def __init__(self, settings: TurnSettings, start: float, tape: DecisionLog) -> None:
+        super().__init__(settings, start)
+        self._tape = tape
+        # The machine calls its own methods: only what comes from outside is an input.
+        self._nested = False
+
+    def feed(self, decision: Decision, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
+        """As `TurnMachine.feed`."""
+        self._nested = True
+        events = super().feed(decision, at, barge_in)
+        self._nested = False
+        self._tape.frame(decision, at, barge_in, events)
+        return events
+
+    def silence(self, duration: float) -> Sequence[TurnEvent]:
+        """As `TurnMachine.silence`."""
+        idle = not self.in_speech
+        self._nested = True
+        events = super().silence(duration)
+        self._nested = False
+        self._tape.silence(duration, idle, events)
+        return events
+
+    def confirm(self) -> Sequence[TurnEvent]:
+        """As `TurnMachine.confirm`."""
+        events = super().confirm()
+        if not self._nested:
+            self._tape.command("confirm", {}, events)
+        return events
+
+    def open(self, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
+        """As `TurnMachine.open`."""
+        events = super().open(at, barge_in)
+        self._tape.command("open", {"at": at, "barge_in": barge_in}, events)
+        return events
+
+    def end(self, at: float, reason: str) -> Sequence[TurnEvent]:
+        """As `TurnMachine.end`."""
+        events = super().end(at, reason)
+        if not self._nested:
+            self._tape.command("end", {"at": at, "reason": reason}, events)
+        return events
+
+    def expect_words(self) -> Sequence[TurnEvent]:
+        """As `TurnMachine.expect_words`."""
+        events = super().expect_words()
+        if not self._nested:
+            self._tape.command("expect_words", {}, events)
+        return events
+
+    def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
+        """As `TurnMachine.understood`. Words that nobody judges are not written down."""
+        self._nested = True
+        events = super().understood(text, final)
+        self._nested = False
+        if self.judges_words:
+            self._tape.command("understood", {"text": text, "final": final}, events)
+        return events
+
+    def model_done(self) -> Sequence[TurnEvent]:
+        """As `TurnMachine.model_done`."""
+        events = super().model_done()
+        self._tape.command("model_done", {}, events)
+        return events
