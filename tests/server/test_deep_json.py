@@ -17,6 +17,7 @@ from fishjam_agents.fishjam.live_state import state_of
 from fishjam_agents.json_limits import MAX_JSON_DEPTH, depth_of, pruned, read_json
 from fishjam_agents.protocol import Track, encode_add_track
 from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.agent_socket import MAX_METADATA_CHARACTERS
 from fishjam_agents.session import track_metadata
 
 from .conftest import Client, Serve
@@ -72,7 +73,10 @@ def test_metadata_up_to_the_limit_is_kept_and_shown(serve: Serve) -> None:
     serve(scenario)
 
 
-@pytest.mark.parametrize("depth", DEPTHS)
+# Longer metadata of a track is refused.
+@pytest.mark.parametrize(
+    "depth", [depth for depth in DEPTHS if len(nested(depth)) <= MAX_METADATA_CHARACTERS]
+)
 def test_deep_metadata_of_a_track_is_a_text(serve: Serve, depth: int) -> None:
     async def scenario(client: Client) -> None:
         room_id = await client.room()
