@@ -6,6 +6,7 @@ exits with the error's `exit_code`; programs catch the class.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal, TypeAlias
 
 FailureKind: TypeAlias = Literal["auth", "config", "quota", "network", "protocol", "internal"]
@@ -24,6 +25,51 @@ class ConfigError(FishjamAgentsError):
     """The configuration cannot be used as written."""
 
     exit_code = 2
+
+
+class SettingError(ValueError):
+    """A value that a setting cannot have. Its text is a sentence; what it is made of stays readable.
+
+    Args:
+        field: The setting; None where the sentence does not begin with it.
+        reason: What is wrong with it, as the sentence goes on after its name.
+        action: What to do.
+        section: The key of the settings it belongs to, where the sentence names that, too.
+        fields: Further settings that it speaks of.
+
+    Attributes:
+        fields: The settings it speaks of, the one to look at first; not all need to have been given.
+    """
+
+    def __init__(
+        self,
+        field: str | None,
+        reason: str = "",
+        action: str = "",
+        *,
+        section: str = "",
+        fields: Iterable[str] = (),
+    ) -> None:
+        self.field = field
+        self.fields = (*([] if field is None else [field]), *fields)
+        self.reason = reason
+        self.action = action
+        self.section = section
+        super().__init__(self._sentence(f"{section}.{field}" if section and field else section or field))
+
+    def at(self, path: str) -> str:
+        """The sentence as told of settings that stand at `path` of a file, "" for the file itself."""
+        if not path:
+            return str(self)
+        if self.field is None:
+            return self._sentence(path) if self.section else f"{path}: {self}"
+        if self.section or not self.reason:
+            return self._sentence(f"{path}.{self.field}")
+        return f"{path}: {self}"
+
+    def _sentence(self, name: str | None) -> str:
+        told = " ".join(part for part in (name, self.reason) if part)
+        return f"{told}: {self.action}" if self.action else told
 
 
 class AudioError(FishjamAgentsError):

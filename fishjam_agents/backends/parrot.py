@@ -27,6 +27,7 @@ from fishjam_agents.backends.port import (
     TurnEndedInput,
     TurnStartedInput,
 )
+from fishjam_agents.errors import SettingError
 
 _INPUT_RATE = 16000
 _OUTPUT_RATE = 24000
@@ -62,9 +63,13 @@ class Parrot(Backend):
 
     def __post_init__(self) -> None:
         if self.delay < 0 or self.speed < 0 or not 0 <= self.at_least <= 600:
-            raise ValueError("delay, speed and at_least must not be negative, at_least at most 600 s")
+            raise SettingError(
+                None,
+                "delay, speed and at_least must not be negative, at_least at most 600 s",
+                fields=["delay", "speed", "at_least"],
+            )
         if not 0.02 <= self.chunk <= 60:
-            raise ValueError(f"chunk must be between 0.02 and 60 s, not {self.chunk:g}")
+            raise SettingError("chunk", f"must be between 0.02 and 60 s, not {self.chunk:g}")
 
     @asynccontextmanager
     async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fishjam_agents.audio.detectors import DetectorName
+from fishjam_agents.errors import SettingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,13 @@ class HearingSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_sessions <= 64:
-            raise ValueError(f"hearing.max_sessions must be between 1 and 64, not {self.max_sessions}")
+            raise SettingError(
+                "max_sessions", f"must be between 1 and 64, not {self.max_sessions}", section="hearing"
+            )
         if self.speaker_notes and self.mode == "per_peer":
-            raise ValueError(
-                "hearing.speaker_notes does nothing with per_peer, where everybody has a session: remove it"
+            raise SettingError(
+                "speaker_notes",
+                "does nothing with per_peer, where everybody has a session",
+                "remove it",
+                section="hearing",
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fishjam_agents import events
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import FishjamAgentsError, SettingError
 from fishjam_agents.events import EndReason, Event
 from fishjam_agents.pipeline.background_audio import LONGEST_WAIT
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
@@ -35,7 +35,7 @@ class Announcement:
 
     def __post_init__(self) -> None:
         if self.wav is None and not self.text:
-            raise ValueError("it needs wav or text: give one of them")
+            raise SettingError(None, "it needs wav or text", "give one of them", fields=["wav", "text"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,18 @@ class IdleSettings:
 
     def __post_init__(self) -> None:
         if self.after is not None and not 1 <= self.after <= 3600:
-            raise ValueError(f"idle.after must be between 1 and 3600 seconds, not {self.after:g}")
+            raise SettingError(
+                "after", f"must be between 1 and 3600 seconds, not {self.after:g}", section="idle"
+            )
         if not 1 <= self.prompts <= 100:
-            raise ValueError(f"idle.prompts must be between 1 and 100, not {self.prompts}")
+            raise SettingError("prompts", f"must be between 1 and 100, not {self.prompts}", section="idle")
         if self.after is None and (self.prompt is not None or self.goodbye is not None or self.end):
-            raise ValueError("idle.after is missing: give the seconds after which the user counts as idle")
+            raise SettingError(
+                "after",
+                "is missing",
+                "give the seconds after which the user counts as idle",
+                section="idle",
+            )
 
     @property
     def ends(self) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fishjam_agents.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True)
 class PlayoutSettings:
@@ -36,12 +38,15 @@ class PlayoutSettings:
         ):
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(
-                    f"playout.{name} must be between {low:g} and {high:g} seconds, not {value:g}"
+                raise SettingError(
+                    name, f"must be between {low:g} and {high:g} seconds, not {value:g}", section="playout"
                 )
         if self.max_lead < self.lead:
-            raise ValueError(
-                f"playout.max_lead ({self.max_lead:g}) must not be below playout.lead ({self.lead:g})"
+            raise SettingError(
+                "max_lead",
+                f"({self.max_lead:g}) must not be below playout.lead ({self.lead:g})",
+                section="playout",
+                fields=["lead"],
             )
 
 
@@ -60,9 +65,9 @@ class AmbientSettings:
     duck: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_level("background", self.level)
+        _check_level("ambient", self.level)
         if not 0 <= self.duck <= 60:
-            raise ValueError(f"background.duck must be between 0 and 60 dB, not {self.duck:g}")
+            raise SettingError("duck", f"must be between 0 and 60 dB, not {self.duck:g}", section="ambient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,9 @@ class ThinkingSettings:
     def __post_init__(self) -> None:
         _check_level("thinking", self.level)
         if not 0 <= self.after <= 30:
-            raise ValueError(f"thinking.after must be between 0 and 30 seconds, not {self.after:g}")
+            raise SettingError(
+                "after", f"must be between 0 and 30 seconds, not {self.after:g}", section="thinking"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class BackgroundAudioSettings:
     """Sounds under and between replies. Neither counts as heard, and neither keeps anybody waiting.
 
     Attributes:
-        background: What is always there.
+        ambient: What is always there.
         thinking: What fills the wait for an answer.
     """
 
@@ -98,6 +105,6 @@ class BackgroundAudioSettings:
     thinking: ThinkingSettings | None = None
 
 
-def _check_level(name: str, level: float) -> None:
+def _check_level(section: str, level: float) -> None:
     if not -100 <= level <= 0:
-        raise ValueError(f"{name}.level must be between -100 and 0 dBFS, not {level:g}")
+        raise SettingError("level", f"must be between -100 and 0 dBFS, not {level:g}", section=section)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fishjam_agents.errors import ConfigError, MissingExtraError
+from fishjam_agents.errors import ConfigError, MissingExtraError, SettingError
 from fishjam_agents.tools.tool import MAX_RESULT, TIMEOUT
 
 
@@ -53,13 +53,22 @@ class McpServer:
 
     def __post_init__(self) -> None:
         if (self.command is None) == (self.url is None):
-            raise ValueError("an MCP server needs either command or url: give one of them")
+            raise SettingError(
+                None,
+                "an MCP server needs either command or url",
+                "give one of them",
+                fields=["command", "url"],
+            )
         if self.url is not None and urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError("url must begin with http:// or https://")
+            raise SettingError("url", "must begin with http:// or https://")
         if self.url is None and self.headers:
-            raise ValueError("headers are for a url: give env to a command")
+            raise SettingError("headers", "are for a url", "give env to a command")
         if not 0 < self.connect_timeout <= 60 or not 0 < self.timeout <= 3600:
-            raise ValueError("connect_timeout must be above 0 and at most 60 s, timeout at most 3600 s")
+            raise SettingError(
+                "connect_timeout",
+                "must be above 0 and at most 60 s, timeout at most 3600 s",
+                fields=["timeout"],
+            )
 
     @property
     def label(self) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from fishjam_agents.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -179,9 +181,11 @@ class Punctuation(EndOfTurn):
         _check("complete", self.complete, 0.1, 10.0)
         _check("incomplete", self.incomplete, 0.1, 10.0)
         if self.complete > self.incomplete:
-            raise ValueError(
-                f"complete is {self.complete:g} s, longer than incomplete with {self.incomplete:g} s: "
-                "a whole sentence is to be answered sooner than half of one"
+            raise SettingError(
+                "complete",
+                f"is {self.complete:g} s, longer than incomplete with {self.incomplete:g} s",
+                "a whole sentence is to be answered sooner than half of one",
+                fields=["incomplete"],
             )
 
     def silence(self, pause: Pause) -> float:
@@ -259,4 +263,4 @@ EndOfTurn.types.update(
 
 def _check(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low:g} and {high:g} seconds, not {value:g}")
+        raise SettingError(name, f"must be between {low:g} and {high:g} seconds, not {value:g}")

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fishjam_agents.errors import SettingError
+
 _PATIENCE = 1.2
 """Seconds of sound without any words after which its length decides: longer than any listener's "mhm"."""
 
@@ -79,7 +81,7 @@ class MinimumVoice(BargeInPolicy):
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 10:
-            raise ValueError(f"voice must be above 0 and at most 10 seconds, not {self.seconds:g}")
+            raise SettingError("voice", f"must be above 0 and at most 10 seconds, not {self.seconds:g}")
 
     def allows(self, sound: Sound) -> bool:
         """Once there is enough of it."""
@@ -103,7 +105,7 @@ class MinimumWords(BargeInPolicy):
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 20:
-            raise ValueError(f"words must be between 1 and 20, not {self.count}")
+            raise SettingError("words", f"must be between 1 and 20, not {self.count}")
 
     def allows(self, sound: Sound) -> bool:
         """Once there are enough."""
@@ -137,8 +139,8 @@ class Backchannel(BargeInPolicy):
         for language in self.languages:
             if language not in BACKCHANNELS:
                 known = ", ".join(BACKCHANNELS)
-                raise ValueError(
-                    f"backchannel has no words of {language!r}: use {known}, or give words yourself"
+                raise SettingError(
+                    "backchannel", f"has no words of {language!r}", f"use {known}, or give words yourself"
                 )
 
     def allows(self, sound: Sound) -> bool:

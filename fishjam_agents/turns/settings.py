@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fishjam_agents.errors import SettingError
 from fishjam_agents.turns.endpointing import Adaptive, EndOfTurn, Fixed
 from fishjam_agents.turns.policies import BargeIn, BargeInPolicy
 
@@ -57,9 +58,17 @@ class TurnSettings:
         ):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise ValueError(f"turns.{name} must be between {low:g} and {high:g} seconds, not {value:g}")
+                raise SettingError(
+                    name, f"must be between {low:g} and {high:g} seconds, not {value:g}", section="turns"
+                )
         if self.end_silence is not None and self.end_of_turn != Adaptive():
-            raise ValueError("turns.end_silence and turns.end_of_turn exclude each other: keep one of them")
+            raise SettingError(
+                "end_silence",
+                "and turns.end_of_turn exclude each other",
+                "keep one of them",
+                section="turns",
+                fields=["end_of_turn"],
+            )
 
     @property
     def ending(self) -> EndOfTurn:

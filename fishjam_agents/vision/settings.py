@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fishjam_agents.errors import SettingError
+
 SHORTEST = 1.0
 """Seconds between two stills of a track: Fishjam takes one a second and does not answer what is beyond that
 (Fishjam docs, Agents)."""
@@ -31,8 +33,8 @@ class VisionSettings:
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.every <= 3600:
-            raise ValueError(f"every must be between {SHORTEST:g} and 3600 s, not {self.every:g}")
+            raise SettingError("every", f"must be between {SHORTEST:g} and 3600 s, not {self.every:g}")
         if not 0 < self.change < 1:
-            raise ValueError(f"change must be between 0 and 1, not {self.change:g}")
+            raise SettingError("change", f"must be between 0 and 1, not {self.change:g}")
         if self.max_bytes < 1000:
-            raise ValueError(f"max_bytes must be at least 1000, not {self.max_bytes}")
+            raise SettingError("max_bytes", f"must be at least 1000, not {self.max_bytes}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from fishjam_agents.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True)
 class FishjamSettings:
@@ -24,7 +26,7 @@ class FishjamSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ValueError(f"fishjam.port must be between 0 and 65535, not {self.port}")
+            raise SettingError("port", f"must be between 0 and 65535, not {self.port}", section="fishjam")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,17 @@ class RoomSettings:
 
     def __post_init__(self) -> None:
         if self.id is not None and self.create:
-            raise ValueError("room has both id and create: keep one of them")
+            raise SettingError(
+                None, "has both id and create", "keep one of them", section="room", fields=["id", "create"]
+            )
         if self.id is None and self.create is False:
-            raise ValueError("room has neither an id nor create: give one of them")
+            raise SettingError(
+                None,
+                "has neither an id nor create",
+                "give one of them",
+                section="room",
+                fields=["id", "create"],
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,8 @@ class LimitSettings:
         for name in ("max_call", "empty_room"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise ValueError(f"limits.{name} must be positive, not {value:g}")
+                raise SettingError(name, f"must be positive, not {value:g}", section="limits")
         if not 0 <= self.reconnect < math.inf:
-            raise ValueError(f"limits.reconnect must be 0 or more seconds, not {self.reconnect:g}")
+            raise SettingError(
+                "reconnect", f"must be 0 or more seconds, not {self.reconnect:g}", section="limits"
+            )

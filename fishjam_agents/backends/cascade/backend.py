@@ -18,6 +18,7 @@ from fishjam_agents.backends.cascade.images import sighted
 from fishjam_agents.backends.cascade.session import CascadeSession
 from fishjam_agents.backends.cascade.speech_synthesis import OUTPUT_RATE
 from fishjam_agents.backends.port import Backend, BackendContext, BackendNotice, BackendSession, Capabilities
+from fishjam_agents.errors import SettingError
 
 LEAST_HISTORY = 500
 """Tokens, a few minutes of talk."""
@@ -54,10 +55,10 @@ class Cascade(Backend):
         for name, kind in (("stt", SpeechToText), ("llm", LanguageModel), ("tts", TextToSpeech)):
             _verify(name, getattr(self, name), kind)
         if self.history < LEAST_HISTORY:
-            raise ValueError(f"history is counted in tokens: it must be at least {LEAST_HISTORY}")
+            raise SettingError("history", "is counted in tokens", f"it must be at least {LEAST_HISTORY}")
         for name in ("deadline", "fallback_after"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0")
+                raise SettingError(name, "must be above 0")
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]
@@ -131,7 +132,7 @@ def _verify(name: str, parts: object, kind: type[Component]) -> None:
     if not isinstance(parts, Sequence) or isinstance(parts, str):
         raise TypeError(f"{name} must be a list of parts, not {_shown(parts)}: write {name}=[...]")
     if not parts:
-        raise ValueError(f"{name}: a cascade needs at least one")
+        raise SettingError(name, action="a cascade needs at least one")
     for part in parts:
         if not isinstance(part, kind):
             advice = f"make it a subclass of {kind.__name__}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fishjam_agents.backends.cascade.components import TextToSpeech
-from fishjam_agents.errors import BackendError, ConfigError
+from fishjam_agents.errors import BackendError, ConfigError, SettingError
 
 _PROGRAM = "espeak-ng"
 _HEADER = 44
@@ -46,13 +46,13 @@ class Espeak(TextToSpeech):
 
     def __post_init__(self) -> None:
         if not 80 <= self.speed <= 450:
-            raise ValueError(f"speed must be between 80 and 450 words per minute, not {self.speed}")
+            raise SettingError("speed", f"must be between 80 and 450 words per minute, not {self.speed}")
         if not 0 <= self.pitch <= 99:
-            raise ValueError(f"pitch must be between 0 and 99, not {self.pitch}")
+            raise SettingError("pitch", f"must be between 0 and 99, not {self.pitch}")
         if not 1 <= self.volume <= 200:
-            raise ValueError(f"volume must be between 1 and 200, not {self.volume}")
+            raise SettingError("volume", f"must be between 1 and 200, not {self.volume}")
         if not self.voice or self.voice.startswith("-"):
-            raise ValueError(f"voice must be a name of espeak-ng --voices, not {self.voice!r}")
+            raise SettingError("voice", f"must be a name of espeak-ng --voices, not {self.voice!r}")
 
     def check(self) -> None:
         """Verify that the program is there and knows the voice.

@@ -25,7 +25,7 @@ from fishjam_agents.backends.port import (
     SessionRefresh,
 )
 from fishjam_agents.backends.remote import RemoteBackend
-from fishjam_agents.errors import BackendError, FishjamAgentsError
+from fishjam_agents.errors import BackendError, FishjamAgentsError, SettingError
 
 logger = logging.getLogger(__name__)
 
@@ -59,21 +59,22 @@ class Fallback(Backend):
 
     def __post_init__(self) -> None:
         if not self.backends:
-            raise ValueError("backends: a fallback needs at least one")
+            raise SettingError("backends", action="a fallback needs at least one")
         for backend in self.backends:
             if isinstance(backend, Fallback):
-                raise ValueError("backends: a fallback in a fallback is one list, write one")
+                raise SettingError("backends", action="a fallback in a fallback is one list, write one")
             if isinstance(backend, RemoteBackend):
-                raise ValueError(
-                    f"backends: {type(backend).__name__} is brought into the room by Fishjam itself, "
-                    "nothing can stand in for it: use a backend with audio"
+                raise SettingError(
+                    "backends",
+                    action=f"{type(backend).__name__} is brought into the room by Fishjam itself, "
+                    "nothing can stand in for it: use a backend with audio",
                 )
         if not 1 <= self.attempts <= 5:
-            raise ValueError("attempts must be between 1 and 5")
+            raise SettingError("attempts", "must be between 1 and 5")
         if self.recovery is not None and not 1 <= self.recovery <= 3600:
-            raise ValueError("recovery must be between 1 and 3600 seconds, or null")
+            raise SettingError("recovery", "must be between 1 and 3600 seconds, or null")
         if not 0 < self.deadline <= _LONGEST_DEADLINE:
-            raise ValueError(f"deadline must be above 0 and at most {_LONGEST_DEADLINE:g} seconds")
+            raise SettingError("deadline", f"must be above 0 and at most {_LONGEST_DEADLINE:g} seconds")
 
     @property
     def chain(self) -> Sequence[Backend]:

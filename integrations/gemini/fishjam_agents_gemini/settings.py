@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fishjam_agents.backends.link import CONNECT_DEADLINE
+from fishjam_agents.errors import SettingError
 
 from .models import Family, family_of
 
@@ -176,14 +177,18 @@ class GeminiSettings:
 
     def __post_init__(self) -> None:
         if not self.model.strip():
-            raise ValueError("model must be the name of a Live model, like gemini-3.8-live")
+            raise SettingError("model", "must be the name of a Live model, like gemini-3.8-live")
         if self.setup_timeout <= 0 or self.answer_timeout <= 0:
-            raise ValueError("setup_timeout and answer_timeout must be positive")
+            raise SettingError(
+                "setup_timeout", "and answer_timeout must be positive", fields=["answer_timeout"]
+            )
         if self.setup_timeout >= CONNECT_DEADLINE:
-            raise ValueError(f"setup_timeout must be below {CONNECT_DEADLINE:g} s: a call waits no longer")
+            raise SettingError(
+                "setup_timeout", f"must be below {CONNECT_DEADLINE:g} s", "a call waits no longer"
+            )
         unknown = self.prices.keys() - PRICED
         if unknown:
-            raise ValueError(f"prices knows no {min(unknown)}: use {', '.join(sorted(PRICED))}")
+            raise SettingError("prices", f"knows no {min(unknown)}", f"use {', '.join(sorted(PRICED))}")
 
     @property
     def family(self) -> Family:

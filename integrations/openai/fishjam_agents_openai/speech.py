@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.cascade import TextToSpeech
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import BackendError, SettingError
 from fishjam_agents_openai.access import Access, as_backend_errors
 from fishjam_agents_openai.containers import NoPcmError, SoundReader
 
@@ -39,9 +39,9 @@ class Speech(Access, TextToSpeech):
 
     def __post_init__(self) -> None:
         if self.speed is not None and not 0.25 <= self.speed <= 4:
-            raise ValueError(f"speed must be between 0.25 and 4, not {self.speed:g}")
+            raise SettingError("speed", f"must be between 0.25 and 4, not {self.speed:g}")
         if not 8000 <= self.sample_rate <= 48000:
-            raise ValueError(f"sample_rate must be between 8000 and 48000, not {self.sample_rate}")
+            raise SettingError("sample_rate", f"must be between 8000 and 48000, not {self.sample_rate}")
 
     def check(self) -> None:
         """As `Access.check`."""

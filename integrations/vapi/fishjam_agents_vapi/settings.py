@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fishjam_agents.backends.port import Backend, ToolDeclaration
-from fishjam_agents.errors import ConfigError
+from fishjam_agents.errors import ConfigError, SettingError
 
 API_URL = "https://api.vapi.ai"
 URL_VARIABLE = "VAPI_URL"
@@ -45,7 +45,9 @@ class CallSettings(Backend):
         given = [name for name in _WHO if getattr(self, name)]
         if len(given) != 1:
             what = " and ".join(given) if given else f"none of {', '.join(_WHO)}"
-            raise ValueError(f"{what} given: give one of them, who answers the call")
+            raise SettingError(
+                None, f"{what} given", "give one of them, who answers the call", fields=given or _WHO
+            )
 
     @property
     def api_url(self) -> str:

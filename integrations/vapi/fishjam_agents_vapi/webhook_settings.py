@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fishjam_agents.errors import SettingError
+
 SECRET_HEADER = "x-vapi-secret"
 
 
@@ -27,9 +29,9 @@ class WebhookSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be between 0 and 65535, not {self.port}")
+            raise SettingError("port", f"must be between 0 and 65535, not {self.port}")
         if self.public_url is not None and not self.public_url.startswith(("https://", "http://")):
-            raise ValueError(f"public_url must begin with https:// or http://, not {self.public_url!r}")
+            raise SettingError("public_url", f"must begin with https:// or http://, not {self.public_url!r}")
 
     def as_server(self) -> dict[str, Any] | None:
         """As Vapi's `server`; None without a public address."""

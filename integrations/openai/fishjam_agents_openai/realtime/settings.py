@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents.errors import SettingError
 from fishjam_agents_openai.access import Access
 from fishjam_agents_openai.realtime.history import RATE
 from fishjam_agents_openai.realtime.usage import PRICED
@@ -45,13 +46,17 @@ class Detection:
     def __post_init__(self) -> None:
         vad = (self.threshold, self.prefix_padding_ms, self.silence_duration_ms, self.idle_timeout_ms)
         if self.type == "semantic_vad" and vad != (None, None, None, None):
-            raise ValueError("type: semantic_vad takes only eagerness")
+            raise SettingError("type", action="semantic_vad takes only eagerness")
         if self.type == "server_vad" and self.eagerness is not None:
-            raise ValueError("eagerness: only semantic_vad takes it")
+            raise SettingError("eagerness", action="only semantic_vad takes it")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be between 0 and 1, not {self.threshold:g}")
+            raise SettingError("threshold", f"must be between 0 and 1, not {self.threshold:g}")
         if any(value is not None and value < 0 for value in vad[1:]):
-            raise ValueError("times in milliseconds cannot be negative")
+            raise SettingError(
+                None,
+                "times in milliseconds cannot be negative",
+                fields=["prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"],
+            )
 
     @property
     def quiet(self) -> float:
@@ -136,18 +141,22 @@ class RealtimeSettings(Access):
 
     def __post_init__(self) -> None:
         if not self.model.strip():
-            raise ValueError("model must be the name of a model, like gpt-realtime-2.1")
+            raise SettingError("model", "must be the name of a model, like gpt-realtime-2.1")
         if self.speed is not None and not _SPEEDS[0] <= self.speed <= _SPEEDS[1]:
-            raise ValueError(f"speed must be between {_SPEEDS[0]:g} and {_SPEEDS[1]:g}, not {self.speed:g}")
+            raise SettingError(
+                "speed", f"must be between {_SPEEDS[0]:g} and {_SPEEDS[1]:g}, not {self.speed:g}"
+            )
         if self.max_output_tokens is not None and not 1 <= self.max_output_tokens <= _MAX_TOKENS:
-            raise ValueError(f"max_output_tokens must be between 1 and {_MAX_TOKENS}")
+            raise SettingError("max_output_tokens", f"must be between 1 and {_MAX_TOKENS}")
         if not 0 < self.renew_after < _HOUR:
-            raise ValueError(f"renew_after must be positive and less than {_HOUR:g}, the service's own limit")
+            raise SettingError(
+                "renew_after", f"must be positive and less than {_HOUR:g}, the service's own limit"
+            )
         if self.answer_timeout <= 0 or self.keepalive <= 0:
-            raise ValueError("answer_timeout and keepalive must be positive")
+            raise SettingError("answer_timeout", "and keepalive must be positive", fields=["keepalive"])
         unknown = self.prices.keys() - PRICED
         if unknown:
-            raise ValueError(f"prices knows no {min(unknown)}: use {', '.join(sorted(PRICED))}")
+            raise SettingError("prices", f"knows no {min(unknown)}", f"use {', '.join(sorted(PRICED))}")
 
     def session(
         self, instructions: str | None, tools: Sequence[ToolDeclaration], local: bool
