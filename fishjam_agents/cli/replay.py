@@ -61,6 +61,7 @@ def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
     """
     from fishjam_agents.config.document import Scalar
     from fishjam_agents.config.problems import Problems
+    from fishjam_agents.config.renamed import rename
     from fishjam_agents.config.sections import SectionReader
     from fishjam_agents.turns.settings import TurnSettings
 
@@ -83,7 +84,8 @@ def _settings(changes: Sequence[str]) -> Mapping[str, Any]:
             deeper = branch.setdefault(name, {})
             branch = deeper if isinstance(deeper, dict) else branch
         branch[names[-1]] = Scalar(text, problems.start, quoted=False, source=text)
-    given = SectionReader(problems).read(TurnSettings, _section(tree, problems.start), "turns")
+    section = rename(_section(tree, problems.start), problems, "agent.turns", "turns")
+    given = SectionReader(problems).read(TurnSettings, section, "turns")
     problems.check()
     # What could not be read has been raised.
     assert given is not None

@@ -13,6 +13,7 @@ from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, held
 from fishjam_agents.config.imports import is_import_name
 from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
+from fishjam_agents.config.renamed import rename
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
 from fishjam_agents.config.shorthand import expanded
@@ -58,6 +59,7 @@ def load_config(
     if over is not None:
         problems.hide(held_in(over))
         document = overlay(document, over)
+    document = rename(document, problems)
     reader = SectionReader(problems)
     reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in _AGENT_KEYS})
     entries = document.entries

@@ -109,6 +109,7 @@ def test_a_policy_of_ones_own_is_asked_for(tmp_path: Path, capsys: pytest.Captur
 
 
 WRONG = [
+    (("turns.owner=local",), "turns.owner is now turns.mode: rename it"),
     (("turns.end_silnce=1",), "turns.end_silnce is not a setting: did you mean end_silence?"),
     (("turns.end_silence=soon",), "turns.end_silence must be a number, not 'soon'"),
     (("turns.end_silence=99",), "turns.end_silence must be between 0.1 and 10 seconds, not 99"),

@@ -37,6 +37,20 @@ MISTAKES = {
         "config.yaml:4: log.level is there twice, first in line 3: keep one of them"
     ),
     PARROT + "? [a, b]\n: 1": "config.yaml:2: the file has a key that is no word: remove it",
+    # old names
+    TURNS + "    owner: backend": "config.yaml:4: agent.turns.owner is now agent.turns.mode: rename it",
+    "agent:\n  backend: {type: parrot}\n  voice: {}": (
+        "config.yaml:3: agent.voice is now agent.background_audio: rename it"
+    ),
+    "agent:\n  backend: {type: parrot}\n  background_audio: {background: hum.wav}": (
+        "config.yaml:3: agent.background_audio.background is now agent.background_audio.ambient: rename it"
+    ),
+    "agent:\n  backend: {type: parrot}\n  silence: {}": (
+        "config.yaml:3: agent.silence is now agent.idle: rename it"
+    ),
+    "agent:\n  backend: {type: parrot}\n  idle: {away: 9}": (
+        "config.yaml:3: agent.idle.away is now agent.idle.after: rename it"
+    ),
     # types
     TURNS + "    end_silence: soon": "config.yaml:4: agent.turns.end_silence must be a number, not 'soon'",
     TURNS + "    silence_locally: maybe": (
@@ -247,6 +261,38 @@ def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
         "config.yaml:4: agent.turns.mode must be local, backend or push_to_talk, not 'me'",
         "config.yaml:5: limits.max_call: the variable LONG is not set: set it, or write ${LONG:-default}",
     ]
+
+
+def test_what_is_below_an_old_name_is_told_with_it() -> None:
+    Path("config.yaml").write_text(
+        "agent:\n"
+        "  backend: {type: cascade, stt: x, llm: x, tts: x, stand_in_after: 1}\n"
+        "  voice: {background: {wav: hum.wav, levl: 3}}\n"
+        "  silence: {away: soon}\n"
+        "  turns: {owner: local, mode: local}\n"
+    )
+    told = refusal().splitlines()
+    assert (
+        "config.yaml:2: agent.backend.stand_in_after is now agent.backend.fallback_after: rename it" in told
+    )
+    assert [sentence for sentence in told if ":2:" not in sentence] == [
+        "config.yaml:3: agent.voice is now agent.background_audio: rename it",
+        "config.yaml:3: agent.voice.background is now agent.background_audio.ambient: rename it",
+        "config.yaml:3: agent.background_audio.ambient.levl is not a setting: did you mean level?",
+        "config.yaml:4: agent.silence is now agent.idle: rename it",
+        "config.yaml:4: agent.silence.away is now agent.idle.after: rename it",
+        "config.yaml:4: agent.idle.after must be a number, not 'soon'",
+        "config.yaml:5: agent.turns.owner is now agent.turns.mode: rename it",
+    ]
+
+
+def test_an_old_name_in_a_list_of_backends_is_told_with_its_place() -> None:
+    Path("config.yaml").write_text(
+        "agent:\n  backend:\n    type: fallback\n    backends:\n"
+        "      - {type: parrot}\n      - {type: cascade, stand_in_after: 1}\n"
+    )
+    place = "agent.backend.backends[1]"
+    assert f"config.yaml:6: {place}.stand_in_after is now {place}.fallback_after: rename it" in refusal()
 
 
 @pytest.mark.parametrize(("name", "folder"), registry.INTEGRATIONS.items())

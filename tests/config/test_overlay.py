@@ -86,3 +86,11 @@ def test_a_mistake_is_told_with_the_line_of_the_file_it_is_in(folder: Path) -> N
         f"{folder / 'calls' / 'call.yaml'}:2: agent.playout.led is not a setting: did you mean lead?",
         f"{folder / 'config.yaml'}:1: agent.turns.end_silence must be between 0.1 and 10 seconds, not 99",
     ]
+
+
+def test_an_old_name_in_a_scenario_is_told_with_its_line(folder: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        laid_over(folder, "{agent: {turns: {owner: local}}}")
+    assert str(raised.value) == (
+        f"{folder / 'calls' / 'call.yaml'}:2: agent.turns.owner is now agent.turns.mode: rename it"
+    )
