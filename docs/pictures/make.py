@@ -10,7 +10,7 @@ from fishjam_agents.backends import Parrot
 from fishjam_agents.config.scenario import load_scenario
 from fishjam_agents.observe.report import write_picture
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.server.recorder import RECORDING_RATE
+from fishjam_agents.server.media.recorder import RECORDING_RATE
 from fishjam_agents.simulation import simulate_fast
 
 HERE = Path(__file__).resolve().parent

@@ -191,7 +191,7 @@ class _Run:
 
     async def _play(self, server: EmbeddedServer, room_id: str) -> None:
         from fishjam_agents.audio.wav import write_wav
-        from fishjam_agents.server.recorder import RECORDING_RATE
+        from fishjam_agents.server.media.recorder import RECORDING_RATE
         from fishjam_agents.simulation import Scene, parts_of
 
         self._scene = Scene(server.rooms.get(room_id), server.clock, parts_of(self._clips))

@@ -15,7 +15,7 @@ from fishjam_agents.config.scenario import ScenarioFile
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.report import write_report
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.server.recorder import RECORDING_RATE
+from fishjam_agents.server.media.recorder import RECORDING_RATE
 from fishjam_agents.simulation import Prepared, SimulationResult, simulate, simulate_fast, unspeakable
 from fishjam_agents.testing.comparison import TOLERANCE, difference, distance
 from fishjam_agents.testing.expectations import Verdict, judge

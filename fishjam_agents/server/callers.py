@@ -12,9 +12,9 @@ from typing import Any
 
 from ..audio.samples import Samples
 from ..audio.wav import Clip
-from .camera import Camera
-from .clock import TICKS_PER_SECOND, RoomClock
-from .microphone import Microphone, PreparedClip
+from .media.camera import Camera
+from .media.clock import TICKS_PER_SECOND, RoomClock
+from .media.microphone import Microphone, PreparedClip
 from .peer import Peer
 from .room import Room
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from ..json_limits import MAX_JSON_DEPTH, depth_of, read_json
 from ..protocol import Track, TrackType
 from ..session import PeerType
+from .media.sources import Source
 from .settings import PeerConfig
-from .sources import Source
 from .subscriptions import Subscriptions
 
 

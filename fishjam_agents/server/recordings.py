@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..audio.samples import Samples
-from .clock import RoomClock
 from .errors import RequestError
-from .mix import RECORDING_RATE, Mix
-from .recorder import Tap
+from .media.clock import RoomClock
+from .media.mix import RECORDING_RATE, Mix
+from .media.recorder import Tap
 from .recording_settings import RecordingConfig, RecordingFilter
 from .room import Room
 from .rooms import Rooms

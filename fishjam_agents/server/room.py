@@ -12,16 +12,16 @@ from typing import Any
 
 from ..protocol import Track
 from ..session import PeerType
-from .camera import Camera
 from .errors import RequestError, peer_not_found
-from .fanout import Fanout
 from .forwarding import Forwarding
 from .livestream import Livestream
+from .media.camera import Camera
+from .media.fanout import Fanout
+from .media.recorder import Recorder, Sink, Tap
+from .media.sources import Source
 from .notifications import Notifications
 from .peer import Attachment, AudioListener, Listener, Peer
-from .recorder import Recorder, Sink, Tap
 from .settings import PeerConfig, RoomConfig
-from .sources import Source
 
 
 class Room:

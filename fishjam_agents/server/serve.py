@@ -14,25 +14,25 @@ from ..audio.wav import Clip
 from ..errors import FishjamAgentsError, MissingExtraError
 from ..session import PeerType
 from .address import authority, is_loopback, listen
-from .agent_socket import AgentSocket
 from .callers import Caller
-from .clock import RoomClock
 from .listener import Listener
-from .microphone import PreparedClip
+from .media.clock import RoomClock
+from .media.microphone import PreparedClip
+from .media.recorder import Recorder
 from .moq import MoqAccess
-from .network import Network
 from .paths import normal_path
-from .peer_socket import PeerSocket
-from .recorder import Recorder
 from .recordings import Recordings
 from .rooms import Rooms
-from .server_socket import ServerSocket
 from .settings import PeerConfig
+from .sockets.agent import AgentSocket
+from .sockets.network import Network
+from .sockets.peer import PeerSocket
+from .sockets.server import ServerSocket
+from .sockets.throttle import Throttle
+from .sockets.websocket import Connection, Endpoint
 from .tasks import Tasks
-from .throttle import Throttle
 from .vapi import VapiCalls
 from .webhooks import Target, Webhooks
-from .websocket import Connection, Endpoint
 
 if TYPE_CHECKING:
     import uvicorn
@@ -268,13 +268,13 @@ class EmbeddedServer:
         try:
             import uvicorn
 
-            from .http import HttpConnection
-            from .rest import RestApi
-            from .rest_livestreams import LivestreamsApi
-            from .rest_moq import MoqApi
-            from .rest_peers import PeersApi
-            from .rest_recordings import FILE_PATH, RecordingsApi
-            from .rest_rooms import RoomsApi
+            from .rest.application import RestApi
+            from .rest.http import HttpConnection
+            from .rest.livestreams import LivestreamsApi
+            from .rest.moq import MoqApi
+            from .rest.peers import PeersApi
+            from .rest.recordings import FILE_PATH, RecordingsApi
+            from .rest.rooms import RoomsApi
         except ModuleNotFoundError as error:
             if error.name is not None and error.name.partition(".")[0] in ("uvicorn", "starlette"):
                 raise MissingExtraError("the embedded Fishjam server", "server") from error

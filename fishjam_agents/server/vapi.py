@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .clock import RoomClock
+from .media.clock import RoomClock
 from .peer import Peer
 from .room import Room
 from .settings import VapiOptions

@@ -25,12 +25,12 @@ from ..fishjam.dial import DirectDial
 from ..fishjam.direct import DirectConnection
 from ..protocol import Track, TrackType
 from ..session import PeerType
-from .clock import TICKS_PER_SECOND, RoomClock
+from .media.clock import TICKS_PER_SECOND, RoomClock
+from .media.sources import AgentTrack
+from .media.voice import QUIET_TICKS, loud_windows
 from .peer import Peer
 from .room import Room
 from .settings import VapiOptions
-from .sources import AgentTrack
-from .voice import QUIET_TICKS, loud_windows
 
 RATE = 16000
 """Hz both ways, as Fishjam wants calls for its peers to be made."""

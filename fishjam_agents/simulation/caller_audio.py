@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from fishjam_agents.audio.resampling import StreamResampler, live_resampler
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.server.clock import TICKS_PER_SECOND
-from fishjam_agents.server.playout import Segment
+from fishjam_agents.server.media.clock import TICKS_PER_SECOND
+from fishjam_agents.server.media.playout import Segment
 from fishjam_agents.simulation.sounds import RATE
 from fishjam_agents.testing.scenario import MAX_ECHO_DELAY, Echo
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from fishjam_agents.protocol import Track, TrackImage, TrackType, decode_agent_response
 from fishjam_agents.server import RoomClock
-from fishjam_agents.server.network import Network
+from fishjam_agents.server.media.sources import AgentTrack
 from fishjam_agents.server.peer import Peer
 from fishjam_agents.server.room import Room
 from fishjam_agents.server.rooms import Rooms
 from fishjam_agents.server.settings import PeerConfig
-from fishjam_agents.server.sources import AgentTrack
+from fishjam_agents.server.sockets.network import Network
 from fishjam_agents.session import PeerType, PeerView, track_metadata
 
 _AUDIO = b"\x01"

@@ -13,7 +13,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.timeline import to_json
-from fishjam_agents.server.recorder import RECORDING_RATE
+from fishjam_agents.server.media.recorder import RECORDING_RATE
 from fishjam_agents.simulation.scheduler import Missed
 
 LAG_LIMIT = 0.02

@@ -9,8 +9,8 @@ from functools import partial
 from fishjam_agents.events import Event
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.server import Caller, Recorder, Recording, RoomClock
-from fishjam_agents.server.clock import TICKS_PER_SECOND
-from fishjam_agents.server.playout import Segment
+from fishjam_agents.server.media.clock import TICKS_PER_SECOND
+from fishjam_agents.server.media.playout import Segment
 from fishjam_agents.server.room import Room
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType

@@ -17,8 +17,8 @@ from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.server import EmbeddedServer, RoomClock
-from fishjam_agents.server.network import Network
 from fishjam_agents.server.rooms import Rooms
+from fishjam_agents.server.sockets.network import Network
 from fishjam_agents.simulation.collection import short_collections
 from fishjam_agents.simulation.ending import LONGEST_SECONDS
 from fishjam_agents.simulation.loading import load

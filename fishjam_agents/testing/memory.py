@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.protocol.messages import Track, TrackData, TrackImage
-from fishjam_agents.server.network import Network
-from fishjam_agents.server.playout import Playout
+from fishjam_agents.server.media.playout import Playout
+from fishjam_agents.server.sockets.network import Network
 from fishjam_agents.session import PeerType, PeerView
 
 Samples = npt.NDArray[np.int16]

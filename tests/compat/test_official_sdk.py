@@ -10,7 +10,7 @@ import pytest
 
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.server import EmbeddedServer
-from fishjam_agents.server.sources import AgentTrack
+from fishjam_agents.server.media.sources import AgentTrack
 
 fishjam = pytest.importorskip("fishjam", reason="needs the official fishjam-server-sdk: make test-compat")
 

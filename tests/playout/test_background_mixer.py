@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.playout.background_mixer import BackgroundMixer, Loop
 from fishjam_agents.playout.schedule import Schedule
-from fishjam_agents.server.playout import Playout
+from fishjam_agents.server.media.playout import Playout
 
 RATE = 16000
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fishjam_agents.playout.schedule import Schedule
 from fishjam_agents.playout.settings import PlayoutSettings
-from fishjam_agents.server.playout import Playout
+from fishjam_agents.server.media.playout import Playout
 
 RATE = 16000
 

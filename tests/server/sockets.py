@@ -12,8 +12,8 @@ import websockets
 
 from fishjam_agents.protocol import Track, TrackType, decode, encode, encode_add_track
 from fishjam_agents.protocol.generated import notifications, peer
+from fishjam_agents.server.media.sources import AgentTrack
 from fishjam_agents.server.room import Room
-from fishjam_agents.server.sources import AgentTrack
 
 from .conftest import Client, Scenario
 

@@ -17,7 +17,7 @@ from fishjam_agents.fishjam.live_state import state_of
 from fishjam_agents.json_limits import MAX_JSON_DEPTH, depth_of, pruned, read_json
 from fishjam_agents.protocol import Track, encode_add_track
 from fishjam_agents.server import EmbeddedServer
-from fishjam_agents.server.agent_socket import MAX_METADATA_CHARACTERS
+from fishjam_agents.server.sockets.agent import MAX_METADATA_CHARACTERS
 from fishjam_agents.session import track_metadata
 
 from .conftest import Client, Serve

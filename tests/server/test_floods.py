@@ -29,10 +29,10 @@ from fishjam_agents.protocol import (
 )
 from fishjam_agents.protocol.generated import agent as agent_schema
 from fishjam_agents.protocol.generated import notifications, peer, shared
-from fishjam_agents.server.agent_socket import MAX_TRACKS, AgentSocket
-from fishjam_agents.server.playout import MERGED_SECONDS, Playout
-from fishjam_agents.server.throttle import SHARE_SECONDS, TURN_SECONDS, Throttle
-from fishjam_agents.server.websocket import MAX_FRAGMENTS, MAX_STRANGER_BYTES, frame_size
+from fishjam_agents.server.media.playout import MERGED_SECONDS, Playout
+from fishjam_agents.server.sockets.agent import MAX_TRACKS, AgentSocket
+from fishjam_agents.server.sockets.throttle import SHARE_SECONDS, TURN_SECONDS, Throttle
+from fishjam_agents.server.sockets.websocket import MAX_FRAGMENTS, MAX_STRANGER_BYTES, frame_size
 from fishjam_agents.testing import VirtualClock
 
 from .conftest import Client, Serve, closing
@@ -242,8 +242,8 @@ def test_frame_sizes_are_those_of_the_frames() -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fishjam_agents.server.http.REQUEST_SECONDS", 0.2)
-    monkeypatch.setattr("fishjam_agents.server.http.ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr("fishjam_agents.server.rest.http.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("fishjam_agents.server.rest.http.ANSWER_SECONDS", 0.4)
 
 
 @pytest.mark.usefixtures("short")

@@ -28,7 +28,7 @@ from fishjam_agents.protocol import (
 from fishjam_agents.protocol.generated import notifications, peer
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.errors import RequestError
-from fishjam_agents.server.multipart import parse_multipart
+from fishjam_agents.server.rest.multipart import parse_multipart
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType
 

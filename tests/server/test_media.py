@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.protocol import Track, TrackData, decode_agent_response
 from fishjam_agents.server.callers import Caller
-from fishjam_agents.server.clock import RoomClock
+from fishjam_agents.server.media.clock import RoomClock
+from fishjam_agents.server.media.sources import AgentTrack
 from fishjam_agents.server.peer import Peer
 from fishjam_agents.server.room import Room
 from fishjam_agents.server.rooms import Rooms
 from fishjam_agents.server.settings import PeerConfig
-from fishjam_agents.server.sources import AgentTrack
 from fishjam_agents.session import PeerType
 from fishjam_agents.testing.clock import VirtualClock
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.server.callers import Caller
-from fishjam_agents.server.clock import RoomClock
-from fishjam_agents.server.microphone import PreparedClip
-from fishjam_agents.server.mix import RECORDING_RATE, Mix
+from fishjam_agents.server.media.clock import RoomClock
+from fishjam_agents.server.media.microphone import PreparedClip
+from fishjam_agents.server.media.mix import RECORDING_RATE, Mix
 from fishjam_agents.server.rooms import Rooms
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishjam_agents.server.playout import Playout
+from fishjam_agents.server.media.playout import Playout
 
 RATE = 16000
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from fishjam_agents.server.clock import RoomClock
-from fishjam_agents.server.network import Network
+from fishjam_agents.server.media.clock import RoomClock
+from fishjam_agents.server.sockets.network import Network
 from fishjam_agents.testing.clock import VirtualClock
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fishjam_agents.server.playout import Segment
+from fishjam_agents.server.media.playout import Segment
 from fishjam_agents.simulation.caller_audio import FRAME, CallerAudio
 from fishjam_agents.simulation.sounds import RATE
 from fishjam_agents.testing.scenario import Echo

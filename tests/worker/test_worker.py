@@ -21,6 +21,7 @@ from fishjam_agents.events import Event
 from fishjam_agents.fishjam import UnreachableError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.rest.application import RestApi
 from fishjam_agents.session import PeerType
 from fishjam_agents.worker import CallOutcome, JoinedRoom, LimitSettings, OrphanedAgents, RoomSettings, Worker
 
@@ -289,7 +290,7 @@ def test_losing_sight_of_the_room_is_told_and_the_call_goes_on(monkeypatch: pyte
         job = Job(server, Bot(), room=RoomSettings(id=room.id))
         await job.placed()
         # The server refuses every request from now on, as after a change of the token.
-        monkeypatch.setattr("fishjam_agents.server.rest.RestApi._authorized", lambda api, request: False)
+        monkeypatch.setattr(RestApi, "_authorized", lambda api, request: False)
         await server.add_caller(room.id)
         async with asyncio.timeout(5):
             assert "it is no longer known who joins and leaves" in await told

@@ -9,10 +9,10 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..json_limits import read_json
-from .errors import RequestError
+from ...json_limits import read_json
+from ..errors import RequestError
+from ..peer import strict_json
 from .multipart import parse_multipart
-from .peer import strict_json
 
 MAX_BODY_BYTES = 1024 * 1024
 """Largest JSON body; no request of the API comes near it."""

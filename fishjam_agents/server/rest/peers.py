@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import RequestError
-from .peer import Peer
-from .rest_requests import Handler, created, gone, json_body, path_id
-from .room import Room
-from .rooms import Rooms
-from .settings import read_peer_config
-from .vapi import VapiCalls
+from ..errors import RequestError
+from ..peer import Peer
+from ..room import Room
+from ..rooms import Rooms
+from ..settings import read_peer_config
+from ..vapi import VapiCalls
+from .requests import Handler, created, gone, json_body, path_id
 
 
 class PeersApi:

@@ -12,8 +12,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ..audio.formats import FRAME_SECONDS
-from .seldom import Seldom
+from ...audio.formats import FRAME_SECONDS
+from ..seldom import Seldom
 
 _log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .moq import ROOT, MoqAccess, read_moq_grant
-from .rest_requests import Handler, json_body
+from ..moq import ROOT, MoqAccess, read_moq_grant
+from .requests import Handler, json_body
 
 
 class MoqApi:

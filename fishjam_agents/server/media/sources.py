@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..audio.formats import SAMPLE_BYTES
-from ..audio.resampling import StreamResampler, live_resampler
-from ..protocol import Track
+from ...audio.formats import SAMPLE_BYTES
+from ...audio.resampling import StreamResampler, live_resampler
+from ...protocol import Track
 from .clock import TICKS_PER_SECOND
 from .playout import GAP_SECONDS, Playout, Segment
 

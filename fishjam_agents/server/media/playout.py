@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.formats import SAMPLE_BYTES
+from ...audio.formats import SAMPLE_BYTES
 
 GAP_SECONDS = 0.1
 """A chunk that arrives later than this after the end of the queue restarts the timeline."""

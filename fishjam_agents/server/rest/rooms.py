@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .forwarding import read_forwarding
-from .recordings import Recordings
-from .rest_requests import Handler, created, gone, json_body, path_id, shown
-from .rooms import Rooms
-from .settings import read_room_config
+from ..forwarding import read_forwarding
+from ..recordings import Recordings
+from ..rooms import Rooms
+from ..settings import read_room_config
+from .requests import Handler, created, gone, json_body, path_id, shown
 
 
 class RoomsApi:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.message import Message
 
-from .errors import RequestError
+from ..errors import RequestError
 
 MAX_PARTS = 16
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.formats import SAMPLE_BYTES
-from ..audio.resampling import StreamResampler, live_resampler, resample
-from ..audio.samples import Samples
-from ..audio.wav import Clip
-from ..protocol import Track, TrackType
+from ...audio.formats import SAMPLE_BYTES
+from ...audio.resampling import StreamResampler, live_resampler, resample
+from ...audio.samples import Samples
+from ...audio.wav import Clip
+from ...protocol import Track, TrackType
 from .clock import TICKS_PER_SECOND
 from .playout import Segment
 from .recorder import RECORDING_RATE

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..audio.resampling import Resampler
-from ..audio.samples import Samples
-from ..errors import FishjamAgentsError
-from ..session import PeerType
+from ...audio.resampling import Resampler
+from ...audio.samples import Samples
+from ...errors import FishjamAgentsError
+from ...session import PeerType
+from ..peer import Peer
 from .mix import RECORDING_RATE, Mix
-from .peer import Peer
 from .sources import Source
 
 __all__ = ["RECORDING_RATE", "Recorder", "Recording", "Tap"]

@@ -18,9 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .errors import RequestError
-from .paths import normal_path
-from .rest_requests import Handler, Resource
+from ..errors import RequestError
+from ..paths import normal_path
+from .requests import Handler, Resource
 
 logger = logging.getLogger(__name__)
 

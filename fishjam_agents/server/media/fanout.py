@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..protocol import TrackDataEncoder
-from .peer import AudioListener, Listener, Peer
+from ...protocol import TrackDataEncoder
+from ..peer import AudioListener, Listener, Peer
+from ..sockets.websocket import frame
 from .recorder import Tap
 from .sources import Source
-from .websocket import frame
 
 
 @dataclass(frozen=True, slots=True)

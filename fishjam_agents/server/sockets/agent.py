@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
-from ..errors import ProtocolError
-from ..protocol import (
+from ...errors import ProtocolError
+from ...protocol import (
     AddTrack,
     AuthRequest,
     CaptureImage,
@@ -19,16 +19,16 @@ from ..protocol import (
     encode_authenticated,
     encode_track_image,
 )
-from ..session import PeerType, TrackEncoding
-from .authenticated_socket import AuthenticatedSocket
-from .clock import RoomClock
+from ...session import PeerType, TrackEncoding
+from ..media.clock import RoomClock
+from ..media.sources import AgentTrack
+from ..peer import Peer, metadata_text
+from ..room import Room
+from ..rooms import Rooms
+from ..settings import AGENT_RATES
+from ..tokens import TokenError
+from .authenticated import AuthenticatedSocket
 from .network import Network
-from .peer import Peer, metadata_text
-from .room import Room
-from .rooms import Rooms
-from .settings import AGENT_RATES
-from .sources import AgentTrack
-from .tokens import TokenError
 from .websocket import Connection
 
 _log = logging.getLogger(__name__)

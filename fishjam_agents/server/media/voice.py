@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..audio.samples import Samples
+from ...audio.samples import Samples
 from .clock import TICKS_PER_SECOND
 from .recorder import RECORDING_RATE
 

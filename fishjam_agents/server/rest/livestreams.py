@@ -11,12 +11,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .errors import RequestError
-from .livestream import Livestream
-from .rest_requests import Handler, created, gone, json_body, path_id, shown
-from .room import Room
-from .rooms import Rooms
-from .settings import read_stream_config
+from ..errors import RequestError
+from ..livestream import Livestream
+from ..room import Room
+from ..rooms import Rooms
+from ..settings import read_stream_config
+from .requests import Handler, created, gone, json_body, path_id, shown
 
 
 class LivestreamsApi:

@@ -7,10 +7,20 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .errors import RequestError
-from .recording_settings import read_recording_config, read_recording_filter
-from .recordings import Recordings
-from .rest_requests import Handler, created, form_body, gone, is_form, json_body, parse_json, path_id, shown
+from ..errors import RequestError
+from ..recording_settings import read_recording_config, read_recording_filter
+from ..recordings import Recordings
+from .requests import (
+    Handler,
+    created,
+    form_body,
+    gone,
+    is_form,
+    json_body,
+    parse_json,
+    path_id,
+    shown,
+)
 
 FILE_PATH = "/recordings/{recording_id}/files/{name}"
 

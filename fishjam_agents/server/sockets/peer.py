@@ -9,15 +9,15 @@ import logging
 
 import betterproto
 
-from ..errors import ProtocolError
-from ..protocol import decode, encode
-from ..protocol.generated import peer as schema
-from ..session import PeerType
-from .authenticated_socket import AuthenticatedSocket
-from .peer import Peer
-from .room import Room
-from .rooms import Rooms
-from .tokens import TokenError
+from ...errors import ProtocolError
+from ...protocol import decode, encode
+from ...protocol.generated import peer as schema
+from ...session import PeerType
+from ..peer import Peer
+from ..room import Room
+from ..rooms import Rooms
+from ..tokens import TokenError
+from .authenticated import AuthenticatedSocket
 from .websocket import Connection
 
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.samples import Samples
+from ...audio.samples import Samples
 
 RECORDING_RATE = 16000
 """Sample rate of recordings, Hz."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..protocol import Track, TrackType
+from ...protocol import Track, TrackType
 from .playout import Segment
 
 CAPTURE_SECONDS = 1.0

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import betterproto
 
-from ..errors import ProtocolError
-from ..protocol import decode, encode
-from ..protocol.generated import notifications as schema
-from .authenticated_socket import AuthenticatedSocket
-from .notifications import Notifications
+from ...errors import ProtocolError
+from ...protocol import decode, encode
+from ...protocol.generated import notifications as schema
+from ..notifications import Notifications
+from .authenticated import AuthenticatedSocket
 from .websocket import Connection
 
 _FIELDS = 64

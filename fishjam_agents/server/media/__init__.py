@@ -1,0 +1,1 @@
+"""Sound and pictures of a room: its clock, sources, playout, fan-out and recording taps."""

@@ -1,0 +1,1 @@
+"""WebSockets of agents, browser peers and backends: connections, admission, throttling."""
