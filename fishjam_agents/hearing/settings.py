@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fishjam_agents.audio.detectors import DetectorName
+from fishjam_agents.audio.detectors import DETECTORS, DetectorName
 from fishjam_agents.errors import SettingError
 
 
@@ -43,6 +43,8 @@ class HearingSettings:
     echo_guard: bool = True
 
     def __post_init__(self) -> None:
+        if self.vad not in DETECTORS:
+            raise ValueError(f"hearing.vad is {self.vad!r}: use one of {', '.join(DETECTORS)}")
         if not 1 <= self.max_sessions <= 64:
             raise SettingError(
                 "max_sessions", f"must be between 1 and 64, not {self.max_sessions}", section="hearing"
