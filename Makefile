@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak quality bench demo protocol
+.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak quality bench demo clients protocol
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -52,6 +52,9 @@ bench:            ## the budget table
 demo:             ## a caller asks, the parrot answers, the caller talks over it: see out/demo
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml \
 		--caller audio_fixtures/interrupter.wav --out out/demo
+
+clients:          ## rewrite the methods of the REST clients from the endpoints that define them
+	uv run python -m fishjam_agents.fishjam.generate_clients
 
 protocol:         ## regenerate fishjam_agents/protocol/generated from the schema
 	uv run --group protocol bash fishjam_agents/protocol/generate.sh

@@ -10,32 +10,23 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
 from ..errors import ConfigError
 from ..secrecy import guard_libraries, shown_url
-from . import endpoints, recording_endpoints, requests
-from .addressing import agent_base_url, base_url, is_loopback, origin
+from . import requests
+from .addressing import base_url, is_loopback, origin
+from .async_endpoints import AsyncEndpoints
+from .blocking_endpoints import BlockingEndpoints
 from .calls import DEADLINE, RETRIES, Call, deprecation, encode
-from .endpoint import endpoint
-from .models import PeerAccess
 from .requests import Request
 
 if TYPE_CHECKING:
-    from .agent import Agent
     from .notifier import FishjamNotifier
 
 T = TypeVar("T")
-
-
-# Agent and notifier are imported when they are made: they bring WebSockets, which REST does without.
-def _agent(url: str, admitted: tuple[str, PeerAccess]) -> Agent:
-    from .agent import Agent
-
-    room_id, access = admitted
-    return Agent(access.peer.id, room_id, access.token, agent_base_url(url, access.websocket_url))
 
 
 def _reachable(url: str) -> str:
@@ -48,18 +39,12 @@ def _reachable(url: str) -> str:
     return url
 
 
-class Endpoints(ABC):
-    """Methods of both clients. Those of `AsyncFishjamClient` are coroutine functions.
-
-    Every method raises `UnreachableError` if no answer comes within the deadline, a subclass of `HTTPError`
-    if the server refuses (`UnauthorizedError`, `NotFoundError`, ...), and `ProtocolError` if what answers is
-    no Fishjam.
+class Client(ABC):
+    """Base of both clients: the server, the token, and the settings of every request.
 
     Attributes:
         url: Base URL of the server.
     """
-
-    asynchronous: ClassVar[bool]
 
     def __init__(
         self, fishjam_id: str, management_token: str, *, deadline: float = DEADLINE, retries: int = RETRIES
@@ -99,31 +84,6 @@ class Endpoints(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({shown_url(self.url)!r})"
 
-    check_credentials = endpoint(endpoints.check_credentials)
-    create_room = endpoint(endpoints.create_room)
-    get_all_rooms = endpoint(endpoints.get_all_rooms)
-    get_room = endpoint(endpoints.get_room)
-    delete_room = endpoint(endpoints.delete_room)
-    create_peer = endpoint(endpoints.create_peer)
-    create_agent = endpoint(endpoints.create_agent, _agent)
-    create_vapi_agent = endpoint(endpoints.create_vapi_agent)
-    delete_peer = endpoint(endpoints.delete_peer)
-    refresh_peer_token = endpoint(endpoints.refresh_peer_token)
-    subscribe_peer = endpoint(endpoints.subscribe_peer)
-    subscribe_tracks = endpoint(endpoints.subscribe_tracks)
-    forward_room_tracks = endpoint(endpoints.forward_room_tracks)
-    create_livestream_viewer_token = endpoint(endpoints.create_livestream_viewer_token)
-    create_livestream_streamer_token = endpoint(endpoints.create_livestream_streamer_token)
-    create_moq_access = endpoint(endpoints.create_moq_access)
-    create_moq_token = endpoint(endpoints.create_moq_token)
-    create_composition_recording = endpoint(recording_endpoints.create_composition_recording)
-    create_template_recording = endpoint(recording_endpoints.create_template_recording)
-    create_recording = endpoint(recording_endpoints.create_recording)
-    get_recording = endpoint(recording_endpoints.get_recording)
-    get_all_recordings = endpoint(recording_endpoints.get_all_recordings)
-    stop_recording = endpoint(recording_endpoints.stop_recording)
-    delete_recording = endpoint(recording_endpoints.delete_recording)
-
     def livestream_whip_url(self) -> str:
         """Return the URL to publish a livestream (WHIP) with a `create_livestream_streamer_token` token."""
         return origin(self.url) + "/api/v1/live/api/whip"
@@ -133,7 +93,8 @@ class Endpoints(ABC):
         return origin(self.url) + "/api/v1/live/api/whep"
 
     def notifier(self) -> FishjamNotifier:
-        """A notifier for the same server and token."""
+        """Make a notifier for the same server and token."""
+        # Imported here because it brings WebSockets, which REST does without.
         from .notifier import FishjamNotifier
 
         return FishjamNotifier(self.url, self._management_token)
@@ -160,14 +121,19 @@ class Endpoints(ABC):
             warnings.warn(message, kind, stacklevel=frames + 1)
 
 
-class FishjamClient(Endpoints):
-    """Makes and removes rooms, peers, agents, tokens and recordings; blocks until the server has answered.
+class FishjamClient(Client, BlockingEndpoints):
+    """Client for rooms, peers, agents, tokens and recordings; a method blocks until the server has answered.
+
+    Every method raises `UnreachableError` if no answer comes within the deadline, a subclass of `HTTPError`
+    if the server refuses (`UnauthorizedError`, `NotFoundError`, ...), and `ProtocolError` if what answers is
+    no Fishjam.
 
     Threads may share it. `with` or `close` ends its connections; so does the garbage collector. It can be
     pickled, and opens connections of its own where it is unpickled.
-    """
 
-    asynchronous = False
+    Attributes:
+        url: Base URL of the server.
+    """
 
     def _prepare(self) -> None:
         self._http: httpx.Client | None = None
@@ -242,13 +208,14 @@ class FishjamClient(Endpoints):
             return self._http
 
 
-class AsyncFishjamClient(Endpoints):
+class AsyncFishjamClient(Client, AsyncEndpoints):
     """`FishjamClient` for asyncio: the same methods, to be awaited.
 
     Use it as an async context manager, or call `aclose`. It belongs to the event loop of its first call.
-    """
 
-    asynchronous = True
+    Attributes:
+        url: Base URL of the server.
+    """
 
     def _prepare(self) -> None:
         self._http = httpx.AsyncClient(**self._http_settings())

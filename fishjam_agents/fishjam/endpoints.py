@@ -1,17 +1,23 @@
 """The endpoints for rooms, peers, subscriptions, livestreams and MoQ.
 
-Each is one function that takes what a client's method of the same name takes, and returns the request.
+Each public function defines one method of both clients: it takes the method's arguments and returns the
+request. `make clients` writes the methods, with signature and docstring, to `blocking_endpoints` and
+`async_endpoints`. A keyword `_url` is no argument of the method: clients pass the server's base URL there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .addressing import agent_base_url
 from .json_model import as_list, as_object, as_text
 from .models import MoqAccess, Peer, PeerAccess, Room, RoomConfig
 from .options import AgentOptions, PeerOptions, PeerOptionsVapi, RoomOptions
 from .requests import Request, Validation, data_of, encoded, nothing
+
+if TYPE_CHECKING:
+    from .agent import Agent
 
 
 def check_credentials() -> Request[None]:
@@ -71,7 +77,7 @@ def create_peer(room_id: str, options: PeerOptions | None = None) -> Request[tup
     return Request("POST", f"{_room(room_id)}/peer", _peer_and_token, {"type": "webrtc", "options": body})
 
 
-def create_agent(room_id: str, options: AgentOptions | None = None) -> Request[tuple[str, PeerAccess]]:
+def create_agent(room_id: str, options: AgentOptions | None = None, *, _url: str) -> Request[Agent]:
     """Make an agent. It is in the room until deleted, and hears once `Agent.connect` is entered.
 
     Args:
@@ -79,8 +85,16 @@ def create_agent(room_id: str, options: AgentOptions | None = None) -> Request[t
         options: What to make it with; it hears every track at 16 kHz if left out.
 
     Returns:
-        The room and the access; clients make an `Agent` of them.
+        The agent; enter its `connect` to join the room.
     """
+
+    def read(value: Any) -> Agent:
+        # Imported here because it brings WebSockets, which REST does without.
+        from .agent import Agent
+
+        access = _access(value)
+        return Agent(access.peer.id, room_id, access.token, agent_base_url(_url, access.websocket_url))
+
     options = options or AgentOptions()
     output = {
         "audioFormat": options.output.audio_format,
@@ -88,7 +102,7 @@ def create_agent(room_id: str, options: AgentOptions | None = None) -> Request[t
     }
     body = {"output": output, "subscribeMode": options.subscribe_mode}
     request = {"type": "agent", "options": body}
-    return Request("POST", f"{_room(room_id)}/peer", lambda value: (room_id, _access(value)), request)
+    return Request("POST", f"{_room(room_id)}/peer", read, request)
 
 
 def create_vapi_agent(room_id: str, options: PeerOptionsVapi) -> Request[Peer]:

@@ -26,7 +26,10 @@ from fishjam_agents.fishjam import (
     errors,
     recording_endpoints,
 )
+from fishjam_agents.fishjam.models import PeerAccess
 from fishjam_agents.fishjam.requests import Request
+
+URL = "http://127.0.0.1:5002"
 
 ROOM: dict[str, Any] = {
     "id": "r",
@@ -134,10 +137,12 @@ def test_a_recording_is_read() -> None:
 
 def test_a_new_peer_comes_with_a_token_that_is_not_shown() -> None:
     data = {"peer": ROOM["peers"][0], "token": "secret", "peer_websocket_url": "node/socket/peer/websocket"}
-    room_id, access = endpoints.create_agent("r").answer(201, reply({"data": data}))
-    assert (room_id, access.token) == ("r", "secret")
+    access = PeerAccess.from_dict(data)
+    assert access.token == "secret"
     assert access.websocket_url == "node/socket/peer/websocket"
-    assert "secret" not in repr(access)
+    agent = endpoints.create_agent("r", _url=URL).answer(201, reply({"data": data}))
+    assert (agent.id, agent.room_id) == (access.peer.id, "r")
+    assert "secret" not in repr(access) + repr(agent)
     assert endpoints.create_peer("r").answer(201, reply({"data": data})) == (access.peer, "secret")
 
 
@@ -207,7 +212,7 @@ REQUESTS: list[Request[Any]] = [
     endpoints.get_all_rooms(),
     endpoints.delete_room("r"),
     endpoints.create_peer("r"),
-    endpoints.create_agent("r"),
+    endpoints.create_agent("r", _url=URL),
     endpoints.create_vapi_agent("r", PeerOptionsVapi("k", "c")),
     endpoints.refresh_peer_token("r", "p"),
     endpoints.create_livestream_viewer_token("r"),

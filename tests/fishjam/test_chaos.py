@@ -280,7 +280,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize(
     "request_",
-    [get_room("r"), get_all_rooms(), create_room(), create_agent("r")],
+    [get_room("r"), get_all_rooms(), create_room(), create_agent("r", _url="http://127.0.0.1:5002")],
     ids=["get_room", "get_all_rooms", "create_room", "create_agent"],
 )
 @given(

@@ -46,7 +46,8 @@ def test_peers_are_asked_for_as_the_official_sdk_asks() -> None:
         "options": {"metadata": {}, "subscribeMode": "auto"},
         "type": "webrtc",
     }
-    assert endpoints.create_agent("r", AgentOptions(AgentOutputOptions(audio_sample_rate=24000))).body == {
+    options = AgentOptions(AgentOutputOptions(audio_sample_rate=24000))
+    assert endpoints.create_agent("r", options, _url="http://127.0.0.1:5002").body == {
         "options": {"output": {"audioFormat": "pcm16", "audioSampleRate": 24000}, "subscribeMode": "auto"},
         "type": "agent",
     }
