@@ -16,14 +16,20 @@ finished what it says, or only know it."""
 
 @dataclass(frozen=True, slots=True)
 class AudioInput:
-    """Sound of a peer: int16 mono, shape (n,), at `Capabilities.input_rate`.
+    """Sound of a peer.
 
-    `peer` is who was last heard to speak; None in a mix in which nobody was clearly loudest.
+    Attributes:
+        peer: The peer that was last heard to speak; None in a mix in which nobody was clearly loudest.
+        samples: int16 mono, shape (n,), at `Capabilities.input_rate`.
+        seconds: Length of the samples.
+        speech: Whether it belongs to a turn, or to a sound that may become one. Where the backend owns turns
+            audio flows all the time, and this is what voice detection here takes it for.
     """
 
     peer: str | None
     samples: Samples
     seconds: float
+    speech: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,14 +162,14 @@ def test_an_exhausted_quota_is_left_at_once_and_tried_again_later() -> None:
     assert [round(at) for at in first.connected] == [0, 32, 32]
 
 
-def test_where_the_model_rules_turns_a_loud_moment_is_no_quiet_one() -> None:
+def test_where_the_model_rules_turns_nobody_is_left_while_somebody_speaks() -> None:
     owns = Capabilities(own_turn_detection=True)
     first = FlakyOwner(away=(2.0, 3.0))
 
     async def script(linked: Linked) -> None:
         for number in range(1000):
-            level = 5000 if number < 700 else 0
-            linked.put(p.AudioInput("ann", np.full(320, level, np.int16), 0.02))
+            frame = np.full(320, 200, np.int16)
+            linked.put(p.AudioInput("ann", frame, 0.02, speech=number < 700))
             await asyncio.sleep(0.02)
 
     link(Fallback([first, Scripted([], owns)], recovery=5), script, "backend")

@@ -121,7 +121,7 @@ class InputAdapter:
                 # Services bound the length of a message.
                 for start in range(0, len(audio), rate):
                     piece = audio[start : start + rate]
-                    yield AudioInput(entry.turn.peer, piece, len(piece) / rate)
+                    yield AudioInput(entry.turn.peer, piece, len(piece) / rate, speech=True)
             yield replace(entry, audio=None)
 
     def _pause(self, entry: TurnPausedInput) -> Iterator[BackendInput]:

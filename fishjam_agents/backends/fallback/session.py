@@ -25,10 +25,9 @@ from fishjam_agents.errors import BackendError
 
 _GLANCE = 0.1
 """Seconds between two looks at whether it is quiet."""
-_LOUD = 1000
-"""Peak of a frame, of 32768, above which somebody may be speaking where no turns are announced."""
 _PAUSE = 0.7
-"""Seconds without such a frame after which nobody is."""
+"""Seconds without speech after which nobody speaks where no turns are announced: models take as long to find
+the end of a turn."""
 _BREATH = 10.0
 """Seconds without sound after which a reply counts as over: full-duplex models tell of no end."""
 _PATIENCE = 60.0
@@ -71,8 +70,7 @@ class FallbackSession(BackendSession):
         self._probe = probe
         self._loop = asyncio.get_running_loop()
         self._sending = False
-        self._watching = False
-        self._loud_at = 0.0
+        self._speech_at = 0.0
 
     async def begin(self) -> None:
         """Tell a backend that takes over what nobody has answered yet."""
@@ -117,8 +115,8 @@ class FallbackSession(BackendSession):
             else:
                 transcript = self._memory.transcript
                 (transcript.note if entry.note else transcript.user)(entry.text)
-        elif self._watching and isinstance(entry, AudioInput) and abs(entry.samples).max(initial=0) > _LOUD:
-            self._loud_at = self._loop.time()
+        elif isinstance(entry, AudioInput) and entry.speech:
+            self._speech_at = self._loop.time()
 
     async def _pass_on(self, entry: BackendInput) -> bool:
         passed = False
@@ -170,7 +168,6 @@ class FallbackSession(BackendSession):
             better = self._memory.standings.better(self._tenure.index)
             if not better:
                 await asyncio.Future()
-            self._watching = True
             index = min(better, key=lambda known: (max(better[known], earliest), known))
             await asyncio.sleep(max(better[index], earliest) - self._loop.time())
             if not await self._probe(index):
@@ -191,7 +188,7 @@ class FallbackSession(BackendSession):
             or (self._speaker.open and now - memory.sounds_until < _BREATH)
             or self._tenure.pending
             or now < memory.sounds_until
-            or now - self._loud_at < _PAUSE
+            or now - self._speech_at < _PAUSE
         )
 
     def _waited_for(self) -> bool:

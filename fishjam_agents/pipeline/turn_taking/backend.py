@@ -79,7 +79,8 @@ class BackendTurnController(TurnController):
     def _send(self, microphone: Microphone, frame: Samples) -> None:
         room = self._room
         samples = room.for_backend(frame)
-        room.put(port.AudioInput(microphone.peer, samples, len(samples) / room.capabilities.input_rate))
+        seconds = len(samples) / room.capabilities.input_rate
+        room.put(port.AudioInput(microphone.peer, samples, seconds, speech=microphone.machine.announced))
 
     def left(self, peer: str) -> None:
         """The model waits for the end of what the peer was saying, which now cannot come as silence."""

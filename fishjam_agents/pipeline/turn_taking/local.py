@@ -223,7 +223,8 @@ class LocalTurnController(TurnController):
 
     def _send(self, peer: str | None, frame: Samples) -> None:
         samples = self._room.for_backend(frame)
-        self._room.put(port.AudioInput(peer, samples, len(samples) / self._room.capabilities.input_rate))
+        seconds = len(samples) / self._room.capabilities.input_rate
+        self._room.put(port.AudioInput(peer, samples, seconds, speech=True))
 
     def user_speech(self, speaking: bool) -> None:
         """The model heard the user stop: the policy that ends turns may want to know."""
@@ -297,5 +298,6 @@ class LocalTurnController(TurnController):
         if self._whole:
             self._ask(port.TurnEndedInput(turn, samples))
             return
-        room.put(port.AudioInput(turn.peer, samples, len(samples) / room.capabilities.input_rate))
+        seconds = len(samples) / room.capabilities.input_rate
+        room.put(port.AudioInput(turn.peer, samples, seconds, speech=True))
         self._ask(port.TurnEndedInput(turn))

@@ -122,7 +122,7 @@ class Harness:
             size = rate // 50
             self.put(
                 *(
-                    port.AudioInput("ann", audio[start : start + size], 0.02)
+                    port.AudioInput("ann", audio[start : start + size], 0.02, speech=True)
                     for start in range(0, len(audio) - size + 1, size)
                 )
             )

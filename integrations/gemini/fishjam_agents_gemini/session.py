@@ -41,10 +41,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOUD = 1000
-"""Peak of a frame, of 32768, above which somebody may be speaking."""
 _PAUSE = 0.7
-"""Seconds without such a frame after which nobody is."""
+"""Seconds without speech after which nobody speaks where the service finds turns: it takes as long for the
+end of one."""
 
 
 class GeminiSession(BackendSession):
@@ -80,8 +79,8 @@ class GeminiSession(BackendSession):
         words = settings.transcription.output
         self._replies = Replies(conversation.emit, memory, words, self._answered)
         self._turn_open = False
-        self._loud_at = 0.0
-        self._loud = False
+        self._speech_at = 0.0
+        self._speech = False
         self._sending = False
         self._meter = Meter(conversation.emit, memory, settings.prices)
         self._in_progress = False
@@ -164,11 +163,10 @@ class GeminiSession(BackendSession):
 
     def _listen(self, entry: AudioInput) -> None:
         """The service decides when a turn ends; that somebody stopped speaking is known here, too."""
-        now = self._loop.time()
-        if abs(entry.samples).max(initial=0) > _LOUD:
-            self._loud_at, self._loud = now, True
-        elif self._loud and now - self._loud_at >= _PAUSE:
-            self._loud = False
+        if entry.speech:
+            self._speech_at, self._speech = self._loop.time(), True
+        elif self._speech:
+            self._speech = False
             self._waiting.begin(holds=False, counts=False)
 
     def _remember(self, entry: UpdateInput) -> None:
@@ -312,5 +310,5 @@ class GeminiSession(BackendSession):
             or self._replies.generating
             or self._waiting.owed
             or self._memory.pending
-            or (not self._local and self._loop.time() - self._loud_at < _PAUSE)
+            or (not self._local and self._loop.time() - self._speech_at < _PAUSE)
         )

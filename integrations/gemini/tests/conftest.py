@@ -16,7 +16,7 @@ from fishjam_agents.backends import link
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections may follow one another faster than over the network, and a dead one is left at once."""
     monkeypatch.setattr(link, "FIRST_BACKOFF", 0.001)
-    monkeypatch.setattr(link, "RENEWED", 0.0)
+    monkeypatch.setattr(link, "REFRESH_INTERVAL", 0.0)
     monkeypatch.setattr(dialing, "SHORT_LIFE", 0.0)
     monkeypatch.setattr(dialing, "CLOSE_TIMEOUT", 0.05)
 

@@ -73,7 +73,7 @@ class Talk:
     def audio(self, samples: np.ndarray, peer: str = "ann") -> None:
         for at in range(0, len(samples), FRAME):
             frame = samples[at : at + FRAME]
-            self.put(p.AudioInput(peer, frame, len(frame) / 16000))
+            self.put(p.AudioInput(peer, frame, len(frame) / 16000, speech=bool(frame.any())))
 
     def begin_turn(self, peer: str = "ann") -> None:
         self.turns += 1

@@ -33,7 +33,7 @@ async def call():
             if isinstance(event, p.ReplyEnded):
                 ended.set()
 
-        conversation = p.Conversation("c", emit, "Be brief.", (WEATHER,))
+        conversation = p.BackendContext("c", emit, "Be brief.", (WEATHER,))
         async with Gemini().connect(conversation) as session:
             reader = asyncio.ensure_future(session.read())
             await session.send(p.TurnStartedInput("ann", 0.0))

@@ -96,13 +96,13 @@ def test_the_realtime_program_lets_in_only_its_own_key() -> None:
 import asyncio, os
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime import Realtime
-from fishjam_agents.backends.port import Conversation
+from fishjam_agents.backends.port import BackendContext
 
 async def main():
     for key in (os.environ["OPENAI_API_KEY"], "another-key"):
         os.environ["OPENAI_API_KEY"] = key
         try:
-            async with Realtime().connect(Conversation("c", print)):
+            async with Realtime().connect(BackendContext("c", print)):
                 print("in")
         except BackendError as error:
             print(error.failure)

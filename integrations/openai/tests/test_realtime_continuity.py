@@ -93,7 +93,7 @@ def run(
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the link take renewals that follow one another quickly."""
-    monkeypatch.setattr("fishjam_agents.backends.link.RENEWED", 0.0)
+    monkeypatch.setattr("fishjam_agents.backends.link.REFRESH_INTERVAL", 0.0)
 
 
 @pytest.mark.usefixtures("often")
