@@ -13,7 +13,7 @@ from .._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import agent, errors, events, integrations, peer, recording, room
-    from .agent import Agent, AgentSession
+    from .agent import Agent, AgentSession, OutgoingTrack
     from .backoff import Backoff
     from .client import AsyncFishjamClient, FishjamClient
     from .errors import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from .models import MoqAccess, Room, RoomConfig, RoomType, VideoCodec
     from .notifier import FishjamNotifier
     from .options import AgentOptions, AgentOutputOptions, PeerOptions, PeerOptionsVapi, RoomOptions
-    from .outgoing_track import OutgoingTrack
     from .peer import Peer, PeerMetadata, PeerStatus, PeerType, SubscribeMode, Subscriptions, Track
     from .reconnect import Disconnected, Reconnected
     from .recording import (
@@ -119,7 +118,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "agent": ("Agent", "AgentSession"),
+    "agent": ("Agent", "AgentSession", "OutgoingTrack"),
     "backoff": ("Backoff",),
     "client": ("AsyncFishjamClient", "FishjamClient"),
     "errors": (
@@ -143,7 +142,6 @@ _MODULES = {
     ),
     "models": ("MoqAccess", "Room", "RoomConfig", "RoomType", "VideoCodec"),
     "notifier": ("FishjamNotifier",),
-    "outgoing_track": ("OutgoingTrack",),
     "options": ("AgentOptions", "AgentOutputOptions", "PeerOptions", "PeerOptionsVapi", "RoomOptions"),
     "peer": ("Peer", "PeerMetadata", "PeerStatus", "PeerType", "SubscribeMode", "Subscriptions", "Track"),
     "recording": (

@@ -10,14 +10,16 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from ..errors import ProtocolError
+from ..errors import AudioError, ProtocolError
 from ..protocol import (
     Authenticated,
+    TrackChunkEncoder,
     TrackData,
     TrackImage,
     decode_agent_response,
     encode_auth_request,
     encode_capture_image,
+    encode_interrupt,
     encode_remove_track,
 )
 from ..secrecy import shown_url
@@ -26,10 +28,10 @@ from .addressing import AGENT_SOCKET, socket_url
 from .backoff import Backoff
 from .direct import DirectConnection
 from .errors import AgentAuthError, AgentError, SessionClosedError
-from .outgoing_track import OutgoingTrack, announcement
 from .reconnect import Reconnected
 from .reconnector import GIVE_UP_AFTER, Reconnector, Refresh
 from .sockets import binary, end_of_session, handshake, open_socket
+from .track_options import add_track_message
 
 __all__ = [
     "Agent",
@@ -46,6 +48,10 @@ IncomingTrackData = TrackData
 IncomingTrackImage = TrackImage
 
 _WHAT = "agent session"
+
+MAX_CHUNK_BYTES = 1024 * 1024
+"""Largest chunk sent, in bytes: what WebSocket servers take by default, and 22 s at 24 kHz. Fishjam drops
+whole chunks at an interrupt, so send far less."""
 
 
 class Agent:
@@ -238,7 +244,7 @@ class AgentSession:
                     # A half-open socket may still hold the old id, and an id in use crashes the endpoint.
                     published[track] = None
                     track.rename(uuid.uuid4().hex)
-                    await socket.send(announcement(track))
+                    await socket.send(add_track_message(track.id, track.options))
                 for track in [track for track in published if track not in self._tracks]:
                     del published[track]
                     await socket.send(encode_remove_track(track.id))
@@ -262,7 +268,7 @@ class AgentSession:
         options = OutgoingAudioTrackOptions() if options is None else options
         track = OutgoingTrack(uuid.uuid4().hex, self, options)
         # Encoded before it is remembered, because encoding checks the options.
-        message = announcement(track)
+        message = add_track_message(track.id, options)
         self._tracks.append(track)
         await self._send(message)
         return track
@@ -312,3 +318,55 @@ class AgentSession:
         except ConnectionClosed as error:
             if self._reconnector is None:
                 raise end_of_session(_WHAT, error.rcvd, error.sent) from error
+
+
+class OutgoingTrack:
+    """The agent's voice: audio sent here is played to the room in real time.
+
+    Attributes:
+        id: Track id; another one after the session has reconnected.
+        session: The session it belongs to.
+        options: What it was published with.
+    """
+
+    def __init__(self, id: str, session: AgentSession, options: Any) -> None:
+        """Made by `AgentSession.add_track`."""
+        self.session = session
+        self.options = options
+        self._send = session._send
+        self.rename(id)
+
+    def rename(self, id: str) -> None:
+        """Take another track id, as after a reconnect."""
+        self.id = id
+        self._encode = TrackChunkEncoder(id).encode
+        self._interrupt = encode_interrupt(id)
+
+    @property
+    def ready(self) -> bool:
+        """True while audio reaches the room: false during an outage."""
+        return self.session.connected
+
+    async def send_chunk(self, data: bytes) -> None:
+        """Queue audio for real-time playout. During an outage of a session that reconnects it is dropped.
+
+        Args:
+            data: Signed 16-bit little-endian mono PCM at the track's rate, at most 1 MiB, or one Opus packet.
+
+        Raises:
+            AudioError: The chunk is too long.
+            SessionError: The session is over.
+        """
+        if len(data) > MAX_CHUNK_BYTES:
+            raise AudioError(
+                f"a chunk of {len(data)} bytes is too long: send audio in pieces of a second or less"
+            )
+        await self._send(self._encode(data))
+
+    async def interrupt(self) -> None:
+        """Drop what was sent and has not been played. Audio sent afterwards plays normally.
+
+        Raises:
+            SessionError: The session is over.
+        """
+        await self._send(self._interrupt)
