@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,3 +113,39 @@ def silences(call: Call) -> list[float]:
 def ends_of_turn(call: Call) -> list[float]:
     """End-of-turn delays of turns that ended in silence."""
     return [end_of_turn(turn) for turn in call.turns if turn.reason == "silence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A latency of a call, shown as a distribution.
+
+    Attributes:
+        title: Its name for people.
+        name: Its name in ids of the page.
+        values: Its values in a call, seconds.
+        least: Seconds that the axis of its histogram spans at least.
+        waited: Answers it leaves out because somebody else was speaking; None where it has no tile of its own
+            at the top of the page.
+    """
+
+    title: str
+    name: str
+    values: Callable[[Call], Sequence[float]]
+    least: float
+    waited: Callable[[Call], int] | None = None
+
+
+def _none(call: Call) -> int:
+    return 0
+
+
+def _waited(call: Call) -> int:
+    return sum(turn.waited and turn.reply is not None for turn in call.turns)
+
+
+METRICS = (
+    Metric("Response latency", "response", responses, 1.5, _waited),
+    Metric("End-of-turn delay", "end-of-turn", ends_of_turn, 1.0),
+    Metric("Silence latency", "silence", silences, 0.25, _none),
+)
+"""Latencies that a report shows, in the order of the page. A new one is a function and a line here."""

@@ -13,10 +13,10 @@ from typing import Any
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.latency import timed_replies
-from fishjam_agents.observe.report import latency, tables
+from fishjam_agents.observe.report import tables
 from fishjam_agents.observe.report.call import Call, read_call
 from fishjam_agents.observe.report.histogram import histogram
-from fishjam_agents.observe.report.latency import Summary, summary
+from fishjam_agents.observe.report.latency import METRICS, Summary, summary
 from fishjam_agents.observe.report.markup import Markup, escaped, joined, tag
 from fishjam_agents.observe.report.plot import NONE, Plot, clock, milliseconds
 from fishjam_agents.observe.report.sound import Sound, embedded
@@ -127,11 +127,13 @@ def _tiles(call: Call) -> Markup:
     known = [(r.heard, r.seconds) for r in call.replies if r.heard is not None and r.seconds is not None]
     heard, generated = (sum(pair[side] for pair in known) for side in (0, 1))
     share = f"{100 * min(heard / generated, 1):.0f}" if generated else NONE
-    waited = sum(turn.waited and turn.reply is not None for turn in call.turns)
     return joined(
         (
-            _latency_tile("Response latency", summary(latency.responses(call)), waited),
-            _latency_tile("Silence latency", summary(latency.silences(call))),
+            *(
+                _latency_tile(metric.title, summary(metric.values(call)), metric.waited(call))
+                for metric in METRICS
+                if metric.waited is not None
+            ),
             _tile(
                 "Barge-ins",
                 str(len(call.barge_ins)),
@@ -190,13 +192,12 @@ def _section(title: str, name: str, content: Markup, shown: bool) -> Markup:
 
 
 def _histograms(call: Call) -> Markup:
-    found = (
-        ("Response latency", "response", latency.responses(call), 1.5),
-        ("End-of-turn delay", "end-of-turn", latency.ends_of_turn(call), 1.0),
-        ("Silence latency", "silence", latency.silences(call), 0.25),
-    )
     return joined(
-        tag("figure", tag("figcaption", title), histogram(known, title=title, name=name, least=least))
-        for title, name, values, least in found
-        if (known := summary(values)) is not None
+        tag(
+            "figure",
+            tag("figcaption", metric.title),
+            histogram(known, title=metric.title, name=metric.name, least=metric.least),
+        )
+        for metric in METRICS
+        if (known := summary(metric.values(call))) is not None
     )
