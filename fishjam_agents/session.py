@@ -8,15 +8,41 @@ server all fit, because frames are told apart by their attributes and never by `
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fishjam_agents.json_limits import read_json
 
-AGENT_MARK = {"type": "microphone", "agent": True}
-"""Metadata of the track a bot speaks on. Browsers sort tracks by `type`; `agent` is how one bot knows
-another where no `RoomView` tells it."""
+
+@dataclass(frozen=True, slots=True)
+class MediaServer:
+    """Rules of a media server that the pipeline goes by.
+
+    Attributes:
+        track_rates: Rates at which it plays the PCM of a bot's track, Hz; the last one is taken where the
+            backend's own is not among them.
+        agent_mark: Entries in the metadata of the track a bot speaks on, by which one bot knows another where
+            no `RoomView` tells it.
+        late_audio: Seconds for which audio of a peer may still arrive once the `RoomView` tells that it left.
+    """
+
+    track_rates: Sequence[int]
+    agent_mark: Mapping[str, Any] = field(default_factory=dict)
+    late_audio: float = 0.0
+
+    def track_rate(self, wanted: int) -> int:
+        """Hz of the track of a bot whose voice has `wanted` Hz."""
+        return wanted if wanted in self.track_rates else self.track_rates[-1]
+
+    def is_marked(self, metadata: Mapping[str, Any]) -> bool:
+        """Return whether the metadata of a track say that a bot speaks on it."""
+        return bool(self.agent_mark) and self.agent_mark.items() <= metadata.items()
+
+
+FISHJAM = MediaServer(track_rates=(16000, 24000), agent_mark={"agent": True}, late_audio=1.0)
+"""Rules of Fishjam, and of every session that names no others. The rates: Fishjam docs, Agent Internals. Late
+audio: Fishjam tells of leaving by notifications, which come over another socket."""
 
 
 class TrackEncoding(enum.IntEnum):
@@ -109,6 +135,9 @@ class OutgoingTrack(Protocol):
 
     # May also offer `ready: bool`, false while a session that reconnects has lost its connection. Replies
     # are then held, and go on where they were when it is back.
+    #
+    # May also offer `playout_estimate() -> PlayoutEstimate`, asked once, before the first chunk. Without it,
+    # what has been played is estimated by Fishjam's rules (`playout/estimate.py`).
 
     async def send_chunk(self, data: bytes) -> None:
         """Queue PCM16 for real-time playout at the server."""
@@ -119,6 +148,34 @@ class OutgoingTrack(Protocol):
         ...
 
 
+class PlayoutEstimate(Protocol):
+    """Audio of one track that the room has heard. Times are loop time in seconds, counts are samples.
+
+    It is told of each chunk and each interrupt as they are sent, in their order.
+    """
+
+    @property
+    def end(self) -> float:
+        """Time at which the last chunk sent ends; minus infinity before the first."""
+        ...
+
+    def send(self, now: float, samples: int) -> None:
+        """Note that a chunk of `samples` was sent at `now`."""
+        ...
+
+    def played(self, now: float) -> int:
+        """Samples played by `now`, of all that were sent and not removed by an interrupt."""
+        ...
+
+    def interrupt(self, now: float) -> int:
+        """Note an interrupt that was sent at `now`.
+
+        Returns:
+            Samples played when silence begins. What was sent beyond them is removed.
+        """
+        ...
+
+
 class Session(Protocol):
     """An agent's connection to a room.
 
@@ -126,6 +183,8 @@ class Session(Protocol):
     suspension they run inside the caller. On Python 3.11 they therefore must not open an
     `asyncio.timeout` before that point.
     """
+
+    # May also offer `media_server: MediaServer`, the rules of its server; without it they are Fishjam's.
 
     def receive(self) -> AsyncIterator[Any]:
         """Yield `AudioFrame` and `ImageFrame`; ends, or raises, when the session is over.
@@ -160,8 +219,10 @@ class PeerView:
         id: The peer's id.
         type: Browser or app (`WEBRTC`), a bot (`AGENT`), Fishjam's own bridge (`VAPI`).
         connected: Whether its socket is open.
-        metadata: What the peer and the backend said about it.
+        metadata: Its metadata as the media server gives them.
         tracks: Track id to decoded metadata of the tracks it publishes.
+        client_metadata: The part of `metadata` that the peer itself writes, and may change.
+        server_metadata: The part that the application wrote, which the peer cannot change.
     """
 
     id: str
@@ -169,6 +230,8 @@ class PeerView:
     connected: bool
     metadata: Mapping[str, Any] | None = None
     tracks: Mapping[str, Any] = field(default_factory=dict)
+    client_metadata: Mapping[str, Any] = field(default_factory=dict)
+    server_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RoomView(Protocol):
@@ -182,6 +245,12 @@ class RoomView(Protocol):
     def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` after every change of `peers`; returns the function that ends it."""
         ...
+
+
+def media_server_of(session: Session) -> MediaServer:
+    """Return the rules of a session's media server: its own, else Fishjam's."""
+    server: MediaServer = getattr(session, "media_server", FISHJAM)
+    return server
 
 
 def track_metadata(track: TrackInfo) -> Mapping[str, Any]:

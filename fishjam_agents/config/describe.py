@@ -9,12 +9,13 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.settings import Config
+from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
 from fishjam_agents.pipeline.idle import IdleSettings
-from fishjam_agents.pipeline.rates import room_rate, track_rate
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.playout.settings import BackgroundAudioSettings
+from fishjam_agents.session import FISHJAM
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
@@ -157,7 +158,7 @@ def _input(pipeline: AgentPipeline) -> list[str]:
     if isinstance(pipeline.backend, RemoteBackend):
         return [_BESIDE]
     capabilities = pipeline.backend.capabilities
-    rate = room_rate(capabilities)
+    rate = audio_sample_rate(capabilities.input_rate)
     steps = [f"room {AudioFormat(rate)}"]
     steps += [f"stage {type(stage).__name__}" for stage in pipeline.input_stages]
     detection = f"voice detection {_VAD_RATE} Hz"
@@ -177,7 +178,7 @@ def _output(pipeline: AgentPipeline) -> list[str]:
     if isinstance(pipeline.backend, RemoteBackend):
         return [_BESIDE]
     capabilities = pipeline.backend.capabilities
-    rate = track_rate(capabilities, pipeline.playout)
+    rate = pipeline.playout.sample_rate or FISHJAM.track_rate(capabilities.output_rate)
     track = [f"track {rate} Hz", "Fishjam"]
     name = _backend_name(pipeline)
     if not capabilities.output_rate:

@@ -65,13 +65,25 @@ def _view(peer: Peer) -> PeerView:
     except ValueError:
         # A kind newer than this version: to hear it is the lesser mistake.
         kind = PeerType.WEBRTC
-    return PeerView(
-        id=peer.id,
-        type=kind,
-        connected=peer.status == "connected",
-        metadata=peer.metadata,
-        tracks={track.id: track.metadata for track in peer.tracks if track.id is not None},
-    )
+    tracks = {track.id: track.metadata for track in peer.tracks if track.id is not None}
+    return peer_view(peer.id, kind, peer.status == "connected", peer.metadata, tracks)
+
+
+def peer_view(
+    id: str, type: PeerType, connected: bool, metadata: Mapping[str, Any] | None, tracks: Mapping[str, Any]
+) -> PeerView:
+    """Build the view of a peer from Fishjam's metadata, `{"peer": {...}, "server": {...}}`.
+
+    The peer writes its part itself, the server's part never changes (Fishjam docs, Metadata). Without such
+    parts all of it is the peer's.
+    """
+    parts = metadata if isinstance(metadata, Mapping) else {}
+    client, server = parts.get("peer", parts), parts.get("server")
+    return PeerView(id, type, connected, metadata, tracks, _mapping(client), _mapping(server))
+
+
+def _mapping(part: Any) -> Mapping[str, Any]:
+    return part if isinstance(part, Mapping) else {}
 
 
 def changes(old: RoomState, new: RoomState) -> Iterator[Change]:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+AudioSampleRate: TypeAlias = Literal[16000, 24000]
+"""Rate at which an agent is sent audio, Hz (Fishjam docs, Agent Internals)."""
+
+
+def audio_sample_rate(wanted: int) -> AudioSampleRate:
+    """Return the rate to ask for when `wanted` Hz are needed: as much of it as Fishjam has."""
+    return 24000 if wanted > 16000 else 16000
 
 
 @dataclass(slots=True)
@@ -69,7 +77,7 @@ class AgentOutputOptions:
     """
 
     audio_format: Literal["pcm16"] = "pcm16"
-    audio_sample_rate: Literal[16000, 24000] = 16000
+    audio_sample_rate: AudioSampleRate = 16000
 
 
 @dataclass(slots=True)

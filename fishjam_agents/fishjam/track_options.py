@@ -7,10 +7,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..protocol import Track, TrackType, encode_add_track
-from ..session import TrackEncoding
-
-PCM_SAMPLE_RATES = (16000, 24000)
-"""Rates of PCM16 that Fishjam takes from an agent, Hz."""
+from ..session import FISHJAM, TrackEncoding
 
 
 def add_track_message(id: str, options: Any) -> bytes:
@@ -41,7 +38,7 @@ def _checked_metadata(options: Any) -> str:
         raise ConfigError(f"{options.encoding!r} is no track encoding: use PCM16 or Opus")
     if options.channels != 1:
         raise ConfigError(f"an agent's track cannot have {options.channels} channels: mix it down to mono")
-    if encoding != TrackEncoding.TRACK_ENCODING_OPUS and options.sample_rate not in PCM_SAMPLE_RATES:
+    if encoding != TrackEncoding.TRACK_ENCODING_OPUS and options.sample_rate not in FISHJAM.track_rates:
         raise ConfigError(
             f"Fishjam takes no PCM at {options.sample_rate} Hz: resample it to 16000 or 24000 Hz"
         )

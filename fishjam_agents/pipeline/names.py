@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from fishjam_agents.session import RoomView
+from fishjam_agents.session import PeerView, RoomView
 
 _KEYS = ("displayName", "name", "username")
 """Metadata keys in which a name is looked for: Fishjam prescribes none."""
@@ -15,8 +12,7 @@ _LONGEST = 40
 class Names:
     """Names of peers: from their metadata, else in the order in which they are asked for.
 
-    Fishjam's metadata of a peer is `{"peer": {...}, "server": {...}}`: what it says of itself, and what the
-    application says of it (Fishjam docs, Metadata). The application's word counts first.
+    The application's word counts before that of the peer itself.
 
     Args:
         room: What is known of the room, or None.
@@ -30,8 +26,7 @@ class Names:
     def __call__(self, peer: str) -> str:
         """The name of a peer, one line of at most 40 characters; `Speaker 1` where none is known."""
         view = self._room.peers.get(peer) if self._room is not None else None
-        metadata = view.metadata if view is not None else None
-        name = _name(metadata)
+        name = _name(view) if view is not None else None
         if name is not None:
             self._known[peer] = name
         if peer in self._known:
@@ -40,12 +35,8 @@ class Names:
         return self._strangers.setdefault(peer, f"Speaker {len(self._strangers) + 1}")
 
 
-def _name(metadata: Mapping[str, Any] | None) -> str | None:
-    if not isinstance(metadata, Mapping):
-        return None
-    for part in (metadata.get("server"), metadata.get("peer"), metadata):
-        if not isinstance(part, Mapping):
-            continue
+def _name(view: PeerView) -> str | None:
+    for part in (view.server_metadata, view.client_metadata):
         for key in _KEYS:
             value = part.get(key)
             if isinstance(value, str) and (name := _one_line(value)):

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from fishjam_agents.hearing.microphone import QUIET_AFTER
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.session import PeerType, RoomView, track_metadata
+from fishjam_agents.session import MediaServer, PeerType, RoomView, track_metadata
 
 
 class Input(Protocol):
@@ -28,9 +28,6 @@ class Input(Protocol):
         ...
 
 
-_ON_ITS_WAY = 1.0
-"""Seconds for which audio may still arrive of who has left: the room tells of that on another socket."""
-
 InputT = TypeVar("InputT", bound=Input)
 
 
@@ -39,6 +36,7 @@ class PeerRegistry(Generic[InputT]):
 
     Args:
         settings: Whom the bot hears.
+        server: Rules of the media server.
         room: What is known of the room, or None; then peers are known by their audio alone.
         own_tracks: Ids of the bot's own tracks.
         make: Builds the input of a peer and track.
@@ -49,6 +47,7 @@ class PeerRegistry(Generic[InputT]):
     def __init__(
         self,
         settings: HearingSettings,
+        server: MediaServer,
         room: RoomView | None,
         own_tracks: set[str],
         make: Callable[[str, str], InputT],
@@ -56,6 +55,7 @@ class PeerRegistry(Generic[InputT]):
         left: Callable[[str], None],
     ) -> None:
         self._settings = settings
+        self._server = server
         self._room = room
         self._own = own_tracks
         self._make = make
@@ -115,7 +115,7 @@ class PeerRegistry(Generic[InputT]):
         since = self._gone[peer]
         if since is None:
             since = self._gone[peer] = now
-        if now - since < _ON_ITS_WAY:
+        if now - since < self._server.late_audio:
             return True
         del self._gone[peer]
         return False
@@ -126,7 +126,7 @@ class PeerRegistry(Generic[InputT]):
         kind = metadata.get("type")
         if kind is not None and kind not in self._settings.tracks:
             return False
-        return self._settings.agents or not (self._is_agent(peer) or metadata.get("agent") is True)
+        return self._settings.agents or not (self._is_agent(peer) or self._server.is_marked(metadata))
 
     def _is_agent(self, peer: str) -> bool:
         view = self._room.peers.get(peer) if self._room is not None else None

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 
 from fishjam_agents.backends.port import Capabilities
 from fishjam_agents.errors import SessionError
-from fishjam_agents.pipeline.rates import track_rate
 from fishjam_agents.playout.audio_output import AudioOutput, AudioOutputListener
 from fishjam_agents.playout.settings import PlayoutSettings
-from fishjam_agents.session import AGENT_MARK, OutgoingAudioTrackOptions, OutgoingTrack, Session
+from fishjam_agents.session import OutgoingAudioTrackOptions, OutgoingTrack, Session, media_server_of
 
 TRACK_DEADLINE = 10.0
 """Seconds the media server may take to accept the bot's track."""
@@ -27,8 +26,11 @@ async def publish_track(
         SessionError: The media server did not take the track.
     """
     source = capabilities.output_rate or 24000
-    rate = track_rate(capabilities, playout)
-    options = OutgoingAudioTrackOptions(sample_rate=rate, metadata=dict(AGENT_MARK))
+    server = media_server_of(session)
+    rate = playout.sample_rate or server.track_rate(capabilities.output_rate)
+    # Browsers sort tracks by `type` (Fishjam web client SDK).
+    metadata = {"type": "microphone", **server.agent_mark}
+    options = OutgoingAudioTrackOptions(sample_rate=rate, metadata=metadata)
     try:
         async with asyncio.timeout(TRACK_DEADLINE):
             track = await session.add_track(options)

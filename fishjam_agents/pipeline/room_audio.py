@@ -19,7 +19,7 @@ from fishjam_agents.hearing.mixer import Mixer
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.peer_registry import PeerRegistry
 from fishjam_agents.playout.audio_output import AudioOutput
-from fishjam_agents.session import RoomView, Session
+from fishjam_agents.session import RoomView, Session, media_server_of
 from fishjam_agents.turns.decision_log import DecisionLogs
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class RoomAudio:
         self._mixer: Mixer | None = None
         self._roster: PeerRegistry[Microphone | MixInput] = PeerRegistry(
             pipeline.hearing,
+            media_server_of(session),
             room,
             self.own_tracks,
             self._make_input,

@@ -64,7 +64,8 @@ class AudioOutput:
         self._loop = asyncio.get_running_loop()
         self._rates = (source_rate, sample_rate)
         self._listener = listener
-        self._schedule = Schedule(sample_rate, settings)
+        estimate = getattr(track, "playout_estimate", None)
+        self._schedule = Schedule(sample_rate, settings, estimate and estimate())
         self._sender = TrackSender(track, listener.output_failed)
         self._resamplers: dict[str, StreamResampler] = {}
         self._announced: set[str] = set()

@@ -1,4 +1,4 @@
-"""Audio that Fishjam has played of what it was sent: an estimate by Fishjam's own rules.
+"""Playout estimate for tracks that bring none: audio that Fishjam has played, by Fishjam's own rules.
 
 Fishjam acknowledges nothing. It queues chunks and plays them in real time from their arrival; a chunk that
 comes at most 100 ms after the queue ran dry continues the old timeline, a later one starts a new timeline
@@ -16,15 +16,17 @@ _ROUNDING = 1e-6
 """Seconds below which times are the same: sums of chunk lengths are not exact, the server counts samples."""
 
 
-class PlayoutEstimate:
-    """Times at which the chunks of one track play. Times are loop time in seconds, counts are samples.
+class FishjamPlayoutEstimate:
+    """Times at which the chunks of one track play. A `session.PlayoutEstimate`.
+
+    Args:
+        sample_rate: Hz of the track.
 
     Attributes:
         end: When the last chunk sent ends; minus infinity before the first.
-        sent: Samples sent and not removed by an interrupt.
     """
 
-    __slots__ = ("_chunks", "_in_play_until", "_rate", "_settled", "end", "sent")
+    __slots__ = ("_chunks", "_in_play_until", "_rate", "_settled", "end")
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
@@ -32,13 +34,11 @@ class PlayoutEstimate:
         self._settled = 0
         self._in_play_until = float("-inf")
         self.end = float("-inf")
-        self.sent = 0
 
     def send(self, now: float, samples: int) -> None:
         """Note that a chunk of `samples` was sent at `now`."""
         start = self.end if now - self.end <= GAP + _ROUNDING else now
         self.end = start + samples / self._rate
-        self.sent += samples
         self._chunks.append((start, self.end, samples))
 
     def played(self, now: float) -> int:
@@ -50,11 +50,7 @@ class PlayoutEstimate:
         return self._settled + min(samples, max(0, int((now - start) * self._rate)))
 
     def interrupt(self, now: float) -> int:
-        """Remove what has not begun to play.
-
-        Returns:
-            Samples played when silence begins: the chunk that is playing now is played to its end.
-        """
+        """Remove what has not begun to play; the chunk that is playing now is played to its end."""
         self._settle(now)
         if self._chunks and self._chunks[0][0] < now - _ROUNDING:
             _, self.end, samples = self._chunks[0]
@@ -64,7 +60,6 @@ class PlayoutEstimate:
             # What an earlier interrupt left to be played to its end goes on.
             self.end = min(self.end, max(now, self._in_play_until))
         self._chunks.clear()
-        self.sent = self._settled
         return self._settled
 
     def _settle(self, now: float) -> None:

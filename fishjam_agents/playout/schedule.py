@@ -16,9 +16,10 @@ import numpy.typing as npt
 from fishjam_agents.audio.gain import fade_in, fade_out
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.background_mixer import BackgroundMixer, BackgroundState
-from fishjam_agents.playout.estimate import PlayoutEstimate
+from fishjam_agents.playout.estimate import FishjamPlayoutEstimate
 from fishjam_agents.playout.reply import Reply
 from fishjam_agents.playout.settings import PlayoutSettings
+from fishjam_agents.session import PlayoutEstimate
 
 Samples = npt.NDArray[np.int16]
 
@@ -52,6 +53,11 @@ class _Sent(NamedTuple):
 class Schedule:
     """The playout of one bot's track. Times are loop time in seconds; audio is int16 mono, shape (n,).
 
+    Args:
+        sample_rate: Hz of the track.
+        settings: Lead, rewind and bounds.
+        estimate: Tells what the room has heard of the track; None estimates it by Fishjam's rules.
+
     Attributes:
         paused: Whether replies are being held.
         lead: Audio kept ahead of real time, seconds; grows at underruns.
@@ -61,14 +67,19 @@ class Schedule:
         may_begin: Asked for a reply of which nothing was sent; it waits, and all behind it, until it may.
     """
 
-    def __init__(self, sample_rate: int, settings: PlayoutSettings | None = None) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        settings: PlayoutSettings | None = None,
+        estimate: PlayoutEstimate | None = None,
+    ) -> None:
         self._settings = settings or PlayoutSettings()
         self._rate = sample_rate
         self._chunk = sample_rate // 50
         self._fade = round(sample_rate * _FADE)
         self._keep = round((self._settings.rewind + _FADE) * sample_rate) + self._chunk
         self._max_buffer = self._settings.max_buffer * sample_rate
-        self._estimate = PlayoutEstimate(sample_rate)
+        self._estimate = FishjamPlayoutEstimate(sample_rate) if estimate is None else estimate
         self._replies: deque[Reply] = deque()
         self._sent: deque[_Sent] = deque()
         self._last: _Sent | None = None

@@ -20,7 +20,7 @@ ROOM_TYPES = (
     "broadcaster",
 )
 LIVESTREAM_TYPES = ("livestream", "audio_only_livestream", "broadcaster")
-AGENT_RATES = (16000, 24000)
+_AUDIO_RATES = (16000, 24000)
 _WEBHOOK_URL = re.compile(r"https?://[^/]+/.*")
 _CALL_ID = re.compile(r"[a-zA-Z0-9-]+")
 
@@ -212,6 +212,6 @@ def _agent_rate(output: Any) -> int:
     if encoding != "pcm16":
         raise RequestError(400, f"Expected audioFormat to be 'pcm16', got: {encoding}")
     rate = output.get("audioSampleRate") or 16000
-    if rate not in AGENT_RATES or not isinstance(rate, int):
+    if rate not in _AUDIO_RATES or not isinstance(rate, int):
         raise RequestError(400, f"Expected audioSampleRate to be 16000 or 24000, got: {rate}")
     return rate

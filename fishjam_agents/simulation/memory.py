@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
+from fishjam_agents.fishjam.live_state import peer_view
 from fishjam_agents.protocol import Track, TrackImage, TrackType, decode_agent_response
 from fishjam_agents.server import RoomClock
 from fishjam_agents.server.media.sources import AgentTrack
@@ -148,7 +149,7 @@ class MemoryRoomView:
     def peers(self) -> Mapping[str, PeerView]:
         """Peer id to peer, as of now."""
         return {
-            peer.id: PeerView(
+            peer.id: peer_view(
                 peer.id,
                 peer.type,
                 peer.connected,

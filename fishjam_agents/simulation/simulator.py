@@ -11,11 +11,11 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import ErrorRaised, Event
+from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.server import EmbeddedServer, RoomClock
 from fishjam_agents.server.rooms import Rooms
 from fishjam_agents.server.sockets.network import Network
@@ -126,7 +126,7 @@ def simulate_fast(
         rooms, clock = Rooms(), RoomClock()
         clock.subscribe(rooms.tick)
         room = rooms.create()
-        rate = room_rate(pipeline.backend.capabilities)
+        rate = audio_sample_rate(pipeline.backend.capabilities.input_rate)
         scene = Scene(
             room, clock, cast.parts, cast.seconds if seconds is None else seconds, lambda: pipeline.connecting
         )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.fishjam.live_state import peer_view
 from fishjam_agents.protocol.messages import Track, TrackData, TrackImage
 from fishjam_agents.server.media.playout import Playout
 from fishjam_agents.server.sockets.network import Network
@@ -271,7 +272,7 @@ class MemoryRoom:
     def peers(self) -> Mapping[str, PeerView]:
         """Peer id to peer, as of now."""
         return {
-            peer.id: PeerView(
+            peer.id: peer_view(
                 peer.id,
                 peer.type,
                 True,

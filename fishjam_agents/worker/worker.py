@@ -23,8 +23,8 @@ from fishjam_agents.fishjam import (
     PeerOptionsVapi,
     UnauthorizedError,
 )
+from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.pipeline.rates import room_rate
 from fishjam_agents.worker.bridged_peer import RoomBridgedPeer
 from fishjam_agents.worker.call_outcome import REASONS, CallOutcome
 from fishjam_agents.worker.limits import CallLimits
@@ -167,7 +167,7 @@ class Worker:
         ):
             await self._pipeline.run(
                 session,
-                input_format=AudioFormat(room_rate(self._pipeline.backend.capabilities)),
+                input_format=AudioFormat(audio_sample_rate(self._pipeline.backend.capabilities.input_rate)),
                 room=feed,
             )
 
@@ -244,7 +244,9 @@ class Worker:
 
     def _agent(self, client: AsyncFishjamClient, room_id: str) -> AbstractAsyncContextManager[Agent]:
         options = AgentOptions(
-            output=AgentOutputOptions(audio_sample_rate=room_rate(self._pipeline.backend.capabilities))
+            output=AgentOutputOptions(
+                audio_sample_rate=audio_sample_rate(self._pipeline.backend.capabilities.input_rate)
+            )
         )
         return self._guest(client, room_id, client.create_agent(room_id, options))
 

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from fishjam_agents.audio.wav import write_wav
-from fishjam_agents.backends import Capabilities, Parrot
+from fishjam_agents.backends import Parrot
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.observe.replay import CallRecorder
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.idle import Announcement
-from fishjam_agents.pipeline.rates import room_rate, track_rate
-from fishjam_agents.playout.settings import AmbientSettings, PlayoutSettings
+from fishjam_agents.playout.settings import AmbientSettings
+from fishjam_agents.session import FISHJAM
 
 names = itertools.count()
 
@@ -326,10 +327,8 @@ def test_the_description_names_every_resampler(
 def test_fishjam_is_asked_for_the_rate_of_the_backend_where_it_has_it(
     rate: int, room: int, track: int
 ) -> None:
-    capabilities = Capabilities(input_rate=rate, output_rate=rate)
-    assert room_rate(capabilities) == room
-    assert track_rate(capabilities, PlayoutSettings()) == track
-    assert track_rate(capabilities, PlayoutSettings(sample_rate=16000)) == 16000
+    assert audio_sample_rate(rate) == room
+    assert FISHJAM.track_rate(rate) == track
 
 
 @pytest.mark.parametrize("example", ["parrot", "pipeline"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.hearing.microphone import Microphone
@@ -119,18 +119,14 @@ class PushToTalkButtons:
         self._unsubscribe()
 
     def _look(self) -> None:
-        down = {peer for peer, view in self._room.peers.items() if view.connected and pressed(view.metadata)}
+        # Only what the peer itself writes counts: it is what an app changes while a button is held.
+        down = {
+            peer
+            for peer, view in self._room.peers.items()
+            if view.connected and view.client_metadata.get(BUTTON) is True
+        }
         before, self._down = self._down, down
         for peer in sorted(before - down):
             self._release(peer)
         for peer in sorted(down - before):
             self._press(peer)
-
-
-def pressed(metadata: Mapping[str, Any] | None) -> bool:
-    """Return whether they hold `{"talking": true}`, or Fishjam's `{"peer": {"talking": true}, "server": {}}`.
-
-    Only what the peer itself writes counts: the server's part never changes (Fishjam docs, Metadata).
-    """
-    own = (metadata or {}).get("peer", metadata)
-    return isinstance(own, Mapping) and own.get(BUTTON) is True

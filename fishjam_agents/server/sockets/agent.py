@@ -19,13 +19,12 @@ from ...protocol import (
     encode_authenticated,
     encode_track_image,
 )
-from ...session import PeerType, TrackEncoding
+from ...session import FISHJAM, PeerType, TrackEncoding
 from ..media.clock import RoomClock
 from ..media.sources import AgentTrack
 from ..peer import Peer, metadata_text
 from ..room import Room
 from ..rooms import Rooms
-from ..settings import AGENT_RATES
 from ..tokens import TokenError
 from .authenticated import AuthenticatedSocket
 from .network import Network
@@ -167,7 +166,7 @@ class AgentSocket(AuthenticatedSocket):
             self._crash("the embedded server plays no Opus yet: send PCM16")
         elif encoding not in TrackEncoding.__members__.values():
             self._crash(f"unknown track encoding {encoding}: send PCM16")
-        elif request.sample_rate not in AGENT_RATES:
+        elif request.sample_rate not in FISHJAM.track_rates:
             self._crash(f"a PCM16 track cannot have {request.sample_rate} Hz: send 16000 or 24000")
         else:
             track = Track(track_id, int(TrackType.AUDIO), metadata_text(request.track.metadata))
