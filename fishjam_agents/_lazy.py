@@ -15,8 +15,8 @@ def lazy_exports(
 
     Args:
         package: `__name__` of the package.
-        homes: For each public name the module below the package that defines it; None for the module of
-            that name.
+        homes: For each public name the module that defines it, from the package on (`.backoff` lies beside
+            the package, `backoff` in it); None for the module of that name.
 
     Returns:
         What the package calls `__getattr__` and `__dir__`.
@@ -26,7 +26,7 @@ def lazy_exports(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         home = homes[name]
-        module = import_module(f"{package}.{name if home is None else home}")
+        module = import_module(f".{name if home is None else home}", package)
         value = module if home is None else getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -29,6 +28,7 @@ from fishjam_agents.backends.port import (
     UpdateInput,
 )
 from fishjam_agents.backends.tracebacks import SEE, describe
+from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ SEND_DEADLINE = 10.0
 CLOSE_DEADLINE = 5.0
 MAX_ATTEMPTS = 6
 """Failed attempts in a row after which the backend is given up."""
-FIRST_BACKOFF = 0.25
-MAX_BACKOFF = 8.0
+BACKOFF = Backoff(first=0.25, longest=8.0)
+"""Waits between attempts."""
 REFRESH_INTERVAL = 5.0
 """A session that asks to be renewed before it lasted this long, in seconds, counts as failed."""
 STEADY = 30.0
@@ -175,8 +175,7 @@ class BackendLink:
                 # An attempt that was in vain kept the caller waiting from its beginning.
                 lost_at = loop.time() if served else started
             self._emit(Failure(error.failure, str(error), True, error.backend, error.fallback))
-            delay = min(FIRST_BACKOFF * 2 ** (failures - 1), MAX_BACKOFF)
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            await asyncio.sleep(BACKOFF.delay(failures))
 
     def _open(self, attempt: int) -> Connecting:
         conversation = BackendContext(

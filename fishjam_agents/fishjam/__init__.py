@@ -12,9 +12,9 @@ from .._lazy import lazy_exports
 from .._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from ..backoff import Backoff
     from . import agent, errors, events, integrations, peer, recording, room
     from .agent import Agent, AgentSession, OutgoingTrack
-    from .backoff import Backoff
     from .client import AsyncFishjamClient, FishjamClient
     from .errors import (
         AgentAuthError,
@@ -119,7 +119,7 @@ __all__ = [
 
 _MODULES = {
     "agent": ("Agent", "AgentSession", "OutgoingTrack"),
-    "backoff": ("Backoff",),
+    ".backoff": ("Backoff",),
     "client": ("AsyncFishjamClient", "FishjamClient"),
     "errors": (
         "AgentAuthError",

@@ -10,6 +10,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from ..backoff import Backoff
 from ..errors import AudioError, ProtocolError
 from ..protocol import (
     Authenticated,
@@ -25,7 +26,6 @@ from ..protocol import (
 from ..secrecy import shown_url
 from ..session import OutgoingAudioTrackOptions
 from .addressing import AGENT_SOCKET, socket_url
-from .backoff import Backoff
 from .direct import DirectConnection
 from .errors import AgentAuthError, AgentError, SessionClosedError
 from .reconnect import Reconnected

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
+from ..backoff import Backoff
 from ..errors import ProtocolError
 from ..secrecy import shown_url
-from .backoff import Backoff
 from .errors import UnreachableError
 from .requests import Request, json_text
 

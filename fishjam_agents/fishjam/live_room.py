@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from ..backoff import Backoff
 from ..errors import ProtocolError
 from ..protocol.generated.notifications import ServerMessagePeerCrashed, ServerMessageVadNotification
 from ..session import PeerView
-from .backoff import Backoff
 from .client import AsyncFishjamClient
 from .emitter import QUEUE_LIMIT, Emitter, Handler
 from .errors import InternalServerError, NotFoundError, ServiceUnavailableError, UnreachableError

@@ -11,9 +11,9 @@ from weakref import WeakSet
 
 import betterproto
 
+from ..backoff import Backoff
 from ..secrecy import shown_url
 from .addressing import SERVER_SOCKET, base_url, socket_url
-from .backoff import Backoff
 from .emitter import QUEUE_LIMIT, BoundedQueue, Emitter, Handler
 from .errors import NotifierAuthError
 from .events.allowed_notifications import AllowedNotification

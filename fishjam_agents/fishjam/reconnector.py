@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
-from .backoff import Backoff
+from ..backoff import Backoff
 from .direct import DirectConnection
 from .errors import AgentAuthError, NotFoundError, SessionClosedError, SessionLostError
 from .reconnect import PASSING, STEADY, Reconnected

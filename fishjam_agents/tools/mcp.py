@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.port import ToolDeclaration
+from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.tools.context import ToolContext, ToolError
 from fishjam_agents.tools.mcp_server import McpServer
@@ -30,8 +31,8 @@ logger = logging.getLogger(__name__)
 _PAGES = 20
 """Pages of tools that are read at most: a server may number them without end."""
 _LONGEST_NAME = 64
-_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between a lost connection and the next attempt, and what failed attempts double it to."""
+_BACKOFF = Backoff(first=1.0, longest=30.0)
+"""Waits between attempts."""
 _CLOSE_DEADLINE = 6.0
 """Seconds for leaving a server: the package gives a program 2 s to end by itself and 2 s to be terminated."""
 
@@ -117,7 +118,7 @@ class McpConnection:
     async def _run(self) -> None:
         _CURRENT.set(self)
         first = True
-        pause = _PAUSE
+        failures = 0
         while True:
             try:
                 async with self._connect() as client:
@@ -126,7 +127,7 @@ class McpConnection:
                         first = False
                     self._lost.clear()
                     self._client.set_result(client)
-                    pause = _PAUSE
+                    failures = 0
                     await self._lost.wait()
                 # Whoever found it lost waits for the next one.
                 continue
@@ -142,8 +143,8 @@ class McpConnection:
                     return
                 if self._client.done():
                     self._client = asyncio.get_running_loop().create_future()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            failures += 1
+            await asyncio.sleep(_BACKOFF.delay(failures))
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Client]:

@@ -10,12 +10,13 @@ from fishjam_agents_gemini import dialing
 from fishjam_agents_gemini.emulator import GeminiEmulator
 
 from fishjam_agents.backends import link
+from fishjam_agents.backoff import Backoff
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections may follow one another faster than over the network, and a dead one is left at once."""
-    monkeypatch.setattr(link, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(link, "BACKOFF", Backoff(first=0.001))
     monkeypatch.setattr(link, "REFRESH_INTERVAL", 0.0)
     monkeypatch.setattr(dialing, "SHORT_LIFE", 0.0)
     monkeypatch.setattr(dialing, "CLOSE_TIMEOUT", 0.05)

@@ -17,7 +17,10 @@ Run = Callable[..., None]
 pytestmark = pytest.mark.usefixtures("impatient")
 WEATHER = p.ToolDeclaration("weather", "Tells the weather.", {"type": "object", "properties": {}})
 OURS = [
-    *(tracemalloc.Filter(True, f"*/{name}/*") for name in ("fishjam_agents_gemini", "backends", "genai")),
+    *(
+        tracemalloc.Filter(True, f"*/{name}/*")
+        for name in ("fishjam_agents_gemini", "fishjam_agents/backends", "genai")
+    ),
     tracemalloc.Filter(False, "*/emulator/*"),
 ]
 
