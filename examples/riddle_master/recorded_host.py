@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fishjam_agents.audio.wav import load_speech
+from fishjam_agents import load_speech
 from fishjam_agents.backends import Backend, BackendContext, BackendInput, Capabilities, InlineSession, port
 
 RATE = 24000

@@ -6,9 +6,7 @@ import asyncio
 
 from recorded_host import RIDDLES, RecordedHost
 
-from fishjam_agents import AgentPipeline, SpeechHandle, Turn
-from fishjam_agents.backends import Backend
-from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents import AgentPipeline, Backend, HearingSettings, SpeechHandle, Turn
 
 PAUSE = 2.0
 """Seconds of quiet after the last answer, before the next riddle."""

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fishjam_agents.audio.wav import load_speech
+from fishjam_agents import load_speech
 from fishjam_agents.backends import Backend, Capabilities, InlineSession, port
 
 VOICE = Path(__file__).parents[2] / "audio_fixtures" / "bob_yes.wav"
