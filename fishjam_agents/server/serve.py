@@ -270,21 +270,13 @@ class EmbeddedServer:
 
             from .rest.application import RestApi
             from .rest.http import HttpConnection
-            from .rest.livestreams import LivestreamsApi
-            from .rest.moq import MoqApi
-            from .rest.peers import PeersApi
-            from .rest.recordings import FILE_PATH, RecordingsApi
-            from .rest.rooms import RoomsApi
+            from .rest.resource import RestContext
+            from .rest.resources import make_resources
         except ModuleNotFoundError as error:
             if error.name is not None and error.name.partition(".")[0] in ("uvicorn", "starlette"):
                 raise MissingExtraError("the embedded Fishjam server", "server") from error
             raise
-        recordings = RecordingsApi(self.recordings)
-        resources = (
-            RoomsApi(self.rooms, self.recordings),
-            PeersApi(self.rooms, self._calls, self._peer_url),
-            LivestreamsApi(self.rooms),
-            MoqApi(self.moq, lambda: self.url),
-            recordings,
+        context = RestContext(
+            self.rooms, self.recordings, self._calls, self.moq, lambda: self.url, self._peer_url
         )
-        return uvicorn, HttpConnection, RestApi(self.token, resources, {FILE_PATH: recordings.file}).app()
+        return uvicorn, HttpConnection, RestApi(self.token, make_resources(context)).app()

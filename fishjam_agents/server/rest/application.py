@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import h11
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import RequestError
 from ..paths import normal_path
-from .requests import Handler, Resource
+from .resource import Handler, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -35,22 +35,20 @@ class RestApi:
 
     Args:
         token: The management token.
-        resources: What it serves to those who know the token.
-        files: Path to handler of what is served to everyone.
+        resources: What it serves.
     """
 
-    def __init__(self, token: str, resources: Sequence[Resource], files: Mapping[str, Handler]) -> None:
+    def __init__(self, token: str, resources: Iterable[Resource]) -> None:
         self._authorization = f"Bearer {token}".encode()
         self._resources = resources
-        self._files = files
 
     def app(self) -> ASGIApp:
         """The whole API as an ASGI application."""
         routes = [Route("/validate", self._validate, methods=["GET"])]
         routes += [Route(path, _unavailable, methods=_METHODS) for path in _ELSEWHERE]
-        routes += [Route(path, handler, methods=["GET"]) for path, handler in self._files.items()]
         for resource in self._resources:
-            routes += [self._route(path, methods) for path, methods in resource.routes().items()]
+            routes += [_route(path, methods) for path, methods in resource.public_routes().items()]
+            routes += [_route(path, methods, self._authorize) for path, methods in resource.routes().items()]
         app = Starlette(
             routes=routes,
             exception_handlers={
@@ -62,14 +60,6 @@ class RestApi:
         # httpx in Fishjam's Python server SDK follows no redirects and takes one for an empty success.
         app.router.redirect_slashes = False
         return _NormalPaths(app)
-
-    def _route(self, path: str, methods: Mapping[str, Handler]) -> Route:
-        async def endpoint(request: Request) -> Response:
-            self._authorize(request)
-            # Starlette answers HEAD wherever it answers GET.
-            return await methods[request.method if request.method != "HEAD" else "GET"](request)
-
-        return Route(path, endpoint, methods=list(methods))
 
     def _authorized(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode()
@@ -86,6 +76,17 @@ class RestApi:
         if not self._authorized(request):
             raise RequestError(404, "Invalid token")
         return Response(status_code=200)
+
+
+def _route(
+    path: str, methods: Mapping[str, Handler], authorize: Callable[[Request], None] = lambda request: None
+) -> Route:
+    async def endpoint(request: Request) -> Response:
+        authorize(request)
+        # Starlette answers HEAD wherever it answers GET.
+        return await methods[request.method if request.method != "HEAD" else "GET"](request)
+
+    return Route(path, endpoint, methods=list(methods))
 
 
 class _NormalPaths:

@@ -5,7 +5,6 @@ A stream is a livestream room under another path: either one is found, listed an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -14,23 +13,16 @@ from starlette.responses import JSONResponse, Response
 from ..errors import RequestError
 from ..livestream import Livestream
 from ..room import Room
-from ..rooms import Rooms
 from ..settings import read_stream_config
-from .requests import Handler, created, gone, json_body, path_id, shown
+from .requests import created, gone, json_body, path_id, shown
+from .resource import Resource, Routes
 
 
-class LivestreamsApi:
-    """`/livestream`, and the tokens of livestream rooms.
+class LivestreamsApi(Resource):
+    """`/livestream`, and the tokens of livestream rooms."""
 
-    Args:
-        rooms: What the requests act on.
-    """
-
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-
-    def routes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Part of `rest_requests.Resource`."""
+    def routes(self) -> Routes:
+        """Routes that ask for the management token."""
         stream = "/livestream/{stream_id}"
         return {
             "/room/{stream_id}/viewer": {"POST": self._room_token},
@@ -44,13 +36,13 @@ class LivestreamsApi:
         }
 
     def _find(self, request: Request) -> tuple[Room, Livestream]:
-        room = self._rooms.get(path_id(request, "stream_id"))
+        room = self._context.rooms.get(path_id(request, "stream_id"))
         if room.livestream is None:
             raise RequestError(404, f"Room {room.id} is no livestream")
         return room, room.livestream
 
     def _livestream(self, request: Request) -> Livestream | None:
-        room = self._rooms.find(path_id(request, "stream_id"))
+        room = self._context.rooms.find(path_id(request, "stream_id"))
         return None if room is None else room.livestream
 
     async def _room_token(self, request: Request) -> Response:
@@ -58,10 +50,12 @@ class LivestreamsApi:
         return JSONResponse({"token": livestream.new_token()}, status_code=201)
 
     async def _list(self, request: Request) -> Response:
-        return shown([_as_json(room, room.livestream) for room in self._rooms if room.livestream is not None])
+        return shown(
+            [_as_json(room, room.livestream) for room in self._context.rooms if room.livestream is not None]
+        )
 
     async def _create(self, request: Request) -> Response:
-        room = self._rooms.create(read_stream_config(await json_body(request)))
+        room = self._context.rooms.create(read_stream_config(await json_body(request)))
         assert room.livestream is not None
         return created(_as_json(room, room.livestream))
 
@@ -71,7 +65,7 @@ class LivestreamsApi:
     async def _delete(self, request: Request) -> Response:
         # Not 404: the API documents none for this and the two other deletions.
         if self._livestream(request) is not None:
-            self._rooms.delete(path_id(request, "stream_id"))
+            self._context.rooms.delete(path_id(request, "stream_id"))
         return gone()
 
     async def _add_streamer(self, request: Request) -> Response:

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..moq import ROOT, MoqAccess, read_moq_grant
-from .requests import Handler, json_body
+from ..moq import ROOT, read_moq_grant
+from .requests import json_body
+from .resource import Resource, Routes
 
 
-class MoqApi:
-    """`/moq/access`.
+class MoqApi(Resource):
+    """`/moq/access`."""
 
-    Args:
-        access: What signs.
-        url: Called for the server's base URL; its relay would be below.
-    """
-
-    def __init__(self, access: MoqAccess, url: Callable[[], str]) -> None:
-        self._access = access
-        self._url = url
-
-    def routes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Part of `rest_requests.Resource`."""
+    def routes(self) -> Routes:
+        """Routes that ask for the management token."""
         return {"/moq/access": {"POST": self._grant}}
 
     async def _grant(self, request: Request) -> Response:
-        token = self._access.token(read_moq_grant(await json_body(request)))
-        return JSONResponse({"connection_url": f"{self._url()}/{ROOT}?jwt={token}", "token": token})
+        token = self._context.moq.token(read_moq_grant(await json_body(request)))
+        return JSONResponse({"connection_url": f"{self._context.url()}/{ROOT}?jwt={token}", "token": token})

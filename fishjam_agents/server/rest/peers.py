@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import RequestError
 from ..peer import Peer
 from ..room import Room
-from ..rooms import Rooms
 from ..settings import read_peer_config
-from ..vapi import VapiCalls
-from .requests import Handler, created, gone, json_body, path_id
+from .requests import created, gone, json_body, path_id
+from .resource import Resource, Routes
 
 
-class PeersApi:
-    """`/room/{room_id}/peer`.
+class PeersApi(Resource):
+    """`/room/{room_id}/peer`."""
 
-    Args:
-        rooms: What the requests act on.
-        calls: The calls of VAPI peers.
-        peer_url: Called for the `peer_websocket_url` of a new peer.
-    """
-
-    def __init__(self, rooms: Rooms, calls: VapiCalls, peer_url: Callable[[], str]) -> None:
-        self._rooms = rooms
-        self._calls = calls
-        self._peer_url = peer_url
-
-    def routes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Part of `rest_requests.Resource`."""
+    def routes(self) -> Routes:
+        """Routes that ask for the management token."""
         peer = "/room/{room_id}/peer/{peer_id}"
         return {
             "/room/{room_id}/peer": {"POST": self._create},
@@ -42,20 +28,20 @@ class PeersApi:
         }
 
     def _find(self, request: Request) -> tuple[Room, Peer]:
-        room = self._rooms.get(path_id(request, "room_id"))
+        room = self._context.rooms.get(path_id(request, "room_id"))
         return room, room.peer(path_id(request, "peer_id"))
 
     async def _create(self, request: Request) -> Response:
         body = await json_body(request)
-        room = self._rooms.get(path_id(request, "room_id"))
+        room = self._context.rooms.get(path_id(request, "room_id"))
         peer = room.add_peer(read_peer_config(body))
         if peer.config.vapi is not None:
-            self._calls.join(room, peer, peer.config.vapi)
+            self._context.calls.join(room, peer, peer.config.vapi)
         return created(
             {
                 "peer": peer.as_json(),
-                "token": self._rooms.token(room, peer),
-                "peer_websocket_url": self._peer_url(),
+                "token": self._context.rooms.token(room, peer),
+                "peer_websocket_url": self._context.peer_url(),
             }
         )
 
@@ -65,7 +51,7 @@ class PeersApi:
         return gone()
 
     async def _refresh_token(self, request: Request) -> Response:
-        return created({"token": self._rooms.token(*self._find(request))})
+        return created({"token": self._context.rooms.token(*self._find(request))})
 
     async def _subscribe_peer(self, request: Request) -> Response:
         room, peer = self._find(request)

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import RequestError
 from ..recording_settings import read_recording_config, read_recording_filter
-from ..recordings import Recordings
-from .requests import (
-    Handler,
-    created,
-    form_body,
-    gone,
-    is_form,
-    json_body,
-    parse_json,
-    path_id,
-    shown,
-)
-
-FILE_PATH = "/recordings/{recording_id}/files/{name}"
+from .requests import created, form_body, gone, is_form, json_body, parse_json, path_id, shown
+from .resource import Resource, Routes
 
 
-class RecordingsApi:
-    """`/recordings`.
+class RecordingsApi(Resource):
+    """`/recordings`."""
 
-    Args:
-        recordings: What the requests act on.
-    """
-
-    def __init__(self, recordings: Recordings) -> None:
-        self._recordings = recordings
-
-    def routes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Part of `rest_requests.Resource`."""
+    def routes(self) -> Routes:
+        """Routes that ask for the management token."""
         return {
             "/recordings": {"GET": self._list, "POST": self._create},
             "/recordings/{recording_id}": {"GET": self._get, "DELETE": self._delete},
             "/recordings/{recording_id}/stop": {"POST": self._stop},
         }
 
-    async def file(self, request: Request) -> Response:
-        """`FILE_PATH`: needs no token, its name is the secret."""
-        files = self._recordings.get(path_id(request, "recording_id")).files
+    def public_routes(self) -> Routes:
+        """Files need no token: their names are the secret."""
+        return {"/recordings/{recording_id}/files/{name}": {"GET": self._file}}
+
+    async def _file(self, request: Request) -> Response:
+        files = self._context.recordings.get(path_id(request, "recording_id")).files
         content = files.get(path_id(request, "name"))
         if content is None:
             raise RequestError(404, "Not Found")
@@ -53,7 +35,8 @@ class RecordingsApi:
 
     async def _list(self, request: Request) -> Response:
         wanted = read_recording_filter(request.query_params.multi_items())
-        return shown([self._recordings.as_json(item) for item in self._recordings.matching(wanted)])
+        recordings = self._context.recordings
+        return shown([recordings.as_json(item) for item in recordings.matching(wanted)])
 
     async def _create(self, request: Request) -> Response:
         if is_form(request):
@@ -62,17 +45,17 @@ class RecordingsApi:
             config = read_recording_config(parse_json(parts.get("config", b"")), parts.get("template", b""))
         else:
             config = read_recording_config(await json_body(request))
-        return created(self._recordings.as_json(self._recordings.create(config)))
+        return created(self._context.recordings.as_json(self._context.recordings.create(config)))
 
     async def _get(self, request: Request) -> Response:
-        recording = self._recordings.get(path_id(request, "recording_id"))
-        return shown(self._recordings.as_json(recording))
+        recording = self._context.recordings.get(path_id(request, "recording_id"))
+        return shown(self._context.recordings.as_json(recording))
 
     async def _stop(self, request: Request) -> Response:
-        recording = self._recordings.get(path_id(request, "recording_id"))
+        recording = self._context.recordings.get(path_id(request, "recording_id"))
         recording.stopping.set()
-        return shown(self._recordings.as_json(recording))
+        return shown(self._context.recordings.as_json(recording))
 
     async def _delete(self, request: Request) -> Response:
-        self._recordings.delete(path_id(request, "recording_id"))
+        self._context.recordings.delete(path_id(request, "recording_id"))
         return gone()

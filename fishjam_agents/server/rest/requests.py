@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -19,16 +18,6 @@ MAX_BODY_BYTES = 1024 * 1024
 
 MAX_FORM_BYTES = 2 * 1024 * 1024
 """Largest form; a template is at most 1 MiB (Fishjam's server SDK) and comes with its config."""
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Resource(Protocol):
-    """One subject of the API."""
-
-    def routes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Path to method to handler; all of them ask for the management token."""
-        ...
 
 
 def path_id(request: Request, name: str) -> str:
