@@ -22,13 +22,13 @@ from fishjam_agents.backends.port import (
     UpdateInput,
     UserSpeech,
 )
+from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
 
 from .failures import classify, refusal, session_is_gone
 from .receiving import receive
 from .reconnect_scheduler import ReconnectScheduler
 from .replies import Replies
-from .response_watchdog import ResponseWatchdog
 from .session_continuity import SessionContinuity
 from .settings import GeminiSettings
 from .transcript_buffer import TranscriptBuffer
@@ -44,6 +44,8 @@ T = TypeVar("T")
 _PAUSE = 0.7
 """Seconds without speech after which nobody speaks where the service finds turns: it takes as long for the
 end of one."""
+_DECLINED = 3
+"""Turns in a row without any answer of a model that may decline to answer, which are told of."""
 
 
 class GeminiSession(BackendSession):
@@ -73,9 +75,13 @@ class GeminiSession(BackendSession):
         self._key = key
         self._loop = asyncio.get_running_loop()
         self._wire = Wire(live, settings, memory, conversation.emit)
-        self._waiting = ResponseWatchdog(settings, live, self._failure, conversation.emit)
-        self._departure = ReconnectScheduler(self._quiet)
-        self._words = TranscriptBuffer(conversation.emit, memory)
+        # Such a model may decline to answer what was not meant for it.
+        declines = settings.proactive_audio or settings.family.proactive_audio == "always"
+        self._watchdog = ResponseWatchdog(
+            "Gemini", settings.answer_timeout, self._ping, self._declined if declines else None
+        )
+        self._reconnect = ReconnectScheduler(self._quiet)
+        self._transcripts = TranscriptBuffer(conversation.emit, memory)
         words = settings.transcription.output
         self._replies = Replies(conversation.emit, memory, words, self._answered)
         self._turn_open = False
@@ -109,7 +115,7 @@ class GeminiSession(BackendSession):
             BackendError: The connection is lost.
             SessionRefresh: It was lost after the service had announced its end.
         """
-        if self._departure.leaving:
+        if self._reconnect.leaving:
             await asyncio.Future()
         if isinstance(entry, TextInput) and entry.note and self._answering():
             # Content interrupts what is being generated (API reference, BidiGenerateContentClientContent).
@@ -127,7 +133,7 @@ class GeminiSession(BackendSession):
             self._memory.sent(entry)
 
     def _answering(self) -> bool:
-        return self._replies.generating or self._in_progress or self._waiting.owed
+        return self._replies.generating or self._in_progress or self._watchdog.owed
 
     async def _tell_notes(self) -> None:
         notes = self._memory.notes
@@ -138,27 +144,27 @@ class GeminiSession(BackendSession):
 
     async def _pass_on(self, entry: BackendInput, *, again: bool = False) -> bool:
         if isinstance(entry, AudioInput):
-            self._words.peer = entry.peer
+            self._transcripts.peer = entry.peer
             if not self._local:
                 self._listen(entry)
         elif isinstance(entry, TurnStartedInput):
             self._turn_open = True
-            self._words.peer = entry.peer
-            self._waiting.over()
+            self._transcripts.peer = entry.peer
+            self._watchdog.over()
         elif isinstance(entry, TurnEndedInput):
             self._turn_open = False
             self._replies.asked()
         elif isinstance(entry, UpdateInput) and not self._settings.family.context_update:
             self._remember(entry)
-            self._departure.wish("new instructions")
+            self._reconnect.wish("new instructions")
             return False
         elif isinstance(entry, UpdateInput):
             self._remember(entry)
         sent = await self._guarded(self._wire.pass_on(entry, again=again))
         if isinstance(entry, TurnEndedInput) or (isinstance(entry, TextInput) and not entry.note):
-            self._waiting.begin()
+            self._watchdog.begin()
         elif sent and isinstance(entry, ToolResultInput) and entry.scheduling != "silent":
-            self._waiting.begin(counts=False)
+            self._watchdog.begin(counts=False)
         return sent
 
     def _listen(self, entry: AudioInput) -> None:
@@ -167,7 +173,7 @@ class GeminiSession(BackendSession):
             self._speech_at, self._speech = self._loop.time(), True
         elif self._speech:
             self._speech = False
-            self._waiting.begin(holds=False, counts=False)
+            self._watchdog.begin(certain=False, counts=False)
 
     def _remember(self, entry: UpdateInput) -> None:
         if entry.instructions is not None:
@@ -186,7 +192,7 @@ class GeminiSession(BackendSession):
     def _failure(self, error: BaseException) -> BackendError | SessionRefresh:
         if session_is_gone(error):
             self._memory.handle = None
-        return self._departure.instead_of(
+        return self._reconnect.instead_of(
             classify(error, model=self._settings.model, opening=False, secret=self._key)
         )
 
@@ -203,8 +209,8 @@ class GeminiSession(BackendSession):
             asyncio.create_task(work, name=f"gemini-{name}")
             for name, work in (
                 ("receive", receive(self._live, self._take, self._emit, self._failure)),
-                ("wait", self._waiting.watch()),
-                ("depart", self._departure.watch(lambda: self._sending)),
+                ("watchdog", self._watchdog.watch()),
+                ("reconnect", self._reconnect.watch(lambda: self._sending)),
             )
         }
         try:
@@ -215,10 +221,10 @@ class GeminiSession(BackendSession):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._words.flush()
+            self._transcripts.flush()
             self._replies.complete()
             self._meter.report()
-            if self._departure.leaving and not self._departure.unfinished:
+            if self._reconnect.leaving and not self._reconnect.unfinished:
                 self._memory.answered()
 
     def _take(self, message: Any) -> None:
@@ -241,18 +247,18 @@ class GeminiSession(BackendSession):
             signal = message.voice_activity_detection_signal.vad_signal_type
             self._activity(str(getattr(signal, "value", "")))
         if message.go_away is not None:
-            self._departure.announced(message.go_away.time_left)
+            self._reconnect.announced(message.go_away.time_left)
 
     def _content(self, content: Any) -> None:
-        self._departure.busy()
+        self._reconnect.busy()
         if content.input_transcription is not None:
-            self._words.add(
+            self._transcripts.add(
                 content.input_transcription.text or "", bool(content.input_transcription.finished)
             )
         # An interruption bundled with content is the end of what came before.
         if content.interrupted:
             self._replies.interrupted()
-            self._waiting.over()
+            self._watchdog.over()
         if content.model_turn is not None:
             self._replies.content(content.model_turn.parts or [])
         if content.output_transcription is not None:
@@ -263,8 +269,8 @@ class GeminiSession(BackendSession):
         if content.turn_complete or status == "IDLE":
             # One that thinks long has further turns in the same interaction (extended thinking).
             self._in_progress = status == "IN_PROGRESS"
-            self._waiting.over()
-            self._words.flush()
+            self._watchdog.over()
+            self._transcripts.flush()
             refused = refusal(
                 getattr(content.turn_complete_reason, "value", None), begun=self._replies.generating
             )
@@ -273,17 +279,33 @@ class GeminiSession(BackendSession):
             self._replies.complete()
             self._meter.report()
         elif self._replies.generating:
-            self._waiting.goes_on()
+            # The rest of it is due, and may be late in its turn.
+            self._watchdog.begin(certain=False, counts=False)
+
+    async def _ping(self) -> None:
+        # The client has no ping of its own, and has kept its socket under this name since its first version.
+        socket = getattr(self._live, "_ws", None)
+        if socket is not None:
+            await self._guarded(_round_trip(socket))
+
+    def _declined(self, turns: int) -> None:
+        if turns == _DECLINED:
+            self._emit(
+                BackendNotice(
+                    f"Gemini has answered none of the last {turns} turns: it may take them for not "
+                    "meant for it; if it never answers, check model and instructions"
+                )
+            )
 
     def _answered(self) -> None:
         """The model begins to answer: it has what it was sent."""
-        self._waiting.over(answered=True)
-        self._words.remember()
+        self._watchdog.over(answered=True)
+        self._transcripts.remember()
         if not self._turn_open:
             self._memory.answered()
 
     def _tools(self, calls: Sequence[Any]) -> None:
-        self._waiting.over(answered=True)
+        self._watchdog.over(answered=True)
         for call in calls:
             identity = call.id or self._memory.next_unnamed(call.name)
             if self._memory.called(identity, call.name):
@@ -294,7 +316,7 @@ class GeminiSession(BackendSession):
             self._memory.handle = update.new_handle
             self._memory.handle_at = self._loop.time()
             self._memory.covered(turn_open=self._turn_open)
-            self._departure.handle_came()
+            self._reconnect.handle_came()
 
     def _activity(self, kind: str) -> None:
         if kind in ("ACTIVITY_START", "VAD_SIGNAL_TYPE_SOS"):
@@ -308,7 +330,11 @@ class GeminiSession(BackendSession):
             self._turn_open
             or self._in_progress
             or self._replies.generating
-            or self._waiting.owed
+            or self._watchdog.owed
             or self._memory.pending
             or (not self._local and self._loop.time() - self._speech_at < _PAUSE)
         )
+
+
+async def _round_trip(socket: Any) -> None:
+    await (await socket.ping())

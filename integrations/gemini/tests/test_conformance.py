@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from fishjam_agents_gemini import Gemini, response_watchdog
+from fishjam_agents_gemini import Gemini
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
 
+from fishjam_agents.backends import response_watchdog
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance import ALL_KINDS, BackendConformance, FakeService, Received
 

@@ -8,10 +8,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from fishjam_agents_gemini import Gemini, response_watchdog
+from fishjam_agents_gemini import Gemini
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, parrot, tone
+from fishjam_agents_gemini.session import GeminiSession
 
 from fishjam_agents.backends import port as p
+from fishjam_agents.backends import response_watchdog
 from integrations.gemini.tests.proxy import Proxy
 from integrations.gemini.tests.talk import FRAME, Talk, heard, numbered, spoken, talking, voice
 
@@ -88,13 +90,13 @@ def test_a_connection_that_ends_while_it_is_looked_after_is_one_that_was_lost(
     run: Run, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinged = asyncio.Event()
-    ping = response_watchdog.ResponseWatchdog._ping
+    ping = GeminiSession._ping
 
-    async def told(self: response_watchdog.ResponseWatchdog) -> None:
+    async def told(self: GeminiSession) -> None:
         pinged.set()
         await ping(self)
 
-    monkeypatch.setattr(response_watchdog.ResponseWatchdog, "_ping", told)
+    monkeypatch.setattr(GeminiSession, "_ping", told)
 
     async def dies(connection: Connection, request: Request) -> None:
         connection.freeze()

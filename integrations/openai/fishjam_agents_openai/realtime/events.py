@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, fatal, said
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
-from fishjam_agents_openai.realtime.response_watchdog import ResponseWatchdog
 from fishjam_agents_openai.realtime.responses import CREATE, Responses
 from fishjam_agents_openai.realtime.settings import RealtimeSettings
 from fishjam_agents_openai.realtime.usage import amounts_of, cost_of, transcription_of
@@ -35,8 +35,8 @@ class ServerEvents:
         emit: Takes our events.
         memory: Of the call.
         responses: Of the connection.
-        questions: Of the connection.
-        waiting: For answers.
+        out_of_band: Requests of the connection.
+        watchdog: Watches over answers.
         local: Whether turns are ours.
 
     Attributes:
@@ -51,8 +51,8 @@ class ServerEvents:
         emit: Callable[[port.BackendEvent], None],
         memory: Memory,
         responses: Responses,
-        questions: OutOfBandRequests,
-        waiting: ResponseWatchdog,
+        out_of_band: OutOfBandRequests,
+        watchdog: ResponseWatchdog,
         *,
         local: bool,
     ) -> None:
@@ -63,8 +63,8 @@ class ServerEvents:
         self._emit = emit
         self._memory = memory
         self._responses = responses
-        self._questions = questions
-        self._waiting = waiting
+        self._out_of_band = out_of_band
+        self._watchdog = watchdog
         self._local = local
         self._spoke_until = 0.0
         self._words: dict[str, str] = {}
@@ -113,7 +113,7 @@ class ServerEvents:
     def _take(self, kind: str, event: Event) -> None:
         if kind == "response.done":
             self._spend(amounts_of((event.get("response") or {}).get("usage") or {}), event)
-        elif self._questions.handle(event) or self._responses.handle(event):
+        elif self._out_of_band.handle(event) or self._responses.handle(event):
             return
         elif kind == "error":
             self._error(event.get("error") or {})
@@ -142,7 +142,7 @@ class ServerEvents:
             self._spoke_until = 0.0
             self._memory.committed(self.peer, max(after, 0.0))
             self._memory.owed = True
-            self._waiting.begin()
+            self._watchdog.begin()
         self._memory.named(item)
 
     def _written(self, what: str, item: str, event: Event) -> None:
@@ -162,7 +162,7 @@ class ServerEvents:
             self._emit(port.BackendNotice("what the user said was heard, but could not be written down"))
 
     def _spend(self, amounts: Mapping[str, float], event: Event) -> None:
-        if not self._questions.handle(event):
+        if not self._out_of_band.handle(event):
             self._responses.handle(event)
         self._cost(amounts)
 
@@ -188,7 +188,7 @@ class ServerEvents:
             return
         if cause == "commit":
             self._memory.refused()
-        if self._questions.refused(cause, error):
+        if self._out_of_band.refused(cause, error):
             return
         if code in BENIGN or cause in HARMLESS:
             logger.debug("OpenAI Realtime says: %s", said(error))

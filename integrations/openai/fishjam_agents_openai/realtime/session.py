@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
 from fishjam_agents_openai.realtime.events import ServerEvents
 from fishjam_agents_openai.realtime.failures import connection_errors, fatal, passes, said
 from fishjam_agents_openai.realtime.history import RATE, HistoryItem, encoded
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
-from fishjam_agents_openai.realtime.response_watchdog import ResponseWatchdog
 from fishjam_agents_openai.realtime.responses import Responses
 from fishjam_agents_openai.realtime.settings import RealtimeSettings
 
@@ -63,22 +63,22 @@ class RealtimeSession(port.BackendSession):
         self._turn_open = False
         self._sending = False
         self._leaving = False
-        self._waiting = ResponseWatchdog(settings.answer_timeout, self._ping)
+        self._watchdog = ResponseWatchdog("OpenAI Realtime", settings.answer_timeout, self._ping)
         self._responses = Responses(
             conversation.emit,
             memory,
             self._later,
-            begun=lambda: self._waiting.over(answered=True),
-            over=self._waiting.over,
+            begun=lambda: self._watchdog.over(answered=True),
+            over=self._watchdog.over,
         )
-        self._questions = OutOfBandRequests(conversation.emit, memory)
+        self._out_of_band = OutOfBandRequests(conversation.emit, memory)
         self._events = ServerEvents(
             settings,
             conversation.emit,
             memory,
             self._responses,
-            self._questions,
-            self._waiting,
+            self._out_of_band,
+            self._watchdog,
             local=self._local,
         )
 
@@ -104,7 +104,7 @@ class RealtimeSession(port.BackendSession):
             await self._append(samples)
             self._events.sent += len(samples) / RATE
         for question, text in tuple(memory.questions.items()):
-            await self._say(self._questions.ask(question, text))
+            await self._say(self._out_of_band.ask(question, text))
         if memory.owed:
             self._ask()
         await self._flush()
@@ -189,7 +189,7 @@ class RealtimeSession(port.BackendSession):
             case port.ImageInput(data, kind):
                 await self._add(HistoryItem("image", f"data:{kind};base64,{base64.b64encode(data).decode()}"))
             case port.InterruptInput(heard):
-                self._waiting.over()
+                self._watchdog.over()
                 for event in self._responses.cut(heard):
                     await self._say(event)
             case port.ToolResultInput() if not entry.will_continue:
@@ -200,7 +200,7 @@ class RealtimeSession(port.BackendSession):
             case port.UpdateInput(instructions, tools):
                 await self._update(instructions, tools)
             case port.OutOfBandInput(question, text):
-                await self._say(self._questions.ask(question, text))
+                await self._say(self._out_of_band.ask(question, text))
             case port.ControlInput(message):
                 await self._say(dict(message))
 
@@ -211,7 +211,7 @@ class RealtimeSession(port.BackendSession):
     def _ask(self) -> None:
         self._responses.ask()
         if not self._memory.pending:
-            self._waiting.begin()
+            self._watchdog.begin()
 
     async def _update(self, instructions: str | None, tools: Sequence[port.ToolDeclaration] | None) -> None:
         memory = self._memory
@@ -236,7 +236,7 @@ class RealtimeSession(port.BackendSession):
             for name, work in (
                 ("receive", self._receive()),
                 ("speak up", self._speak_up()),
-                ("wait", self._waiting.watch()),
+                ("watchdog", self._watchdog.watch()),
                 ("renew", self._renew()),
             )
         }
