@@ -45,7 +45,7 @@ class Peer:
         config: What it was made with.
         attachment: What it is connected by; None while disconnected.
         listener: Where its audio goes; None if it takes none in this form.
-        ear: The same for plain sound.
+        audio_listener: The same for plain sound.
         client_metadata: The client's part of its metadata.
         sources: Track id to what it publishes.
         subscriptions: Whom it hears.
@@ -56,7 +56,7 @@ class Peer:
         self.config = config
         self.attachment: Attachment | None = None
         self.listener: Listener | None = None
-        self.ear: AudioListener | None = None
+        self.audio_listener: AudioListener | None = None
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}
         self.subscriptions = Subscriptions(config.manual)

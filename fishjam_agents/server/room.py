@@ -105,7 +105,7 @@ class Room:
             return
         self._remove_tracks(peer)
         attachment, peer.attachment = peer.attachment, None
-        peer.listener = peer.ear = None
+        peer.listener = peer.audio_listener = None
         del self.peers[peer.id]
         self._fanout.invalidate()
         self._notifications.peer_crashed(self.id, peer.id, peer.type, reason)
@@ -117,13 +117,13 @@ class Room:
         peer: Peer,
         attachment: Attachment,
         listener: Listener | None = None,
-        ear: AudioListener | None = None,
+        audio_listener: AudioListener | None = None,
     ) -> None:
         """A peer's socket authenticated. One that is connected already is taken over."""
         self._release(peer, 1000, "peer already connected")
         peer.attachment = attachment
         peer.listener = listener
-        peer.ear = ear
+        peer.audio_listener = audio_listener
         self._fanout.invalidate()
         self._notifications.peer_connected(self.id, peer.id, peer.type)
         if peer.type is PeerType.AGENT:
@@ -241,7 +241,7 @@ class Room:
         if attachment is None:
             return
         self._remove_tracks(peer)
-        peer.attachment = peer.listener = peer.ear = None
+        peer.attachment = peer.listener = peer.audio_listener = None
         self._fanout.invalidate()
         self._notifications.peer_disconnected(self.id, peer.id, peer.type)
         attachment.detach(code, reason)

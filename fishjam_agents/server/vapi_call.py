@@ -50,7 +50,7 @@ class CannotJoinError(Exception):
 
 
 class VapiCall:
-    """One peer and its call: an attachment of the peer, and its ear."""
+    """One peer and its call: the peer's attachment and audio listener."""
 
     def __init__(self, room: Room, peer: Peer, options: VapiOptions, clock: RoomClock, url: str) -> None:
         self._room = room
@@ -131,7 +131,7 @@ class VapiCall:
 
     async def _attend(self, socket: DirectConnection) -> None:
         self._socket = socket
-        self._room.connect(self._peer, self, ear=self)
+        self._room.connect(self._peer, self, audio_listener=self)
         self._room.add_track(self._peer, self._source)
         unsubscribe = self._clock.subscribe(self._ticked)
         listening = asyncio.create_task(self._listen(socket), name=f"VAPI call of {self._peer.id}")

@@ -31,8 +31,9 @@ from fishjam_agents.protocol.generated import agent as agent_schema
 from fishjam_agents.protocol.generated import notifications, peer, shared
 from fishjam_agents.server.media.playout import MERGED_SECONDS, Playout
 from fishjam_agents.server.sockets.agent import MAX_TRACKS, AgentSocket
+from fishjam_agents.server.sockets.frames import frame_size
 from fishjam_agents.server.sockets.throttle import SHARE_SECONDS, TURN_SECONDS, Throttle
-from fishjam_agents.server.sockets.websocket import MAX_FRAGMENTS, MAX_STRANGER_BYTES, frame_size
+from fishjam_agents.server.sockets.websocket import MAX_FRAGMENTS, MAX_STRANGER_BYTES
 from fishjam_agents.testing import VirtualClock
 
 from .conftest import Client, Serve, closing

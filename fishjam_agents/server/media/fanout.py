@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from ...protocol import TrackDataEncoder
 from ..peer import AudioListener, Listener, Peer
-from ..sockets.websocket import frame
+from ..sockets.frames import frame
 from .recorder import Tap
 from .sources import Source
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """One source and, per sample rate, an encoder, the listeners' positions in the outbox, and ears."""
+    """One source and, per sample rate, an encoder, the outbox positions of listeners, and audio listeners."""
 
     peer: Peer
     source: Source
@@ -48,14 +48,14 @@ class Fanout:
             if source.advance(ticks):
                 for tap in taps:
                     tap.add(route.peer, source)
-                for rate, encoder, positions, ears in route.by_rate:
+                for rate, encoder, positions, plain in route.by_rate:
                     for packet in source.packets(rate):
                         if positions:
                             data = frame(encoder.encode(packet))
                             for position in positions:
                                 outbox[position].append(data)
-                        for ear in ears:
-                            ear.hear_packet(route.peer, packet)
+                        for audio_listener in plain:
+                            audio_listener.hear_packet(route.peer, packet)
             if source.finished:
                 finished.append((route.peer, source))
         for listener, frames in zip(listeners, outbox, strict=True):
@@ -74,11 +74,11 @@ class Fanout:
                     if peer.hears(publisher, source.track):
                         rates.setdefault(peer.config.sample_rate, ([], []))[0].append(position)
                 for peer in peers:
-                    if peer.ear is not None and peer.hears(publisher, source.track):
-                        rates.setdefault(peer.config.sample_rate, ([], []))[1].append(peer.ear)
+                    if peer.audio_listener is not None and peer.hears(publisher, source.track):
+                        rates.setdefault(peer.config.sample_rate, ([], []))[1].append(peer.audio_listener)
                 by_rate = tuple(
-                    (rate, TrackDataEncoder(publisher.id, source.track), tuple(positions), tuple(ears))
-                    for rate, (positions, ears) in rates.items()
+                    (rate, TrackDataEncoder(publisher.id, source.track), tuple(positions), tuple(plain))
+                    for rate, (positions, plain) in rates.items()
                 )
                 routes.append(_Route(publisher, source, by_rate))
         return tuple(routes)

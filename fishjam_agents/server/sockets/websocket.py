@@ -3,7 +3,7 @@
 uvicorn hands an upgraded connection to this protocol, and the handshake and the frames of RFC 6455 are
 those of websockets' sans-I/O `ServerProtocol`. Going through ASGI would cost a queue, a task switch and two
 dictionaries per message; here a message is a function call in either direction, and a frame that has many
-listeners is built once (`frame`), because a server's frames are not masked.
+listeners is built once (`frames.frame`), because a server's frames are not masked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import struct
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Protocol, cast
@@ -22,6 +21,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from .frames import frame, frame_size
 from .throttle import ALLOWANCE_SECONDS, WINDOW_SECONDS, Throttle
 
 _log = logging.getLogger(__name__)
@@ -73,33 +73,8 @@ class Endpoint(Protocol):
         """The connection ended, whoever ended it. Called once; nothing is received after it."""
 
 
-def frame_size(data: bytes | bytearray) -> tuple[int, int] | None:
-    """Bytes of the header and of the payload of the frame that `data` begins with (RFC 6455, section 5.2).
-
-    None when its header has not arrived as a whole.
-    """
-    if len(data) < 2:
-        return None
-    size = data[1] & 0x7F
-    extended = {126: 2, 127: 8}.get(size, 0)
-    header = 2 + extended + (4 if data[1] & 0x80 else 0)
-    if len(data) < header:
-        return None
-    return header, int.from_bytes(data[2 : 2 + extended], "big") if extended else size
-
-
 Router = Callable[[str], Endpoint | None]
 """From the request path, percent-decoded, to the endpoint; None is a 404."""
-
-
-def frame(message: bytes) -> bytes:
-    """`message` as one unmasked binary frame (RFC 6455, section 5.2)."""
-    size = len(message)
-    if size < 126:
-        return b"\x82" + bytes((size,)) + message
-    if size < 0x10000:
-        return struct.pack("!BBH", 0x82, 126, size) + message
-    return struct.pack("!BBQ", 0x82, 127, size) + message
 
 
 class Connection(asyncio.Protocol):
