@@ -71,7 +71,7 @@ WORDS = {
     "tr": ("evet", "hayır", "tamam"),  # noqa: RUF001
 }
 HUMS = ("[[m'm:h@mm]]", "[[m'm:]]", "[['@h@]]", "[[h'm:]]")
-"""What a listener says in any language: mhm, mm, uh-huh, hm. Phonemes of espeak-ng."""
+"""Sounds of a listener in any language: mhm, mm, uh-huh, hm. Phonemes of espeak-ng."""
 
 
 class CorpusError(FishjamAgentsError):
@@ -129,7 +129,7 @@ def words(seed: int, count: int) -> list[Utterance]:
 
 
 def hums(seed: int, count: int) -> list[Utterance]:
-    """What listeners say: "mhm", "uh-huh"."""
+    """Sounds of listeners: "mhm", "uh-huh"."""
     return _drawn(seed, "hum", count, {"en-us": HUMS, "en-gb": HUMS})
 
 
@@ -170,7 +170,7 @@ def _drawn(seed: int, kind: str, count: int, texts: Mapping[str, Sequence[str]])
 
 
 def speak(text: str, voice: str, pitch: int, speed: int, band: int = RATE) -> Utterance:
-    """What espeak-ng says, at `LEVEL`, labelled.
+    """Speech of espeak-ng, at `LEVEL`, labelled.
 
     Raises:
         CorpusError: espeak-ng is missing or refuses.

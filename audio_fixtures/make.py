@@ -219,7 +219,7 @@ def speech() -> list[Fixture]:
 
 
 def sounds() -> list[Fixture]:
-    """What is not a turn."""
+    """Sounds that are no turn."""
     hum = speak("[[m'm:h@mm]]", "en-us+f3", 45, 220)
     rng = np.random.default_rng(3)
     return [

@@ -14,7 +14,7 @@ MAX_JSON_DEPTH = 64
 
 
 def depth_of(value: Any, limit: int = MAX_JSON_DEPTH) -> int:
-    """How deeply decoded JSON is nested; anything beyond `limit` counts as `limit + 1`."""
+    """Depth at which decoded JSON is nested; anything beyond `limit` counts as `limit + 1`."""
     depth = 0
     level = [value]
     while level:

@@ -1,4 +1,4 @@
-"""What must not stand in messages and logs: keys, tokens, passwords."""
+"""Removal of keys, tokens and passwords from messages and logs."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Echo(NamedTuple):
 
 
 class EchoSource(Protocol):
-    """What a voice detector asks for the echo in a frame."""
+    """Estimate of the echo in a frame, as voice detectors use it."""
 
     def expect(self, bands: Sequence[float], level: float) -> Echo | None:
         """Take a frame, and say what echo may be in it.
@@ -185,7 +185,7 @@ class EchoGuard:
         return self._frames if self._cold and self.delay is None else 0
 
     def take_skip(self, suspected: bool = False) -> bool:
-        """Whether the next frame need not be looked at. To be asked once for each.
+        """Return whether the next frame need not be looked at. To be asked once for each.
 
         Args:
             suspected: Whether a sound is being followed in the microphone: then it always is.

@@ -45,7 +45,7 @@ class EchoMatch(NamedTuple):
     delay: float
     """Seconds by which it follows what was played."""
     level: float
-    """How much louder than that it is, dB."""
+    """Level above that, dB."""
     gain: list[float]
     """The same in each band."""
 

@@ -98,7 +98,7 @@ class EchoReference:
         return self._rate
 
     def sound(self, at: float, seconds: float) -> Samples:
-        """What has played in the `seconds` before `at`: int16 mono at the track's rate, zeros for nothing."""
+        """Audio played in the `seconds` before `at`: int16 mono at the track's rate, zeros for nothing."""
         size = round(seconds * self._rate)
         sound: Samples = np.zeros(size, np.int16)
         for chunk in self._sounds:

@@ -23,13 +23,13 @@ _MOST_DEVIATION = 12.0
 
 
 class Change(enum.Enum):
-    """Whether the noise is becoming another one."""
+    """Progress of a change from one noise to another."""
 
     NONE = 0
     BEGUN = 1
     """The frame is the first out of range."""
     DONE = 2
-    """What was known before the change began is void."""
+    """The estimate from before the change began is void."""
 
 
 _NONE, _BEGUN, _DONE = Change

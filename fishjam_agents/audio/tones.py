@@ -140,7 +140,7 @@ def _correlate(signal: npt.NDArray[np.float64], lags: slice) -> npt.NDArray[np.f
 
 
 def _has_few_lines(total: float, powers: _Floats) -> bool:
-    """Whether nearly all power lies in one line, or in three that are no low voice's."""
+    """Return whether nearly all power lies in one line, or in three that are no low voice's."""
     for low, lines in ((_ONE_LINE_LOW, _ONE_LINE), (_LOW, _FEW_LINES)):
         high = powers[low:]
         share = float(np.add.reduce(high))
@@ -150,7 +150,7 @@ def _has_few_lines(total: float, powers: _Floats) -> bool:
 
 
 def _is_pure(total: float, powers: _Floats) -> bool:
-    """Whether all but a fiftieth of the power lies in one line, or in two close ones."""
+    """Return whether all but a fiftieth of the power lies in one line, or in two close ones."""
     all_high = float(np.add.reduce(powers))
     if all_high < (1 - _PURE_RESIDUE) * total or float(np.dot(powers, powers)) < _MAYBE_PURE * all_high**2:
         return False

@@ -33,15 +33,15 @@ _LATER = 25
 
 
 class Loudspeakers(Protocol):
-    """What a microphone asks of the loudspeakers that may be near it."""
+    """Loudspeakers that may be near a microphone, as the microphone sees them."""
 
     @property
     def known(self) -> bool:
-        """Whether the bot's voice comes back from any, as far as is known."""
+        """True if the bot's voice comes back from any, as far as is known."""
         ...
 
     def playing(self, at: float, suspected: bool, ring: Ring) -> EchoSource | None:
-        """What tells the echo in the frame that ends at `at`, the newest of `ring`.
+        """Estimator of the echo in the frame that ends at `at`, the newest of `ring`.
 
         Args:
             at: Media time, seconds.
@@ -77,7 +77,7 @@ class Loudspeaker:
 
     @property
     def known(self) -> bool:
-        """Whether the bot's voice comes back, as far as is known."""
+        """True if the bot's voice comes back, as far as is known."""
         return self.guard.delay is not None
 
     def playing(self, at: float, suspected: bool, ring: Ring) -> EchoSource | None:
@@ -143,7 +143,7 @@ class MixedLoudspeakers:
 
     @property
     def known(self) -> bool:
-        """Whether the bot's voice comes back to anybody, as far as is known."""
+        """True if the bot's voice comes back to anybody, as far as is known."""
         return self._known
 
     def begin(self) -> None:

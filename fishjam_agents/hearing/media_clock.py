@@ -1,4 +1,4 @@
-"""When was what is heard now said? Media time, from the arrival of packets that bear no time."""
+"""Media time: the moment at which audio was spoken, from the arrival of packets that bear no time."""
 
 from __future__ import annotations
 

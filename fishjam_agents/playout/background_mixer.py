@@ -101,7 +101,7 @@ class BackgroundMixer:
 
     @property
     def background(self) -> Loop | None:
-        """What is always there; None is nothing. One that is replaced fades out."""
+        """Set the sound that is always there, None for nothing. One that is replaced fades out."""
         return self._background
 
     @background.setter

@@ -247,7 +247,7 @@ class Schedule:
         return self._fade_away(self._rollback(now), now)
 
     def _fade_away(self, dropped: _Sent | None, now: float) -> Samples:
-        """What follows at a cut what is played to its end: what would have come next, faded to zero.
+        """Audio that follows a cut: what would have come next, faded to zero.
 
         Args:
             dropped: What was sent to come next, None for nothing.
@@ -310,7 +310,7 @@ class Schedule:
         return target.heard(target.position, self._rate), tail
 
     def _sounds(self, reply: Reply, now: float) -> bool:
-        """Whether a reply is what was played last, up to now."""
+        """Return whether a reply is what was played last, up to now."""
         last = self._last
         return last is not None and last.reply is reply and self._estimate.end >= now - _INSTANT
 

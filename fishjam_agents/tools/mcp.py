@@ -267,7 +267,7 @@ _INVALID_REQUEST, _SERVER_ERRORS = -32600, range(-32099, -31999)
 
 
 def _is_session_lost(error: Exception) -> bool:
-    """Whether the server does not know the session: it was restarted, or has forgotten it.
+    """Return whether the server does not know the session: it was restarted, or has forgotten it.
 
     The protocol's answer is 404 (modelcontextprotocol.io, transports, session management); with it, or with
     400, servers send an error of their own.

@@ -87,7 +87,7 @@ class McpServer:
 
     @property
     def is_local(self) -> bool:
-        """Whether its URL is of this machine, where a proxy of the environment has no business."""
+        """True if its URL is of this machine, where a proxy of the environment has no business."""
         host = urlsplit(self.url or "").hostname or ""
         try:
             return ipaddress.ip_address(host).is_loopback

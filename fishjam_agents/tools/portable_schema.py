@@ -131,7 +131,7 @@ def _kept(key: str, value: Any) -> Any:
 
 
 def _items(node: Mapping[str, Any], made: dict[str, Any]) -> None:
-    """What an array holds: one schema, which vendors want of every array."""
+    """Give an array one schema of what it holds, which vendors want of every array."""
     kinds = made.get("type")
     if kinds != "array" and not (isinstance(kinds, list) and "array" in kinds) and "items" not in node:
         return

@@ -13,7 +13,7 @@ from fishjam_agents.tools.results import UnspeakableError, written
 from fishjam_agents.tools.tool import Tool
 
 Outcome: TypeAlias = Literal["ok", "error", "timeout", "cancelled", "abandoned", "refused", "repeated"]
-"""How a call ended.
+"""End of a tool call.
 
 A cancelled one is not answered: nobody waits. One that was abandoned is a plain function that goes on in its
 thread when the call is over. A refused one was never run, and neither was a repeated one: it was given the
@@ -64,12 +64,12 @@ class ToolRun:
 
     @property
     def failed(self) -> bool:
-        """Whether its answer says what went wrong."""
+        """True if its answer says what went wrong."""
         return self.outcome != "ok"
 
     @property
     def summary(self) -> str:
-        """What its model is told of it where it does not wait for the answer."""
+        """Text for the model where it does not wait for the answer."""
         try:
             arguments = written(self.call.arguments, _SHOWN)
         except UnspeakableError:
@@ -130,7 +130,7 @@ class ToolRuns:
 
 
 def same_arguments(one: ToolCall, other: ToolCall) -> bool:
-    """Whether two calls ask for the same."""
+    """Return whether two calls ask for the same."""
     # Whatever a model made of its arguments.
     asked: list[Any] = [one.arguments, other.arguments]
     first, second = (dict(given) if isinstance(given, Mapping) else given for given in asked)

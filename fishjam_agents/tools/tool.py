@@ -70,7 +70,7 @@ class Tool:
 
     @property
     def cancellable(self) -> bool:
-        """Whether it is cancelled when its answer is no longer wanted."""
+        """True if it is cancelled when its answer is no longer wanted."""
         return self.declaration.cancellable
 
 

@@ -95,7 +95,7 @@ class Comparison:
 
     @property
     def is_copy(self) -> bool:
-        """Whether all of the turn is what others said, louder."""
+        """Return whether all of the turn is what others said, louder."""
         pieces = [piece for piece in self._pieces if piece[0] >= _FAINT * self._loudest]
         if not pieces or any(alike < least for _, alike, least in pieces):
             return False

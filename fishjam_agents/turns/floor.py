@@ -119,7 +119,7 @@ class Floor(Generic[K]):
         return []
 
     def _comes_back(self, key: K, event: TurnEvent) -> bool:
-        """Whether what was in the background has been quiet for long enough to be somebody again."""
+        """Return whether a peer in the background has been quiet for long enough to be heard again."""
         if not isinstance(event, (Suspected, TurnStarted)) or key not in self._background:
             return False
         if event.at - self._background[key] < _BACKGROUND:

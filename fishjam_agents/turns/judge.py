@@ -1,4 +1,4 @@
-"""What the policies make of a sound over the bot's voice, by its length and by the words in it."""
+"""Judgement of a sound over the bot's voice by the policies: by its length and by the words in it."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ class BargeInJudge:
 
     @property
     def words(self) -> str:
-        """What has been understood of the current sound; "" while nothing has."""
+        """Words understood of the current sound; "" while there are none."""
         return "" if self._words is None else str(self._words)
 
     def allows(self, voicing: Voicing) -> bool:
-        """Whether the sound may be an interruption, as things stand."""
+        """Return whether the sound may be an interruption, as things stand."""
         if not self._policies:
             return True
         sound = self._sound(voicing)
         return all(policy.allows(sound) for policy in self._policies)
 
     def waits(self, voicing: Voicing) -> bool:
-        """Whether words that have not come yet may make an interruption of a sound that is over."""
+        """Return whether words that have not come yet may make an interruption of a sound that is over."""
         if not (self.needs_words and self.transcribed) or self._settled or voicing.seconds < _LEAST_WORD:
             return False
         sound = self._sound(voicing)

@@ -228,7 +228,7 @@ class TurnMachine:
         return NOTHING
 
     def _quiet_long_enough(self, quiet: float) -> bool:
-        """Whether a suspected sound is over; a recogniser that lags is waited for."""
+        """Return whether a suspected sound is over; a recogniser that lags is waited for."""
         if quiet + 1e-9 < self._withdraw:
             return False
         if not (self.announced and self.barge_in and self._judge.waits(self._voicing)):

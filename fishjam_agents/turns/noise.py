@@ -39,5 +39,5 @@ class NoiseMemory:
         self._until = at + _WINDOW
 
     def covers(self, at: float) -> bool:
-        """Whether a sound that begins at `at` is noise until it proves to be a voice."""
+        """Return whether a sound that begins at `at` is noise until it proves to be a voice."""
         return at < self._until

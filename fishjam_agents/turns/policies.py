@@ -62,7 +62,7 @@ class BargeInPolicy(ABC):  # noqa: B024 - each method has an answer that forbids
         return True
 
     def waits(self, sound: Sound) -> bool:
-        """Whether words that are still to come may allow a sound that is over.
+        """Return whether words that are still to come may allow a sound that is over.
 
         The bot stays silent for them, at most 1 s and until 1.5 s after the onset.
         """

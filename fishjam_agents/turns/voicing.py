@@ -100,12 +100,12 @@ class Voicing:
 
     @property
     def is_word(self) -> bool:
-        """Whether it makes a turn while the bot listens."""
+        """Return whether it makes a turn while the bot listens."""
         return self._total >= _WORD_VOICED and self._group_best >= _GROUP_WORD
 
     @property
     def is_voice(self) -> bool:
-        """Whether it makes an interruption, as far as sound can tell."""
+        """Return whether it makes an interruption, as far as sound can tell."""
         if self.frames < _CONFIRM_FRAMES:
             return False
         if self._total >= _CONFIRM_VOICED and self._longest >= _SYLLABLE:

@@ -23,4 +23,4 @@ REASONS: Mapping[CallOutcome, EndReason] = {
     CallOutcome.MAX_CALL: "max_call",
     CallOutcome.EMPTY_ROOM: "empty_room",
 }
-"""What the event `call_ended` says of it."""
+"""Reason in the event `call_ended`."""

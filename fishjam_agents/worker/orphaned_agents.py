@@ -39,7 +39,7 @@ class Note:
         self._descriptor = descriptor
 
     def forget(self) -> None:
-        """What was noted is deleted."""
+        """Forget what was noted: it is deleted."""
         self._path.unlink(missing_ok=True)
         self.close()
 

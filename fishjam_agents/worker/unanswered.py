@@ -1,4 +1,4 @@
-"""What a request may have made whose answer never came: found by comparison, and removed.
+"""Removal of what a request without an answer may have made, found by comparison.
 
 Fishjam gives no mark to tell one's own by: an agent carries no metadata, a room none either. So what is new,
 belongs to nobody and stays so for a moment is taken for it; where that is not one thing alone, nothing is
@@ -20,7 +20,7 @@ from fishjam_agents.fishjam import AsyncFishjamClient, NotFoundError, Unreachabl
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 3.0
-"""How long somebody else may take to use what they have made: a bot connects its agent at once."""
+"""Time that somebody else may take to use what they have made: a bot connects its agent at once."""
 
 HURRY_SECONDS = 1.0
 """The same when the program is on its way out."""
