@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fishjam_agents.errors import ConfigError
@@ -74,11 +74,17 @@ class Problems:
             )
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The advice for a word that is none of the known ones: `did you mean x?`, else all of them."""
+def near_word(word: str, known: Iterable[str]) -> str | None:
+    """The known word that another one may be a misspelling of."""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"did you mean {by_lower[near[0]]}?" if near else f"use {alternatives(by_lower.values())}"
+    return by_lower[near[0]] if near else None
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """The advice for a word that is none of the known ones: `did you mean x?`, else all of them."""
+    near = near_word(word, known)
+    return f"did you mean {near}?" if near else f"use {alternatives(known)}"
 
 
 def alternatives(words: Iterable[str]) -> str:

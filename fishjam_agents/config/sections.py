@@ -1,12 +1,12 @@
-"""A mapping of a file as the settings dataclass that a module owns."""
+"""A mapping of a file as the settings dataclass that a module owns, validated whole by pydantic."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import ValidationError
 
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Registered
@@ -14,8 +14,9 @@ from fishjam_agents.config.document import Node, Scalar, Section, Sequence
 from fishjam_agents.config.problems import Problems, SourceLocation, alternatives, nearest
 from fishjam_agents.config.settings import PartialSettings
 from fishjam_agents.config.shorthand import expanded
-from fishjam_agents.config.values import WrongValueError, accepts_none, members, read_value, show
-from fishjam_agents.errors import ConfigError
+from fishjam_agents.config.values import mistake_sentence, plain_value, show
+from fishjam_agents.errors import ConfigError, SettingError
+from fishjam_agents.settings_codec import accepts_none, field_hints, members, refusal, validate, variants
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 else:
     T = TypeVar("T")
 
-
 V = TypeVar("V")
 R = TypeVar("R", bound=Registered)
+
+_ABSENT = object()
+_WRONG = object()
+"""Stands in the data for what has been noted, so that the settings around it are not made."""
 
 
 class SectionReader:
@@ -62,7 +66,7 @@ class SectionReader:
             return None
         known = list(known)
         for key, line in node.lines.items():
-            where = f"{path}.{key}" if path else key
+            where = join(path, key)
             self.lines[where] = line
             if key in known:
                 continue
@@ -85,30 +89,24 @@ class SectionReader:
         Returns:
             The settings, None if anything is wrong with them.
         """
-        hints = get_type_hints(kind)
-        fields = {item.name: item for item in dataclasses.fields(kind) if item.init}
-        section = self.mapping(node, path, [*besides, *fields])
+        hints = field_hints(kind)
+        section = self.mapping(expanded(node, path), path, [*besides, *hints])
         if section is None:
             return None
-        complete = section.lines.keys() <= {*besides, *fields}
-        values: dict[str, Any] = {}
-        for name, item in fields.items():
-            where = f"{path}.{name}" if path else name
-            found, value = self._field(hints[name], section.entries.get(name), where)
-            if found:
-                values[name] = value
-            elif found is None:
-                complete = False
-            elif item.default is item.default_factory is dataclasses.MISSING:
-                complete = False
-                line = self.lines.get(path, section.line)
-                self._problems.add(line, f"{where} is missing: give it")
-        if not complete:
-            return None
+        data = {
+            key: self._data(hints[key], entry, join(path, key)) if key in hints else _WRONG
+            for key, entry in section.entries.items()
+            if key in hints or key not in besides
+        }
+        data = {key: value for key, value in data.items() if value is not _ABSENT}
         try:
-            return PartialSettings(kind(**values), frozenset(values))
-        except ValueError as error:
-            self._refused(str(error), section, path)
+            return PartialSettings(validate(kind, data), frozenset(data))
+        except ValidationError as error:
+            for mistake in error.errors(include_url=False, include_input=False):
+                if mistake["loc"]:
+                    self._field_mistake(mistake, hints, data, section, path)
+                else:
+                    self._refused(refusal(mistake), section, path)
             return None
 
     def registered(self, base: type[R], node: Node | None, path: str) -> R | None:
@@ -124,20 +122,16 @@ class SectionReader:
         """
         if node is None:
             return None
-        line = self.lines.get(path, node.line)
         names = sorted(registry.installed(base))
         if not isinstance(node, Section):
             example = "parrot" if "parrot" in names else next(iter(names), "NAME")
             key = path.rpartition(".")[2]
             message = f"{path} must be a mapping with a type: write {key}: {{type: {example}}}"
-            self._problems.add(line, message)
+            self._problems.add(self.lines.get(path, node.line), message)
             return None
-        kind = node.entries.get("type")
-        if kind is None or (isinstance(kind, Scalar) and kind.null):
-            self._problems.add(line, f"{path}.type is missing: use {alternatives(names)}")
-            return None
+        kind = self._type(node, path, names)
         name = self.text(kind, f"{path}.type")
-        if name is None:
+        if kind is None or name is None:
             return None
         try:
             implementation = registry.find(name, base)
@@ -153,116 +147,113 @@ class SectionReader:
 
     def value(self, hint: type[V], node: Node | None, path: str) -> V | None:
         """The node as what a type hint says, None where there is none or it is wrong."""
-        found, value = self._field(hint, node, path)
-        return value if found else None
+        data = self._data(hint, node, path)
+        if node is None or data is _ABSENT or data is _WRONG:
+            return None
+        try:
+            value: V = validate(hint, data)
+        except ValidationError as error:
+            for mistake in error.errors(include_url=False, include_input=False):
+                self._mistake(hint, node, path, mistake, mistake["loc"])
+            return None
+        return value
 
-    def _field(self, hint: Any, node: Node | None, path: str) -> tuple[bool | None, Any]:
-        """Return whether there is a value (None: it is wrong), and the value."""
+    def _data(self, hint: Any, node: Node | None, path: str) -> Any:
+        """The data of a value for pydantic; dataclasses in it are made already, each validated whole."""
         node = expanded(node, path)
         if node is None or (isinstance(node, Scalar) and node.null and not accepts_none(hint)):
-            return False, None
-        if isinstance(node, Scalar):
-            if node.broken:
-                return None, None
-            if node.null:
-                return True, None
-        inner = next((kind for kind in members(hint) if dataclasses.is_dataclass(kind)), None)
-        if isinstance(inner, type):
-            types: Mapping[str, type[Any]] = getattr(inner, "types", {})
-            settings = self._read_type(types, node, path) if types else self.read(inner, node, path)
-            return (None, None) if settings is None else (True, settings.settings)
-        base = _registered(hint)
-        if base is not None:
-            return self._parts(base, node, path)
+            return _ABSENT
+        if isinstance(node, Scalar) and (node.broken or node.null):
+            return None if node.null else _WRONG
+        if kinds := variants(hint):
+            given = self.read(kinds[""], node, path) if "" in kinds else self._typed(kinds, node, path)
+            return _WRONG if given is None else given.settings
         element = _element(hint, node)
-        if element is not None:
-            return self._elements(element, node, path)
-        try:
-            return True, read_value(hint, node, Path(node.line.source).parent)
-        except WrongValueError as error:
-            self._problems.add(node.line, f"{path} {error}")
-            return None, None
+        return plain_value(hint, node) if element is None else self._elements(element, node, path)
 
-    def _read_type(
-        self, types: Mapping[str, type[Any]], node: Node, path: str
-    ) -> PartialSettings[Any] | None:
-        """One of several kinds of settings, told apart by `type`."""
-        section = self.mapping(node, path, node.entries) if isinstance(node, Section) else None
-        if section is None:
-            self.mapping(node, path, ())
-            return None
-        kind = section.entries.get("type")
-        if not isinstance(kind, Scalar) or kind.text not in types:
-            line = section.line if kind is None else kind.line
-            told = "is missing" if kind is None else f"must be {alternatives(types)}, not {show(kind)}"
-            self._problems.add(
-                line, f"{path}.type {told}" + (f": use {alternatives(types)}" if kind is None else "")
-            )
-            return None
-        return self.read(types[kind.text], node, path, besides=("type",))
-
-    def _elements(self, element: type[Any], node: Node, path: str) -> tuple[bool | None, Any]:
-        """The list or mapping of dataclasses that a field holds."""
+    def _elements(self, element: type[Any], node: Node, path: str) -> Any:
+        """The list or mapping of settings that a field holds; a single implementation stands for a list."""
         if isinstance(node, Sequence):
-            self.lines.update({f"{path}[{index}]": item.line for index, item in enumerate(node.items)})
-            items = [self.read(element, item, f"{path}[{index}]") for index, item in enumerate(node.items)]
-            if None in items:
-                return None, None
-            return True, tuple(item.settings for item in items if item is not None)
-        assert isinstance(node, Section)
-        self.lines.update({f"{path}.{name}": line for name, line in node.lines.items()})
-        named = {name: self.read(element, item, f"{path}.{name}") for name, item in node.entries.items()}
-        if None in named.values():
-            return None, None
-        return True, {name: item.settings for name, item in named.items() if item is not None}
-
-    def _parts(self, base: type[Registered], node: Node, path: str) -> tuple[bool | None, Any]:
-        """One or several implementations of `base`."""
-        if isinstance(node, Sequence):
-            paths = [f"{path}[{index}]" for index in range(len(node.items))]
-            self.lines.update({where: item.line for where, item in zip(paths, node.items, strict=True)})
-            parts = [
-                self.registered(base, item, where) for where, item in zip(paths, node.items, strict=True)
-            ]
+            items = {f"{path}[{index}]": item for index, item in enumerate(node.items)}
+            self.lines.update({where: item.line for where, item in items.items()})
+            made = [self._made(element, item, where) for where, item in items.items()]
+        elif issubclass(element, Registered):
+            made = [self._made(element, node, path)]
         else:
-            parts = [self.registered(base, node, path)]
-        return (None, None) if None in parts else (True, tuple(parts))
+            assert isinstance(node, Section)
+            self.lines.update({join(path, name): line for name, line in node.lines.items()})
+            named = {name: self._made(element, item, join(path, name)) for name, item in node.entries.items()}
+            return _WRONG if None in named.values() else named
+        return _WRONG if None in made else tuple(made)
 
-    def _refused(self, sentence: str, section: Section, path: str) -> None:
+    def _made(self, kind: type[Any], node: Node, path: str) -> Any:
+        if issubclass(kind, Registered):
+            return self.registered(kind, node, path)
+        given = self.read(kind, node, path)
+        return None if given is None else given.settings
+
+    def _typed(self, kinds: Mapping[str, type[Any]], node: Node, path: str) -> PartialSettings[Any] | None:
+        """One of several kinds of settings, told apart by `type`."""
+        section = self.mapping(node, path, node.entries if isinstance(node, Section) else ())
+        if section is None:
+            return None
+        kind = self._type(section, path, kinds)
+        name: str | None = self.value(Literal[*kinds], kind, f"{path}.type")  # type: ignore[arg-type]
+        return None if name is None else self.read(kinds[name], node, path, besides=("type",))
+
+    def _type(self, section: Section, path: str, names: Iterable[str]) -> Node | None:
+        """The node of a section's `type`, its absence noted."""
+        kind = section.entries.get("type")
+        if kind is not None and not (isinstance(kind, Scalar) and kind.null):
+            return kind
+        line = self.lines.get(path, section.line)
+        self._problems.add(line, f"{path}.type is missing: use {alternatives(names)}")
+        return None
+
+    def _field_mistake(
+        self,
+        mistake: Mapping[str, Any],
+        hints: Mapping[str, Any],
+        data: Mapping[str, Any],
+        section: Section,
+        path: str,
+    ) -> None:
+        key, *within = mistake["loc"]
+        where = join(path, key)
+        if key not in data:
+            self._problems.add(self.lines.get(path, section.line), f"{where} is missing: give it")
+        elif data[key] is not _WRONG:
+            self._mistake(hints[key], section.entries[key], where, mistake, within)
+
+    def _mistake(
+        self, hint: Any, node: Node, path: str, mistake: Mapping[str, Any], within: Iterable[str | int]
+    ) -> None:
+        """Note what pydantic says of a value."""
+        self._problems.add(node.line, f"{path} {mistake_sentence(hint, node, mistake, within)}")
+
+    def _refused(self, error: SettingError, section: Section, path: str) -> None:
         """Note what a dataclass says of its values, in the line of the first key it speaks of."""
-        words = re.findall(r"\w+", sentence)
-        named = [section.lines[word] for word in words if word in section.lines]
-        line = named[0] if named else self.lines.get(path, section.line)
-        name = path.rpartition(".")[2]
-        if path and sentence.partition(":")[0] in section.lines:
-            sentence = f"{path}.{sentence}"
-        elif sentence.startswith(f"{name}."):
-            sentence = path.removesuffix(name) + sentence
-        elif path and not sentence.startswith(f"{name} "):
-            sentence = f"{path}: {sentence}"
-        self._problems.add(line, sentence)
+        named = [section.lines[name] for name in error.fields if name in section.lines]
+        self._problems.add(named[0] if named else self.lines.get(path, section.line), error.at(path))
+
+
+def join(path: str, key: str) -> str:
+    """The path of a key below another one, "" for the file."""
+    return f"{path}.{key}" if path else key
 
 
 def _element(hint: Any, node: Node) -> type[Any] | None:
-    """The dataclass that a list or mapping in the file holds, None where it holds something else."""
-    wanted = {Section: Mapping, Sequence: tuple}.get(type(node))
+    """What a list or mapping holds settings of: a dataclass, or a base of implementations found by name."""
     for kind in members(hint):
         arguments, origin = get_args(kind), get_origin(kind)
-        # Literal is no class, and holds words.
-        if wanted is None or not arguments or origin is Literal:
+        if not arguments or not isinstance(origin, type):
             continue
-        if not issubclass(origin or object, wanted):
+        element = arguments[-1] if issubclass(origin, Mapping) else arguments[0]
+        if not isinstance(element, type):
             continue
-        element = arguments[-1] if wanted is Mapping else arguments[0]
-        if dataclasses.is_dataclass(element) and isinstance(element, type):
+        wanted = Section if issubclass(origin, Mapping) else Sequence
+        if issubclass(element, Registered) or (
+            dataclasses.is_dataclass(element) and isinstance(node, wanted)
+        ):
             return element
-    return None
-
-
-def _registered(hint: Any) -> type[Registered] | None:
-    """The base class of a field that holds implementations found by name, None where it holds no such."""
-    for kind in members(hint):
-        for argument in get_args(kind):
-            if isinstance(argument, type) and issubclass(argument, Registered):
-                return argument
     return None

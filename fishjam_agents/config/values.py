@@ -1,57 +1,64 @@
-"""One value of a file as the Python type its setting wants."""
+"""One value of a file: as data for its setting's type, and as messages speak of it."""
 
 from __future__ import annotations
 
-import math
-import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-import pydantic
 import yaml
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
-from fishjam_agents.config.problems import alternatives, nearest
+from fishjam_agents.config.problems import alternatives, near_word
+from fishjam_agents.settings_codec import members
 
 _SHOWN = 40
 
 
-class WrongValueError(ValueError):
-    """A value is not of the type its setting wants."""
+def plain_value(hint: Any, node: Node) -> Any:
+    """A value as the data that pydantic makes the setting's type of.
 
-
-def read_value(hint: Any, node: Node, folder: Path) -> Any:
-    """The value of a setting.
+    Scalars stay text wherever the type can read it: `007` is an id for one setting and a number for another.
+    Relative paths are relative to the file they stand in.
 
     Args:
         hint: The type of the setting.
         node: What the file says.
-        folder: What relative paths are relative to.
-
-    Raises:
-        WrongValueError: It is something else: `must be a number, not 'soon'`.
     """
-    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(
-        hint, config=pydantic.ConfigDict(arbitrary_types_allowed=True)
-    )
-    try:
-        value = adapter.validate_python(_raw(hint, node, folder))
-    except pydantic.ValidationError as error:
-        raise WrongValueError(_sentence(hint, node, error)) from error
-    if isinstance(value, float) and not math.isfinite(value):
-        raise WrongValueError(f"must be a finite number, not {show(node)}")
-    return value
+    kinds = [kind for kind in members(hint) if kind is not type(None)]
+    if isinstance(node, Scalar):
+        return _scalar(kinds, node)
+    kind = kinds[0] if len(kinds) == 1 else Any
+    arguments = get_args(kind)
+    if isinstance(node, Sequence):
+        hints = [argument for argument in arguments if argument is not Ellipsis] or [Any]
+        return [plain_value(hints[min(index, len(hints) - 1)], item) for index, item in enumerate(node.items)]
+    inner = arguments[1] if len(arguments) == 2 and _is_a(kind, Mapping) else Any
+    return {key: plain_value(inner, value) for key, value in node.entries.items()}
 
 
-def accepts_none(hint: Any) -> bool:
-    """Return whether a setting may be None."""
-    return hint is None or type(None) in members(hint)
+def mistake_sentence(hint: Any, node: Node, mistake: Mapping[str, Any], within: Iterable[str | int]) -> str:
+    """The mistake of a value as a message goes on after its key: `must be a number, not 'soon'`.
 
-
-def members(hint: Any) -> tuple[Any, ...]:
-    """The members of a union; a type that is none is its own only member."""
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    Args:
+        hint: The type of the setting.
+        node: What the file says.
+        mistake: One of `ValidationError.errors()`.
+        within: Where in the value it is, as its `loc`.
+    """
+    if mistake["type"] == "finite_number" and isinstance(node, Scalar):
+        return f"must be a finite number, not {show(node)}"
+    choices = [str(c) for kind in members(hint) if get_origin(kind) is Literal for c in get_args(kind)]
+    if choices:
+        sentence = f"must be {alternatives(choices)}, not {show(node)}"
+        near = near_word(node.text, choices) if isinstance(node, Scalar) and not node.text.isdigit() else None
+        return f"{sentence}: did you mean {near}?" if near else sentence
+    names = [_name(kind) for kind in members(hint) if kind is not type(None)]
+    if not isinstance(node, Scalar) and any(name and name.startswith(show(node)) for name in names):
+        return f"is wrong at {'.'.join(map(str, within)) or 'its end'} ({mistake['msg']})"
+    if all(names):
+        return f"must be {alternatives(map(str, names))}, not {show(node)}"
+    return f"is not right ({mistake['msg']})"
 
 
 def show(node: Node) -> str:
@@ -65,24 +72,7 @@ def show(node: Node) -> str:
     return repr(node.text if len(node.text) <= _SHOWN else node.text[:_SHOWN] + "…")
 
 
-def _raw(hint: Any, node: Node, folder: Path) -> Any:
-    # Scalars stay text wherever the type can read it: `007` is an id for one setting and a number for
-    # another.
-    kinds = [kind for kind in members(hint) if kind is not type(None)]
-    if isinstance(node, Scalar):
-        return _raw_scalar(kinds, node, folder)
-    kind = kinds[0] if len(kinds) == 1 else Any
-    arguments = get_args(kind)
-    if isinstance(node, Sequence):
-        hints = [argument for argument in arguments if argument is not Ellipsis] or [Any]
-        return [
-            _raw(hints[min(index, len(hints) - 1)], item, folder) for index, item in enumerate(node.items)
-        ]
-    inner = arguments[1] if len(arguments) == 2 and _is_a(kind, Mapping) else Any
-    return {key: _raw(inner, value, folder) for key, value in node.entries.items()}
-
-
-def _raw_scalar(kinds: Iterable[Any], node: Scalar, folder: Path) -> Any:
+def _scalar(kinds: Iterable[Any], node: Scalar) -> Any:
     if node.null:
         return None
     for kind in kinds:
@@ -91,7 +81,7 @@ def _raw_scalar(kinds: Iterable[Any], node: Scalar, folder: Path) -> Any:
                 if str(choice) == node.text:
                     return choice
         elif kind is Path:
-            return folder / Path(node.text).expanduser()
+            return Path(node.line.source).parent / Path(node.text).expanduser()
         elif kind in (Any, object):
             return node.text if node.quoted else _typed(node.text)
     return node.text
@@ -104,22 +94,6 @@ def _typed(text: str) -> Any:
     if tag.rpartition(":")[2] not in ("int", "float", "bool"):
         return text
     return loader.construct_object(yaml.ScalarNode(tag, text))
-
-
-def _sentence(hint: Any, node: Node, error: pydantic.ValidationError) -> str:
-    choices = [str(c) for kind in members(hint) if get_origin(kind) is Literal for c in get_args(kind)]
-    if choices:
-        sentence = f"must be {alternatives(choices)}, not {show(node)}"
-        advice = nearest(node.text, choices) if isinstance(node, Scalar) and not node.text.isdigit() else ""
-        return f"{sentence}: {advice}" if advice.startswith("did") else sentence
-    names = [_name(kind) for kind in members(hint) if kind is not type(None)]
-    found = error.errors()[0]
-    if not isinstance(node, Scalar) and any(name and name.startswith(show(node)) for name in names):
-        place = ".".join(map(str, found["loc"])) or "its end"
-        return f"is wrong at {place} ({found['msg']})"
-    if all(names):
-        return f"must be {alternatives(map(str, names))}, not {show(node)}"
-    return f"is not right ({found['msg']})"
 
 
 def _name(kind: Any) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from fishjam_agents.errors import SettingError
 from fishjam_agents.testing.time_spec import Reference, TimeSpec, fields_of, has_field, nearest
 
 
@@ -35,10 +36,12 @@ class Line:
 
     def __post_init__(self) -> None:
         if (self.wav is None) == (self.text is None):
-            raise ValueError("a line needs either wav or text: give one of them")
+            raise SettingError(
+                None, "a line needs either wav or text", "give one of them", fields=("wav", "text")
+            )
         _check_moment("at", self.at)
         if self.start < 0 or (self.end is not None and self.end <= self.start):
-            raise ValueError("start must not be negative, and end must come after it")
+            raise SettingError("start", "must not be negative, and end must come after it", fields=("end",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Mute:
     def __post_init__(self) -> None:
         _check_moment("at", self.at)
         if self.seconds is not None and self.seconds <= 0:
-            raise ValueError("seconds must be above zero")
+            raise SettingError("seconds", "must be above zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,12 @@ class Press:
     def __post_init__(self) -> None:
         _check_moment("at", self.at)
         if self.seconds is not None and self.seconds <= 0:
-            raise ValueError("seconds must be above zero")
+            raise SettingError("seconds", "must be above zero")
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """A bed of noise in a caller's microphone, from the call's zero on.
+    """Noise in a caller's microphone, from the call's zero on.
 
     Attributes:
         kind: A computed one; None where `wav` is given.
@@ -93,9 +96,11 @@ class Noise:
 
     def __post_init__(self) -> None:
         if (self.wav is None) == (self.kind is None):
-            raise ValueError("noise needs either kind or wav: give one of them")
+            raise SettingError(
+                None, "needs either kind or wav", "give one of them", section="noise", fields=("kind", "wav")
+            )
         if self.level is not None and not -100 <= self.level <= 0:
-            raise ValueError("level must be between -100 and 0 dBFS")
+            raise SettingError("level", "must be between -100 and 0 dBFS")
 
 
 MAX_ECHO_DELAY = 2.0
@@ -119,7 +124,7 @@ class EchoChange:
     def __post_init__(self) -> None:
         _check_moment("at", self.at)
         if self.level is None and self.delay is None:
-            raise ValueError("a change needs level or delay: say what changes")
+            raise SettingError(None, "a change needs level or delay", "say what changes")
         _check_echo(self.level, self.delay)
 
 
@@ -212,16 +217,19 @@ class Expected:
             if text is not None:
                 _named(name, Reference.parse, text)
         if self.after is not None and self.within is None and self.not_before is None:
-            raise ValueError("after needs within or not_before: say how long after")
+            raise SettingError("after", "needs within or not_before", "say how long after")
         if self.within is not None and self.within < (self.not_before or 0):
-            raise ValueError("within must not be less than not_before, nor than 0")
+            raise SettingError(
+                "within", "must not be less than not_before, nor than 0", fields=("not_before",)
+            )
         if self.count is not None and self.count < 0:
-            raise ValueError("count must not be negative")
+            raise SettingError("count", "must not be negative")
         kind = Reference.parse(self.event).kind
         for name in ("where", "least", "most"):
             for path in getattr(self, name):
                 if not has_field(kind, path):
-                    raise ValueError(f"{name}: {kind} has no {path}: {nearest(path, fields_of(kind))}")
+                    advice = nearest(path, fields_of(kind))
+                    raise SettingError(name, action=f"{kind} has no {path}: {advice}")
 
 
 FAILURES = ("error", "backend_failure")
@@ -250,7 +258,9 @@ class Expectations:
             for text in getattr(self, name):
                 _named(name, Reference.parse, text)
                 if Reference.parse(text).number != 1:
-                    raise ValueError(f"{name}: {text}: leave out the number, each is the next of its kind")
+                    raise SettingError(
+                        name, action=f"{text}: leave out the number, each is the next of its kind"
+                    )
 
     @property
     def all_absent(self) -> tuple[str, ...]:
@@ -286,16 +296,17 @@ class Scenario:
 
     def __post_init__(self) -> None:
         if not self.callers:
-            raise ValueError("callers must name somebody: a call needs at least one caller")
+            raise SettingError("callers", "must name somebody", "a call needs at least one caller")
         if self.seconds is not None and not 0 < self.seconds <= 600:
-            raise ValueError("seconds must be above 0 and at most 600")
+            raise SettingError("seconds", "must be above 0 and at most 600")
         if not (0 <= self.delay <= 5 and 0 <= self.jitter <= 5):
-            raise ValueError("delay and jitter must be between 0 and 5 seconds")
+            raise SettingError(
+                None, "delay and jitter must be between 0 and 5 seconds", fields=("delay", "jitter")
+            )
         for peer in self._peers():
             if peer not in self.callers:
-                raise ValueError(
-                    f"`of {peer}`: nobody among callers is called so: {nearest(peer, self.callers)}"
-                )
+                told = f"`of {peer}`: nobody among callers is called so"
+                raise SettingError(None, told, nearest(peer, self.callers), fields=("callers",))
 
     def _peers(self) -> Iterator[str]:
         for caller in self.callers.values():
@@ -314,9 +325,9 @@ class Scenario:
 
 def _check_echo(level: float | None, delay: float | None) -> None:
     if delay is not None and not 0.02 <= delay <= MAX_ECHO_DELAY:
-        raise ValueError("delay must be between 0.02 and 2 seconds")
+        raise SettingError("delay", f"must be between 0.02 and {MAX_ECHO_DELAY:g} seconds")
     if level is not None and level > 0:
-        raise ValueError("level must be 0 dB or below: an echo is no louder than the voice")
+        raise SettingError("level", "must be 0 dB or below", "an echo is no louder than the voice")
 
 
 def _check_moment(name: str, text: str | None) -> None:
@@ -328,4 +339,4 @@ def _named(name: str, parse: Callable[[str], object], text: str) -> None:
     try:
         parse(text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+        raise SettingError(name, action=str(error)) from error
