@@ -22,7 +22,7 @@ from fishjam_agents.backends.port import (
     Capabilities,
     InlineSession,
     ReplyAudio,
-    ReplyEnded,
+    ReplyAudioEnded,
     ReplyStarted,
 )
 from fishjam_agents.errors import BackendError
@@ -132,7 +132,7 @@ class _RemoteSession(BackendSession):
             assert isinstance(message, bytes)
             reply = f"reply-{next(replies)}"
             self._emit(ReplyAudio(reply, np.frombuffer(message, np.int16)))
-            self._emit(ReplyEnded(reply))
+            self._emit(ReplyAudioEnded(reply))
         raise BackendError("the model hung up")
 
 

@@ -68,7 +68,7 @@ async def ours(turns: int) -> list[float]:
         nonlocal given
         if isinstance(event, port.ReplyAudio):
             given += 2 * len(event.samples)
-        elif isinstance(event, port.Usage):
+        elif isinstance(event, port.BackendUsage):
             over.set()
 
     link = BackendLink(Gemini(_MODEL), "bench", emit, lambda seconds: None)

@@ -8,8 +8,10 @@ about speech carry `media_at` too: the backdated moment in the speaker's audio t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+from fishjam_agents.errors import FailureKind
 
 EndReason: TypeAlias = Literal[
     "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
@@ -81,6 +83,17 @@ class Event:
                 data[item.name] = _plain(value)
         data["kind"] = self.kind
         return data
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOriginated(Event):
+    """Base of events that a backend makes, too: it gives no time, and the pipeline stamps what passes."""
+
+    at: float = field(default=0.0, kw_only=True)
+
+    def stamped(self, at: float) -> Self:
+        """The event as decided at that moment."""
+        return replace(self, at=at)
 
 
 def _plain(value: Any) -> Any:
@@ -194,8 +207,11 @@ class BargeInWithdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyStarted(Event):
-    """The backend begins a reply; `peer` is whom it answers where everybody has a session (`per_peer`)."""
+class ReplyStarted(BackendOriginated):
+    """The backend begins a reply; `peer` is whom it answers where everybody has a session (`per_peer`).
+
+    `reply` is unique in the call. A backend leaves `peer` out: the pipeline knows it.
+    """
 
     kind = "reply_started"
     reply: str
@@ -238,10 +254,11 @@ class ReplyEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyLatency(Event):
+class ReplyLatency(BackendOriginated):
     """Seconds each part of the backend took to the first sound of a reply.
 
-    `ahead`, which is below zero, is what of it was done before the turn had ended (`PreemptiveReply`).
+    They are in the order of the parts, and their sum is how long it took from the end of the turn. `ahead`,
+    which is below zero, is what of it was done before the turn had ended (`PreemptiveReply`).
     """
 
     kind = "reply_latency"
@@ -249,24 +266,33 @@ class ReplyLatency(Event):
     parts: Mapping[str, float]
 
 
+PreemptiveOutcome: TypeAlias = Literal[
+    "adopted", "went_on", "words", "changed", "failed", "empty", "interrupted"
+]
+"""Outcome of an answer that was begun before its turn was over: it was used; the speaker went on; the
+turn ended with other words; the conversation had changed; a part failed; the words meant nothing; the app, or
+the end of the call, put an end to it."""
+
+
 @dataclass(frozen=True, slots=True)
-class PreemptiveReply(Event):
-    """The backend began an answer before the turn was over; `port.Outcome` says what became of it.
+class PreemptiveReply(BackendOriginated):
+    """The backend began an answer before the turn was over.
 
     Attributes:
         peer: Whose turn it was.
         outcome: `adopted`, or why it was not.
-        seconds: How long before the end of the turn it was begun, or how long it was worked on for nothing.
+        seconds: How long before the end of the turn was known it was begun, or how long it was worked on for
+            nothing.
     """
 
     kind = "preemptive_reply"
     peer: str | None
-    outcome: str
+    outcome: PreemptiveOutcome
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class UserTranscript(Event):
+class UserTranscript(BackendOriginated):
     """Words of a user, as the backend understood them."""
 
     kind = "user_transcript"
@@ -329,7 +355,7 @@ class Outage(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class BackendWarning(Event):
+class BackendWarning(BackendOriginated):
     """Something was lost or bent on the way to or from the backend.
 
     `unanswered` is there where it left somebody without an answer: the kind of the failure.
@@ -337,7 +363,17 @@ class BackendWarning(Event):
 
     kind = "backend_warning"
     message: str
-    unanswered: str | None = None
+    unanswered: FailureKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered(BackendWarning):
+    """Input that has no answer and gets none: something on the way failed, and may work next time.
+
+    A backend without fallbacks goes on with this as a warning; `fallback` counts it as a failure.
+    """
+
+    unanswered: FailureKind = "network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,8 +385,14 @@ class BackendEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class BackendUsage(Event):
-    """Cost of a turn: tokens or seconds by the vendor's names; its price where there are prices."""
+class BackendUsage(BackendOriginated):
+    """Cost of a turn: tokens or seconds by the vendor's names; its price where there are prices.
+
+    Attributes:
+        amounts: Tokens or seconds, by the vendor's own names.
+        cost: Price of it in the currency of the prices that were configured; None without any.
+        total_cost: Price of the call so far.
+    """
 
     kind = "backend_usage"
     amounts: Mapping[str, float]
@@ -359,7 +401,7 @@ class BackendUsage(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class BackendFailure(Event):
+class BackendFailure(BackendOriginated):
     """The backend failed; with `retryable` the pipeline tries again by itself.
 
     `backend` is which of several, where there are several, and `fallback` which one follows it.
@@ -367,7 +409,7 @@ class BackendFailure(Event):
 
     kind = "backend_failure"
     message: str
-    failure: str
+    failure: FailureKind
     retryable: bool
     backend: str | None = None
     fallback: str | None = None
@@ -383,5 +425,11 @@ class ErrorRaised(Event):
     peer: str | None = None
 
 
-KINDS: frozenset[str] = frozenset(cls.kind for cls in Event.__subclasses__())
+EVENTS: Mapping[str, type[Event]] = {
+    item.kind: item
+    for item in tuple(globals().values())
+    if isinstance(item, type) and issubclass(item, Event) and "kind" in vars(item) and item.kind
+}
+"""Every event of a call, by its `kind`."""
+KINDS: frozenset[str] = frozenset(EVENTS)
 """Every `kind` a timeline may hold."""

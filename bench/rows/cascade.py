@@ -157,7 +157,7 @@ async def _added(turns: int) -> Row:
                 call.events.clear()
                 begun = call.turn()
                 ours.append(1000 * (await call.first(port.ReplyAudio) - begun))
-                await call.first(port.ReplyEnded)
+                await call.first(port.ReplyAudioEnded)
                 bare.append(await _bare(client))
     ours, bare = ours[_WARM:], bare[_WARM:]
     added = statistics.median(ours) - statistics.median(bare)

@@ -81,7 +81,7 @@ class _Host(InlineSession):
     def _say(self, names: Sequence[str]) -> None:
         reply = next(self._ids)
         self._emit(port.ReplyStarted(reply))
-        self._emit(port.ReplyText(reply, " ".join(LINES[name] for name in names)))
+        self._emit(port.ReplyTextDelta(reply, " ".join(LINES[name] for name in names)))
         for name in names:
             self._emit(port.ReplyAudio(reply, np.concatenate((self._lines[name], PAUSE))))
-        self._emit(port.ReplyEnded(reply))
+        self._emit(port.ReplyAudioEnded(reply))

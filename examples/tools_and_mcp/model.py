@@ -44,6 +44,6 @@ class DemoSession(InlineSession):
         self.replies += 1
         reply = f"demo-{self.replies}"
         self.emit(port.ReplyStarted(reply))
-        self.emit(port.ReplyText(reply, words))
+        self.emit(port.ReplyTextDelta(reply, words))
         self.emit(port.ReplyAudio(reply, self.voice))
-        self.emit(port.ReplyEnded(reply))
+        self.emit(port.ReplyAudioEnded(reply))

@@ -1,20 +1,25 @@
-"""Events of a backend: the words, requests and transcripts of the model, and the backend's state."""
+"""Events of a backend: the words, requests and transcripts of the model, and the backend's state.
+
+Those that a call's watchers see as they are belong to the event stream (`fishjam_agents.events`), and have no
+time yet; what stands here is used up by the pipeline.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.errors import FailureKind
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyStarted:
-    """A reply begins. `reply` is unique in the call."""
-
-    reply: str
+from fishjam_agents.events import (
+    BackendFailure,
+    BackendUsage,
+    BackendWarning,
+    PreemptiveReply,
+    ReplyLatency,
+    ReplyStarted,
+    UserTranscript,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class ReplyAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyText:
+class ReplyTextDelta:
     """Words of a reply, in the order they are spoken.
 
     `at` is where in the reply they begin, in seconds of its audio, for backends that know the times of words
@@ -39,44 +44,10 @@ class ReplyText:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyEnded:
+class ReplyAudioEnded:
     """All audio of the reply has been given."""
 
     reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyLatency:
-    """Seconds each part of a backend took to the first sound of a reply, in the order of the parts.
-
-    Their sum is how long it took from the end of the turn. `ahead`, which is below zero, is what was done
-    before that (`PreemptiveReply`).
-    """
-
-    reply: str
-    parts: Mapping[str, float]
-
-
-Outcome: TypeAlias = Literal["adopted", "went_on", "words", "changed", "failed", "empty", "interrupted"]
-"""Outcome of an answer that was begun before its turn was over: it was used; the speaker went on; the
-turn ended with other words; the conversation had changed; a part failed; the words meant nothing; the app, or
-the end of the call, put an end to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreemptiveReply:
-    """An answer was begun before its turn was over.
-
-    Attributes:
-        peer: Whose turn it was.
-        outcome: What became of it.
-        seconds: Of one that was used: how long before the end of the turn was known it was begun. Of others:
-            how long it was worked on, for nothing.
-    """
-
-    peer: str | None
-    outcome: Outcome
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +55,6 @@ class UserSpeech:
     """The model's own turn detection: the user started or stopped speaking."""
 
     speaking: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UserTranscript:
-    """Words of the user, as the model understood them."""
-
-    text: str
-    final: bool = False
-    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +106,6 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Cost of a turn.
-
-    Attributes:
-        amounts: Tokens or seconds, by the vendor's own names.
-        cost: Price of it in the currency of the prices that were configured; None without any.
-        total_cost: Price of the call so far.
-    """
-
-    amounts: Mapping[str, float]
-    cost: float | None = None
-    total_cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OutOfBandResponse:
     """The answer to a `OutOfBandInput`; `error` says why there is none."""
 
@@ -175,39 +122,11 @@ class VendorEvent:
     message: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class BackendNotice:
-    """Something was lost or bent; the session goes on."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered(BackendNotice):
-    """Input that has no answer and gets none: something on the way failed, and may work next time.
-
-    A backend without fallbacks goes on with this as a warning; `fallback` counts it as a failure.
-    """
-
-    failure: FailureKind = "network"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The session failed."""
-
-    failure: FailureKind
-    message: str
-    retryable: bool
-    backend: str | None = None
-    fallback: str | None = None
-
-
 BackendEvent = (
     ReplyStarted
     | ReplyAudio
-    | ReplyText
-    | ReplyEnded
+    | ReplyTextDelta
+    | ReplyAudioEnded
     | ReplyLatency
     | PreemptiveReply
     | UserSpeech
@@ -215,9 +134,9 @@ BackendEvent = (
     | ToolCall
     | ToolCallCancelled
     | Interrupted
-    | Usage
+    | BackendUsage
     | OutOfBandResponse
     | VendorEvent
-    | BackendNotice
-    | Failure
+    | BackendWarning
+    | BackendFailure
 )

@@ -16,12 +16,12 @@ from fishjam_agents.backends.port import (
     Backend,
     BackendContext,
     BackendEvent,
+    BackendFailure,
     BackendInput,
-    BackendNotice,
     BackendSession,
+    BackendWarning,
     ConversationEnded,
     Failover,
-    Failure,
     InlineSession,
     SessionRefresh,
     ToolDeclaration,
@@ -103,7 +103,7 @@ class BackendLink:
             lost = self._outbox.dropped - self._reported_drop
             self._reported_drop = self._outbox.dropped
             self._emit(
-                BackendNotice(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped")
+                BackendWarning(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped")
             )
 
     def _handle(self, session: InlineSession, entry: BackendInput) -> None:
@@ -174,7 +174,7 @@ class BackendLink:
             if lost_at is None:
                 # An attempt that was in vain kept the caller waiting from its beginning.
                 lost_at = loop.time() if served else started
-            self._emit(Failure(error.failure, str(error), True, error.backend, error.fallback))
+            self._emit(BackendFailure(str(error), error.failure, True, error.backend, error.fallback))
             await asyncio.sleep(BACKOFF.delay(failures))
 
     def _open(self, attempt: int) -> Connecting:

@@ -20,9 +20,9 @@ from fishjam_agents.backends.port import (
     InlineSession,
     InterruptInput,
     ReplyAudio,
-    ReplyEnded,
+    ReplyAudioEnded,
     ReplyStarted,
-    ReplyText,
+    ReplyTextDelta,
     Samples,
     TurnEndedInput,
     TurnStartedInput,
@@ -134,7 +134,7 @@ class _ParrotSession(InlineSession):
             answer.started = True
             self._emit(ReplyStarted(answer.reply))
             if settings.text:
-                self._emit(ReplyText(answer.reply, settings.text))
+                self._emit(ReplyTextDelta(answer.reply, settings.text))
         size = round(settings.chunk * _OUTPUT_RATE)
         # An event can end the answer (`hush`) while it is being given.
         while position < len(answer.samples) and answer.reply in self._answers:
@@ -146,4 +146,4 @@ class _ParrotSession(InlineSession):
                 )
                 return
         if self._answers.pop(answer.reply, None) is not None:
-            self._emit(ReplyEnded(answer.reply))
+            self._emit(ReplyAudioEnded(answer.reply))

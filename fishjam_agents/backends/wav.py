@@ -17,9 +17,9 @@ from fishjam_agents.backends.port import (
     Capabilities,
     InlineSession,
     ReplyAudio,
-    ReplyEnded,
+    ReplyAudioEnded,
     ReplyStarted,
-    ReplyText,
+    ReplyTextDelta,
     TurnEndedInput,
 )
 
@@ -74,6 +74,6 @@ class _WavSession(InlineSession):
         reply = next(self._ids)
         self._emit(ReplyStarted(reply))
         if self._text:
-            self._emit(ReplyText(reply, self._text))
+            self._emit(ReplyTextDelta(reply, self._text))
         self._emit(ReplyAudio(reply, self._samples))
-        self._emit(ReplyEnded(reply))
+        self._emit(ReplyAudioEnded(reply))

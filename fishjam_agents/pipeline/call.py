@@ -318,7 +318,7 @@ class Call(Actions):
         try:
             reason = await self._link.run()
         except BackendError as error:
-            self.emit(events.BackendFailure(self.now(), str(error), error.failure, retryable=False))
+            self.emit(events.BackendFailure(str(error), error.failure, False, at=self.now()))
             apology = self._pipeline.apology
             if apology is not None and self._visited:
                 self._replies.play(apology, interruptible=False)

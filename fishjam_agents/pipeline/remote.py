@@ -121,7 +121,7 @@ class RemoteRun:
             finally:
                 await beginning.__aexit__(None, None, None)
         except BackendError as error:
-            self.emit(events.BackendFailure(self.now(), str(error), error.failure, retryable=False))
+            self.emit(events.BackendFailure(str(error), error.failure, False, at=self.now()))
             raise
 
     async def _attend(self, call: RemoteCall, guest: BridgedPeer) -> None:
@@ -187,11 +187,11 @@ class RemoteRun:
     def _backend_event(self, event: port.BackendEvent) -> None:
         if isinstance(event, port.VendorEvent):
             self._hooks.start("on_vendor_event", event.kind, event.message)
-        elif isinstance(event, port.BackendNotice):
+        elif isinstance(event, port.BackendWarning):
             self._warn(event.message)
 
     def _warn(self, message: str) -> None:
-        self.emit(events.BackendWarning(self.now(), message))
+        self.emit(events.BackendWarning(message, at=self.now()))
 
     def _hook_failed(self, name: str, error: Exception) -> None:
         self.emit(

@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from fishjam_agents import events
 from fishjam_agents.audio.samples import Samples
@@ -88,38 +88,35 @@ class Replies:
 
     def handle(self, event: port.BackendEvent) -> None:
         """Take an event of the backend. Synchronous; awaits no user code."""
-        if isinstance(event, port.ReplyAudio):
-            self._audio(event.reply, event.samples)
-        elif isinstance(event, port.ReplyStarted):
-            self._begin(event.reply)
-        elif isinstance(event, port.ReplyText):
-            self._text(event)
-        elif isinstance(event, port.ReplyEnded):
-            self._generated(event.reply)
-        elif isinstance(event, port.ReplyLatency):
-            self._emit(events.ReplyLatency(self._now(), event.reply, event.parts))
-        elif isinstance(event, port.PreemptiveReply):
-            self._emit(events.PreemptiveReply(self._now(), event.peer, event.outcome, event.seconds))
-        elif isinstance(event, port.UserTranscript):
-            self._emit(events.UserTranscript(self._now(), event.text, event.final, event.peer))
-            self._hook("on_transcript", event.text, event.final, event.peer)
-        elif isinstance(event, port.UserSpeech):
-            if self.turn_listener is not None:
-                self.turn_listener.user_speech(event.speaking)
-        elif isinstance(event, port.Interrupted):
-            if self.turn_listener is not None and (event.reply is None or event.reply in self._speeches):
-                self.turn_listener.interrupted()
-        elif isinstance(event, port.VendorEvent):
-            self._hook("on_vendor_event", event.kind, event.message)
-        elif isinstance(event, port.Usage):
-            self._emit(events.BackendUsage(self._now(), event.amounts, event.cost, event.total_cost))
-        elif isinstance(event, port.BackendNotice):
-            unanswered = event.failure if isinstance(event, port.Unanswered) else None
-            self._emit(events.BackendWarning(self._now(), event.message, unanswered))
-        elif isinstance(event, port.Failure):
-            failed = (event.failure, event.retryable, event.backend, event.fallback)
-            self._emit(events.BackendFailure(self._now(), event.message, *failed))
-            self.end_unfinished()
+        match event:
+            case port.ReplyAudio():
+                self._audio(event.reply, event.samples)
+            case port.ReplyStarted():
+                self._begin(event.reply)
+            case port.ReplyTextDelta():
+                self._text(event)
+            case port.ReplyAudioEnded():
+                self._generated(event.reply)
+            case port.UserSpeech():
+                if self.turn_listener is not None:
+                    self.turn_listener.user_speech(event.speaking)
+            case port.Interrupted():
+                if self.turn_listener is not None and (event.reply is None or event.reply in self._speeches):
+                    self.turn_listener.interrupted()
+            case port.VendorEvent():
+                self._hook("on_vendor_event", event.kind, event.message)
+            case port.ReplyLatency() | port.PreemptiveReply() | port.BackendUsage() | port.BackendWarning():
+                self._emit(event.stamped(self._now()))
+            case port.UserTranscript():
+                self._emit(event.stamped(self._now()))
+                self._hook("on_transcript", event.text, event.final, event.peer)
+            case port.BackendFailure():
+                self._emit(event.stamped(self._now()))
+                self.end_unfinished()
+            case port.ToolCall() | port.ToolCallCancelled() | port.OutOfBandResponse():
+                pass  # They concern no reply.
+            case _:
+                assert_never(event)
 
     def _begin(self, reply: str) -> bool:
         if reply in self._dead or self._closed:
@@ -133,7 +130,7 @@ class Replies:
             speech = self._speeches[reply] = self._speech(reply)
         # A filler goes ahead of what has nothing to say yet, and gives way once that has.
         self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
-        self._emit(events.ReplyStarted(self._now(), reply, self.addressee(reply)))
+        self._emit(events.ReplyStarted(reply, self.addressee(reply), at=self._now()))
         self._hook("on_reply_started", speech)
         if self._unheard:
             self.drop(reply)
@@ -160,9 +157,9 @@ class Replies:
         if reply not in self._full and reply not in self._dead:
             self._full.add(reply)
             message = f"the playout buffer is full, audio of {reply} is dropped: raise playout.max_buffer"
-            self._emit(events.BackendWarning(self._now(), message))
+            self._emit(events.BackendWarning(message, at=self._now()))
 
-    def _text(self, event: port.ReplyText) -> None:
+    def _text(self, event: port.ReplyTextDelta) -> None:
         if self._begin(event.reply):
             self._voice.add_text(event.reply, event.text, event.at)
             self._emit(events.ReplyText(self._now(), event.reply, event.text))
@@ -195,7 +192,7 @@ class Replies:
             self._fillers.add(name)
         self._begin(name)
         if text:
-            self._text(port.ReplyText(name, text))
+            self._text(port.ReplyTextDelta(name, text))
         self._audio(name, samples)
         self._generated(name)
         return speech

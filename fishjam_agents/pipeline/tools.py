@@ -133,4 +133,4 @@ class CallTools:
                 self._call.send_text(port.TextInput(text, note=True), self._speaker(call.call))
 
     def _warn(self, message: str) -> None:
-        self._call.emit(events.BackendWarning(self._call.now(), message))
+        self._call.emit(events.BackendWarning(message, at=self._call.now()))

@@ -128,7 +128,7 @@ class VisionInput:
         if problem is not None:
             if not view.warned:
                 view.warned = True
-                self._call.emit(events.BackendWarning(self._call.now(), problem))
+                self._call.emit(events.BackendWarning(problem, at=self._call.now()))
         elif awaited or self._is_new(image.data, view):
             peer = next((peer for peer, track, _ in self._video() if track == image.track_id), None)
             self._call.put(port.ImageInput(image.data, image.content_type, peer, image.track_id))

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fishjam_agents.events import KINDS, Event, Heard
+from fishjam_agents.events import EVENTS, KINDS, Heard
 
 _FIELDS: Mapping[str, frozenset[str]] = {
-    cls.kind: frozenset(item.name for item in fields(cls)) for cls in Event.__subclasses__()
+    cls.kind: frozenset(item.name for item in fields(cls)) for cls in EVENTS.values()
 }
 _MAPPINGS: Mapping[str, frozenset[str]] = {
     cls.kind: frozenset(item.name for item in fields(cls) if str(item.type).startswith("Mapping"))
-    for cls in Event.__subclasses__()
+    for cls in EVENTS.values()
 }
 _HEARD = tuple(f"heard.{item.name}" for item in fields(Heard) if item.name != "reply")
 _TIMES = ("at", "media_at", "start")

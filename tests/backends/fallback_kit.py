@@ -33,7 +33,12 @@ def bot_with(*backends: Backend, **settings: Any) -> AgentPipeline:
 
 def reply(name: str, seconds: float = 0.5, rate: int = 24000, text: str = "hello") -> list[p.BackendEvent]:
     audio = np.full(round(seconds * rate), 4000, np.int16)
-    return [p.ReplyStarted(name), p.ReplyText(name, text), p.ReplyAudio(name, audio), p.ReplyEnded(name)]
+    return [
+        p.ReplyStarted(name),
+        p.ReplyTextDelta(name, text),
+        p.ReplyAudio(name, audio),
+        p.ReplyAudioEnded(name),
+    ]
 
 
 def sounded(entries: Sequence[p.BackendInput]) -> float:

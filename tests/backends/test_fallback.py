@@ -215,7 +215,7 @@ def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none
         await asyncio.sleep(10)
 
     linked = link(Fallback([Ends(), Parrot()]), script)
-    messages = [event.message for event in linked.events if isinstance(event, p.Failure)]
+    messages = [event.message for event in linked.events if isinstance(event, p.BackendFailure)]
     ended = "Ends ended the session: it is tried again"
     assert messages == [ended, "Parrot stands in for Ends: ended the session: it is tried again"]
 
@@ -269,9 +269,9 @@ def test_a_backend_that_takes_nothing_or_does_not_let_go_is_stood_in_for(
     async def script(linked: Linked) -> None:
         linked.turn(np.full(16000, 3000, np.int16), whole=False)
         await asyncio.sleep(within)
-        (failure,) = [event for event in linked.events if isinstance(event, p.Failure)]
+        (failure,) = [event for event in linked.events if isinstance(event, p.BackendFailure)]
         assert failure.message == f"Parrot stands in for Stuck: {reason}"
         await asyncio.sleep(1)
-        assert len([event for event in linked.events if isinstance(event, p.ReplyEnded)]) == 1
+        assert len([event for event in linked.events if isinstance(event, p.ReplyAudioEnded)]) == 1
 
     link(Fallback([first, Parrot()], attempts=1), script)

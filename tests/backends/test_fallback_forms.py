@@ -71,7 +71,7 @@ def test_a_whole_turn_reaches_one_that_wants_frames_at_another_rate() -> None:
     (begun,) = [event.reply for event in linked.events if isinstance(event, p.ReplyStarted)]
     assert len(linked.said(begun)) == pytest.approx(24000, abs=40)
     last = next(event for event in reversed(linked.events) if getattr(event, "reply", None) == begun)
-    assert isinstance(last, p.ReplyEnded)
+    assert isinstance(last, p.ReplyAudioEnded)
 
 
 def test_frames_are_resampled_one_by_one() -> None:
@@ -159,13 +159,13 @@ def test_ids_of_replies_and_tools_are_unique_over_backends() -> None:
 
 def test_what_is_spent_is_added_up_over_backends() -> None:
     def costs(total: float) -> Scripted:
-        return Scripted([Step(None, [p.Usage({"tokens": 1.0}, total, total), 1.0, REFUSED])])
+        return Scripted([Step(None, [p.BackendUsage({"tokens": 1.0}, total, total), 1.0, REFUSED])])
 
     async def script(linked: Linked) -> None:
         await asyncio.sleep(5)
 
     linked = link(Fallback([costs(0.5), costs(0.25)]), script)
-    assert [event.total_cost for event in linked.events if isinstance(event, p.Usage)] == [0.5, 0.75]
+    assert [event.total_cost for event in linked.events if isinstance(event, p.BackendUsage)] == [0.5, 0.75]
 
 
 def test_pauses_are_told_to_a_stand_in_that_wants_them_with_the_turn_so_far() -> None:

@@ -148,7 +148,7 @@ def test_one_that_fails_again_each_time_is_tried_less_and_less_often() -> None:
         await asyncio.sleep(3000)
 
     linked = link(Fallback([first, Parrot()], attempts=1), script)
-    assert len([event for event in linked.events if isinstance(event, p.Failure)]) == 1
+    assert len([event for event in linked.events if isinstance(event, p.BackendFailure)]) == 1
     pauses = np.diff(first.connected[1:])
     assert [round(pause) for pause in pauses[:6]] == [60, 120, 240, 480, 600, 600]
 

@@ -40,15 +40,15 @@ def test_openai_takes_over_in_the_middle_of_a_turn_from_a_gemini_whose_key_is_wi
         link.put(p.TurnStartedInput("ann", 0.0))
         say(sound)
         link.put(p.TurnEndedInput(Turn("turn-1", "ann", "mic", 0.0, 1.0)))
-        await until(events, p.ReplyEnded, 1)
+        await until(events, p.ReplyAudioEnded, 1)
         link.put(p.TurnStartedInput("ann", 5.0))
         say(sound[:8000])
         await gemini.connections[0].until_received("audio", 75)
         await gemini.connections[0].close(1008, "Your API key was reported as leaked. Use another.")
-        await until(events, p.Failure, 1)
+        await until(events, p.BackendFailure, 1)
         say(sound[8000:])
         link.put(p.TurnEndedInput(Turn("turn-2", "ann", "mic", 5.0, 6.0)))
-        await until(events, p.ReplyEnded, 2)
+        await until(events, p.ReplyAudioEnded, 2)
 
     async def main() -> RealtimeEmulator:
         async with GeminiEmulator() as gemini, RealtimeEmulator() as openai:
@@ -65,7 +65,7 @@ def test_openai_takes_over_in_the_middle_of_a_turn_from_a_gemini_whose_key_is_wi
             return openai
 
     openai = asyncio.run(main())
-    (failure,) = [event for event in events if isinstance(event, p.Failure)]
+    (failure,) = [event for event in events if isinstance(event, p.BackendFailure)]
     assert failure.failure == "auth"
     assert "leaked" in failure.message
     assert failure.message.startswith("Realtime stands in for Gemini: ")

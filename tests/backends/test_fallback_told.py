@@ -199,9 +199,9 @@ def test_given_words_are_spoken_by_the_stand_in_under_the_apps_id() -> None:
         second.finish()
 
 
-@pytest.mark.parametrize("end", [[1.0], [p.ReplyEnded("say-1")]])
+@pytest.mark.parametrize("end", [[1.0], [p.ReplyAudioEnded("say-1")]])
 def test_given_words_that_had_begun_without_a_sound_are_spoken_by_the_stand_in(end: list[Any]) -> None:
-    begun = [p.ReplyStarted("say-1"), p.ReplyText("say-1", "good morning")]
+    begun = [p.ReplyStarted("say-1"), p.ReplyTextDelta("say-1", "good morning")]
     first = Scripted([Step(p.TextInput, [*begun, *end, REFUSED])], TALKS)
     second = Scripted([Step(p.TextInput, reply("say-1", text="good morning")), Step(p.TextInput)], TALKS)
     bot = bot_with(first, second)
@@ -216,7 +216,7 @@ def test_given_words_that_had_begun_without_a_sound_are_spoken_by_the_stand_in(e
 
 
 def test_given_words_that_nobody_speaks_are_over() -> None:
-    first = Scripted([Step(p.TextInput, [p.ReplyStarted("say-1"), p.ReplyEnded("say-1")])], TALKS)
+    first = Scripted([Step(p.TextInput, [p.ReplyStarted("say-1"), p.ReplyAudioEnded("say-1")])], TALKS)
     bot = bot_with(first, Scripted([], TALKS))
     with MemoryCall(bot) as call:
         speech = bot.say("good morning")

@@ -34,7 +34,7 @@ class Told:
 
     @property
     def text(self) -> list[str]:
-        return [event.text.strip() for event in self.of(port.ReplyText)]
+        return [event.text.strip() for event in self.of(port.ReplyTextDelta)]
 
 
 def drive(clock: VirtualClock, cascade: Cascade, steps: Sequence[Step]) -> Told:

@@ -150,7 +150,7 @@ def test_a_conversation_without_room_is_asked_again_without_its_oldest_exchanges
     cascades = [step for _ in words for step in (ENDED, 5.0)]
     told = drive(virtual_clock, cascade, cascades)
     assert told.text == ["Sure."] * 12
-    assert not told.of(port.BackendNotice)
+    assert not told.of(port.BackendWarning)
     # Once it is known how much there is room for, the requests that follow keep to it mostly.
     refused = sum(tokens(messages) > 300 for messages in llm.asked)
     assert 1 <= refused <= 6
@@ -168,7 +168,7 @@ def test_where_nothing_can_be_left_out_the_answer_is_told_as_missing(virtual_clo
     cascade = Cascade([Understands([["word " * 500]])], [llm := small(100)], [Speaks()])
     told = drive(virtual_clock, cascade, [ENDED, 1.0])
     (missing,) = told.of(port.Unanswered)
-    assert missing.failure == "config"
+    assert missing.unanswered == "config"
     assert len(llm.asked) == 1
 
 

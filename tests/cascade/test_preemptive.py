@@ -240,7 +240,7 @@ def became(events: Sequence[port.BackendEvent]) -> list[str]:
 
 
 def heard(events: Sequence[port.BackendEvent]) -> list[str]:
-    return [event.text for event in events if isinstance(event, port.ReplyText)]
+    return [event.text for event in events if isinstance(event, port.ReplyTextDelta)]
 
 
 @pytest.mark.parametrize(

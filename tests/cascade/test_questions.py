@@ -30,7 +30,7 @@ def test_a_question_knows_the_conversation_and_does_not_become_part_of_it(
     assert tts.said == ["Hello.", "Bye."]
     shown = [[message.text for message in messages] for messages in llm.asked]
     assert shown == [["Hi."], ["Hi.", "Hello.", "How many fish?"], ["Hi.", "Hello.", "Hi."]]
-    assert told.of(port.Usage) == [port.Usage({"tokens": 3})]
+    assert told.of(port.BackendUsage) == [port.BackendUsage({"tokens": 3})]
 
 
 def test_a_question_without_an_answer_says_why(virtual_clock: VirtualClock) -> None:

@@ -57,7 +57,7 @@ def test_sentences_are_heard_in_their_order_whichever_is_made_first(virtual_cloc
         virtual_clock, Cascade([HI], [Answers([["First. Then another."]])], [Uneven()]), [ENDED, 5.0]
     )
     assert [int(event.samples[0]) for event in told.of(port.ReplyAudio)] == [6, 13]
-    assert [event.at for event in told.of(port.ReplyText)] == pytest.approx([0.0, 0.1])
+    assert [event.at for event in told.of(port.ReplyTextDelta)] == pytest.approx([0.0, 0.1])
     first, second = told.times(port.ReplyAudio)
     assert second == first
 
@@ -94,10 +94,10 @@ def test_a_sentence_made_ahead_whose_voice_fails_does_not_cut_the_one_before_it(
 
     told = drive(virtual_clock, Cascade([HI], [Answers([["First. Second."]])], [Once()]), [ENDED, 5.0])
     assert len(told.of(port.ReplyAudio)) == 10
-    assert [warning.message for warning in told.of(port.BackendNotice)] == [
+    assert [warning.message for warning in told.of(port.BackendWarning)] == [
         "a sentence could not be spoken to its end: the voice is gone"
     ]
-    assert len(told.of(port.ReplyEnded)) == 1
+    assert len(told.of(port.ReplyAudioEnded)) == 1
 
 
 GONE = BackendError("the voice is gone", retryable=True)
@@ -149,7 +149,7 @@ def test_a_voice_that_fails_in_a_sentence_is_stood_in_for_there_and_in_all_that_
     assert one == (106, 10)
     assert rest[: len(first)] == first
     assert [(height % 100, pieces) for height, pieces in rest[len(first) :]] == [(10, 10), (16, 10)]
-    assert len(told.of(port.ReplyEnded)) == 1
+    assert len(told.of(port.ReplyAudioEnded)) == 1
 
 
 @pytest.mark.parametrize("pieces", [3, 0])
@@ -159,7 +159,7 @@ def test_a_voice_without_a_stand_in_loses_no_more_than_the_sentence(
     cascade = Cascade([HI], [Answers([[FOUR]])], [Marked(breaks={"And two.": pieces})])
     told = drive(virtual_clock, cascade, [ENDED, 5.0])
     assert [height for height, _ in heights(told)] == [106, *([108] if pieces else []), 110, 116]
-    (warning,) = told.of(port.BackendNotice)
+    (warning,) = told.of(port.BackendWarning)
     assert warning.message.startswith("a sentence could not be spoken to its end: ")
 
 
@@ -167,7 +167,7 @@ def test_a_voice_that_gives_nothing_twice_in_a_row_ends_the_reply(virtual_clock:
     tts = Marked(breaks={"And two.": 0, "And three.": 0})
     told = drive(virtual_clock, Cascade([HI], [Answers([[FOUR]])], [tts]), [ENDED, 5.0])
     assert heights(told) == [(106, 10)]
-    assert told.of(port.BackendNotice)[-1].message == (
+    assert told.of(port.BackendWarning)[-1].message == (
         "a reply could not be given: the voice gave no sound for 'And three.': try again"
     )
 
@@ -175,7 +175,7 @@ def test_a_voice_that_gives_nothing_twice_in_a_row_ends_the_reply(virtual_clock:
 def test_a_reply_without_a_sound_is_none(virtual_clock: VirtualClock) -> None:
     tts = Marked(breaks={"A one.": 0})
     told = drive(virtual_clock, Cascade([HI], [Answers([["A one."]])], [tts]), [ENDED, 5.0])
-    assert [event.message for event in told.of(port.BackendNotice)] == [
+    assert [event.message for event in told.of(port.BackendWarning)] == [
         "a reply could not be given: the voice gave no sound for 'A one.': try again"
     ]
 

@@ -279,7 +279,7 @@ def test_a_plain_function_goes_on_in_its_thread_and_its_answer_is_used() -> None
                 await asyncio.sleep(0.01)
             for entry in desk.entries:
                 await session.send(entry)
-            while not any(isinstance(event, port.ReplyEnded) for event in events):  # noqa: ASYNC110
+            while not any(isinstance(event, port.ReplyAudioEnded) for event in events):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await desk.runner.close()
         return desk

@@ -34,35 +34,35 @@ LINES: list[tuple[Event, str, str]] = [
     (events.BargeInSuspected(1, 1, "ann", "t"), "INFO", "ann may be speaking over the bot: it pauses"),
     (events.BargeInConfirmed(1, 1, "ann", "t"), "INFO", "ann speaks over the bot: its reply is over"),
     (events.BargeInWithdrawn(1, 1, "ann", "t"), "INFO", "ann did not speak over the bot: it goes on"),
-    (events.ReplyStarted(1, "r1"), "INFO", "the bot replies (r1)"),
+    (events.ReplyStarted("r1", at=1), "INFO", "the bot replies (r1)"),
     (events.ReplyFirstAudio(1, "r1"), "DEBUG", "first audio of r1 is on the wire"),
     (events.ReplyGenerated(1, "r1", 7.24), "DEBUG", "r1 is complete: 7.2 s"),
     (events.ReplyInterrupted(1, "r1", HEARD), "INFO", "r1 was interrupted, 1.2 s of it heard"),
     (events.ReplyEnded(1, "r1", HEARD), "INFO", "r1 was played, 1.2 s of it heard"),
-    (events.ReplyLatency(1, "r1", {"stt": 0.2, "llm": 0.31}), "DEBUG", "r1 took stt 0.20 s, llm 0.31 s"),
+    (events.ReplyLatency("r1", {"stt": 0.2, "llm": 0.31}, at=1), "DEBUG", "r1 took stt 0.20 s, llm 0.31 s"),
     (
-        events.PreemptiveReply(1, "ann", "adopted", 0.41),
+        events.PreemptiveReply("ann", "adopted", 0.41, at=1),
         "DEBUG",
         "the answer to ann was begun 0.41 s before the turn was over",
     ),
     (
-        events.PreemptiveReply(1, None, "went_on", 0.3),
+        events.PreemptiveReply(None, "went_on", 0.3, at=1),
         "DEBUG",
         "0.30 s of an answer to somebody were for nothing: the turn was not over",
     ),
-    (events.UserTranscript(1, "the secret plan", True, "ann"), "DEBUG", "ann said"),
-    (events.UserTranscript(1, "the secret"), "DEBUG", "somebody is saying"),
+    (events.UserTranscript("the secret plan", True, "ann", at=1), "DEBUG", "ann said"),
+    (events.UserTranscript("the secret", at=1), "DEBUG", "somebody is saying"),
     (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),
     (events.ToolCalled(1, "weather", "c1"), "INFO", "the model called weather (c1): ok after 0.0 s"),
     (events.UserIdle(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
     (events.MuteChanged(1, "output", True), "INFO", "the app muted the bot's output"),
     (events.Outage(1, "backend", 2), "WARNING", "the bot was without its backend for 2.0 s"),
     (
-        events.BackendUsage(1, {"output_audio": 50.0}, 0.001, 0.0125),
+        events.BackendUsage({"output_audio": 50.0}, 0.001, 0.0125, at=1),
         "INFO",
         "the model used output_audio 50; the call has cost 0.0125",
     ),
-    (events.BackendWarning(1, "audio was dropped"), "WARNING", "audio was dropped"),
+    (events.BackendWarning("audio was dropped", at=1), "WARNING", "audio was dropped"),
     (events.CallStarted(0.02), "DEBUG", "the call began"),
     (events.CallEnded(9, "stopped"), "DEBUG", "the call ended: it was stopped"),
     (events.CallEnded(9, "bot"), "INFO", "the call ended: the bot ended it"),
@@ -72,16 +72,16 @@ LINES: list[tuple[Event, str, str]] = [
         "the model ended the conversation: customer-ended-call",
     ),
     (
-        events.BackendFailure(1, "no route", "network", True),
+        events.BackendFailure("no route", "network", True, at=1),
         "WARNING",
         "the backend failed (network): no route, trying again",
     ),
     (
-        events.BackendFailure(1, "B stands in for A: no route", "network", True, "A", "B"),
+        events.BackendFailure("B stands in for A: no route", "network", True, "A", "B", at=1),
         "WARNING",
         "the backend failed (network): B stands in for A: no route",
     ),
-    (events.BackendFailure(1, "bad key", "auth", False), "ERROR", "the backend failed (auth): bad key"),
+    (events.BackendFailure("bad key", "auth", False, at=1), "ERROR", "the backend failed (auth): bad key"),
     (events.ErrorRaised(1, "boom", "on_turn", "ann"), "DEBUG", "on_turn: boom"),
     (events.ErrorRaised(1, "odd bytes", "input", "ann"), "ERROR", "input: odd bytes"),
     (events.ErrorRaised(1, "it is not there", "mcp"), "WARNING", "mcp: it is not there"),
@@ -142,7 +142,7 @@ def test_what_people_say_is_logged_at_debug_only(caplog: pytest.LogCaptureFixtur
 
 def test_a_line_names_call_room_and_peer(log: io.StringIO) -> None:
     EventLog(lambda: "1a2b", "room-1")(events.PeerJoined(1, "ann"))
-    EventLog(lambda: None, "room-1")(events.ReplyStarted(1, "r1"))
+    EventLog(lambda: None, "room-1")(events.ReplyStarted("r1", at=1))
     first, second = log.getvalue().splitlines()
     assert first.split(" ", 1)[1] == "INFO    ann is in the room  [call 1a2b room room-1 peer ann]"
     assert second.split(" ", 1)[1] == "INFO    the bot replies (r1)  [room room-1]"

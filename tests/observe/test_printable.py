@@ -85,7 +85,7 @@ def test_a_traceback_keeps_its_lines_and_moves_no_cursor() -> None:
     "event",
     [
         events.ToolCalled(0.0, tool=EVIL, call=EVIL, outcome="ok", duration=0.1),
-        events.BackendWarning(0.0, EVIL),
+        events.BackendWarning(EVIL, at=0.0),
         events.ErrorRaised(0.0, "tool", EVIL),
         events.PeerJoined(0.0, EVIL),
         events.BackendEnded(0.0, EVIL),
@@ -110,7 +110,7 @@ def test_what_is_printed_is_safe(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_a_timeline_is_json_whatever_a_service_counts(number: float) -> None:
     timeline = Timeline()
-    timeline(events.BackendUsage(1.0, {"tokens": number, "turns": 1.0}, number, number))
+    timeline(events.BackendUsage({"tokens": number, "turns": 1.0}, number, number, at=1.0))
     text = to_json(timeline.document(2.0))
 
     def refuse(constant: str) -> None:

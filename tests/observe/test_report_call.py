@@ -33,7 +33,7 @@ def turn(number: int, who: tuple[str, str], start: float, end: float, decided: f
 
 def reply(name: str, at: float, seconds: float) -> list[Event]:
     return [
-        events.ReplyStarted(at, name),
+        events.ReplyStarted(name, at=at),
         events.ReplyFirstAudio(at + 0.01, name),
         events.ReplyGenerated(at + 0.02, name, seconds),
     ]
@@ -117,10 +117,10 @@ def test_a_reply_that_says_whom_it_answers_is_that_peers() -> None:
     call = call_of(
         *turn(1, A, 0.4, 4.0, 4.6),
         *turn(2, B, 1.0, 5.0, 5.6),
-        events.ReplyStarted(5.7, "r1", "alice"),
+        events.ReplyStarted("r1", "alice", at=5.7),
         events.ReplyFirstAudio(5.71, "r1"),
         ended("r1", 7.0, 1.3),
-        events.ReplyStarted(5.9, "r2", "bob"),
+        events.ReplyStarted("r2", "bob", at=5.9),
         events.ReplyFirstAudio(7.3, "r2"),
     )
     assert [turn.reply for turn in call.turns] == ["r1", "r2"]
@@ -169,13 +169,13 @@ def test_the_last_of_several_suspects_withdraws_for_all() -> None:
 
 def test_words_are_split_where_the_listener_stopped_hearing() -> None:
     call = call_of(
-        events.ReplyStarted(1.0, "r1"),
+        events.ReplyStarted("r1", at=1.0),
         events.ReplyText(1.0, "r1", "one two "),
         events.ReplyText(1.1, "r1", "three four"),
         events.ReplyInterrupted(2.0, "r1", Heard("r1", 0.9, "one two")),
         *turn(1, A, 3.0, 4.0, 4.6),
-        events.UserTranscript(4.7, "stop", True, "alice"),
-        events.UserTranscript(4.7, "not final", False, "alice"),
+        events.UserTranscript("stop", True, "alice", at=4.7),
+        events.UserTranscript("not final", False, "alice", at=4.7),
     )
     assert (call.replies[0].heard_text, call.replies[0].unheard_text) == ("one two", " three four")
     assert call.turns[0].said == "stop"

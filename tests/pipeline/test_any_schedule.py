@@ -115,7 +115,7 @@ class _AttentiveSession(InlineSession):
         reply = f"r{self.count}"
         self.emit(port.ReplyStarted(reply))
         self.emit(port.ReplyAudio(reply, np.full(36000, 2000, np.int16)))
-        self.emit(port.ReplyEnded(reply))
+        self.emit(port.ReplyAudioEnded(reply))
 
 
 class Watch:

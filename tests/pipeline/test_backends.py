@@ -37,8 +37,8 @@ def bot_with(backend: p.Backend, **settings: Any) -> AgentPipeline:
 
 
 def reply(name: str, seconds: float, text: str = "") -> list[p.BackendEvent | float | BackendError]:
-    words: list[p.BackendEvent | float | BackendError] = [p.ReplyText(name, text)] if text else []
-    return [p.ReplyStarted(name), *words, p.ReplyAudio(name, tone(seconds)), p.ReplyEnded(name)]
+    words: list[p.BackendEvent | float | BackendError] = [p.ReplyTextDelta(name, text)] if text else []
+    return [p.ReplyStarted(name), *words, p.ReplyAudio(name, tone(seconds)), p.ReplyAudioEnded(name)]
 
 
 async def one_turn(call: Conversation) -> None:
@@ -94,7 +94,7 @@ def test_the_backend_learns_what_was_heard(converse: Converse) -> None:
 
 
 def test_audio_of_a_dead_reply_is_dropped_whenever_it_arrives(converse: Converse) -> None:
-    late = [p.ReplyAudio("r", tone(1.0)), p.ReplyStarted("r"), p.ReplyEnded("r"), *reply("r2", 0.3)]
+    late = [p.ReplyAudio("r", tone(1.0)), p.ReplyStarted("r"), p.ReplyAudioEnded("r"), *reply("r2", 0.3)]
     backend = Scripted([Step(None, [*reply("r", 3.0), 2.0, *late])], STREAMING)
 
     async def script(call: Conversation) -> None:
@@ -244,7 +244,7 @@ def test_other_rates_are_resampled_on_both_sides(converse: Converse) -> None:
             Step(p.TurnStartedInput),
             Step(
                 p.TurnEndedInput,
-                [p.ReplyStarted("r"), p.ReplyAudio("r", tone(1.0, 8000)), p.ReplyEnded("r")],
+                [p.ReplyStarted("r"), p.ReplyAudio("r", tone(1.0, 8000)), p.ReplyAudioEnded("r")],
             ),
         ],
         rates,
@@ -259,7 +259,7 @@ def test_other_rates_are_resampled_on_both_sides(converse: Converse) -> None:
 
 def test_a_reply_beyond_the_buffer_warns_once(converse: Converse) -> None:
     chunks = [p.ReplyAudio("r", tone(0.5)) for _ in range(10)]
-    backend = Scripted([Step(None, [p.ReplyStarted("r"), *chunks, p.ReplyEnded("r")])])
+    backend = Scripted([Step(None, [p.ReplyStarted("r"), *chunks, p.ReplyAudioEnded("r")])])
 
     async def script(call: Conversation) -> None:
         await call.until("reply_ended")

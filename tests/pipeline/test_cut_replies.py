@@ -20,7 +20,11 @@ def script_of_replies(*replies: str) -> list[port.BackendEvent | float]:
     return [
         event
         for reply in replies
-        for event in (port.ReplyStarted(reply), port.ReplyAudio(reply, tone(4.0)), port.ReplyEnded(reply))
+        for event in (
+            port.ReplyStarted(reply),
+            port.ReplyAudio(reply, tone(4.0)),
+            port.ReplyAudioEnded(reply),
+        )
     ]
 
 

@@ -32,7 +32,7 @@ class Lecturer(port.Backend):
                     reply = next(ids)
                     conversation.emit(port.ReplyStarted(reply))
                     conversation.emit(port.ReplyAudio(reply, speech("bob_long.wav", 24000)))
-                    conversation.emit(port.ReplyEnded(reply))
+                    conversation.emit(port.ReplyAudioEnded(reply))
 
         yield Session()
 

@@ -200,7 +200,7 @@ class _LedgerSession(BackendSession):
         reply = said or f"r{self.turns}"
         self.emit(port.ReplyStarted(reply))
         self.emit(port.ReplyAudio(reply, np.full(3 * 24000, 3000, np.int16)))
-        self.emit(port.ReplyEnded(reply))
+        self.emit(port.ReplyAudioEnded(reply))
 
     async def read(self) -> None:
         await asyncio.Event().wait()

@@ -36,7 +36,7 @@ def test_a_planned_renewal_loses_nothing_and_is_no_failure(converse: Converse) -
     backend = Scripted(
         [
             Step(p.TurnStartedInput, [6.0, p.SessionRefresh()]),
-            Step(p.TurnEndedInput, [*reply("r", 0.5), p.ReplyEnded("r")]),
+            Step(p.TurnEndedInput, [*reply("r", 0.5), p.ReplyAudioEnded("r")]),
         ]
     )
 
@@ -108,8 +108,8 @@ def test_a_model_that_owns_turns_is_told_that_a_speaker_left(converse: Converse)
 
 
 def test_a_verdict_on_a_reply_that_is_over_cuts_no_other(converse: Converse) -> None:
-    events = [*reply("r1", 0.5), p.ReplyEnded("r1"), 1.0, *reply("r2", 2.0), 0.2, p.Interrupted("r1")]
-    backend = Scripted([Step(None, [*events, p.ReplyEnded("r2")])])
+    events = [*reply("r1", 0.5), p.ReplyAudioEnded("r1"), 1.0, *reply("r2", 2.0), 0.2, p.Interrupted("r1")]
+    backend = Scripted([Step(None, [*events, p.ReplyAudioEnded("r2")])])
 
     async def script(call: Conversation) -> None:
         await call.until("reply_ended", 2)
@@ -119,7 +119,7 @@ def test_a_verdict_on_a_reply_that_is_over_cuts_no_other(converse: Converse) -> 
 
 
 def test_what_a_turn_cost_is_an_event(converse: Converse) -> None:
-    backend = Scripted([Step(None, [p.Usage({"output_audio": 25.0}, 0.5, 1.5)])])
+    backend = Scripted([Step(None, [p.BackendUsage({"output_audio": 25.0}, 0.5, 1.5)])])
 
     async def script(call: Conversation) -> None:
         await call.until("backend_usage")

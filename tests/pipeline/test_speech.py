@@ -190,7 +190,7 @@ def test_words_to_say_have_a_handle_before_the_model_speaks(converse: Converse) 
                 answer=[
                     port.ReplyStarted("say-1"),
                     port.ReplyAudio("say-1", tone(1.0)),
-                    port.ReplyEnded("say-1"),
+                    port.ReplyAudioEnded("say-1"),
                 ],
             ),
             Step(port.TextInput),

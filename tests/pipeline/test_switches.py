@@ -52,7 +52,7 @@ def test_a_muted_bot_is_silent_at_once_and_what_it_would_say_ends_unheard(conver
 
 def test_the_backend_learns_that_its_reply_was_muted(converse: Converse) -> None:
     bot = AgentPipeline()
-    reply = [port.ReplyStarted("r1"), port.ReplyText("r1", "unheard words"), port.ReplyEnded("r1")]
+    reply = [port.ReplyStarted("r1"), port.ReplyTextDelta("r1", "unheard words"), port.ReplyAudioEnded("r1")]
 
     def unheard(entry: port.BackendInput) -> None:
         assert isinstance(entry, port.InterruptInput)

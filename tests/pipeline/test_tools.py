@@ -32,7 +32,7 @@ def calls(*events: p.BackendEvent | float | BackendError) -> Step:
 
 def reply(name: str, seconds: float) -> list[p.BackendEvent | float | BackendError]:
     samples = (8000 * np.sin(np.arange(round(seconds * 24000)) / 9)).astype(np.int16)
-    return [p.ReplyStarted(name), p.ReplyAudio(name, samples), p.ReplyEnded(name)]
+    return [p.ReplyStarted(name), p.ReplyAudio(name, samples), p.ReplyAudioEnded(name)]
 
 
 class Waiter(AgentPipeline):

@@ -88,12 +88,14 @@ def test_a_model_is_told_what_the_room_heard_of_it(converse: Converse, timed: bo
         assert entry.heard is not None
         told.append(entry.heard)
 
-    words = [port.ReplyText("r1", f"{word} ", at=0.5 * i if timed else None) for i, word in enumerate(WORDS)]
+    words = [
+        port.ReplyTextDelta("r1", f"{word} ", at=0.5 * i if timed else None) for i, word in enumerate(WORDS)
+    ]
     reply = [
         port.ReplyStarted("r1"),
         *words,
         port.ReplyAudio("r1", np.full(5 * 24000, 900, np.int16)),
-        port.ReplyEnded("r1"),
+        port.ReplyAudioEnded("r1"),
     ]
     bot = Noting()
     bot.backend = Scripted(

@@ -153,4 +153,4 @@ class ScriptedService(FakeService):
 
     def _say(self, reply: str, seconds: float, sample: int) -> None:
         audio = np.full(round(seconds * 24000), sample, np.int16)
-        self.model.answer(p.ReplyStarted(reply), p.ReplyAudio(reply, audio), p.ReplyEnded(reply))
+        self.model.answer(p.ReplyStarted(reply), p.ReplyAudio(reply, audio), p.ReplyAudioEnded(reply))

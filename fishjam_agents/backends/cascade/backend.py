@@ -17,7 +17,7 @@ from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
 from fishjam_agents.backends.cascade.images import sighted
 from fishjam_agents.backends.cascade.session import CascadeSession
 from fishjam_agents.backends.cascade.speech_synthesis import OUTPUT_RATE
-from fishjam_agents.backends.port import Backend, BackendContext, BackendNotice, BackendSession, Capabilities
+from fishjam_agents.backends.port import Backend, BackendContext, BackendSession, BackendWarning, Capabilities
 from fishjam_agents.errors import SettingError
 
 LEAST_HISTORY = 500
@@ -103,7 +103,7 @@ class Cascade(Backend):
         """Begin a conversation."""
 
         def warn(message: str) -> None:
-            conversation.emit(BackendNotice(message))
+            conversation.emit(BackendWarning(message))
 
         async with AsyncExitStack() as calls:
             stt = [await calls.enter_async_context(part.connect()) for part in self.stt]

@@ -128,13 +128,13 @@ class Jobs:
             self._is_over(job)
             if job.reply.begun:
                 self._unanswered = 0
-                self._emit(port.ReplyEnded(job.reply.id))
+                self._emit(port.ReplyAudioEnded(job.reply.id))
 
     def _could_not(self, job: Job, error: BackendError) -> None:
         message = f"a reply could not be given: {error}"
         if job.reply.begun:
             # It is an answer, such as it is.
-            self._emit(port.BackendNotice(message))
+            self._emit(port.BackendWarning(message))
             return
         self._emit(port.Unanswered(message, error.failure))
         self._unanswered += 1

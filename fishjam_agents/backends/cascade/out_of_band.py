@@ -57,7 +57,7 @@ class OutOfBandRequests:
                     if isinstance(piece, str):
                         text += thoughts.leave_out(piece)
                     elif isinstance(piece, LLMUsage):
-                        self._emit(port.Usage(piece.amounts))
+                        self._emit(port.BackendUsage(piece.amounts))
         except BackendError as error:
             self._emit(port.OutOfBandResponse(question, error=str(error)))
             return

@@ -125,7 +125,7 @@ class Reply:
             if self._silenced:
                 return
         message = f"the model called tools {ROUNDS} times in a row without an answer: the reply ends there"
-        self._means.emit(port.BackendNotice(message))
+        self._means.emit(port.BackendWarning(message))
 
     async def _tell_of_silence(self) -> None:
         """Nobody hears an answer that is nothing but reasoning, code or emoji: it is told to who looks on."""
@@ -135,7 +135,7 @@ class Reply:
                 "the model gave no words that can be spoken, and nothing is said: see its instructions, and "
                 "whether it spends max_tokens on reasoning"
             )
-            self._means.emit(port.BackendNotice(message))
+            self._means.emit(port.BackendWarning(message))
 
     async def say(self, text: str) -> None:
         """Speak given words.
@@ -198,7 +198,7 @@ class Reply:
                     elif isinstance(piece, LLMToolCall):
                         calls.append(piece)
                     elif isinstance(piece, LLMUsage):
-                        self._means.emit(port.Usage(piece.amounts))
+                        self._means.emit(port.BackendUsage(piece.amounts))
                     else:
                         assert isinstance(piece, Reasoning)
             await self._found(cut.flush(), sentences)

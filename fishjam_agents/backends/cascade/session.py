@@ -217,7 +217,7 @@ class CascadeSession(port.BackendSession):
         async with aclosing(self._stt.ask(lambda part: part.transcribe(audio), restart=True)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, LLMUsage):
-                    self._emit(port.Usage(piece.amounts))
+                    self._emit(port.BackendUsage(piece.amounts))
                     continue
                 text = spoken_words(piece.text, audio)
                 if text and tell:
@@ -263,17 +263,17 @@ class CascadeSession(port.BackendSession):
         history = self._history
         return ConversationSnapshot(history.version, history.instructions, self._tools, tuple(notes))
 
-    def _drop(self, job: Job, why: port.Outcome) -> None:
+    def _drop(self, job: Job, why: port.PreemptiveOutcome) -> None:
         begun, job.begun = job.begun, None
         if begun is not None:
             self._waste(begun, why)
 
-    def _forget_pause(self, why: port.Outcome) -> None:
+    def _forget_pause(self, why: port.PreemptiveOutcome) -> None:
         begun, self._speculation = self._speculation, None
         if begun is not None:
             self._waste(begun, why)
 
-    def _waste(self, begun: PreemptiveGeneration, why: port.Outcome) -> None:
+    def _waste(self, begun: PreemptiveGeneration, why: port.PreemptiveOutcome) -> None:
         """Nobody wants what was begun: close what it has open."""
         self._emit(port.PreemptiveReply(begun.peer, why, round(self._loop.time() - begun.since, 4)))
         closing = self._loop.create_task(end(begun.task, deadline=ENDING), name="a speculation is closed")

@@ -185,13 +185,13 @@ class SpeechSynthesis:
             again = self._silent and not sentence.sounds
             if not error.retryable or again or self.sounded is None:
                 raise
-            self._emit(port.BackendNotice(f"a sentence could not be spoken to its end: {error}"))
+            self._emit(port.BackendWarning(f"a sentence could not be spoken to its end: {error}"))
         self._silent = not sentence.sounds
 
     def _begin(self, sentence: Sentence) -> None:
         if not self.said:
             self._announce()
-        self._emit(port.ReplyText(self._reply, sentence.text + " ", self._seconds))
+        self._emit(port.ReplyTextDelta(self._reply, sentence.text + " ", self._seconds))
         self._history.assistant(self._reply, sentence.text)
         sentence.begin(self._hear)
 

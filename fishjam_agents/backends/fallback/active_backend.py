@@ -14,7 +14,7 @@ from fishjam_agents.backends.port import (
     Backend,
     BackendContext,
     BackendEvent,
-    BackendNotice,
+    BackendWarning,
     Capabilities,
     Samples,
     ToolDeclaration,
@@ -69,7 +69,7 @@ class ActiveBackend:
         """Something is not sent to it; the call is warned once."""
         if what not in self.missing:
             self.missing.add(what)
-            emit(BackendNotice(f"{self.name} stands in and takes no {what}: none goes to it"))
+            emit(BackendWarning(f"{self.name} stands in and takes no {what}: none goes to it"))
 
     def instructions(self, wanted: str | None) -> str | None:
         """The system prompt, with what was said before."""
@@ -128,7 +128,7 @@ class Memory:
         """A backend is connected to; that one which is preferred is back is told."""
         before, self.served = self.served, tenure
         if before is not None and tenure.index < before.index:
-            emit(BackendNotice(f"{tenure.name} serves again: {before.name} stood in for it"))
+            emit(BackendWarning(f"{tenure.name} serves again: {before.name} stood in for it"))
 
     def end(self) -> None:
         """The backend is left for another one."""

@@ -18,7 +18,7 @@ from fishjam_agents.backends.port import (
     InterruptInput,
     OutOfBandInput,
     OutOfBandResponse,
-    ReplyEnded,
+    ReplyAudioEnded,
     ReplyStarted,
     Samples,
     TextInput,
@@ -145,7 +145,7 @@ class InputAdapter:
             else:
                 # Whoever waits for the end of what is said is not to wait for ever.
                 self._emit(ReplyStarted(entry.reply))
-                self._emit(ReplyEnded(entry.reply))
+                self._emit(ReplyAudioEnded(entry.reply))
         elif self._takes(self._inner.text, "text"):
             yield entry
 

@@ -10,19 +10,19 @@ from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
 from fishjam_agents.backends.fallback.active_backend import ActiveBackend, Memory
 from fishjam_agents.backends.port import (
     BackendEvent,
+    BackendUsage,
     Interrupted,
     InterruptInput,
     OutOfBandResponse,
     ReplyAudio,
-    ReplyEnded,
+    ReplyAudioEnded,
     ReplyLatency,
     ReplyStarted,
-    ReplyText,
+    ReplyTextDelta,
     ToolCall,
     ToolCallCancelled,
     ToolResultInput,
     Unanswered,
-    Usage,
     UserTranscript,
 )
 
@@ -67,7 +67,7 @@ class OutputAdapter:
     def take(self, event: BackendEvent) -> None:
         """Take an event of the backend. Synchronous."""
         match event:
-            case ReplyStarted() | ReplyAudio() | ReplyText() | ReplyLatency() | ReplyEnded():
+            case ReplyStarted() | ReplyAudio() | ReplyTextDelta() | ReplyLatency() | ReplyAudioEnded():
                 reply = self._known(event.reply)
                 if reply not in self._cut:
                     self._reply(replace(event, reply=reply))
@@ -89,7 +89,7 @@ class OutputAdapter:
                 call = self._tenure.known_as(event.call)
                 self._tenure.pending.discard(call)
                 self._emit(replace(event, call=call))
-            case Usage(total_cost=float(total)):
+            case BackendUsage(total_cost=float(total)):
                 self._tenure.total_cost = total
                 self._emit(replace(event, total_cost=self._memory.spent + total))
             case _:
@@ -98,9 +98,11 @@ class OutputAdapter:
     def _known(self, own: str) -> str:
         return own if own in self._memory.said else self._tenure.known_as(own)
 
-    def _reply(self, event: ReplyStarted | ReplyAudio | ReplyText | ReplyLatency | ReplyEnded) -> None:
+    def _reply(
+        self, event: ReplyStarted | ReplyAudio | ReplyTextDelta | ReplyLatency | ReplyAudioEnded
+    ) -> None:
         reply = event.reply
-        if isinstance(event, ReplyEnded):
+        if isinstance(event, ReplyAudioEnded):
             resampler = self.open.pop(reply, None)
             if resampler is not None and reply not in self._silent and len(rest := resampler.flush()):
                 self._emit(ReplyAudio(reply, rest))
@@ -116,11 +118,13 @@ class OutputAdapter:
             now, seconds = self._loop.time(), len(event.samples) / self._rates[0]
             self._memory.sounds_until = max(self._memory.sounds_until, now) + seconds
             event = ReplyAudio(reply, self.open[reply].process(event.samples))
-        elif isinstance(event, ReplyText) and reply not in self._memory.said:
+        elif isinstance(event, ReplyTextDelta) and reply not in self._memory.said:
             self._memory.transcript.reply(reply, event.text)
         self._give(event)
 
-    def _give(self, event: ReplyStarted | ReplyAudio | ReplyText | ReplyLatency | ReplyEnded) -> None:
+    def _give(
+        self, event: ReplyStarted | ReplyAudio | ReplyTextDelta | ReplyLatency | ReplyAudioEnded
+    ) -> None:
         """Emit an event; what the app wants said begins with its sound.
 
         What has begun ends with its connection, but words without any sound are still to be said by whoever
@@ -133,7 +137,7 @@ class OutputAdapter:
             self._emit(event)
         elif isinstance(event, ReplyAudio):
             self._break_silence(reply, event)
-        elif isinstance(event, ReplyEnded):
+        elif isinstance(event, ReplyAudioEnded):
             # One that failed over these words ends them first, and says so in a moment.
             self._loop.call_later(_MOMENT, self._break_silence, reply, event)
         else:

@@ -19,9 +19,9 @@ _OF_REPLIES = (
     port.Interrupted,
     port.ReplyAudio,
     port.ReplyStarted,
-    port.ReplyText,
+    port.ReplyTextDelta,
     port.ReplyLatency,
-    port.ReplyEnded,
+    port.ReplyAudioEnded,
 )
 
 
@@ -94,7 +94,7 @@ class Sessions:
             if peer not in self._waiting:
                 self._waiting[peer] = None
                 message = f"{peer} is not heard: {self._limit} sessions are open: raise hearing.max_sessions"
-                self._event(peer, port.BackendNotice(message))
+                self._event(peer, port.BackendWarning(message))
             return
         self._count += 1
         session = _Session(peer, self._count, self._connect, self._emit)
@@ -184,7 +184,7 @@ class Sessions:
             if not self._over.done():
                 self._over.set_result(error)
             return
-        self._event(session.peer, port.Failure(error.failure, str(error), retryable=False))
+        self._event(session.peer, port.BackendFailure(str(error), error.failure, retryable=False))
         self._forget(session)
         self._next()
 

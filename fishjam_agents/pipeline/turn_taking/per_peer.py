@@ -8,9 +8,9 @@ may begin, and who may speak over which.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fishjam_agents import events
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
@@ -92,11 +92,10 @@ class PerPeerTurnController:
         if owner is not None and isinstance(event, port.UserSpeech):
             owner.user_speech(event.speaking)
             return
-        if isinstance(event, port.Failure):
-            call, failed = self.call, (event.failure, event.retryable, event.backend, event.fallback)
-            message = f"the session of {call.name(peer)}: {event.message}"
-            call.emit(events.BackendFailure(call.now(), message, *failed))
-            call.replies.end_unfinished(lambda reply: self.addressee(reply) == peer)
+        if isinstance(event, port.BackendFailure):
+            message = f"the session of {self.call.name(peer)}: {event.message}"
+            self.call.emit(replace(event, message=message, at=self.call.now()))
+            self.call.replies.end_unfinished(lambda reply: self.addressee(reply) == peer)
             return
         if owner is not None and isinstance(event, port.ReplyStarted):
             owner.reply_begins(asked=False)

@@ -26,9 +26,9 @@ class ConnectionChecks(Checks):
             await rig.until(lambda: far.open_connections() == 1, "a connection")
             await far.refuse("network")
             await far.drop()
-            await rig.until(lambda: rig.of(port.Failure), "notice of the loss")
-            assert rig.of(port.Failure)[0].retryable
-            assert rig.of(port.Failure)[0].failure == "network"
+            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the loss")
+            assert rig.of(port.BackendFailure)[0].retryable
+            assert rig.of(port.BackendFailure)[0].failure == "network"
             before = len(rig.received())
             for _ in range(3):
                 rig.turn(8.0)
@@ -50,7 +50,7 @@ class ConnectionChecks(Checks):
                 seconds = sum(item.value for item in _since(rig, before, "audio"))
                 kept = getattr(rig.backend, "audio_kept", 10.0)
                 assert 0.5 <= seconds <= kept + 0.7, f"{seconds:.1f} s of audio arrived, {kept:g} s are kept"
-                assert [e for e in rig.of(port.BackendNotice) if "dropped" in e.message], (
+                assert [e for e in rig.of(port.BackendWarning) if "dropped" in e.message], (
                     "nobody was told of the loss"
                 )
 
@@ -64,8 +64,8 @@ class ConnectionChecks(Checks):
             await rig.connected()
             await far.hold()
             await far.drop()
-            await rig.until(lambda: len(rig.of(port.Failure)) >= 2, "notice that nobody answers", 10.0)
-            assert all(event.retryable for event in rig.of(port.Failure))
+            await rig.until(lambda: len(rig.of(port.BackendFailure)) >= 2, "notice that nobody answers", 10.0)
+            assert all(event.retryable for event in rig.of(port.BackendFailure))
             await far.refuse(None)
             await rig.until(lambda: rig.outages, "the end of the outage", 10.0)
 
@@ -76,7 +76,7 @@ class ConnectionChecks(Checks):
         self._connects()
 
         async def check(rig: Harness, far: FakeService) -> None:
-            await rig.until(lambda: rig.of(port.Failure), "notice of the refusal")
+            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the refusal")
             await far.refuse(None)
             await rig.connected()
             assert rig.failure is None
@@ -91,10 +91,10 @@ class ConnectionChecks(Checks):
 
         async def check(rig: Harness, far: FakeService) -> None:
             if kind == "quota":
-                await rig.until(lambda: rig.failure or rig.of(port.Failure), "notice of the quota")
-                kinds = [event.failure for event in rig.of(port.Failure)]
+                await rig.until(lambda: rig.failure or rig.of(port.BackendFailure), "notice of the quota")
+                kinds = [event.failure for event in rig.of(port.BackendFailure)]
                 assert (rig.failure.failure if rig.failure else kinds[0]) == "quota"
-                message = str(rig.failure) if rig.failure else rig.of(port.Failure)[0].message
+                message = str(rig.failure) if rig.failure else rig.of(port.BackendFailure)[0].message
             else:
                 error = await rig.failed(far.patience)
                 assert error.failure == kind, f"{kind} was told as {error.failure}: {error}"

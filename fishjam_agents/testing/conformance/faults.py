@@ -22,14 +22,14 @@ class FaultChecks(Checks):
             await rig.connected()
             await rig.until(lambda: far.open_connections() == 1, "a connection")
             await rig.reply_begins(3000, 0.4)
-            await rig.until(lambda: rig.of(port.ReplyEnded), "the end of a reply")
+            await rig.until(lambda: rig.of(port.ReplyAudioEnded), "the end of a reply")
             before = len(rig.received())
             await far.stall()
             rig.turn(0.6)
             if claims.text:
                 rig.put(port.TextInput("is anybody there"))
-            await rig.until(lambda: rig.of(port.Failure), "notice of the dead connection", far.notices)
-            (failure,) = rig.of(port.Failure)
+            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the dead connection", far.notices)
+            (failure,) = rig.of(port.BackendFailure)
             assert failure.retryable
             assert failure.failure == "network"
             await rig.until(lambda: far.open_connections() == 1, "the next connection")
@@ -63,11 +63,11 @@ class FaultChecks(Checks):
         async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             await rig.reply_begins(3000, 0.4)
-            await rig.until(lambda: rig.of(port.ReplyEnded), "the end of a reply")
+            await rig.until(lambda: rig.of(port.ReplyAudioEnded), "the end of a reply")
             await getattr(far, trouble)()
             await rig.settle(1.0)
             await rig.until(lambda: far.open_connections() == 1, "a connection")
-            assert all(event.retryable for event in rig.of(port.Failure))
+            assert all(event.retryable for event in rig.of(port.BackendFailure))
             assert rig.failure is None, str(rig.failure)
             await rig.reply_begins(5000, 0.4)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fishjam_agents.backends import port
 from fishjam_agents.testing.conformance.checks import Checks
 from fishjam_agents.testing.conformance.fake_service import FakeService
@@ -61,9 +63,9 @@ class AsideChecks(Checks):
                 if not far.connects:
                     break
                 await rig.settle(0.5)
-                known = len(rig.of(port.Failure))
+                losses = len(rig.of(port.BackendFailure)) + 1
                 await far.drop()
-                await rig.until(lambda known=known: len(rig.of(port.Failure)) > known, "notice of the loss")  # type: ignore[misc]
+                await rig.until(partial(_failed, rig, losses), "notice of the loss")
                 await rig.until(lambda: far.open_connections() == 1, "the next connection")
                 await rig.settle(0.3)
             if claims.output_rate:
@@ -99,7 +101,7 @@ class AsideChecks(Checks):
             await far.answer_question("Forty-two.")
             rig.put(port.OutOfBandInput("q-1", _ASK))
             await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer")
-            await rig.until(lambda: rig.of(port.ReplyEnded), "the end of the reply")
+            await rig.until(lambda: rig.of(port.ReplyAudioEnded), "the end of the reply")
             seconds = sum(len(event.samples) for event in rig.of(port.ReplyAudio) if event.reply == reply)
             assert seconds / claims.output_rate > 0.95, "the reply was cut for the question"
 
@@ -135,6 +137,10 @@ class AsideChecks(Checks):
             assert [item.value for item in rig.received("control")] == [dict(far.control)]
 
         self.run(check)
+
+
+def _failed(rig: Harness, times: int) -> bool:
+    return len(rig.of(port.BackendFailure)) >= times
 
 
 def _last(rig: Harness, kind: str) -> object:

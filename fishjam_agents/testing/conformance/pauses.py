@@ -12,7 +12,7 @@ from fishjam_agents.testing.conformance.harness import Harness
 
 _SPOKEN = 0.6
 _RESUMED = 1.2
-_TOLD = (port.ReplyStarted, port.ReplyAudio, port.ReplyText, port.ToolCall, port.Interrupted)
+_TOLD = (port.ReplyStarted, port.ReplyAudio, port.ReplyTextDelta, port.ToolCall, port.Interrupted)
 
 
 class PauseChecks(Checks):

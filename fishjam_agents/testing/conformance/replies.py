@@ -25,15 +25,15 @@ class ReplyChecks(Checks):
             await rig.connected()
             reply = await rig.reply_begins(_OLD, 0.6)
             await rig.until(
-                lambda: [e for e in rig.of(port.ReplyEnded) if e.reply == reply], "end of the reply"
+                lambda: [e for e in rig.of(port.ReplyAudioEnded) if e.reply == reply], "end of the reply"
             )
             await rig.settle()
             about = [e for e in rig.events if getattr(e, "reply", None) == reply]
             assert isinstance(about[0], port.ReplyStarted), f"a reply began with {about[0]}"
             kinds = [type(e) for e in about]
-            assert kinds.count(port.ReplyStarted) == kinds.count(port.ReplyEnded) == 1
+            assert kinds.count(port.ReplyStarted) == kinds.count(port.ReplyAudioEnded) == 1
             last_audio = max(i for i, kind in enumerate(kinds) if kind is port.ReplyAudio)
-            assert last_audio < kinds.index(port.ReplyEnded), "audio after the end of its reply"
+            assert last_audio < kinds.index(port.ReplyAudioEnded), "audio after the end of its reply"
             audio = _audio(rig, reply)
             assert audio.dtype == np.int16
             assert audio.ndim == 1
@@ -53,7 +53,7 @@ class ReplyChecks(Checks):
             replies = [await rig.reply_begins(_OLD, 0.4) for _ in range(3)]
             if far.connects:
                 await far.drop()
-                await rig.until(lambda: rig.of(port.Failure), "notice of the loss")
+                await rig.until(lambda: rig.of(port.BackendFailure), "notice of the loss")
                 await rig.until(lambda: far.open_connections() == 1, "the next connection")
                 replies.append(await rig.reply_begins(_OLD, 0.4))
             assert len(set(replies)) == len(replies), replies
@@ -147,7 +147,7 @@ class ReplyChecks(Checks):
             second = await rig.reply_begins(_NEW, 0.4)
             for reply in (first, second):
                 await rig.until(
-                    lambda reply=reply: [e for e in rig.of(port.ReplyEnded) if e.reply == reply],  # type: ignore[misc]
+                    lambda reply=reply: [e for e in rig.of(port.ReplyAudioEnded) if e.reply == reply],  # type: ignore[misc]
                     "the end of both replies",
                 )
             if far.marks_replies:
@@ -176,7 +176,9 @@ class ReplyChecks(Checks):
         async def check(rig: Harness, far: FakeService) -> None:
             await rig.connected()
             rig.put(port.TextInput("good morning", verbatim=True, reply="say-7"))
-            await rig.until(lambda: [e for e in rig.of(port.ReplyEnded) if e.reply == "say-7"], "the words")
+            await rig.until(
+                lambda: [e for e in rig.of(port.ReplyAudioEnded) if e.reply == "say-7"], "the words"
+            )
             assert len(_audio(rig, "say-7"))
 
         self.run(check)

@@ -119,11 +119,11 @@ class ToolChecks(Checks):
             await rig.until(lambda: rig.of(port.ToolCall), "a tool call")
             (call,) = rig.of(port.ToolCall)
             await far.drop()
-            await rig.until(lambda: rig.of(port.Failure), "notice of the loss")
+            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the loss")
             rig.put(port.ToolResultInput(call.call, "late answer", call.name))
             await rig.until(lambda: far.open_connections() == 1, "the next connection")
             await far.drop()
-            await rig.until(lambda: len(rig.of(port.Failure)) > 1, "notice of the second loss")
+            await rig.until(lambda: len(rig.of(port.BackendFailure)) > 1, "notice of the second loss")
             await _another_call(rig, far)
             answers = [answer for answer in rig.received("tool_result") if answer.call == "kit-1"]
             assert len(answers) <= 1, f"answered {len(answers)} times"

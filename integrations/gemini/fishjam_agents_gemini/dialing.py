@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-from fishjam_agents.backends.port import BackendContext, BackendNotice, ToolCallCancelled
+from fishjam_agents.backends.port import BackendContext, BackendWarning, ToolCallCancelled
 from fishjam_agents.errors import BackendError
 from fishjam_agents.secrecy import guard_libraries
 
@@ -94,7 +94,7 @@ async def _open(
                 raise
             logger.info("The session cannot be resumed, a new one is begun: %s", error)
             conversation.emit(
-                BackendNotice(f"the session could not be resumed: a new one is told what was said ({error})")
+                BackendWarning(f"the session could not be resumed: a new one is told what was said ({error})")
             )
     live = await _connect(settings, conversation, memory, client, key, None, stack)
     memory.stumbles = 0

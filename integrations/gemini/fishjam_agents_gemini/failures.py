@@ -10,7 +10,7 @@ import re
 import ssl
 from http import HTTPStatus
 
-from fishjam_agents.backends.port import BackendNotice, Unanswered
+from fishjam_agents.backends.port import BackendWarning, Unanswered
 from fishjam_agents.errors import BackendError, FailureKind
 
 _REASON_LENGTH = 200
@@ -76,7 +76,7 @@ def session_is_gone(error: BaseException) -> bool:
     return _NO_SESSION.search(str(error)) is not None
 
 
-def refusal(reason: str | None, *, begun: bool) -> BackendNotice | None:
+def refusal(reason: str | None, *, begun: bool) -> BackendWarning | None:
     """Return the notice for a turn without a proper answer; None where nothing is wrong.
 
     Args:
@@ -90,7 +90,7 @@ def refusal(reason: str | None, *, begun: bool) -> BackendNotice | None:
     else:
         cause, advice = f"it was refused ({reason})", "see instructions, safety and what was said"
     if begun:
-        return BackendNotice(f"Gemini broke off its answer, since {cause}: {advice}")
+        return BackendWarning(f"Gemini broke off its answer, since {cause}: {advice}")
     return Unanswered(f"Gemini did not answer, since {cause}: {advice}", "protocol")
 
 

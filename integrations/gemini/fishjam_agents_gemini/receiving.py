@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fishjam_agents.backends.port import BackendEvent, BackendNotice, SessionRefresh
+from fishjam_agents.backends.port import BackendEvent, BackendWarning, SessionRefresh
 from fishjam_agents.errors import BackendError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def receive(
 def _skip(unknown: int, error: Exception, emit: Callable[[BackendEvent], None]) -> None:
     logger.debug("A message of Gemini was skipped: %r", error)
     if unknown == 1:
-        emit(BackendNotice("Gemini sent a message that its client cannot read: it was skipped"))
+        emit(BackendWarning("Gemini sent a message that its client cannot read: it was skipped"))
     if unknown >= _UNKNOWN_IN_A_ROW:
         raise BackendError(
             f"Gemini: {unknown} messages in a row could not be read: update google-genai",

@@ -12,12 +12,12 @@ import numpy as np
 from fishjam_agents.audio.resampling import StreamResampler, live_resampler
 from fishjam_agents.backends.port import (
     BackendEvent,
-    BackendNotice,
+    BackendWarning,
     Interrupted,
     ReplyAudio,
-    ReplyEnded,
+    ReplyAudioEnded,
     ReplyStarted,
-    ReplyText,
+    ReplyTextDelta,
     Samples,
 )
 
@@ -114,7 +114,7 @@ class Replies:
     def generated(self) -> None:
         """All audio of the reply has come; words of it may follow."""
         if self._open is not None:
-            self._emit(ReplyEnded(self._open))
+            self._emit(ReplyAudioEnded(self._open))
             self._open = None
             self._restart_audio()
 
@@ -157,7 +157,7 @@ class Replies:
 
     def _say(self, reply: str, text: str) -> None:
         self._said.append(text)
-        self._emit(ReplyText(reply, text))
+        self._emit(ReplyTextDelta(reply, text))
 
     def _samples(self, data: bytes, mime_type: str) -> Samples:
         data = self._odd + data
@@ -183,4 +183,4 @@ class Replies:
     def _once(self, key: str, message: str) -> None:
         if key not in self._strange:
             self._strange.add(key)
-            self._emit(BackendNotice(message))
+            self._emit(BackendWarning(message))

@@ -10,8 +10,8 @@ from fishjam_agents.backends.port import (
     AudioInput,
     BackendContext,
     BackendInput,
-    BackendNotice,
     BackendSession,
+    BackendWarning,
     SessionRefresh,
     TextInput,
     ToolCall,
@@ -101,7 +101,7 @@ class GeminiSession(BackendSession):
             await self._guarded(self._wire.history(history))
         elif not resumed and self._memory.opened > 1:
             self._emit(
-                BackendNotice("Gemini has forgotten the conversation: switch transcription on to keep it")
+                BackendWarning("Gemini has forgotten the conversation: switch transcription on to keep it")
             )
         for entry in self._memory.unanswered:
             await self._pass_on(entry, again=True)
@@ -291,7 +291,7 @@ class GeminiSession(BackendSession):
     def _declined(self, turns: int) -> None:
         if turns == _DECLINED:
             self._emit(
-                BackendNotice(
+                BackendWarning(
                     f"Gemini has answered none of the last {turns} turns: it may take them for not "
                     "meant for it; if it never answers, check model and instructions"
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fishjam_agents.backends.port import BackendEvent, Usage
+from fishjam_agents.backends.port import BackendEvent, BackendUsage
 
 from .session_continuity import SessionContinuity
 
@@ -42,7 +42,7 @@ class Meter:
         amounts, self._amounts = self._amounts, {}
         cost = cost_of(amounts, self._prices)
         self._memory.spent += cost or 0.0
-        self._emit(Usage(amounts, cost, None if cost is None else self._memory.spent))
+        self._emit(BackendUsage(amounts, cost, None if cost is None else self._memory.spent))
 
 
 def amounts_of(metadata: Any) -> dict[str, float]:

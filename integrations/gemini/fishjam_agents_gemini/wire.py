@@ -13,7 +13,7 @@ from fishjam_agents.backends.port import (
     AudioInput,
     BackendEvent,
     BackendInput,
-    BackendNotice,
+    BackendWarning,
     ImageInput,
     TextInput,
     ToolResultInput,
@@ -129,7 +129,7 @@ class Wire:
                 self._deaf_to_notes = True
                 family = self._settings.family.name
                 self._emit(
-                    BackendNotice(f"{family} cannot be told things without an answer: notes are dropped")
+                    BackendWarning(f"{family} cannot be told things without an answer: notes are dropped")
                 )
             return False
         await self._live.send_client_content(turns=self._turn("user", text), turn_complete=False)
@@ -137,12 +137,12 @@ class Wire:
 
     async def _image(self, entry: ImageInput) -> bool:
         if not entry.content_type.startswith("image/"):
-            self._emit(BackendNotice(f"{entry.content_type} is no image: it was not sent to Gemini"))
+            self._emit(BackendWarning(f"{entry.content_type} is no image: it was not sent to Gemini"))
             return False
         if len(entry.data) > self._settings.max_image:
             size = len(entry.data)
             advice = f"ask for smaller ones, or raise max_image ({self._settings.max_image})"
-            self._emit(BackendNotice(f"an image of {size} bytes was not sent to Gemini: {advice}"))
+            self._emit(BackendWarning(f"an image of {size} bytes was not sent to Gemini: {advice}"))
             return False
         blob = self._types.Blob(data=entry.data, mime_type=entry.content_type)
         await self._live.send_realtime_input(video=blob)

@@ -93,7 +93,7 @@ class Talk:
         return np.concatenate(pieces) if pieces else np.empty(0, np.int16)
 
     def reply_text(self, reply: str) -> str:
-        return "".join(event.text for event in self.of(p.ReplyText) if event.reply == reply)
+        return "".join(event.text for event in self.of(p.ReplyTextDelta) if event.reply == reply)
 
     async def close(self) -> None:
         self._running.cancel()

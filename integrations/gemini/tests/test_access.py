@@ -82,16 +82,16 @@ async def whole_conversation(emulator: GeminiEmulator, talk: Talk) -> Connection
 
     talk.put(p.ImageInput(b"\xff\xd8 a picture", "image/jpeg"))
     talk.say(voice(0.1))
-    await talk.until(p.Usage)
+    await talk.until(p.BackendUsage)
     emulator.answers.append(asks)
     talk.put(p.TextInput("What is the weather like?"))
     call = await talk.until(p.ToolCall)
     talk.put(p.ToolResultInput(call.call, "grey", "weather", scheduling="interrupt"))
-    await talk.until(p.Usage, 2)
+    await talk.until(p.BackendUsage, 2)
     (await emulator.connection(0)).abort()
-    await talk.until(p.Failure)
+    await talk.until(p.BackendFailure)
     talk.say(voice(0.1))
-    await talk.until(p.Usage, 3)
+    await talk.until(p.BackendUsage, 3)
     assert talk.error is None
     return emulator.connections[-1]
 
@@ -137,7 +137,7 @@ def test_vertex_ai_works_with_the_application_default_credentials(
                 talk.audio(voice(0.3))
                 talk.put(p.AudioEndedInput("ann"))
                 talk.audio(np.zeros(12000, np.int16))
-                await talk.until(p.Usage)
+                await talk.until(p.BackendUsage)
                 assert talk.error is None
                 connection = await emulator.connection(0)
         assert connection.path.endswith("LlmBidiService/BidiGenerateContent")
@@ -199,7 +199,7 @@ def test_a_program_that_logs_everything_logs_no_key(
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(api_key=key)) as talk:
             talk.say(voice(0.2))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
 
     caplog.set_level(logging.DEBUG)
     # The emulator is Google's side.

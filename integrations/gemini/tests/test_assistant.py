@@ -41,9 +41,9 @@ def test_each_tool_is_called_once_and_the_goodbye_is_last(run: Run) -> None:
             for number, answer in enumerate(['{"state": "sent"}', "no such day", "bye"], 1):
                 call = await called(talk, number)
                 talk.put(p.ToolResultInput(call.call, answer, call.name, error=number == 2))
-                await talk.until(p.Usage, number)
+                await talk.until(p.BackendUsage, number)
             talk.say(voice(0.5))
-            await talk.until(p.Usage, 4)
+            await talk.until(p.BackendUsage, 4)
         assert [(call.name, call.arguments) for call in talk.of(p.ToolCall)] == [
             ("order", {"number": 1}),
             ("hours", {}),
@@ -77,10 +77,10 @@ def test_the_model_talks_on_while_a_tool_runs_in_the_background(
             call = await called(talk, 1)
             await talk.until(p.ReplyAudio)
             talk.put(p.ToolResultInput(call.call, "boots", "search", scheduling=scheduling))
-            await talk.until(p.ReplyEnded, len(replies))
+            await talk.until(p.ReplyAudioEnded, len(replies))
             assert len(talk.of(p.Interrupted)) == interrupted
             talk.say(voice(0.3))
-            await talk.until(p.ReplyEnded, len(replies) + 1)
+            await talk.until(p.ReplyAudioEnded, len(replies) + 1)
         words = said(talk)
         assert words.pop() == "You spoke for 0.3 seconds."
         assert len(words) == len(replies)
@@ -105,11 +105,11 @@ def test_a_resumed_session_remembers_what_was_called(run: Run, impatient: None) 
         async with talking(tools=[tool("first"), tool("second")]) as talk:
             call = await called(talk, 1)
             talk.put(p.ToolResultInput(call.call, "done", "first"))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             # The handle follows the end of the turn.
             await asyncio.sleep(0.05)
             (await emulator.connection(0)).abort()
-            await talk.until(p.Failure)
+            await talk.until(p.BackendFailure)
             assert (await called(talk, 2)).name == "second"
         assert len({call.call for call in talk.of(p.ToolCall)}) == 2
 

@@ -24,17 +24,17 @@ def test_an_announced_end_is_nothing_that_anybody_notices(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             first = await emulator.connection(0)
             await first.go_away(10)
             second = await renewed(emulator, 1)
             assert first.closed.is_set(), "the old connection is closed first"
             talk.say(numbered(2))
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         assert second.resumed is not None
         assert heard(second.session) == spoken([numbered(1), numbered(2)])
-        assert not talk.of(p.Failure)
-        assert not talk.of(p.BackendNotice)
+        assert not talk.of(p.BackendFailure)
+        assert not talk.of(p.BackendWarning)
         assert not talk.outages
 
     run(test)
@@ -57,7 +57,7 @@ def test_a_turn_that_outlasts_the_deadline_is_said_whole_to_the_next_connection(
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             talk.begin_turn()
             talk.audio(numbered(2)[:800])
             first = await emulator.connection(0)
@@ -66,10 +66,10 @@ def test_a_turn_that_outlasts_the_deadline_is_said_whole_to_the_next_connection(
             second = await renewed(emulator, 1)
             talk.audio(numbered(2)[800:])
             talk.end_turn()
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         assert heard(second.session) == spoken([numbered(1), numbered(2)])
         assert second.names() == ["activityStart", "audio", "activityEnd"]
-        assert not talk.of(p.Failure)
+        assert not talk.of(p.BackendFailure)
 
     run(test)
 
@@ -78,7 +78,7 @@ def test_a_turn_cut_by_a_lost_connection_is_said_whole_to_the_next(run: Run) -> 
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             talk.begin_turn()
             talk.audio(numbered(2)[:800])
             first = await emulator.connection(0)
@@ -86,9 +86,9 @@ def test_a_turn_cut_by_a_lost_connection_is_said_whole_to_the_next(run: Run) -> 
             first.abort()
             talk.audio(numbered(2)[800:])
             talk.end_turn()
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         assert heard(emulator.connections[-1].session) == spoken([numbered(1), numbered(2)])
-        assert talk.of(p.Failure)[0].failure == "network"
+        assert talk.of(p.BackendFailure)[0].failure == "network"
 
     run(test)
 
@@ -116,11 +116,11 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
         emulator.unknown_handle = refusal
         async with talking(Gemini(history=(HistoryMessage("user", "I like maps."),))) as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             emulator.handles.expire()
             (await emulator.connection(0)).abort()
             talk.say(numbered(2))
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         second = emulator.connections[-1]
         assert second.resumed is None
         told = [(said.role, said.text) for said in second.session.history if said.text]
@@ -129,8 +129,8 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
             ("user", "What is the capital of Peru?"),
             ("model", "Lima."),
         ]
-        assert "could not be resumed" in talk.of(p.BackendNotice)[0].message
-        assert len(talk.of(p.Failure)) == 1, "of the connection that was cut"
+        assert "could not be resumed" in talk.of(p.BackendWarning)[0].message
+        assert len(talk.of(p.BackendFailure)) == 1, "of the connection that was cut"
         assert heard(second.session) == spoken([numbered(2)])
 
     run(test)
@@ -140,14 +140,14 @@ def test_a_session_that_is_gone_after_it_was_taken_up_is_not_taken_up_again(run:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             (await emulator.connection(0)).abort()
             second = await renewed(emulator, 1)
             assert second.resumed is not None
             await second.close(1008, "BidiGenerateContent session not found")
             third = await renewed(emulator, 2)
             talk.say(numbered(2))
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         assert third.resumed is None
         assert "sessionResumption" in third.setup
 
@@ -158,12 +158,12 @@ def test_a_key_that_is_refused_with_a_handle_ends_the_call(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             emulator.refusing = (1008, "API key not valid. Please pass a valid API key.")
             (await emulator.connection(0)).abort()
             error = await talk.ended()
         assert error.failure == "auth"
-        assert not talk.of(p.BackendNotice)
+        assert not talk.of(p.BackendWarning)
 
     run(test)
 
@@ -174,14 +174,14 @@ def test_a_session_at_which_the_service_fails_again_and_again_is_given_up_for_a_
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             emulator.refusals.extend([(1011, "Internal error encountered.")] * 2)
             (await emulator.connection(0)).abort()
             talk.say(numbered(2))
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         assert emulator.connections[-1].resumed is None
-        assert len(talk.of(p.Failure)) == 2
-        assert "could not be resumed" in talk.of(p.BackendNotice)[0].message
+        assert len(talk.of(p.BackendFailure)) == 2
+        assert "could not be resumed" in talk.of(p.BackendWarning)[0].message
         assert heard(emulator.connections[-1].session) == spoken([numbered(2)])
 
     run(test)
@@ -191,11 +191,11 @@ def test_a_network_that_is_away_costs_no_session(run: Run, impatient: None) -> N
     async def test(emulator: GeminiEmulator) -> None:
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             emulator.refusals.extend(["abort"] * 3)
             (await emulator.connection(0)).abort()
             talk.say(numbered(2))
-            await talk.until(p.Usage, 2)
+            await talk.until(p.BackendUsage, 2)
         assert emulator.connections[-1].resumed is not None
         assert heard(emulator.connections[-1].session) == spoken([numbered(1), numbered(2)])
 
@@ -215,7 +215,7 @@ def test_the_handle_that_follows_the_end_of_a_turn_is_waited_for(run: Run) -> No
         emulator.answers.append(answer)
         async with talking() as talk:
             talk.say(numbered(1))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
             second = await renewed(emulator, 1)
         assert heard(second.session) == spoken([numbered(1)])
 
@@ -247,10 +247,10 @@ def test_without_resumption_and_words_the_loss_is_told(run: Run) -> None:
         backend = Gemini(resumption=False, transcription=Transcription(False, False))
         async with talking(backend) as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             (await emulator.connection(0)).abort()
             await renewed(emulator, 1)
-            warning = await talk.until(p.BackendNotice)
+            warning = await talk.until(p.BackendWarning)
         assert "has forgotten the conversation" in warning.message
         assert "sessionResumption" not in emulator.connections[0].setup
 
@@ -262,7 +262,7 @@ def test_new_instructions_reach_the_model_in_the_call(run: Run, model: str) -> N
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(model), instructions="Be brief.") as talk:
             talk.say(numbered(1))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             talk.put(p.UpdateInput("Be long.", [WEATHER]))
             if model == "gemini-3.8-live":
                 connection = await emulator.connection(0)
@@ -297,7 +297,7 @@ def test_what_happens_while_it_is_away_reaches_the_next_connection_in_order(run:
             await asyncio.sleep(0.05)
             emulator.refusals.extend(["abort", 503])
             first.abort()
-            await talk.until(p.Failure)
+            await talk.until(p.BackendFailure)
             talk.put(p.ToolResultInput(call.call, "grey", "weather"))
             talk.put(p.ImageInput(b"\xff\xd8 a picture", "image/jpeg"))
             talk.say(numbered(2))
@@ -305,7 +305,7 @@ def test_what_happens_while_it_is_away_reaches_the_next_connection_in_order(run:
             second = await renewed(emulator, 1)
             async with asyncio.timeout(5):
                 await second.until_received("text")
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
         assert second.names() == [
             "tool_response",
             "video",
@@ -324,11 +324,11 @@ def test_the_running_cost_goes_on_over_connections(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(prices={"input_audio": 1e6, "output_audio": 1e6})) as talk:
             talk.say(numbered(1, 0.4))
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             (await emulator.connection(0)).abort()
             talk.say(numbered(2, 0.8))
-            await talk.until(p.Usage, 2)
-        costs = [(usage.cost, usage.total_cost) for usage in talk.of(p.Usage)]
+            await talk.until(p.BackendUsage, 2)
+        costs = [(usage.cost, usage.total_cost) for usage in talk.of(p.BackendUsage)]
         assert costs == [(20, 20), (40, 60)]
 
     run(test)

@@ -24,16 +24,16 @@ def test_a_turn_is_heard_from_its_onset_and_answered(run: Run) -> None:
         emulator.answers.append(say("Hello there.", 0.5))
         async with talking() as talk:
             talk.say(question)
-            await talk.until(p.Usage)
+            await talk.until(p.BackendUsage)
             connection = await emulator.connection(0)
         assert connection.names() == ["activityStart", "audio", "activityEnd"]
         assert b"".join(connection.of("audio")) == question.astype("<i2").tobytes()
         order = kinds(talk.events)
         assert order[:2] == ["ReplyStarted", "ReplyAudio"]
-        assert order[-2:] == ["ReplyEnded", "Usage"]
+        assert order[-2:] == ["ReplyAudioEnded", "BackendUsage"]
         assert talk.reply_audio("gemini-1").astype("<i2").tobytes() == tone(0.5)
         assert talk.reply_text("gemini-1") == "Hello there. "
-        assert talk.of(p.Usage)[0].amounts == {"input_audio": 12, "output_audio": 12}
+        assert talk.of(p.BackendUsage)[0].amounts == {"input_audio": 12, "output_audio": 12}
 
     run(test)
 
@@ -43,8 +43,8 @@ def test_receiving_goes_on_after_the_first_turn(run: Run) -> None:
         async with talking() as talk:
             for turn in range(1, 4):
                 talk.say(voice(0.1))
-                await talk.until(p.ReplyEnded, turn)
-        assert [event.reply for event in talk.of(p.ReplyEnded)] == ["gemini-1", "gemini-2", "gemini-3"]
+                await talk.until(p.ReplyAudioEnded, turn)
+        assert [event.reply for event in talk.of(p.ReplyAudioEnded)] == ["gemini-1", "gemini-2", "gemini-3"]
         assert len(emulator.connections) == 1
 
     run(test, binary=False)
@@ -85,9 +85,9 @@ def test_late_audio_of_an_interrupted_turn_is_never_said(run: Run) -> None:
         emulator.answers.append(late)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
         assert [len(talk.reply_audio(f"gemini-{n}")) for n in (1, 2)] == [4800, 2400]
-        assert "".join(event.text for event in talk.of(p.ReplyText)) == "one three "
+        assert "".join(event.text for event in talk.of(p.ReplyTextDelta)) == "one three "
 
     run(test)
 
@@ -106,7 +106,7 @@ def test_an_answer_after_one_that_was_interrupted_while_it_was_played_is_heard_w
                     talk.say(voice(0.4))
                 else:
                     talk.audio(np.concatenate((voice(0.4), np.zeros(9600, np.int16))))
-                await talk.until(p.ReplyEnded, turn)
+                await talk.until(p.ReplyAudioEnded, turn)
         assert len(talk.reply_audio("gemini-2")) == 12000
         assert talk.reply_text("gemini-2") == "Sorry. "
         assert [event.reply for event in talk.of(p.Interrupted)] == ["gemini-1"]
@@ -125,7 +125,7 @@ def test_an_interrupted_turn_that_is_never_closed_costs_the_next_answer_nothing(
             talk.say(voice(0.1))
             await talk.until(p.Interrupted)
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
         assert len(talk.reply_audio("gemini-2")) == 12000
         assert talk.reply_text("gemini-2") == "two "
 
@@ -172,7 +172,7 @@ def test_all_parts_of_a_bundled_message_are_used_and_thoughts_are_not_spoken(run
         prices = {"input_audio": 3.0, "input_image": 1.0, "output_audio": 12.0, "output_text": 2.0}
         async with talking(Gemini(prices=prices)) as talk:
             talk.say(voice(0.1))
-            usage = await talk.until(p.Usage)
+            usage = await talk.until(p.BackendUsage)
         assert len(talk.reply_audio("gemini-1")) == 7200
         assert talk.reply_text("gemini-1") == "A fish."
         (transcript,) = talk.of(p.UserTranscript)
@@ -199,7 +199,7 @@ def test_one_interaction_of_several_turns_is_several_replies(run: Run) -> None:
         emulator.answers.append(thinking)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
         assert [len(talk.reply_audio(f"gemini-{n}")) for n in (1, 2)] == [2400, 4800]
 
     run(test)
@@ -218,11 +218,11 @@ def test_odd_chunks_other_rates_and_strange_types_are_played_or_named(run: Run) 
         emulator.answers.append(strange)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
         played = talk.reply_audio("gemini-1")
         assert played[:2400].astype("<i2").tobytes() == tone(0.1)
         assert len(played) == pytest.approx(4800, abs=30)
-        (warning,) = talk.of(p.BackendNotice)
+        (warning,) = talk.of(p.BackendWarning)
         assert "audio/wav" in warning.message
 
     run(test)
@@ -268,13 +268,13 @@ def test_an_interaction_that_goes_idle_is_over_and_one_in_progress_is_not_left(
         emulator.answers.append(thinking)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
             async with asyncio.timeout(5):
                 await emulator.connection(1)
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 3)
+            await talk.until(p.ReplyAudioEnded, 3)
         assert [len(talk.reply_audio(f"gemini-{n}")) for n in (1, 2)] == [2400, 4800]
-        assert not talk.of(p.Failure)
+        assert not talk.of(p.BackendFailure)
 
     run(test)
 
@@ -287,7 +287,7 @@ def test_a_user_who_may_not_interrupt_does_not(run: Run) -> None:
             talk.say(voice(0.1))
             await talk.until(p.ReplyAudio)
             talk.begin_turn()
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
         assert not talk.of(p.Interrupted)
         assert len(talk.reply_audio("gemini-1")) == 24000
 
@@ -310,7 +310,7 @@ def test_the_reply_that_is_still_played_is_interrupted_once_whatever_turns_witho
         emulator.answers.append(silent_turn)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
         assert talk.of(p.Interrupted) == [p.Interrupted("gemini-1")]
         assert talk.reply_text("gemini-2") == "two "
 

@@ -43,7 +43,7 @@ def test_what_only_the_user_can_mend_ends_the_call_at_once(
         assert (error.failure, error.retryable) == (failure, False)
         assert words in str(error)
         assert str(error).count(": ") >= 2, "what happened: what to do"
-        assert not talk.of(p.Failure)
+        assert not talk.of(p.BackendFailure)
         assert emulator.upgrades == 1
 
     run(test)
@@ -67,8 +67,8 @@ def test_what_may_pass_is_tried_again(run: Run, impatient: None, refusal: object
         emulator.refusals.append(refusal)  # type: ignore[arg-type]
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
-        (failed,) = talk.of(p.Failure)
+            await talk.until(p.ReplyAudioEnded)
+        (failed,) = talk.of(p.BackendFailure)
         assert (failed.failure, failed.retryable) == (failure, True)
         connection = emulator.connections[-1]
         assert connection.names() == ["activityStart", "audio", "activityEnd"]
@@ -112,7 +112,7 @@ def test_a_service_that_crashes_again_and_again_is_given_up_in_one_sentence(
             error = await talk.ended()
         assert "the service failed (" in str(error)
         assert str(error).endswith("(1011 Internal error encountered.): given up after 6 attempts")
-        assert len(talk.of(p.Failure)) == 5
+        assert len(talk.of(p.BackendFailure)) == 5
 
     run(test, answer=crash)
 
@@ -164,9 +164,9 @@ def test_frames_the_client_cannot_read_are_skipped(run: Run, impatient: None) ->
         emulator.answers.append(noisy)
         async with talking() as talk:
             talk.say(voice(0.2))
-            await talk.until(p.ReplyEnded)
-        assert not talk.of(p.Failure)
-        assert talk.of(p.BackendNotice)
+            await talk.until(p.ReplyAudioEnded)
+        assert not talk.of(p.BackendFailure)
+        assert talk.of(p.BackendWarning)
         assert len(talk.reply_audio("gemini-1")) == 4800
 
     run(test)
@@ -181,8 +181,8 @@ def test_nothing_but_such_frames_is_a_failure(run: Run, impatient: None) -> None
         emulator.answers.append(noise)
         async with talking() as talk:
             talk.say(voice(0.1))
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
+            failed = await talk.until(p.BackendFailure)
+            await talk.until(p.ReplyAudioEnded)
         assert failed.failure == "protocol"
         assert "update google-genai" in failed.message
 
@@ -216,8 +216,8 @@ def test_a_connection_that_ends_in_the_call_is_followed_by_one_that_is_told_the_
         emulator.answers.append(end)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
-        (failed,) = talk.of(p.Failure)
+            await talk.until(p.ReplyAudioEnded)
+        (failed,) = talk.of(p.BackendFailure)
         assert (failed.failure, failed.retryable) == (failure, True)
         assert failed.message.count(": ") >= 2, "what happened: what to do"
         assert emulator.connections[-1].names() == ["activityStart", "audio", "activityEnd"]
@@ -260,8 +260,8 @@ def test_an_error_message_with_a_code_is_what_it_says(run: Run, impatient: None)
         emulator.answers.append(limited)
         async with talking() as talk:
             talk.say(voice(0.1))
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
+            failed = await talk.until(p.BackendFailure)
+            await talk.until(p.ReplyAudioEnded)
         assert failed.failure == "quota"
 
     run(test)
@@ -280,11 +280,11 @@ def test_frames_over_a_mebibyte_arrive_and_those_over_sixteen_do_not(run: Run, i
         emulator.answers.extend([large, too_large])
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
             assert len(talk.reply_audio("gemini-1")) == 40 * 24000
             talk.say(voice(0.1))
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded, 2)
+            failed = await talk.until(p.BackendFailure)
+            await talk.until(p.ReplyAudioEnded, 2)
         assert failed.retryable
 
     run(test)
@@ -300,10 +300,10 @@ def test_a_reply_that_is_cut_off_ends(run: Run, impatient: None) -> None:
         emulator.answers.append(_cut)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
-        assert [event.reply for event in talk.of(p.ReplyEnded)] == ["gemini-1", "gemini-2"]
+            await talk.until(p.ReplyAudioEnded, 2)
+        assert [event.reply for event in talk.of(p.ReplyAudioEnded)] == ["gemini-1", "gemini-2"]
         assert len(talk.outages) == 1
 
     run(test)
@@ -332,13 +332,13 @@ def test_an_answer_that_the_model_refuses_to_give_is_told(
         emulator.answers.append(rejected)
         async with talking() as talk:
             talk.say(voice(0.1))
-            warning = await talk.until(p.BackendNotice)
+            warning = await talk.until(p.BackendWarning)
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 1 + begun)
+            await talk.until(p.ReplyAudioEnded, 1 + begun)
         assert words in warning.message
         assert warning.message.count(": ") >= 1, "what happened: what to do"
         assert isinstance(warning, p.Unanswered) is not begun
-        assert not talk.of(p.Failure)
+        assert not talk.of(p.BackendFailure)
 
     run(test)
 
@@ -351,7 +351,7 @@ def test_a_model_that_needs_more_input_is_no_failure(run: Run) -> None:
         emulator.answers.append(waits)
         async with talking() as talk:
             talk.say(voice(0.1))
-            await talk.until(p.Usage)
-        assert not talk.of(p.BackendNotice)
+            await talk.until(p.BackendUsage)
+        assert not talk.of(p.BackendWarning)
 
     run(test)

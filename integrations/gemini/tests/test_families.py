@@ -37,19 +37,19 @@ def test_extended_thinking_is_given_its_tools_and_results_in_the_only_form_it_ta
     async def test(emulator: GeminiEmulator) -> None:
         async with talking(Gemini(EXTENDED), tools=[ORDER]) as talk:
             call = await _called(talk)
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
             talk.put(
                 p.ToolResultInput(call.call, "half", "order", will_continue=True, scheduling="silent"),
                 p.ToolResultInput(call.call, "sent", "order", scheduling="interrupt"),
             )
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
             connection = await emulator.connection(0)
         assert talk.reply_text("gemini-2").strip() == "order answered: sent"
         assert connection.tools["order"]["behavior"] == "NON_BLOCKING"
         assert connection.of("tool_response") == [
             [{"id": call.call, "name": "order", "response": {"output": "sent"}}]
         ]
-        assert not talk.of(p.Failure)
+        assert not talk.of(p.BackendFailure)
         assert not Gemini(EXTENDED).capabilities.background_tools
 
     run(test, answer=Assistant())

@@ -35,8 +35,8 @@ def test_a_half_open_socket_is_noticed_and_the_turn_is_said_again(
         emulator.answers.append(frozen)
         async with talking(Gemini(answer_timeout=0.3)) as talk:
             talk.say(question)
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
+            failed = await talk.until(p.BackendFailure)
+            await talk.until(p.ReplyAudioEnded)
         assert failed.failure == "network"
         assert "no sign of life" in failed.message
         second = await emulator.connection(1)
@@ -59,10 +59,10 @@ def test_a_way_that_goes_dead_in_the_middle_of_a_reply_is_noticed(
         emulator.answers.append(stops)
         async with talking(Gemini(answer_timeout=0.3)) as talk:
             talk.say(voice(0.1))
-            failed = await talk.until(p.Failure)
-            assert [event.reply for event in talk.of(p.ReplyEnded)] == ["gemini-1"]
+            failed = await talk.until(p.BackendFailure)
+            assert [event.reply for event in talk.of(p.ReplyAudioEnded)] == ["gemini-1"]
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
         assert "no sign of life" in failed.message
 
     run(test)
@@ -79,8 +79,8 @@ def test_a_reply_that_pauses_over_a_living_socket_goes_on(run: Run) -> None:
         emulator.answers.append(pauses)
         async with talking(Gemini(answer_timeout=0.1)) as talk:
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
-        assert not talk.of(p.Failure)
+            await talk.until(p.ReplyAudioEnded)
+        assert not talk.of(p.BackendFailure)
         assert len(talk.reply_audio("gemini-1")) == 4800
 
     run(test)
@@ -107,8 +107,8 @@ def test_a_connection_that_ends_while_it_is_looked_after_is_one_that_was_lost(
         emulator.answers.append(dies)
         async with talking(Gemini(answer_timeout=0.1)) as talk:
             talk.say(voice(0.1))
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
+            failed = await talk.until(p.BackendFailure)
+            await talk.until(p.ReplyAudioEnded)
         assert (failed.failure, failed.retryable) == ("network", True)
 
     run(test)
@@ -131,8 +131,8 @@ def test_a_model_that_keeps_silent_over_a_living_socket_gets_a_new_connection(
                 talk.audio(voice(0.1))
                 talk.end_turn()
                 await asyncio.sleep(0.5)
-            failed = await talk.until(p.Failure)
-            await talk.until(p.ReplyEnded)
+            failed = await talk.until(p.BackendFailure)
+            await talk.until(p.ReplyAudioEnded)
         assert "2 turns were not answered" in failed.message
 
     run(test)
@@ -145,7 +145,7 @@ def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answer = silent
         async with talking(Gemini(answer_timeout=0.05)) as talk:
-            while not talk.of(p.BackendNotice):
+            while not talk.of(p.BackendWarning):
                 talk.begin_turn()
                 await asyncio.sleep(0.05)
                 talk.audio(voice(0.1))
@@ -153,10 +153,10 @@ def test_a_model_that_may_keep_silent_is_left_in_peace(run: Run) -> None:
                 await asyncio.sleep(0.12)
             emulator.answer = parrot
             talk.say(voice(0.1))
-            await talk.until(p.ReplyEnded)
-        assert not talk.of(p.Failure)
+            await talk.until(p.ReplyAudioEnded)
+        assert not talk.of(p.BackendFailure)
         assert len(emulator.connections) == 1
-        (told,) = talk.of(p.BackendNotice)
+        (told,) = talk.of(p.BackendWarning)
         assert "none of the last 3 turns" in told.message
 
     run(test)
@@ -175,18 +175,18 @@ def test_a_way_that_goes_dead_without_a_word_is_noticed_and_nothing_is_lost(
             backend = Gemini(base_url=proxy.url, answer_timeout=0.2)
             async with talking(backend, turn_mode=turn_mode) as talk:
                 await said(talk, turns[0])
-                await talk.until(p.Usage)
+                await talk.until(p.BackendUsage)
                 proxy.go_dead()
                 await said(talk, turns[1])
-                failed = await talk.until(p.Failure)
-                await talk.until(p.Usage, 2)
+                failed = await talk.until(p.BackendFailure)
+                await talk.until(p.BackendUsage, 2)
         assert failed.failure == "network"
         assert "no sign of life" in failed.message
         second = emulator.connections[-1]
         assert second.resumed is not None
         known = [turn[: len(turns[0]) * 2] for turn in heard(second.session)]
         assert known == spoken(turns)
-        assert len(talk.of(p.ReplyEnded)) == 2
+        assert len(talk.of(p.ReplyAudioEnded)) == 2
 
     async def said(talk: Talk, turn: np.ndarray) -> None:
         if turn_mode == "local":

@@ -30,7 +30,7 @@ async def call():
         def emit(event):
             if isinstance(event, p.ToolCall):
                 results.append(p.ToolResultInput(event.call, event.name, "rain"))
-            if isinstance(event, p.ReplyEnded):
+            if isinstance(event, p.ReplyAudioEnded):
                 ended.set()
 
         conversation = p.BackendContext("c", emit, "Be brief.", (WEATHER,))

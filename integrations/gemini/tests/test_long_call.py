@@ -42,12 +42,12 @@ def test_a_long_call_over_twelve_connections_loses_and_doubles_nothing(run: Run)
 
     async def turn(talk: Talk, number: int) -> None:
         said.append(numbered(number))
-        count = len(talk.of(p.Usage))
+        count = len(talk.of(p.BackendUsage))
         talk.say(said[-1])
-        await talk.until(p.Usage, count + 1)
+        await talk.until(p.BackendUsage, count + 1)
 
     async def ends_within_a_turn(talk: Talk, emulator: GeminiEmulator, number: int) -> None:
-        connections, count = len(emulator.connections), len(talk.of(p.Usage))
+        connections, count = len(emulator.connections), len(talk.of(p.BackendUsage))
         await emulator.connections[-1].go_away(0.2)
         said.append(numbered(number))
         talk.begin_turn()
@@ -55,24 +55,24 @@ def test_a_long_call_over_twelve_connections_loses_and_doubles_nothing(run: Run)
         await renewed(emulator, connections)
         talk.audio(said[-1][800:])
         talk.end_turn()
-        await talk.until(p.Usage, count + 1)
+        await talk.until(p.BackendUsage, count + 1)
 
     async def ends_after_writing(talk: Talk, emulator: GeminiEmulator, number: int) -> None:
-        connections, count = len(emulator.connections), len(talk.of(p.Usage))
+        connections, count = len(emulator.connections), len(talk.of(p.BackendUsage))
         await emulator.connections[-1].go_away(10)
         written.append(f"message {number}")
         talk.put(p.TextInput(written[-1]))
-        await talk.until(p.Usage, count + 1)
+        await talk.until(p.BackendUsage, count + 1)
         await turn(talk, number)
         await renewed(emulator, connections)
 
     async def ends_beside_a_tool(talk: Talk, emulator: GeminiEmulator, number: int) -> None:
-        connections, count = len(emulator.connections), len(talk.of(p.Usage))
+        connections, count = len(emulator.connections), len(talk.of(p.BackendUsage))
         called.append(await emulator.connections[-1].call_tool("weather"))
         await talk.until(p.ToolCall, len(called))
         await emulator.connections[-1].go_away(10)
         talk.put(p.ToolResultInput(called[-1], "grey", "weather"))
-        await talk.until(p.Usage, count + 1)
+        await talk.until(p.BackendUsage, count + 1)
         await renewed(emulator, connections)
 
     async def test(emulator: GeminiEmulator) -> None:
@@ -89,7 +89,7 @@ def test_a_long_call_over_twelve_connections_loses_and_doubles_nothing(run: Run)
                     answers = [answer for response in connection.of("tool_response") for answer in response]
                     answered.extend(answer["id"] for answer in answers)
                     connection.forget()
-                kept = (p.ReplyEnded, p.Usage, p.ToolCall)
+                kept = (p.ReplyAudioEnded, p.BackendUsage, p.ToolCall)
                 talk.events[:] = [event for event in talk.events if isinstance(event, kept)]
                 if number in (5, 11):
                     sizes[number] = held()
@@ -97,8 +97,8 @@ def test_a_long_call_over_twelve_connections_loses_and_doubles_nothing(run: Run)
         assert heard(last.session) == spoken(said)
         assert [entry.text for entry in last.session.history if entry.text] == written
         assert answered == called
-        assert not talk.of(p.Failure)
-        replies = [event.reply for event in talk.of(p.ReplyEnded)]
+        assert not talk.of(p.BackendFailure)
+        replies = [event.reply for event in talk.of(p.ReplyAudioEnded)]
         assert replies == [f"gemini-{n}" for n in range(1, len(said) + len(written) + len(called) + 1)]
 
     try:

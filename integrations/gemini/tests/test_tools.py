@@ -42,10 +42,10 @@ def test_a_tool_is_answered_once_over_a_connection_that_is_resumed(run: Run) -> 
             first = await emulator.connection(0)
             await asyncio.sleep(0.05)
             first.abort()
-            await talk.until(p.Failure)
+            await talk.until(p.BackendFailure)
             talk.put(p.ToolResultInput(call.call, '{"sky": "grey"}'))
             talk.put(p.ToolResultInput(call.call, "again"))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
         second = emulator.connections[-1]
         assert second.of("tool_response") == [
             [{"id": "call-7", "name": "weather", "response": {"output": {"sky": "grey"}}}]
@@ -75,12 +75,12 @@ def test_a_call_that_a_resumed_session_does_not_know_is_cancelled_and_the_turn_s
             talk.put(p.ToolResultInput(first.call, "too late"))
             second = await talk.until(p.ToolCall, 2)
             talk.put(p.ToolResultInput(second.call, "grey"))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
         connection = emulator.connections[-1]
         assert connection.resumed is not None
         assert [answer["id"] for (answer,) in connection.of("tool_response")] == [second.call]
         assert heard(connection.session) == spoken([numbered(1)])
-        assert len(talk.of(p.Failure)) == 1
+        assert len(talk.of(p.BackendFailure)) == 1
 
     run(test)
 
@@ -122,7 +122,7 @@ def test_the_connection_is_not_left_while_a_tool_runs(run: Run) -> None:
             assert len(emulator.connections) == 1
             talk.put(p.ToolResultInput(call.call, "grey"))
             await renewed(emulator, 1)
-        assert len(talk.of(p.ReplyEnded)) == 1
+        assert len(talk.of(p.ReplyAudioEnded)) == 1
         assert not talk.of(p.ToolCallCancelled)
 
     run(test)
@@ -141,7 +141,7 @@ def test_a_tool_of_a_session_that_is_gone_is_cancelled_and_its_result_is_not_sen
             cancelled = await talk.until(p.ToolCallCancelled)
             talk.put(p.ToolResultInput("call-7", "too late"))
             talk.say(numbered(2))
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
         assert cancelled.call == "call-7"
         assert emulator.connections[-1].of("tool_response") == []
 
@@ -239,11 +239,11 @@ def test_a_note_does_not_interrupt_what_is_being_generated(run: Run) -> None:
             talk.say(numbered(1))
             await asyncio.sleep(0.1)
             talk.put(note)
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
             connection = await emulator.connection(0)
             assert connection.of("client_content") == []
             talk.say(numbered(2))
-            await talk.until(p.ReplyEnded, 2)
+            await talk.until(p.ReplyAudioEnded, 2)
         (content,) = connection.of("client_content")
         assert content["turns"][0]["parts"][0]["text"] == "[it is done]"
 
@@ -267,7 +267,7 @@ def test_progress_scheduling_errors_and_cancellation_of_tools(run: Run) -> None:
                 p.ToolResultInput("a", "whole", scheduling="when_idle"),
                 p.ToolResultInput("c", "no such city", error=True),
             )
-            await talk.until(p.ReplyEnded)
+            await talk.until(p.ReplyAudioEnded)
             connection = await emulator.connection(0)
         answers = [response for (response,) in connection.of("tool_response")]
         assert answers == [
@@ -350,8 +350,8 @@ def test_a_result_that_is_json_only_at_first_sight_goes_as_text(run: Run, result
             talk.say(numbered(1))
             await talk.until(p.ToolCall)
             talk.put(p.ToolResultInput("call-7", result))
-            await talk.until(p.ReplyEnded)
-        assert not talk.of(p.Failure)
+            await talk.until(p.ReplyAudioEnded)
+        assert not talk.of(p.BackendFailure)
         ((answer,),) = emulator.connections[0].of("tool_response")
         assert answer["response"] == {"output": result}
 

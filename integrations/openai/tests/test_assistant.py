@@ -22,7 +22,7 @@ DECLARED = [{"type": "function", "name": name, "parameters": schema} for name, s
 
 def replies(call: Call) -> list[str]:
     words: dict[str, str] = {}
-    for event in call.of(p.ReplyText):
+    for event in call.of(p.ReplyTextDelta):
         words[event.reply] = words.get(event.reply, "") + event.text
     return list(words.values())
 
@@ -35,9 +35,9 @@ def test_each_tool_of_a_realtime_session_is_called_once_and_the_goodbye_is_last(
             await call.turn()
             called = await call.until(p.ToolCall, number)
             await call.session.send(p.ToolResultInput(called.call, answer))
-            await call.until(p.ReplyEnded, number)
+            await call.until(p.ReplyAudioEnded, number)
         await call.turn()
-        await call.until(p.ReplyEnded, 4)
+        await call.until(p.ReplyAudioEnded, 4)
         calls = [(event.name, event.arguments) for event in call.of(p.ToolCall)]
         assert calls == [("order", {"number": 1}), ("hours", {}), ("end_call", {})]
         *answers, words = replies(call)
@@ -52,7 +52,7 @@ def test_each_tool_of_a_realtime_session_is_called_once_and_the_goodbye_is_last(
 def test_a_realtime_reply_is_longer_than_the_question_so_that_it_can_be_spoken_over() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         seconds = sum(len(event.samples) for event in call.of(p.ReplyAudio)) / 24000
         assert seconds > 1.9
 

@@ -24,7 +24,7 @@ async def realtime():
     async with RealtimeEmulator() as server:
         async with Call(server) as call:
             await call.turn()
-            await call.until(p.ReplyEnded)
+            await call.until(p.ReplyAudioEnded)
 
 async def parts():
     async with Emulator() as server:

@@ -19,7 +19,7 @@ from integrations.openai.tests.realtime_call import LOUD, QUIET, Call, run
 def test_a_turn_of_ours_is_committed_answered_and_written_down() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
 
     server = run(lambda call: scenario(call), [["Hello ", "there."]])
     update, commit, create = server.received
@@ -35,12 +35,14 @@ def test_sound_and_words_of_a_reply_arrive_under_one_id_also_by_their_old_names(
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.until(p.VendorEvent)
-        assert [type(event) for event in call.events if not isinstance(event, p.ReplyAudio | p.Usage)] == [
+        assert [
+            type(event) for event in call.events if not isinstance(event, p.ReplyAudio | p.BackendUsage)
+        ] == [
             p.ReplyStarted,
-            p.ReplyText,
+            p.ReplyTextDelta,
             # Written down among the reply's sound.
             *[p.UserTranscript] * 3,
-            p.ReplyEnded,
+            p.ReplyAudioEnded,
             p.VendorEvent,
         ]
         assert call.of(p.VendorEvent)[0].kind == "rate_limits.updated"
@@ -67,7 +69,7 @@ def test_sound_and_words_of_a_reply_arrive_under_one_id_also_by_their_old_names(
 def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyText)
+        await call.until(p.ReplyTextDelta)
         await asyncio.sleep(0.1)
         await call.session.send(p.InterruptInput(Heard("openai-1", 0.4567, "Hell")))
         truncate = await call.received("conversation.item.truncate")
@@ -77,7 +79,7 @@ def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
         await call.turn()
         await call.until(p.ReplyStarted, 2)
         assert [event.reply for event in call.of(p.ReplyAudio)[sounded:]].count("openai-1") == 0
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [["Hello there my friend. ", 5.0, "Late."], ["Yes?"]])
 
@@ -85,7 +87,7 @@ def test_an_interruption_cancels_and_truncates_to_what_was_heard() -> None:
 def test_of_a_reply_nobody_heard_nothing_is_kept() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         await call.session.send(p.InterruptInput(Heard("openai-1", 0.0)))
         await call.received("conversation.item.delete")
 
@@ -99,10 +101,10 @@ def test_of_a_reply_nobody_heard_nothing_is_kept() -> None:
 def test_a_reply_heard_to_its_end_needs_no_truncation() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         await call.session.send(p.InterruptInput(Heard("openai-1", 9.0, "Hello.")))
         await call.session.send(p.TextInput("And?"))
-        await call.until(p.ReplyEnded, 2)
+        await call.until(p.ReplyAudioEnded, 2)
 
     assert "conversation.item.truncate" not in [
         event["type"] for event in run(scenario, [["Hello."]]).received
@@ -112,7 +114,7 @@ def test_a_reply_heard_to_its_end_needs_no_truncation() -> None:
 def test_the_service_s_own_turns_interrupt_by_themselves() -> None:
     async def scenario(call: Call) -> None:
         await call.says(LOUD, QUIET)
-        await call.until(p.ReplyText)
+        await call.until(p.ReplyTextDelta)
         assert [event.speaking for event in call.of(p.UserSpeech)] == [True, False]
         await call.says(LOUD)
         assert await call.until(p.Interrupted) == p.Interrupted("openai-1")
@@ -140,12 +142,12 @@ def test_who_leaves_in_the_middle_of_a_word_has_said_it_and_is_answered() -> Non
         await call.says(LOUD)
         await call.until(p.UserSpeech)
         await call.session.send(p.AudioEndedInput("ann"))
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         assert [event.speaking for event in call.of(p.UserSpeech)] == [True, False]
         appended = len(call.server.connections[0])
         await call.session.send(p.AudioEndedInput("ann"))
         await call.session.send(p.TextInput("Hello?"))
-        await call.until(p.ReplyEnded, 2)
+        await call.until(p.ReplyAudioEnded, 2)
         kinds = [event["type"] for event in call.server.connections[0][appended:]]
         assert "input_audio_buffer.append" not in kinds, "nobody was speaking"
 
@@ -173,7 +175,7 @@ def test_parallel_tools_are_answered_and_one_response_is_asked_for() -> None:
         await call.session.send(p.ToolResultInput(second.call, "rain"))
         await asyncio.sleep(0.05)
         await call.session.send(p.ToolResultInput(first.call, "sun"))
-        await call.until(p.ReplyText)
+        await call.until(p.ReplyTextDelta)
 
     server = run(scenario, [[Tool("weather", '{"city": "Oslo"}'), Tool("weather")], ["Sun and rain."]])
     assert [event["type"] for event in server.received].count("response.create") == 2
@@ -195,7 +197,8 @@ def test_pictures_notes_and_updates_are_passed_on() -> None:
     async def scenario(call: Call) -> None:
         await call.session.send(p.ImageInput(bytes(11_000_000), "image/jpeg"))
         assert (
-            call.of(p.BackendNotice)[0].message == "a picture of 11000000 bytes is too large: it was not sent"
+            call.of(p.BackendWarning)[0].message
+            == "a picture of 11000000 bytes is too large: it was not sent"
         )
         await call.session.send(p.ImageInput(b"\xff\xd8", "image/jpeg"))
         await call.session.send(p.TextInput("[Ann speaks.]", note=True))
@@ -239,8 +242,8 @@ def error(code: str, message: str = "so it is") -> Raw:
 def test_what_two_sides_decide_at_once_is_no_error_and_what_is_unknown_no_end() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
-        (warning,) = call.of(p.BackendNotice)
+        await call.until(p.ReplyAudioEnded)
+        (warning,) = call.of(p.BackendWarning)
         assert warning.message == "OpenAI Realtime says: so it is"
 
     strange = Raw({"type": "response.mood", "event_id": "e", "mood": "fine"})
@@ -291,7 +294,7 @@ def test_a_service_that_never_confirms_is_not_waited_for() -> None:
 def test_a_renewed_connection_knows_what_was_said_and_heard() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         await call.session.send(p.InterruptInput(Heard("openai-1", 0.1, "Hel")))
         with pytest.raises(p.SessionRefresh):
             await call.reader
@@ -310,7 +313,7 @@ def test_a_renewed_connection_knows_what_was_said_and_heard() -> None:
 def test_a_key_is_sent_and_not_shown() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
 
     run(scenario, emulator={"key": "sk-mine"}, api_key="sk-mine")
     assert "sk-mine" not in repr(Realtime(api_key="sk-mine"))

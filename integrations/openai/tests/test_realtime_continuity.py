@@ -50,7 +50,7 @@ class Linked:
         self.link.put(TURN)
 
     async def answered(self, count: int) -> None:
-        await self.until(lambda: len(self.of(p.ReplyEnded)) >= count)
+        await self.until(lambda: len(self.of(p.ReplyAudioEnded)) >= count)
 
     async def connections(self, count: int) -> None:
         await self.until(lambda: len(self.server.open) == 1 and len(self.server.connections) >= count)
@@ -106,8 +106,8 @@ def test_over_several_renewals_nothing_is_lost_or_said_twice() -> None:
         await call.until(lambda: len(call.told()) == 12)
         said = [words for number in range(1, 7) for words in (f"user {number}", f"Reply {number}.")]
         assert call.told() == said
-        assert not call.of(p.Failure)
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendFailure)
+        assert not call.of(p.BackendWarning)
         assert not call.outages
 
     server = run(scenario, [[f"Reply {number}."] for number in range(1, 7)], renew_after=0.2)
@@ -136,7 +136,7 @@ def test_a_renewal_waits_for_a_quiet_moment(what: str) -> None:
             call.link.put(p.ToolResultInput(call.of(p.ToolCall)[0].call, "sun"))
         await call.answered(1)
         await call.connections(2)
-        assert not call.of(p.Failure)
+        assert not call.of(p.BackendFailure)
 
     answers = {"a turn": [["Yes."]], "a reply": [["Well. ", 1.0]], "a tool": [[Tool("weather")], ["Sun."]]}
     run(scenario, answers[what], renew_after=0.2)
@@ -164,7 +164,7 @@ def test_what_was_heard_of_a_reply_is_right_on_the_connection_after_it() -> None
         )
         assert deleted["item_id"] == second["id"]
         assert corrected["previous_item_id"] == first["id"]
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [["Fish swim, all of them."], ["Birds fly."]], renew_after=0.3)
 
@@ -185,7 +185,7 @@ def test_a_renewal_that_finds_no_quiet_moment_comes_in_the_middle_of_a_turn_and_
         await call.answered(1)
         audio = [event["type"] for event in call.server.connections[-1]].count("input_audio_buffer.append")
         assert audio == 60
-        assert not call.of(p.Failure)
+        assert not call.of(p.BackendFailure)
 
     run(scenario, [["Yes."]], renew_after=0.4)
 
@@ -204,7 +204,7 @@ def test_a_session_that_has_reached_its_hour_is_followed_by_another() -> None:
         await call.connections(2)
         call.turn()
         await call.answered(2)
-        assert not call.of(p.Failure)
+        assert not call.of(p.BackendFailure)
         assert call.told() == ["user 1", "One."]
 
     run(scenario, [["One."], ["Two."]])
@@ -217,7 +217,7 @@ def test_a_turn_in_the_middle_of_which_the_connection_is_lost_is_heard_whole() -
         call.says(LOUD)
         await call.until(lambda: len(call.server.connections[0]) == 51)
         call.server.open[0].abort()
-        await call.until(lambda: call.of(p.Failure))
+        await call.until(lambda: call.of(p.BackendFailure))
         call.says(LOUD[:12000])
         call.link.put(TURN)
         await call.answered(1)
@@ -231,7 +231,7 @@ def test_a_turn_in_the_middle_of_which_the_connection_is_lost_is_heard_whole() -
 def test_a_turn_that_had_no_answer_is_answered_by_the_next_connection(before: str) -> None:
     async def scenario(call: Linked) -> None:
         call.turn()
-        await call.until(lambda: call.of(p.Failure))
+        await call.until(lambda: call.of(p.BackendFailure))
         await call.answered(1)
         kinds = [event["type"] for event in call.server.connections[1]]
         assert kinds == ["session.update", "conversation.item.create", "response.create"]
@@ -249,7 +249,7 @@ def test_the_services_own_turns_go_on_where_the_connection_was_lost() -> None:
         call.says(QUIET, LOUD)
         await call.until(lambda: len(call.of(p.UserSpeech)) == 3)
         call.server.open[0].abort()
-        await call.until(lambda: call.of(p.Failure))
+        await call.until(lambda: call.of(p.BackendFailure))
         call.says(QUIET)
         await call.answered(2)
         # The second that was spoken, and what was before it; not the quiet of long ago.
@@ -270,7 +270,7 @@ def test_a_tool_is_answered_on_the_connection_that_follows_and_the_call_is_told_
         await call.answered(1)
         assert call.told() == ["user 1", 'function_call {"city": "Oslo"}', "function_call_output sun"]
         assert len(call.of(p.ToolCall)) == 1
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [[Tool("weather", '{"city": "Oslo"}')], ["Sun."]])
 

@@ -79,8 +79,8 @@ def test_each_message_of_the_table_is_one_that_is_given(monkeypatch: pytest.Monk
 
     async def ends(call: Call) -> None:
         await call.turn()
-        await call.until(port.BackendNotice)
-        given.extend(event.message for event in call.of(port.BackendNotice))
+        await call.until(port.BackendWarning)
+        given.extend(event.message for event in call.of(port.BackendWarning))
         call.server.lines[0].stall()
         await call.turn()
         await call.reader

@@ -82,11 +82,11 @@ def test_the_emulator_keeps_to_the_order_of_the_service(monkeypatch: pytest.Monk
 def test_each_item_of_a_reply_keeps_what_was_heard_of_it(heard: float, told: list[str]) -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         await call.session.send(p.InterruptInput(Heard("openai-1", heard, "so far")))
         await call.session.send(p.TextInput("And?"))
-        await call.until(p.ReplyEnded, 2)
-        assert not call.of(p.BackendNotice)
+        await call.until(p.ReplyAudioEnded, 2)
+        assert not call.of(p.BackendWarning)
         items = {item: number for number, item in enumerate(call.server.lines[0].speaking.lengths, 1)}
         found = []
         for event in call.server.received:
@@ -104,9 +104,9 @@ def test_a_reply_that_is_interrupted_before_it_began_is_cancelled_and_forgotten(
         await call.turn()
         await call.session.send(p.InterruptInput(None))
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         assert [event.reply for event in call.of(p.ReplyStarted)] == ["openai-2"]
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendWarning)
 
     server = run(scenario, [[0.05, "Old.", 5.0], ["New."]])
     assert [event["type"] for event in server.received].count("response.cancel") == 1
@@ -115,14 +115,14 @@ def test_a_reply_that_is_interrupted_before_it_began_is_cancelled_and_forgotten(
 def test_what_is_written_during_a_reply_is_answered_after_it() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyText)
+        await call.until(p.ReplyTextDelta)
         await call.session.send(p.TextInput("And this?"))
         await call.session.send(p.TextInput("And that?"))
-        await call.until(p.ReplyEnded, 2)
+        await call.until(p.ReplyAudioEnded, 2)
         await asyncio.sleep(0.1)
-        assert [event.text for event in call.of(p.ReplyText)] == ["First.", "Both."]
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["First.", "Both."]
         assert kinds(call).count("response.create") == 2
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [["First.", 0.3], ["Both."]])
 
@@ -133,9 +133,9 @@ def test_an_answer_refused_because_of_another_is_asked_for_again_after_that() ->
         line.respond("By itself.", 0.3)
         # Sent before it can be known that the service has begun to speak by itself.
         await call.session.send(p.TextInput("And this?"))
-        await call.until(p.ReplyEnded, 2)
-        assert [event.text for event in call.of(p.ReplyText)] == ["By itself.", "Answered."]
-        assert not call.of(p.BackendNotice)
+        await call.until(p.ReplyAudioEnded, 2)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["By itself.", "Answered."]
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [["Answered."]])
 
@@ -146,7 +146,7 @@ def test_a_turn_while_a_tool_runs_is_answered_with_its_result() -> None:
         called = await call.until(p.ToolCall)
         await call.turn()
         await call.session.send(p.ToolResultInput(called.call, "sun"))
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         assert kinds(call).count("response.create") == 2
 
     run(scenario, [[Tool("weather")], ["Sun."]])
@@ -162,7 +162,7 @@ def test_a_response_that_fails_is_told_and_the_next_turn_answered() -> None:
         warning = await call.until(p.Unanswered)
         assert warning.message == "the model could not answer (rate_limit_exceeded): so it is"
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
 
     run(scenario, [failed("rate_limit_exceeded"), ["Yes."]])
 
@@ -170,8 +170,8 @@ def test_a_response_that_fails_is_told_and_the_next_turn_answered() -> None:
 def test_a_response_that_fails_in_the_middle_has_answered() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        warning = await call.until(p.BackendNotice)
-        assert warning == p.BackendNotice("the model could not answer (rate_limit_exceeded): so it is")
+        warning = await call.until(p.BackendWarning)
+        assert warning == p.BackendWarning("the model could not answer (rate_limit_exceeded): so it is")
 
     run(scenario, [["Well, now.", *failed("rate_limit_exceeded")]])
 
@@ -191,8 +191,8 @@ def test_too_little_sound_for_a_turn_is_no_trouble() -> None:
         await call.session.send(p.TurnStartedInput("ann", 0.0))
         await call.says(np.zeros(480, np.int16))
         await call.session.send(p.TurnEndedInput(call.turn_of("ann")))
-        await call.until(p.ReplyEnded)
-        assert not call.of(p.BackendNotice)
+        await call.until(p.ReplyAudioEnded)
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [["Pardon?"]])
 
@@ -230,7 +230,7 @@ def test_messages_that_are_no_events_are_told_once_and_end_a_connection_in_the_e
             await line.raw(Raw("what?"))
         await line.raw(Raw({"type": "from.the.future", "x": 1}))
         assert (await call.until(p.VendorEvent)).message["x"] == 1
-        assert [event.message for event in call.of(p.BackendNotice)] == [
+        assert [event.message for event in call.of(p.BackendWarning)] == [
             "OpenAI Realtime sent a message that is no event: it was left out"
         ]
         for _ in range(50):
@@ -253,7 +253,7 @@ def test_a_question_is_asked_out_of_band_and_its_failure_is_the_apps(says: list[
         assert await call.until(p.OutOfBandResponse) == p.OutOfBandResponse(
             "q1", "" if error else "Seven.", error
         )
-        assert not call.of(p.BackendNotice)
+        assert not call.of(p.BackendWarning)
 
     server = run(scenario)
     assert server.received[1]["response"] == {

@@ -68,7 +68,7 @@ def test_what_was_on_its_way_when_a_reply_was_cut_is_not_heard() -> None:
         wire.sound()
         wire.words()
         wire.done("a")
-        assert [type(event) for event in wire.events[before:]] == [p.ReplyEnded]
+        assert [type(event) for event in wire.events[before:]] == [p.ReplyAudioEnded]
 
     play(scene)
 

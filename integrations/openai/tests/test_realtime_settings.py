@@ -83,7 +83,7 @@ def test_all_that_is_set_is_sent_and_nothing_else() -> None:
 def test_azure_is_given_its_own_header_and_no_other_key() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
 
     server = run(
         scenario,
@@ -106,7 +106,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: p
 
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
 
     run(scenario)
 
@@ -114,7 +114,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: p
 def test_usage_is_told_by_modality_with_what_was_cached_and_what_it_cost() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        words, reply = await call.until(p.Usage), await call.until(p.Usage, 2)
+        words, reply = await call.until(p.BackendUsage), await call.until(p.BackendUsage, 2)
         assert words.amounts == {"transcription_seconds": 1.0}
         assert reply.amounts == {
             "input_text": 10,
@@ -171,7 +171,7 @@ def test_only_the_detectors_copy_is_resampled(tmp_path: Path) -> None:
 def test_a_program_that_logs_everything_logs_no_key(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
 
     caplog.set_level(logging.DEBUG)
     # The emulator is OpenAI's side.

@@ -47,9 +47,9 @@ def test_an_answer_over_which_the_service_stumbled_is_asked_for_once_more(
 ) -> None:
     async def scenario(call: Call) -> None:
         await turn(call, turn_mode)
-        await call.until(p.ReplyEnded)
-        assert [event.text for event in call.of(p.ReplyText)] == ["Yes."]
-        assert not call.of(p.BackendNotice)
+        await call.until(p.ReplyAudioEnded)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Yes."]
+        assert not call.of(p.BackendWarning)
         assert created(call) == (2 if turn_mode == "local" else 1)
 
     run(scenario, [stumble, ["Yes."]], turn_mode=turn_mode)
@@ -64,11 +64,11 @@ def test_who_is_not_answered_the_second_time_either_is_told_of_and_the_next_turn
         await turn(call, turn_mode)
         assert await call.until(p.Unanswered) == p.Unanswered(SORRY)
         await turn(call, turn_mode)
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         await turn(call, turn_mode)
-        await call.until(p.ReplyEnded, 2)
-        assert [event.text for event in call.of(p.ReplyText)] == ["Yes.", "And again."]
-        assert len(call.of(p.BackendNotice)) == 1
+        await call.until(p.ReplyAudioEnded, 2)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Yes.", "And again."]
+        assert len(call.of(p.BackendWarning)) == 1
 
     # The attempts of the third turn are its own.
     run(scenario, [stumble, stumble, ["Yes."], stumble, ["And again."]], turn_mode=turn_mode)
@@ -78,8 +78,8 @@ def test_a_turn_that_waits_behind_one_that_gets_no_answer_gets_its_own() -> None
     async def scenario(call: Call) -> None:
         await call.turn()
         await call.session.send(p.TextInput("And this?"))
-        await call.until(p.ReplyEnded)
-        assert [event.text for event in call.of(p.ReplyText)] == ["Both."]
+        await call.until(p.ReplyAudioEnded)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Both."]
 
     run(scenario, [[0.1, ServerError()], ["Both."]])
 
@@ -87,12 +87,12 @@ def test_a_turn_that_waits_behind_one_that_gets_no_answer_gets_its_own() -> None
 def test_an_answer_that_breaks_off_ends_and_nothing_is_asked_for_again() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
-        assert call.of(p.BackendNotice) == [p.BackendNotice(SORRY)]
+        await call.until(p.ReplyAudioEnded)
+        assert call.of(p.BackendWarning) == [p.BackendWarning(SORRY)]
         assert created(call) == 1
         await call.turn()
-        await call.until(p.ReplyEnded, 2)
-        assert [event.text for event in call.of(p.ReplyText)] == ["Well", "Yes."]
+        await call.until(p.ReplyAudioEnded, 2)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Well", "Yes."]
 
     run(scenario, [["Well", ServerError()], ["Yes."]])
 
@@ -100,11 +100,11 @@ def test_an_answer_that_breaks_off_ends_and_nothing_is_asked_for_again() -> None
 def test_who_speaks_at_once_after_an_answer_broke_off_is_answered() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyText)
+        await call.until(p.ReplyTextDelta)
         await call.server.lines[0].idle()
         await call.turn()
-        await call.until(p.ReplyEnded, 2)
-        assert [event.reply for event in call.of(p.ReplyEnded)] == ["openai-1", "openai-2"]
+        await call.until(p.ReplyAudioEnded, 2)
+        assert [event.reply for event in call.of(p.ReplyAudioEnded)] == ["openai-1", "openai-2"]
 
     run(scenario, [["Well", ServerError()], ["Yes."]])
 
@@ -117,17 +117,17 @@ def test_an_error_about_something_else_costs_no_answer(code: str | None) -> None
 
     async def scenario(call: Call) -> None:
         await call.server.lines[0].raw(other)
-        await call.until(p.BackendNotice)
+        await call.until(p.BackendWarning)
         await call.turn()
-        await call.until(p.ReplyEnded)
-        assert [event.text for event in call.of(p.ReplyText)] == ["One, ", "two, ", "three."]
+        await call.until(p.ReplyAudioEnded)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["One, ", "two, ", "three."]
         assert not call.of(p.Unanswered)
-        warnings = len(call.of(p.BackendNotice))
+        warnings = len(call.of(p.BackendWarning))
         await call.server.lines[0].raw(other)
-        await call.until(p.BackendNotice, warnings + 1)
+        await call.until(p.BackendWarning, warnings + 1)
         await call.turn()
-        await call.until(p.ReplyEnded, 2)
-        assert [event.text for event in call.of(p.ReplyText)][3:] == ["Four."]
+        await call.until(p.ReplyAudioEnded, 2)
+        assert [event.text for event in call.of(p.ReplyTextDelta)][3:] == ["Four."]
 
     run(scenario, [[other, 0.1, "One, ", other, "two, ", 1.3, "three."], ["Four."], ["Four."]])
 
@@ -139,9 +139,9 @@ def test_a_tool_that_is_called_after_such_an_error_is_called_once() -> None:
         await call.turn()
         called = await call.until(p.ToolCall)
         await call.session.send(p.ToolResultInput(called.call, "sun"))
-        await call.until(p.ReplyEnded)
+        await call.until(p.ReplyAudioEnded)
         assert len(call.of(p.ToolCall)) == 1
-        assert [event.text for event in call.of(p.ReplyText)] == ["Sun."]
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Sun."]
 
     run(scenario, [[other, 0.2, Tool("weather")], ["Sun."], ["Sun."]])
 
@@ -170,7 +170,7 @@ def test_the_link_gets_over_a_session_that_was_not_begun() -> None:
         call.server.stumbles = 1
         call.turn()
         await call.answered(1)
-        assert [event.failure for event in call.of(p.Failure)] == ["network"]
+        assert [event.failure for event in call.of(p.BackendFailure)] == ["network"]
 
     continuity.run(scenario, [["Yes."]])
 
@@ -200,7 +200,7 @@ def test_a_connection_cut_between_the_first_words_and_their_sound_loses_no_turn(
         call.turn()
         await call.answered(1)
         assert [event.reply for event in call.of(p.ReplyStarted)] == ["openai-2"]
-        assert [event.text for event in call.of(p.ReplyText)] == ["Yes."]
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Yes."]
         # The next connection is not told that the model had said so.
         assert "Well" not in str(call.server.connections[-1])
 
@@ -210,11 +210,11 @@ def test_a_connection_cut_between_the_first_words_and_their_sound_loses_no_turn(
 def test_words_that_come_before_and_after_their_sound_are_all_told_in_order() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
-        words = [event for event in call.events if isinstance(event, p.ReplyText | p.ReplyStarted)]
+        await call.until(p.ReplyAudioEnded)
+        words = [event for event in call.events if isinstance(event, p.ReplyTextDelta | p.ReplyStarted)]
         assert words == [
             p.ReplyStarted("openai-1"),
-            *(p.ReplyText("openai-1", text) for text in ("One, ", "two, ", "three.")),
+            *(p.ReplyTextDelta("openai-1", text) for text in ("One, ", "two, ", "three.")),
         ]
 
     sound = Sound(np.full(2400, 2000, np.int16))
@@ -224,8 +224,8 @@ def test_words_that_come_before_and_after_their_sound_are_all_told_in_order() ->
 def test_words_without_any_sound_are_told_when_they_are_complete() -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        await call.until(p.ReplyEnded)
-        assert [event.text for event in call.of(p.ReplyText)] == ["Silent."]
+        await call.until(p.ReplyAudioEnded)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Silent."]
         assert not call.of(p.ReplyAudio)
 
     run(scenario, [[Words("Silent.")]])
@@ -250,8 +250,8 @@ def test_a_tool_that_is_called_long_after_an_error_in_the_middle_of_an_answer_is
         await call.turn()
         called = await call.until(p.ToolCall)
         assert called.name == "weather"
-        assert [event.text for event in call.of(p.ReplyText)] == ["Let me see.", " "]
-        assert not call.of(p.BackendNotice)
+        assert [event.text for event in call.of(p.ReplyTextDelta)] == ["Let me see.", " "]
+        assert not call.of(p.BackendWarning)
 
     run(scenario, [["Let me see.", other, Words(" "), 1.2, Tool("weather")]])
 
@@ -260,7 +260,7 @@ def test_a_tool_that_is_called_long_after_an_error_in_the_middle_of_an_answer_is
 def test_an_answer_that_stops_before_anything_was_heard_is_none(says: list[Any]) -> None:
     async def scenario(call: Call) -> None:
         await call.turn()
-        warning = await call.until(p.BackendNotice)
+        warning = await call.until(p.BackendWarning)
         assert "content_filter" in warning.message
         assert isinstance(warning, p.Unanswered) is not bool(says)
 

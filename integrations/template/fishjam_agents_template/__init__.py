@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from fishjam_agents.backends import Backend, BackendContext, BackendInput, Capabilities, InlineSession
-from fishjam_agents.backends.port import ReplyAudio, ReplyEnded, ReplyStarted, TurnEndedInput
+from fishjam_agents.backends.port import ReplyAudio, ReplyAudioEnded, ReplyStarted, TurnEndedInput
 
 _RATE = 24000
 
@@ -50,4 +50,4 @@ class _BeepSession(InlineSession):
             reply = next(self._ids)
             self._emit(ReplyStarted(reply))
             self._emit(ReplyAudio(reply, self._beep))
-            self._emit(ReplyEnded(reply))
+            self._emit(ReplyAudioEnded(reply))

@@ -117,7 +117,7 @@ class _PeerCall:
                     lost += 1
                     if not error.retryable or lost >= LOST_AFTER:
                         raise
-                    self._emit(port.BackendNotice(f"it is not known how the call is: {error}"))
+                    self._emit(port.BackendWarning(f"it is not known how the call is: {error}"))
                     continue
                 lost = 0
                 if info.status != status:

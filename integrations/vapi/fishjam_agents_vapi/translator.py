@@ -107,14 +107,14 @@ class Translator:
         self._emit(port.ReplyStarted(self._reply))
         if words is not None:
             self._text_source = "say"
-            self._emit(port.ReplyText(self._reply, words))
+            self._emit(port.ReplyTextDelta(self._reply, words))
         unspoken, self._unspoken = self._unspoken, []
         for text in unspoken:
             self._model_output(text)
 
     def _end(self) -> None:
         if self._reply is not None:
-            self._emit(port.ReplyEnded(self._reply))
+            self._emit(port.ReplyAudioEnded(self._reply))
             self._reply = None
 
     # --- events ---
@@ -126,7 +126,7 @@ class Translator:
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            self._emit(port.BackendNotice("Vapi sent a message that is none: it was left out"))
+            self._emit(port.BackendWarning("Vapi sent a message that is none: it was left out"))
             return
         kind = message["type"]
         name, _, only = kind.partition("[")
@@ -144,7 +144,7 @@ class Translator:
                 for call in tool_calls(message):
                     self._emit(call)
             case "hang":
-                self._emit(port.BackendNotice("Vapi's assistant hangs: its model or voice does not answer"))
+                self._emit(port.BackendWarning("Vapi's assistant hangs: its model or voice does not answer"))
             case "status-update" if message.get("status") == "ended":
                 reason = message.get("endedReason")
                 self.finish(reason if isinstance(reason, str) else None)
@@ -185,7 +185,7 @@ class Translator:
         elif final and self._last is not None and self._text_source in (None, "transcript"):
             first = self._text_source is None
             self._text_source = "transcript"
-            self._emit(port.ReplyText(self._last, text if first else f" {text}"))
+            self._emit(port.ReplyTextDelta(self._last, text if first else f" {text}"))
 
     def _output(self, message: Mapping[str, Any]) -> None:
         text = message.get("output")
@@ -203,7 +203,7 @@ class Translator:
     def _model_output(self, text: str) -> None:
         if self._reply is not None and self._text_source in (None, "model"):
             self._text_source = "model"
-            self._emit(port.ReplyText(self._reply, text))
+            self._emit(port.ReplyTextDelta(self._reply, text))
 
 
 def tool_calls(message: Mapping[str, Any]) -> Iterator[port.ToolCall]:

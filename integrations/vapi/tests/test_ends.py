@@ -119,7 +119,7 @@ def test_the_last_words_of_a_call_that_ended_are_complete(emulate: Any, line: An
             await vapi.call.end("exceeded-max-duration")
             with pytest.raises(port.ConversationEnded):
                 await call.reading
-        assert len(call.of(port.ReplyEnded)) == 1
+        assert len(call.of(port.ReplyAudioEnded)) == 1
 
     emulate(scenario)
 
@@ -153,7 +153,7 @@ def test_the_emulator_tells_of_the_status_only_who_asks(where: str, emulate: Any
             await call.until(lambda: call.vendor("status-update"))
         async with line(vapi) as call:
             await call.speak()
-            await call.until(lambda: call.of(port.ReplyEnded))
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
             assert not call.vendor("status-update")
 
     emulate(scenario)
@@ -163,8 +163,8 @@ def test_final_transcripts_alone_are_enough(emulate: Any, line: Any) -> None:
     async def scenario(vapi: Any) -> None:
         async with line(vapi) as call:
             await call.speak()
-            await call.until(lambda: call.of(port.ReplyEnded))
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
         assert [(e.text, e.final) for e in call.of(port.UserTranscript)] == [("turn 1", True)]
-        assert "".join(event.text for event in call.of(port.ReplyText)) == "You said turn 1."
+        assert "".join(event.text for event in call.of(port.ReplyTextDelta)) == "You said turn 1."
 
     emulate(scenario, finals_only=True, model_output=False)

@@ -55,17 +55,17 @@ def told(events: list[port.BackendEvent]) -> list[str]:
                 (0.1, None),
                 (0.3, None),
             ],
-            ["Started v-1", "Audio v-1", "Audio v-1", "Audio v-1", "Ended v-1"],
+            ["Started v-1", "Audio v-1", "Audio v-1", "Audio v-1", "AudioEnded v-1"],
         ),
         # A pause of an announced reply does not end it.
         (
             [(0, STARTED), (0, SOUND), (5, None), (5, SOUND), (15, None)],
-            ["Started v-1", "Audio v-1", "Audio v-1", "Ended v-1"],
+            ["Started v-1", "Audio v-1", "Audio v-1", "AudioEnded v-1"],
         ),
         # One that was never announced ends when it has been quiet for a second.
         (
             [(0, SOUND), (0.9, None), (1.0, None), (1.5, SOUND)],
-            ["Started v-1", "Audio v-1", "Ended v-1", "Started v-2", "Audio v-2"],
+            ["Started v-1", "Audio v-1", "AudioEnded v-1", "Started v-2", "Audio v-2"],
         ),
         # Audio in flight when the user interrupts belongs to nothing.
         (
@@ -80,7 +80,7 @@ def told(events: list[port.BackendEvent]) -> list[str]:
         # An odd byte waits for its other half.
         ([(0, SOUND[:3]), (0, SOUND[3:])], ["Started v-1", "Audio v-1", "Audio v-1"]),
         # A reply announced while another one stops ends that one.
-        ([(0, STARTED), (0, STOPPED), (0.05, STARTED)], ["Started v-1", "Ended v-1", "Started v-2"]),
+        ([(0, STARTED), (0, STOPPED), (0.05, STARTED)], ["Started v-1", "AudioEnded v-1", "Started v-2"]),
     ],
 )
 def test_replies_begin_and_end(steps: Any, expected: list[str]) -> None:
@@ -94,7 +94,7 @@ def test_words_before_their_reply_wait_for_it_and_those_of_a_turn_that_never_spo
     events = play(
         (0, output("never", 1)), (1, output([{"tool": 1}], 2)), (2, output("Hello", 2)), (3, STARTED)
     )
-    assert [event.text for event in events if isinstance(event, port.ReplyText)] == ["Hello"]
+    assert [event.text for event in events if isinstance(event, port.ReplyTextDelta)] == ["Hello"]
 
 
 @pytest.mark.parametrize(

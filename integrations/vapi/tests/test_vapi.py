@@ -24,10 +24,10 @@ def test_a_turn_is_answered_with_sound_words_and_the_users_transcript(emulate: A
     async def scenario(vapi: Any) -> None:
         async with line(vapi) as call:
             await call.speak()
-            await call.until(lambda: call.of(port.ReplyEnded))
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
         (started,) = call.of(port.ReplyStarted)
         assert {event.reply for event in call.of(port.ReplyAudio)} == {started.reply}
-        assert "".join(event.text for event in call.of(port.ReplyText)) == "You said turn 1."
+        assert "".join(event.text for event in call.of(port.ReplyTextDelta)) == "You said turn 1."
         assert [(e.text, e.final) for e in call.of(port.UserTranscript)] == [
             ("turn", False),
             ("turn 1", True),
@@ -78,7 +78,7 @@ def test_a_reply_is_one_however_it_comes(behaviour: dict[str, Any], emulate: Any
         async with line(vapi) as call:
             for turn in (1, 2):
                 await call.speak()
-                await call.until(lambda turn=turn: len(call.of(port.ReplyEnded)) == turn)
+                await call.until(lambda turn=turn: len(call.of(port.ReplyAudioEnded)) == turn)
         first, second = call.of(port.ReplyStarted)
         for reply in (first.reply, second.reply):
             samples = np.concatenate([e.samples for e in call.of(port.ReplyAudio) if e.reply == reply])
@@ -92,8 +92,8 @@ def test_without_model_output_the_transcript_gives_the_words(emulate: Any, line:
     async def scenario(vapi: Any) -> None:
         async with line(vapi) as call:
             await call.speak()
-            await call.until(lambda: call.of(port.ReplyText))
-        assert [event.text for event in call.of(port.ReplyText)] == ["You said turn 1."]
+            await call.until(lambda: call.of(port.ReplyTextDelta))
+        assert [event.text for event in call.of(port.ReplyTextDelta)] == ["You said turn 1."]
 
     emulate(scenario, model_output=False)
 
@@ -104,7 +104,7 @@ def test_an_interruption_ends_the_reply_and_what_follows_is_another(emulate: Any
             await call.speak(2.0)
             await call.until(lambda: len(call.of(port.ReplyAudio)) > 10)
             await call.speak()
-            await call.until(lambda: call.of(port.ReplyEnded))
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
         kinds = [type(event) for event in call.events]
         assert kinds.count(port.Interrupted) == 1
         assert kinds.count(port.ReplyStarted) == 2
@@ -135,9 +135,9 @@ def test_words_to_say_become_a_reply_of_the_id_given(emulate: Any, line: Any) ->
             await call.session.send(
                 port.TextInput("The office closes at five.", verbatim=True, reply="say-1")
             )
-            await call.until(lambda: call.of(port.ReplyEnded))
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
         assert [e.reply for e in call.of(port.ReplyStarted)] == ["say-1"]
-        assert [(e.reply, e.text) for e in call.of(port.ReplyText)] == [
+        assert [(e.reply, e.text) for e in call.of(port.ReplyTextDelta)] == [
             ("say-1", "The office closes at five.")
         ]
 
@@ -192,8 +192,8 @@ def test_garbage_is_a_warning_and_the_call_goes_on(emulate: Any, line: Any) -> N
         async with line(vapi) as call:
             await call.until(lambda: call.vendor("from-the-future"))
             await call.speak()
-            await call.until(lambda: call.of(port.ReplyEnded))
-        assert len(call.of(port.BackendNotice)) == 3
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
+        assert len(call.of(port.BackendWarning)) == 3
         assert np.abs(call.heard()).max() > 8000
 
     emulate(scenario, garbage=True)

@@ -85,7 +85,9 @@ class ServerEvents:
             return event
         self._unreadable += 1
         if self._unreadable == 1:
-            self._emit(port.BackendNotice("OpenAI Realtime sent a message that is no event: it was left out"))
+            self._emit(
+                port.BackendWarning("OpenAI Realtime sent a message that is no event: it was left out")
+            )
         if self._unreadable >= _UNREADABLE_IN_A_ROW:
             raise BackendError(
                 f"OpenAI Realtime: {self._unreadable} messages in a row were no events: check base_url",
@@ -107,7 +109,7 @@ class ServerEvents:
             # A field of another type than it should be; what comes after it is as good as before.
             logger.debug("An event of OpenAI Realtime was left out: %r", error)
             self._emit(
-                port.BackendNotice(f"OpenAI Realtime sent {event['type']} in a form that is not its own")
+                port.BackendWarning(f"OpenAI Realtime sent {event['type']} in a form that is not its own")
             )
 
     def _take(self, kind: str, event: Event) -> None:
@@ -159,7 +161,7 @@ class ServerEvents:
             self._cost(transcription_of(event.get("usage") or {}))
         elif what == "failed":
             self._words.pop(item, None)
-            self._emit(port.BackendNotice("what the user said was heard, but could not be written down"))
+            self._emit(port.BackendWarning("what the user said was heard, but could not be written down"))
 
     def _spend(self, amounts: Mapping[str, float], event: Event) -> None:
         if not self._out_of_band.handle(event):
@@ -171,7 +173,7 @@ class ServerEvents:
             return
         cost = cost_of(amounts, self._settings.prices)
         self._memory.spent += cost or 0.0
-        self._emit(port.Usage(amounts, cost, None if cost is None else self._memory.spent))
+        self._emit(port.BackendUsage(amounts, cost, None if cost is None else self._memory.spent))
 
     def _error(self, error: Event) -> None:
         code, cause = error.get("code") or "", error.get("event_id") or ""
@@ -193,4 +195,4 @@ class ServerEvents:
         if code in BENIGN or cause in HARMLESS:
             logger.debug("OpenAI Realtime says: %s", said(error))
         else:
-            self._emit(port.BackendNotice(f"OpenAI Realtime says: {said(error)}"))
+            self._emit(port.BackendWarning(f"OpenAI Realtime says: {said(error)}"))

@@ -180,7 +180,7 @@ class Responses:
                 del self._live[identity]
                 self._end(response)
                 if response.started and not response.dead:
-                    self._emit(port.BackendNotice(_could_not(response.doubt)))
+                    self._emit(port.BackendWarning(_could_not(response.doubt)))
 
     def _ask_next(self) -> None:
         if self._wanted and not self._asked:
@@ -291,14 +291,14 @@ class Responses:
     def _say(self, response: _Response) -> None:
         for words in response.early:
             self._memory.history.spoken(response.reply, words)
-            self._emit(port.ReplyText(response.reply, words))
+            self._emit(port.ReplyTextDelta(response.reply, words))
         response.early.clear()
 
     def _sound(self, response: _Response, item: str, delta: str) -> None:
         try:
             data = base64.b64decode(delta, validate=True)
         except (binascii.Error, ValueError):
-            self._emit(port.BackendNotice("OpenAI Realtime sent sound that is none: it was left out"))
+            self._emit(port.BackendWarning("OpenAI Realtime sent sound that is none: it was left out"))
             return
         samples = np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16, copy=False)
         if not len(samples):
@@ -312,7 +312,7 @@ class Responses:
 
     def _end(self, response: _Response) -> None:
         if response.started and not response.done:
-            self._emit(port.ReplyEnded(response.reply))
+            self._emit(port.ReplyAudioEnded(response.reply))
         response.done = True
 
     def _done(self, told: Event) -> None:
@@ -351,11 +351,11 @@ class Responses:
             ended = fatal(error)
             if ended is not None and not ended.retryable:
                 raise ended
-            self._emit(port.BackendNotice(_could_not(error)))
+            self._emit(port.BackendWarning(_could_not(error)))
         elif told.get("status") == "incomplete":
             reason = details.get("reason") or "no reason given"
             if heard:
-                self._emit(port.BackendNotice(f"the model stopped in the middle of its answer ({reason})"))
+                self._emit(port.BackendWarning(f"the model stopped in the middle of its answer ({reason})"))
             else:
                 self._emit(port.Unanswered(f"the model stopped before its answer ({reason})", "protocol"))
 

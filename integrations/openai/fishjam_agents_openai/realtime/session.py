@@ -184,7 +184,7 @@ class RealtimeSession(port.BackendSession):
                     self._ask()
             case port.ImageInput(data) if len(data) > _MAX_IMAGE:
                 self._emit(
-                    port.BackendNotice(f"a picture of {len(data)} bytes is too large: it was not sent")
+                    port.BackendWarning(f"a picture of {len(data)} bytes is too large: it was not sent")
                 )
             case port.ImageInput(data, kind):
                 await self._add(HistoryItem("image", f"data:{kind};base64,{base64.b64encode(data).decode()}"))
