@@ -92,11 +92,10 @@ def _portable(node: Any) -> Any:
                 raise ValueError(f"{key} in its schema is no object")
             made[key] = {str(name): _portable(item) for name, item in value.items()}
         elif key in _CHOICES:
-            if isinstance(value, list) and value:
+            if _has_branches(value):
                 # Gemini knows no `oneOf`, and to a model it is the same.
-                made["anyOf" if key == "oneOf" and "anyOf" not in node else key] = [
-                    _portable(item) for item in value
-                ]
+                renamed = key == "oneOf" and not _has_branches(node.get("anyOf"))
+                made["anyOf" if renamed else key] = [_portable(item) for item in value]
         elif key == "additionalProperties":
             made[key] = value if isinstance(value, bool) else _portable(value)
         elif key == "not":
@@ -105,6 +104,10 @@ def _portable(node: Any) -> Any:
             made[key] = kept
     _items(node, made)
     return _with_known_required(made)
+
+
+def _has_branches(value: Any) -> bool:
+    return isinstance(value, list) and bool(value)
 
 
 def _kept(key: str, value: Any) -> Any:

@@ -52,6 +52,7 @@ def thing(schema: Any) -> Any:
         ({"type": "string", "x-order": 1, "$comment": "no"}, STRING),
         ({"oneOf": [STRING, NUMBER], "discriminator": {"propertyName": "kind"}}, {"anyOf": [STRING, NUMBER]}),
         ({"anyOf": []}, {}),
+        ({"anyOf": [], "oneOf": [STRING, NUMBER]}, {"anyOf": [STRING, NUMBER]}),
         (
             {"type": "object", "properties": {"a": STRING}, "required": ["a", "b"]},
             {"type": "object", "properties": {"a": STRING}, "required": ["a"]},
