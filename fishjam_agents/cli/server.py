@@ -32,11 +32,12 @@ def server(
     ] = None,
 ) -> None:
     """Run a Fishjam on this machine until Ctrl-C."""
-    from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
+    from fishjam_agents.config.access import NO_TOKEN, can_be_token
+    from fishjam_agents.loopback import is_loopback
 
     if token is not None and not can_be_token(token):
         raise ConfigError(f"--token {NO_TOKEN}")
-    if token is None and not stays_here(host):
+    if token is None and not is_loopback(host):
         raise ConfigError(f"--host {host} can be reached from other machines: give a --token, too")
     if webhook_url is not None:
         from fishjam_agents.server.settings import is_webhook_url

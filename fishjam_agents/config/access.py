@@ -1,8 +1,6 @@
-"""Access to a Fishjam: tokens that can be sent, hosts that others can reach."""
+"""Tokens that can be sent."""
 
 from __future__ import annotations
-
-from fishjam_agents.fishjam.addressing import is_loopback
 
 NO_TOKEN = "is no token: it must be of ASCII letters, digits and signs, without spaces"
 """Message about a text that is not `can_be_token`."""
@@ -11,8 +9,3 @@ NO_TOKEN = "is no token: it must be of ASCII letters, digits and signs, without 
 def can_be_token(text: str) -> bool:
     """Return whether a text can be sent as a bearer token: visible ASCII (RFC 9110 5.5, RFC 6750 2.1)."""
     return text != "" and all("!" <= character <= "~" for character in text)
-
-
-def stays_here(host: str) -> bool:
-    """Return whether only this machine reaches a server that listens on `host`."""
-    return is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}")

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from fishjam_agents.backends.port import Backend
-from fishjam_agents.config.access import NO_TOKEN, can_be_token, stays_here
+from fishjam_agents.config.access import NO_TOKEN, can_be_token
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, held_in, read_document
 from fishjam_agents.config.imports import is_import_name
 from fishjam_agents.config.overlay import overlay
@@ -20,6 +20,7 @@ from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.loopback import is_loopback
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
@@ -140,7 +141,7 @@ def _sendable(token: str | None, name: str, reader: SectionReader, problems: Pro
 
 
 def _not_for_everybody(host: str, reader: SectionReader, problems: Problems) -> None:
-    if not stays_here(host):
+    if not is_loopback(host):
         problems.add(
             reader.lines.get("fishjam.host"),
             f"fishjam.host {host} can be reached from other machines: set fishjam.management_token, too",

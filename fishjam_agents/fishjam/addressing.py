@@ -7,7 +7,6 @@ that of the server's URL (theirs assume TLS, which a local server does not speak
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -95,14 +94,3 @@ def origin(url: str) -> str:
     """Scheme, host and port of a URL: where livestreams live."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine, where a proxy of the environment has no business."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 
 from ..errors import ConfigError
+from ..loopback import is_loopback_url
 from ..secrecy import guard_libraries, shown_url
 from . import requests
-from .addressing import base_url, is_loopback, origin
+from .addressing import base_url, origin
 from .async_endpoints import AsyncEndpoints
 from .blocking_endpoints import BlockingEndpoints
 from .calls import DEADLINE, RETRIES, Call, deprecation, encode
@@ -106,7 +107,7 @@ class Client(ABC):
         return {
             "headers": requests.headers(self._management_token),
             "timeout": self._deadline,
-            "trust_env": not is_loopback(self.url),
+            "trust_env": not is_loopback_url(self.url),
             # Loading certificates takes longer than the rest of the start; plain HTTP has none to verify,
             # and redirects, which could lead elsewhere, are not followed.
             "verify": self.url.startswith("https://"),

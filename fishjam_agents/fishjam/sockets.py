@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.frames import Close, CloseCode
 
 from ..errors import ProtocolError, SessionError
+from ..loopback import is_loopback_url
 from ..secrecy import shown_url
-from .addressing import is_loopback
 from .dial import DirectDial
 from .direct import DirectConnection
 from .errors import SessionClosedError, SessionLostError, UnreachableError
@@ -63,7 +63,7 @@ async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_INTERVAL,
             close_timeout=CLOSE_TIMEOUT,
-            proxy=None if is_loopback(url) else True,
+            proxy=None if is_loopback_url(url) else True,
             create_connection=DirectConnection,
         )
     except (OSError, TimeoutError) as error:

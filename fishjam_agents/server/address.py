@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 
 from ..errors import FishjamAgentsError
@@ -40,16 +39,6 @@ async def listen(host: str, port: int) -> socket.socket:
         ) from error
     listening.setblocking(False)
     return listening
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def authority(host: str, port: int) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..audio.wav import Clip
 from ..errors import FishjamAgentsError, MissingExtraError
+from ..loopback import is_loopback
 from ..session import PeerType
-from .address import authority, is_loopback, listen
+from .address import authority, listen
 from .callers import Caller
 from .listener import Listener
 from .media.clock import RoomClock

@@ -20,9 +20,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.protocol import State
 
 from ..audio.formats import SAMPLE_BYTES
-from ..fishjam.addressing import is_loopback
 from ..fishjam.dial import DirectDial
 from ..fishjam.direct import DirectConnection
+from ..loopback import is_loopback_url
 from ..protocol import Track, TrackType
 from ..session import PeerType
 from .media.clock import TICKS_PER_SECOND, RoomClock
@@ -97,7 +97,7 @@ class VapiCall:
         call = f"{self._url}/call/{quote(self._options.call_id)}"
         headers = {"Authorization": f"Bearer {self._options.api_key}"}
         try:
-            async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=not is_loopback(call)) as http:
+            async with httpx.AsyncClient(timeout=CALL_SECONDS, trust_env=not is_loopback_url(call)) as http:
                 answer = await http.get(call, headers=headers)
             transport = answer.json().get("transport") if answer.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OverflowError) as error:
@@ -119,7 +119,7 @@ class VapiCall:
                 compression=None,
                 open_timeout=None,
                 close_timeout=GOODBYE_SECONDS,
-                proxy=None if is_loopback(url) else True,
+                proxy=None if is_loopback_url(url) else True,
                 # A key goes to no other host than the one Vapi named.
                 create_connection=DirectConnection,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import shutil
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fishjam_agents.errors import ConfigError, MissingExtraError, SettingError
+from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.tools.tool import MAX_RESULT, TIMEOUT
 
 
@@ -87,12 +87,8 @@ class McpServer:
 
     @property
     def is_local(self) -> bool:
-        """True if its URL is of this machine, where a proxy of the environment has no business."""
-        host = urlsplit(self.url or "").hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        """True if its URL is of this machine."""
+        return is_loopback_url(self.url or "")
 
     def check(self) -> None:
         """Verify what can be known without starting it.

@@ -8,11 +8,11 @@ from fishjam_agents.fishjam.addressing import (
     SERVER_SOCKET,
     agent_base_url,
     base_url,
-    is_loopback,
     origin,
     socket_url,
 )
 from fishjam_agents.fishjam.errors import MissingFishjamIdError
+from fishjam_agents.loopback import is_loopback_url
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_a_node_without_a_scheme_takes_that_of_the_cloud() -> None:
 
 
 def test_this_machine_is_known_by_name_and_by_number() -> None:
-    assert all(map(is_loopback, ["http://localhost:1", "ws://127.0.0.2", "http://[::1]:5"]))
+    assert all(map(is_loopback_url, ["http://localhost:1", "ws://127.0.0.2", "http://[::1]:5"]))
     assert not any(
-        map(is_loopback, ["http://example.com", "https://10.0.0.1", "http://localhost.example.com"])
+        map(is_loopback_url, ["http://example.com", "https://10.0.0.1", "http://localhost.example.com"])
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import ipaddress
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from fishjam_agents.backends.cascade import ContextFullError
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
+from fishjam_agents.loopback import is_loopback_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -144,7 +144,7 @@ class Access:
 
         # A proxy of the environment would be asked for this machine's own servers, too.
         http = openai.DefaultAsyncHttpx2Client(
-            trust_env=not is_loopback(self.address),
+            trust_env=not is_loopback_url(self.address),
             verify=TLS,
             limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS),
         )
@@ -178,15 +178,6 @@ def _load(names: Sequence[str]) -> None:
             importlib.import_module(name)
     # It logs each request with its whole address; what `Access.query` holds may be a key.
     logging.getLogger("httpx2").addFilter(_without_query)
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether an address is this machine's own."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 _ONCE = frozenset({"content_filter", "content_policy_violation"})

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from fishjam_agents.errors import BackendError
-from fishjam_agents.fishjam.addressing import is_loopback
+from fishjam_agents.loopback import is_loopback_url
 
 from .control import end_call
 from .failures import redact, refused
@@ -63,7 +63,7 @@ class VapiApi:
         self._http = httpx.AsyncClient(
             timeout=REQUEST_DEADLINE,
             # A proxy of the environment has no business on this machine.
-            trust_env=not is_loopback(url),
+            trust_env=not is_loopback_url(url),
             # Certificates take long to load, and plain HTTP has none.
             verify=url.startswith("https"),
         )

@@ -16,9 +16,9 @@ from websockets.protocol import State
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import BackendInput, BackendSession, ConversationEnded
 from fishjam_agents.errors import BackendError
-from fishjam_agents.fishjam.addressing import is_loopback
 from fishjam_agents.fishjam.dial import DirectDial
 from fishjam_agents.fishjam.direct import DirectConnection
+from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.playout.ticker import Ticker
 
 from . import control
@@ -65,7 +65,7 @@ async def media_socket(url: str, key: str) -> AsyncIterator[DirectConnection]:
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_INTERVAL,
             close_timeout=GOODBYE_DEADLINE,
-            proxy=None if is_loopback(url) else True,
+            proxy=None if is_loopback_url(url) else True,
             create_connection=DirectConnection,
         )
     except InvalidStatus as error:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fishjam_agents.backends import Backend, BackendContext, Capabilities
 from fishjam_agents.errors import BackendError
+from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.secrecy import SOCKET_LOG
-from fishjam_agents_openai.access import Access, is_loopback
+from fishjam_agents_openai.access import Access
 from fishjam_agents_openai.realtime.failures import connection_errors
 from fishjam_agents_openai.realtime.history import RATE
 from fishjam_agents_openai.realtime.memory import Memory
@@ -108,7 +109,7 @@ class Realtime(RealtimeSettings, Backend):
             "ping_interval": self.keepalive,
             "ping_timeout": self.keepalive,
         }
-        if is_loopback(self.address):
+        if is_loopback_url(self.address):
             # A proxy of the environment would be asked for this machine's own servers, too.
             options["proxy"] = None
         return cast("WebSocketConnectionOptions", options)
