@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 
 from fishjam_agents.audio.detectors import DETECTORS
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.remote import RemoteBackend
-from fishjam_agents.config.settings import Config
+from fishjam_agents.config.settings import SECTIONS, Config
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.agent import AgentPipeline
@@ -20,11 +21,12 @@ from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.policies import BargeIn
-from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
 
 _VAD_RATE = 16000
 _ARROW = " -> "
+_DESCRIBED = frozenset({"turns", "playout", "hearing", "vision", "background_audio", "idle"})
+"""Sections that `describe` has words for; of others it shows the settings that are no defaults."""
 _BESIDE = "Fishjam connects the model itself: no audio passes through this process"
 
 
@@ -42,7 +44,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "hears": _ARROW.join(_input(pipeline)),
         "speaks": _ARROW.join(_output(pipeline)),
         "vad": _vad(pipeline),
-        "turns": _turns(pipeline.turns),
+        "turns": _turns(pipeline),
         "barge-in": _barge_in(pipeline),
         "hearing": _hearing(pipeline.hearing),
         "limits": _limits(config),
@@ -65,6 +67,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         parts["sounds"] = sounds
     if pipeline.idle.after is not None:
         parts["idle"] = _idle(pipeline.idle)
+    for name in SECTIONS:
+        if name not in _DESCRIBED and (changes := _changes(pipeline, name)):
+            parts[name] = ", ".join(changes)
     missing = _without_words(pipeline)
     if missing is not None:
         parts["note"] = missing
@@ -192,16 +197,22 @@ def _output(pipeline: AgentPipeline) -> list[str]:
 _SHOWN_APART = ("mode", "preset", "end_silence", "end_of_turn", "barge_in")
 
 
-def _turns(settings: TurnSettings) -> str:
+def _turns(pipeline: AgentPipeline) -> str:
+    settings = pipeline.turns
     if settings.mode == "push_to_talk":
         return f'mode push_to_talk, pressed while the metadata of a peer say {{"{BUTTON}": true}}'
     shown = [f"mode {settings.mode}", f"end_of_turn {settings.ending}"]
-    base = TurnSettings()
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if item.name not in _SHOWN_APART and value != getattr(base, item.name):
-            shown.append(f"{item.name} {value}")
-    return ", ".join(shown)
+    return ", ".join(shown + _changes(pipeline, "turns", _SHOWN_APART))
+
+
+def _changes(pipeline: AgentPipeline, section: str, apart: Collection[str] = ()) -> list[str]:
+    """The settings of a section that are no defaults."""
+    settings, base = getattr(pipeline, section), getattr(AgentPipeline, section)
+    return [
+        f"{item.name} {getattr(settings, item.name)}"
+        for item in fields(settings)
+        if item.name not in apart and getattr(settings, item.name) != getattr(base, item.name)
+    ]
 
 
 def _barge_in(pipeline: AgentPipeline) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.config.imports import describe_error, folder_of, import_named
 from fishjam_agents.config.problems import nearest
-from fishjam_agents.config.settings import Config
+from fishjam_agents.config.settings import SECTIONS, Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import AgentPipeline
@@ -140,18 +141,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
     if agent.instructions is not None:
         pipeline.instructions = agent.instructions
     try:
-        if agent.turns is not None:
-            pipeline.turns = agent.turns.over(pipeline.turns)
-        if agent.playout is not None:
-            pipeline.playout = agent.playout.over(pipeline.playout)
-        if agent.hearing is not None:
-            pipeline.hearing = agent.hearing.over(pipeline.hearing)
-        if agent.background_audio is not None:
-            pipeline.background_audio = agent.background_audio.over(pipeline.background_audio)
-        if agent.idle is not None:
-            pipeline.idle = agent.idle.over(pipeline.idle)
-        if agent.vision is not None:
-            pipeline.vision = agent.vision.over(pipeline.vision)
+        for name, given in agent.sections.items():
+            setattr(pipeline, name, given.over(getattr(pipeline, name)))
     except ValueError as error:
         raise ConfigError(f"{config.where('agent')}: {error} (with what {agent.pipeline} sets)") from error
     try:
@@ -164,15 +155,18 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         pipeline.greeting = _sound(config, pipeline, "agent.greeting.wav", agent.greeting.wav)
     if agent.apology is not None:
         pipeline.apology = _sound(config, pipeline, "agent.apology.wav", agent.apology.wav)
-    background_audio, idle = pipeline.background_audio, pipeline.idle
-    for key, sound in (
-        ("background_audio.ambient", background_audio.ambient),
-        ("background_audio.thinking", background_audio.thinking),
-        ("idle.prompt", idle.prompt),
-        ("idle.goodbye", idle.goodbye),
-    ):
-        if sound is not None and sound.wav is not None:
-            _sound(config, pipeline, f"agent.{key}.wav", sound.wav)
+    for key, wav in _recordings(pipeline):
+        _sound(config, pipeline, key, wav)
+
+
+def _recordings(pipeline: AgentPipeline) -> Iterator[tuple[str, Path]]:
+    """The recordings that settings of the pipeline name, by their keys."""
+    for section in SECTIONS:
+        settings = getattr(pipeline, section)
+        for item in fields(settings):
+            wav = getattr(getattr(settings, item.name), "wav", None)
+            if isinstance(wav, Path):
+                yield f"agent.{section}.{item.name}.wav", wav
 
 
 def _sound(config: Config, pipeline: AgentPipeline, key: str, wav: Path) -> Samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fishjam_agents.backends.port import Backend
@@ -15,27 +15,20 @@ from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.renamed import rename
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings
-from fishjam_agents.config.shorthand import expanded
+from fishjam_agents.config.settings import AGENT_KEYS, SECTIONS, AgentSettings, Config, GreetingSettings
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
-from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.pipeline.idle import IdleSettings
-from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.secrecy import shown_url
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer
-from fishjam_agents.turns.settings import TurnSettings
-from fishjam_agents.vision.settings import VisionSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
 ID_VARIABLE = "FISHJAM_ID"
 TOKEN_VARIABLE = "FISHJAM_MANAGEMENT_TOKEN"
 
 _SECTIONS = ("fishjam", "room", "agent", "limits", "log", "observe")
-_AGENT_KEYS = tuple(item.name for item in fields(AgentSettings))
 
 
 def load_config(
@@ -62,7 +55,7 @@ def load_config(
         document = overlay(document, over)
     document = rename(document, problems)
     reader = SectionReader(problems)
-    reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in _AGENT_KEYS})
+    reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in AGENT_KEYS})
     entries = document.entries
     fishjam = _fishjam(entries.get("fishjam"), environ, reader, problems)
     room = reader.read(RoomSettings, entries.get("room"), "room")
@@ -151,34 +144,26 @@ def _not_for_everybody(host: str, reader: SectionReader, problems: Problems) -> 
 def _agent(
     node: Node | None, reader: SectionReader, problems: Problems, *, optional: bool
 ) -> AgentSettings | None:
-    section = reader.mapping(node, "agent", _AGENT_KEYS)
+    section = reader.mapping(node, "agent", AGENT_KEYS)
     if section is None:
         return None
     entries = section.entries
-    misspelt = entries.keys() - set(_AGENT_KEYS)
+    misspelt = entries.keys() - set(AGENT_KEYS)
     absent = node is None and optional
     if not absent and not misspelt and not {"pipeline", "backend"} & entries.keys():
         problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
-    turns = reader.read(TurnSettings, entries.get("turns"), "agent.turns")
-    playout = reader.read(PlayoutSettings, entries.get("playout"), "agent.playout")
-    background_audio = reader.read(
-        BackgroundAudioSettings, entries.get("background_audio"), "agent.background_audio"
-    )
-    idle = reader.read(IdleSettings, entries.get("idle"), "agent.idle")
-    hearing = reader.read(HearingSettings, expanded(entries.get("hearing"), "agent.hearing"), "agent.hearing")
-    vision = reader.read(VisionSettings, entries.get("vision"), "agent.vision")
+    sections = {
+        name: given
+        for name, kind in SECTIONS.items()
+        if (given := reader.read(kind, entries.get(name), f"agent.{name}")) and given.keys
+    }
     return AgentSettings(
         pipeline=_pipeline(entries.get("pipeline"), reader, problems),
         backend=reader.registered(Backend, entries.get("backend"), "agent.backend"),  # type: ignore[type-abstract]
-        turns=turns if turns and turns.keys else None,
-        playout=playout if playout and playout.keys else None,
-        background_audio=background_audio if background_audio and background_audio.keys else None,
-        hearing=hearing if hearing and hearing.keys else None,
-        idle=idle if idle and idle.keys else None,
+        sections=sections,
         greeting=_recording("greeting", entries, reader, problems),
         apology=_recording("apology", entries, reader, problems),
         instructions=reader.text(entries.get("instructions"), "agent.instructions"),
-        vision=vision if vision and vision.keys else None,
         tools=_tools(entries.get("tools"), reader, problems),
         mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), "agent.mcp") or (),
     )
@@ -208,7 +193,7 @@ def _recording(
     node, key = entries.get(name), f"agent.{name}"
     if node is None or (isinstance(node, Scalar) and node.null):
         return None
-    given = reader.read(GreetingSettings, expanded(node, key), key)
+    given = reader.read(GreetingSettings, node, key)
     if given is None:
         return None
     if not given.settings.wav.is_file():

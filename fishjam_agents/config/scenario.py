@@ -6,14 +6,14 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence, read_document
 from fishjam_agents.config.problems import Problems, SourceLocation
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AgentSettings
+from fishjam_agents.config.settings import AGENT_KEYS
 from fishjam_agents.errors import AudioError, ConfigError
 from fishjam_agents.testing.scenario import Scenario
 
@@ -22,7 +22,7 @@ ENDINGS = (".yaml", ".yml")
 
 _SMALLEST = "`callers: {ann: {lines: [{wav: question.wav}]}}`"
 _BOT_SECTIONS = ("agent", "limits")
-_AGENT_KEYS = {f"{item.name}": f"bot.agent.{item.name}" for item in fields(AgentSettings)}
+_AGENT_KEYS = {key: f"bot.agent.{key}" for key in AGENT_KEYS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,18 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.problems import SourceLocation
-from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.pipeline.idle import IdleSettings
-from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
+from fishjam_agents.pipeline.agent import AgentPipeline
 from fishjam_agents.tools.mcp_server import McpServer
-from fishjam_agents.turns.settings import TurnSettings
-from fishjam_agents.vision.settings import VisionSettings
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-
-    from fishjam_agents.backends.port import Backend
 
     T = TypeVar("T", bound=DataclassInstance)
 else:
@@ -61,6 +57,12 @@ class GreetingSettings:
     wav: Path
 
 
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {name: type(value) for name, value in vars(AgentPipeline).items() if dataclasses.is_dataclass(value)}
+)
+"""Settings classes of the sections of an agent, by their keys: those of a pipeline, which is their table."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """The bot. None is what the file does not say.
@@ -68,32 +70,29 @@ class AgentSettings:
     Attributes:
         pipeline: `module:Class` of an `AgentPipeline`.
         backend: The model, in place of the class's own.
-        turns: Turn-taking.
-        playout: The bot's voice.
-        background_audio: What sounds under and between its replies.
-        hearing: Whom it hears.
-        idle: What happens when nobody says anything.
+        sections: Settings that the file gives, by their key (`SECTIONS`).
         greeting: What it says first.
         apology: What it says last when its backend has failed for good.
         instructions: The system prompt.
-        vision: What the model sees.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
         mcp: MCP servers whose tools it may call.
     """
 
     pipeline: str | None = None
     backend: Backend | None = None
-    turns: PartialSettings[TurnSettings] | None = None
-    playout: PartialSettings[PlayoutSettings] | None = None
-    background_audio: PartialSettings[BackgroundAudioSettings] | None = None
-    hearing: PartialSettings[HearingSettings] | None = None
-    idle: PartialSettings[IdleSettings] | None = None
+    sections: Mapping[str, PartialSettings[Any]] = field(default_factory=dict)
     greeting: GreetingSettings | None = None
     apology: GreetingSettings | None = None
     instructions: str | None = None
-    vision: PartialSettings[VisionSettings] | None = None
     tools: tuple[str, ...] = ()
     mcp: tuple[McpServer, ...] = ()
+
+
+AGENT_KEYS = (
+    *(item.name for item in dataclasses.fields(AgentSettings) if item.name != "sections"),
+    *SECTIONS,
+)
+"""Keys of `agent`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,10 +123,8 @@ def test_a_word_is_enough_where_only_one_thing_can_be_meant(folder: Path) -> Non
     agent = load_config(folder / "config.yaml", {}).agent
     assert agent.greeting is not None
     assert agent.greeting.wav == folder / "hello.WAV"
-    assert agent.background_audio is not None
-    assert agent.background_audio.settings.ambient == AmbientSettings(folder / "hum.wav")
-    assert agent.idle is not None
-    assert agent.idle.settings.prompt == Announcement(wav=folder / "there.wav")
+    assert agent.sections["background_audio"].settings.ambient == AmbientSettings(folder / "hum.wav")
+    assert agent.sections["idle"].settings.prompt == Announcement(wav=folder / "there.wav")
     assert agent.tools == ("end_call",)
     assert [server.command for server in agent.mcp] == ["python"]
 

@@ -34,7 +34,7 @@ def test_a_backend_is_a_complete_file(load: Any) -> None:
     assert config.agent.backend == Parrot()
     assert config.fishjam == FishjamSettings()
     assert config.room.id is None
-    assert config.agent.turns is config.agent.playout is config.agent.hearing is None
+    assert config.agent.sections == {}
 
 
 def test_every_key_of_a_full_file_arrives(load: Any, tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ log: {level: debug, file: bot.log}
     assert config.room.id == "r1"
     assert config.agent.pipeline == "bots.kind:Bot"
     assert config.agent.backend == Parrot(delay=1.0, text="12")
-    assert config.agent.turns.settings.end_silence == 0.8
-    assert config.agent.turns.keys == {"end_silence", "silence_locally"}
-    assert config.agent.turns.settings.silence_locally is False
-    assert config.agent.playout.settings.sample_rate == 16000
-    assert config.agent.hearing.settings.tracks == ("microphone", "7")
+    assert config.agent.sections["turns"].settings.end_silence == 0.8
+    assert config.agent.sections["turns"].keys == {"end_silence", "silence_locally"}
+    assert config.agent.sections["turns"].settings.silence_locally is False
+    assert config.agent.sections["playout"].settings.sample_rate == 16000
+    assert config.agent.sections["hearing"].settings.tracks == ("microphone", "7")
     assert config.agent.greeting.wav == tmp_path / "hello.wav"
     assert config.agent.instructions == "Be kind."
     assert (config.limits.max_call, config.limits.empty_room) == (1000.0, 30.0)
@@ -88,7 +88,7 @@ def test_a_key_without_a_value_is_as_if_it_were_not_there(load: Any, nothing: st
 
 def test_null_takes_back_what_a_class_may_have_set(load: Any) -> None:
     config = load("agent: {backend: {type: parrot}, turns: {end_silence: null}}")
-    assert config.agent.turns.keys == {"end_silence"}
+    assert config.agent.sections["turns"].keys == {"end_silence"}
 
 
 def test_the_line_end_of_a_token_from_a_file_is_no_part_of_it(load: Any) -> None:

@@ -43,8 +43,10 @@ def laid_over(folder: Path, bot: str) -> Config:
 def test_mappings_are_merged_key_by_key(folder: Path) -> None:
     config = laid_over(folder, "{agent: {backend: {delay: 0.1}, turns: {preset: sensitive}}}")
     assert config.agent.backend == Parrot(delay=0.1, text="Well")
-    assert config.agent.turns is not None
-    assert (config.agent.turns.settings.preset, config.agent.turns.settings.end_silence) == ("sensitive", 0.9)
+    assert (
+        config.agent.sections["turns"].settings.preset,
+        config.agent.sections["turns"].settings.end_silence,
+    ) == ("sensitive", 0.9)
     assert config.limits.max_call == 60
 
 
@@ -54,16 +56,14 @@ def test_lists_and_backends_of_another_type_take_the_place_of_what_was_there(fol
         "{agent: {backend: {type: wav, file: bye.wav}, hearing: {tracks: [headset]}}, limits: {max_call: 5}}",
     )
     assert config.agent.backend == Wav(folder / "calls" / "bye.wav")
-    assert config.agent.hearing is not None
-    assert config.agent.hearing.settings.tracks == ("headset",)
+    assert config.agent.sections["hearing"].settings.tracks == ("headset",)
     assert config.limits.max_call == 5
 
 
 def test_a_key_without_a_value_takes_a_setting_away(folder: Path) -> None:
     config = laid_over(folder, "{agent: {greeting: , turns: {end_silence: }}}")
     assert config.agent.greeting is None
-    assert config.agent.turns is not None
-    assert config.agent.turns.keys == {"preset"}
+    assert config.agent.sections["turns"].keys == {"preset"}
 
 
 def test_paths_and_classes_are_looked_for_beside_the_file_that_names_them(folder: Path) -> None:
