@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from audio_fixtures.corpus import RATE
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import Backend, BackendContext, BackendInput, Capabilities, InlineSession
 from fishjam_agents.events import Event
@@ -21,7 +22,6 @@ from quality.bench import Bench
 from quality.sounds import Rng, at_level, pink
 from quality.stream import DecisionLog
 
-_TICK = 0.02
 _BEGUN = 1.0
 """Seconds of a reply before anything disturbs it."""
 _STEP = 80
@@ -86,7 +86,7 @@ class Call:
     @property
     def tick(self) -> float:
         """Room time at which the next frame of every microphone begins."""
-        return int(self.room.now / _TICK + 1e-6) * _TICK
+        return int(self.room.now / FRAME_SECONDS + 1e-6) * FRAME_SECONDS
 
     @property
     def replying(self) -> bool:

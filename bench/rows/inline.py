@@ -13,7 +13,7 @@ from typing import Any
 from bench import sounds
 from bench.bots import Echo, Listener
 from bench.table import Row, spread
-from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.protocol import Track, TrackType
@@ -22,7 +22,6 @@ from fishjam_agents.testing import VirtualClock
 from fishjam_agents.turns.settings import TurnSettings
 
 _CALLS = 100
-_FRAME = 0.02
 
 
 class _Track:
@@ -81,7 +80,7 @@ async def _calls(backend: Backend, frames: list[bytes], rounds: int) -> list[flo
         for number, (session, track) in enumerate(zip(sessions, tracks, strict=True)):
             # Every call is at another place of the conversation, as in life.
             session.hear(TrackData("caller", track, frames[(turn + 7 * number) % len(frames)]))
-        await asyncio.sleep(_FRAME)
+        await asyncio.sleep(FRAME_SECONDS)
         took.append(1e6 * (time.thread_time() - begun) / _CALLS)
     for bot, session in zip(bots, sessions, strict=True):
         bot.stop()

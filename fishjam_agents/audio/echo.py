@@ -23,13 +23,13 @@ import numpy.typing as npt
 from fishjam_agents.audio.bands import BAND_STARTS, SILENCE_POWER
 from fishjam_agents.audio.echo_match import EchoMatch
 from fishjam_agents.audio.echo_reference import LAGS, VOICE
+from fishjam_agents.audio.formats import FRAME_SECONDS
 
 MARGIN = 4.0
 """dB by which a sound must exceed the expected echo in a band to be noticed there."""
 
-_FRAME = 0.02
-_RATE = _FRAME / 3.0
-_FAST_RATE = _FRAME / 0.4
+_RATE = FRAME_SECONDS / 3.0
+_FAST_RATE = FRAME_SECONDS / 0.4
 _LEAST_MICROPHONE = -70.0
 _LEAST_REFERENCE = -60.0
 _SEARCH_FRAMES = 25
@@ -205,7 +205,7 @@ class EchoGuard:
 
     def learn(self, match: EchoMatch) -> None:
         """Take it that the echo is what was recognised, whatever was known of it."""
-        delay = min(round(match.delay / _FRAME), LAGS - 1)
+        delay = min(round(match.delay / FRAME_SECONDS), LAGS - 1)
         gain = [min(max(each, _GAINS[0]), _GAINS[1]) for each in match.gain]
         if self.delay is not None and abs(self.delay - delay) <= 1:
             # It has become louder, or somebody speaks over it, whom fast learning would take for echo.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, WINDOW_SECONDS, analysis_window
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 
 LAGS = 26
@@ -16,7 +17,6 @@ VOICE = len(BAND_STARTS)
 """Column of a window that holds the voice band."""
 
 _PART_STARTS = [2 * start for start in BAND_STARTS]
-_FRAME = 0.02
 _TOGETHER = 3
 """Frames that are looked at together. No echo comes back within 40 ms: the room clock and the caller's jitter
 buffer alone take longer."""
@@ -61,7 +61,7 @@ class EchoReference:
         self._window = analysis_window(size)
         self._before: Samples = np.zeros(size, np.int16)
         self._chunks: deque[_Chunk] = deque()
-        self._sounds: deque[_Chunk] = deque(maxlen=round(_FORGOTTEN / _FRAME))
+        self._sounds: deque[_Chunk] = deque(maxlen=round(_FORGOTTEN / FRAME_SECONDS))
         # Every row is kept twice, so that any window is one slice.
         self._rows: _Floats = np.full((2 * _KEPT, VOICE + 1), _SILENCE)
         self._head = 0
@@ -118,7 +118,7 @@ class EchoReference:
             and one for the voice band. The last two rows may still be silent. None while nothing has been
             said for 0.5 s. Valid until the next call.
         """
-        tick = round(at / _FRAME)
+        tick = round(at / FRAME_SECONDS)
         if not self._chunks and tick > self._loud_until:
             return None
         if tick >= self._head + _TOGETHER:
@@ -130,7 +130,7 @@ class EchoReference:
 
     def _advance(self, tick: int) -> None:
         for number in range(max(self._head + 1, tick - _KEPT + 1), tick + 1):
-            row = self._playing((number - 0.5) * _FRAME)
+            row = self._playing((number - 0.5) * FRAME_SECONDS)
             if row is None:
                 self._rows[number % _KEPT :: _KEPT] = _SILENCE
                 continue

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FRAME_SECONDS = 0.02
-"""Duration of one frame. 20 ms is what WebRTC sends and what webrtcvad takes."""
+FRAMES_PER_SECOND = 50
+"""Frames of 20 ms, which is what WebRTC sends and what webrtcvad takes."""
+
+FRAME_SECONDS = 1 / FRAMES_PER_SECOND
+"""Duration of one frame, seconds."""
 
 SAMPLE_BYTES = 2
 """Bytes of one sample: all audio in this package is signed 16-bit little-endian PCM."""
@@ -36,15 +39,6 @@ class AudioFormat:
     def frame_samples(self) -> int:
         """Samples per channel in one 20 ms frame."""
         return round(self.sample_rate * FRAME_SECONDS)
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of one 20 ms frame."""
-        return self.frame_samples * self.channels * SAMPLE_BYTES
-
-    def seconds(self, size: int) -> float:
-        """Duration of `size` bytes, in seconds."""
-        return size / (self.sample_rate * self.channels * SAMPLE_BYTES)
 
     def __str__(self) -> str:
         return f"{self.sample_rate} Hz {'mono' if self.channels == 1 else 'stereo'}"

@@ -1,4 +1,4 @@
-"""Levels: how loud is it, make it louder, fade it in or out."""
+"""Levels: loudness, amplification, fades."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.samples import Samples
-
-FULL_SCALE = 32768
-"""0 dBFS as a sample value: the root mean square of a square wave that uses all of int16."""
+from fishjam_agents.audio.samples import FULL_SCALE, Samples, saturate
 
 
 def dbfs(samples: Samples) -> float:
@@ -23,17 +20,17 @@ def dbfs(samples: Samples) -> float:
 
 def amplify(samples: Samples, decibels: float) -> Samples:
     """The samples made louder by `decibels` (quieter if negative), int16, saturating; same shape."""
-    return _saturate(samples * np.float32(10 ** (decibels / 20)))
+    return saturate(np.rint(samples * np.float32(10 ** (decibels / 20))))
 
 
 def fade_in(samples: Samples) -> Samples:
     """The samples faded in from silence over their whole length, int16 mono, shape (n,)."""
-    return _saturate(samples * _rise(len(samples)))
+    return saturate(np.rint(samples * _rise(len(samples))))
 
 
 def fade_out(samples: Samples) -> Samples:
     """The samples faded out to silence over their whole length, int16 mono, shape (n,)."""
-    return _saturate(samples * _rise(len(samples))[::-1])
+    return saturate(np.rint(samples * _rise(len(samples))[::-1]))
 
 
 def _rise(length: int) -> npt.NDArray[np.float32]:
@@ -41,7 +38,3 @@ def _rise(length: int) -> npt.NDArray[np.float32]:
     phase = np.arange(length, dtype=np.float32) * np.float32(math.pi / max(length - 1, 1))
     rise: npt.NDArray[np.float32] = np.float32(0.5) - np.float32(0.5) * np.cos(phase)
     return rise
-
-
-def _saturate(samples: npt.NDArray[np.float32]) -> Samples:
-    return np.clip(np.rint(samples), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import Samples, saturate
 
 
 def mix(signals: Sequence[Samples]) -> Samples:
@@ -21,7 +21,7 @@ def mix(signals: Sequence[Samples]) -> Samples:
     total = np.zeros(max((len(signal) for signal in signals), default=0), np.int32)
     for signal in signals:
         total[: len(signal)] += signal
-    return np.clip(total, -32768, 32767).astype(np.int16)
+    return saturate(total)
 
 
 _KNEE = 24576

@@ -6,6 +6,7 @@ import enum
 from math import inf, log10
 
 from fishjam_agents.audio.bands import SILENCE_POWER
+from fishjam_agents.audio.formats import FRAME_SECONDS
 
 GATE = 3.0
 """dB above the mean of the noise that the soft end of a word needs; speech needs its spread as well."""
@@ -13,8 +14,8 @@ CHANGE_FRAMES = 8
 """Frames of 20 ms out of the range of the noise, nobody speaking, after which they are the noise. Speech is
 found sooner: its onset takes 60 to 120 ms in the median (docs/quality.md)."""
 
-_RATE = 0.02 / 0.7
-_RATE_IN_SPEECH = 0.02 / 20
+_RATE = FRAME_SECONDS / 0.7
+_RATE_IN_SPEECH = FRAME_SECONDS / 20
 _SILENCE = -100.0
 _FIRST_SPREAD = 2.0
 _LEAST_SPREAD = 1.0

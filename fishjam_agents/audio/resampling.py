@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import FULL_SCALE, Samples
 
 Quality = Literal["QQ", "LQ", "MQ", "HQ", "VHQ"]
 """soxr's quality settings, from quick and dirty to very high."""
@@ -245,5 +245,5 @@ def _phase_matrix(up: int, down: int, groups: int) -> _Floats:
 def _to_int16(samples: _Floats) -> Samples:
     """Round and saturate; `samples` is a scratch array of ours and is overwritten."""
     np.rint(samples, out=samples)
-    np.clip(samples, -32768, 32767, out=samples)
+    np.clip(samples, -FULL_SCALE, FULL_SCALE - 1, out=samples)
     return samples.astype(np.int16)

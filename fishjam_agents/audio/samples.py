@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Samples: TypeAlias = npt.NDArray[np.int16]
 """Signed 16-bit samples: mono of shape (n,), or stereo of shape (n, 2)."""
+
+FULL_SCALE = 32768
+"""0 dBFS as a sample value: the root mean square of a square wave that uses all of int16. Dividing by it is
+exact, since it is a power of two."""
+
+
+def saturate(values: npt.NDArray[Any]) -> Samples:
+    """Clip whole numbers to what int16 holds; same shape."""
+    return values.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

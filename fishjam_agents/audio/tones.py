@@ -66,7 +66,7 @@ class Tones:
     """Tells tones in one microphone; one object per stream, fed with every frame."""
 
     def __init__(self) -> None:
-        self._past: npt.NDArray[np.int16] = np.zeros((_FRAMES, _FRAME), np.int16)
+        self._past: Samples = np.zeros((_FRAMES, _FRAME), np.int16)
         self._next = 0
         self._narrow = 0
         self._sounding = 0

@@ -25,10 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from fishjam_agents.audio.bands import BAND_STARTS, BINS, FULL_SCALE, SILENCE_POWER, analysis_window
+from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, analysis_window
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import FULL_SCALE, Samples
 from fishjam_agents.audio.tones import Tones
 
 SAMPLE_RATE = 16000

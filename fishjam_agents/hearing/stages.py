@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.samples import Samples
 
 
 class Stage(Protocol):
@@ -17,7 +15,7 @@ class Stage(Protocol):
     its own deep copy of each stage in `AgentPipeline.input_stages`.
     """
 
-    def process(self, samples: npt.NDArray[np.int16], format: AudioFormat) -> npt.NDArray[np.int16]:
+    def process(self, samples: Samples, format: AudioFormat) -> Samples:
         """Process one block.
 
         Args:

@@ -7,18 +7,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.resampling import StreamResampler, playout_resampler
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.background_mixer import BackgroundMixer
 from fishjam_agents.playout.schedule import Schedule
 from fishjam_agents.playout.sender import TrackSender
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import OutgoingTrack
-
-Samples = npt.NDArray[np.int16]
 
 _NOTHING: Samples = np.empty(0, np.int16)
 

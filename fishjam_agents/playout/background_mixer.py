@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.gain import FULL_SCALE, dbfs
+from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.audio.mixing import mix_softly
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import Samples, saturate
 
 _GLIDE = 0.2
 """Seconds from silence to full level and back."""
@@ -148,4 +148,4 @@ class BackgroundMixer:
         pieces = [loop.take(samples, voice, self.muted) for loop in self._loops() if self._audible(loop)]
         total = sum(pieces[1:], start=pieces[0])
         self._replaced = [loop for loop in self._replaced if not loop.silent]
-        return total.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+        return saturate(total)

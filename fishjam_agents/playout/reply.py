@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-import numpy.typing as npt
 
 from fishjam_agents.audio.energy_minima import back_to_dip
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.heard_text import heard_text
 
@@ -46,7 +46,7 @@ class Reply:
         self.position = 0
         self.reached = 0
         self.generated = False
-        self._parts: deque[npt.NDArray[np.int16]] = deque()
+        self._parts: deque[Samples] = deque()
         self._base = 0
         self._words: list[tuple[str, float | None]] = []
 
@@ -60,7 +60,7 @@ class Reply:
         """True if a pause leaves it alone: it sounds and is not interruptible."""
         return self.position > 0 and not self.interruptible
 
-    def write(self, samples: npt.NDArray[np.int16]) -> None:
+    def write(self, samples: Samples) -> None:
         """Append audio."""
         self._parts.append(samples)
         self.written += len(samples)
@@ -81,7 +81,7 @@ class Reply:
             before = self.take(here - self.position)
             self.position = here - back_to_dip(before, sample_rate)
 
-    def take(self, samples: int) -> npt.NDArray[np.int16]:
+    def take(self, samples: int) -> Samples:
         """Give the next audio, up to `samples`, and move on."""
         unsent = self.written - self.position
         samples = min(samples, unsent)
@@ -104,7 +104,7 @@ class Reply:
                 break
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.empty(0, np.int16)])
 
-    def peek(self, samples: int) -> npt.NDArray[np.int16]:
+    def peek(self, samples: int) -> Samples:
         """Give the next audio, `samples` of it, and stay.
 
         Where the backend has not given so much yet it is continued by what came before, backwards, which

@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.audio.gain import fade_in, fade_out
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.background_mixer import BackgroundMixer, BackgroundState
 from fishjam_agents.playout.estimate import FishjamPlayoutEstimate
 from fishjam_agents.playout.reply import Reply
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import PlayoutEstimate
-
-Samples = npt.NDArray[np.int16]
 
 _FADE = 0.01
 """Length of the chunk that fades out at a cut and of the fade-in at a resume, seconds."""
@@ -75,7 +74,7 @@ class Schedule:
     ) -> None:
         self._settings = settings or PlayoutSettings()
         self._rate = sample_rate
-        self._chunk = sample_rate // 50
+        self._chunk = sample_rate // FRAMES_PER_SECOND
         self._fade = round(sample_rate * _FADE)
         self._keep = round((self._settings.rewind + _FADE) * sample_rate) + self._chunk
         self._max_buffer = self._settings.max_buffer * sample_rate

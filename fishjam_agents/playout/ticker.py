@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
-logger = logging.getLogger(__name__)
+from fishjam_agents.audio.formats import FRAME_SECONDS
 
-PERIOD = 0.02
+logger = logging.getLogger(__name__)
 
 
 class Ticker:
@@ -51,7 +51,7 @@ class Ticker:
         self._next_key += 1
         self._subscribers[key] = tick
         if self._timer is None:
-            self._deadline = self._loop.time() + PERIOD
+            self._deadline = self._loop.time() + FRAME_SECONDS
             self._timer = self._loop.call_at(self._deadline, self._tick)
 
         def unsubscribe() -> None:
@@ -73,6 +73,6 @@ class Ticker:
         if not self._subscribers:
             self._timer = None
             return
-        missed = int((now - self._deadline) / PERIOD)
-        self._deadline += PERIOD * (missed + 1)
+        missed = int((now - self._deadline) / FRAME_SECONDS)
+        self._deadline += FRAME_SECONDS * (missed + 1)
         self._timer = self._loop.call_at(self._deadline, self._tick)

@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from ..audio.formats import FRAMES_PER_SECOND
 from ..audio.samples import Samples
 from ..audio.wav import Clip
 from .media.camera import Camera
-from .media.clock import TICKS_PER_SECOND, RoomClock
+from .media.clock import RoomClock
 from .media.microphone import Microphone, PreparedClip
 from .peer import Peer
 from .room import Room
@@ -49,7 +50,7 @@ class Caller:
     @property
     def speaks_until(self) -> float:
         """Room time at which everything scheduled has been said, in seconds; 0.0 if nothing ever was."""
-        return max(self.microphone.last_window, 0) / TICKS_PER_SECOND
+        return max(self.microphone.last_window, 0) / FRAMES_PER_SECOND
 
     def join(self) -> None:
         """Connect and publish the microphone, as a browser that allows its use. Does nothing when joined."""
@@ -81,12 +82,12 @@ class Caller:
         window = self._clock.ticks
         if at is not None:
             # A position that is a multiple of 20 ms must not be pushed a tick on by its rounding error.
-            window = max(window, math.ceil(at * TICKS_PER_SECOND - 1e-6))
+            window = max(window, math.ceil(at * FRAMES_PER_SECOND - 1e-6))
         # Resampled now, for the rates listeners asked for, and not in the middle of a tick.
         for peer in self.room.peers.values():
             line.at_rate(peer.config.sample_rate)
         self.microphone.schedule(line, window)
-        return window / TICKS_PER_SECOND
+        return window / FRAMES_PER_SECOND
 
     def feed(self, samples: Samples, sample_rate: int) -> None:
         """Speak live audio, int16 mono of shape (n,), as soon as what was fed before has been said."""

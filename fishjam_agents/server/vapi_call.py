@@ -19,13 +19,13 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.protocol import State
 
-from ..audio.formats import SAMPLE_BYTES
+from ..audio.formats import FRAMES_PER_SECOND, SAMPLE_BYTES
 from ..fishjam.dial import DirectDial
 from ..fishjam.direct import DirectConnection
 from ..loopback import is_loopback_url
 from ..protocol import Track, TrackType
 from ..session import PeerType
-from .media.clock import TICKS_PER_SECOND, RoomClock
+from .media.clock import RoomClock
 from .media.sources import AgentTrack
 from .media.voice import QUIET_TICKS, loud_windows
 from .peer import Peer
@@ -41,7 +41,7 @@ FAILURE_SECONDS = 1.0
 GOODBYE_SECONDS = 0.3
 """Seconds Vapi may take to close the socket of an ended call; a server that stops waits for it."""
 
-_SILENCE = bytes(RATE // TICKS_PER_SECOND * SAMPLE_BYTES)
+_SILENCE = bytes(RATE // FRAMES_PER_SECOND * SAMPLE_BYTES)
 _log = logging.getLogger(__name__)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.audio.resampling import StreamResampler, live_resampler
-from fishjam_agents.audio.samples import Samples
-from fishjam_agents.server.media.clock import TICKS_PER_SECOND
+from fishjam_agents.audio.samples import Samples, saturate
 from fishjam_agents.server.media.playout import Segment
 from fishjam_agents.simulation.sounds import RATE
 from fishjam_agents.testing.scenario import MAX_ECHO_DELAY, Echo
 
-FRAME = RATE // TICKS_PER_SECOND
+FRAME = RATE // FRAMES_PER_SECOND
 """Samples of 20 ms."""
 _LONGEST = round(MAX_ECHO_DELAY * RATE)
 
@@ -68,7 +68,7 @@ class CallerAudio:
             self._noise_position = int(places[-1] + 1) % len(self._noise)
         if self.echo is not None:
             mixed += self._loudspeaker.frame(self.echo)
-        return np.clip(np.rint(mixed), -32768, 32767).astype(np.int16)
+        return saturate(np.rint(mixed))
 
 
 class _Loudspeaker:
@@ -79,7 +79,7 @@ class _Loudspeaker:
         self._resampler: StreamResampler | None = None
 
     def play(self, rate: int, window: int, segments: Sequence[Segment]) -> None:
-        size = rate // TICKS_PER_SECOND
+        size = rate // FRAMES_PER_SECOND
         sound = np.zeros(size, np.int16)
         for segment in segments:
             begin = segment.position - window * size

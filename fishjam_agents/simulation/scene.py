@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.events import Event
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.server import Caller, Recorder, Recording, RoomClock
-from fishjam_agents.server.media.clock import TICKS_PER_SECOND
 from fishjam_agents.server.media.playout import Segment
 from fishjam_agents.server.room import Room
 from fishjam_agents.server.settings import PeerConfig
@@ -125,7 +125,7 @@ class Scene:
     def _tick(self, ticks: int) -> None:
         if self._over.done():
             return
-        position = ticks / TICKS_PER_SECOND
+        position = ticks / FRAMES_PER_SECOND
         bot = self._bot_windows()
         if self.zero is None:
             if not self._bot_is_there():

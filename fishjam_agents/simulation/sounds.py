@@ -13,7 +13,7 @@ import numpy as np
 
 from fishjam_agents.audio.gain import amplify, dbfs
 from fishjam_agents.audio.resampling import resample
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import FULL_SCALE, Samples, saturate
 from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.testing.scenario import Caller, Echo, Line, Noise, Scenario
@@ -243,5 +243,4 @@ def noise_sound(noise: Noise) -> Samples:
         spectrum = np.fft.rfft(np.random.default_rng(20).standard_normal(size))
         wave = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 20) ** slope, size)
     rms = np.sqrt(np.mean(np.square(wave)))
-    bed: Samples = np.clip(np.rint(wave / rms * 32768 * 10 ** (level / 20)), -32768, 32767).astype(np.int16)
-    return bed
+    return saturate(np.rint(wave / rms * FULL_SCALE * 10 ** (level / 20)))

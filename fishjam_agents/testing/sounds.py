@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Samples = npt.NDArray[np.int16]
+from fishjam_agents.audio.samples import FULL_SCALE, Samples, saturate
 
 RATE = 16000
 """Hz of every sound here, and of the microphones of a `MemoryCall`."""
@@ -106,6 +106,5 @@ def _edges(size: int, seconds: float) -> npt.NDArray[np.float64]:
 
 
 def _samples(wave: npt.NDArray[np.float64], level: float) -> Samples:
-    loud = wave * (32768 * 10 ** (level / 20) / np.sqrt(np.mean(np.square(wave))))
-    samples: Samples = np.clip(np.rint(loud), -32768, 32767).astype(np.int16)
-    return samples
+    loud = wave * (FULL_SCALE * 10 ** (level / 20) / np.sqrt(np.mean(np.square(wave))))
+    return saturate(np.rint(loud))

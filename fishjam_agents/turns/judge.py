@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.policies import BargeInPolicy, Sound
 from fishjam_agents.turns.transcript import Transcript
-from fishjam_agents.turns.voicing import FRAME, Voicing
+from fishjam_agents.turns.voicing import Voicing
 
 _LEAST_WORD = 0.1
 """Seconds of voice that may have been a word."""
@@ -63,4 +64,4 @@ class BargeInJudge:
         return any(policy.waits(sound) for policy in self._policies)
 
     def _sound(self, voicing: Voicing) -> Sound:
-        return Sound(voicing.frames * FRAME, voicing.seconds, self.words or None, self.transcribed)
+        return Sound(voicing.frames * FRAME_SECONDS, voicing.seconds, self.words or None, self.transcribed)

@@ -7,11 +7,10 @@ from math import log10
 
 import numpy as np
 
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import FULL_SCALE, Samples
 
 _SHARE = 90.0
 """Percentile of the frames that is taken: vowels, and neither the pauses nor the one loudest frame."""
-_FULL_SCALE = 32768.0
 
 
 def loudness(frames: Sequence[Samples]) -> float:
@@ -23,5 +22,5 @@ def loudness(frames: Sequence[Samples]) -> float:
     powers = [float(np.mean(np.square(frame, dtype=np.float64))) for frame in frames if len(frame)]
     if not powers:
         return -100.0
-    loud = float(np.percentile(powers, _SHARE)) / _FULL_SCALE**2
+    loud = float(np.percentile(powers, _SHARE)) / FULL_SCALE**2
     return 10 * log10(max(loud, 1e-10))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.decision import Decision
 from fishjam_agents.turns.endpointing import Pause
 from fishjam_agents.turns.events import (
@@ -28,11 +29,10 @@ from fishjam_agents.turns.judge import BargeInJudge
 from fishjam_agents.turns.noise import NoiseMemory
 from fishjam_agents.turns.resumption import Resumption
 from fishjam_agents.turns.settings import TurnSettings
-from fishjam_agents.turns.voicing import FRAME, Voicing
+from fishjam_agents.turns.voicing import Voicing
 
 __all__ = [
     "CANCELLED",
-    "FRAME",
     "VERDICT",
     "Confirmed",
     "Decision",
@@ -181,7 +181,7 @@ class TurnMachine:
         if self._evidence == 0.0:
             if not voiced:
                 return NOTHING
-            self._onset = at - FRAME
+            self._onset = at - FRAME_SECONDS
             self._voicing.clear()
         evidence = self._evidence + decision.score
         self._evidence = 0.0 if evidence < 0.0 else min(evidence, self._start)
@@ -208,7 +208,7 @@ class TurnMachine:
     def _follow_noise(self, voiced: bool, at: float, barge_in: bool) -> None:
         self.barge_in = barge_in
         if voiced and self._voicing.gap >= _APART:
-            self._onset = at - FRAME
+            self._onset = at - FRAME_SECONDS
             self._voicing.clear()
 
     def _suspected(self, voiced: bool, at: float) -> Sequence[TurnEvent]:
@@ -221,7 +221,7 @@ class TurnMachine:
                 return self.confirm()
         else:
             self._quiet += 1
-            if self._quiet_long_enough(self._quiet * FRAME):
+            if self._quiet_long_enough(self._quiet * FRAME_SECONDS):
                 return self._cancel()
         if self.announced and at - self._onset + 1e-9 >= VERDICT:
             return self._give_up(at)
@@ -334,16 +334,16 @@ class TurnMachine:
         if voiced or (self._unvoiced <= _TAIL_FRAMES and decision.tail):
             if voiced:
                 self._model_done = False
-                if self._quiet * FRAME + 1e-9 >= _PAUSE:
-                    self._ending.resumed(self._quiet * FRAME)
+                if self._quiet * FRAME_SECONDS + 1e-9 >= _PAUSE:
+                    self._ending.resumed(self._quiet * FRAME_SECONDS)
             self._quiet = 0
             self._last_sound = at
             if voiced and not self._speaking:
                 self._speaking = True
-                return (SpeechStarted(at - FRAME),)
+                return (SpeechStarted(at - FRAME_SECONDS),)
             return NOTHING
         self._quiet += 1
-        quiet = self._quiet * FRAME
+        quiet = self._quiet * FRAME_SECONDS
         pause = Pause(quiet, decision.snr, self._last_sound - self._onset, self.words, self._model_done)
         if quiet + 1e-9 >= self._ending.silence(pause):
             return self.end(self._last_sound, "silence")
@@ -370,7 +370,7 @@ class TurnMachine:
             self._evidence = 0.0
             return NOTHING
         self._missing += duration
-        quiet = self._quiet * FRAME + self._missing
+        quiet = self._quiet * FRAME_SECONDS + self._missing
         if self.state is State.SUSPECTED:
             late = self._last_sound + quiet - self._onset + 1e-9 >= VERDICT
             return self._cancel() if late or self._quiet_long_enough(quiet) else NOTHING

@@ -8,10 +8,9 @@ stands above it, only their sum can tell.
 
 from __future__ import annotations
 
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.decision import Decision
 
-FRAME = 0.02
-"""Seconds of a frame."""
 _DECAY = 0.25
 """Share of a voiced frame that each unvoiced one takes back."""
 _CONFIRM_FRAMES = 18
@@ -96,7 +95,7 @@ class Voicing:
     @property
     def seconds(self) -> float:
         """Seconds of the sound that have a voice; pauses take a quarter of their length off."""
-        return self._total * FRAME
+        return self._total * FRAME_SECONDS
 
     @property
     def is_word(self) -> bool:

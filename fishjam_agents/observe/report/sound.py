@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.resampling import resample
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import FULL_SCALE, Samples
 from fishjam_agents.observe.report.call import Span
 from fishjam_agents.observe.report.markup import Markup, joined, tag
 
@@ -140,4 +140,4 @@ def _outline(heights: Sequence[int], first: int) -> str:
 def decibels(samples: Samples) -> float | None:
     """Peak in dBFS; None for digital silence."""
     peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
-    return round(20 * float(np.log10(peak / 32768)), 1) if peak else None
+    return round(20 * float(np.log10(peak / FULL_SCALE)), 1) if peak else None

@@ -12,12 +12,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ...audio.formats import FRAME_SECONDS
+from ...audio.formats import FRAMES_PER_SECOND
 from ..seldom import Seldom
 
 _log = logging.getLogger(__name__)
-
-TICKS_PER_SECOND = round(1 / FRAME_SECONDS)
 
 MAX_BURST = 25
 """Ticks made up for in one go; sockets get their turn in between when the loop was blocked for longer."""
@@ -48,16 +46,12 @@ class RoomClock:
     @property
     def position(self) -> float:
         """Room time of the latest tick, in seconds: `ticks * 0.02`."""
-        return self.ticks / TICKS_PER_SECOND
+        return self.ticks / FRAMES_PER_SECOND
 
     @property
     def now(self) -> float:
         """Room time at this moment, in seconds, between two ticks too. Zero before `start`."""
         return 0.0 if self._loop is None else self._loop.time() - self._origin
-
-    def position_of(self, loop_time: float) -> float:
-        """Room time, in seconds, of a reading of the loop's clock."""
-        return loop_time - self._origin
 
     def subscribe(self, ticked: Callable[[int], None]) -> Callable[[], None]:
         """Call `ticked(ticks)` at each tick, on the loop; returns the function that ends it."""
@@ -100,7 +94,7 @@ class RoomClock:
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def ticked(ticks: int) -> None:
-            if ticks / TICKS_PER_SECOND >= position and not reached.done():
+            if ticks / FRAMES_PER_SECOND >= position and not reached.done():
                 reached.set_result(None)
 
         unsubscribe = self.subscribe(ticked)
@@ -111,7 +105,7 @@ class RoomClock:
 
     def _schedule(self) -> None:
         if self._loop is not None:
-            deadline = self._origin + (self.ticks + 1) / TICKS_PER_SECOND
+            deadline = self._origin + (self.ticks + 1) / FRAMES_PER_SECOND
             self._handle = self._loop.call_at(deadline, self._fire)
 
     def _fire(self) -> None:
@@ -119,7 +113,7 @@ class RoomClock:
             for _ in range(MAX_BURST):
                 if self._loop is None:
                     return
-                late = self._loop.time() - self._origin - (self.ticks + 1) / TICKS_PER_SECOND
+                late = self._loop.time() - self._origin - (self.ticks + 1) / FRAMES_PER_SECOND
                 # A loop may run a timer a clock resolution early, so only the first tick of a burst is
                 # taken on the timer's word.
                 if late < 0 and _:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...audio.formats import SAMPLE_BYTES
+from ...audio.formats import FRAMES_PER_SECOND, SAMPLE_BYTES
 from ...audio.resampling import StreamResampler, live_resampler, resample
 from ...audio.samples import Samples
 from ...audio.wav import Clip
 from ...protocol import Track, TrackType
-from .clock import TICKS_PER_SECOND
 from .playout import Segment
 from .recorder import RECORDING_RATE
 from .voice import VoiceActivity, loud_windows
@@ -34,7 +33,7 @@ class PreparedClip:
 
     def __init__(self, clip: Clip) -> None:
         self.seconds = clip.seconds
-        self.ticks = -(-len(clip.samples) * TICKS_PER_SECOND // clip.sample_rate)
+        self.ticks = -(-len(clip.samples) * FRAMES_PER_SECOND // clip.sample_rate)
         self._mono = clip.mono()
         self._rate = clip.sample_rate
         self._rates: dict[int, Samples] = {}
@@ -44,7 +43,7 @@ class PreparedClip:
         """The whole clip at `sample_rate` Hz, int16 mono, exactly `ticks` windows long."""
         samples = self._rates.get(sample_rate)
         if samples is None:
-            samples = np.zeros(self.ticks * (sample_rate // TICKS_PER_SECOND), np.int16)
+            samples = np.zeros(self.ticks * (sample_rate // FRAMES_PER_SECOND), np.int16)
             resampled = resample(self._mono, self._rate, sample_rate)[: len(samples)]
             samples[: len(resampled)] = resampled
             self._rates[sample_rate] = samples
@@ -55,7 +54,7 @@ class PreparedClip:
         samples = self._rates.get(sample_rate)
         if samples is None:
             samples = self.at_rate(sample_rate)
-        size = sample_rate // TICKS_PER_SECOND
+        size = sample_rate // FRAMES_PER_SECOND
         return samples[window * size : (window + 1) * size]
 
 
@@ -169,7 +168,7 @@ class Microphone:
             return (stream.process(self._live_packet).tobytes(),)
         silence = self._silence.get(sample_rate)
         if silence is None:
-            silence = bytes(sample_rate // TICKS_PER_SECOND * SAMPLE_BYTES)
+            silence = bytes(sample_rate // FRAMES_PER_SECOND * SAMPLE_BYTES)
             self._silence[sample_rate] = silence
         return (silence,)
 
@@ -182,10 +181,10 @@ class Microphone:
             samples = self._live_packet
         else:
             return ()
-        return (Segment(self._window * (RECORDING_RATE // TICKS_PER_SECOND), samples),)
+        return (Segment(self._window * (RECORDING_RATE // FRAMES_PER_SECOND), samples),)
 
     def _take_live(self) -> Samples:
-        wanted = RECORDING_RATE // TICKS_PER_SECOND
+        wanted = RECORDING_RATE // FRAMES_PER_SECOND
         packet = np.zeros(wanted, np.int16)
         filled = 0
         while self._live and filled < wanted:

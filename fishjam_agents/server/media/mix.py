@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...audio.samples import Samples
+from ...audio.samples import Samples, saturate
 
 RECORDING_RATE = 16000
 """Sample rate of recordings, Hz."""
@@ -50,7 +50,7 @@ class Mix:
         """The first `length` samples, int16, shape (length, channels); gaps are zeros."""
         whole = np.zeros((length, self._channels), np.int16)
         for index in (*self._closed, *self._open):
-            block = self._closed[index] if index in self._closed else saturated(self._open[index])
+            block = self._closed[index] if index in self._closed else saturate(self._open[index])
             start = index * _BLOCK
             whole[start : start + _BLOCK] = block[: max(length - start, 0)]
         return whole
@@ -60,10 +60,5 @@ class Mix:
         block = np.zeros((_BLOCK, self._channels), np.int32) if closed is None else closed.astype(np.int32)
         self._open[index] = block
         for old in [known for known in self._open if known <= index - _OPEN_BLOCKS]:
-            self._closed[old] = saturated(self._open.pop(old))
+            self._closed[old] = saturate(self._open.pop(old))
         return block
-
-
-def saturated(mix: NDArray[np.int32]) -> Samples:
-    """A sum as int16."""
-    return np.clip(mix, -32768, 32767).astype(np.int16)

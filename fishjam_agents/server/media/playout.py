@@ -11,9 +11,9 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...audio.formats import SAMPLE_BYTES
+from ...audio.samples import Samples
 
 GAP_SECONDS = 0.1
 """A chunk that arrives later than this after the end of the queue restarts the timeline."""
@@ -58,7 +58,7 @@ class Segment:
     """
 
     position: int
-    samples: NDArray[np.int16]
+    samples: Samples
 
 
 class Playout:
@@ -89,7 +89,7 @@ class Playout:
         self._limit = round(QUEUE_SECONDS * sample_rate)
         # (position of the first sample, its index among the received, samples) of whole chunks;
         # `_begun` samples of the first one have been played.
-        self._queue: deque[tuple[int, int, NDArray[np.int16]]] = deque()
+        self._queue: deque[tuple[int, int, Samples]] = deque()
         self._begun = 0
         self._end: int | None = None
 
@@ -129,7 +129,7 @@ class Playout:
             self._queue.append((start, index, samples))
         self._end = start + count
 
-    def _merge(self, start: int, index: int, samples: NDArray[np.int16]) -> bool:
+    def _merge(self, start: int, index: int, samples: Samples) -> bool:
         """Append a very short chunk to the one before it; whether that is possible."""
         if len(self._queue) < 2:
             # The first one may have begun to play.

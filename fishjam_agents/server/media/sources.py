@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ...audio.formats import SAMPLE_BYTES
+from ...audio.formats import FRAMES_PER_SECOND, SAMPLE_BYTES
 from ...audio.resampling import StreamResampler, live_resampler
 from ...protocol import Track
-from .clock import TICKS_PER_SECOND
 from .playout import GAP_SECONDS, Playout, Segment
 
-_FLUSH_TICKS = round(GAP_SECONDS * TICKS_PER_SECOND) + 1
+_FLUSH_TICKS = round(GAP_SECONDS * FRAMES_PER_SECOND) + 1
 """A pause so long cannot be continued any more: a begun packet goes out, filled up with zeros."""
 
 
@@ -75,7 +74,7 @@ class AgentTrack:
 
     def advance(self, ticks: int) -> bool:
         """Play the window that ends at tick `ticks`."""
-        self._window = self.playout.play(ticks * self.playout.sample_rate // TICKS_PER_SECOND)
+        self._window = self.playout.play(ticks * self.playout.sample_rate // FRAMES_PER_SECOND)
         if self._window:
             self._idle_ticks = 0
             return True
@@ -100,7 +99,7 @@ class _Packetizer:
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         self._resampler: StreamResampler = live_resampler(from_rate, to_rate)
-        self._size = to_rate // TICKS_PER_SECOND * SAMPLE_BYTES
+        self._size = to_rate // FRAMES_PER_SECOND * SAMPLE_BYTES
         self._kept = b""
         self._next: int | None = None
 

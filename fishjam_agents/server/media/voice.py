@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...audio.samples import Samples
-from .clock import TICKS_PER_SECOND
+from ...audio.formats import FRAMES_PER_SECOND
+from ...audio.samples import FULL_SCALE, Samples
 from .recorder import RECORDING_RATE
 
 THRESHOLD_DB = -32.0
@@ -19,8 +19,8 @@ THRESHOLD_DB = -32.0
 QUIET_TICKS = 15
 """Quiet windows that end speech: 0.3 s, longer than the pauses inside a word. Our choice."""
 
-_WINDOW = RECORDING_RATE // TICKS_PER_SECOND
-_MEAN_SQUARE = (32768 * 10 ** (THRESHOLD_DB / 20)) ** 2
+_WINDOW = RECORDING_RATE // FRAMES_PER_SECOND
+_MEAN_SQUARE = (FULL_SCALE * 10 ** (THRESHOLD_DB / 20)) ** 2
 
 
 def loud_windows(samples: Samples) -> bytes:
