@@ -102,7 +102,7 @@ class PeerRegistry(Generic[InputT]):
         if microphone is None:
             microphone = self._make(peer, track)
         else:
-            # The peer's track is back under a new id, as after a reconnect: the same mouth, the same turn.
+            # The track is back under a new id, as after a reconnect: the same microphone, the same turn.
             self._inputs.pop((peer, microphone.track), None)
             microphone.change_track(track)
         self._inputs[key] = microphone

@@ -176,7 +176,7 @@ class AudioOutput:
         """Send what is due and tell of what has ended. Called by the ticker; does nothing between replies."""
         if not self._schedule.active:
             if self._schedule.background is not None:
-                self._send_bed(now)
+                self._send_background(now)
             return
         self._send(now)
         for heard in self._schedule.collect(now):
@@ -196,9 +196,9 @@ class AudioOutput:
         if sent:
             self._announce()
         if self._schedule.background is not None:
-            self._send_bed(now)
+            self._send_background(now)
 
-    def _send_bed(self, now: float) -> None:
+    def _send_background(self, now: float) -> None:
         chunks = self._schedule.pump_background(now)
         while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
             self._sender.send(chunk.tobytes())
@@ -218,7 +218,7 @@ class AudioOutput:
         if tail is not None:
             self._cut(tail)
             if self._schedule.background is not None:
-                self._send_bed(now)
+                self._send_background(now)
 
     @property
     def background(self) -> BackgroundMixer:
@@ -230,10 +230,10 @@ class AudioOutput:
     def mute_background(self, muted: bool) -> None:
         """Silence what sounds under the voice, or let it sound again."""
         now = self._loop.time()
-        tail = self._schedule.mute_bed(muted, now)
+        tail = self._schedule.mute_background(muted, now)
         if tail is not None:
             self._cut(tail)
-            self._send_bed(now)
+            self._send_background(now)
 
     def _cut(self, tail: Samples = _NOTHING) -> None:
         """Have the server drop what it has not played, and send what fades it out."""
@@ -282,7 +282,7 @@ class AudioOutput:
         if tail is not None:
             self._cut(tail)
             if self._schedule.background is not None:
-                self._send_bed(now)
+                self._send_background(now)
         self._resamplers.clear()
         self._announced.clear()
         return heard

@@ -137,11 +137,11 @@ class BackgroundMixer:
                 self._replaced.append(loop)
 
     def under(self, voice: Samples) -> Samples:
-        """The voice with the bed under it: int16 mono, shape (n,)."""
+        """The voice with the background under it: int16 mono, shape (n,)."""
         return mix_softly([voice, self._take(len(voice), voice=True)]) if self.sounds else voice
 
     def alone(self, samples: int) -> Samples:
-        """The bed where nobody speaks: int16 mono, shape (samples,)."""
+        """The background where nobody speaks: int16 mono, shape (samples,)."""
         return self._take(samples, voice=False)
 
     def _take(self, samples: int, voice: bool) -> Samples:

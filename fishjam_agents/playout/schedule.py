@@ -35,17 +35,17 @@ class _Sent(NamedTuple):
     """A chunk that was sent.
 
     Attributes:
-        reply: What it is of; None for the bed alone and for what fades a reply out.
+        reply: What it is of; None for the background alone and for what fades a reply out.
         start: Index of its first sample in the reply.
         length: Samples.
-        bed: Where the bed was before it.
-        tail: What it fades out, without the bed; None for all other chunks.
+        background: Where the background was before it.
+        tail: What it fades out, without the background; None for all other chunks.
     """
 
     reply: Reply | None
     start: int
     length: int
-    bed: BackgroundState | None
+    background: BackgroundState | None
     tail: Samples | None = None
 
 
@@ -62,7 +62,7 @@ class Schedule:
         lead: Audio kept ahead of real time, seconds; grows at underruns.
         underruns: How often the audio of an unfinished reply ran out at the listener.
         dropped: Seconds of audio refused because the buffer was full.
-        bed: What sounds under the voice; None costs nothing.
+        background: What sounds under the voice; None costs nothing.
         may_begin: Asked for a reply of which nothing was sent; it waits, and all behind it, until it may.
     """
 
@@ -180,23 +180,25 @@ class Schedule:
     def _note(
         self, now: float, reply: Reply | None, start: int, voice: Samples, tail: Samples | None = None
     ) -> Samples:
-        """A chunk of voice goes out now; what is sent is the voice with the bed under it."""
-        bed = self.background
-        self._sent.append(_Sent(reply, start, len(voice), None if bed is None else bed.state, tail))
+        """A chunk of voice goes out now; what is sent is the voice with the background under it."""
+        background = self.background
+        self._sent.append(
+            _Sent(reply, start, len(voice), None if background is None else background.state, tail)
+        )
         self._estimate.send(now, len(voice))
         self._voiced = self._estimate.end
-        return voice if bed is None else bed.under(voice)
+        return voice if background is None else background.under(voice)
 
     def pump_background(self, now: float) -> Iterator[Samples]:
-        """Give the chunks of the bed that are due where nothing is said."""
-        bed = self.background
-        while bed is not None and bed.sounds and self._estimate.end < now + self._settings.lead:
-            self._sent.append(_Sent(None, 0, self._chunk, bed.state))
+        """Give the chunks of the background that are due where nothing is said."""
+        background = self.background
+        while background is not None and background.sounds and self._estimate.end < now + self._settings.lead:
+            self._sent.append(_Sent(None, 0, self._chunk, background.state))
             self._estimate.send(now, self._chunk)
-            yield bed.alone(self._chunk)
+            yield background.alone(self._chunk)
 
     def make_way(self, now: float) -> bool:
-        """Take the bed back that was sent ahead, when a reply has something to say.
+        """Take the background back that was sent ahead, when a reply has something to say.
 
         Returns:
             Whether there was any: the caller interrupts the track, and pumps.
@@ -313,11 +315,11 @@ class Schedule:
         last = self._last
         return last is not None and last.reply is reply and self._estimate.end >= now - _INSTANT
 
-    def mute_bed(self, muted: bool, now: float) -> Samples | None:
-        """Silence the bed, or let it sound again.
+    def mute_background(self, muted: bool, now: float) -> Samples | None:
+        """Silence the background, or let it sound again.
 
         Returns:
-            What `pause` returns; the bed itself falls silent in what `pump_bed` gives.
+            What `pause` returns; the background itself falls silent in what `pump_background` gives.
         """
         if self.background is None:
             self.background = BackgroundMixer()
@@ -380,8 +382,8 @@ class Schedule:
         for sent in reversed(self._sent):
             if sent.reply is not None:
                 sent.reply.position = sent.start
-            if sent.bed is not None and self.background is not None:
-                self.background.restore(sent.bed)
+            if sent.background is not None and self.background is not None:
+                self.background.restore(sent.background)
         self._voiced = min(self._voiced, self._estimate.end)
         self._sent.clear()
         return dropped

@@ -174,7 +174,7 @@ def test_a_thinking_sound_stops_when_the_user_goes_on(converse: Converse, hum: P
     assert not wave[round((call.of("user_started_speaking")[1].at + 0.5) * RATE) :].any()
 
 
-def test_a_bot_without_them_has_no_bed(converse: Converse) -> None:
+def test_a_bot_without_them_has_no_background(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
         await call.joins("alice")
         assert call.bot._running().voice._schedule.background is None

@@ -24,7 +24,7 @@ def words(seconds: float) -> np.ndarray:
 
 
 class Line:
-    """A schedule with a bed in front of a server, as `Voice` drives it."""
+    """A schedule with a background in front of a server, as `AudioOutput` drives it."""
 
     def __init__(self, under: float | None = 20.0) -> None:
         self.schedule = Schedule(RATE)
@@ -80,7 +80,7 @@ def test_under_a_voice_it_ducks_and_alone_it_comes_back() -> None:
     assert dbfs(again.astype(np.int16)) == pytest.approx(dbfs(alone.astype(np.int16)), abs=0.5)
 
 
-def test_the_bed_fills_the_silence_and_a_reply_does_not_wait_for_it() -> None:
+def test_the_background_fills_the_silence_and_a_reply_does_not_wait_for_it() -> None:
     line = Line()
     line.tick(50)
     line.schedule.begin("r")
@@ -93,11 +93,11 @@ def test_the_bed_fills_the_silence_and_a_reply_does_not_wait_for_it() -> None:
     first = np.flatnonzero(wave > 5000)[0] / RATE
     assert first - begun <= 0.02
     loud = np.abs(wave.reshape(-1, 320)).max(axis=1)
-    assert loud[12:].all(), "there is a gap in the bed"
+    assert loud[12:].all(), "there is a gap in the background"
     assert [heard.seconds for heard in line.schedule.collect(line.now)] == [0.5]
 
 
-def test_the_bed_is_back_at_once_after_a_pause_and_no_word_of_it_counts_as_heard() -> None:
+def test_the_background_is_back_at_once_after_a_pause_and_no_word_of_it_counts_as_heard() -> None:
     line = Line()
     line.schedule.begin("r")
     line.schedule.write("r", words(3.0))
@@ -145,7 +145,7 @@ def test_replies_over_a_bed_are_played_in_one_run(data: st.DataObject) -> None:
     line.schedule.find("r").generated = True  # type: ignore[union-attr]
     line.tick(150)
     assert [heard.seconds for heard in line.schedule.collect(line.now)] == [total / RATE]
-    # Voice is loud and the bed is not; fades hide up to 10 ms at each end of a pause.
+    # Voice is loud and the background is not; fades hide up to 10 ms at each end of a pause.
     loud = int(np.count_nonzero(line.wave > 8000))
     pauses = line.schedule.underruns + len(line.server.cuts) + 1
     assert loud >= total - pauses * 2 * 160

@@ -188,12 +188,12 @@ def test_muting_the_bed_does_not_click(voice: bool) -> None:
     if voice:
         line.cut(line.schedule.interrupt(line.now)[1])
         line.send()
-    line.cut(line.schedule.mute_bed(True, line.now))
+    line.cut(line.schedule.mute_background(True, line.now))
     line.send()
     line.pass_time(0.5)
     assert line.largest_step <= INSIDE * 1.5
     assert np.abs(line.wave[round(1.06 * RATE) :]).max() == 0
-    line.schedule.mute_bed(False, line.now)
+    line.schedule.mute_background(False, line.now)
     line.pass_time(1.0)
     assert line.largest_step <= INSIDE * 1.5
     assert np.abs(line.wave[-RATE // 2 :]).max() > 3000

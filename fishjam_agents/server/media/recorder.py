@@ -19,14 +19,14 @@ from .sources import Source
 
 __all__ = ["RECORDING_RATE", "Recorder", "Recording", "Tap"]
 
-_TAPES = 256
+_MAX_TRACKS = 256
 """Tracks remembered before those are dropped that ended. A track that is resampled costs some kilobytes."""
 
 Sink = Callable[[Peer, int, Samples], None]
 """Takes what a peer sounded like: the position of its first sample since the start, and int16 at 16 kHz."""
 
 
-class _Tape:
+class _TrackResampler:
     """One track on its way to the recording's rate."""
 
     def __init__(self, peer: Peer, rate: int, zero: int, sink: Sink) -> None:
@@ -73,35 +73,35 @@ class Tap:
         self._zero = round(position * RECORDING_RATE)
         self._sink = sink
         self._stopped = stopped
-        self._tapes: dict[str, _Tape] = {}
+        self._resamplers: dict[str, _TrackResampler] = {}
 
     def add(self, peer: Peer, source: Source) -> None:
         """Take what `source` sounded like in the window it has just closed."""
         segments = source.segments()
         if not segments:
             return
-        tape = self._tapes.get(source.track.id)
-        if tape is None:
-            tape = self._new_tape(peer, source)
+        resampler = self._resamplers.get(source.track.id)
+        if resampler is None:
+            resampler = self._new_resampler(peer, source)
         for segment in segments:
-            tape.add(segment.position, segment.samples)
+            resampler.add(segment.position, segment.samples)
 
     def detach(self) -> None:
         """Take nothing more. Does nothing the second time."""
-        tapes, self._tapes = self._tapes, {}
-        for tape in tapes.values():
-            tape.finish()
+        resamplers, self._resamplers = self._resamplers, {}
+        for resampler in resamplers.values():
+            resampler.finish()
         self._stopped(self)
 
-    def _new_tape(self, peer: Peer, source: Source) -> _Tape:
-        if len(self._tapes) >= _TAPES:
-            for track_id, tape in tuple(self._tapes.items()):
+    def _new_resampler(self, peer: Peer, source: Source) -> _TrackResampler:
+        if len(self._resamplers) >= _MAX_TRACKS:
+            for track_id, resampler in tuple(self._resamplers.items()):
                 if track_id not in peer.sources and track_id != source.track.id:
-                    tape.finish()
-                    del self._tapes[track_id]
-        tape = _Tape(peer, source.recording_rate, self._zero, self._sink)
-        self._tapes[source.track.id] = tape
-        return tape
+                    resampler.finish()
+                    del self._resamplers[track_id]
+        resampler = _TrackResampler(peer, source.recording_rate, self._zero, self._sink)
+        self._resamplers[source.track.id] = resampler
+        return resampler
 
 
 @dataclass(frozen=True, slots=True)
