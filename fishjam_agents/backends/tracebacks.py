@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sysconfig
 import traceback
 from pathlib import Path
@@ -46,6 +47,12 @@ def shown(file: str, line: int | None) -> str:
     """A line of a file as messages have it: relative to the current folder where the file lies in it."""
     path, here = Path(file), Path.cwd()
     return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{line}"
+
+
+def defined_at(function: object) -> str:
+    """The place where a function is written, as a clause; "" where nothing is known of it."""
+    code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)  # type: ignore[arg-type]
+    return "" if code is None else f", at {shown(code.co_filename, code.co_firstlineno)}"
 
 
 def users_line(frame: FrameType) -> str | None:

@@ -65,6 +65,30 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
                 atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
+@contextmanager
+def bounded_interrupts() -> Iterator[None]:
+    """Let a SIGINT do what it does, and end the process if that has no effect within `PATIENCE`.
+
+    User code may hold up the loop, or swallow the exception that Ctrl-C raises in it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    asked = False
+
+    def arrived(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            _end_after(PATIENCE)
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, arrived)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _end_after(seconds: float) -> None:
     """End the process if it is still there then, and say what holds it up."""
     main = threading.main_thread().ident

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fishjam_agents.audio.wav import Clip
+from fishjam_agents.cli.interrupts import bounded_interrupts
 from fishjam_agents.config import Config, load_config, pipeline_factory
 from fishjam_agents.config.scenario import ScenarioFile
 from fishjam_agents.errors import ConfigError
@@ -22,6 +23,7 @@ from fishjam_agents.testing.expectations import Verdict, judge
 from fishjam_agents.testing.scenario import Scenario
 
 TIMELINE = "timeline.json"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,9 @@ class ScenarioRunner:
         """
         if self.fast:
             limits = bot.settings.limits
-            return simulate_fast(bot.make(), callers, seconds=self._seconds, limits=limits)
-        return asyncio.run(self.call_live(bot, callers))
+            with bounded_interrupts():
+                return simulate_fast(bot.make(), callers, seconds=self._seconds, limits=limits)
+        return run_live(self.call_live(bot, callers))
 
     async def call_live(self, bot: Bot, callers: Scenario | Sequence[Clip] | Prepared) -> SimulationResult:
         """One call in real time with a new bot.
@@ -157,6 +160,17 @@ class ScenarioRunner:
             FishjamAgentsError: It did not come about.
         """
         return await simulate(bot.make(), callers, seconds=self._seconds, limits=bot.settings.limits)
+
+
+def run_live(calls: Coroutine[Any, Any, T]) -> T:
+    """Run calls in real time on a loop of their own, which Ctrl-C ends whatever holds it up."""
+
+    async def bounded() -> T:
+        # Around the handler of the loop, which is there only while it runs.
+        with bounded_interrupts():
+            return await calls
+
+    return asyncio.run(bounded())
 
 
 def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdict] = ()) -> list[Path]:

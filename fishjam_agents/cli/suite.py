@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fishjam_agents.cli.console import say
 from fishjam_agents.cli.failures import failures
-from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner, write_down
+from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner, run_live, write_down
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.simulation import Prepared, SimulationResult, SpeechUnavailableError, prepare
@@ -132,10 +132,10 @@ def _play(
             outcomes[number] = _alone(stage, suite[number], cast)
             advance(suite[number].name)
         return [outcomes[number] for number in range(len(suite))]
-    outcomes |= asyncio.run(_together(stage, suite, ready, advance))
+    outcomes |= run_live(_together(stage, suite, ready, advance))
     # What made the machine late has often passed by then.
     again = [(number, cast) for number, cast in ready if _undecided(outcomes[number])]
-    outcomes |= asyncio.run(_together(stage, suite, again, lambda name: None))
+    outcomes |= run_live(_together(stage, suite, again, lambda name: None))
     for number, cast in again:
         if _undecided(outcomes[number]):
             outcomes[number] = _alone(stage, suite[number], cast)

@@ -11,6 +11,7 @@ from typing import Any
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.config.imports import describe_error, folder_of, import_named
 from fishjam_agents.config.problems import nearest
 from fishjam_agents.config.settings import SECTIONS, Config
@@ -76,7 +77,15 @@ def _factory(config: Config) -> Callable[[], AgentPipeline]:
             collect(pipeline, pipeline.tools)
         except ConfigError as error:
             raise ConfigError(f"{config.where('agent.tools')}: agent.tools: {error}") from error
-        _apply(config, pipeline)
+        try:
+            _apply(config, pipeline)
+        except FishjamAgentsError:
+            raise
+        except Exception as error:
+            if name is None or not of_a_user(error):
+                raise
+            where = f"{config.where('agent.pipeline')}: agent.pipeline"
+            raise ConfigError(f"{where}: {name} cannot be checked: {describe_error(error)}") from error
         return pipeline
 
     return make

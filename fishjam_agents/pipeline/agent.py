@@ -29,6 +29,7 @@ from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.pipeline.user_objects import (
     verify_fields,
+    verify_instructions,
     verify_policies,
     verify_recording,
     verify_settings,
@@ -235,6 +236,7 @@ class AgentPipeline(Controls):
                 "vision": (self.vision, VisionSettings),
             },
         )
+        verify_instructions(name, self.instructions)
         verify_policies(name, self.turns)
         for one in backend.chain:
             verify_fields(type(one).__name__, one)

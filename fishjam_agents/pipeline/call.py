@@ -16,7 +16,7 @@ from fishjam_agents.audio.resampling import live_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.backends.link import BackendLink
-from fishjam_agents.backends.tracebacks import of_a_user, raised_at
+from fishjam_agents.backends.tracebacks import defined_at, of_a_user, raised_at
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Event, Heard
 from fishjam_agents.hearing.microphone import Microphone
@@ -38,6 +38,7 @@ from fishjam_agents.pipeline.turn_taking.push_to_talk import PushToTalkButtons, 
 from fishjam_agents.pipeline.vision_input import VisionInput
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.session import OutgoingTrack, RoomView, Session
+from fishjam_agents.turns.policy_answers import PolicyError
 
 if TYPE_CHECKING:
     from fishjam_agents.pipeline.agent import AgentPipeline
@@ -137,8 +138,9 @@ class Call(Actions):
         for observer in self._pipeline.observers:
             try:
                 observer(event)
-            except Exception:
-                logger.exception("An observer of the call's events failed on %s", event.kind)
+            except Exception as error:
+                at = raised_at(error, foreign=True)
+                logger.exception("An observer of the call's events failed on %s at %s", event.kind, at)
 
     def watch(self, watcher: Watcher) -> None:
         """Have something follow the call from now on."""
@@ -354,6 +356,9 @@ class Call(Actions):
             self._fail(error)
             return
         logger.error("The call cannot go on", exc_info=error, extra={"call": self.id})
+        if isinstance(error, PolicyError):
+            self._fail(FishjamAgentsError(f"{error}{defined_at(error.method)}; the call cannot go on"))
+            return
         whose = "a policy or detector of yours" if of_a_user(error) else "a part of the bot"
         at = raised_at(error, foreign=True)
         told = FishjamAgentsError(

@@ -16,7 +16,7 @@ import types
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-from fishjam_agents.backends.tracebacks import raised_at, shown
+from fishjam_agents.backends.tracebacks import defined_at, raised_at
 from fishjam_agents.errors import FishjamAgentsError
 
 logger = logging.getLogger(__name__)
@@ -54,13 +54,13 @@ def verify_hooks(pipeline: object, base: type) -> None:
         should = f"write `async def {hook}({', '.join(parameters)})`"
         if not inspect.iscoroutinefunction(written):
             raise FishjamAgentsError(
-                f"{kind.__name__}.{hook} must be a coroutine: write `async def {hook}`{_defined(written)}"
+                f"{kind.__name__}.{hook} must be a coroutine: write `async def {hook}`{defined_at(written)}"
             )
         try:
             inspect.signature(written).bind(*list(parameters)[1:])
         except TypeError as error:
             raise FishjamAgentsError(
-                f"{kind.__name__}.{hook} does not take the arguments of this hook{_defined(written)} "
+                f"{kind.__name__}.{hook} does not take the arguments of this hook{defined_at(written)} "
                 f"({error}): {should}"
             ) from None
     for owner in kind.__mro__[: kind.__mro__.index(base)]:
@@ -73,12 +73,6 @@ def verify_hooks(pipeline: object, base: type) -> None:
                     f"{kind.__name__}.{name} is no hook: did you mean {meant[0]}? If it is a method of your "
                     "own, give it another name"
                 )
-
-
-def _defined(hook: object) -> str:
-    """Where a function is written, as a clause; "" where nothing is known of it."""
-    code = getattr(inspect.unwrap(getattr(hook, "__func__", hook)), "__code__", None)  # type: ignore[arg-type]
-    return "" if code is None else f", at {shown(code.co_filename, code.co_firstlineno)}"
 
 
 class Hooks:
@@ -133,7 +127,7 @@ class Hooks:
         logger.warning(
             "The hook %s%s computed or waited for %.2f s without an `await`: nothing else ran meanwhile, and "
             "what was to be heard came late. Use `await asyncio.to_thread(...)` for what takes long",
-            *(name, _defined(hook), seconds),
+            *(name, defined_at(hook), seconds),
             extra={"call": getattr(self._owner, "call_id", None)},
         )
 
@@ -167,7 +161,7 @@ class Hooks:
                 logger.error(
                     "The hook %s%s does not end though it was cancelled, and is left behind: let "
                     "asyncio.CancelledError pass",
-                    *(task.get_name(), _defined(getattr(self._owner, task.get_name(), None))),
+                    *(task.get_name(), defined_at(getattr(self._owner, task.get_name(), None))),
                 )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import numpy as np
 
+from fishjam_agents.backends.tracebacks import defined_at
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.turns.endpointing import EndOfTurn
 from fishjam_agents.turns.policies import BargeInPolicy
@@ -115,7 +116,14 @@ def verify_policies(bot: str, turns: TurnSettings) -> None:
     for policy in turns.policies:
         _verify_methods(policy, BargeInPolicy, f"{bot}.turns.barge_in", ("allows", "protects", "waits"))
     ending = turns.ending
-    _verify_methods(ending, EndOfTurn, f"{bot}.turns.end_of_turn", ("silence", "fresh", "resumed"))
+    where = f"{bot}.turns.end_of_turn"
+    _verify_methods(ending, EndOfTurn, where, ("silence", "fresh", "resumed"))
+    fresh = ending.fresh()
+    if not isinstance(fresh, EndOfTurn):
+        raise FishjamAgentsError(
+            f"{where}: {type(ending).__name__}.fresh returned {fresh!r}{defined_at(ending.fresh)}: "
+            "return the policy for one microphone, such as self"
+        )
 
 
 def _verify_methods(policy: object, kind: type, where: str, methods: Sequence[str]) -> None:
@@ -125,7 +133,30 @@ def _verify_methods(policy: object, kind: type, where: str, methods: Sequence[st
             f"{where}: {policy!r} is no policy: {made or f'subclass {kind.__module__}.{kind.__name__}'}"
         )
     for method in methods:
-        verify_synchronous(getattr(policy, method, None), f"{where}: {type(policy).__name__}.{method}")
+        written, what = getattr(policy, method), f"{where}: {type(policy).__name__}.{method}"
+        verify_synchronous(written, what)
+        verify_arguments(written, getattr(kind, method), what)
+
+
+def verify_arguments(written: Callable[..., Any], model: Callable[..., Any], what: str) -> None:
+    """Check that a method takes the arguments it is called with.
+
+    Args:
+        written: The method, bound to its object.
+        model: The one that it overrides, unbound.
+        what: Name of it in messages.
+
+    Raises:
+        FishjamAgentsError: It does not.
+    """
+    parameters = list(inspect.signature(model).parameters)
+    try:
+        inspect.signature(written).bind(*parameters[1:])
+    except TypeError as error:
+        raise FishjamAgentsError(
+            f"{what} does not take its arguments{defined_at(written)} ({error}): "
+            f"write `def {model.__name__}({', '.join(parameters)})`"
+        ) from None
 
 
 def verify_synchronous(function: Callable[..., Any] | None, what: str) -> None:
@@ -144,6 +175,19 @@ def verify_synchronous(function: Callable[..., Any] | None, what: str) -> None:
     ):
         raise FishjamAgentsError(
             f"{what} is called and not awaited: write `def`, not `async def`, and no yield"
+        )
+
+
+def verify_instructions(bot: str, instructions: object) -> None:
+    """Check the system prompt.
+
+    Raises:
+        FishjamAgentsError: It is no text.
+    """
+    if instructions is not None and not isinstance(instructions, str):
+        found = "a method" if inspect.isroutine(instructions) else _described(instructions)
+        raise FishjamAgentsError(
+            f"{bot}.instructions is {found}: make it a text, or a property that returns one"
         )
 
 

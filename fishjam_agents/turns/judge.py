@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.policies import BargeInPolicy, Sound
+from fishjam_agents.turns.policy_answers import verdict
 from fishjam_agents.turns.transcript import Transcript
 from fishjam_agents.turns.voicing import Voicing
 
@@ -54,14 +55,14 @@ class BargeInJudge:
         if not self._policies:
             return True
         sound = self._sound(voicing)
-        return all(policy.allows(sound) for policy in self._policies)
+        return all(verdict(policy.allows, policy.allows(sound)) for policy in self._policies)
 
     def waits(self, voicing: Voicing) -> bool:
         """Return whether words that have not come yet may make an interruption of a sound that is over."""
         if not (self.needs_words and self.transcribed) or self._settled or voicing.seconds < _LEAST_WORD:
             return False
         sound = self._sound(voicing)
-        return any(policy.waits(sound) for policy in self._policies)
+        return any(verdict(policy.waits, policy.waits(sound)) for policy in self._policies)
 
     def _sound(self, voicing: Voicing) -> Sound:
         return Sound(voicing.frames * FRAME_SECONDS, voicing.seconds, self.words or None, self.transcribed)

@@ -27,6 +27,7 @@ from fishjam_agents.turns.events import (
 )
 from fishjam_agents.turns.judge import BargeInJudge
 from fishjam_agents.turns.noise import NoiseMemory
+from fishjam_agents.turns.policy_answers import seconds
 from fishjam_agents.turns.resumption import Resumption
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.turns.voicing import Voicing
@@ -345,7 +346,8 @@ class TurnMachine:
         self._quiet += 1
         quiet = self._quiet * FRAME_SECONDS
         pause = Pause(quiet, decision.snr, self._last_sound - self._onset, self.words, self._model_done)
-        if quiet + 1e-9 >= self._ending.silence(pause):
+        ending = self._ending
+        if quiet + 1e-9 >= seconds(ending.silence, ending.silence(pause)):
             return self.end(self._last_sound, "silence")
         return self._paused(quiet)
 

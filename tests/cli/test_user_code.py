@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
 
@@ -34,6 +35,8 @@ RAISING = HEAD.replace(
     class Bot""",
 )
 
+RETURNING = RAISING.replace("1 / 0", "{answer}")
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
@@ -57,18 +60,20 @@ def command(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def interrupted(config: Path, says: str, patience: float | None = None) -> tuple[int, str, str]:
-    """Exit code and output of a `run` that is asked once to leave when it has printed `says`."""
+async def interrupted(
+    words: Sequence[object], folder: Path, says: str, patience: float | None = None
+) -> tuple[int, str, str]:
+    """Exit code and output of a command that is asked once to leave when it has printed `says`."""
     patched = "" if patience is None else f"interrupts.PATIENCE = {patience}; "
     program = (
         f"from fishjam_agents.cli import interrupts; {patched}from fishjam_agents.cli import main; main()"
     )
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-u", "-c", program, "run", str(config)),
-        cwd=config.parent,
+        *(sys.executable, "-u", "-c", program, *map(str, words)),
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "XDG_STATE_HOME": str(config.parent / "state")},
+        env={**os.environ, "XDG_STATE_HOME": str(folder / "state")},
     )
     assert process.stdout is not None
     said = ""
@@ -101,7 +106,7 @@ def test_a_hook_that_swallows_its_cancellation_does_not_make_run_immortal(tmp_pa
                     pass
         """,
     )
-    code, said, complaints = asyncio.run(interrupted(config, "Ctrl-C ends the call"))
+    code, said, complaints = asyncio.run(interrupted(("run", config), tmp_path, "Ctrl-C ends the call"))
     assert code == 0
     assert "goodbye" in said
     assert re.search(r"hook on_start, at .*bot\.py:12 does not end though it was cancelled", complaints)
@@ -117,7 +122,7 @@ def test_a_hook_that_holds_up_the_loop_is_named_when_the_program_is_ended(tmp_pa
             {hold}
         """,
     )
-    code, _, complaints = asyncio.run(interrupted(config, "held up", patience=1.0))
+    code, _, complaints = asyncio.run(interrupted(("run", config), tmp_path, "held up", patience=1.0))
     assert code == 130
     assert re.search(
         r"error: the program did not end within 1 s and is ended: .*bot\.py:14 holds it up", complaints
@@ -134,7 +139,7 @@ def test_exit_in_a_hook_ends_the_hook_and_nothing_else(tmp_path: Path) -> None:
             print("stopped in order")
         """,
     )
-    code, said, complaints = asyncio.run(interrupted(config, "Ctrl-C ends the call"))
+    code, said, complaints = asyncio.run(interrupted(("run", config), tmp_path, "Ctrl-C ends the call"))
     assert code == 0
     assert "stopped in order" in said
     assert "hook on_start failed at bot.py:13" in complaints
@@ -153,7 +158,24 @@ WRONG = {
         "turns = TurnSettings(barge_in=(BargeInPolicy,))",
         r"BargeInPolicy.* is no policy: make one of it, `BargeInPolicy\(\)`",
     ),
+    "policy arguments": (
+        "class Mine(BargeInPolicy):\n    def allows(self): pass\nturns = TurnSettings(barge_in=(Mine(),))",
+        r"Mine\.allows does not take its arguments, at bot\.py:12 .*write `def allows\(self, sound\)`",
+    ),
+    "fresh": (
+        "class Mine(EndOfTurn):\n    def silence(self, pause): return 0.6\n    def fresh(self): pass\n"
+        "turns = TurnSettings(end_of_turn=Mine())",
+        r"Mine\.fresh returned None, at bot\.py:13: return",
+    ),
+    "property": (
+        "@property\ndef turns(self):\n    raise KeyError('price')",
+        r"bot:Bot cannot be checked: bot\.py:13: KeyError: 'price'",
+    ),
     "nested dict": ("turns = TurnSettings(end_of_turn={})", r"end_of_turn.* (is no policy|is a dict)"),
+    "instructions": (
+        "async def instructions(self): return 'x'",
+        r"Bot\.instructions is a method: make it a text",
+    ),
     "greeting": ("greeting = 'hello.wav'", r"Bot\.greeting must be int16 samples"),
 }
 
@@ -187,6 +209,57 @@ def test_a_policy_that_raises_is_the_users(tmp_path: Path, fast: tuple[str, ...]
         result.stderr,
     )
     assert "media server" not in result.stderr
+
+
+@pytest.mark.parametrize("answer", ["None", "'soon'", "float('nan')"])
+def test_a_policy_that_answers_nonsense_is_named_with_its_line(tmp_path: Path, answer: str) -> None:
+    config = bot(tmp_path, "turns = TurnSettings(end_of_turn=Mine())", RETURNING.format(answer=answer))
+    caller = ("--caller", FIXTURES / "alice_yes.wav", "--out", tmp_path / "out", "--fast")
+    result = command("simulate", config, *caller, folder=tmp_path)
+    assert result.returncode == 1
+    assert re.search(r"Mine\.silence must return seconds as a number, .*, at bot\.py:9;", result.stderr)
+
+
+def test_a_policy_of_interruptions_without_an_answer_is_named_with_its_line(tmp_path: Path) -> None:
+    head = HEAD.replace(
+        "    class Bot",
+        """    class Mine(BargeInPolicy):
+        def allows(self, sound):
+            pass
+
+    class Bot""",
+    )
+    config = bot(tmp_path, "turns = TurnSettings(barge_in=(Mine(),))", head)
+    wav = FIXTURES / "alice_long.wav"
+    (tmp_path / "talk.yaml").write_text(
+        f"callers: {{anna: {{lines: [{{wav: {wav}}}, {{wav: {wav}, at: 1 s after reply_first_audio}}]}}}}"
+    )
+    result = command("simulate", config, tmp_path / "talk.yaml", "--fast", folder=tmp_path)
+    assert result.returncode == 1, result.stdout
+    assert re.search(r"Mine\.allows must return True or False, .* None, at bot\.py:9;", result.stderr)
+
+
+@pytest.mark.parametrize("fast", [("--fast",), ()])
+def test_a_hook_that_swallows_ctrl_c_does_not_make_simulate_immortal(
+    tmp_path: Path, fast: tuple[str, ...]
+) -> None:
+    config = bot(
+        tmp_path,
+        """
+        async def on_start(self):
+            while True:
+                try:
+                    print("held up", flush=True)
+                    time.sleep(600)
+                except BaseException:
+                    pass
+        """,
+    )
+    caller = ("--caller", FIXTURES / "alice_yes.wav", "--out", tmp_path / "out")
+    words = ("simulate", config, *caller, *fast)
+    code, _, complaints = asyncio.run(interrupted(words, tmp_path, "held up", patience=1.0))
+    assert code == 130
+    assert re.search(r"did not end within 1 s and is ended: .*bot\.py:\d\d holds it up", complaints)
 
 
 @pytest.mark.parametrize("hook", ["on_turn", "on_stop"])
