@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 from ..secrecy import shown_url
+from ..urls import has_host
 from .errors import MissingFishjamIdError
 
 CLOUD_URL = "https://fishjam.io/api/v1/connect"
@@ -55,14 +56,7 @@ def base_url(fishjam_id: str) -> str:
 
 
 def _checked(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-        # A label of a name has at most 63 characters (RFC 1035, section 2.3.4), and none is empty.
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        usable = False
-    if not usable:
+    if not has_host(url):
         raise ConfigError(
             f"the URL {shown_url(url)!r} names no host, or a wrong port: write it like http://127.0.0.1:5002"
         )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from fishjam_agents.errors import ConfigError, MissingExtraError, SettingError
 from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.tools.tool import MAX_RESULT, TIMEOUT
+from fishjam_agents.urls import has_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,12 @@ class McpServer:
                 "give one of them",
                 fields=["command", "url"],
             )
-        if self.url is not None and urlsplit(self.url).scheme not in ("http", "https"):
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise SettingError("url", "must begin with http:// or https://")
+        if self.url is not None and not has_host(self.url):
+            raise SettingError(
+                "url", "names no host, or a wrong port", "write it like http://127.0.0.1:8000/mcp"
+            )
         if self.url is None and self.headers:
             raise SettingError("headers", "are for a url", "give env to a command")
         if not 0 < self.connect_timeout <= 60 or not 0 < self.timeout <= 3600:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,7 +33,7 @@ LONG_NAME = f"http://{'a' * 70}.example"
 
 
 @asynccontextmanager
-async def thief() -> AsyncIterator[tuple[str, list[Any]]]:
+async def thief(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, list[Any]]]:
     """A host to which redirects lead, and all it is told."""
     told: list[Any] = []
 
@@ -41,12 +42,12 @@ async def thief() -> AsyncIterator[tuple[str, list[Any]]]:
         told.append(dict(socket.request.headers.raw_items()))
         told.extend([message async for message in socket])
 
-    async with serve(listen, "127.0.0.1", 0) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", told
+    async with serve(listen, "127.0.0.1", 0, ssl=tls) as server:
+        yield f"ws{'' if tls is None else 's'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", told
 
 
 @asynccontextmanager
-async def redirecting(to: str, status: int = 302) -> AsyncIterator[str]:
+async def redirecting(to: str, status: int = 302, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A server that sends everyone elsewhere."""
 
     def redirect(connection: ServerConnection, request: Request) -> Response:
@@ -57,8 +58,8 @@ async def redirecting(to: str, status: int = 302) -> AsyncIterator[str]:
     async def never(socket: ServerConnection) -> None:
         raise AssertionError
 
-    async with serve(never, "127.0.0.1", 0, process_request=redirect) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serve(never, "127.0.0.1", 0, process_request=redirect, ssl=tls) as server:
+        yield f"http{'' if tls is None else 's'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def agent(url: str) -> None:

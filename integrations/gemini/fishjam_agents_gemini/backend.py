@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from fishjam_agents.backends import Backend, BackendContext, Capabilities
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.secrecy import shown_url
+from fishjam_agents.urls import has_host
 
 from .models import Family
 from .session import GeminiSession
@@ -42,6 +44,11 @@ class Gemini(GeminiSettings, Backend):
             ConfigError: Something is wrong, in one sentence that says what to do.
         """
         family, thinking = self.family, self.thinking
+        if self.base_url is not None and not has_host(self.base_url):
+            raise ConfigError(
+                f"base_url {shown_url(self.base_url)!r} names no host, or a wrong port: write it like "
+                "https://generativelanguage.googleapis.com"
+            )
         if self.vertex is not None and self.labels:
             raise ConfigError("google-genai sends no labels to Vertex AI: remove labels")
         if self.vertex is None and self.key() is None:

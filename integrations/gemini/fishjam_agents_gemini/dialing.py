@@ -169,9 +169,12 @@ def _history(settings: GeminiSettings, memory: SessionContinuity) -> list[tuple[
 def _make_client(settings: GeminiSettings, key: str | None) -> Client:
     # This runs in a thread; the loop would stand still for it.
     importlib.import_module(f"{__package__}.loading")
+    from fishjam_agents.backends.direct_socket import DirectConnection
+
     from .integration import GeminiIntegration
 
     sockets: dict[str, Any] = {
+        "create_connection": DirectConnection,
         "max_size": MAX_FRAME,
         "ping_interval": _PING_INTERVAL,
         "ping_timeout": _PING_TIMEOUT,

@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fishjam_agents_gemini import Gemini, Vertex
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request
-from fishjam_agents_gemini.emulator.certificate import temporary_folder
+from fishjam_agents_gemini.emulator.certificate import make_certificate, temporary_folder
 
 from fishjam_agents.backends import port as p
+from fishjam_agents.errors import BackendError, ConfigError
 from integrations.gemini.tests.talk import Talk, talking, voice
+from tests.fishjam.test_secrecy import redirecting, thief
 
 Run = Callable[..., None]
 TOKEN = "auth_tokens/emulated"
@@ -207,3 +209,24 @@ def test_a_program_that_logs_everything_logs_no_key(
     run(test, key=key)
     assert "sesame" not in caplog.text
     assert "sesame" not in repr(Gemini(api_key=key, raw={"secret": "sesame"}))
+
+
+@pytest.mark.parametrize("name", ["ä..", "a" * 70 + ".example", "127.0.0.1:99999", ""])
+def test_an_address_without_a_host_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="base_url"):
+        Gemini(base_url=f"http://{name}", api_key="k").check()
+
+
+def test_a_key_follows_no_redirect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, context = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async def scenario() -> None:
+        async with thief(context) as (elsewhere, told), redirecting(elsewhere, tls=context) as url:
+            conversation = p.BackendContext("c", lambda event: None)
+            with pytest.raises(BackendError, match="redirects to"):
+                async with Gemini(base_url=url, api_key="none-of-yours").connect(conversation):
+                    pass
+        assert told == []
+
+    asyncio.run(scenario())

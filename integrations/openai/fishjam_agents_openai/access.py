@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from fishjam_agents.backends.cascade import ContextFullError
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 from fishjam_agents.loopback import is_loopback_url
+from fishjam_agents.urls import has_host
 
 if TYPE_CHECKING:
     import httpx2
@@ -78,7 +79,7 @@ class Access:
             ConfigError: There is no key, or no such address.
         """
         parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not has_host(self.address):
             name = ADDRESS if self.base_url is None else "base_url"
             raise ConfigError(f"{name} {self.address!r} is no address: write it like {BASE_URL}")
         if self.timeout <= 0:
@@ -146,6 +147,8 @@ class Access:
         http = openai.DefaultAsyncHttpx2Client(
             trust_env=not is_loopback_url(self.address),
             verify=TLS,
+            # Headers that hold a key by another name than `Authorization` would go along.
+            follow_redirects=False,
             limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS),
         )
         async with openai.AsyncOpenAI(

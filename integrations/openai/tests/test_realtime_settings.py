@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fishjam_agents_openai.access import as_backend_errors
 from fishjam_agents_openai.realtime import Realtime
 from fishjam_agents_openai.realtime.usage import amounts_of, cost_of, transcription_of
 
 from fishjam_agents.backends import port as p
+from fishjam_agents.errors import BackendError, ConfigError
 from integrations.openai.tests.realtime_call import Call, run
+from tests.fishjam.test_secrecy import redirecting, thief
 
 ROOT = Path(__file__).parents[3]
 
@@ -180,3 +184,25 @@ def test_a_program_that_logs_everything_logs_no_key(caplog: pytest.LogCaptureFix
     assert server.headers[0]["authorization"] == "Bearer sk-sesame-4711"
     assert "sesame" not in caplog.text
     assert "sesame" not in repr(Realtime(api_key="sk-sesame", raw={"secret": "sesame"}))
+
+
+@pytest.mark.parametrize("name", ["ä..", "a" * 70 + ".example", "127.0.0.1:99999", ""])
+def test_an_address_without_a_host_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="base_url"):
+        Realtime(base_url=f"http://{name}/v1", api_key="k").check()
+
+
+def test_a_key_follows_no_redirect() -> None:
+    async def scenario() -> None:
+        async with thief() as (elsewhere, told), redirecting(elsewhere) as url:
+            settings = Realtime(base_url=url, api_key="sk-none-of-yours", headers={"api-key": "sk-azure"})
+            conversation = p.BackendContext("c", lambda event: None)
+            with pytest.raises(BackendError, match="redirects to"):
+                async with settings.connect(conversation):
+                    pass
+            with pytest.raises(BackendError, match="302"), as_backend_errors("speech"):
+                async with settings.client() as client:
+                    await client.models.list(**settings.besides)
+        assert told == []
+
+    asyncio.run(scenario())

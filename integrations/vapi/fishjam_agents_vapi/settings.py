@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from fishjam_agents.backends.port import Backend, ToolDeclaration
 from fishjam_agents.errors import ConfigError, SettingError
+from fishjam_agents.secrecy import shown_url
+from fishjam_agents.urls import has_host
 
 API_URL = "https://api.vapi.ai"
 URL_VARIABLE = "VAPI_URL"
@@ -80,6 +82,11 @@ class CallSettings(Backend):
         if not self.api_url.startswith(("https://", "http://")):
             raise ConfigError(
                 f"the address of Vapi's API begins with https://, not {self.api_url!r}: correct url"
+            )
+        if not has_host(self.api_url):
+            raise ConfigError(
+                f"the address of Vapi's API, {shown_url(self.api_url)!r}, names no host, or a wrong port: "
+                "correct url"
             )
 
     def body(

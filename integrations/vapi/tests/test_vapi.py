@@ -339,6 +339,8 @@ def test_what_cannot_be_a_call_is_refused_before_it_is_made(monkeypatch: pytest.
         Vapi(assistant_id="a").check()
     with pytest.raises(ConfigError, match="begins with https://"):
         Vapi(assistant_id="a", api_key="k", url="api.vapi.ai").check()
+    with pytest.raises(ConfigError, match="names no host"):
+        Vapi(assistant_id="a", api_key="k", url="https://ä..").check()
     with pytest.raises(ConfigError, match="can be none"):
         Vapi(assistant_id="a", api_key="k\n1").check()
     monkeypatch.setenv("VAPI_API_KEY", "k")

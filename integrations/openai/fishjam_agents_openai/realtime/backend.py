@@ -100,9 +100,13 @@ class Realtime(RealtimeSettings, Backend):
         return session
 
     def _socket(self) -> WebSocketConnectionOptions:
+        # Loaded with the client, in a thread.
+        from fishjam_agents.backends.direct_socket import DirectConnection
+
         options: dict[str, Any] = {
             "max_size": _MAX_FRAME,
             "logger": SOCKET_LOG,
+            "create_connection": DirectConnection,
             "compression": None,
             "open_timeout": self.timeout,
             "close_timeout": _CLOSE_SECONDS,
