@@ -96,7 +96,7 @@ class SpeechSynthesis:
         reply: Its id.
         emit: Takes its events.
         tts: Voices.
-        history: The conversation; it gets each sentence when its turn comes.
+        history: The conversation; it gets each sentence with its first sound.
         admitted: Done when it may be heard; None when it may at once.
 
     Attributes:
@@ -191,9 +191,18 @@ class SpeechSynthesis:
     def _begin(self, sentence: Sentence) -> None:
         if not self.said:
             self._announce()
-        self._emit(port.ReplyTextDelta(self._reply, sentence.text + " ", self._seconds))
-        self._history.assistant(self._reply, sentence.text)
-        sentence.begin(self._hear)
+        told = False
+
+        def hear(samples: Samples) -> None:
+            nonlocal told
+            if not told:
+                # A sentence of which there is no sound has not been said.
+                told = True
+                self._emit(port.ReplyTextDelta(self._reply, sentence.text + " ", self._seconds))
+                self._history.assistant(self._reply, sentence.text)
+            self._hear(samples)
+
+        sentence.begin(hear)
 
     def _announce(self) -> None:
         self.said = True
