@@ -213,7 +213,7 @@ class PeerType(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PeerView:
-    """One peer of a room.
+    """One peer of a room, as a `RoomView` shows it.
 
     Attributes:
         id: The peer's id.

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Sized
 
-from .seldom import Seldom
+from .rate_limited_log import RateLimitedLog
 
 MAX_CONNECTIONS = 4096
 """Connections open at once, HTTP and WebSockets together. Our choice."""
@@ -51,7 +51,7 @@ class Listener:
         self._make = make
         self._connections = connections
         self._limit = connection_limit() if limit is None else limit
-        self._complaint = Seldom(_log)
+        self._warning = RateLimitedLog(_log)
         self._task = asyncio.create_task(self._accept(), name="embedded server: accept")
 
     async def stop(self) -> None:
@@ -63,7 +63,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             if len(self._connections) >= self._limit:
-                self._complaint.warning(
+                self._warning.warning(
                     "the embedded server is full: %d connections are open, more wait until some are closed",
                     self._limit,
                 )
@@ -75,7 +75,7 @@ class Listener:
                 # It was gone before it was taken.
                 continue
             except OSError as error:
-                self._complaint.warning(
+                self._warning.warning(
                     "the embedded server takes no connection (%s): raise the limit of open files (ulimit -n)",
                     error.strerror,
                 )

@@ -10,7 +10,7 @@ from ..protocol.generated import notifications as schema
 from ..protocol.generated.shared import Track as WireTrack
 from ..protocol.generated.shared import TrackType, VadStatus
 from ..session import PeerType
-from .seldom import Seldom
+from .rate_limited_log import RateLimitedLog
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Notifications:
     """Encodes each notification once and hands it to every subscriber, in the order it happened."""
 
     def __init__(self) -> None:
-        self._failure = Seldom(_log)
+        self._failure = RateLimitedLog(_log)
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, notified: Subscriber) -> Callable[[], None]:

@@ -11,8 +11,8 @@ from .errors import room_not_found
 from .livestream import Livestream
 from .notifications import Notifications
 from .peer import Peer
+from .rate_limited_log import RateLimitedLog
 from .room import Room
-from .seldom import Seldom
 from .settings import LIVESTREAM_TYPES, RoomConfig
 from .tokens import Claim, TokenError, Tokens
 
@@ -33,7 +33,7 @@ class Rooms:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self.notifications = Notifications()
         self.tokens = Tokens(now)
-        self._failure = Seldom(_log)
+        self._failure = RateLimitedLog(_log)
         self._rooms: dict[str, Room] = {}
 
     def __iter__(self) -> Iterator[Room]:

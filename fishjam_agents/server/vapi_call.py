@@ -27,7 +27,7 @@ from ..protocol import Track, TrackType
 from ..session import PeerType
 from .media.clock import RoomClock
 from .media.sources import AgentTrack
-from .media.voice import QUIET_TICKS, loud_windows
+from .media.voice_activity import QUIET_TICKS, loud_windows
 from .peer import Peer
 from .room import Room
 from .settings import VapiOptions

@@ -20,7 +20,7 @@ from fishjam_agents.fishjam import (
 )
 from fishjam_agents.fishjam.live_events import ROOM_EVENTS, ConnectionState
 from fishjam_agents.fishjam.live_room import LiveRoom
-from fishjam_agents.fishjam.live_state import LiveTrack, RoomState, changes
+from fishjam_agents.fishjam.live_state import LiveTrack, RoomState, changes, peer_view
 from fishjam_agents.protocol import encode
 from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.protocol.generated.shared import VadStatus
@@ -348,6 +348,23 @@ def state(*peers: PeerView) -> RoomState:
 
 def peer(id: str, connected: bool = True, metadata: Any = None, **tracks: Any) -> PeerView:
     return PeerView(id, PeerType.WEBRTC, connected, metadata, tracks)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "client", "server"),
+    [
+        ({"peer": {"talking": True}, "server": {"name": "Ann"}}, {"talking": True}, {"name": "Ann"}),
+        ({"peer": {}, "server": {"talking": True}}, {}, {"talking": True}),
+        ({"name": "Ann"}, {"name": "Ann"}, {}),
+        ({"peer": None, "server": ["Ann"]}, {}, {}),
+        (None, {}, {}),
+    ],
+)
+def test_a_view_tells_what_a_peer_writes_from_what_the_application_does(
+    metadata: Any, client: Any, server: Any
+) -> None:
+    view = peer_view("a", PeerType.WEBRTC, True, metadata, {})
+    assert (view.metadata, view.client_metadata, view.server_metadata) == (metadata, client, server)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from fishjam_agents.server.media.playout import MERGED_SECONDS, Playout
 from fishjam_agents.server.sockets.agent import MAX_TRACKS, AgentSocket
 from fishjam_agents.server.sockets.frames import frame_size
 from fishjam_agents.server.sockets.throttle import SHARE_SECONDS, TURN_SECONDS, Throttle
-from fishjam_agents.server.sockets.websocket import MAX_FRAGMENTS, MAX_STRANGER_BYTES
+from fishjam_agents.server.sockets.websocket import MAX_BYTES_BEFORE_ADMISSION, MAX_FRAGMENTS
 from fishjam_agents.testing import VirtualClock
 
 from .conftest import Client, Serve, closing
@@ -67,7 +67,7 @@ def test_what_follows_the_token_at_once_is_taken_by_the_rules_of_the_admitted(se
         room_id = await client.room()
         _, token = await client.peer(room_id, "agent")
         track = Track(uuid.uuid4().hex, TrackType.AUDIO, "null")
-        chunk = bytes(2 * MAX_STRANGER_BYTES)
+        chunk = bytes(2 * MAX_BYTES_BEFORE_ADMISSION)
         async with client.socket("agent") as socket:
             # In one write: JavaScript's SDK does not wait for the answer.
             transport = socket.transport

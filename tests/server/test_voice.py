@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fishjam_agents.audio.wav import Clip
-from fishjam_agents.server.media.voice import QUIET_TICKS, VoiceActivity, loud_windows
+from fishjam_agents.server.media.voice_activity import QUIET_TICKS, VoiceActivity, loud_windows
 
 from .conftest import Client, Serve, receiver
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 
 from ...audio.formats import FRAMES_PER_SECOND
-from ..seldom import Seldom
+from ..rate_limited_log import RateLimitedLog
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class RoomClock:
         self._origin = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.Handle | None = None
-        self._failure = Seldom(_log)
+        self._failure = RateLimitedLog(_log)
         self._subscribers: list[Callable[[int], None]] = []
 
     @property

@@ -16,7 +16,7 @@ from ...audio.wav import Clip
 from ...protocol import Track, TrackType
 from .playout import Segment
 from .recorder import RECORDING_RATE
-from .voice import VoiceActivity, loud_windows
+from .voice_activity import VoiceActivity, loud_windows
 
 LIVE_SECONDS = 10.0
 """Live audio that may wait to be spoken; older audio is dropped."""

@@ -14,12 +14,12 @@ _BLOCK = RECORDING_RATE
 """Samples that are kept and closed together: a second."""
 
 _OPEN_BLOCKS = 5
-"""What is so many blocks old is taken for complete. Sound comes late by a tenth of a second at most; what is
-later still is added to what was saturated already."""
+"""Age, in blocks, at which a block is taken for complete. Sound comes late by a tenth of a second at most;
+what is later still is added to what was saturated already."""
 
 
 class Mix:
-    """What sounds together, saturated where that is too loud.
+    """Sum of sounds on one time line, saturated where it is too loud.
 
     A second in which something sounds costs 32 kB per channel, one in which nothing does costs nothing.
 

@@ -101,6 +101,6 @@ class HttpConnection(H11Protocol):
 
 
 def _too_many_headers(data: bytes) -> bool:
-    """Whether the request that `data` begins with has more than `MAX_HEADERS`, as far as it has come."""
+    """Return whether the request that `data` begins with has too many headers, as far as it has come."""
     end = data.find(b"\r\n\r\n")
     return data.count(b"\n", 0, len(data) if end < 0 else end) > MAX_HEADERS

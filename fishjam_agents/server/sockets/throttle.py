@@ -18,7 +18,7 @@ ALLOWANCE_SECONDS = 0.004
 """Seconds of a window for a client at first; 50 messages of audio take a tenth of it. Our choice."""
 
 TURN_SECONDS = 0.001
-"""What a client that has used up its allowance may take at least when its turn comes."""
+"""Seconds that a client which has used up its allowance may take at least when its turn comes."""
 
 SHARE_SECONDS = 0.006
 """Seconds of a window that all those clients together may take; the rest go on in the next one."""

@@ -31,7 +31,7 @@ _log.setLevel(logging.WARNING)
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest message taken from a client; a larger one closes its socket with 1009."""
 
-MAX_STRANGER_BYTES = 16 * 1024
+MAX_BYTES_BEFORE_ADMISSION = 16 * 1024
 """Largest message taken from a client that nobody has admitted yet: all it may say is its token."""
 
 MAX_FRAGMENTS = 1024
@@ -80,7 +80,7 @@ Router = Callable[[str], Endpoint | None]
 class Connection(asyncio.Protocol):
     """A WebSocket connection as an asyncio protocol for `uvicorn.Config(ws=...)`.
 
-    Its client is a stranger until `admit`, and may say no more than `MAX_STRANGER_BYTES` at a time.
+    Until `admit`, its client may send no more than `MAX_BYTES_BEFORE_ADMISSION` at a time.
 
     Attributes:
         transport: Its transport, where uvicorn looks for it.
@@ -92,9 +92,9 @@ class Connection(asyncio.Protocol):
         self._router = router
         self._connections = connections
         self._throttle = throttle
-        self._websocket = ServerProtocol(max_size=MAX_STRANGER_BYTES, logger=_log)
-        self._stranger = True
-        # Received and not parsed: a stranger's begun frame, or what waits for the next allowance.
+        self._websocket = ServerProtocol(max_size=MAX_BYTES_BEFORE_ADMISSION, logger=_log)
+        self._admitted = False
+        # Received and not parsed: the begun frame of a client not yet admitted, or what the throttle holds.
         self._unparsed = bytearray()
         self._held = False
         self._window = 0.0
@@ -153,13 +153,13 @@ class Connection(asyncio.Protocol):
         position, size = 0, SLICE_BYTES
         while position < len(data):
             part = data[position : position + size]
-            if self._open and self._stranger:
+            if self._open and not self._admitted:
                 # Frame by frame: what follows the token is read by the rules of whom it admits.
-                part = data[position : position + MAX_STRANGER_BYTES + 14]
+                part = data[position : position + MAX_BYTES_BEFORE_ADMISSION + 14]
                 sizes = frame_size(part)
                 if sizes is None:
                     break
-                if sizes[1] <= MAX_STRANGER_BYTES:
+                if sizes[1] <= MAX_BYTES_BEFORE_ADMISSION:
                     if len(part) < sum(sizes):
                         break
                     part = part[: sum(sizes)]
@@ -194,7 +194,7 @@ class Connection(asyncio.Protocol):
 
     def admit(self) -> None:
         """The client has authenticated: take messages of up to `MAX_MESSAGE_BYTES` from now on."""
-        self._stranger = False
+        self._admitted = True
         self._websocket.max_message_size = MAX_MESSAGE_BYTES
 
     def send(self, message: bytes) -> None:

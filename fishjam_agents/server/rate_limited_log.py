@@ -1,4 +1,4 @@
-"""Complaints that could come fifty times a second, logged at most once a minute."""
+"""Warnings that could come fifty times a second, logged at most once a minute."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 from time import monotonic
 
 SILENCE_SECONDS = 60.0
-"""Seconds during which the same complaint is not repeated."""
+"""Seconds during which the same warning is not repeated."""
 
 
-class Seldom:
-    """One complaint.
+class RateLimitedLog:
+    """One warning.
 
     Args:
         log: Where it is logged.
