@@ -12,6 +12,11 @@ from fishjam_agents.turns.voicing import Voicing
 
 _LEAST_WORD = 0.1
 """Seconds of voice that may have been a word."""
+_SENTENCE = 1.0
+"""Seconds of a turn of which something is understood by whoever understands anything."""
+_WORDLESS = 2
+"""Such turns in a row without a word after which none is waited for: the recogniser has failed, or is too
+late to be of use. The next word that comes is proof of the contrary."""
 
 
 class BargeInJudge:
@@ -25,18 +30,32 @@ class BargeInJudge:
         needs_words: Whether any policy looks at words.
     """
 
-    __slots__ = ("_policies", "_settled", "_words", "needs_words", "transcribed")
+    __slots__ = ("_policies", "_settled", "_wordless", "_words", "needs_words", "transcribed")
 
     def __init__(self, policies: Sequence[BargeInPolicy]) -> None:
         self._policies = policies
         self.needs_words = any(policy.needs_words for policy in policies)
         self.transcribed = False
+        self._wordless = 0
         self.clear()
 
     def clear(self) -> None:
         """Forget the words: the next sound is another."""
         self._words: Transcript | None = None
         self._settled = False
+
+    def transcribes(self) -> None:
+        """Words come, of whatever sound."""
+        self.transcribed = True
+        self._wordless = 0
+
+    def turn_over(self, seconds: float) -> None:
+        """Take note that a turn is over that lasted so long."""
+        if self.words or seconds < _SENTENCE:
+            return
+        self._wordless += 1
+        if self._wordless >= _WORDLESS:
+            self.transcribed = False
 
     def understood(self, text: str, final: bool) -> None:
         """Take words of the current sound (`Transcript.add`)."""

@@ -316,7 +316,7 @@ class TurnMachine:
             What follows from it, in order.
         """
         judge = self._judge
-        judge.transcribed = True
+        judge.transcribes()
         if self.state is State.IDLE:
             return NOTHING
         judge.understood(text, final)
@@ -396,6 +396,7 @@ class TurnMachine:
         if self.state is State.SUSPECTED:
             return self._cancel()
         ended = TurnEnded(self._onset, at, reason)
+        self._judge.turn_over(at - self._onset)
         self._between.turn_ended(at if reason == "silence" else None)
         events = (SpeechEnded(at), ended) if self._speaking else (ended,)
         self._reset()

@@ -112,6 +112,30 @@ def test_with_transcripts_words_decide_before_and_after_length() -> None:
     assert kinds(list(machine.understood("wait", False))) == [Confirmed]
 
 
+@pytest.mark.parametrize("policies", [BargeIn(words=2), BargeIn(backchannel=("en",))])
+def test_a_recogniser_that_understands_no_turn_is_waited_for_no_longer(policies: BargeIn) -> None:
+    machine = TurnMachine(TurnSettings(barge_in=policies))
+    machine.expect_words()
+    for at in (0.0, 4.0):
+        # A remark of half a second over the bot, and a turn of 1.2 s.
+        assert kinds(play(machine, (VOICE, 25), (QUIET, 60), bot=True, at=at)) == [Suspected, Withdrawn]
+        play(machine, (VOICE, 60), (QUIET, 50), at=at + 1.8)
+    assert kinds(play(machine, (VOICE, 25), bot=True, at=8.0)) == [Suspected, Confirmed]
+    play(machine, (QUIET, 50), at=8.5)
+    # It is there after all.
+    machine.understood("hello", True)
+    assert kinds(play(machine, (VOICE, 25), (QUIET, 60), bot=True, at=10.0)) == [Suspected, Withdrawn]
+
+
+def test_turns_that_are_understood_late_are_understood() -> None:
+    machine = TurnMachine(TurnSettings(barge_in=BargeIn(words=2)))
+    machine.expect_words()
+    for at in (0.0, 4.0, 8.0):
+        play(machine, (VOICE, 60), (QUIET, 50), at=at)
+        machine.understood("all that I said", True)
+    assert kinds(play(machine, (VOICE, 25), bot=True, at=12.0)) == [Suspected]
+
+
 def test_words_confirm_nothing_where_nobody_judges_them() -> None:
     machine = TurnMachine()
     play(machine, (VOICE, 5), bot=True)
