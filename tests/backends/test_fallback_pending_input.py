@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fishjam_agents.backends import port as p
-from fishjam_agents.backends.fallback.pending_input import PendingInput
+from fishjam_agents.backends.fallback.state import PendingInput
 from fishjam_agents.events import Heard, Turn
 
 START = p.TurnStartedInput("ann", 0.0)
@@ -18,49 +18,49 @@ def frame() -> p.AudioInput:
     return p.AudioInput("ann", np.zeros(320, np.int16), 0.02)
 
 
-def told(*entries: p.BackendInput, exchange: PendingInput | None = None) -> PendingInput:
-    exchange = exchange or PendingInput(continuous=False)
+def told(*entries: p.BackendInput, pending: PendingInput | None = None) -> PendingInput:
+    pending = pending or PendingInput(continuous=False)
     for entry in entries:
-        exchange.asked(entry)
-        exchange.sent(entry)
-    return exchange
+        pending.asked(entry)
+        pending.sent(entry)
+    return pending
 
 
-def answer(exchange: PendingInput, reply: str) -> None:
-    exchange.begun(reply)
-    exchange.spoken(reply)
+def answer(pending: PendingInput, reply: str) -> None:
+    pending.begun(reply)
+    pending.spoken(reply)
 
 
 def test_a_turn_is_kept_until_there_is_sound_of_a_reply_to_it() -> None:
-    exchange = told(START, frame(), END)
-    assert exchange.owed
-    exchange.begun("r1")
-    assert len(exchange.unanswered()) == 3
-    exchange.spoken("r1")
-    assert not exchange.owed
-    assert not exchange.unanswered()
+    pending = told(START, frame(), END)
+    assert pending.owed
+    pending.begun("r1")
+    assert len(pending.unanswered()) == 3
+    pending.spoken("r1")
+    assert not pending.owed
+    assert not pending.unanswered()
 
 
 def test_sound_of_the_reply_before_is_no_answer() -> None:
-    exchange = told(HELLO)
-    exchange.begun("r1")
-    told(START, END, exchange=exchange)
-    exchange.spoken("r1")
-    assert exchange.unanswered() == (HELLO, START, END)
-    answer(exchange, "r2")
-    assert not exchange.unanswered()
+    pending = told(HELLO)
+    pending.begun("r1")
+    told(START, END, pending=pending)
+    pending.spoken("r1")
+    assert pending.unanswered() == (HELLO, START, END)
+    answer(pending, "r2")
+    assert not pending.unanswered()
 
 
 def test_an_answer_that_comes_while_its_question_is_being_sent_counts() -> None:
-    exchange = told(START)
-    exchange.asked(END)
-    answer(exchange, "r1")
-    exchange.sent(END)
-    assert not exchange.unanswered()
-    exchange.asked(SAY)
-    answer(exchange, "say-1")
-    exchange.sent(SAY)
-    assert not exchange.owed
+    pending = told(START)
+    pending.asked(END)
+    answer(pending, "r1")
+    pending.sent(END)
+    assert not pending.unanswered()
+    pending.asked(SAY)
+    answer(pending, "say-1")
+    pending.sent(SAY)
+    assert not pending.owed
 
 
 def test_of_a_very_long_turn_the_latest_is_kept_with_its_beginning() -> None:
@@ -73,28 +73,28 @@ def test_of_a_very_long_turn_the_latest_is_kept_with_its_beginning() -> None:
 
 
 def test_words_of_the_app_are_kept_apart_from_what_users_said() -> None:
-    exchange = told(HELLO, SAY)
-    answer(exchange, "r1")
-    assert exchange.unanswered() == (SAY,)
-    exchange.spoken("say-1")
-    assert not exchange.unanswered()
+    pending = told(HELLO, SAY)
+    answer(pending, "r1")
+    assert pending.unanswered() == (SAY,)
+    pending.spoken("say-1")
+    assert not pending.unanswered()
 
 
 def test_who_speaks_over_an_answer_wants_no_more_of_it() -> None:
-    exchange = told(HELLO)
-    told(p.InterruptInput(Heard("r1", 0.0)), exchange=exchange)
-    assert exchange.unanswered() == (HELLO,)
-    told(p.InterruptInput(Heard("r1", 1.0)), exchange=exchange)
-    assert not exchange.unanswered()
+    pending = told(HELLO)
+    told(p.InterruptInput(Heard("r1", 0.0)), pending=pending)
+    assert pending.unanswered() == (HELLO,)
+    told(p.InterruptInput(Heard("r1", 1.0)), pending=pending)
+    assert not pending.unanswered()
 
 
 def test_a_tool_that_is_called_makes_its_question_open_again() -> None:
-    exchange = told(HELLO)
-    answer(exchange, "r1")
-    exchange.tool_called()
-    assert exchange.unanswered() == (HELLO,)
-    answer(exchange, "r2")
-    assert not exchange.unanswered()
+    pending = told(HELLO)
+    answer(pending, "r1")
+    pending.tool_called()
+    assert pending.unanswered() == (HELLO,)
+    answer(pending, "r2")
+    assert not pending.unanswered()
 
 
 def test_only_the_last_picture_is_kept() -> None:

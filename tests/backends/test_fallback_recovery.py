@@ -12,7 +12,7 @@ import pytest
 
 from fishjam_agents.backends import Backend, Capabilities, Fallback, Parrot
 from fishjam_agents.backends import port as p
-from fishjam_agents.backends.fallback.health import HealthTracker
+from fishjam_agents.backends.fallback.health import FailoverPolicy
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from tests.backends.fallback_kit import (
@@ -177,17 +177,17 @@ def test_where_the_model_rules_turns_nobody_is_left_while_somebody_speaks() -> N
 
 
 def test_a_backend_that_lasted_has_its_failures_forgotten() -> None:
-    standings = HealthTracker(["a", "b"], 2, 30.0)
+    policy = FailoverPolicy(["a", "b"], 2, 30.0)
     for lasted in (0.0, 31.0, 40.0):
-        following, raised = standings.failed(0, LOST, lasted, 100.0)
+        following, raised = policy.failed(0, LOST, lasted, 100.0)
         assert (following, raised) == (0, LOST)
-    following, raised = standings.failed(0, LOST, 1.0, 100.0)
+    following, raised = policy.failed(0, LOST, 1.0, 100.0)
     assert following == 1
     assert isinstance(raised, p.Failover)
 
 
 def test_handing_over_is_progress_once_for_each_backend() -> None:
-    standings = HealthTracker(["a", "b", "c"], 1, 30.0)
-    raised = [standings.failed(index, LOST, 0.0, float(index)) for index in (0, 1, 2, 0, 1, 2)]
+    policy = FailoverPolicy(["a", "b", "c"], 1, 30.0)
+    raised = [policy.failed(index, LOST, 0.0, float(index)) for index in (0, 1, 2, 0, 1, 2)]
     assert [following for following, _ in raised] == [1, 2, 0, 1, 2, 0]
     assert [isinstance(error, p.Failover) for _, error in raised] == [True, True, *[False] * 4]

@@ -11,14 +11,16 @@ from typing import Generic, TypeVar
 
 from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end, within
 from fishjam_agents.backends.cascade.components import ContextFullError
+from fishjam_agents.backends.health import HealthTracker
 from fishjam_agents.backends.tracebacks import SEE, describe
+from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError
 
 logger = logging.getLogger(__name__)
 
 RECOVERY = 30.0
 """Seconds after which a part that failed is tried again; doubled each time it fails again."""
-LONGEST_RECOVERY = 480.0
+_BACKOFF = Backoff(RECOVERY, 480.0, jitter=0.0)
 P = TypeVar("P")
 T = TypeVar("T")
 
@@ -58,8 +60,7 @@ class FallbackComponent(Generic[P]):
         self._deadline = deadline
         self._patience = deadline if patience is None else min(patience, deadline)
         self._warn = warn
-        # When each part that failed may be tried again, and after how long if that fails.
-        self._failed: dict[int, tuple[float, float]] = {}
+        self._health = HealthTracker(len(parts), _BACKOFF)
         self._trials: dict[int, asyncio.Task[None]] = {}
 
     async def ask(
@@ -76,7 +77,7 @@ class FallbackComponent(Generic[P]):
             ComponentError: One has a bug.
             ContextFullError: The request is too long.
         """
-        order = sorted(range(len(self._parts)), key=self._failed.__contains__)
+        order = self._health.order()
         self._try_again(order[0], request)
         for position, index in enumerate(order):
             last = position == len(order) - 1
@@ -88,7 +89,7 @@ class FallbackComponent(Generic[P]):
                     try:
                         piece = await self._next(pieces, deadline)
                     except StopAsyncIteration:
-                        self._failed.pop(index, None)
+                        self._health.recovered(index)
                         return
                     except BackendError:
                         raise
@@ -99,7 +100,7 @@ class FallbackComponent(Generic[P]):
             except (ComponentError, ContextFullError):
                 raise
             except BackendError as error:
-                self._fails(index)
+                self._rest(index)
                 if last or (begun and not restart):
                     raise
                 self._warn(f"{self._what} failed ({error}): the next one stands in")
@@ -139,18 +140,14 @@ class FallbackComponent(Generic[P]):
 
     # --- parts that failed ---
 
-    def _fails(self, index: int) -> None:
-        _, before = self._failed.get(index, (0.0, RECOVERY / 2))
-        wait = min(2 * before, LONGEST_RECOVERY)
-        self._failed[index] = (asyncio.get_running_loop().time() + wait, wait)
+    def _rest(self, index: int) -> None:
+        self._health.rest(index, asyncio.get_running_loop().time())
 
     def _try_again(self, asked: int, request: Callable[[P], AsyncIterator[T]]) -> None:
         """Try what failed long enough ago with a request that is made anyway."""
-        if not self._failed:
-            return
         loop = asyncio.get_running_loop()
-        for index, (due, _) in self._failed.items():
-            if index != asked and due <= loop.time() and index not in self._trials:
+        for index in self._health.due(loop.time()):
+            if index != asked and index not in self._trials:
                 task = loop.create_task(self._trial(index, request), name=f"{self._what} tried again")
                 self._trials[index] = task
                 task.add_done_callback(partial(self._tried, index))
@@ -169,8 +166,8 @@ class FallbackComponent(Generic[P]):
             return
         error = task.exception()
         if error is None:
-            self._failed.pop(index, None)
+            self._health.recovered(index)
             self._warn(f"{self._what} answers again: the part that failed is used from now on")
         else:
             logger.info("%s failed again: %r", self._what, error)
-            self._fails(index)
+            self._rest(index)

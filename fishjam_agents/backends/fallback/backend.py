@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from fishjam_agents.backends.fallback.active_backend import ActiveBackend, Memory
-from fishjam_agents.backends.fallback.health import HealthTracker
-from fishjam_agents.backends.fallback.input_adapter import InputAdapter
-from fishjam_agents.backends.fallback.output_adapter import OutputAdapter
+from fishjam_agents.backends.fallback.adapter import BackendAdapter
+from fishjam_agents.backends.fallback.health import FailoverPolicy
 from fishjam_agents.backends.fallback.session import FallbackSession
+from fishjam_agents.backends.fallback.state import ActiveBackend, FallbackState
 from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, REFRESH_INTERVAL, Connecting
 from fishjam_agents.backends.port import (
     Backend,
@@ -130,145 +129,127 @@ class Fallback(Backend):
             backend.check()
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
         """Open a session of the backend that serves the call now.
 
         Raises:
             BackendError: It cannot be opened, or failed; retryable while one is left that may work.
         """
-        memory = self._memory(conversation)
-        tenure = memory.tenure or self._fail_over(memory)
-        speaker = OutputAdapter(memory, tenure, conversation.emit, _blocking(memory, conversation))
+        state = self._state(context)
+        active = state.active or self._fail_over(state)
+        control = active.capabilities.control and type(active.backend) is type(self.backends[0])
+        adapter = BackendAdapter(active, state, context.emit, control=control)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         session: FallbackSession | None = None
         try:
-            async with self._connecting(tenure, memory, conversation, speaker) as inner:
-                control = tenure.inner.control and type(tenure.backend) is type(self.backends[0])
-                feed = InputAdapter(tenure, conversation.emit, control=control)
+            async with self._connecting(active, state, adapter) as inner:
 
                 async def probe(index: int) -> bool:
-                    return await self._probe(index, memory, conversation)
+                    return await self._probe(index, state)
 
-                session = FallbackSession(inner, memory, tenure, feed, speaker, probe)
-                await self._begin(session, tenure, begun)
-                memory.serves(tenure, conversation.emit)
+                session = FallbackSession(inner, state, active, adapter, probe)
+                await self._begin(session, active, begun)
+                state.serves(active, context.emit)
                 begun = loop.time()
                 yield session
             return
         except ConversationEnded:
             raise
-        except SessionRefresh as renewal:
+        except SessionRefresh as refresh:
             if session is not None and session.returning:
-                memory.end()
+                state.end()
                 raise
             if loop.time() - begun > REFRESH_INTERVAL:
                 raise
             failure = BackendError(
-                f"{tenure.name} wants a new connection at once ({renewal})", retryable=True
+                f"{active.name} wants a new connection at once ({refresh})", retryable=True
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, another one can stand in
-            failure = _failure(error, tenure.name)
+            failure = _failure(error, active.name)
         finally:
-            speaker.close()
-        self._failed(memory, tenure, speaker, failure, loop.time() - begun)
+            adapter.close()
+        self._failed(state, active, adapter, failure, loop.time() - begun)
 
-    def _memory(self, conversation: BackendContext) -> Memory:
-        memory: Memory | None = conversation.memory.get(MEMORY)
-        if memory is None:
-            standings = HealthTracker(self.names, self.attempts, self.recovery)
-            memory = conversation.memory[MEMORY] = Memory(standings, conversation)
-        return memory
+    def _state(self, context: BackendContext) -> FallbackState:
+        state: FallbackState | None = context.memory.get(MEMORY)
+        if state is None:
+            policy = FailoverPolicy(self.names, self.attempts, self.recovery)
+            state = context.memory[MEMORY] = FallbackState(policy, context)
+        state.context = context
+        return state
 
-    def _fail_over(self, memory: Memory) -> ActiveBackend:
-        index = memory.standings.choose(asyncio.get_running_loop().time())
+    def _fail_over(self, state: FallbackState) -> ActiveBackend:
+        index = state.policy.health.choose(asyncio.get_running_loop().time())
         assert index is not None, "after the last one's failure nothing is connected any more"
-        return memory.begin(index, self.backends[index], self.names[index], self.capabilities)
+        return state.begin(index, self.backends[index], self.names[index], self.capabilities)
 
-    def _connecting(
-        self, tenure: ActiveBackend, memory: Memory, conversation: BackendContext, speaker: OutputAdapter
-    ) -> Connecting:
-        standing = memory.standings[tenure.index]
-        if tenure.begun and not tenure.memory:
+    def _connecting(self, active: ActiveBackend, state: FallbackState, adapter: BackendAdapter) -> Connecting:
+        if active.begun and not active.memory:
             # It remembers nothing over connections by itself.
-            tenure.told = str(memory.transcript)
-            tenure.begun = False
-        own = replace(
-            conversation,
-            emit=speaker.take,
-            instructions=tenure.instructions(memory.instructions(conversation)),
-            tools=memory.tools(conversation) if tenure.inner.tools else (),
-            attempt=standing.connections,
-            memory=tenure.memory,
+            active.briefing = str(state.transcript)
+            active.begun = False
+        instructions = active.instructions(state.context.instructions)
+        return self._dial(
+            active.index, state, emit=adapter.take, instructions=instructions, memory=active.memory
         )
-        standing.connections += 1
-        return Connecting(tenure.backend, own, self.deadline, _CLOSE_DEADLINE)
 
-    async def _begin(self, session: FallbackSession, tenure: ActiveBackend, asked: float) -> None:
-        if tenure.begun:
+    def _dial(self, index: int, state: FallbackState, **own: Any) -> Connecting:
+        backend, context = self.backends[index], state.context
+        tools = context.tools if backend.capabilities.tools else ()
+        own_context = replace(context, tools=tools, attempt=state.connections[index], **own)
+        state.connections[index] += 1
+        return Connecting(backend, own_context, self.deadline, _CLOSE_DEADLINE)
+
+    async def _begin(self, session: FallbackSession, active: ActiveBackend, asked: float) -> None:
+        if active.begun:
             return
         try:
             async with asyncio.timeout_at(asked + _LONGEST_DEADLINE):
                 await session.begin()
         except TimeoutError as error:
-            raise BackendError(f"{tenure.name} took nothing: it is tried again", retryable=True) from error
-        tenure.begun = True
+            raise BackendError(f"{active.name} took nothing: it is tried again", retryable=True) from error
+        active.begun = True
 
     def _failed(
         self,
-        memory: Memory,
-        tenure: ActiveBackend,
-        speaker: OutputAdapter,
+        state: FallbackState,
+        active: ActiveBackend,
+        adapter: BackendAdapter,
         failure: BackendError,
         lasted: float,
     ) -> NoReturn:
         now = asyncio.get_running_loop().time()
-        following, raised = memory.standings.failed(tenure.index, failure, lasted, now)
-        speaker.lost()
-        if following != tenure.index:
-            memory.end()
-        if following != tenure.index or not tenure.memory:
-            speaker.forgotten()
+        following, raised = state.policy.failed(active.index, failure, lasted, now)
+        adapter.end_replies()
+        if following != active.index:
+            state.end()
+        if following != active.index or not active.memory:
+            adapter.lose_calls()
         if raised is failure:
-            failure.backend = tenure.name
+            failure.backend = active.name
             raise failure
         raise raised from failure
 
-    async def _probe(self, index: int, memory: Memory, conversation: BackendContext) -> bool:
+    async def _probe(self, index: int, state: FallbackState) -> bool:
         """Return whether a backend connects, beside the one that serves the call; else it rests again."""
-        standings = memory.standings
-        trial = replace(
-            conversation,
-            emit=lambda event: None,
-            instructions=memory.instructions(conversation),
-            tools=memory.tools(conversation) if self.backends[index].capabilities.tools else (),
-            attempt=standings[index].connections,
-            memory={},
-        )
-        standings[index].connections += 1
+        health = state.policy.health
         try:
-            async with Connecting(self.backends[index], trial, self.deadline, _CLOSE_DEADLINE):
-                standings.rested(index)
+            async with self._dial(index, state, emit=lambda event: None, memory={}):
+                health.rested(index)
                 return True
         except Exception as error:  # noqa: BLE001 - whatever it is, the fallback goes on
             failure = _failure(error, self.names[index])
             logger.info("%s still fails: %s", self.names[index], failure)
             if failure.retryable:
-                standings.rest(index, asyncio.get_running_loop().time())
+                health.rest(index, asyncio.get_running_loop().time())
             else:
-                standings[index].lost = True
+                health[index].lost = True
             return False
 
 
-def _blocking(memory: Memory, conversation: BackendContext) -> Callable[[str], bool]:
-    def blocks(name: str) -> bool:
-        return all(tool.blocking for tool in memory.tools(conversation) if tool.name == name)
-
-    return blocks
-
-
 def _failure(error: Exception, name: str) -> BackendError:
-    """Return the failure of the call that an exception of a backend means."""
+    """Return the failure that an exception of a backend means."""
     if isinstance(error, BackendError):
         return error
     if isinstance(error, FishjamAgentsError):

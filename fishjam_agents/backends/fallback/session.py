@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from fishjam_agents.backends.fallback.active_backend import ActiveBackend, Memory
-from fishjam_agents.backends.fallback.input_adapter import InputAdapter
-from fishjam_agents.backends.fallback.output_adapter import OutputAdapter
+from fishjam_agents.backends.fallback.adapter import BackendAdapter
+from fishjam_agents.backends.fallback.state import ActiveBackend, FallbackState
 from fishjam_agents.backends.link import REFRESH_INTERVAL
 from fishjam_agents.backends.port import (
     AudioInput,
@@ -23,14 +22,14 @@ from fishjam_agents.backends.port import (
 )
 from fishjam_agents.errors import BackendError
 
-_GLANCE = 0.1
+_LOOK_INTERVAL = 0.1
 """Seconds between two looks at whether it is quiet."""
 _PAUSE = 0.7
 """Seconds without speech after which nobody speaks where no turns are announced: models take as long to find
 the end of a turn."""
-_BREATH = 10.0
+_SILENT_END = 10.0
 """Seconds without sound after which a reply counts as over: full-duplex models tell of no end."""
-_PATIENCE = 60.0
+_ANSWER_TIMEOUT = 60.0
 """Seconds after which what users said counts as left without an answer: models may keep silent."""
 
 Probe: TypeAlias = Callable[[int], Awaitable[bool]]
@@ -42,10 +41,9 @@ class FallbackSession(BackendSession):
 
     Args:
         session: Its own.
-        memory: Of the call.
-        tenure: Whose it is.
-        feed: Makes its entries.
-        speaker: Makes our events.
+        state: Of the call.
+        active: The backend.
+        adapter: Its adapter.
         probe: Tries a backend that is preferred to it.
 
     Attributes:
@@ -55,72 +53,70 @@ class FallbackSession(BackendSession):
     def __init__(
         self,
         session: BackendSession | InlineSession,
-        memory: Memory,
-        tenure: ActiveBackend,
-        feed: InputAdapter,
-        speaker: OutputAdapter,
+        state: FallbackState,
+        active: ActiveBackend,
+        adapter: BackendAdapter,
         probe: Probe,
     ) -> None:
         self.returning = False
         self._session = session
-        self._memory = memory
-        self._tenure = tenure
-        self._feed = feed
-        self._speaker = speaker
+        self._state = state
+        self._active = active
+        self._adapter = adapter
         self._probe = probe
         self._loop = asyncio.get_running_loop()
         self._sending = False
         self._speech_at = 0.0
 
     async def begin(self) -> None:
-        """Tell a backend that takes over what nobody has answered yet."""
-        exchange = self._memory.pending_input
-        if not self._waited_for():
-            exchange.settle()
-        for entry in exchange.unanswered():
-            if not await self._pass_on(entry):
-                exchange.drop(entry)
+        """Send a backend that takes over what nobody has answered yet."""
+        pending = self._state.pending_input
+        if not self._is_waited_for():
+            pending.settle()
+        for item in pending.unanswered():
+            if not await self._pass_on(item):
+                pending.drop(item)
 
-    async def send(self, entry: BackendInput) -> None:
-        """Pass an entry on; while the backend is being left, wait for the end instead."""
+    async def send(self, item: BackendInput) -> None:
+        """Pass an input on; while the backend is being left, wait for the end instead."""
         if self.returning:
             await asyncio.Future()
         self._sending = True
         try:
-            self._prepare(entry)
-            passed = await self._pass_on(entry)
+            self._prepare(item)
+            passed = await self._pass_on(item)
         except BaseException:
-            self._memory.pending_input.drop(entry)
+            self._state.pending_input.drop(item)
             raise
         finally:
             self._sending = False
-        if passed or not isinstance(entry, TextInput):
-            self._memory.pending_input.sent(entry)
+        if passed or not isinstance(item, TextInput):
+            self._state.pending_input.sent(item)
         if not passed:
-            self._memory.pending_input.drop(entry)
-        if isinstance(entry, ToolResultInput):
-            self._speaker.answered(entry)
+            self._state.pending_input.drop(item)
+        if isinstance(item, ToolResultInput):
+            self._adapter.result_sent(item)
 
-    def _prepare(self, entry: BackendInput) -> None:
-        """Record an entry before the backend gets it, since the backend may answer at once."""
-        self._memory.pending_input.asked(entry)
-        self._memory.told_at = self._loop.time()
-        if isinstance(entry, UpdateInput):
-            self._memory.updated(entry)
-        elif isinstance(entry, InterruptInput):
-            self._speaker.interrupted(entry)
-        elif isinstance(entry, TextInput):
-            if entry.verbatim and entry.reply is not None:
-                self._memory.will_say(entry.reply, entry.text)
+    def _prepare(self, item: BackendInput) -> None:
+        """Record an input before the backend gets it, since the backend may answer at once."""
+        self._state.pending_input.asked(item)
+        self._state.sent_at = self._loop.time()
+        if isinstance(item, UpdateInput):
+            self._state.update(item)
+        elif isinstance(item, InterruptInput):
+            self._adapter.interrupt(item)
+        elif isinstance(item, TextInput):
+            if item.verbatim and item.reply is not None:
+                self._state.will_say(item.reply, item.text)
             else:
-                transcript = self._memory.transcript
-                (transcript.note if entry.note else transcript.user)(entry.text)
-        elif isinstance(entry, AudioInput) and entry.speech:
+                transcript = self._state.transcript
+                (transcript.note if item.note else transcript.user)(item.text)
+        elif isinstance(item, AudioInput) and item.speech:
             self._speech_at = self._loop.time()
 
-    async def _pass_on(self, entry: BackendInput) -> bool:
+    async def _pass_on(self, item: BackendInput) -> bool:
         passed = False
-        for own in self._feed.inputs(entry):
+        for own in self._adapter.inputs(item):
             passed = True
             if isinstance(self._session, InlineSession):
                 self._session.handle(own)
@@ -153,19 +149,19 @@ class FallbackSession(BackendSession):
 
     async def _read(self, session: BackendSession) -> None:
         await session.read()
-        raise BackendError(f"{self._tenure.name} ended the session: it is tried again", retryable=True)
+        raise BackendError(f"{self._active.name} ended the session: it is tried again", retryable=True)
 
     async def _unanswered(self) -> None:
-        raise BackendError(await self._speaker.unanswered, retryable=True)
+        raise BackendError(await self._adapter.unanswered, retryable=True)
 
     # --- the way back ---
 
     async def _watch(self) -> None:
         """Wait for a quiet moment in which a backend that is preferred can be connected to."""
         # A connection that is renewed before counts as failed.
-        earliest = self._loop.time() + REFRESH_INTERVAL + _GLANCE
+        earliest = self._loop.time() + REFRESH_INTERVAL + _LOOK_INTERVAL
         while True:
-            better = self._memory.standings.better(self._tenure.index)
+            better = self._state.policy.health.better(self._active.index)
             if not better:
                 await asyncio.Future()
             index = min(better, key=lambda known: (max(better[known], earliest), known))
@@ -175,22 +171,22 @@ class FallbackSession(BackendSession):
             while True:
                 if self._quiet():
                     self.returning = True
-                    raise SessionRefresh(f"{self._tenure.name} stood in long enough")
-                await asyncio.sleep(_GLANCE)
+                    raise SessionRefresh(f"{self._active.name} stood in long enough")
+                await asyncio.sleep(_LOOK_INTERVAL)
 
     def _quiet(self) -> bool:
         """Return whether nobody would notice: nobody speaks, the bot included, and nothing is owed."""
-        memory, now = self._memory, self._loop.time()
+        state, now = self._state, self._loop.time()
         return not (
             self._sending
-            or memory.pending_input.turn_open
-            or (memory.pending_input.owed and self._waited_for())
-            or (self._speaker.open and now - memory.sounds_until < _BREATH)
-            or self._tenure.pending
-            or now < memory.sounds_until
+            or state.pending_input.turn_open
+            or (state.pending_input.owed and self._is_waited_for())
+            or (self._adapter.open and now - state.sounds_until < _SILENT_END)
+            or self._active.pending
+            or now < state.sounds_until
             or now - self._speech_at < _PAUSE
         )
 
-    def _waited_for(self) -> bool:
+    def _is_waited_for(self) -> bool:
         """Return whether an answer to the last input may still come."""
-        return self._loop.time() - self._memory.told_at < _PATIENCE
+        return self._loop.time() - self._state.sent_at < _ANSWER_TIMEOUT

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.id_namespace import IdNamespace, split_id
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError
 
@@ -15,14 +16,6 @@ _SAID_REMEMBERED = 256
 """Ids of `say` that are remembered; more do not wait to be spoken."""
 _SEPARATOR = "@"
 _OF_SPEECH = (port.AudioInput, port.TurnStartedInput, port.TurnPausedInput, port.TurnResumedInput)
-_OF_REPLIES = (
-    port.Interrupted,
-    port.ReplyAudio,
-    port.ReplyStarted,
-    port.ReplyTextDelta,
-    port.ReplyLatency,
-    port.ReplyAudioEnded,
-)
 
 
 class _Session:
@@ -36,12 +29,13 @@ class _Session:
     def __init__(
         self,
         peer: str,
-        number: int,
+        ids: IdNamespace,
         connect: Callable[[Callable[[port.BackendEvent], None]], BackendLink],
         emit: Callable[[_Session, port.BackendEvent], None],
     ) -> None:
         self.peer = peer
-        self.number = number
+        self.ids = ids
+        self.number = ids.number
         self.begun = False
         self.link = connect(lambda event: emit(self, event))
         self.task: asyncio.Task[None] | None = None
@@ -97,7 +91,7 @@ class Sessions:
                 self._event(peer, port.BackendWarning(message))
             return
         self._count += 1
-        session = _Session(peer, self._count, self._connect, self._emit)
+        session = _Session(peer, IdNamespace(_SEPARATOR, self._count, self._said), self._connect, self._emit)
         if self._update != port.UpdateInput():
             session.link.put(self._update)
         self._open[peer] = self._numbers[session.number] = session
@@ -193,12 +187,8 @@ class Sessions:
     def _emit(self, session: _Session, event: port.BackendEvent) -> None:
         if self._numbers.get(session.number) is not session:
             return
-        if isinstance(event, _OF_REPLIES):
-            if event.reply is not None and event.reply not in self._said:
-                event = replace(event, reply=f"{event.reply}{_SEPARATOR}{session.number}")
-        elif isinstance(event, (port.ToolCall, port.ToolCallCancelled)):
-            event = replace(event, call=f"{event.call}{_SEPARATOR}{session.number}")
-        elif isinstance(event, (port.UserTranscript, port.PreemptiveReply)) and event.peer is None:
+        event = session.ids.renamed(event)
+        if isinstance(event, (port.UserTranscript, port.PreemptiveReply)) and event.peer is None:
             event = replace(event, peer=session.peer)
         self._event(session.peer, event)
 
@@ -206,17 +196,14 @@ class Sessions:
         """Whom a reply answers; None for what is said to everybody."""
         if reply in self._said:
             return self._said[reply][1]
-        return self._peers.get(self._split(reply)[0])
+        return self._peers.get(split_id(reply, _SEPARATOR)[1] or 0)
 
     def _owner(self, name: str) -> tuple[_Session | None, str]:
         """The session of a reply or tool call, None when it is closed, and its own id for it."""
-        number, own = (self._said[name][0], name) if name in self._said else self._split(name)
-        return self._numbers.get(number), own
-
-    def _split(self, name: str) -> tuple[int, str]:
-        """The number of a session, 0 for none, and its own id of a reply or tool call."""
-        own, _, number = name.rpartition(_SEPARATOR)
-        return (int(number), own) if own and number.isdecimal() else (0, name)
+        if name in self._said:
+            return self._numbers.get(self._said[name][0]), name
+        own, number = split_id(name, _SEPARATOR)
+        return self._numbers.get(number or 0), own
 
     # --- what sessions are told ---
 

@@ -1,0 +1,57 @@
+"""Ids of replies and tool calls that several connections make, kept apart in the call."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+
+from fishjam_agents.backends.events import (
+    BackendEvent,
+    Interrupted,
+    ReplyAudio,
+    ReplyAudioEnded,
+    ReplyTextDelta,
+    ToolCall,
+    ToolCallCancelled,
+)
+from fishjam_agents.events import ReplyLatency, ReplyStarted
+
+_OF_REPLIES = (Interrupted, ReplyAudio, ReplyAudioEnded, ReplyLatency, ReplyStarted, ReplyTextDelta)
+
+
+@dataclass(frozen=True, slots=True)
+class IdNamespace:
+    """Ids of one of several connections: the call knows `id` as `id@number`, whatever the separator is.
+
+    Args:
+        separator: One character, not that of another layer which does the same.
+        number: Number of the connection, unique in the call.
+        fixed: Ids that the app gave, of words to speak, which are the same everywhere.
+    """
+
+    separator: str
+    number: int
+    fixed: Container[str] = ()
+
+    def public(self, own: str) -> str:
+        """Return the id by which the call knows an id of this connection."""
+        return own if own in self.fixed else f"{own}{self.separator}{self.number}"
+
+    def own(self, public: str) -> str | None:
+        """Return the connection's id for what the call knows; None if it is another one's."""
+        own, number = split_id(public, self.separator)
+        return own if number in (None, self.number) else None
+
+    def renamed(self, event: BackendEvent) -> BackendEvent:
+        """Return an event of the connection as the call is told of it."""
+        if isinstance(event, _OF_REPLIES):
+            return event if event.reply is None else replace(event, reply=self.public(event.reply))
+        if isinstance(event, (ToolCall, ToolCallCancelled)):
+            return replace(event, call=self.public(event.call))
+        return event
+
+
+def split_id(public: str, separator: str) -> tuple[str, int | None]:
+    """Return a connection's own id, and its number; None for an id that belongs to no connection."""
+    own, _, number = public.rpartition(separator)
+    return (own, int(number)) if own and number.isdecimal() else (public, None)
