@@ -1,13 +1,13 @@
-"""The class a user subclasses."""
+"""`AgentPipeline`, the class a user subclasses: settings, hooks, and the controls of a running call."""
 
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from fishjam_agents.audio.detectors import require
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
@@ -16,25 +16,19 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
-from fishjam_agents.events import Event, Heard, Turn
+from fishjam_agents.events import EndReason, Event, Heard
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.pipeline.background_audio import Background
 from fishjam_agents.pipeline.call import Call
-from fishjam_agents.pipeline.capability_checks import check_capabilities
-from fishjam_agents.pipeline.controls import Controls
-from fishjam_agents.pipeline.hooks import verify_hooks
-from fishjam_agents.pipeline.idle import IdleSettings, check_announcement
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.hooks import BotHooks
+from fishjam_agents.pipeline.idle import IdleSettings
+from fishjam_agents.pipeline.publish_track import publish_track
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
-from fishjam_agents.pipeline.user_objects import (
-    verify_fields,
-    verify_instructions,
-    verify_policies,
-    verify_recording,
-    verify_settings,
-    verify_synchronous,
-)
+from fishjam_agents.pipeline.verification import verify
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.session import RoomView, Session
 from fishjam_agents.tools.mcp_server import McpServer
@@ -42,8 +36,15 @@ from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
 
+logger = logging.getLogger(__name__)
 
-class AgentPipeline(Controls):
+_READ_ONCE = frozenset(
+    {"backend", "turns", "playout", "background_audio", "hearing", "idle", "vision", "tools", "mcp"}
+)
+"""Settings that a call reads when it begins."""
+
+
+class AgentPipeline(BotHooks):
     """A voice bot: subclass it, set `backend`, override the hooks you need.
 
     One instance is one bot in one room. Hooks run as tasks of the call: one that raises is logged and
@@ -54,10 +55,10 @@ class AgentPipeline(Controls):
     Attributes:
         backend: The model.
         turns: Turn-taking.
-        playout: The bot's voice.
-        voice: What sounds under and between replies.
+        playout: Playout of the replies.
+        background_audio: Sounds under and between replies.
         hearing: Whom the bot hears.
-        silence: What happens when nobody says anything.
+        idle: What happens when nobody says anything.
         input_stages: Processing of every microphone's audio before anything hears it. Each microphone gets
             a deep copy of each stage.
         instructions: The system prompt. Set in a running call, its model has it from then on.
@@ -84,56 +85,22 @@ class AgentPipeline(Controls):
     greeting: Samples | None = None
     apology: Samples | None = None
     recorder: Recorder | None = None
-    hook_base: ClassVar[type]
 
     def __init__(self) -> None:
         self.observers: list[Callable[[Event], None]] = []
-        self._call: Call | None = None
-        self._remote: RemoteRun | None = None
+        self._context: CallContext | None = None
+        self._call: Call | RemoteRun | None = None
 
-    # --- hooks ---
-
-    async def on_start(self) -> None:
-        """The bot is in the room and listening."""
-
-    async def on_peer_joined(self, peer: str) -> None:
-        """A peer is in the room."""
-
-    async def on_peer_left(self, peer: str) -> None:
-        """A peer is gone."""
-
-    async def on_speech_started(self, peer: str | None) -> None:
-        """A peer speaks; None when the bot hears a mix and nobody was clearly loudest."""
-
-    async def on_turn(self, turn: Turn) -> None:
-        """A peer has finished a turn."""
-
-    async def on_transcript(self, text: str, final: bool, peer: str | None) -> None:
-        """The backend understood words of a user."""
-
-    async def on_reply_started(self, speech: SpeechHandle) -> None:
-        """The bot has something to say: a reply of the backend, or what `say` and `play` were given."""
-
-    async def on_reply_ended(self, speech: SpeechHandle) -> None:
-        """Handle the end of a reply, played to its end or interrupted."""
-
-    async def on_interrupted(self, heard: Heard) -> None:
-        """Somebody spoke over a reply; `heard` is what was heard of it."""
-
-    async def on_vendor_event(self, kind: str, message: Mapping[str, Any]) -> None:
-        """The backend's vendor tells something in its own words, which its page describes."""
-
-    async def on_user_idle(self, times: int) -> None:
-        """Nobody has said anything for `idle.after` seconds; `times` in a row, 1 for the first."""
-
-    async def on_error(self, error: Exception) -> None:
-        """A hook, a stage or a tool raised `error`."""
-
-    async def on_ending(self) -> None:
-        """The app, a tool or a limit ends the call, and the model still answers `ask`; has five seconds."""
-
-    async def on_stop(self) -> None:
-        """The call is over; has five seconds."""
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute: new `instructions` reach the model of a running call, from whichever thread."""
+        super().__setattr__(name, value)
+        call = self.__dict__.get("_call")
+        if call is None:
+            return
+        if name == "instructions":
+            call.instruct(value or "")
+        elif name in _READ_ONCE:
+            logger.warning("%s was set in a running call, which goes on as it was: set it before run()", name)
 
     # --- running ---
 
@@ -156,14 +123,15 @@ class AgentPipeline(Controls):
             BackendError: The backend failed for good.
             FishjamAgentsError: The pipeline cannot work as built.
         """
-        if self.call_id is not None:
-            raise FishjamAgentsError("this pipeline already runs in a room: make one instance for each room")
-        self.verify()
-        self._call = Call(self, session, input_format, room)
+        if input_format.channels != 1:
+            raise ValueError("input_format must be mono: Fishjam sends agents mono audio")
+        context = self._begin(room, input_format)
         try:
-            await self._call.run()
+            track = await publish_track(session, context.capabilities, self.playout)
+            call = self._call = Call(self, context, session, track, room)
+            await call.run()
         finally:
-            self._call = None
+            self._context = self._call = None
 
     async def attend(self, invite: Invite, room: RoomView) -> None:
         """Be the bot of a room whose audio the media server carries itself (`RemoteBackend`); as `run`.
@@ -176,16 +144,21 @@ class AgentPipeline(Controls):
             BackendError: The conversation could not begin, or failed.
             FishjamAgentsError: The pipeline cannot work as built.
         """
-        if self.call_id is not None:
+        context = self._begin(room, AudioFormat(16000, 1))
+        try:
+            if not isinstance(self.backend, RemoteBackend):
+                raise FishjamAgentsError(f"{type(self.backend).__name__} has audio to carry: use run()")
+            call = self._call = RemoteRun(context, self.backend, self.instructions, invite, room)
+            await call.run()
+        finally:
+            self._context = self._call = None
+
+    def _begin(self, room: RoomView | None, room_format: AudioFormat) -> CallContext:
+        if self._context is not None:
             raise FishjamAgentsError("this pipeline already runs in a room: make one instance for each room")
         self.verify()
-        if not isinstance(self.backend, RemoteBackend):
-            raise FishjamAgentsError(f"{type(self.backend).__name__} has audio to carry: use run()")
-        self._remote = RemoteRun(self, self.backend, invite, room)
-        try:
-            await self._remote.run()
-        finally:
-            self._remote = None
+        self._context = CallContext.begin(self, room, room_format)
+        return self._context
 
     def verify(self) -> None:
         """Check that the parts fit, as `run` and the command `check` do.
@@ -193,106 +166,42 @@ class AgentPipeline(Controls):
         Raises:
             FishjamAgentsError: They do not, in one sentence that says what to do.
         """
-        backend = getattr(self, "backend", None)
-        name = type(self).__name__
-        if isinstance(backend, type):
-            raise FishjamAgentsError(
-                f"{name}.backend is a class: make one of it, `backend = {backend.__name__}()`"
-            )
-        if not isinstance(backend, Backend):
-            raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
-        self._verify_objects(name, backend)
-        for one in backend.chain:
-            if self.turns.mode == "backend" and not one.capabilities.own_turn_detection:
-                raise FishjamAgentsError(
-                    f"turns.mode is 'backend', but {type(one).__name__} has no turn detection: use 'local'"
-                )
-        self._verify_hearing(backend)
-        verify_hooks(self, self.hook_base)
-        for stage in self.input_stages:
-            for method in ("process", "reset"):
-                if isinstance(stage, type) or not callable(getattr(stage, method, None)):
-                    raise FishjamAgentsError(
-                        f"{stage!r} in {name}.input_stages is no stage: it needs to be an object with the "
-                        "methods process(samples, format) and reset()"
-                    )
-        for key, words in (("prompt", self.idle.prompt), ("goodbye", self.idle.goodbye)):
-            if words is not None:
-                speaks = backend.capabilities.verbatim_say
-                check_announcement(words, f"idle.{key}", speaks=speaks, backend=type(backend).__name__)
-        check_capabilities(self, backend)
-        require(self.hearing.vad)
-        backend.check()
-
-    def _verify_objects(self, name: str, backend: Backend) -> None:
-        verify_settings(
-            name,
-            {
-                "turns": (self.turns, TurnSettings),
-                "playout": (self.playout, PlayoutSettings),
-                "voice": (self.background_audio, BackgroundAudioSettings),
-                "hearing": (self.hearing, HearingSettings),
-                "silence": (self.idle, IdleSettings),
-                "vision": (self.vision, VisionSettings),
-            },
-        )
-        verify_instructions(name, self.instructions)
-        verify_policies(name, self.turns)
-        for one in backend.chain:
-            verify_fields(type(one).__name__, one)
-        for stage in self.input_stages:
-            verify_synchronous(getattr(stage, "process", None), f"{type(stage).__name__}.process")
-        for observer in self.observers:
-            verify_synchronous(observer, f"an observer of {name}")
-        verify_recording(name, "greeting", self.greeting)
-        verify_recording(name, "apology", self.apology)
-
-    def _verify_hearing(self, backend: Backend) -> None:
-        if self.hearing.speaker_notes and not backend.capabilities.text:
-            name = type(backend.chain[0]).__name__
-            raise FishjamAgentsError(f"hearing.speaker_notes is set, but {name} takes no text: remove it")
-        if self.turns.mode == "push_to_talk" and self.hearing.mode != "active_speaker":
-            raise FishjamAgentsError(
-                "turns.mode is 'push_to_talk', but a button is one peer's: set hearing to 'active_speaker', "
-                f"not '{self.hearing.mode}'"
-            )
-        if self.hearing.mode != "per_peer":
-            return
-        hasty = [type(one).__name__ for one in backend.chain if not one.capabilities.replies_wait]
-        if hasty:
-            raise FishjamAgentsError(
-                f"hearing is 'per_peer', but replies of {hasty[0]} would be out of date by the time the one "
-                "before is over: use 'active_speaker' or 'mix'"
-            )
-        if self.turns.mode != "local":
-            raise FishjamAgentsError(
-                f"hearing is 'per_peer', but turns.mode is '{self.turns.mode}': a model that hears one "
-                "peer cannot rule the turns of all, use 'local'"
-            )
-
-    def peer_name(self, peer: str) -> str:
-        """Return the name of a peer: the name in its metadata, else `Speaker 1` and so on.
-
-        The name is one line of at most 40 characters, since people choose theirs.
-        """
-        return self._reachable().name(peer)
+        verify(self)
 
     def make_stages(self) -> list[Stage]:
-        """Stages for one microphone: copies, because stages have state."""
+        """Make the stages of one microphone: copies, because stages have state."""
         return [copy.deepcopy(stage) for stage in self.input_stages]
 
     @property
     def call_id(self) -> str | None:
         """Id of the running call, None between calls."""
-        call = self._remote or self._call
-        return None if call is None else call.id
+        return None if self._context is None else self._context.id
+
+    @property
+    def connecting(self) -> bool:
+        """True while a call has begun whose model has not been connected yet: nobody can be answered."""
+        call = self._call
+        return self._context is not None and (call is None or (isinstance(call, Call) and call.is_connecting))
+
+    def _reachable(self) -> Call | RemoteRun:
+        if self._call is None:
+            raise FishjamAgentsError("the pipeline is not running: call this from a hook")
+        return self._call
+
+    def _running(self) -> Call:
+        call = self._reachable()
+        if isinstance(call, RemoteRun):
+            raise FishjamAgentsError(
+                "the bot's audio does not pass through this process: use send_text(), control() and stop()"
+            )
+        return call
 
     # --- actions ---
 
     @property
     def speech(self) -> SpeechHandle | None:
         """Speech that is being said or about to be said; None while the bot is silent and between calls."""
-        return None if self._call is None else self._call.replies.current
+        return self._call.replies.current if isinstance(self._call, Call) else None
 
     def say(
         self,
@@ -369,7 +278,7 @@ class AgentPipeline(Controls):
         Returns:
             What was heard of it, None when there was none.
         """
-        return self._running().interrupt()
+        return self._running().turns.confirm(everything=True)
 
     def send_text(self, text: str, *, peer: str | None = None) -> None:
         """Tell the backend something in writing.
@@ -396,7 +305,7 @@ class AgentPipeline(Controls):
             final: Whether these words are settled.
             peer: Who said it; None is whoever is speaking.
         """
-        self._running().understood(text, final, peer)
+        self._running().audio.understood(text, final, peer)
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes.
@@ -406,7 +315,7 @@ class AgentPipeline(Controls):
         """
         if not self.backend.capabilities.images:
             raise BackendError(f"{type(self.backend).__name__} takes no images")
-        await self._running().eyes.capture(track)
+        await self._running().vision.capture(track)
 
     async def look(self, what: Literal["camera", "screen"] = "camera", peer: str | None = None) -> str:
         """Show the backend what a peer's camera or shared screen shows now.
@@ -425,7 +334,129 @@ class AgentPipeline(Controls):
         call = self._running()
         if not self.backend.capabilities.images:
             raise BackendError(f"{type(self.backend).__name__} takes no images")
-        return await call.eyes.look(what, peer)
+        return await call.vision.look(what, peer)
 
+    # --- switches, turns by hand, the end ---
 
-AgentPipeline.hook_base = AgentPipeline
+    @property
+    def background(self) -> Background:
+        """The sound under the bot's voice: `background.play("office.wav")`, `background.stop()`."""
+        return Background(lambda: self._running().output)
+
+    def mute(self) -> None:
+        """Switch the bot's voice off until `unmute`, and with it what sounds under it.
+
+        What it is saying ends, also what is not interruptible, and what it would say meanwhile ends
+        unheard; the backend is told so. It hears all the same: `listen(False)` keeps it from that.
+        """
+        self._running().switches.mute(True)
+
+    def unmute(self) -> None:
+        """Switch the bot's voice on again, for what it says from now on."""
+        self._running().switches.mute(False)
+
+    @property
+    def muted(self) -> bool:
+        """True while the bot's voice is switched off; False between calls."""
+        return isinstance(self._call, Call) and self._call.switches.is_muted
+
+    def listen(self, listening: bool = True) -> None:
+        """Hear everybody, or nobody.
+
+        While nobody is heard nothing opens a turn and no audio reaches the backend. A turn that is open when
+        that begins ends there, with the reason `app`, and is answered.
+        """
+        self._running().switches.listen(listening)
+
+    @property
+    def listening(self) -> bool:
+        """True while the bot listens; False between calls."""
+        return isinstance(self._call, Call) and self._call.switches.is_listening
+
+    def peer_name(self, peer: str) -> str:
+        """Return the name of a peer: by its metadata, else `Speaker 1` and so on in the order of asking.
+
+        Returns:
+            One line of at most 40 characters.
+
+        Raises:
+            FishjamAgentsError: The bot is in no call.
+        """
+        if self._context is None:
+            raise FishjamAgentsError("the pipeline is not running: call this from a hook")
+        return self._context.peer_name(peer)
+
+    def start_turn(self, peer: str) -> None:
+        """A peer presses to talk (`turns.mode: push_to_talk`): its turn begins, and the bot is interrupted.
+
+        The press counts until `end_turn` or `cancel_turn`, also before the peer's microphone is heard.
+
+        Raises:
+            FishjamAgentsError: Turns are not opened by hand.
+        """
+        self._running().push_to_talk.press(peer)
+
+    def end_turn(self, peer: str) -> None:
+        """A peer lets go: its turn is complete, and answered. Does nothing when it has none.
+
+        Raises:
+            FishjamAgentsError: Turns are not opened by hand.
+        """
+        self._running().push_to_talk.release(peer)
+
+    def cancel_turn(self, peer: str) -> None:
+        """A peer takes its turn back: it is not answered. Does nothing when it has none.
+
+        Raises:
+            FishjamAgentsError: Turns are not opened by hand.
+        """
+        self._running().push_to_talk.release(peer, cancel=True)
+
+    def control(self, message: Mapping[str, Any]) -> None:
+        """Send the backend a message of its vendor's own, in order with everything else.
+
+        Raises:
+            BackendError: The backend takes none.
+        """
+        call = self._reachable()
+        if not self.backend.capabilities.control:
+            raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
+        call.put(port.ControlInput(message))
+
+    async def ask(self, question: str, *, peer: str | None = None, within: float = 30.0) -> str:
+        """Ask the model something beside the conversation: a summary, a label, the caller's mood as JSON.
+
+        It knows all that was said so far. Nothing is spoken, and neither question nor answer become part of
+        the conversation, which goes on meanwhile.
+
+        Args:
+            question: What is wanted, as an instruction: "Summarise the call so far as JSON: ...".
+            peer: With `hearing.mode: per_peer`, whose session is asked; None is that of who spoke last.
+            within: Seconds it may take, a lost connection included.
+
+        Returns:
+            The answer, as the model wrote it.
+
+        Raises:
+            BackendError: The backend takes none, or the model did not answer, in time or before the end.
+        """
+        call = self._running()
+        if not self.backend.capabilities.out_of_band:
+            raise BackendError(f"{type(self.backend).__name__} answers nothing beside the conversation")
+        return await call.questions.ask(question, peer, within)
+
+    def end_call(self) -> None:
+        """End the call when what the bot is saying has been heard; a goodbye may begin within 3 s."""
+        if isinstance(self._call, RemoteRun):
+            self.stop("bot")
+        else:
+            self._running().end_after_goodbye()
+
+    def stop(self, reason: EndReason = "stopped") -> None:
+        """End the call. Does nothing when none runs.
+
+        Args:
+            reason: Reason that the event `call_ended` gives.
+        """
+        if self._context is not None:
+            self._context.end.request(reason)

@@ -1,16 +1,14 @@
-"""The end of a call that the model asked for: when its goodbye has been heard, unless somebody speaks."""
+"""End of a call that was asked for: once the goodbye has been heard, unless somebody speaks."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.events import Event
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.ports import BackendInputSink, PlaybackControl
+from fishjam_agents.pipeline.room_audio import RoomAudio
 from fishjam_agents.turns.machine import CANCELLED
-
-if TYPE_CHECKING:
-    from fishjam_agents.pipeline.call import Call
 
 BEGINS = 3.0
 """Seconds that the model has to begin its goodbye."""
@@ -26,17 +24,25 @@ _CALLED_OFF = "[The user spoke before the call had ended, so it goes on: end it 
 
 
 class Goodbye:
-    """Ends a call, or is called off: by who interrupts it, or speaks before the end, and is answered.
+    """End of a call that is to come, unless somebody interrupts it, or speaks before it and is answered.
 
-    A `background.Watcher`.
+    An `event_stream.Watcher`.
 
     Args:
-        call: The call.
+        context: The call.
+        playback: The replies.
+        audio: The room's audio.
+        backend: Told when the end is called off.
     """
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._begun = call.now()
+    def __init__(
+        self, context: CallContext, playback: PlaybackControl, audio: RoomAudio, backend: BackendInputSink
+    ) -> None:
+        self._context = context
+        self._playback = playback
+        self._audio = audio
+        self._backend = backend
+        self._begun = context.now()
         self._quiet_since = self._begun
         self._spoken = False
         self._contradicted = False
@@ -56,12 +62,11 @@ class Goodbye:
             self._contradicted = True
         elif isinstance(event, events.ReplyStarted) and self._contradicted:
             # The conversation goes on.
-            self._call.unwatch(self)
+            self._context.events.unwatch(self)
 
     def tick(self, now: float) -> None:
-        """Called every 20 ms with call time."""
-        call = self._call
-        speaks, heard = call.replies.current is not None, call.anyone_in_speech()
+        """Take notice of the time: called every 20 ms with call time."""
+        speaks, heard = self._playback.current_reply is not None, self._audio.is_anyone_in_speech()
         self._spoken = self._spoken or speaks
         if speaks or heard:
             self._quiet_since = now
@@ -73,11 +78,11 @@ class Goodbye:
         else:
             over = quiet > (AFTER if self._spoken else BEGINS) or lasted > ENDS
         if over:
-            call.unwatch(self)
-            call.stop("bot")
+            self._context.events.unwatch(self)
+            self._context.end.request("bot")
 
     def _tell(self) -> None:
-        """The model is to know it before the words that it answers."""
-        if not self._told and self._call.capabilities.text:
+        """Tell the model before the words that it answers."""
+        if not self._told and self._context.capabilities.text:
             self._told = True
-            self._call.put(port.TextInput(_CALLED_OFF, note=True))
+            self._backend.put(port.TextInput(_CALLED_OFF, note=True))

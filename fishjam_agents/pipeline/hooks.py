@@ -1,4 +1,4 @@
-"""Running the user's hooks: tasks of the call, behind a barrier that no exception passes.
+"""Hooks of a bot, and running them: tasks of the call, behind a barrier that no exception passes.
 
 What a hook may do wrong is said to be the hook's, with its file and line: it raises, calls `exit()`, takes
 other arguments, holds up the loop, or does not end when it is cancelled.
@@ -13,11 +13,14 @@ import inspect
 import logging
 import time
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
 
+from fishjam_agents import events
 from fishjam_agents.backends.tracebacks import defined_at, raised_at
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.events import Event, Heard, Turn
+from fishjam_agents.pipeline.speech_handle import SpeechHandle
 
 logger = logging.getLogger(__name__)
 
@@ -35,22 +38,67 @@ _NEAR = 0.8
 `on_turn`, `on_reply` 0.73 like `on_reply_ended`."""
 
 
-def verify_hooks(pipeline: object, base: type) -> None:
-    """Check the hooks of a pipeline, and what may have been meant as one.
+class BotHooks:
+    """Hooks that a bot may override; a call starts each as a task of its own."""
+
+    async def on_start(self) -> None:
+        """The bot is in the room and listening."""
+
+    async def on_peer_joined(self, peer: str) -> None:
+        """A peer is in the room."""
+
+    async def on_peer_left(self, peer: str) -> None:
+        """A peer is gone."""
+
+    async def on_speech_started(self, peer: str | None) -> None:
+        """A peer speaks; None when the bot hears a mix and nobody was clearly loudest."""
+
+    async def on_turn(self, turn: Turn) -> None:
+        """A peer has finished a turn."""
+
+    async def on_transcript(self, text: str, final: bool, peer: str | None) -> None:
+        """The backend understood words of a user."""
+
+    async def on_reply_started(self, speech: SpeechHandle) -> None:
+        """The bot has something to say: a reply of the backend, or what `say` and `play` were given."""
+
+    async def on_reply_ended(self, speech: SpeechHandle) -> None:
+        """Handle the end of a reply, played to its end or interrupted."""
+
+    async def on_interrupted(self, heard: Heard) -> None:
+        """Somebody spoke over a reply; `heard` is what was heard of it."""
+
+    async def on_vendor_event(self, kind: str, message: Mapping[str, Any]) -> None:
+        """The backend's vendor tells something in its own words, which its page describes."""
+
+    async def on_user_idle(self, times: int) -> None:
+        """Nobody has said anything for `idle.after` seconds; `times` in a row, 1 for the first."""
+
+    async def on_error(self, error: Exception) -> None:
+        """A hook, a stage or a tool raised `error`."""
+
+    async def on_ending(self) -> None:
+        """The app, a tool or a limit ends the call, and the model still answers `ask`; has five seconds."""
+
+    async def on_stop(self) -> None:
+        """The call is over; has five seconds."""
+
+
+def verify_hooks(bot: object) -> None:
+    """Check the hooks of a bot, and what may have been meant as one.
 
     Args:
-        pipeline: The user's bot.
-        base: The class that has all hooks.
+        bot: The user's bot, a `BotHooks`.
 
     Raises:
         FishjamAgentsError: A hook is no coroutine or takes other arguments, or a coroutine has nearly the
             name of one.
     """
-    hooks = [name for name in vars(base) if name.startswith("on_")]
-    kind = type(pipeline)
+    hooks = [name for name in vars(BotHooks) if name.startswith("on_")]
+    kind = type(bot)
     for hook in hooks:
-        written = getattr(pipeline, hook)
-        parameters = inspect.signature(getattr(base, hook)).parameters
+        written = getattr(bot, hook)
+        parameters = inspect.signature(getattr(BotHooks, hook)).parameters
         should = f"write `async def {hook}({', '.join(parameters)})`"
         if not inspect.iscoroutinefunction(written):
             raise FishjamAgentsError(
@@ -63,8 +111,8 @@ def verify_hooks(pipeline: object, base: type) -> None:
                 f"{kind.__name__}.{hook} does not take the arguments of this hook{defined_at(written)} "
                 f"({error}): {should}"
             ) from None
-    for owner in kind.__mro__[: kind.__mro__.index(base)]:
-        for name, value in vars(owner).items():
+    for base in kind.__mro__[: kind.__mro__.index(BotHooks)]:
+        for name, value in vars(base).items():
             if not name.startswith("on_") or name in hooks or not inspect.iscoroutinefunction(value):
                 continue
             meant = difflib.get_close_matches(name, hooks, n=1, cutoff=_NEAR)
@@ -76,32 +124,32 @@ def verify_hooks(pipeline: object, base: type) -> None:
 
 
 class Hooks:
-    """Starts hooks of a pipeline and owns their tasks.
+    """Running hooks of one call. Hooks that are not overridden cost nothing.
 
     Args:
-        owner: The pipeline whose methods they are.
-        base: The class whose methods do nothing; hooks that are not overridden cost nothing.
-        failed: Told of an exception, with the hook's name.
+        bot: The bot whose methods they are, a `BotHooks`.
+        emit: Takes an event for a hook that raised.
+        now: Returns call time.
     """
 
-    def __init__(self, owner: object, base: type, failed: Callable[[str, Exception], None]) -> None:
-        self._owner = owner
-        self._base = base
-        self._failed = failed
+    def __init__(self, bot: object, emit: Callable[[Event], None], now: Callable[[], float]) -> None:
+        self._bot = bot
+        self._emit = emit
+        self._now = now
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def has(self, name: str) -> bool:
-        """Return whether the pipeline overrides the hook `name`."""
-        return getattr(getattr(self._owner, name), "__func__", None) is not getattr(self._base, name)
+        """Return whether the bot overrides the hook `name`."""
+        return getattr(getattr(self._bot, name), "__func__", None) is not getattr(BotHooks, name)
 
     def start(self, name: str, *arguments: Any) -> None:
-        """Start the hook `name` as a task, if the pipeline overrides it."""
+        """Start the hook `name` as a task, if the bot overrides it."""
         if self.has(name):
             self.run(self._call(name, *arguments), name)
 
     async def _call(self, name: str, *arguments: Any) -> None:
-        hook = getattr(self._owner, name)
+        hook = getattr(self._bot, name)
         await _timed(hook(*arguments), lambda seconds: self._held_up(name, hook, seconds))
 
     def run(self, work: Awaitable[None], name: str) -> None:
@@ -119,16 +167,22 @@ class Hooks:
             # `exit()` in a hook would end the process and every other call in it.
             error = raised if isinstance(raised, Exception) else _tamed(raised)
             at = raised_at(raised, foreign=True)
-            extra = {"call": getattr(self._owner, "call_id", None)}
+            extra = {"call": getattr(self._bot, "call_id", None)}
             logger.exception("The hook %s failed at %s; the call goes on", name, at, extra=extra)
-            self._failed(name, error)
+            self._report(name, error)
+
+    def _report(self, name: str, error: Exception) -> None:
+        message = f"failed: {error!r}, raised at {raised_at(error, foreign=True)}"
+        self._emit(events.ErrorRaised(self._now(), message, name))
+        if name != "on_error":
+            self.start("on_error", error)
 
     def _held_up(self, name: str, hook: object, seconds: float) -> None:
         logger.warning(
             "The hook %s%s computed or waited for %.2f s without an `await`: nothing else ran meanwhile, and "
             "what was to be heard came late. Use `await asyncio.to_thread(...)` for what takes long",
             *(name, defined_at(hook), seconds),
-            extra={"call": getattr(self._owner, "call_id", None)},
+            extra={"call": getattr(self._bot, "call_id", None)},
         )
 
     async def ending(self) -> None:
@@ -161,7 +215,7 @@ class Hooks:
                 logger.error(
                     "The hook %s%s does not end though it was cancelled, and is left behind: let "
                     "asyncio.CancelledError pass",
-                    *(task.get_name(), defined_at(getattr(self._owner, task.get_name(), None))),
+                    *(task.get_name(), defined_at(getattr(self._bot, task.get_name(), None))),
                 )
 
 

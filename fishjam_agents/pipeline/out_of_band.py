@@ -1,4 +1,4 @@
-"""Questions of the app to the model, beside the conversation, and who waits for their answers."""
+"""Questions of the app to the model beside the conversation, and those who wait for their answers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class OutOfBandRequests:
     """The questions of a call.
 
     Args:
-        tell: Passes a question to the backend, or to a peer's session of it.
+        send: Passes a question to the backend, or to a peer's session of it.
     """
 
-    def __init__(self, tell: Callable[[port.OutOfBandInput, str | None], None]) -> None:
-        self._tell = tell
+    def __init__(self, send: Callable[[port.OutOfBandInput, str | None], None]) -> None:
+        self._send = send
         self._ids = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._closed = False
@@ -35,7 +35,7 @@ class OutOfBandRequests:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[question] = answer
         try:
-            self._tell(port.OutOfBandInput(question, text), peer)
+            self._send(port.OutOfBandInput(question, text), peer)
             async with asyncio.timeout(within):
                 return await answer
         except TimeoutError as error:
@@ -46,7 +46,7 @@ class OutOfBandRequests:
             del self._waiting[question]
 
     def answered(self, event: port.OutOfBandResponse) -> None:
-        """An answer has come; one that nobody waits for any more is passed over."""
+        """Pass an answer on; one that nobody waits for any more is passed over."""
         answer = self._waiting.get(event.question)
         if answer is None or answer.done():
             return
@@ -57,7 +57,7 @@ class OutOfBandRequests:
             answer.set_exception(BackendError(sentence, retryable=True))
 
     def close(self) -> None:
-        """The call is over: nothing is answered any more."""
+        """Answer nothing any more: the call is over."""
         self._closed = True
         for answer in self._waiting.values():
             if not answer.done():

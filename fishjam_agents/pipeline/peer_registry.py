@@ -135,8 +135,8 @@ class PeerRegistry(Generic[InputT]):
     def _returned(self, peer: str, track: str, now: float) -> InputT | None:
         view = self._room.peers.get(peer) if self._room is not None else None
         listed = view.tracks if view is not None and track in view.tracks else None
-        for (owner, old), microphone in self._inputs.items():
-            if owner != peer or microphone is None:
+        for (heard, old), microphone in self._inputs.items():
+            if heard != peer or microphone is None:
                 continue
             if microphone.quiet_for(now) >= QUIET_AFTER or (listed is not None and old not in listed):
                 return microphone

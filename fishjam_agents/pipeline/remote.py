@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.remote import BridgedPeer, RemoteBackend, RemoteCall, VapiInvitation
-from fishjam_agents.backends.tracebacks import raised_at
 from fishjam_agents.errors import BackendError
-from fishjam_agents.events import EndReason, Event
-from fishjam_agents.pipeline.actions import put_from_anywhere
-from fishjam_agents.pipeline.hooks import Hooks
-from fishjam_agents.pipeline.names import Names
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.ports import put_from_any_thread
 from fishjam_agents.session import PeerType, RoomView
-
-if TYPE_CHECKING:
-    from fishjam_agents.pipeline.agent import AgentPipeline
-
-logger = logging.getLogger(__name__)
 
 BEGIN_DEADLINE = 15.0
 """Seconds until the conversation must have begun at the vendor, as for other backends."""
@@ -40,48 +30,33 @@ class RemoteRun:
     """One run of a pipeline whose backend is a `RemoteBackend`.
 
     Args:
-        pipeline: The user's bot.
+        context: The call.
         backend: Its backend.
+        instructions: The system prompt.
         invite: Brings the model into the room.
         room: What is known of the room.
-
-    Attributes:
-        id: Id of the call.
-        name: What peers are called.
     """
 
     def __init__(
-        self, pipeline: AgentPipeline, backend: RemoteBackend, invite: Invite, room: RoomView
+        self,
+        context: CallContext,
+        backend: RemoteBackend,
+        instructions: str | None,
+        invite: Invite,
+        room: RoomView,
     ) -> None:
-        self.id = uuid.uuid4().hex[:8]
-        self.name = Names(room)
-        self._pipeline = pipeline
+        self._context = context
         self._backend = backend
+        self._instructions = instructions
         self._invite = invite
         self._room = room
-        self._loop = asyncio.get_running_loop()
-        self._zero = self._loop.time()
-        self._stop = asyncio.Event()
-        self._end_reason: EndReason | None = None
         self._waiting: asyncio.Queue[port.BackendInput] = asyncio.Queue(MAX_WAITING)
-        self._hooks = Hooks(pipeline, pipeline.hook_base, self._hook_failed)
         self._present: set[str] = set()
-
-    def now(self) -> float:
-        """Call time, seconds."""
-        return self._loop.time() - self._zero
-
-    def emit(self, event: Event) -> None:
-        """Publish an event to everyone who subscribed."""
-        for observer in self._pipeline.observers:
-            try:
-                observer(event)
-            except Exception:
-                logger.exception("An observer of the call's events failed on %s", event.kind)
 
     def instruct(self, instructions: str) -> None:
         """Give the model new instructions; from whichever thread."""
-        put_from_anywhere(self._loop, self.put, port.UpdateInput(instructions=instructions))
+        self._instructions = instructions
+        put_from_any_thread(self._context.loop, self, port.UpdateInput(instructions=instructions))
 
     def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the vendor, in order. Never waits."""
@@ -91,13 +66,8 @@ class RemoteRun:
             self._warn(f"the backend takes no messages: one was dropped after {MAX_WAITING} that wait")
 
     def send_text(self, entry: port.TextInput, peer: str | None) -> None:
-        """Pass text on; whom it is of makes no difference to one conversation."""
+        """Pass text on; there is one conversation, whoever it is of."""
         self.put(entry)
-
-    def stop(self, reason: EndReason = "stopped") -> None:
-        """End the call, for the reason that is given first."""
-        self._end_reason = self._end_reason or reason
-        self._stop.set()
 
     async def run(self) -> None:
         """Run until stopped, or until the conversation is over.
@@ -105,7 +75,8 @@ class RemoteRun:
         Raises:
             BackendError: It could not begin, or failed.
         """
-        conversation = port.BackendContext(self.id, self._backend_event, self._pipeline.instructions)
+        context = self._context
+        conversation = port.BackendContext(self._context.id, self._backend_event, self._instructions)
         try:
             beginning = self._backend.call(conversation)
             try:
@@ -116,48 +87,49 @@ class RemoteRun:
                     f"the backend did not answer within {BEGIN_DEADLINE:g} s", retryable=True
                 ) from error
             try:
-                async with self._invite(call.invitation) as guest:
-                    await self._attend(call, guest)
+                async with self._invite(call.invitation) as bridged:
+                    await self._attend(call, bridged)
             finally:
                 await beginning.__aexit__(None, None, None)
         except BackendError as error:
-            self.emit(events.BackendFailure(str(error), error.failure, False, at=self.now()))
+            context.emit(events.BackendFailure(str(error), error.failure, False, at=context.now()))
             raise
 
-    async def _attend(self, call: RemoteCall, guest: BridgedPeer) -> None:
-        if self._pipeline.instructions:
-            self.put(port.UpdateInput(instructions=self._pipeline.instructions))
-        following = self._loop.create_task(call.follow(guest), name=f"follow-{self.id}")
+    async def _attend(self, call: RemoteCall, bridged: BridgedPeer) -> None:
+        context, end = self._context, self._context.end
+        if self._instructions:
+            self.put(port.UpdateInput(instructions=self._instructions))
+        following = context.loop.create_task(call.follow(bridged), name=f"follow-{context.id}")
         tasks: list[asyncio.Task[Any]] = [
             following,
-            self._loop.create_task(self._send(call, guest), name=f"send-{self.id}"),
-            self._loop.create_task(self._stop.wait(), name=f"stop-{self.id}"),
+            context.loop.create_task(self._send(call, bridged), name=f"send-{context.id}"),
+            context.loop.create_task(end.requested(), name=f"stop-{context.id}"),
         ]
         failure: str | None = None
-        self.emit(events.CallStarted(self.now()))
+        context.emit(events.CallStarted(context.now()))
         unsubscribe = self._room.subscribe(self._look)
         self._look()
-        self._hooks.start("on_start")
+        context.start_hook("on_start")
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if following.done():
-                self.emit(events.BackendEnded(self.now(), following.result()))
-                self._end_reason = self._end_reason or "model"
+                context.emit(events.BackendEnded(context.now(), following.result()))
+                end.note("model")
         except BackendError as error:
             failure = str(error)
-            self._end_reason = self._end_reason or "backend_failure"
+            end.note("backend_failure")
             raise
         finally:
-            self.emit(events.CallEnded(self.now(), self._end_reason or "stopped", failure))
+            context.emit(events.CallEnded(context.now(), end.reason or "stopped", failure))
             unsubscribe()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._hooks.start("on_stop")
-            await self._hooks.finish()
+            context.start_hook("on_stop")
+            await context.hooks.finish()
 
-    async def _send(self, call: RemoteCall, guest: BridgedPeer) -> None:
-        await guest.joined()
+    async def _send(self, call: RemoteCall, bridged: BridgedPeer) -> None:
+        await bridged.joined()
         while True:
             entry = await self._waiting.get()
             try:
@@ -171,33 +143,25 @@ class RemoteRun:
     # --- what happens ---
 
     def _look(self) -> None:
+        context = self._context
         present = {
             peer_id
             for peer_id, peer in self._room.peers.items()
             if peer.connected and peer.type is PeerType.WEBRTC
         }
         for peer_id in sorted(present - self._present):
-            self.emit(events.PeerJoined(self.now(), peer_id))
-            self._hooks.start("on_peer_joined", peer_id)
+            context.emit(events.PeerJoined(context.now(), peer_id))
+            context.start_hook("on_peer_joined", peer_id)
         for peer_id in sorted(self._present - present):
-            self.emit(events.PeerLeft(self.now(), peer_id))
-            self._hooks.start("on_peer_left", peer_id)
+            context.emit(events.PeerLeft(context.now(), peer_id))
+            context.start_hook("on_peer_left", peer_id)
         self._present = present
 
     def _backend_event(self, event: port.BackendEvent) -> None:
         if isinstance(event, port.VendorEvent):
-            self._hooks.start("on_vendor_event", event.kind, event.message)
+            self._context.start_hook("on_vendor_event", event.kind, event.message)
         elif isinstance(event, port.BackendWarning):
             self._warn(event.message)
 
     def _warn(self, message: str) -> None:
-        self.emit(events.BackendWarning(message, at=self.now()))
-
-    def _hook_failed(self, name: str, error: Exception) -> None:
-        self.emit(
-            events.ErrorRaised(
-                self.now(), f"failed: {error!r}, raised at {raised_at(error, foreign=True)}", name
-            )
-        )
-        if name != "on_error":
-            self._hooks.start("on_error", error)
+        self._context.emit(events.BackendWarning(message, at=self._context.now()))

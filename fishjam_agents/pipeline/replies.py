@@ -1,4 +1,4 @@
-"""The backend's events: replies to the voice, everything else to whom it concerns."""
+"""Replies of a call: what the bot says, from its first word to what was heard of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import itertools
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from fishjam_agents import events
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
-from fishjam_agents.events import Event, Heard
+from fishjam_agents.events import Heard
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.playout.audio_output import AudioOutput
-from fishjam_agents.turns.policies import BargeInPolicy
 
 _DEAD_REMEMBERED = 256
 """Ids of ended replies that are remembered, so that their late audio is dropped."""
@@ -22,58 +23,39 @@ _FIRST = sys.maxsize
 """A priority above all others."""
 
 
-class TurnListener(Protocol):
-    """Callbacks of the owner of turn-taking for events of the backend."""
-
-    def reply_begins(self, asked: bool) -> None:
-        """A reply is about to begin; `asked` when the app wanted it (`say`, `play`), not the model."""
-        ...
-
-    def user_speech(self, speaking: bool) -> None:
-        """The model's own turn detection spoke."""
-        ...
-
-    def interrupted(self) -> None:
-        """The model interrupts its reply."""
-        ...
-
-
 class Replies:
-    """Replies of one call: from the backend, and local ones (`play`).
+    """Replies of one call: from the backend, and local ones (`play`). A `PlaybackControl` of all of them.
 
     Args:
-        voice: Where they are played.
-        now: Call time.
-        emit: Takes our events.
-        hook: Starts a hook of the pipeline.
-        cut: Told what was heard of each reply of the backend that is cut short; None when the backend is to
-            stop and none of its replies had begun.
-        policies: Which replies may be interrupted at all, where nobody says it of a single one.
+        context: The call.
+        output: Plays them.
+        backend: Told what was heard of each of its replies that is cut short, or to stop where none of them
+            had begun.
+        begins: Called before a reply begins, with whether the app asked for it.
+        addressee: Returns whom a reply answers, None where that is not known.
 
     Attributes:
-        verdicts: Told of what concerns whose turn it is.
-        muted: Whether whatever begins ends at once, unheard, because the voice is switched off.
-        unattended: Whether it does so because all who could hear it have left.
-        addressee: Tells whom a reply answers, where that is known.
+        is_muted: Whether whatever begins ends at once, unheard, because the bot's voice is switched off.
+        is_unattended: Whether it does so because all who could hear it have left.
     """
 
     def __init__(
         self,
-        voice: AudioOutput,
-        now: Callable[[], float],
-        emit: Callable[[Event], None],
-        hook: Callable[..., None],
-        cut: Callable[[Heard | None], None],
-        policies: Sequence[BargeInPolicy] = (),
+        context: CallContext,
+        output: AudioOutput,
+        backend: BackendInputSink,
+        begins: Callable[[bool], None],
+        addressee: Callable[[str], str | None],
     ) -> None:
-        self._voice = voice
-        self._policies = policies
+        self._output = output
+        self._backend = backend
+        self._begins = begins
+        self._addressee = addressee
+        self._policies = context.turns.policies
+        self._tells_interrupts = context.capabilities.truncate or context.capabilities.cancel
+        self._now, self._emit, self._hook = context.now, context.emit, context.start_hook
         self._by_policy: set[str] = set()
         self._done = 0
-        self._now = now
-        self._emit = emit
-        self._hook = hook
-        self._cut = cut
         self._dead: OrderedDict[str, None] = OrderedDict()
         self._full: set[str] = set()
         self._fillers: set[str] = set()
@@ -81,13 +63,13 @@ class Replies:
         self._local = itertools.count(1)
         self._said = itertools.count(1)
         self._closed = False
-        self.turn_listener: TurnListener | None = None
-        self.muted = False
-        self.unattended = False
-        self.addressee: Callable[[str], str | None] = lambda reply: None
+        self.is_muted = False
+        self.is_unattended = False
 
-    def handle(self, event: port.BackendEvent) -> None:
-        """Take an event of the backend. Synchronous; awaits no user code."""
+    def handle(
+        self, event: port.ReplyStarted | port.ReplyAudio | port.ReplyTextDelta | port.ReplyAudioEnded
+    ) -> None:
+        """Take a part of a reply of the backend. Synchronous; awaits no user code."""
         match event:
             case port.ReplyAudio():
                 self._audio(event.reply, event.samples)
@@ -97,59 +79,40 @@ class Replies:
                 self._text(event)
             case port.ReplyAudioEnded():
                 self._generated(event.reply)
-            case port.UserSpeech():
-                if self.turn_listener is not None:
-                    self.turn_listener.user_speech(event.speaking)
-            case port.Interrupted():
-                if self.turn_listener is not None and (event.reply is None or event.reply in self._speeches):
-                    self.turn_listener.interrupted()
-            case port.VendorEvent():
-                self._hook("on_vendor_event", event.kind, event.message)
-            case port.ReplyLatency() | port.PreemptiveReply() | port.BackendUsage() | port.BackendWarning():
-                self._emit(event.stamped(self._now()))
-            case port.UserTranscript():
-                self._emit(event.stamped(self._now()))
-                self._hook("on_transcript", event.text, event.final, event.peer)
-            case port.BackendFailure():
-                self._emit(event.stamped(self._now()))
-                self.end_unfinished()
-            case port.ToolCall() | port.ToolCallCancelled() | port.OutOfBandResponse():
-                pass  # They concern no reply.
             case _:
                 assert_never(event)
 
     def _begin(self, reply: str) -> bool:
         if reply in self._dead or self._closed:
             return False
-        if self._voice.is_live(reply):
+        if self._output.is_live(reply):
             return True
         speech = self._speeches.get(reply)
-        if self.turn_listener is not None:
-            self.turn_listener.reply_begins(speech is not None)
+        self._begins(speech is not None)
         if speech is None:
             speech = self._speeches[reply] = self._speech(reply)
         # A filler goes ahead of what has nothing to say yet, and gives way once that has.
-        self._voice.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
-        self._emit(events.ReplyStarted(reply, self.addressee(reply), at=self._now()))
+        self._output.begin(reply, _FIRST if speech.filler else speech.priority, speech.interruptible)
+        self._emit(events.ReplyStarted(reply, self._addressee(reply), at=self._now()))
         self._hook("on_reply_started", speech)
-        if self._unheard:
+        if self._is_unheard:
             self.drop(reply)
-        return not self._unheard
+        return not self._is_unheard
 
     @property
-    def _unheard(self) -> bool:
-        return self.muted or self.unattended
+    def _is_unheard(self) -> bool:
+        return self.is_muted or self.is_unattended
 
     def end_unfinished(self, of: Callable[[str], bool] = lambda reply: True) -> None:
-        """The connection to the backend of these replies is lost: they end with what there is of them."""
+        """End replies with what there is of them: the connection to their backend is lost."""
         for speech in tuple(self._speeches.values()):
-            if not speech.recording and self._voice.is_live(speech.id) and of(speech.id):
+            if not speech.recording and self._output.is_live(speech.id) and of(speech.id):
                 self._generated(speech.id)
 
     def _audio(self, reply: str, samples: Samples) -> None:
         if not self._begin(reply):
             return
-        if self._voice.write(reply, samples):
+        if self._output.write(reply, samples):
             if self._fillers and reply not in self._fillers:
                 for filler in tuple(self._fillers):
                     self.drop(filler)
@@ -161,11 +124,11 @@ class Replies:
 
     def _text(self, event: port.ReplyTextDelta) -> None:
         if self._begin(event.reply):
-            self._voice.add_text(event.reply, event.text, event.at)
+            self._output.add_text(event.reply, event.text, event.at)
             self._emit(events.ReplyText(self._now(), event.reply, event.text))
 
     def _generated(self, reply: str) -> None:
-        seconds = None if self._voice.is_generated(reply) else self._voice.finish(reply)
+        seconds = None if self._output.is_generated(reply) else self._output.finish(reply)
         if seconds is not None:
             self._emit(events.ReplyGenerated(self._now(), reply, round(seconds, 3)))
 
@@ -184,8 +147,8 @@ class Replies:
         name = f"play-{next(self._local)}"
         speech = self._speech(name, priority, interruptible, filler=filler, recording=True)
         self._speeches[name] = speech
-        late = filler and any(self._voice.seconds(reply) for reply in self._speeches.keys() - self._fillers)
-        if late or self._unheard or self._closed:
+        late = filler and any(self._output.seconds(reply) for reply in self._speeches.keys() - self._fillers)
+        if late or self._is_unheard or self._closed:
             self.drop(name)
             return speech
         if filler:
@@ -224,17 +187,46 @@ class Replies:
         """A reply that the backend was asked for, by an id of ours (`TextInput.reply`)."""
         speech = self._speech(f"say-{next(self._said)}", priority, interruptible)
         self._speeches[speech.id] = speech
-        if self._unheard or self._closed:
+        if self._is_unheard or self._closed:
             # The backend has not been asked: it has nothing to be told.
             self._over(Heard(speech.id, 0.0), 0.0, interrupted=True)
         return speech
 
-    # --- what Speech needs ---
+    # --- playback control ---
+
+    @property
+    def is_active(self) -> bool:
+        """True while a reply is under way."""
+        return self._output.active
+
+    @property
+    def is_paused(self) -> bool:
+        """True while replies are held."""
+        return self._output.paused
+
+    @property
+    def current_reply(self) -> str | None:
+        """Id of the reply that is playing or next to play."""
+        return self._output.current
+
+    def sounds(self, reply: str) -> bool:
+        """Return whether a live reply has begun to sound."""
+        return self._output.sounds(reply)
+
+    def pause(self) -> None:
+        """Hold the replies."""
+        self._output.pause()
+
+    def resume(self) -> None:
+        """Let the replies go on."""
+        self._output.resume()
+
+    # --- handles ---
 
     @property
     def current(self) -> SpeechHandle | None:
         """The speech that is playing or next to play."""
-        reply = self._voice.current
+        reply = self.current_reply
         return None if reply is None else self.speech(reply)
 
     def speech(self, reply: str) -> SpeechHandle | None:
@@ -248,34 +240,34 @@ class Replies:
 
     def heard(self, reply: str) -> Heard:
         """Return the part of a live reply that has been heard by now."""
-        return self._voice.heard(reply) or Heard(reply, 0.0)
+        return self._output.heard(reply) or Heard(reply, 0.0)
 
     def seconds(self, reply: str) -> float:
         """Audio given for a live reply so far, seconds."""
-        return self._voice.seconds(reply)
+        return self._output.seconds(reply)
 
     def protect(self, reply: str, protected: bool) -> None:
         """Set whether a barge-in leaves a live reply alone."""
         self._by_policy.discard(reply)
-        self._voice.protect(reply, protected)
+        self._output.protect(reply, protected)
 
     def drop(self, reply: str) -> None:
         """End one reply, and leave the others as they are."""
-        seconds = self._voice.seconds(reply)
-        heard = self._voice.drop(reply)
+        seconds = self._output.seconds(reply)
+        heard = self._output.drop(reply)
         if heard is None:
             self._unbegun(reply)
             return
         self._emit(events.ReplyInterrupted(self._now(), reply, heard))
         if not self._speeches[reply].recording:
-            self._cut(heard)
+            self._tell_interrupt(heard)
         self._over(heard, seconds, interrupted=True, begun=True)
-        self._voice.go_on()
+        self._output.go_on()
 
     # --- ends ---
 
     def played(self, heard: Heard) -> None:
-        """The last sample of a reply has been played."""
+        """Take notice that the last sample of a reply has been played."""
         self._emit(events.ReplyEnded(self._now(), heard.reply, heard))
         self._done += heard.reply not in self._fillers
         self._over(heard, heard.seconds, interrupted=False, begun=True)
@@ -286,7 +278,7 @@ class Replies:
             self._by_policy.update(undecided)
 
     def close(self) -> None:
-        """The call is over: so is everything the bot says, and will be asked to say."""
+        """End everything the bot says, and will be asked to say: the call is over."""
         self._closed = True
         self.interrupt(everything=True)
 
@@ -297,10 +289,10 @@ class Replies:
 
         Args:
             everything: Also those that are not interruptible.
-            of: Which ones, by their ids.
+            of: Chooses replies by their ids.
 
         Returns:
-            What was heard of the one that was playing, None when none was cut.
+            The part that was heard of the one that was playing, None when none was cut.
         """
         current = self.current
         speeches = sorted(self._speeches.values(), key=lambda speech: speech is not current)
@@ -309,9 +301,9 @@ class Replies:
             return None
         lengths = {speech.id: speech.seconds for speech in doomed}
         if len(doomed) == len(speeches):
-            cut = self._voice.interrupt()
+            cut = self._output.interrupt()
         else:
-            cut = [heard for speech in doomed if (heard := self._voice.drop(speech.id)) is not None]
+            cut = [heard for speech in doomed if (heard := self._output.drop(speech.id)) is not None]
         self._tell(cut, any(not speech.recording for speech in speeches if speech not in doomed))
         for heard in cut:
             self._emit(events.ReplyInterrupted(self._now(), heard.reply, heard))
@@ -322,19 +314,23 @@ class Replies:
         return cut[0] if cut else None
 
     def _unbegun(self, reply: str) -> None:
-        """Words to speak that had not begun are not wanted any more."""
+        """End words to speak that had not begun."""
         heard = Heard(reply, 0.0)
         if not self._speeches[reply].recording:
-            self._cut(heard)
+            self._tell_interrupt(heard)
         self._over(heard, 0.0, interrupted=True)
 
     def _tell(self, cut: Sequence[Heard], backend_goes_on: bool) -> None:
-        """The backend learns what was heard of its replies, and that it is to stop if it has begun none."""
+        """Tell the backend what was heard of its replies, and to stop if it has begun none."""
         own = [heard for heard in cut if not self._speeches[heard.reply].recording]
         for heard in own:
-            self._cut(heard)
+            self._tell_interrupt(heard)
         if cut and not own and not backend_goes_on:
-            self._cut(None)
+            self._tell_interrupt(None)
+
+    def _tell_interrupt(self, heard: Heard | None) -> None:
+        if self._tells_interrupts:
+            self._backend.put(port.InterruptInput(heard))
 
     def _over(self, heard: Heard, seconds: float, *, interrupted: bool, begun: bool = False) -> None:
         reply = heard.reply

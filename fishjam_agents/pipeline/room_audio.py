@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from fishjam_agents import events
 from fishjam_agents.audio.echo_reference import EchoReference
-from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
@@ -17,66 +15,78 @@ from fishjam_agents.hearing.microphone import Deliver, Microphone
 from fishjam_agents.hearing.mix_input import MixInput
 from fishjam_agents.hearing.mixer import Mixer
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.peer_registry import PeerRegistry
+from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.playout.audio_output import AudioOutput
-from fishjam_agents.session import RoomView, Session, media_server_of
+from fishjam_agents.session import OutgoingTrack, RoomView, Session, media_server_of
 from fishjam_agents.turns.decision_log import DecisionLogs
-
-if TYPE_CHECKING:
-    from fishjam_agents.pipeline.agent import AgentPipeline
-    from fishjam_agents.pipeline.call import Call
 
 logger = logging.getLogger(__name__)
 
 
 class RoomAudio:
-    """The listening half of a call.
+    """Input of the bot: the audio of the room, and the peers and pictures that come with it.
 
     Args:
-        call: The call; told of peers, errors and what the backend should know.
-        pipeline: The user's bot: whom it hears, and its stages.
+        context: The call.
         session: The connection to the room.
-        input_format: What the room's audio looks like.
         room: What is known of the room, or None.
-        deliver: Told of every frame of a microphone with what follows from it.
-        zero: Loop time at which call time is zero.
+        track: The bot's own, which it does not hear.
+        output: Audio that may be spoken over.
+        logs: Takes what is heard, None for nobody.
+        make_stages: Makes the user's stages of one microphone.
+        backend: Told of outages.
+        deliver: Takes every frame of a microphone with what follows from it.
+        may_interrupt: Returns whether a peer's speech now is said over the bot.
+        joined: Takes every peer that is there, once.
+        left: Takes every peer that is gone.
+        take_image: Takes a still.
 
     Attributes:
-        own_tracks: Ids of the bot's own tracks, which it does not hear.
-        closed: Whether nobody is heard at all.
+        is_closed: Whether nobody is heard at all.
     """
 
     def __init__(
         self,
-        call: Call,
-        pipeline: AgentPipeline,
+        context: CallContext,
         session: Session,
-        input_format: AudioFormat,
         room: RoomView | None,
+        track: OutgoingTrack,
+        output: AudioOutput,
+        logs: DecisionLogs | None,
+        make_stages: Callable[[], list[Stage]],
+        backend: BackendInputSink,
+        *,
         deliver: Deliver,
-        zero: float,
+        may_interrupt: Callable[[str | None], bool],
+        joined: Callable[[str], None],
+        left: Callable[[str], None],
+        take_image: Callable[[Any], None],
     ) -> None:
-        self.own_tracks: set[str] = set()
-        self.closed = False
-        self._call = call
-        self._pipeline = pipeline
+        self.is_closed = False
+        self._context = context
+        self._time, self._zero = context.loop.time, context.zero
         self._session = session
-        self._format = input_format
+        self._track = track
+        self._own_tracks = {track.id}
+        self._output = output
+        self._logs = logs
+        self._make_stages = make_stages
+        self._backend = backend
         self._deliver = deliver
-        self._loop = asyncio.get_running_loop()
-        self._zero = zero
-        self._voice: AudioOutput
-        self._tapes: DecisionLogs | None = None
-        self._failed = False
+        self._may_interrupt = may_interrupt
+        self._take_image = take_image
+        self._has_failed = False
+        hearing = context.hearing
+        if hearing.echo_guard:
+            output.reference = EchoReference(output.sample_rate, context.zero)
         self._mixer: Mixer | None = None
-        self._roster: PeerRegistry[Microphone | MixInput] = PeerRegistry(
-            pipeline.hearing,
-            media_server_of(session),
-            room,
-            self.own_tracks,
-            self._make_input,
-            call.peer_joined,
-            call.peer_left,
+        if hearing.mode == "mix":
+            format, reference = context.room_format, output.reference
+            self._mixer = Mixer(format, self._make_microphone, deliver, reference)
+        self._registry: PeerRegistry[Microphone | MixInput] = PeerRegistry(
+            *(hearing, media_server_of(session), room, self._own_tracks, self._make_input, joined, left)
         )
 
     @property
@@ -84,27 +94,34 @@ class RoomAudio:
         """Every microphone, in the order they were first heard."""
         if self._mixer is not None:
             return [self._mixer.microphone]
-        return cast("Iterable[Microphone]", self._roster.inputs)
+        return cast("Iterable[Microphone]", self._registry.inputs)
 
-    def open(self, voice: AudioOutput, tapes: DecisionLogs | None) -> None:
-        """Begin to follow the room; `voice` is what may be spoken over, `tapes` records what is heard."""
-        self._voice = voice
-        self._tapes = tapes
-        if self._pipeline.hearing.echo_guard:
-            voice.reference = EchoReference(voice.sample_rate, self._zero)
-        if self._pipeline.hearing.mode == "mix":
-            self._mixer = Mixer(self._format, self._make_microphone, self._deliver, voice.reference)
-        self._roster.open()
+    @property
+    def is_busy(self) -> bool:
+        """True while the bot speaks, or nobody would be heard."""
+        return self.is_closed or self._output.active
+
+    def is_anyone_in_turn(self) -> bool:
+        """Return whether anybody has a turn."""
+        return any(microphone.machine.turn_open for microphone in self.microphones)
+
+    def is_anyone_in_speech(self) -> bool:
+        """Return whether a sound is followed that is not known as noise."""
+        return any(microphone.machine.announced for microphone in self.microphones)
+
+    def open(self) -> None:
+        """Begin to follow the room."""
+        self._registry.open()
 
     def close(self) -> None:
         """Stop following the room, and end what is being said."""
-        self._roster.close()
-        for source in self._roster.inputs:
+        self._registry.close()
+        for source in self._registry.inputs:
             source.end("outage")
 
-    def set_deaf(self, closed: bool) -> None:
-        """Hear nobody, or hear again; a turn that is open when the ears close ends there."""
-        self.closed = closed
+    def set_closed(self, closed: bool) -> None:
+        """Hear nobody, or hear again; a turn that is open when that begins ends there."""
+        self.is_closed = closed
         if closed and self._mixer is not None:
             self._mixer.close("app")
         elif closed:
@@ -134,59 +151,59 @@ class RoomAudio:
 
     def tick(self, now: float) -> None:
         """Take notice of microphones that send nothing. Called every 20 ms with the loop's time."""
-        if self.closed:
+        if self.is_closed:
             return
         if self._mixer is not None:
-            self._mixer.tick(now - self._zero, self._voice.active)
+            self._mixer.tick(now - self._zero, self._output.active)
             return
         for microphone in self.microphones:
             microphone.silence(now - self._zero)
 
     def understood(self, text: str, final: bool, peer: str | None) -> None:
-        """Words of a peer, or of whoever is speaking, for the policies of turn-taking."""
+        """Take words of a peer, or of whoever is speaking, for the policies of turn-taking."""
         for microphone in self.microphones:
             if peer is None or microphone.peer in (peer, None):
                 microphone.understood(text, final)
 
     def _take(self, message: Any) -> None:
         # What goes wrong in here is not the session's fault, and no business of its.
-        if self._failed:
+        if self._has_failed:
             return
         try:
             self._message(message)
         except Exception as error:  # noqa: BLE001 - the call ends with it
-            self._failed = True
-            self._call.failed_inside(error)
+            self._has_failed = True
+            self._context.end.fail_inside(error)
 
     def _message(self, message: Any) -> None:
         if hasattr(message, "peer_id"):
             self._hear(message)
         elif hasattr(message, "content_type"):
-            self._call.eyes.image(message)
+            self._take_image(message)
         elif hasattr(message, "outage"):
-            self._back(message.outage)
+            self._reconnected(message.outage)
 
     def _hear(self, frame: Any) -> None:
-        now = self._loop.time() - self._zero
-        microphone = self._roster.input(frame, now)
-        if microphone is None or self.closed:
+        now = self._time() - self._zero
+        microphone = self._registry.input(frame, now)
+        if microphone is None or self.is_closed:
             return
-        barge_in = self._voice.active and self._call.may_interrupt(microphone.peer)
+        barge_in = self._output.active and self._may_interrupt(microphone.peer)
         if not microphone.feed(frame.data, now, barge_in) and microphone.damaged in (1, 100, 10000):
             message = f"dropped audio of {len(frame.data)} bytes: empty, odd-length or over one second"
-            self._call.emit(events.ErrorRaised(now, message, "input", microphone.peer))
+            self._context.emit(events.ErrorRaised(now, message, "input", microphone.peer))
 
-    def _back(self, outage: float) -> None:
-        """The session is back after so many seconds without connection; what was said meanwhile is lost."""
-        call = self._call
-        call.emit(events.Outage(call.now(), "agent_socket", round(outage, 3)))
+    def _reconnected(self, outage: float) -> None:
+        """Take notice that the session was away for so many seconds; what was said meanwhile is lost."""
+        context = self._context
+        context.emit(events.Outage(context.now(), "agent_socket", round(outage, 3)))
         # A session that reconnects publishes its tracks under new ids.
-        self.own_tracks.add(call.track_id)
-        for source in self._roster.inputs:
+        self._own_tracks.add(self._track.id)
+        for source in self._registry.inputs:
             source.end("outage")
-        if call.capabilities.text:
+        if context.capabilities.text:
             note = f"[The connection to the room was lost for {outage:.1f} s: nobody was heard meanwhile.]"
-            call.put(port.TextInput(note, note=True))
+            self._backend.put(port.TextInput(note, note=True))
 
     def _make_input(self, peer: str, track: str) -> Microphone | MixInput:
         if self._mixer is not None:
@@ -194,27 +211,28 @@ class RoomAudio:
         return self._make_microphone(peer, track, self._deliver)
 
     def _make_microphone(self, peer: str | None, track: str, deliver: Deliver) -> Microphone:
-        stages = self._pipeline.make_stages()
+        context, reference = self._context, self._output.reference
+        format, turns = context.room_format, context.turns
         microphone = Microphone(
-            *(peer, track, self._format, self._pipeline.turns, stages, deliver, self._stage_failed),
-            tapes=self._tapes,
-            vad=self._pipeline.hearing.vad,
+            *(peer, track, format, turns, self._make_stages(), deliver, self._stage_failed),
+            tapes=self._logs,
+            vad=context.hearing.vad,
         )
-        if self._voice.reference is not None:
-            microphone.loudspeakers = Loudspeaker(self._voice.reference, self._format.sample_rate)
-        # Only a model that owns turns hears the user while the bot speaks.
-        if self._call.capabilities.transcripts and self._pipeline.turns.mode == "backend":
+        if reference is not None:
+            microphone.loudspeakers = Loudspeaker(reference, format.sample_rate)
+        # Only a model that rules the turns hears the user while the bot speaks.
+        if context.capabilities.transcripts and turns.mode == "backend":
             microphone.machine.expect_words()
         return microphone
 
     def _stage_failed(self, microphone: Microphone, stage: Stage, error: Exception) -> None:
+        context, name = self._context, type(stage).__name__
         logger.error(
             "The stage %s failed and is left out for this microphone",
-            type(stage).__name__,
+            name,
             exc_info=error,
-            extra={"call": self._pipeline.call_id, "peer": microphone.peer},
+            extra={"call": context.id, "peer": microphone.peer},
         )
-        call = self._call
-        message = f"stage {type(stage).__name__} failed ({error!r}) and is left out for this microphone"
-        call.emit(events.ErrorRaised(call.now(), message, "stage", microphone.peer))
-        call.hook("on_error", error)
+        message = f"stage {name} failed ({error!r}) and is left out for this microphone"
+        context.emit(events.ErrorRaised(context.now(), message, "stage", microphone.peer))
+        context.start_hook("on_error", error)

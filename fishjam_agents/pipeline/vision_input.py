@@ -6,18 +6,17 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.pipeline.publish_track import TRACK_DEADLINE
 from fishjam_agents.session import PeerType, RoomView, Session
 from fishjam_agents.vision.difference import Difference, UnreadablePictureError
 from fishjam_agents.vision.settings import SHORTEST, VisionSettings
-
-if TYPE_CHECKING:
-    from fishjam_agents.pipeline.call import Call
 
 logger = logging.getLogger(__name__)
 
@@ -38,24 +37,33 @@ class _View:
 
 
 class VisionInput:
-    """The seeing half of a call.
+    """Pictures of the peers' cameras and screens, on their way to the backend.
 
     Args:
-        call: The call; told of what the backend should see, and of warnings.
-        settings: When it looks by itself.
+        context: The call.
+        settings: Pictures that are taken unasked.
         session: The connection to the room.
         room: What is known of the room, or None; then nobody's camera is known.
+        backend: Taker of the pictures.
     """
 
-    def __init__(self, call: Call, settings: VisionSettings, session: Session, room: RoomView | None) -> None:
-        self._call = call
+    def __init__(
+        self,
+        context: CallContext,
+        settings: VisionSettings,
+        session: Session,
+        room: RoomView | None,
+        backend: BackendInputSink,
+    ) -> None:
+        self._context = context
+        self._backend = backend
         self._settings = settings
         self._session = session
         self._room = room
         self._loop = asyncio.get_running_loop()
         self._views: dict[str, _View] = {}
         self._asking: set[asyncio.Task[None]] = set()
-        watches = call.capabilities.images and settings.capture != "demand"
+        watches = context.capabilities.images and settings.capture != "demand"
         self._due = self._loop.time() if watches else float("inf")
 
     def tick(self, now: float) -> None:
@@ -66,7 +74,7 @@ class VisionInput:
         tracks = {track for _, track, kind in self._video() if kind in self._settings.tracks}
         for track in tracks:
             if now - self._view(track).asked >= SHORTEST:
-                task = self._loop.create_task(self.capture(track), name=f"capture-{self._call.id}")
+                task = self._loop.create_task(self.capture(track), name=f"capture-{self._context.id}")
                 self._asking.add(task)
                 task.add_done_callback(self._asked)
         # Tracks that are gone take what was kept of them along.
@@ -128,10 +136,10 @@ class VisionInput:
         if problem is not None:
             if not view.warned:
                 view.warned = True
-                self._call.emit(events.BackendWarning(problem, at=self._call.now()))
+                self._context.emit(events.BackendWarning(problem, at=self._context.now()))
         elif awaited or self._is_new(image.data, view):
             peer = next((peer for peer, track, _ in self._video() if track == image.track_id), None)
-            self._call.put(port.ImageInput(image.data, image.content_type, peer, image.track_id))
+            self._backend.put(port.ImageInput(image.data, image.content_type, peer, image.track_id))
 
     async def close(self) -> None:
         """Look no more."""
@@ -142,7 +150,7 @@ class VisionInput:
 
     def _problem(self, image: Any, view: _View) -> str | None:
         """Return the reason for which a still cannot be shown, None if it can."""
-        if not self._call.capabilities.images:
+        if not self._context.capabilities.images:
             return "an image was dropped: the backend takes none"
         size, most = len(image.data), self._settings.max_bytes
         if size > most:
@@ -197,4 +205,4 @@ class VisionInput:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             # The connection is being made anew, or the track is gone: the next look may find it.
-            logger.debug("A still could not be asked for", exc_info=error, extra={"call": self._call.id})
+            logger.debug("A still could not be asked for", exc_info=error, extra={"call": self._context.id})

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from fishjam_agents.pipeline.agent import AgentPipeline
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, Protocol
 
 from fishjam_agents.tools.results import written
 
@@ -18,6 +15,38 @@ _LONGEST_REPORT = 16_000
 
 class ToolError(Exception):
     """A tool failed in a way the model should know: the message is told to it as it stands."""
+
+
+class ToolHost(Protocol):
+    """Interface of a bot for its tools; an `AgentPipeline` is one, and can do more."""
+
+    def peer_name(self, peer: str) -> str:
+        """Return the name of a peer."""
+        ...
+
+    def say(self, text: str) -> Awaitable[object]:
+        """Speak given words with the backend's voice; await what is returned for the end of it."""
+        ...
+
+    def send_text(self, text: str) -> None:
+        """Tell the backend something in writing."""
+        ...
+
+    async def look(self, what: Literal["camera", "screen"] = "camera", peer: str | None = None) -> str:
+        """Show the backend what a peer's camera or shared screen shows now; return whose it was.
+
+        Raises:
+            FishjamAgentsError: There is nothing to see, or it cannot be shown.
+        """
+        ...
+
+    def end_call(self) -> None:
+        """End the call when what the bot is saying has been heard."""
+        ...
+
+    def stop(self) -> None:
+        """End the call now."""
+        ...
 
 
 class ToolContext:
@@ -34,7 +63,7 @@ class ToolContext:
     __slots__ = ("_loop", "_report", "_thread", "call", "peer", "pipeline", "tool")
 
     def __init__(
-        self, call: str, tool: str, pipeline: AgentPipeline, peer: str | None, report: Callable[[str], None]
+        self, call: str, tool: str, pipeline: ToolHost, peer: str | None, report: Callable[[str], None]
     ) -> None:
         self.call = call
         self.tool = tool

@@ -19,6 +19,8 @@ from fishjam_agents.backends.port import BackendInput, TurnEndedInput, TurnStart
 from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.turn_taking.controller import FloorTurnController
 from fishjam_agents.pipeline.turn_taking.per_peer import PerPeerTurnController
 from fishjam_agents.protocol.messages import TrackData
 from fishjam_agents.testing import MemoryRoom, VirtualClock
@@ -132,9 +134,11 @@ class Watch:
             call = self._bot._call
             if call is None:
                 return
-            owner = call._owner
-            owners = owner._owners.values() if isinstance(owner, PerPeerTurnController) else [owner]
-            for each in owners:
+            assert isinstance(call, Call)
+            turns = call.turns
+            controllers = turns.controllers if isinstance(turns, PerPeerTurnController) else [turns]
+            for each in controllers:
+                assert isinstance(each, FloorTurnController)
                 holder = each._floor.holder
                 assert (
                     holder is None
@@ -142,9 +146,9 @@ class Watch:
                     or holder.peer in self._room.peers
                     or (holder.track == "mix")
                 ), f"{holder.peer} is gone and holds the floor"
-            for microphone in call.microphones:
+            for microphone in call.audio.microphones:
                 _, before = self._media.get(id(microphone), (microphone, 0.0))
-                assert before <= microphone.media <= call.now() + 1e-6
+                assert before <= microphone.media <= call._context.now() + 1e-6
                 self._media[id(microphone)] = (microphone, microphone.media)
 
 

@@ -53,7 +53,7 @@ CUTS: dict[str, tuple[type[AgentPipeline], Callable[[Conversation], object]]] = 
     "mute": (Bot, lambda call: call.bot.mute()),
     "of one": (Bot, ends_it),
     "push to talk": (ByHand, presses),
-    "paused before": (Bot, lambda call: (call.bot._call.pause(), call.bot.interrupt())),  # type: ignore[union-attr]
+    "paused before": (Bot, lambda call: (call.bot._call.replies.pause(), call.bot.interrupt())),  # type: ignore[union-attr]
 }
 
 
@@ -92,7 +92,7 @@ def test_a_model_that_speaks_in_real_time_is_cut_as_softly(converse: Converse) -
         await ann.speak(speech("alice_yes.wav"))
         await call.until("reply_started")
         for first in range(0, len(sound) // 2, 480):
-            call.bot._call.backend_event(port.ReplyAudio("r1", sound[first : first + 480]))  # type: ignore[union-attr]
+            call.bot._call.take_event(port.ReplyAudio("r1", sound[first : first + 480]))  # type: ignore[union-attr]
             await asyncio.sleep(0.02)
         call.bot.interrupt()
         await asyncio.sleep(1.0)

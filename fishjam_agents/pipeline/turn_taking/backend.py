@@ -1,4 +1,4 @@
-"""The model rules over turns: it hears the active speaker all the time, and our suspicion only silences."""
+"""Turns by the model, which hears the active speaker all the time; our suspicion only silences the bot."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.events import Heard
 from fishjam_agents.hearing.microphone import ECHO_PRE_ROLL, Microphone
-from fishjam_agents.pipeline.room import Room
-from fishjam_agents.pipeline.turn_taking.local import TurnController
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.ports import BackendInputSink, PlaybackControl
+from fishjam_agents.pipeline.turn_taking.controller import FloorTurnController
 from fishjam_agents.turns.machine import (
     VERDICT,
     Confirmed,
@@ -25,17 +26,17 @@ from fishjam_agents.turns.machine import (
 )
 
 _CLOSING = 1.0
-"""Seconds of silence a model is given when the ears close: models take up to 0.8 s for the end of a turn."""
+"""Seconds of silence a model gets when the bot stops listening: it finds the end of a turn within 0.8 s."""
 
 
-class BackendTurnController(TurnController):
-    """The model decides: it hears the active speaker all the time, and our suspicion only silences.
+class BackendTurnController(FloorTurnController):
+    """Turns of one conversation, which the model decides on.
 
     Where the bot's own voice may be in the microphone, the model gets silence until somebody speaks over it.
     """
 
-    def __init__(self, room: Room) -> None:
-        super().__init__(room)
+    def __init__(self, context: CallContext, playback: PlaybackControl, backend: BackendInputSink) -> None:
+        super().__init__(context, playback, backend)
         self._source: Microphone | None = None
         self._withheld: float | None = None
         self._suspected: tuple[Microphone, Suspected, float] | None = None
@@ -43,6 +44,7 @@ class BackendTurnController(TurnController):
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
+        self._microphones[microphone] = None
         if self._source is None or (happened and not self._source.machine.in_speech):
             self._source = microphone
         for event in happened:
@@ -61,56 +63,53 @@ class BackendTurnController(TurnController):
     def _pass_on(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         if frame is None:
             if microphone.missing_samples:
-                self._send(microphone, np.zeros(microphone.missing_samples, np.int16))
+                self._pass(microphone, np.zeros(microphone.missing_samples, np.int16))
         elif microphone.echo_expected and not microphone.machine.announced:
             if self._withheld is None:
                 self._withheld = microphone.media - FRAME_SECONDS
-            self._send(microphone, np.zeros_like(frame))
+            self._pass(microphone, np.zeros_like(frame))
         else:
             begun = [event.at for event in happened if isinstance(event, (Suspected, SpeechStarted))]
             since, self._withheld = self._withheld, None
             if since is None or not begun:
-                self._send(microphone, frame)
+                self._pass(microphone, frame)
                 return
             # What was withheld of the word comes late, which costs a model nothing.
             for held in microphone.recent(max(since, begun[0] - ECHO_PRE_ROLL)):
-                self._send(microphone, held)
+                self._pass(microphone, held)
 
-    def _send(self, microphone: Microphone, frame: Samples) -> None:
-        room = self._room
-        samples = room.for_backend(frame)
-        seconds = len(samples) / room.capabilities.input_rate
-        room.put(port.AudioInput(microphone.peer, samples, seconds, speech=microphone.machine.announced))
+    def _pass(self, microphone: Microphone, frame: Samples) -> None:
+        self._send(microphone.peer, frame, speech=microphone.machine.announced)
 
     def left(self, peer: str) -> None:
-        """The model waits for the end of what the peer was saying, which now cannot come as silence."""
+        """Tell the model the end of what the peer was saying, which cannot come as silence now."""
+        super().left(peer)
         if self._source is not None and self._source.peer == peer:
             self._source = None
-            self._room.put(port.AudioEndedInput(peer))
+            self._backend.put(port.AudioEndedInput(peer))
 
     def _suspect(self, microphone: Microphone, event: Suspected) -> None:
-        room = self._room
-        if room.settings.silence_locally:
-            room.pause()
-        self._suspected = (microphone, event, room.now())
+        if self._context.turns.silence_locally:
+            self._playback.pause()
+        self._suspected = (microphone, event, self._context.now())
         self._publish_barge_in(events.BargeInSuspected, microphone, event)
 
-    def reply_begins(self, asked: bool) -> None:
-        """A new reply of the model's over one under way is its verdict that it was interrupted."""
-        if self._suspected is not None and self._room.bot_speaks() and not asked:
+    def reply_begins(self, asked: bool, peer: str | None = None) -> None:
+        """Take a new reply of the model's over one under way as its verdict that it was interrupted."""
+        if self._suspected is not None and self._playback.is_active and not asked:
             self.confirm()
 
-    def ears_closed(self) -> None:
-        """Nobody is heard from now on: the model needs silence to find the end of what was being said."""
-        room = self._room
-        if self._source is not None:
-            silence = np.zeros(round(_CLOSING * room.capabilities.input_rate), np.int16)
-            room.put(port.AudioInput(self._source.peer, silence, _CLOSING))
-            room.put(port.AudioEndedInput(self._source.peer))
-            self._source = self._withheld = None
+    def listening_changed(self, listening: bool) -> None:
+        """Give the model the silence it needs to find the end of what was being said."""
+        if listening or self._source is None:
+            return
+        peer, rate = self._source.peer, self._context.capabilities.input_rate
+        self._backend.put(port.AudioInput(peer, np.zeros(round(_CLOSING * rate), np.int16), _CLOSING))
+        self._backend.put(port.AudioEndedInput(peer))
+        self._source = self._withheld = None
 
-    def user_speech(self, speaking: bool) -> None:
-        """The model hears the user speak: its verdict, if the bot is speaking and the policies agree."""
+    def user_speech(self, speaking: bool, peer: str | None = None) -> None:
+        """Take that the model hears the user as its verdict, if the bot speaks and the policies agree."""
         if speaking:
             self._heard_by_model = True
             self._confirm_if_allowed()
@@ -120,7 +119,7 @@ class BackendTurnController(TurnController):
             self.confirm()
 
     def confirm(self, *, everything: bool = False) -> Heard | None:
-        """The model's verdict, or the app's: the reply is over."""
+        """End the reply, by the verdict of the model or of the app."""
         self._heard_by_model = False
         if self._suspected is not None:
             microphone, suspected, _ = self._suspected
@@ -129,17 +128,17 @@ class BackendTurnController(TurnController):
         return super().confirm(everything=everything)
 
     def tick(self) -> None:
-        """Called every 20 ms: a suspicion without a verdict is withdrawn, at its limit at the latest."""
+        """Withdraw a suspicion without a verdict, at its limit at the latest."""
         if self._heard_by_model:
             self._confirm_if_allowed()
         if self._suspected is None:
             super().tick()
             return
         microphone, suspected, since = self._suspected
-        waited = self._room.now() - since
-        timeout = self._room.settings.verdict_timeout
+        waited = self._context.now() - since
+        timeout = self._context.turns.verdict_timeout
         if waited >= (max(timeout, VERDICT) if microphone.machine.announced else timeout):
             self._suspected = None
             self._heard_by_model = False
             self._publish_barge_in(events.BargeInWithdrawn, microphone, Withdrawn(suspected.at))
-            self._room.resume()
+            self._playback.resume()

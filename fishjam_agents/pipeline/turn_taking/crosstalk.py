@@ -1,4 +1,4 @@
-"""One voice in several microphones of a room is one turn: that of the microphone that hears it loudest."""
+"""Crosstalk: a voice in several microphones of a room is one turn, of the microphone that hears it best."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT = 2.5
 
 
 class _Heard:
-    """What one microphone heard lately, and the turn that is open there."""
+    """Latest audio of one microphone, and the turn that is open there."""
 
     def __init__(self) -> None:
         self.frames: deque[tuple[float, Samples]] = deque(maxlen=round(_KEPT / FRAME_SECONDS))
@@ -35,10 +35,10 @@ class _Heard:
 
 
 class CrossTalk:
-    """Stands between the microphones and the owner of the turns, and takes back turns that are copies.
+    """Filter between the microphones and the turn controller, which takes back turns that are copies.
 
     Args:
-        deliver: Where frames and events go.
+        deliver: Takes the frames and events.
     """
 
     def __init__(self, deliver: Deliver) -> None:
@@ -46,7 +46,7 @@ class CrossTalk:
         self._heard: dict[Microphone, _Heard] = {}
 
     def left(self, peer: str) -> None:
-        """A peer is gone."""
+        """Forget a peer who is gone."""
         self._heard = {m: heard for m, heard in self._heard.items() if m.peer != peer}
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:

@@ -1,4 +1,4 @@
-"""`hearing.mode: per_peer`: a backend session for each peer, and what belongs to which."""
+"""Backend sessions of `hearing.mode: per_peer`, one for each peer, and what belongs to which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Session:
     """One peer's session.
 
     Attributes:
-        number: Unique in the call; part of the ids that the call knows of what the session says.
+        number: Number of the session, unique in the call and part of the ids of what it says.
         begun: Whether it was told of a turn; what comes before is the end of one it knows nothing of.
     """
 
@@ -41,15 +41,15 @@ class _Session:
         self.task: asyncio.Task[None] | None = None
 
 
-class Sessions:
-    """The sessions of a call: in place of the one `BackendLink` of the other modes.
+class PeerSessions:
+    """Sessions of a call, in place of the one `BackendLink` of the other modes; a `BackendInputSink`.
 
     Each session has ids of its own for replies and tool calls; the call knows them by `id@number`, so that no
     two are the same, also when a peer comes back.
 
     Args:
-        connect: Makes the link of a session, given who takes its events.
-        limit: How many sessions may be open.
+        connect: Makes the link of a session, given the taker of its events.
+        limit: Sessions that may be open.
         event: Takes a session's events with its peer; synchronous.
 
     Attributes:
@@ -60,7 +60,7 @@ class Sessions:
         self,
         connect: Callable[[Callable[[port.BackendEvent], None]], BackendLink],
         limit: int,
-        event: Callable[[str, port.BackendEvent], None],
+        event: Callable[[port.BackendEvent, str], None],
     ) -> None:
         self._connect = connect
         self._limit = limit
@@ -88,7 +88,7 @@ class Sessions:
             if peer not in self._waiting:
                 self._waiting[peer] = None
                 message = f"{peer} is not heard: {self._limit} sessions are open: raise hearing.max_sessions"
-                self._event(peer, port.BackendWarning(message))
+                self._event(port.BackendWarning(message), peer)
             return
         self._count += 1
         session = _Session(peer, IdNamespace(_SEPARATOR, self._count, self._said), self._connect, self._emit)
@@ -165,20 +165,20 @@ class Sessions:
                 self._given_up(session, error)
 
     def _ended(self, session: _Session, reason: str) -> None:
-        """The model ended its conversation with one peer; the call ends with the last one."""
+        """Close the session whose model ended its conversation; the call ends with the last one."""
         if len(self._open) == 1 and not self._waiting and not self._over.done():
             self._over.set_result(reason)
         self._forget(session)
         self._next()
 
     def _given_up(self, session: _Session, error: BackendError) -> None:
-        """A session is lost for good: the call goes on with the others, and ends with the last."""
+        """Go on with the other sessions when one is lost for good; the call ends with the last."""
         if len(self._open) == 1 and not self._waiting:
             self._forget(session)
             if not self._over.done():
                 self._over.set_result(error)
             return
-        self._event(session.peer, port.BackendFailure(str(error), error.failure, retryable=False))
+        self._event(port.BackendFailure(str(error), error.failure, retryable=False), session.peer)
         self._forget(session)
         self._next()
 
@@ -190,15 +190,15 @@ class Sessions:
         event = session.ids.renamed(event)
         if isinstance(event, (port.UserTranscript, port.PreemptiveReply)) and event.peer is None:
             event = replace(event, peer=session.peer)
-        self._event(session.peer, event)
+        self._event(event, session.peer)
 
     def addressee(self, reply: str) -> str | None:
-        """Whom a reply answers; None for what is said to everybody."""
+        """Return the peer whom a reply answers; None for what is said to everybody."""
         if reply in self._said:
             return self._said[reply][1]
         return self._peers.get(split_id(reply, _SEPARATOR)[1] or 0)
 
-    def _owner(self, name: str) -> tuple[_Session | None, str]:
+    def _find(self, name: str) -> tuple[_Session | None, str]:
         """The session of a reply or tool call, None when it is closed, and its own id for it."""
         if name in self._said:
             return self._numbers.get(self._said[name][0]), name
@@ -221,7 +221,7 @@ class Sessions:
         elif isinstance(entry, port.InterruptInput):
             self._interrupt(entry)
         elif isinstance(entry, port.ToolResultInput):
-            session, own = self._owner(entry.call)
+            session, own = self._find(entry.call)
             if session is not None:
                 session.link.put(replace(entry, call=own))
         else:
@@ -259,11 +259,11 @@ class Sessions:
     def _interrupt(self, entry: port.InterruptInput) -> None:
         if entry.heard is None:
             return
-        session, own = self._owner(entry.heard.reply)
+        session, own = self._find(entry.heard.reply)
         if session is not None:
             session.link.put(port.InterruptInput(replace(entry.heard, reply=own)))
 
-    def send_text(self, peer: str | None, entry: port.TextInput | port.OutOfBandInput) -> None:
+    def send_text(self, entry: port.TextInput | port.OutOfBandInput, peer: str | None) -> None:
         """Pass text on: questions and words to speak to a peer, or who spoke last; other text to all or one.
 
         Raises:

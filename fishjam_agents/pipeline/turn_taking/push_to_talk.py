@@ -1,13 +1,13 @@
-"""`turns.mode: push_to_talk`: a turn is what is said while a button is pressed."""
+"""Turns by push to talk (`turns.mode: push_to_talk`): all that is said while a button is pressed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.hearing.microphone import Microphone
-from fishjam_agents.pipeline.room import Room
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.ports import BackendInputSink, PlaybackControl
 from fishjam_agents.pipeline.turn_taking.local import LocalTurnController
 from fishjam_agents.session import RoomView
 from fishjam_agents.turns.machine import CANCELLED, TurnEvent
@@ -16,30 +16,16 @@ BUTTON = "talking"
 """Key of a peer's metadata that is true while its button is pressed."""
 
 
-class WholeRoom(Room, Protocol):
-    """A room with everybody's microphones; `pipeline.call.Call` is one."""
-
-    @property
-    def microphones(self) -> Iterable[Microphone]:
-        """Every microphone."""
-        ...
-
-    @property
-    def listening(self) -> bool:
-        """True while the bot listens."""
-        ...
-
-
 class PushToTalkTurnController(LocalTurnController):
-    """The button decides: what is said while nobody presses reaches nobody.
+    """Turns that buttons decide on: all that is said while nobody presses reaches nobody.
 
     Buttons are states: one that is pressed before its microphone is heard, or while the connection is lost or
-    the bot's ears are closed, opens the turn when there is something to hear.
+    the bot does not listen, opens the turn when there is something to hear.
     """
 
-    def __init__(self, room: WholeRoom) -> None:
-        super().__init__(room)
-        self._whole_room = room
+    def __init__(self, context: CallContext, playback: PlaybackControl, backend: BackendInputSink) -> None:
+        super().__init__(context, playback, backend)
+        self._listening = True
         self._pressed: set[str] = set()
         self._released: dict[str, float] = {}
 
@@ -52,21 +38,21 @@ class PushToTalkTurnController(LocalTurnController):
             self._open_turn(microphone)
 
     def press(self, peer: str) -> None:
-        """A peer's turn begins; it interrupts the bot."""
+        """Begin a peer's turn; it interrupts the bot."""
         self._pressed.add(peer)
         # Who presses again at once goes on.
         self._released.pop(peer, None)
-        if self._whole_room.listening:
+        if self._listening:
             for microphone in self._of(peer):
                 self._open_turn(microphone)
 
     def release(self, peer: str, *, cancel: bool = False) -> None:
-        """A peer's turn is over as soon as its last word is here, or taken back at once."""
+        """End a peer's turn as soon as its last word is here, or take it back at once."""
         self._pressed.discard(peer)
         if cancel:
             self._end(peer, CANCELLED)
         elif peer not in self._released and any(mic.machine.turn_open for mic in self._of(peer)):
-            self._released[peer] = self._room.now()
+            self._released[peer] = self._context.now()
 
     def _end(self, peer: str, reason: str) -> None:
         self._released.pop(peer, None)
@@ -74,30 +60,35 @@ class PushToTalkTurnController(LocalTurnController):
             microphone.close(reason)
 
     def tick(self) -> None:
-        """Called every 20 ms."""
+        """End the turns whose last words are here."""
         if self._released:
-            due = self._room.now() - self._room.settings.release_delay + 1e-6
+            due = self._context.now() - self._context.turns.release_delay + 1e-6
             for peer in [peer for peer, at in self._released.items() if at <= due]:
                 self._end(peer, "released")
         super().tick()
 
     def left(self, peer: str) -> None:
-        """A peer is gone, and its button with it."""
+        """Forget the button of a peer who is gone."""
+        super().left(peer)
         self._pressed.discard(peer)
         self._released.pop(peer, None)
 
+    def listening_changed(self, listening: bool) -> None:
+        """Open no turn while nobody is heard."""
+        self._listening = listening
+
     def _open_turn(self, microphone: Microphone) -> None:
-        microphone.open(self._room.now(), self._room.bot_speaks())
+        microphone.open(self._context.now(), self._playback.is_active)
 
     def _of(self, peer: str) -> list[Microphone]:
-        return [microphone for microphone in self._whole_room.microphones if microphone.peer == peer]
+        return [microphone for microphone in self._microphones if microphone.peer == peer]
 
 
 class PushToTalkButtons:
     """Presses by what peers say of themselves in their metadata: `{"talking": true}`.
 
     Args:
-        room: Who is in the room.
+        room: Peers of the room.
         press: Called with the peer whose button goes down.
         release: Called with the peer whose button comes up.
     """

@@ -40,8 +40,8 @@ class _Turn:
     level: float
 
 
-class Waiting:
-    """What waits for the holder of the floor: turns that are over, and a reply that is held."""
+class WaitingTurns:
+    """Turns that are over, and a reply that is held, while somebody else has the floor."""
 
     def __init__(self) -> None:
         self._turns: list[_Turn] = []
@@ -69,28 +69,28 @@ class Waiting:
         self._turns = [kept for kept in self._turns if kept.microphone is not microphone]
 
     def asked(self, microphone: Microphone) -> None:
-        """The turn of a microphone that has just ended is to be answered."""
+        """Note the loudness of a turn that has just ended and is to be answered."""
         self._asked = _loudness_of_turn(microphone)
 
     def hold_reply(self, now: float) -> None:
-        """An answer is there and waits for somebody to stop speaking."""
+        """Note that an answer waits for somebody to stop speaking."""
         self._held_since = now
 
     def release_reply(self) -> None:
-        """No answer waits."""
+        """Note that no answer waits."""
         self._held_since = None
 
     def passes_over(self, holder: Microphone, since: float, now: float) -> Passed | None:
-        """Whether what waits need not wait any longer for the holder of the floor.
+        """Decide whether those who wait need not wait any longer for the holder of the floor.
 
         Args:
-            holder: Who has it.
-            since: Since when, call time.
+            holder: The holder.
+            since: Time since which it has the floor, call time.
             now: Call time.
 
         Returns:
-            As what the holder is passed over: as something in the background, or as a person who has had
-            their time. None while the others wait.
+            The kind as which the holder is passed over: as something in the background, or as a person who
+            has had their time. None while the others wait.
         """
         if now - since < _UNHEARD or holder.machine.words:
             return None
@@ -102,7 +102,7 @@ class Waiting:
         return None
 
     def _patience(self, holder: Microphone, now: float) -> Sequence[tuple[float, float, bool]]:
-        """How long each has waited, how loud its speaker is, and whether it is a mere remark."""
+        """List for each the time waited, the loudness of its speaker, and whether it is a mere remark."""
         found = [
             (now - kept.turn.end, kept.level, kept.turn.end - kept.turn.start < _REMARK)
             for kept in self._turns

@@ -9,7 +9,7 @@ _KEYS = ("displayName", "name", "username")
 _LONGEST = 40
 
 
-class Names:
+class PeerNames:
     """Names of peers: from their metadata, else in the order in which they are asked for.
 
     The application's word counts before that of the peer itself.

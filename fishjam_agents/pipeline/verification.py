@@ -1,0 +1,142 @@
+"""Checks that the parts of a bot fit, before a call relies on them."""
+
+from __future__ import annotations
+
+from fishjam_agents.audio.detectors import require
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.pipeline.bot import Bot
+from fishjam_agents.pipeline.hooks import verify_hooks
+from fishjam_agents.pipeline.idle import IdleSettings, check_announcement
+from fishjam_agents.pipeline.user_objects import (
+    verify_fields,
+    verify_instructions,
+    verify_policies,
+    verify_recording,
+    verify_settings,
+    verify_synchronous,
+)
+from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
+from fishjam_agents.tools.builtin import look
+from fishjam_agents.tools.collect import collect
+from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.vision.difference import need_pillow
+from fishjam_agents.vision.settings import VisionSettings
+
+
+def verify(bot: Bot) -> None:
+    """Check a bot.
+
+    Args:
+        bot: The user's bot.
+
+    Raises:
+        FishjamAgentsError: Its parts do not fit, in one sentence that says what to do.
+    """
+    backend = getattr(bot, "backend", None)
+    name = type(bot).__name__
+    if isinstance(backend, type):
+        raise FishjamAgentsError(
+            f"{name}.backend is a class: make one of it, `backend = {backend.__name__}()`"
+        )
+    if not isinstance(backend, Backend):
+        raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
+    _verify_objects(bot, backend)
+    _verify_turns(bot, backend)
+    verify_hooks(bot)
+    for stage in bot.input_stages:
+        for method in ("process", "reset"):
+            if isinstance(stage, type) or not callable(getattr(stage, method, None)):
+                raise FishjamAgentsError(
+                    f"{stage!r} in {name}.input_stages is no stage: it needs to be an object with the "
+                    "methods process(samples, format) and reset()"
+                )
+    for key, announcement in (("prompt", bot.idle.prompt), ("goodbye", bot.idle.goodbye)):
+        if announcement is not None:
+            speaks = backend.capabilities.verbatim_say
+            check_announcement(announcement, f"idle.{key}", speaks=speaks, backend=type(backend).__name__)
+    _verify_tools(bot, backend)
+    _verify_vision(bot, backend)
+    require(bot.hearing.vad)
+    backend.check()
+
+
+def _verify_objects(bot: Bot, backend: Backend) -> None:
+    name = type(bot).__name__
+    verify_settings(
+        name,
+        {
+            "turns": (bot.turns, TurnSettings),
+            "playout": (bot.playout, PlayoutSettings),
+            "background_audio": (bot.background_audio, BackgroundAudioSettings),
+            "hearing": (bot.hearing, HearingSettings),
+            "idle": (bot.idle, IdleSettings),
+            "vision": (bot.vision, VisionSettings),
+        },
+    )
+    verify_instructions(name, bot.instructions)
+    verify_policies(name, bot.turns)
+    for one in backend.chain:
+        verify_fields(type(one).__name__, one)
+    for stage in bot.input_stages:
+        verify_synchronous(getattr(stage, "process", None), f"{type(stage).__name__}.process")
+    for observer in bot.observers:
+        verify_synchronous(observer, f"an observer of {name}")
+    verify_recording(name, "greeting", bot.greeting)
+    verify_recording(name, "apology", bot.apology)
+
+
+def _verify_turns(bot: Bot, backend: Backend) -> None:
+    mode, hearing = bot.turns.mode, bot.hearing
+    for one in backend.chain:
+        if mode == "backend" and not one.capabilities.own_turn_detection:
+            raise FishjamAgentsError(
+                f"turns.mode is 'backend', but {type(one).__name__} has no turn detection: use 'local'"
+            )
+    if hearing.speaker_notes and not backend.capabilities.text:
+        name = type(backend.chain[0]).__name__
+        raise FishjamAgentsError(f"hearing.speaker_notes is set, but {name} takes no text: remove it")
+    if mode == "push_to_talk" and hearing.mode != "active_speaker":
+        raise FishjamAgentsError(
+            "turns.mode is 'push_to_talk', but a button is one peer's: set hearing to 'active_speaker', "
+            f"not '{hearing.mode}'"
+        )
+    if hearing.mode != "per_peer":
+        return
+    hasty = [type(one).__name__ for one in backend.chain if not one.capabilities.replies_wait]
+    if hasty:
+        raise FishjamAgentsError(
+            f"hearing is 'per_peer', but replies of {hasty[0]} would be out of date by the time the one "
+            "before is over: use 'active_speaker' or 'mix'"
+        )
+    if mode != "local":
+        raise FishjamAgentsError(
+            f"hearing is 'per_peer', but turns.mode is '{mode}': a model that hears one "
+            "peer cannot rule the turns of all, use 'local'"
+        )
+
+
+def _verify_tools(bot: Bot, backend: Backend) -> None:
+    names = [tool.name for tool in collect(bot, bot.tools)]
+    tools = ", ".join([*names, *(f"those of {server.label}" for server in bot.mcp)])
+    for server in bot.mcp:
+        server.check()
+    if tools and not backend.capabilities.tools:
+        name = type(backend.chain[0]).__name__
+        raise FishjamAgentsError(
+            f"{name} calls no tools, but {type(bot).__name__} offers some ({tools}): "
+            "use a backend that does, or offer none"
+        )
+
+
+def _verify_vision(bot: Bot, backend: Backend) -> None:
+    capture = bot.vision.capture
+    if not backend.capabilities.images and (capture != "demand" or look in bot.tools):
+        what = f"vision.capture is {capture!r}" if capture != "demand" else "the tool look is offered"
+        name = type(backend.chain[0]).__name__
+        raise FishjamAgentsError(
+            f"{what}, but {name} takes no images: use a backend that does, or leave it out"
+        )
+    if capture == "change":
+        need_pillow()
