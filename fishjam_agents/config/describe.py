@@ -9,10 +9,10 @@ from fishjam_agents.audio.detectors import DETECTORS
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.remote import RemoteBackend
-from fishjam_agents.config.settings import SECTIONS, Config
+from fishjam_agents.config.settings import Config
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.playout.settings import BackgroundAudioSettings

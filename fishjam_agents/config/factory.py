@@ -14,10 +14,10 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.config.imports import describe_error, folder_of, import_named
 from fishjam_agents.config.problems import nearest
-from fishjam_agents.config.settings import SECTIONS, Config
+from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.replay.writer import CallRecorder
-from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.secrecy import conceal
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.collect import collect

@@ -15,11 +15,12 @@ from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.renamed import rename
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AGENT_KEYS, SECTIONS, AgentSettings, Config, GreetingSettings
+from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, Config, GreetingSettings
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
+from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.secrecy import shown_url
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer

@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.problems import SourceLocation
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.pipeline.agent import AgentPipeline
+from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
 
@@ -57,12 +56,6 @@ class GreetingSettings:
     wav: Path
 
 
-SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
-    {name: type(value) for name, value in vars(AgentPipeline).items() if dataclasses.is_dataclass(value)}
-)
-"""Settings classes of the sections of an agent, by their keys: those of a pipeline, which is their table."""
-
-
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """The bot. None is what the file does not say.
@@ -70,7 +63,7 @@ class AgentSettings:
     Attributes:
         pipeline: `module:Class` of an `AgentPipeline`.
         backend: The model, in place of the class's own.
-        sections: Settings that the file gives, by their key (`SECTIONS`).
+        sections: Settings that the file gives, by their key (`pipeline.agent.SECTIONS`).
         greeting: What it says first.
         apology: What it says last when its backend has failed for good.
         instructions: The system prompt.

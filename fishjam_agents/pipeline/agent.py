@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from fishjam_agents.audio.formats import AudioFormat
@@ -37,11 +39,6 @@ from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.settings import VisionSettings
 
 logger = logging.getLogger(__name__)
-
-_READ_ONCE = frozenset(
-    {"backend", "turns", "playout", "background_audio", "hearing", "idle", "vision", "tools", "mcp"}
-)
-"""Settings that a call reads when it begins."""
 
 
 class AgentPipeline(BotHooks):
@@ -166,7 +163,7 @@ class AgentPipeline(BotHooks):
         Raises:
             FishjamAgentsError: They do not, in one sentence that says what to do.
         """
-        verify(self)
+        verify(self, SECTIONS)
 
     def make_stages(self) -> list[Stage]:
         """Make the stages of one microphone: copies, because stages have state."""
@@ -460,3 +457,12 @@ class AgentPipeline(BotHooks):
         """
         if self._context is not None:
             self._context.end.request(reason)
+
+
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {name: type(value) for name, value in vars(AgentPipeline).items() if is_dataclass(value)}
+)
+"""Settings classes of a pipeline by its attributes, which are the sections of `agent` in config.yaml, too."""
+
+_READ_ONCE = frozenset({"backend", "tools", "mcp", *SECTIONS})
+"""Settings that a call reads when it begins."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fishjam_agents.audio.detectors import require
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.hooks import verify_hooks
-from fishjam_agents.pipeline.idle import IdleSettings, check_announcement
+from fishjam_agents.pipeline.idle import check_announcement
 from fishjam_agents.pipeline.user_objects import (
     verify_fields,
     verify_instructions,
@@ -17,19 +19,17 @@ from fishjam_agents.pipeline.user_objects import (
     verify_settings,
     verify_synchronous,
 )
-from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.tools.builtin import look
 from fishjam_agents.tools.collect import collect
-from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.vision.difference import need_pillow
-from fishjam_agents.vision.settings import VisionSettings
 
 
-def verify(bot: Bot) -> None:
+def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
     """Check a bot.
 
     Args:
         bot: The user's bot.
+        sections: The classes that its settings must have, by attribute.
 
     Raises:
         FishjamAgentsError: Its parts do not fit, in one sentence that says what to do.
@@ -42,7 +42,7 @@ def verify(bot: Bot) -> None:
         )
     if not isinstance(backend, Backend):
         raise FishjamAgentsError(f"{name} has no backend: set `backend = Parrot()` or another one")
-    _verify_objects(bot, backend)
+    _verify_objects(bot, backend, sections)
     _verify_turns(bot, backend)
     verify_hooks(bot)
     for stage in bot.input_stages:
@@ -62,19 +62,9 @@ def verify(bot: Bot) -> None:
     backend.check()
 
 
-def _verify_objects(bot: Bot, backend: Backend) -> None:
+def _verify_objects(bot: Bot, backend: Backend, sections: Mapping[str, type[Any]]) -> None:
     name = type(bot).__name__
-    verify_settings(
-        name,
-        {
-            "turns": (bot.turns, TurnSettings),
-            "playout": (bot.playout, PlayoutSettings),
-            "background_audio": (bot.background_audio, BackgroundAudioSettings),
-            "hearing": (bot.hearing, HearingSettings),
-            "idle": (bot.idle, IdleSettings),
-            "vision": (bot.vision, VisionSettings),
-        },
-    )
+    verify_settings(name, {key: (getattr(bot, key), kind) for key, kind in sections.items()})
     verify_instructions(name, bot.instructions)
     verify_policies(name, bot.turns)
     for one in backend.chain:

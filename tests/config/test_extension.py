@@ -43,7 +43,7 @@ SECTION = """
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.config.document import read_document
 from fishjam_agents.config.problems import Problems
-from fishjam_agents.errors import ConfigError
+from fishjam_agents.errors import ConfigError, FishjamAgentsError
 
 def refused(text):
     path.write_text(text)
@@ -56,6 +56,12 @@ config = load_config(path, {})
 pipeline = pipeline_factory(config)()
 assert pipeline.captions.size == 2.5
 assert "captions  size 2.5" in describe(config, pipeline)
+pipeline.captions = 2.5
+try:
+    pipeline.verify()
+    raise SystemExit("captions that are none were taken")
+except FishjamAgentsError as error:
+    assert "captions is a float: make it an object" in str(error)
 top = Path("top.yaml")
 top.write_text("agent: {captions: {size: 3}}")
 over = read_document(top, {}, Problems("top.yaml"))
