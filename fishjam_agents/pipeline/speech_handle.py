@@ -36,7 +36,7 @@ class SpeechHandle:
     `interrupted` and `heard`. Cancelling who waits does not end the speech.
 
     Attributes:
-        id: Id of the reply; unique in the call.
+        id: Id of the reply, as events name it; unique in the call.
         priority: Of the replies that wait, the highest is played first; of equals, the oldest.
         filler: Whether it gives way as soon as any other reply has something to say.
         recording: Whether `play` was given it, so that the backend knows nothing of it.
@@ -75,11 +75,6 @@ class SpeechHandle:
         self._heard: Heard | None = None
         self._seconds = 0.0
         self._interrupted = False
-
-    @property
-    def reply(self) -> str:
-        """Id of the reply, as events name it."""
-        return self.id
 
     @property
     def done(self) -> bool:
@@ -133,4 +128,4 @@ class SpeechHandle:
 
     def __repr__(self) -> str:
         state = "interrupted" if self.interrupted else "played" if self.done else "under way"
-        return f"<Speech {self.id} {state}>"
+        return f"<SpeechHandle {self.id} {state}>"

@@ -13,7 +13,8 @@ from fishjam_agents.backends.port import ConversationEnded
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import EndReason
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryRoom, Scripted, Step, VirtualClock
+from fishjam_agents.testing.memory import MemoryTrack
 from tests.pipeline.conftest import Conversation
 
 Converse = Callable[..., Conversation]
@@ -100,3 +101,30 @@ def test_the_hook_at_the_end_runs_after_the_event(converse: Converse) -> None:
 
     converse(bot, script)
     assert seen == ["call_started", "call_ended", "on_stop"]
+
+
+def test_a_bot_may_be_stopped_before_its_track_is_there(virtual_clock: VirtualClock) -> None:
+    async def script() -> None:
+        async with MemoryRoom() as room:
+            published, publish = asyncio.Event(), room.session.add_track
+
+            async def add_track(options: Any) -> MemoryTrack:
+                await published.wait()
+                return await publish(options)
+
+            room.session.add_track = add_track  # type: ignore[method-assign]
+            bot, kinds = Bot(), list[str]()
+            bot.observers.append(lambda event: kinds.append(event.kind))
+            running = asyncio.create_task(bot.run(room.session, room=room))
+            await asyncio.sleep(0)
+            assert bot.call_id is not None
+            assert (bot.connecting, bot.muted, bot.listening, bot.speech) == (True, False, False, None)
+            with pytest.raises(FishjamAgentsError, match="already runs in a room"):
+                await bot.run(room.session, room=room)
+            bot.stop("max_call")
+            published.set()
+            await asyncio.wait_for(running, 5)
+        assert kinds == ["call_started", "call_ended"]
+        assert bot.call_id is None
+
+    virtual_clock.run(script())
