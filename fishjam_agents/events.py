@@ -7,11 +7,17 @@ about speech carry `media_at` too: the backdated moment in the speaker's audio t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from fishjam_agents.errors import FailureKind
+from fishjam_agents.event_base import BackendOriginated as BackendOriginated
+from fishjam_agents.event_base import Event as Event
+from fishjam_agents.event_base import Heard as Heard
+from fishjam_agents.event_base import Turn as Turn
+from fishjam_agents.event_base import person
 
 EndReason: TypeAlias = Literal[
     "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
@@ -19,93 +25,17 @@ EndReason: TypeAlias = Literal[
 """Why a call ended: the bot ended it (`end_call`, as a tool or from code); nobody said anything for long
 (`agent.idle`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached;
 the model ended the conversation; the backend failed for good; the media server ended the session; or else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Part of a reply that the listeners heard: one estimate, used by every consumer.
-
-    Attributes:
-        reply: Id of the reply.
-        seconds: How much of it was played.
-        text: The words of that part.
-        text_exact: True where the backend gave the times of words, or what was heard ends where words that it
-            gave a time begin; else the text is cut in proportion.
-    """
-
-    reply: str
-    seconds: float
-    text: str = ""
-    text_exact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A finished turn of one speaker.
-
-    Attributes:
-        id: Unique in the call.
-        peer: Who spoke; None in a mix in which nobody was clearly loudest.
-        track: Id of the microphone's track.
-        start: Onset of the speech, call time in seconds.
-        end: End of the speech, call time in seconds.
-        reason: `silence` (the normal end), `missing` (packets ceased), `left`, `outage`, `limit` (it
-            reached the maximum turn), `released` (push to talk), `cancelled` (not to be answered: taken back
-            with the button, one voice in two microphones, or talk through an answer to somebody else), `app`
-            (the bot's ears were closed).
-    """
-
-    id: str
-    peer: str | None
-    track: str
-    start: float
-    end: float
-    reason: str = "silence"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all events.
-
-    Attributes:
-        at: When it was decided, call time in seconds.
-    """
-
-    kind: ClassVar[str] = ""
-    at: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The event as plain JSON data, `kind` included, fields that are None left out."""
-        data: dict[str, Any] = {"at": self.at}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name != "at" and value is not None:
-                data[item.name] = _plain(value)
-        data["kind"] = self.kind
-        return data
-
-
-@dataclass(frozen=True, slots=True)
-class BackendOriginated(Event):
-    """Base of events that a backend makes, too: it gives no time, and the pipeline stamps what passes."""
-
-    at: float = field(default=0.0, kw_only=True)
-
-    def stamped(self, at: float) -> Self:
-        """The event as decided at that moment."""
-        return replace(self, at=at)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Heard):
-        return {
-            "seconds": round(value.seconds, 3),
-            "text": value.text,
-            "text_exact": value.text_exact,
-        }
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value
+_ENDS: Mapping[EndReason, str] = {
+    "bot": "the bot ended it",
+    "idle": "nobody said anything any more",
+    "stopped": "it was stopped",
+    "max_call": "limits.max_call was reached",
+    "empty_room": "nobody was left in the room",
+    "model": "the model ended the conversation",
+    "backend_failure": "the backend failed",
+    "session_lost": "the media server ended the session",
+    "error": "it failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +43,10 @@ class CallStarted(Event):
     """The bot is in its room, and listens."""
 
     kind = "call_started"
+    level = logging.DEBUG
+
+    def sentence(self, *, words: bool = False) -> str:
+        return "the call began"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +57,13 @@ class CallEnded(Event):
     reason: EndReason
     message: str | None = None
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the call ended: {_ENDS[self.reason]}"
+
+    def log_level(self) -> int:
+        # Who stopped it knows that, and what failed is told as an error.
+        return logging.DEBUG if self.reason == "stopped" or self.message else self.level
+
 
 @dataclass(frozen=True, slots=True)
 class PeerJoined(Event):
@@ -130,6 +71,9 @@ class PeerJoined(Event):
 
     kind = "peer_joined"
     peer: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} is in the room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +83,22 @@ class PeerLeft(Event):
     kind = "peer_left"
     peer: str
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} left the room"
+
 
 @dataclass(frozen=True, slots=True)
 class UserStartedSpeaking(Event):
     """Speech begins on a microphone; `media_at` is its onset."""
 
     kind = "user_started_speaking"
+    level = logging.DEBUG
     media_at: float
     peer: str | None
     track: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} speaks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +106,13 @@ class UserStoppedSpeaking(Event):
     """Speech pauses or ends; `media_at` is its last sound."""
 
     kind = "user_stopped_speaking"
+    level = logging.DEBUG
     media_at: float
     peer: str | None
     track: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} pauses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +127,10 @@ class UserTurnEnded(Event):
     turn: str
     reason: str = "silence"
 
+    def sentence(self, *, words: bool = False) -> str:
+        why = "" if self.reason == "silence" else f" (ended by: {self.reason})"
+        return f"{person(self.peer)} finished a turn of {self.media_at - self.start:.1f} s{why}"
+
 
 @dataclass(frozen=True, slots=True)
 class BargeInSuspected(Event):
@@ -182,6 +141,9 @@ class BargeInSuspected(Event):
     peer: str | None
     track: str
     reply: str | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} may be speaking over the bot: it pauses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +156,9 @@ class BargeInConfirmed(Event):
     track: str
     reply: str | None = None
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} speaks over the bot: its reply is over"
+
 
 @dataclass(frozen=True, slots=True)
 class BargeInWithdrawn(Event):
@@ -204,6 +169,9 @@ class BargeInWithdrawn(Event):
     peer: str | None
     track: str
     reply: str | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} did not speak over the bot: it goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +185,20 @@ class ReplyStarted(BackendOriginated):
     reply: str
     peer: str | None = None
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the bot replies ({self.reply})"
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyFirstAudio(Event):
     """The first audio of a reply is on the wire."""
 
     kind = "reply_first_audio"
+    level = logging.DEBUG
     reply: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"first audio of {self.reply} is on the wire"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +209,21 @@ class ReplyInterrupted(Event):
     reply: str
     heard: Heard
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.reply} was interrupted, {self.heard.sentence(words=words)}"
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyGenerated(Event):
     """The backend has given all audio of a reply: `seconds` of it."""
 
     kind = "reply_generated"
+    level = logging.DEBUG
     reply: str
     seconds: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.reply} is complete: {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +233,9 @@ class ReplyEnded(Event):
     kind = "reply_ended"
     reply: str
     heard: Heard
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.reply} was played, {self.heard.sentence(words=words)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +247,13 @@ class ReplyLatency(BackendOriginated):
     """
 
     kind = "reply_latency"
+    level = logging.DEBUG
     reply: str
     parts: Mapping[str, float]
+
+    def sentence(self, *, words: bool = False) -> str:
+        parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.parts.items())
+        return f"{self.reply} took {parts}"
 
 
 PreemptiveOutcome: TypeAlias = Literal[
@@ -272,6 +262,15 @@ PreemptiveOutcome: TypeAlias = Literal[
 """Outcome of an answer that was begun before its turn was over: it was used; the speaker went on; the
 turn ended with other words; the conversation had changed; a part failed; the words meant nothing; the app, or
 the end of the call, put an end to it."""
+
+_WASTED: Mapping[PreemptiveOutcome, str] = {
+    "went_on": "the turn was not over",
+    "words": "it ended with other words",
+    "changed": "the conversation had changed",
+    "failed": "a part failed",
+    "empty": "nothing was said",
+    "interrupted": "it was interrupted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +285,16 @@ class PreemptiveReply(BackendOriginated):
     """
 
     kind = "preemptive_reply"
+    level = logging.DEBUG
     peer: str | None
     outcome: PreemptiveOutcome
     seconds: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        who = person(self.peer)
+        if self.outcome == "adopted":
+            return f"the answer to {who} was begun {self.seconds:.2f} s before the turn was over"
+        return f"{self.seconds:.2f} s of an answer to {who} were for nothing: {_WASTED[self.outcome]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,9 +302,14 @@ class UserTranscript(BackendOriginated):
     """Words of a user, as the backend understood them."""
 
     kind = "user_transcript"
+    level = logging.DEBUG
     text: str
     final: bool = False
     peer: str | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        said = f": {self.text!r}" if words else ""
+        return f"{person(self.peer)} {'said' if self.final else 'is saying'}{said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +317,12 @@ class ReplyText(Event):
     """Words of a reply."""
 
     kind = "reply_text"
+    level = logging.DEBUG
     reply: str
     text: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.reply} says{f' {self.text!r}' if words else ' words'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +333,9 @@ class MuteChanged(Event):
     direction: Literal["input", "output"]
     muted: bool
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the app {'muted' if self.muted else 'unmuted'} the bot's {self.direction}"
+
 
 @dataclass(frozen=True, slots=True)
 class UserIdle(Event):
@@ -326,6 +344,9 @@ class UserIdle(Event):
     kind = "user_idle"
     seconds: float
     times: int
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"nobody has said anything for {self.seconds:.1f} s ({self.times} in a row)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,14 +365,23 @@ class ToolCalled(Event):
     outcome: str = "ok"
     duration: float = 0.0
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the model called {self.tool} ({self.call}): {self.outcome} after {self.duration:.1f} s"
+
 
 @dataclass(frozen=True, slots=True)
 class Outage(Event):
     """A connection was lost for `seconds`; `what` names it (`backend`, `agent_socket`)."""
 
     kind = "outage"
+    level = logging.WARNING
     what: str
     seconds: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        if self.what == "backend":
+            return f"the bot was without its backend for {self.seconds:.1f} s"
+        return f"the connection to {self.what} was lost for {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,8 +392,12 @@ class BackendWarning(BackendOriginated):
     """
 
     kind = "backend_warning"
+    level = logging.WARNING
     message: str
     unanswered: FailureKind | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        return self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +417,9 @@ class BackendEnded(Event):
     kind = "backend_ended"
     reason: str
 
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the model ended the conversation: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class BackendUsage(BackendOriginated):
@@ -399,6 +436,11 @@ class BackendUsage(BackendOriginated):
     cost: float | None = None
     total_cost: float | None = None
 
+    def sentence(self, *, words: bool = False) -> str:
+        amounts = ", ".join(f"{name} {amount:g}" for name, amount in self.amounts.items())
+        price = "" if self.total_cost is None else f"; the call has cost {self.total_cost:.4f}"
+        return f"the model used {amounts}{price}"
+
 
 @dataclass(frozen=True, slots=True)
 class BackendFailure(BackendOriginated):
@@ -414,6 +456,14 @@ class BackendFailure(BackendOriginated):
     backend: str | None = None
     fallback: str | None = None
 
+    def sentence(self, *, words: bool = False) -> str:
+        told = self.fallback is not None or "tried again" in self.message
+        again = ", trying again" if self.retryable and not told else ""
+        return f"the backend failed ({self.failure}): {self.message}{again}"
+
+    def log_level(self) -> int:
+        return logging.WARNING if self.retryable else logging.ERROR
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorRaised(Event):
@@ -423,6 +473,13 @@ class ErrorRaised(Event):
     message: str
     where: str
     peer: str | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.where}: {self.message}"
+
+    def log_level(self) -> int:
+        # An exception has been logged where it was caught, with its traceback. These are none.
+        return {"input": logging.ERROR, "mcp": logging.WARNING}.get(self.where, logging.DEBUG)
 
 
 EVENTS: Mapping[str, type[Event]] = {

@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from fishjam_agents import events
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.events import Event
-from fishjam_agents.observe.formatting import sentence
 from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.printable import printable
 
@@ -21,19 +19,6 @@ logger = logging.getLogger("fishjam_agents.call")
 
 _TALKATIVE = ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "uvicorn", "websockets")
 """Libraries whose own details hide the call's, and at DEBUG print headers with tokens in them."""
-_DEBUG = (
-    events.CallStarted,
-    events.UserStartedSpeaking,
-    events.UserStoppedSpeaking,
-    events.UserTranscript,
-    events.ReplyFirstAudio,
-    events.ReplyGenerated,
-    events.ReplyLatency,
-    events.PreemptiveReply,
-    events.ReplyText,
-)
-_WARNING = (events.Outage, events.BackendWarning)
-_ERRORS = {"input": logging.ERROR, "mcp": logging.WARNING}
 
 
 class EventLog:
@@ -57,33 +42,16 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
-        level = level_of(event)
+        level = event.log_level()
         if logger.isEnabledFor(level):
             call = self._call if isinstance(self._call, str) else self._call()
             peer = getattr(event, "peer", None)
             extra = {"call": call, "room": self._room, "peer": peer}
             if peer is not None and peer in self._names:
                 event = replace(event, peer=self._names[peer])  # type: ignore[call-arg]
-            told = sentence(event, words=logger.isEnabledFor(logging.DEBUG))
+            told = event.sentence(words=logger.isEnabledFor(logging.DEBUG))
             # Also for the programs that format their lines themselves.
             logger.log(level, "%s", printable(told), extra=extra)
-
-
-def level_of(event: Event) -> int:
-    """The level an event is logged at."""
-    if isinstance(event, _DEBUG):
-        return logging.DEBUG
-    if isinstance(event, events.CallEnded):
-        # Who stopped it knows that, and what failed is told as an error.
-        return logging.DEBUG if event.reason == "stopped" or event.message else logging.INFO
-    if isinstance(event, _WARNING):
-        return logging.WARNING
-    if isinstance(event, events.BackendFailure):
-        return logging.WARNING if event.retryable else logging.ERROR
-    if isinstance(event, events.ErrorRaised):
-        # An exception has been logged where it was caught, with its traceback. These are none.
-        return _ERRORS.get(event.where, logging.DEBUG)
-    return logging.INFO
 
 
 class LineFormatter(logging.Formatter):

@@ -15,7 +15,6 @@ from fishjam_agents import events
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import EventLog, LogSettings, setup_logging
-from fishjam_agents.observe.formatting import sentence
 from fishjam_agents.observe.log import LineFormatter
 
 HEARD = Heard("r1", 1.25, "the secret plan")
@@ -114,7 +113,7 @@ def test_every_kind_of_event_has_a_sentence() -> None:
 def test_an_event_is_logged_at_its_level_in_plain_words(
     event: Event, level: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert sentence(event, words=False) == words
+    assert event.sentence() == words
     with caplog.at_level(logging.DEBUG):
         EventLog("c1", "room-1")(event)
     (record,) = caplog.records
@@ -124,7 +123,7 @@ def test_an_event_is_logged_at_its_level_in_plain_words(
 
 def test_a_sentence_shows_the_beginning_of_a_long_id() -> None:
     joined = events.PeerJoined(1, "9fb0a9f5-dc6b-4a6a-9cd9-9357b5556e1a")
-    assert sentence(joined, words=False) == "9fb0a9f5 is in the room"
+    assert joined.sentence() == "9fb0a9f5 is in the room"
 
 
 def test_what_people_say_is_logged_at_debug_only(caplog: pytest.LogCaptureFixture) -> None:
