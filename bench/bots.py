@@ -51,21 +51,21 @@ class Echo(Backend):
     )
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
-        yield _EchoSession(conversation)
+        yield _EchoSession(context)
 
 
 class _EchoSession(InlineSession):
-    def __init__(self, conversation: BackendContext) -> None:
-        self._emit = conversation.emit
+    def __init__(self, context: BackendContext) -> None:
+        self._emit = context.emit
         self._emit(ReplyStarted("echo"))
 
-    def handle(self, entry: BackendInput) -> None:
+    def handle(self, item: BackendInput) -> None:
         # Silence that stands for packets that never came has no frame's length: it is not an echo of any.
-        if isinstance(entry, AudioInput) and len(entry.samples) == FRAME:
+        if isinstance(item, AudioInput) and len(item.samples) == FRAME:
             Counter.frames += 1
-            self._emit(ReplyAudio("echo", entry.samples))
+            self._emit(ReplyAudio("echo", item.samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ class Talker(Backend):
     )
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
-        conversation.emit(ReplyAudio("talk", noise(30.0, -30, seed=4)))
+        context.emit(ReplyAudio("talk", noise(30.0, -30, seed=4)))
         yield _DeafSession()
 
 
 class _DeafSession(InlineSession):
-    def handle(self, entry: BackendInput) -> None:
+    def handle(self, item: BackendInput) -> None:
         pass
 
 
@@ -97,7 +97,7 @@ class Listener(Backend):
     )
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session in this process."""
         yield _DeafSession()
 
@@ -111,20 +111,20 @@ class RemoteModel(Backend):
     url: str = ""
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
         """Connect to it."""
         async with connect(self.url, compression=None) as socket:
-            yield _RemoteSession(socket, conversation)
+            yield _RemoteSession(socket, context)
 
 
 class _RemoteSession(BackendSession):
-    def __init__(self, socket: ClientConnection, conversation: BackendContext) -> None:
+    def __init__(self, socket: ClientConnection, context: BackendContext) -> None:
         self._socket = socket
-        self._emit = conversation.emit
+        self._emit = context.emit
 
-    async def send(self, entry: BackendInput) -> None:
-        if isinstance(entry, AudioInput):
-            await self._socket.send(entry.samples.tobytes())
+    async def send(self, item: BackendInput) -> None:
+        if isinstance(item, AudioInput):
+            await self._socket.send(item.samples.tobytes())
 
     async def read(self) -> None:
         replies = itertools.count()

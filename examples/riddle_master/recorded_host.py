@@ -49,31 +49,31 @@ class RecordedHost(Backend):
     lines: Path = Path(__file__).parent / "lines"
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session; it lives in this process."""
-        yield _Host(conversation, {name: load_speech(self.lines / f"{name}.wav", RATE) for name in LINES})
+        yield _Host(context, {name: load_speech(self.lines / f"{name}.wav", RATE) for name in LINES})
 
 
 class _Host(InlineSession):
-    def __init__(self, conversation: BackendContext, lines: dict[str, np.ndarray]) -> None:
-        self._emit = conversation.emit
+    def __init__(self, context: BackendContext, lines: dict[str, np.ndarray]) -> None:
+        self._emit = context.emit
         self._lines = lines
-        self._ids = (f"host-{conversation.attempt}-{n}" for n in itertools.count(1))
+        self._ids = (f"host-{context.attempt}-{n}" for n in itertools.count(1))
         self._riddle = 0
         self._answered = False
         self._speaker = "somebody"
 
-    def handle(self, entry: BackendInput) -> None:
+    def handle(self, item: BackendInput) -> None:
         """Take an entry: a note says who speaks, other text asks for the next riddle, a turn is an answer."""
-        if isinstance(entry, port.TextInput) and entry.note:
-            name = re.fullmatch(r"\[(.*) speaks\]", entry.text)
+        if isinstance(item, port.TextInput) and item.note:
+            name = re.fullmatch(r"\[(.*) speaks\]", item.text)
             if name is not None:
                 self._speaker = name[1].lower() if name[1].lower() in self._lines else "somebody"
-        elif isinstance(entry, port.TextInput):
+        elif isinstance(item, port.TextInput):
             self._riddle += 1
             self._answered = False
             self._say([f"riddle_{self._riddle}" if self._riddle <= RIDDLES else "over"])
-        elif isinstance(entry, port.TurnEndedInput) and 0 < self._riddle <= RIDDLES:
+        elif isinstance(item, port.TurnEndedInput) and 0 < self._riddle <= RIDDLES:
             answer = ["next"] if self._answered else ["first", f"answer_{self._riddle}"]
             self._answered = True
             self._say([self._speaker, *answer])

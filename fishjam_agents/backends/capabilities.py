@@ -27,7 +27,7 @@ class Capabilities:
         replies_wait: A reply is as good when it is played later than it was given, after what is said to
             somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
         control: Takes messages of its vendor's own (`control`).
-        asks: Answers questions beside the conversation, in writing (`ask`).
+        out_of_band: Answers questions beside the conversation, in writing (`ask`).
     """
 
     input_rate: int = 16000

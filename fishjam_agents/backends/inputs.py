@@ -1,4 +1,4 @@
-"""Inputs of a backend: entries, in the order in which they happened."""
+"""Inputs of a backend, in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TurnPausedInput:
     """The speaker is quiet: the turn may be over. For backends with `wants_pauses`.
 
     What follows is `TurnResumedInput`, when the speaker goes on, or the end of the turn. Only a turn's first
-    pauses are told (`pipeline.owners`), each 0.2 s after its beginning.
+    pauses are told (`pipeline.turn_taking`), each 0.2 s after its beginning.
 
     Attributes:
         peer: Who speaks.

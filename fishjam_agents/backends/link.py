@@ -60,7 +60,7 @@ class BackendLink:
     Attributes:
         tools: The tools on offer; set them before `run`.
         connect_deadline: Seconds until a session must be open.
-        send_deadline: Seconds until an entry must be taken.
+        send_deadline: Seconds until an input must be taken.
     """
 
     connect_deadline: ClassVar[float] = CONNECT_DEADLINE
@@ -89,16 +89,16 @@ class BackendLink:
         self._reported_drop = 0.0
         self.connected = asyncio.Event()
 
-    def put(self, entry: BackendInput) -> None:
-        """Pass an entry on, in order. Never waits."""
-        if isinstance(entry, UpdateInput):
+    def put(self, item: BackendInput) -> None:
+        """Pass an input on, in order. Never waits."""
+        if isinstance(item, UpdateInput):
             # Also for the connections that follow.
-            self._instructions = self._instructions if entry.instructions is None else entry.instructions
-            self.tools = self.tools if entry.tools is None else entry.tools
+            self._instructions = self._instructions if item.instructions is None else item.instructions
+            self.tools = self.tools if item.tools is None else item.tools
         if self._inline is not None:
-            self._handle(self._inline, entry)
+            self._handle(self._inline, item)
             return
-        self._outbox.put(entry)
+        self._outbox.put(item)
         if self._outbox.dropped - self._reported_drop >= 1.0:
             lost = self._outbox.dropped - self._reported_drop
             self._reported_drop = self._outbox.dropped
@@ -106,16 +106,16 @@ class BackendLink:
                 BackendWarning(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped")
             )
 
-    def _handle(self, session: InlineSession, entry: BackendInput) -> None:
+    def _handle(self, session: InlineSession, item: BackendInput) -> None:
         try:
-            session.handle(entry)
+            session.handle(item)
         except Exception as error:
             # A backend's bug ends its call with a sentence, not the room's loop.
             self._inline = None
             logger.debug("the backend's own error:", exc_info=error)
             if not self._broken.done():
                 self._broken.set_exception(
-                    BackendError(f"the backend failed on {type(entry).__name__} ({describe(error)}): {SEE}")
+                    BackendError(f"the backend failed on {type(item).__name__} ({describe(error)}): {SEE}")
                 )
 
     async def run(self) -> str:
@@ -178,7 +178,7 @@ class BackendLink:
             await asyncio.sleep(BACKOFF.delay(failures))
 
     def _open(self, attempt: int) -> Connecting:
-        conversation = BackendContext(
+        context = BackendContext(
             self._call,
             self._emit,
             self._instructions,
@@ -187,16 +187,16 @@ class BackendLink:
             self._owner,
             self._memory,
         )
-        return Connecting(self._backend, conversation, self.connect_deadline)
+        return Connecting(self._backend, context, self.connect_deadline)
 
     async def _serve(self, session: BackendSession | InlineSession) -> None:
         if isinstance(session, InlineSession):
             self._broken = asyncio.get_running_loop().create_future()
             self._inline = session
             while len(self._outbox) and not self._broken.done():
-                entry = await self._outbox.peek()
-                self._outbox.sent(entry)
-                self._handle(session, entry)
+                item = await self._outbox.peek()
+                self._outbox.sent(item)
+                self._handle(session, item)
             await self._broken
             return
         sender = asyncio.create_task(self._send(session), name=f"backend-sender-{self._call}")
@@ -212,15 +212,15 @@ class BackendLink:
 
     async def _send(self, session: BackendSession) -> None:
         while True:
-            entry = await self._outbox.peek()
+            item = await self._outbox.peek()
             try:
                 async with asyncio.timeout(self.send_deadline):
-                    await session.send(entry)
+                    await session.send(item)
             except TimeoutError as error:
                 raise BackendError(
                     f"the backend took nothing for {self.send_deadline:g} s", retryable=True
                 ) from error
-            self._outbox.sent(entry)
+            self._outbox.sent(item)
 
 
 class Connecting:
@@ -228,7 +228,7 @@ class Connecting:
 
     Args:
         backend: What to connect to.
-        conversation: What it is told.
+        context: What it is told.
         deadline: Seconds until the session must be open.
         close_deadline: Seconds after which it is left as it is.
     """
@@ -236,13 +236,13 @@ class Connecting:
     def __init__(
         self,
         backend: Backend,
-        conversation: BackendContext,
+        context: BackendContext,
         deadline: float,
         close_deadline: float = CLOSE_DEADLINE,
     ) -> None:
         self._deadline = deadline
         self._close_deadline = close_deadline
-        self._manager = backend.connect(conversation)
+        self._manager = backend.connect(context)
 
     async def __aenter__(self) -> BackendSession | InlineSession:
         try:

@@ -11,7 +11,7 @@ from fishjam_agents.backends.port import AudioInput, BackendInput
 class Outbox:
     """Entries in the order they were written.
 
-    Audio is bounded in seconds and drops its own oldest audio; every other entry is kept, and nothing
+    Audio is bounded in seconds and drops its own oldest audio; every other input is kept, and nothing
     overtakes anything.
 
     Args:
@@ -31,11 +31,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, entry: BackendInput) -> None:
+    def put(self, item: BackendInput) -> None:
         """Append an entry. Never waits, never fails."""
-        self._entries.append(entry)
-        if isinstance(entry, AudioInput):
-            self._audio += entry.seconds
+        self._entries.append(item)
+        if isinstance(item, AudioInput):
+            self._audio += item.seconds
             if self._audio > self._max_audio:
                 self._drop_oldest()
         waiter = self._waiter
@@ -44,17 +44,17 @@ class Outbox:
 
     def _drop_oldest(self) -> None:
         while self._audio > self._max_audio:
-            for index, entry in enumerate(self._entries):
-                if isinstance(entry, AudioInput):
+            for index, item in enumerate(self._entries):
+                if isinstance(item, AudioInput):
                     del self._entries[index]
-                    self._audio -= entry.seconds
-                    self.dropped += entry.seconds
+                    self._audio -= item.seconds
+                    self.dropped += item.seconds
                     break
             else:
                 return
 
     async def peek(self) -> BackendInput:
-        """Wait for the oldest entry and leave it in place, so that a failed send loses nothing."""
+        """Wait for the oldest input and leave it in place, so that a failed send loses nothing."""
         while not self._entries:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -63,9 +63,9 @@ class Outbox:
                 self._waiter = None
         return self._entries[0]
 
-    def sent(self, entry: BackendInput) -> None:
-        """Take the entry that was peeked out, unless it has been dropped meanwhile."""
-        if self._entries and self._entries[0] is entry:
+    def sent(self, item: BackendInput) -> None:
+        """Take the input that was peeked out, unless it has been dropped meanwhile."""
+        if self._entries and self._entries[0] is item:
             self._entries.popleft()
-            if isinstance(entry, AudioInput):
-                self._audio -= entry.seconds
+            if isinstance(item, AudioInput):
+                self._audio -= item.seconds

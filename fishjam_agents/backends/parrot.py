@@ -72,9 +72,9 @@ class Parrot(Backend):
             raise SettingError("chunk", f"must be between 0.02 and 60 s, not {self.chunk:g}")
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session; it lives in this process."""
-        session = _ParrotSession(self, conversation)
+        session = _ParrotSession(self, context)
         try:
             yield session
         finally:
@@ -91,21 +91,21 @@ class _Answer:
 
 
 class _ParrotSession(InlineSession):
-    def __init__(self, settings: Parrot, conversation: BackendContext) -> None:
+    def __init__(self, settings: Parrot, context: BackendContext) -> None:
         self._settings = settings
-        self._emit = conversation.emit
+        self._emit = context.emit
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, _Answer] = {}
-        self._ids = (f"parrot-{conversation.attempt}-{n}" for n in itertools.count(1))
+        self._ids = (f"parrot-{context.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, entry: BackendInput) -> None:
-        if isinstance(entry, TurnEndedInput):
-            self._answer(entry)
-        elif isinstance(entry, TurnStartedInput):
+    def handle(self, item: BackendInput) -> None:
+        if isinstance(item, TurnEndedInput):
+            self._answer(item)
+        elif isinstance(item, TurnStartedInput):
             # The speaker goes on: what would have answered the first half is out of date.
-            for answer in [a for a in self._answers.values() if a.peer == entry.peer and not a.started]:
+            for answer in [a for a in self._answers.values() if a.peer == item.peer and not a.started]:
                 self._drop(answer)
-        elif isinstance(entry, InterruptInput):
+        elif isinstance(item, InterruptInput):
             self.cancel()
 
     def cancel(self) -> None:
@@ -118,13 +118,13 @@ class _ParrotSession(InlineSession):
             answer.timer.cancel()
         self._answers.pop(answer.reply, None)
 
-    def _answer(self, entry: TurnEndedInput) -> None:
-        words = entry.audio
+    def _answer(self, item: TurnEndedInput) -> None:
+        words = item.audio
         if words is None or not len(words):
             return
         samples = resample(words, _INPUT_RATE, _OUTPUT_RATE)
         times = max(1, int(np.ceil(self._settings.at_least * _OUTPUT_RATE / len(samples))))
-        answer = _Answer(next(self._ids), entry.turn.peer, np.tile(samples, times))
+        answer = _Answer(next(self._ids), item.turn.peer, np.tile(samples, times))
         self._answers[answer.reply] = answer
         answer.timer = self._loop.call_later(self._settings.delay, self._speak, answer, 0)
 

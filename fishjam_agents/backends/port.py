@@ -1,8 +1,8 @@
 """The port every model backend is written against.
 
-A backend is immutable settings plus `connect()`. A session takes ordered entries (`backends.entries`: what
-the user said and did) and emits events (`backends.happenings`: what the model says and wants). The pipeline
-writes entries without ever waiting; `backends.link` owns the outbox, the sender task, the reader task and
+A backend is immutable settings plus `connect()`. A session takes ordered inputs (`backends.inputs`: what
+the user said and did) and emits events (`backends.events`: what the model says and wants). The pipeline
+writes inputs without ever waiting; `backends.link` owns the outbox, the sender task, the reader task and
 reconnecting, so that a backend is only a translation between these types and one vendor's client. All their
 names are here, too.
 """
@@ -139,7 +139,7 @@ class BackendContext:
 class SessionRefresh(Exception):  # noqa: N818 - not an error: the plan
     """Raised by `BackendSession.read`: this connection ends as planned, the next is opened at once.
 
-    No entry may be half sent by then. Nothing is reported as lost, unless renewals follow one another within
+    No input may be half sent by then. Nothing is reported as lost, unless renewals follow one another within
     seconds.
     """
 
@@ -162,11 +162,11 @@ class BackendSession(ABC):
     """One live connection to a model."""
 
     @abstractmethod
-    async def send(self, entry: BackendInput) -> None:
-        """Pass one entry on. Called by one task, in order; the link gives it a deadline.
+    async def send(self, item: BackendInput) -> None:
+        """Pass one input on. Called by one task, in order; the link gives it a deadline.
 
         Raises:
-            BackendError: The session is lost; the entry is sent again on the next one if retryable.
+            BackendError: The session is lost; the input is sent again on the next one if retryable.
         """
 
     @abstractmethod
@@ -181,10 +181,10 @@ class BackendSession(ABC):
 
 
 class InlineSession(ABC):
-    """A session inside this process that takes entries synchronously: no outbox, no tasks, no wake-ups."""
+    """A session inside this process that takes inputs synchronously: no outbox, no tasks, no wake-ups."""
 
     @abstractmethod
-    def handle(self, entry: BackendInput) -> None:
+    def handle(self, item: BackendInput) -> None:
         """Take one entry. Must not block."""
 
 
@@ -233,9 +233,7 @@ class Backend(Registered, ABC):
         """
 
     @abstractmethod
-    def connect(
-        self, conversation: BackendContext
-    ) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
+    def connect(self, context: BackendContext) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
         """Open a session. Entering it has a deadline of the link's (15 s).
 
         Raises:

@@ -52,7 +52,7 @@ class RemoteCall(Protocol):
         """Data that the media server is asked to bring the call in with."""
         ...
 
-    async def send(self, entry: BackendInput) -> None:
+    async def send(self, item: BackendInput) -> None:
         """Pass on text, or a message of the vendor's own.
 
         Raises:
@@ -80,16 +80,14 @@ class RemoteBackend(Backend):
     )
 
     @abstractmethod
-    def call(self, conversation: BackendContext) -> AbstractAsyncContextManager[RemoteCall]:
+    def call(self, context: BackendContext) -> AbstractAsyncContextManager[RemoteCall]:
         """Begin a conversation that can be joined; leaving the context ends it.
 
         Raises:
             BackendError: It cannot begin.
         """
 
-    def connect(
-        self, conversation: BackendContext
-    ) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
+    def connect(self, context: BackendContext) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
         """Refuse: there is no audio to connect.
 
         Raises:

@@ -52,24 +52,24 @@ class Wav(Backend):
         load_speech(self.file, _RATE)
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session; it lives in this process.
 
         Raises:
             AudioError: The file cannot be played.
         """
-        yield _WavSession(self, conversation)
+        yield _WavSession(self, context)
 
 
 class _WavSession(InlineSession):
-    def __init__(self, settings: Wav, conversation: BackendContext) -> None:
+    def __init__(self, settings: Wav, context: BackendContext) -> None:
         self._samples = load_speech(settings.file, _RATE)
         self._text = settings.text
-        self._emit = conversation.emit
-        self._ids = (f"wav-{conversation.attempt}-{n}" for n in itertools.count(1))
+        self._emit = context.emit
+        self._ids = (f"wav-{context.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, entry: BackendInput) -> None:
-        if not isinstance(entry, TurnEndedInput):
+    def handle(self, item: BackendInput) -> None:
+        if not isinstance(item, TurnEndedInput):
             return
         reply = next(self._ids)
         self._emit(ReplyStarted(reply))

@@ -1,6 +1,6 @@
 """A backend that follows a script: what must be sent to it, and what it answers.
 
-A test fails when an entry comes that the script does not expect, or when steps are left over.
+A test fails when an input comes that the script does not expect, or when steps are left over.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Step:
     """One step of a script.
 
     Attributes:
-        expect: The type of the next entry that is not audio, or None for a step that waits for nothing.
+        expect: The type of the next input that is not audio, or None for a step that waits for nothing.
         answer: Events to emit, in order; a number is a pause in seconds, an exception ends the session.
-        check: Called with the entry; asserts what it likes.
+        check: Called with the input; asserts what it likes.
     """
 
     expect: type | None
@@ -75,12 +75,12 @@ class Scripted(Backend):
         return self.offers
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
         """Open a session, or fail as the script has it."""
-        self.connections.append(conversation)
+        self.connections.append(context)
         if len(self.connections) <= self.refuse:
             raise BackendError("the script refuses the connection", retryable=True)
-        session = _ScriptedSession(self, conversation)
+        session = _ScriptedSession(self, context)
         self.sessions.append(session)
         try:
             yield session
@@ -99,9 +99,9 @@ class Scripted(Backend):
 
 
 class _ScriptedSession(BackendSession):
-    def __init__(self, backend: Scripted, conversation: BackendContext) -> None:
+    def __init__(self, backend: Scripted, context: BackendContext) -> None:
         self._backend = backend
-        self._emit = conversation.emit
+        self._emit = context.emit
         self._answers: asyncio.Queue[Sequence[Answer]] = asyncio.Queue()
         self._go_on()
 
@@ -115,22 +115,22 @@ class _ScriptedSession(BackendSession):
         while steps and steps[0].expect is None:
             self._answers.put_nowait(steps.popleft().answer)
 
-    async def send(self, entry: BackendInput) -> None:
+    async def send(self, item: BackendInput) -> None:
         backend = self._backend
-        backend.entries.append(entry)
-        if isinstance(entry, AudioInput):
+        backend.entries.append(item)
+        if isinstance(item, AudioInput):
             return
         if not backend.steps:
-            backend.surprises.append(f"after the script's end: {entry}")
+            backend.surprises.append(f"after the script's end: {item}")
             return
         step = backend.steps.popleft()
-        if step.expect is not None and not isinstance(entry, step.expect):
-            backend.surprises.append(f"expected {step.expect.__name__}, got {entry}")
+        if step.expect is not None and not isinstance(item, step.expect):
+            backend.surprises.append(f"expected {step.expect.__name__}, got {item}")
         elif step.check is not None:
             try:
-                step.check(entry)
+                step.check(item)
             except AssertionError as error:
-                backend.surprises.append(f"{entry}: {error}")
+                backend.surprises.append(f"{item}: {error}")
         self._answers.put_nowait(step.answer)
         self._go_on()
 

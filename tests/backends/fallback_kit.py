@@ -42,12 +42,12 @@ def reply(name: str, seconds: float = 0.5, rate: int = 24000, text: str = "hello
 
 
 def sounded(entries: Sequence[p.BackendInput]) -> float:
-    return sum(entry.seconds for entry in entries if isinstance(entry, p.AudioInput))
+    return sum(item.seconds for item in entries if isinstance(item, p.AudioInput))
 
 
 def kinds(entries: Sequence[p.BackendInput]) -> list[str]:
     """What a backend was sent, a run of audio as one."""
-    names = [type(entry).__name__ for entry in entries]
+    names = [type(item).__name__ for item in entries]
     return [name for name, before in zip(names, ["", *names], strict=False) if name != before]
 
 
@@ -87,8 +87,8 @@ class Linked:
         )
 
     def put(self, *entries: p.BackendInput) -> None:
-        for entry in entries:
-            self._link.put(entry)
+        for item in entries:
+            self._link.put(item)
 
     def turn(self, samples: p.Samples, *, whole: bool, rate: int = 16000) -> None:
         """A turn of ann, in frames or all at once."""

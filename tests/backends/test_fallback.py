@@ -98,7 +98,7 @@ def test_one_loss_is_no_reason_to_leave_a_backend() -> None:
         call.until("reply_ended")
         assert failures(call) == [str(LOST)]
         first.finish()
-    assert [conversation.attempt for conversation in first.connections] == [0, 1]
+    assert [context.attempt for context in first.connections] == [0, 1]
     assert first.connections[0].memory is first.connections[1].memory
     assert not second.connections
 
@@ -110,19 +110,19 @@ def test_losses_in_a_row_are_one_and_each_backend_counts_its_own() -> None:
         refused = "the script refuses the connection"
         handed_over = f"Scripted (2 of 2) stands in for Scripted (1 of 2): {refused}"
         assert failures(call) == [refused, handed_over]
-    assert [conversation.attempt for conversation in second.connections] == [0]
+    assert [context.attempt for context in second.connections] == [0]
     assert second.connections[0].memory is not first.connections[0].memory
 
 
 def test_a_backend_with_a_bug_is_stood_in_for() -> None:
     class Buggy(Parrot):
         @asynccontextmanager
-        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.InlineSession]:
+        async def connect(self, context: p.BackendContext) -> AsyncIterator[p.InlineSession]:
             yield _Buggy()
 
     class _Buggy(p.InlineSession):
-        def handle(self, entry: p.BackendInput) -> None:
-            if isinstance(entry, p.TurnEndedInput):
+        def handle(self, item: p.BackendInput) -> None:
+            if isinstance(item, p.TurnEndedInput):
                 raise ZeroDivisionError("oops")
 
     with MemoryCall(bot_with(Buggy(), Parrot()), trouble=True) as call:
@@ -139,7 +139,7 @@ def test_a_backend_with_a_bug_is_stood_in_for() -> None:
 def test_a_deaf_service_is_given_up_within_its_deadline() -> None:
     class Silent(Parrot):
         @asynccontextmanager
-        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.InlineSession]:
+        async def connect(self, context: p.BackendContext) -> AsyncIterator[p.InlineSession]:
             await asyncio.Event().wait()
             yield
 
@@ -201,12 +201,12 @@ def test_without_a_stand_in_a_turn_that_cannot_be_answered_is_a_warning() -> Non
 def test_a_session_that_ends_without_a_word_is_a_failure_and_leaving_one_is_none() -> None:
     class Ends(Scripted):
         @asynccontextmanager
-        async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
+        async def connect(self, context: p.BackendContext) -> AsyncIterator[p.BackendSession]:
             yield _Ends()
 
     class _Ends(p.BackendSession):
-        async def send(self, entry: p.BackendInput) -> None:
-            raise AssertionError(entry)
+        async def send(self, item: p.BackendInput) -> None:
+            raise AssertionError(item)
 
         async def read(self) -> None:
             await asyncio.sleep(1)
@@ -235,7 +235,7 @@ class Stuck(Backend):
     closes: bool = True
 
     @asynccontextmanager
-    async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
+    async def connect(self, context: p.BackendContext) -> AsyncIterator[p.BackendSession]:
         try:
             yield _StuckSession(self.takes)
         finally:
@@ -247,7 +247,7 @@ class _StuckSession(p.BackendSession):
     def __init__(self, takes: bool) -> None:
         self._takes = takes
 
-    async def send(self, entry: p.BackendInput) -> None:
+    async def send(self, item: p.BackendInput) -> None:
         if not self._takes:
             await asyncio.Event().wait()
         raise REFUSED

@@ -26,7 +26,7 @@ class Refusing(Backend):
         return self.offers
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[p.InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[p.InlineSession]:
         raise BackendError("nobody is let in: ask for a key", failure=self.kind())
         yield
 

@@ -20,9 +20,9 @@ def frame() -> p.AudioInput:
 
 def told(*entries: p.BackendInput, pending: PendingInput | None = None) -> PendingInput:
     pending = pending or PendingInput(continuous=False)
-    for entry in entries:
-        pending.asked(entry)
-        pending.sent(entry)
+    for item in entries:
+        pending.asked(item)
+        pending.sent(item)
     return pending
 
 

@@ -41,13 +41,13 @@ class Flaky(Backend):
     told: list[str] = field(default_factory=list)
 
     @asynccontextmanager
-    async def connect(self, conversation: p.BackendContext) -> AsyncIterator[p.BackendSession]:
+    async def connect(self, context: p.BackendContext) -> AsyncIterator[p.BackendSession]:
         now = asyncio.get_running_loop().time()
         self.connected.append(now)
         self._fail_if_away(now)
-        self.told.append(conversation.instructions or "")
-        conversation.memory["used"] = True
-        yield _FlakySession(self, conversation)
+        self.told.append(context.instructions or "")
+        context.memory["used"] = True
+        yield _FlakySession(self, context)
 
     def _fail_if_away(self, now: float) -> None:
         if self.away[0] <= now < self.away[1]:
@@ -59,13 +59,13 @@ class FlakyOwner(Flaky):
 
 
 class _FlakySession(p.BackendSession):
-    def __init__(self, backend: Flaky, conversation: p.BackendContext) -> None:
+    def __init__(self, backend: Flaky, context: p.BackendContext) -> None:
         self._backend = backend
-        self._emit = conversation.emit
+        self._emit = context.emit
         self._count = 0
 
-    async def send(self, entry: p.BackendInput) -> None:
-        if isinstance(entry, (p.TurnEndedInput, p.TextInput)):
+    async def send(self, item: p.BackendInput) -> None:
+        if isinstance(item, (p.TurnEndedInput, p.TextInput)):
             self._count += 1
             for event in reply(f"flaky-{self._count}"):
                 self._emit(event)

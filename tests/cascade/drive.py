@@ -43,8 +43,8 @@ def drive(clock: VirtualClock, cascade: Cascade, steps: Sequence[Step]) -> Told:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        conversation = port.BackendContext("c", lambda event: told.events.append((loop.time(), event)))
-        async with cascade.connect(conversation) as session:
+        context = port.BackendContext("c", lambda event: told.events.append((loop.time(), event)))
+        async with cascade.connect(context) as session:
             assert isinstance(session, port.BackendSession)
             for step in steps:
                 if isinstance(step, float):

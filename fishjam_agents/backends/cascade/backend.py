@@ -99,11 +99,11 @@ class Cascade(Backend):
             part.check()
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
         """Begin a conversation."""
 
         def warn(message: str) -> None:
-            conversation.emit(BackendWarning(message))
+            context.emit(BackendWarning(message))
 
         async with AsyncExitStack() as calls:
             stt = [await calls.enter_async_context(part.connect()) for part in self.stt]
@@ -117,7 +117,7 @@ class Cascade(Backend):
             )
             for job in jobs:
                 calls.push_async_callback(job.close)
-            session = CascadeSession(conversation, *jobs, self.history, self.filler, self.preemptive)
+            session = CascadeSession(context, *jobs, self.history, self.filler, self.preemptive)
             calls.push_async_callback(session.close)
             yield session
 

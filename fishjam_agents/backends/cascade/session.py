@@ -35,7 +35,7 @@ class CascadeSession(port.BackendSession):
     """One call.
 
     Args:
-        conversation: What the pipeline says of it.
+        context: What the pipeline says of it.
         stt: Speech to text.
         llm: Language models.
         tts: Voices.
@@ -46,7 +46,7 @@ class CascadeSession(port.BackendSession):
 
     def __init__(
         self,
-        conversation: port.BackendContext,
+        context: port.BackendContext,
         stt: FallbackComponent[SpeechToText],
         llm: FallbackComponent[LanguageModel],
         tts: FallbackComponent[TextToSpeech],
@@ -55,16 +55,16 @@ class CascadeSession(port.BackendSession):
         preemptive: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._emit = conversation.emit
+        self._emit = context.emit
         self._stt = stt
         self._preemptive = preemptive
-        self._history = History(conversation.instructions, history)
-        self._tools: Sequence[port.ToolDeclaration] = conversation.tools
+        self._history = History(context.instructions, history)
+        self._tools: Sequence[port.ToolDeclaration] = context.tools
         self._calls = ToolCalls(self._emit, self._history, lambda: self._tools)
         self._means = ReplyDependencies(
             *(self._emit, llm, tts, self._history, self._calls, lambda: self._tools, filler)
         )
-        self._ids = (f"reply-{conversation.attempt}-{number}" for number in itertools.count(1))
+        self._ids = (f"reply-{context.attempt}-{number}" for number in itertools.count(1))
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
         self._jobs = Jobs(self._emit)
@@ -76,14 +76,14 @@ class CascadeSession(port.BackendSession):
         self._unheard = False
         self._goes_on = False
 
-    async def send(self, entry: port.BackendInput) -> None:
-        """Take an entry; nothing waits for a part."""
-        self._take(entry)
-        if isinstance(entry, (port.TurnStartedInput, port.TurnEndedInput)):
+    async def send(self, item: port.BackendInput) -> None:
+        """Take an input; nothing waits for a part."""
+        self._take(item)
+        if isinstance(item, (port.TurnStartedInput, port.TurnEndedInput)):
             self._unheard = False
 
-    def _take(self, entry: port.BackendInput) -> None:
-        match entry:
+    def _take(self, item: port.BackendInput) -> None:
+        match item:
             case port.TurnEndedInput(turn, audio) if audio is not None and len(audio):
                 notes, self._notes = self._notes, []
                 begun, self._speculation = self._speculation, None
@@ -99,20 +99,20 @@ class CascadeSession(port.BackendSession):
                 # The speaker goes on: what would have answered the first half is out of date.
                 stopped = self._jobs.stop(lambda job: job.turn and job.peer == peer and not job.reply.begun)
                 self._goes_on = stopped or self._unheard or self._jobs.calling
-            case port.TextInput(text) if entry.note:
+            case port.TextInput(text) if item.note:
                 self._notes.append(text)
             case port.TextInput(text, verbatim, reply):
                 say = verbatim and reply is not None
                 job = Job(self._reply(reply), None, say=say, heard=say)
                 self._jobs.start(job, lambda job: self._write(job, text, say))
             case port.ImageInput():
-                self._history.image(entry.data, entry.content_type, (entry.peer, entry.track))
+                self._history.image(item.data, item.content_type, (item.peer, item.track))
             case port.InterruptInput(heard):
                 self._interrupt(heard)
             case port.OutOfBandInput(question, text):
                 self._questions.ask(question, self._history.followed_by(text))
-            case port.ToolResultInput() if not entry.will_continue:
-                self._calls.answer(entry)
+            case port.ToolResultInput() if not item.will_continue:
+                self._calls.answer(item)
             case port.UpdateInput(instructions, tools):
                 if instructions is not None:
                     self._history.instructions = instructions

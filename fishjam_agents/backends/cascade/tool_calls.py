@@ -49,9 +49,9 @@ class ToolCalls:
             self._emit(port.ToolCall(call.call, call.name, call.arguments, call.unreadable, peer))
         return ToolRound(self, calls, answers)
 
-    def answer(self, entry: port.ToolResultInput) -> None:
+    def answer(self, item: port.ToolResultInput) -> None:
         """A tool has answered."""
-        self._resolve(entry.call, entry.result)
+        self._resolve(item.call, item.result)
 
     def record(self, calls: Sequence[LLMToolCall], answers: Sequence[str]) -> None:
         """The conversation goes on with these calls and their answers."""

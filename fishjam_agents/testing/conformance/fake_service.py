@@ -69,7 +69,7 @@ class FakeService(ABC):
         control: A message of the vendor's own that does no harm.
         notices: Seconds within which a connection that is dead without being closed is noticed.
         patience: Seconds within which anything that is to happen here happens.
-        deadline: Seconds after which the link gives up a connection, or an entry, in these tests.
+        deadline: Seconds after which the link gives up a connection, or an input, in these tests.
     """
 
     connects: bool = True

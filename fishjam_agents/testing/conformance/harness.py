@@ -105,8 +105,8 @@ class Harness:
 
     def put(self, *entries: port.BackendInput) -> None:
         """Pass entries to the backend, as the pipeline does."""
-        for entry in entries:
-            self._link.put(entry)
+        for item in entries:
+            self._link.put(item)
 
     def turn(self, seconds: float = 0.6, sample: int = 1000) -> None:
         """A turn of somebody, all at once: audio whose samples all have one value."""

@@ -48,33 +48,33 @@ class InProcess(FakeService):
     def received(self) -> Sequence[Received]:
         """Everything it was given."""
         rate = self._spy.capabilities.input_rate or 16000
-        found = (as_received(entry, rate) for entry in self._spy.entries)
+        found = (as_received(item, rate) for item in self._spy.entries)
         return [received for received in found if received is not None]
 
     async def reply(self, seconds: float, sample: int) -> None:
         """Replies come by themselves."""
 
 
-def as_received(entry: BackendInput, rate: int) -> Received | None:
-    """An entry as what arrives of it; None for what is not told of.
+def as_received(item: BackendInput, rate: int) -> Received | None:
+    """An input as what arrives of it; None for what is not told of.
 
     Args:
-        entry: The entry.
+        item: The entry.
         rate: Hz of the backend's input.
     """
-    match entry:
+    match item:
         case AudioInput():
-            return Received("audio", entry.seconds)
+            return Received("audio", item.seconds)
         case TurnStartedInput():
             return Received("turn_started")
         case TurnEndedInput():
-            return Received("turn_ended", 0.0 if entry.audio is None else len(entry.audio) / rate)
+            return Received("turn_ended", 0.0 if item.audio is None else len(item.audio) / rate)
         case TextInput():
-            return Received("text", entry.text)
+            return Received("text", item.text)
         case ImageInput():
-            return Received("image", entry.data)
+            return Received("image", item.data)
         case InterruptInput():
-            return Received("interrupt", None if entry.heard is None else entry.heard.seconds)
+            return Received("interrupt", None if item.heard is None else item.heard.seconds)
         case UpdateInput(instructions=str(words)):
             return Received("instructions", words)
         case UpdateInput(tools=tools) if tools is not None:
@@ -82,7 +82,7 @@ def as_received(entry: BackendInput, rate: int) -> Received | None:
         case ControlInput(message):
             return Received("control", dict(message))
         case ToolResultInput():
-            return Received("tool_result", entry.result, entry.call)
+            return Received("tool_result", item.result, item.call)
         case _:
             return None
 
@@ -103,8 +103,8 @@ class _Spy(Backend):
         self.inner.check()
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession | InlineSession]:
-        async with self.inner.connect(conversation) as session:
+    async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession | InlineSession]:
+        async with self.inner.connect(context) as session:
             if isinstance(session, InlineSession):
                 yield _SpiedInline(self, session)
             else:
@@ -116,9 +116,9 @@ class _SpiedInline(InlineSession):
         self._spy = spy
         self._session = session
 
-    def handle(self, entry: BackendInput) -> None:
-        self._spy.entries.append(entry)
-        self._session.handle(entry)
+    def handle(self, item: BackendInput) -> None:
+        self._spy.entries.append(item)
+        self._session.handle(item)
 
 
 class _Spied(BackendSession):
@@ -126,9 +126,9 @@ class _Spied(BackendSession):
         self._spy = spy
         self._session = session
 
-    async def send(self, entry: BackendInput) -> None:
-        await self._session.send(entry)
-        self._spy.entries.append(entry)
+    async def send(self, item: BackendInput) -> None:
+        await self._session.send(item)
+        self._spy.entries.append(item)
 
     async def read(self) -> None:
         await self._session.read()

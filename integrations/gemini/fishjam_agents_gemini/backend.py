@@ -68,7 +68,7 @@ class Gemini(GeminiSettings, Backend):
             raise ConfigError(f"{family.name} knows no proactive_audio: remove it")
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[GeminiSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[GeminiSession]:
         """Open a session, resumed where an earlier one of the call left off.
 
         Raises:
@@ -78,7 +78,7 @@ class Gemini(GeminiSettings, Backend):
         from .dialing import dial
 
         async with AsyncExitStack() as stack:
-            yield await dial(self, conversation, stack)
+            yield await dial(self, context, stack)
 
 
 def _or_level(family: Family) -> str:

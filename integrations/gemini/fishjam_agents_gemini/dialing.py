@@ -42,15 +42,13 @@ _STUMBLES = 2
 """Attempts to resume a session at which the service fails, after which a new one is begun."""
 
 
-async def dial(
-    settings: GeminiSettings, conversation: BackendContext, stack: AsyncExitStack
-) -> GeminiSession:
+async def dial(settings: GeminiSettings, context: BackendContext, stack: AsyncExitStack) -> GeminiSession:
     """Open a session on `stack`.
 
     Raises:
         BackendError: It cannot be opened.
     """
-    memory: SessionContinuity = conversation.memory.setdefault(MEMORY, SessionContinuity())
+    memory: SessionContinuity = context.memory.setdefault(MEMORY, SessionContinuity())
     key = None if settings.vertex is not None else settings.key()
     # The import takes half a second and the client reads certificates: not in the loop that plays audio.
     try:
@@ -63,17 +61,17 @@ async def dial(
     if memory.resumed_at is not None and now - memory.resumed_at < SHORT_LIFE:
         memory.handle = None
     handle = memory.usable_handle(now) if settings.resumption else None
-    live, resumed = await _open(settings, conversation, memory, client, key, handle, stack)
+    live, resumed = await _open(settings, context, memory, client, key, handle, stack)
     memory.opened += 1
     memory.resumed_at = now if resumed else None
-    session = GeminiSession(settings, conversation, memory, live, key)
+    session = GeminiSession(settings, context, memory, live, key)
     await session.begin(resumed=resumed, history=_history(settings, memory))
     return session
 
 
 async def _open(
     settings: GeminiSettings,
-    conversation: BackendContext,
+    context: BackendContext,
     memory: SessionContinuity,
     client: Client,
     key: str | None,
@@ -83,9 +81,9 @@ async def _open(
     """Connect, with the handle if there is one and it is accepted; whether the session was resumed."""
     if handle is not None:
         try:
-            live = await _connect(settings, conversation, memory, client, key, handle, stack)
+            live = await _connect(settings, context, memory, client, key, handle, stack)
             memory.stumbles = 0
-            _take_back(memory.forget_uncovered(), conversation)
+            _take_back(memory.forget_uncovered(), context)
             return live, True
         except BackendError as error:
             memory.stumbles += closed_by_service(error)
@@ -93,24 +91,24 @@ async def _open(
             if passes and not session_is_gone(error):
                 raise
             logger.info("The session cannot be resumed, a new one is begun: %s", error)
-            conversation.emit(
+            context.emit(
                 BackendWarning(f"the session could not be resumed: a new one is told what was said ({error})")
             )
-    live = await _connect(settings, conversation, memory, client, key, None, stack)
+    live = await _connect(settings, context, memory, client, key, None, stack)
     memory.stumbles = 0
     if memory.opened:
-        _take_back(memory.forget_session(), conversation)
+        _take_back(memory.forget_session(), context)
     return live, False
 
 
-def _take_back(calls: Sequence[str], conversation: BackendContext) -> None:
+def _take_back(calls: Sequence[str], context: BackendContext) -> None:
     for call in calls:
-        conversation.emit(ToolCallCancelled(call, lost=True))
+        context.emit(ToolCallCancelled(call, lost=True))
 
 
 async def _connect(
     settings: GeminiSettings,
-    conversation: BackendContext,
+    context: BackendContext,
     memory: SessionContinuity,
     client: Client,
     key: str | None,
@@ -121,9 +119,9 @@ async def _connect(
 
     config = live_config(
         settings,
-        turn_mode=conversation.turn_mode,
-        instructions=conversation.instructions if memory.instructions is None else memory.instructions,
-        tools=conversation.tools if memory.tools is None else memory.tools,
+        turn_mode=context.turn_mode,
+        instructions=context.instructions if memory.instructions is None else memory.instructions,
+        tools=context.tools if memory.tools is None else memory.tools,
         handle=handle,
         seeding=handle is None and bool(_history(settings, memory)),
     )

@@ -75,7 +75,7 @@ class ReconnectScheduler:
         """Wait for the moment.
 
         Args:
-            sending: Whether an entry is half sent.
+            sending: Whether an input is half sent.
 
         Raises:
             SessionRefresh: It is now.

@@ -53,7 +53,7 @@ class GeminiSession(BackendSession):
 
     Args:
         settings: The backend.
-        conversation: The call.
+        context: The call.
         memory: What outlives the connection.
         live: Google's session, set up.
         key: Never repeated in messages.
@@ -62,33 +62,33 @@ class GeminiSession(BackendSession):
     def __init__(
         self,
         settings: GeminiSettings,
-        conversation: BackendContext,
+        context: BackendContext,
         memory: SessionContinuity,
         live: AsyncSession,
         key: str | None,
     ) -> None:
         self._settings = settings
-        self._emit = conversation.emit
-        self._local = conversation.turn_mode == "local"
+        self._emit = context.emit
+        self._local = context.turn_mode == "local"
         self._memory = memory
         self._live = live
         self._key = key
         self._loop = asyncio.get_running_loop()
-        self._wire = Wire(live, settings, memory, conversation.emit)
+        self._wire = Wire(live, settings, memory, context.emit)
         # Such a model may decline to answer what was not meant for it.
         declines = settings.proactive_audio or settings.family.proactive_audio == "always"
         self._watchdog = ResponseWatchdog(
             "Gemini", settings.answer_timeout, self._ping, self._declined if declines else None
         )
         self._reconnect = ReconnectScheduler(self._quiet)
-        self._transcripts = TranscriptBuffer(conversation.emit, memory)
+        self._transcripts = TranscriptBuffer(context.emit, memory)
         words = settings.transcription.output
-        self._replies = Replies(conversation.emit, memory, words, self._answered)
+        self._replies = Replies(context.emit, memory, words, self._answered)
         self._turn_open = False
         self._speech_at = 0.0
         self._speech = False
         self._sending = False
-        self._meter = Meter(conversation.emit, memory, settings.prices)
+        self._meter = Meter(context.emit, memory, settings.prices)
         self._in_progress = False
 
     async def begin(self, *, resumed: bool, history: Sequence[tuple[str, str]]) -> None:
@@ -103,13 +103,13 @@ class GeminiSession(BackendSession):
             self._emit(
                 BackendWarning("Gemini has forgotten the conversation: switch transcription on to keep it")
             )
-        for entry in self._memory.unanswered:
-            await self._pass_on(entry, again=True)
+        for item in self._memory.unanswered:
+            await self._pass_on(item, again=True)
 
     # --- what the user says and does ---
 
-    async def send(self, entry: BackendInput) -> None:
-        """Pass an entry on; while the connection is being left, wait for the end instead.
+    async def send(self, item: BackendInput) -> None:
+        """Pass an input on; while the connection is being left, wait for the end instead.
 
         Raises:
             BackendError: The connection is lost.
@@ -117,20 +117,20 @@ class GeminiSession(BackendSession):
         """
         if self._reconnect.leaving:
             await asyncio.Future()
-        if isinstance(entry, TextInput) and entry.note and self._answering():
+        if isinstance(item, TextInput) and item.note and self._answering():
             # Content interrupts what is being generated (API reference, BidiGenerateContentClientContent).
-            self._memory.notes.append(entry)
+            self._memory.notes.append(item)
             return
         self._sending = True
         try:
-            if isinstance(entry, (TurnStartedInput, TextInput)) or not self._answering():
+            if isinstance(item, (TurnStartedInput, TextInput)) or not self._answering():
                 await self._tell_notes()
-            sent = await self._pass_on(entry)
+            sent = await self._pass_on(item)
         finally:
             self._sending = False
         # The result of a tool is never sent twice: the model may have acted on it.
-        if sent and not isinstance(entry, (UpdateInput, ToolResultInput)):
-            self._memory.sent(entry)
+        if sent and not isinstance(item, (UpdateInput, ToolResultInput)):
+            self._memory.sent(item)
 
     def _answering(self) -> bool:
         return self._replies.generating or self._in_progress or self._watchdog.owed
@@ -142,44 +142,44 @@ class GeminiSession(BackendSession):
                 self._memory.sent(notes[0])
             notes.popleft()
 
-    async def _pass_on(self, entry: BackendInput, *, again: bool = False) -> bool:
-        if isinstance(entry, AudioInput):
-            self._transcripts.peer = entry.peer
+    async def _pass_on(self, item: BackendInput, *, again: bool = False) -> bool:
+        if isinstance(item, AudioInput):
+            self._transcripts.peer = item.peer
             if not self._local:
-                self._listen(entry)
-        elif isinstance(entry, TurnStartedInput):
+                self._listen(item)
+        elif isinstance(item, TurnStartedInput):
             self._turn_open = True
-            self._transcripts.peer = entry.peer
+            self._transcripts.peer = item.peer
             self._watchdog.over()
-        elif isinstance(entry, TurnEndedInput):
+        elif isinstance(item, TurnEndedInput):
             self._turn_open = False
             self._replies.asked()
-        elif isinstance(entry, UpdateInput) and not self._settings.family.context_update:
-            self._remember(entry)
+        elif isinstance(item, UpdateInput) and not self._settings.family.context_update:
+            self._remember(item)
             self._reconnect.wish("new instructions")
             return False
-        elif isinstance(entry, UpdateInput):
-            self._remember(entry)
-        sent = await self._guarded(self._wire.pass_on(entry, again=again))
-        if isinstance(entry, TurnEndedInput) or (isinstance(entry, TextInput) and not entry.note):
+        elif isinstance(item, UpdateInput):
+            self._remember(item)
+        sent = await self._guarded(self._wire.pass_on(item, again=again))
+        if isinstance(item, TurnEndedInput) or (isinstance(item, TextInput) and not item.note):
             self._watchdog.begin()
-        elif sent and isinstance(entry, ToolResultInput) and entry.scheduling != "silent":
+        elif sent and isinstance(item, ToolResultInput) and item.scheduling != "silent":
             self._watchdog.begin(counts=False)
         return sent
 
-    def _listen(self, entry: AudioInput) -> None:
+    def _listen(self, item: AudioInput) -> None:
         """The service decides when a turn ends; that somebody stopped speaking is known here, too."""
-        if entry.speech:
+        if item.speech:
             self._speech_at, self._speech = self._loop.time(), True
         elif self._speech:
             self._speech = False
             self._watchdog.begin(certain=False, counts=False)
 
-    def _remember(self, entry: UpdateInput) -> None:
-        if entry.instructions is not None:
-            self._memory.instructions = entry.instructions
-        if entry.tools is not None:
-            self._memory.tools = entry.tools
+    def _remember(self, item: UpdateInput) -> None:
+        if item.instructions is not None:
+            self._memory.instructions = item.instructions
+        if item.tools is not None:
+            self._memory.tools = item.tools
 
     async def _guarded(self, sending: Coroutine[Any, Any, T]) -> T:
         from websockets.exceptions import ConnectionClosed

@@ -98,18 +98,18 @@ class SessionContinuity:
 
     # --- what was sent and not answered ---
 
-    def sent(self, entry: BackendInput) -> None:
-        """An entry is on the wire; the model has not answered it yet."""
-        self._unanswered.append(entry)
-        if isinstance(entry, AudioInput):
-            self._unanswered_audio += entry.seconds
+    def sent(self, item: BackendInput) -> None:
+        """An input is on the wire; the model has not answered it yet."""
+        self._unanswered.append(item)
+        if isinstance(item, AudioInput):
+            self._unanswered_audio += item.seconds
             if self._unanswered_audio > _REPLAYED:
                 self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        for index, entry in enumerate(self._unanswered):
-            if isinstance(entry, AudioInput):
-                self._unanswered_audio -= entry.seconds
+        for index, item in enumerate(self._unanswered):
+            if isinstance(item, AudioInput):
+                self._unanswered_audio -= item.seconds
                 del self._unanswered[index]
                 return
 

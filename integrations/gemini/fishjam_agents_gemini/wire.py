@@ -67,40 +67,40 @@ class Wire:
         self._active = False
         self._deaf_to_notes = False
 
-    async def pass_on(self, entry: BackendInput, *, again: bool = False) -> bool:
+    async def pass_on(self, item: BackendInput, *, again: bool = False) -> bool:
         """Send an entry.
 
         Args:
-            entry: The entry.
+            item: The entry.
             again: An earlier connection was sent it, too.
 
         Returns:
             Whether it was sent, and not dropped.
         """
         live, types = self._live, self._types
-        if isinstance(entry, AudioInput):
-            blob = types.Blob(data=entry.samples.astype("<i2", copy=False).tobytes(), mime_type=AUDIO)
+        if isinstance(item, AudioInput):
+            blob = types.Blob(data=item.samples.astype("<i2", copy=False).tobytes(), mime_type=AUDIO)
             await live.send_realtime_input(audio=blob)
-        elif isinstance(entry, TurnStartedInput):
+        elif isinstance(item, TurnStartedInput):
             # A turn that was taken back left its activity open: the API has no way to forget it.
             if not self._active:
                 self._active = True
                 await live.send_realtime_input(activity_start=types.ActivityStart())
-        elif isinstance(entry, TurnEndedInput):
+        elif isinstance(item, TurnEndedInput):
             self._active = False
             await live.send_realtime_input(activity_end=types.ActivityEnd())
-        elif isinstance(entry, AudioEndedInput):
+        elif isinstance(item, AudioEndedInput):
             await live.send_realtime_input(audio_stream_end=True)
-        elif isinstance(entry, TextInput) and entry.note:
-            return await self._note(entry.text)
-        elif isinstance(entry, TextInput):
-            await self._text(entry.text, again)
-        elif isinstance(entry, ImageInput):
-            return await self._image(entry)
-        elif isinstance(entry, ToolResultInput):
-            return await self._result(entry)
-        elif isinstance(entry, UpdateInput):
-            await self._update(entry)
+        elif isinstance(item, TextInput) and item.note:
+            return await self._note(item.text)
+        elif isinstance(item, TextInput):
+            await self._text(item.text, again)
+        elif isinstance(item, ImageInput):
+            return await self._image(item)
+        elif isinstance(item, ToolResultInput):
+            return await self._result(item)
+        elif isinstance(item, UpdateInput):
+            await self._update(item)
         else:
             return False
         return True
@@ -135,50 +135,50 @@ class Wire:
         await self._live.send_client_content(turns=self._turn("user", text), turn_complete=False)
         return True
 
-    async def _image(self, entry: ImageInput) -> bool:
-        if not entry.content_type.startswith("image/"):
-            self._emit(BackendWarning(f"{entry.content_type} is no image: it was not sent to Gemini"))
+    async def _image(self, item: ImageInput) -> bool:
+        if not item.content_type.startswith("image/"):
+            self._emit(BackendWarning(f"{item.content_type} is no image: it was not sent to Gemini"))
             return False
-        if len(entry.data) > self._settings.max_image:
-            size = len(entry.data)
+        if len(item.data) > self._settings.max_image:
+            size = len(item.data)
             advice = f"ask for smaller ones, or raise max_image ({self._settings.max_image})"
             self._emit(BackendWarning(f"an image of {size} bytes was not sent to Gemini: {advice}"))
             return False
-        blob = self._types.Blob(data=entry.data, mime_type=entry.content_type)
+        blob = self._types.Blob(data=item.data, mime_type=item.content_type)
         await self._live.send_realtime_input(video=blob)
         return True
 
-    async def _result(self, entry: ToolResultInput) -> bool:
-        memory, call = self._memory, entry.call
+    async def _result(self, item: ToolResultInput) -> bool:
+        memory, call = self._memory, item.call
         name = memory.pending.get(call)
         if name is None:
             logger.debug("The result of tool call %s is no longer wanted", call)
             return False
-        if entry.will_continue and not self._settings.family.background_tools:
+        if item.will_continue and not self._settings.family.background_tools:
             # It would be taken for the result.
             logger.debug("The model takes no progress of tools: that of call %s is left out", call)
             return False
         response = self._types.FunctionResponse(
-            id=call, name=name, response={"error" if entry.error else "output": _value(entry.result)}
+            id=call, name=name, response={"error" if item.error else "output": _value(item.result)}
         )
         if self._settings.family.background_tools:
-            if entry.will_continue:
+            if item.will_continue:
                 response.will_continue = True
-            if entry.scheduling is not None:
-                response.scheduling = self._types.FunctionResponseScheduling(entry.scheduling.upper())
+            if item.scheduling is not None:
+                response.scheduling = self._types.FunctionResponseScheduling(item.scheduling.upper())
         await self._live.send_tool_response(function_responses=response)
-        if not entry.will_continue:
+        if not item.will_continue:
             memory.pending.pop(call, None)
         return True
 
-    async def _update(self, entry: UpdateInput) -> None:
+    async def _update(self, item: UpdateInput) -> None:
         from .setup import declarations
 
         changes: dict[str, Any] = {}
-        if entry.instructions is not None:
-            changes["system_instruction"] = entry.instructions
-        if entry.tools is not None:
-            tools = declarations(self._settings, entry.tools)
+        if item.instructions is not None:
+            changes["system_instruction"] = item.instructions
+        if item.tools is not None:
+            tools = declarations(self._settings, item.tools)
             changes["tools"] = [self._types.Tool.model_validate(tool) for tool in tools]
         if changes:
             await self._live.send_context_update(**changes)

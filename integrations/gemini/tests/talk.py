@@ -51,8 +51,8 @@ class Talk:
         self.events.append(event)
 
     def put(self, *entries: p.BackendInput) -> None:
-        for entry in entries:
-            self._link.put(entry)
+        for item in entries:
+            self._link.put(item)
 
     def of(self, kind: type[EventT]) -> list[EventT]:
         return [event for event in self.events if isinstance(event, kind)]

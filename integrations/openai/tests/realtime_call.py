@@ -27,12 +27,10 @@ class Call:
         self.server = server
         self.events: list[Any] = []
         self.backend = Realtime(base_url=server.base_url, **settings)
-        self.conversation = p.BackendContext(
-            "c", self.events.append, "Be brief.", (WEATHER,), turn_mode=turn_mode
-        )
+        self.context = p.BackendContext("c", self.events.append, "Be brief.", (WEATHER,), turn_mode=turn_mode)
 
     async def __aenter__(self) -> Call:
-        self._opened = self.backend.connect(self.conversation)
+        self._opened = self.backend.connect(self.context)
         self.session = await self._opened.__aenter__()
         self.reader = asyncio.ensure_future(self.session.read())
         return self

@@ -160,7 +160,7 @@ def test_a_turn_that_is_taken_back_is_forgotten() -> None:
         await call.says(LOUD)
         await call.session.send(p.TurnCancelledInput("ann"))
         await call.received("input_audio_buffer.clear")
-        async with call.backend.connect(call.conversation):
+        async with call.backend.connect(call.context):
             await call.received("session.update", 2)
         assert len(call.server.connections[1]) == 1
 
@@ -298,7 +298,7 @@ def test_a_renewed_connection_knows_what_was_said_and_heard() -> None:
         await call.session.send(p.InterruptInput(Heard("openai-1", 0.1, "Hel")))
         with pytest.raises(p.SessionRefresh):
             await call.reader
-        async with call.backend.connect(call.conversation):
+        async with call.backend.connect(call.context):
             await call.received("conversation.item.create", 2)
 
     server = run(scenario, [["Hello there."]], renew_after=0.3)

@@ -196,9 +196,9 @@ def test_a_key_follows_no_redirect() -> None:
     async def scenario() -> None:
         async with thief() as (elsewhere, told), redirecting(elsewhere) as url:
             settings = Realtime(base_url=url, api_key="sk-none-of-yours", headers={"api-key": "sk-azure"})
-            conversation = p.BackendContext("c", lambda event: None)
+            context = p.BackendContext("c", lambda event: None)
             with pytest.raises(BackendError, match="redirects to"):
-                async with settings.connect(conversation):
+                async with settings.connect(context):
                     pass
             with pytest.raises(BackendError, match="302"), as_backend_errors("speech"):
                 async with settings.client() as client:

@@ -33,20 +33,20 @@ class Beep(Backend):
     seconds: float = 0.5
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
         """Open a session. A real backend imports its vendor's SDK here and dials."""
-        yield _BeepSession(self, conversation)
+        yield _BeepSession(self, context)
 
 
 class _BeepSession(InlineSession):
-    def __init__(self, settings: Beep, conversation: BackendContext) -> None:
+    def __init__(self, settings: Beep, context: BackendContext) -> None:
         times = np.arange(round(settings.seconds * _RATE)) / _RATE
         self._beep = (8000 * np.sin(2 * np.pi * settings.pitch * times)).astype(np.int16)
-        self._emit = conversation.emit
-        self._ids = (f"beep-{conversation.attempt}-{n}" for n in itertools.count(1))
+        self._emit = context.emit
+        self._ids = (f"beep-{context.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, entry: BackendInput) -> None:
-        if isinstance(entry, TurnEndedInput):
+    def handle(self, item: BackendInput) -> None:
+        if isinstance(item, TurnEndedInput):
             reply = next(self._ids)
             self._emit(ReplyStarted(reply))
             self._emit(ReplyAudio(reply, self._beep))

@@ -43,7 +43,7 @@ class Vapi(CallSettings):
         )
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[BackendSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
         """Create a call and open its media socket; leaving ends the call.
 
         Raises:
@@ -61,18 +61,16 @@ class Vapi(CallSettings):
             hub = await stack.enter_async_context(webhook(self.webhook))
             api = await stack.enter_async_context(VapiApi(self.api_url, key))
             server = None if self.webhook is None else self.webhook.as_server()
-            call = await api.create(self.body(self.sample_rate, conversation.tools, server))
+            call = await api.create(self.body(self.sample_rate, context.tools, server))
             url = call.media_url
             if url is None:
                 raise BackendError(
                     f"Vapi gave no media socket for the call {call.id}: check url", failure="protocol"
                 )
-            translator = Translator(
-                conversation.emit, f"vapi-{conversation.attempt}", tools=self.webhook is None
-            )
+            translator = Translator(context.emit, f"vapi-{context.attempt}", tools=self.webhook is None)
             desk = None
             if hub is not None:
-                desk = hub.desks[call.id] = ToolResultBroker(conversation.emit)
+                desk = hub.desks[call.id] = ToolResultBroker(context.emit)
                 stack.callback(desk.close)
                 stack.callback(hub.desks.pop, call.id)
             try:
@@ -88,11 +86,11 @@ class Vapi(CallSettings):
                 desk,
                 rate=self.sample_rate,
                 new_call=self.on_lost == "new_call",
-                memory=conversation.memory,
+                memory=context.memory,
             )
             stack.push_async_callback(session.hang_up)
             # A new call knows nothing of what the one before was told.
-            instructions = conversation.memory.get(INSTRUCTIONS, conversation.instructions)
+            instructions = context.memory.get(INSTRUCTIONS, context.instructions)
             if instructions:
                 await session.send(UpdateInput(instructions=instructions))
             yield session

@@ -43,7 +43,7 @@ class VapiPeer(CallSettings, RemoteBackend):
     auto_close: bool = True
 
     @asynccontextmanager
-    async def call(self, conversation: BackendContext) -> AsyncIterator[RemoteCall]:
+    async def call(self, context: BackendContext) -> AsyncIterator[RemoteCall]:
         """Create a call that Fishjam can join; leaving ends it.
 
         Raises:
@@ -54,7 +54,7 @@ class VapiPeer(CallSettings, RemoteBackend):
 
         async with VapiApi(self.api_url, self.key) as api:
             info = await api.create(self.body(RATE))
-            call = _PeerCall(self, api, info, conversation)
+            call = _PeerCall(self, api, info, context)
             try:
                 yield call
             finally:
@@ -65,35 +65,33 @@ class VapiPeer(CallSettings, RemoteBackend):
 class _PeerCall:
     """One call, seen from beside its audio."""
 
-    def __init__(
-        self, settings: VapiPeer, api: VapiApi, info: CallInfo, conversation: BackendContext
-    ) -> None:
+    def __init__(self, settings: VapiPeer, api: VapiApi, info: CallInfo, context: BackendContext) -> None:
         self.over = False
         self._settings = settings
         self._api = api
         self._info = info
-        self._emit = conversation.emit
+        self._emit = context.emit
 
     @property
     def invitation(self) -> VapiInvitation:
         """Part of `RemoteCall`."""
         return VapiInvitation(self._settings.key, self._info.id, self._settings.auto_close)
 
-    async def send(self, entry: BackendInput) -> None:
+    async def send(self, item: BackendInput) -> None:
         """Part of `RemoteCall`.
 
         Raises:
             BackendError: Vapi does not take it.
         """
-        match entry:
+        match item:
             case port.TextInput(note=True):
-                message = control.add_message(entry.text, role="system", respond=False)
+                message = control.add_message(item.text, role="system", respond=False)
             case port.TextInput():
-                message = control.add_message(entry.text)
+                message = control.add_message(item.text)
             case port.UpdateInput(instructions=str(words)):
                 message = control.add_message(words, role="system", respond=False)
             case port.ControlInput():
-                message = entry.message
+                message = item.message
             case _:
                 return
         await self._api.control(self._info, message)

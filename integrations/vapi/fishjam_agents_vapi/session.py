@@ -131,7 +131,7 @@ class VapiSession(BackendSession):
 
     # --- to Vapi ---
 
-    async def send(self, entry: BackendInput) -> None:
+    async def send(self, item: BackendInput) -> None:
         """Part of `BackendSession`.
 
         Raises:
@@ -139,23 +139,23 @@ class VapiSession(BackendSession):
             ConversationEnded: The conversation is over.
         """
         try:
-            match entry:
+            match item:
                 case port.AudioInput():
-                    await self._hear(entry)
+                    await self._hear(item)
                 case port.TextInput(verbatim=True):
-                    self._translator.expect(entry.reply, entry.text)
-                    await self.post(control.say(entry.text))
+                    self._translator.expect(item.reply, item.text)
+                    await self.post(control.say(item.text))
                 case port.TextInput(note=True):
-                    await self.post(control.add_message(entry.text, role="system", respond=False))
+                    await self.post(control.add_message(item.text, role="system", respond=False))
                 case port.TextInput():
-                    await self.post(control.add_message(entry.text))
+                    await self.post(control.add_message(item.text))
                 case port.UpdateInput(instructions=str(words)):
                     await self.post(control.add_message(words, role="system", respond=False))
                     self._memory[INSTRUCTIONS] = words
                 case port.ControlInput():
-                    await self.post(entry.message)
+                    await self.post(item.message)
                 case port.ToolResultInput() if self._desk is not None:
-                    self._desk.answer(entry)
+                    self._desk.answer(item)
         except ConnectionClosed as error:
             raise await self._lost(error) from error
 
@@ -163,15 +163,15 @@ class VapiSession(BackendSession):
         """Send a message as a text frame."""
         await self._socket.send(json.dumps(message))
 
-    async def _hear(self, entry: port.AudioInput) -> None:
-        data = self._carry + np.ascontiguousarray(entry.samples, "<i2").tobytes()
+    async def _hear(self, item: port.AudioInput) -> None:
+        data = self._carry + np.ascontiguousarray(item.samples, "<i2").tobytes()
         whole = len(data) - len(data) % self._frame
         for start in range(0, whole, self._frame):
             frame = data[start : start + self._frame]
             if self._socket.state is not State.OPEN or not self._socket.post(frame):
                 await self._socket.send(frame)
         self._carry = data[whole:]
-        self._covered = max(self._covered, self._loop.time()) + len(entry.samples) / self._rate
+        self._covered = max(self._covered, self._loop.time()) + len(item.samples) / self._rate
 
     def _tick(self, now: float) -> None:
         self._translator.tick(now)

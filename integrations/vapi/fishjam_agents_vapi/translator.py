@@ -213,17 +213,17 @@ def tool_calls(message: Mapping[str, Any]) -> Iterator[port.ToolCall]:
     `arguments` or `parameters`.
     """
     listed = message.get("toolCallList") or message.get("toolCalls") or ()
-    for entry in listed if isinstance(listed, Sequence) else ():
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+    for item in listed if isinstance(listed, Sequence) else ():
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str):
             continue
-        function = entry.get("function")
-        source = function if isinstance(function, dict) else entry
+        function = item.get("function")
+        source = function if isinstance(function, dict) else item
         name = source.get("name")
         if isinstance(name, str):
             given = source.get("arguments")
             if given is None:
                 given = source.get("parameters")
-            yield port.ToolCall(entry["id"], name, *read_arguments(given))
+            yield port.ToolCall(item["id"], name, *read_arguments(given))
 
 
 def _sounds(samples: Samples) -> bool:

@@ -49,11 +49,11 @@ class ToolResultBroker:
             if waiting.cancel():
                 self._emit(port.ToolCallCancelled(call, lost=True))
 
-    def answer(self, entry: port.ToolResultInput) -> None:
+    def answer(self, item: port.ToolResultInput) -> None:
         """A result. Reports of progress, which Vapi does not take, are left out."""
-        waiting = self._waiting.get(entry.call)
-        if waiting is not None and not waiting.done() and not entry.will_continue:
-            waiting.set_result(entry)
+        waiting = self._waiting.get(item.call)
+        if waiting is not None and not waiting.done() and not item.will_continue:
+            waiting.set_result(item)
 
     async def results(self, message: dict[str, Any]) -> list[dict[str, str]]:
         """Have the tools of a message called, and wait for what they give."""
@@ -85,10 +85,10 @@ def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultInput]) 
         return {**result, "error": f"{call.name} gave no result in time"}
     if waiting.cancelled():
         return {**result, "error": "the call is over"}
-    entry = waiting.result()
+    item = waiting.result()
     # Vapi reads a result of several lines as a mistake.
-    text = " ".join(entry.result.split())
-    return {**result, ("error" if entry.error else "result"): text}
+    text = " ".join(item.result.split())
+    return {**result, ("error" if item.error else "result"): text}
 
 
 class _Hub:

@@ -67,8 +67,8 @@ async def open_line(
 ) -> AsyncIterator[Line]:
     backend = Vapi(**{"assistant_id": "receptionist", "api_key": KEY, "url": vapi.url, **settings})
     line = Line(backend)
-    conversation = port.BackendContext("call", line.events.append, instructions, tools)
-    async with backend.connect(conversation) as session:
+    context = port.BackendContext("call", line.events.append, instructions, tools)
+    async with backend.connect(context) as session:
         assert isinstance(session, BackendSession)
         line.session = session
         line.reading = asyncio.create_task(session.read())

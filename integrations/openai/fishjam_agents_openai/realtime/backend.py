@@ -55,14 +55,14 @@ class Realtime(RealtimeSettings, Backend):
         Access.check(self)
 
     @asynccontextmanager
-    async def connect(self, conversation: BackendContext) -> AsyncIterator[RealtimeSession]:
+    async def connect(self, context: BackendContext) -> AsyncIterator[RealtimeSession]:
         """Open a session: connected, configured, and told what was said before.
 
         Raises:
             BackendError: It cannot be opened; `failure` says why.
         """
-        memory: Memory = conversation.memory.setdefault(
-            "openai_realtime", Memory(conversation.instructions, conversation.tools)
+        memory: Memory = context.memory.setdefault(
+            "openai_realtime", Memory(context.instructions, context.tools)
         )
         # The import takes half a second: not in the loop that plays audio.
         await self.load()
@@ -70,7 +70,7 @@ class Realtime(RealtimeSettings, Backend):
             with connection_errors(self.secrets):
                 try:
                     async with asyncio.timeout(self.timeout):
-                        session = await self._open(conversation, memory, stack)
+                        session = await self._open(context, memory, stack)
                 except TimeoutError as error:
                     raise BackendError(
                         f"OpenAI Realtime did not accept the session within {self.timeout:g} s: check "
@@ -79,9 +79,7 @@ class Realtime(RealtimeSettings, Backend):
                     ) from error
             yield session
 
-    async def _open(
-        self, conversation: BackendContext, memory: Memory, stack: AsyncExitStack
-    ) -> RealtimeSession:
+    async def _open(self, context: BackendContext, memory: Memory, stack: AsyncExitStack) -> RealtimeSession:
         besides = self.besides
         if self.beta:
             besides["extra_headers"]["openai-beta"] = "realtime=v1"
@@ -95,7 +93,7 @@ class Realtime(RealtimeSettings, Backend):
                 max_retries=0,
             )
         )
-        session = RealtimeSession(self, conversation, memory, live)
+        session = RealtimeSession(self, context, memory, live)
         await session.begin()
         return session
 

@@ -41,7 +41,7 @@ class RealtimeSession(port.BackendSession):
 
     Args:
         settings: The backend.
-        conversation: The call.
+        context: The call.
         memory: What outlives the connection.
         live: The client's connection.
     """
@@ -49,13 +49,13 @@ class RealtimeSession(port.BackendSession):
     def __init__(
         self,
         settings: RealtimeSettings,
-        conversation: port.BackendContext,
+        context: port.BackendContext,
         memory: Memory,
         live: AsyncRealtimeConnection,
     ) -> None:
         self._settings = settings
-        self._local = conversation.turn_mode == "local"
-        self._emit = conversation.emit
+        self._local = context.turn_mode == "local"
+        self._emit = context.emit
         self._memory = memory
         self._live = live
         self._unsent: deque[dict[str, Any]] = deque()
@@ -65,16 +65,16 @@ class RealtimeSession(port.BackendSession):
         self._leaving = False
         self._watchdog = ResponseWatchdog("OpenAI Realtime", settings.answer_timeout, self._ping)
         self._responses = Responses(
-            conversation.emit,
+            context.emit,
             memory,
             self._later,
             begun=lambda: self._watchdog.over(answered=True),
             over=self._watchdog.over,
         )
-        self._out_of_band = OutOfBandRequests(conversation.emit, memory)
+        self._out_of_band = OutOfBandRequests(context.emit, memory)
         self._events = ServerEvents(
             settings,
-            conversation.emit,
+            context.emit,
             memory,
             self._responses,
             self._out_of_band,
@@ -130,8 +130,8 @@ class RealtimeSession(port.BackendSession):
 
     # --- what the user says and does ---
 
-    async def send(self, entry: port.BackendInput) -> None:
-        """Pass an entry on; while the connection is being left, wait for the end instead.
+    async def send(self, item: port.BackendInput) -> None:
+        """Pass an input on; while the connection is being left, wait for the end instead.
 
         Raises:
             BackendError: The connection is lost.
@@ -141,28 +141,28 @@ class RealtimeSession(port.BackendSession):
         self._sending = True
         try:
             with connection_errors(self._settings.secrets):
-                if isinstance(entry, port.AudioInput):
-                    await self._hear(entry)
+                if isinstance(item, port.AudioInput):
+                    await self._hear(item)
                 else:
                     # What was decided earlier goes first: an answer is asked for before it is cancelled.
                     await self._flush()
-                    await self._pass_on(entry)
+                    await self._pass_on(item)
                     await self._flush()
         finally:
             self._sending = False
 
-    async def _hear(self, entry: port.AudioInput) -> None:
-        self._events.peer = entry.peer
-        await self._sound(entry.samples)
+    async def _hear(self, item: port.AudioInput) -> None:
+        self._events.peer = item.peer
+        await self._sound(item.samples)
 
     async def _sound(self, samples: port.Samples) -> None:
         await self._append(samples)
         self._events.sent += len(samples) / RATE
         self._memory.heard(samples, speech=self._local or self._events.speaking)
 
-    async def _pass_on(self, entry: port.BackendInput) -> None:
+    async def _pass_on(self, item: port.BackendInput) -> None:
         memory = self._memory
-        match entry:
+        match item:
             case port.TurnStartedInput(peer):
                 self._turn_open, self._events.peer = True, peer
             case port.TurnEndedInput(turn):
@@ -180,7 +180,7 @@ class RealtimeSession(port.BackendSession):
                 memory.cancelled()
             case port.TextInput(text):
                 await self._add(HistoryItem("user", text))
-                if not entry.note:
+                if not item.note:
                     self._ask()
             case port.ImageInput(data) if len(data) > _MAX_IMAGE:
                 self._emit(
@@ -192,10 +192,10 @@ class RealtimeSession(port.BackendSession):
                 self._watchdog.over()
                 for event in self._responses.cut(heard):
                     await self._say(event)
-            case port.ToolResultInput() if not entry.will_continue:
-                line = HistoryItem("result", entry.result, entry.call)
+            case port.ToolResultInput() if not item.will_continue:
+                line = HistoryItem("result", item.result, item.call)
                 await self._say({"type": "conversation.item.create", "item": line.item()})
-                if memory.answered(entry.call, entry.result):
+                if memory.answered(item.call, item.result):
                     self._ask()
             case port.UpdateInput(instructions, tools):
                 await self._update(instructions, tools)
