@@ -235,7 +235,7 @@ class Detector:
         # Frames of the other noise may have passed for a voice, before it was known.
         self._voiced_level = None
 
-    def _score(self, frame: Samples, weighing: bool, playing: EchoSource | None) -> tuple[float, float]:
+    def _score(self, frame: Samples, accumulating: bool, playing: EchoSource | None) -> tuple[float, float]:
         """The raw score z and the level of the voice band."""
         speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
         self._old[:] = self._new
@@ -263,7 +263,7 @@ class Detector:
             z += _WEBRTC_WEIGHT
         gated = level <= self._noise.mean + GATE
         # Where even a perfect pitch would leave the lowest score there is, it need not be looked for.
-        if z + _PITCH_WEIGHT * voice > -3.0 and (weighing or not gated):
+        if z + _PITCH_WEIGHT * voice > -3.0 and (accumulating or not gated):
             z += _PITCH_WEIGHT * self._pitch(scratch) * voice
 
         if z <= 0:

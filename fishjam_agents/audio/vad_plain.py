@@ -63,7 +63,7 @@ class PlainDetector(ABC):
         self,
         frame: Samples,
         in_speech: bool,
-        weighing: bool = True,
+        accumulating: bool = True,
         playing: EchoSource | None = None,
     ) -> Decision:
         """Score the next frame; the arguments are those of `vad.Detector.feed`."""

@@ -60,7 +60,7 @@ class RemoteCall(Protocol):
         """
         ...
 
-    async def follow(self, guest: BridgedPeer) -> str:
+    async def follow(self, peer: BridgedPeer) -> str:
         """Follow the conversation to its end.
 
         Returns:

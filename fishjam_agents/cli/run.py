@@ -149,7 +149,7 @@ class _Run:
             limits=self._settings.limits,
             placed=placed,
             # The embedded server takes its rooms with it, whatever happens.
-            leftovers=None if self._server is not None else OrphanedAgents(),
+            orphans=None if self._server is not None else OrphanedAgents(),
         )
         if self._left:
             self._worker.stop()

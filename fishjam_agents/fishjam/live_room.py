@@ -350,7 +350,7 @@ class LiveRoom:
         elif isinstance(event, Reconnected):
             # A lookup under way may have been answered before what was missed.
             self._epoch += 1
-            self._hush()
+            self._clear_speakers()
         elif isinstance(event, ServerMessagePeerCrashed):
             # The room shows that a peer is gone, and not why.
             self._emit("peer_crashed", event.peer_id, event.reason)
@@ -366,7 +366,7 @@ class LiveRoom:
         if self.active_speakers != before:
             self._emit("active_speakers_changed", self.active_speakers)
 
-    def _hush(self) -> None:
+    def _clear_speakers(self) -> None:
         # Who fell silent meanwhile was not told; who speaks will be told at the next change.
         if self._speaking:
             self._speaking.clear()

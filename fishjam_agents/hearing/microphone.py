@@ -50,7 +50,7 @@ class Microphone:
         stages: The user's processing, instances of this microphone's own.
         deliver: Told of every frame with what follows from it, and of silences (frame None).
         stage_failed: Told once of each stage that raised.
-        tapes: Where the turn machine's inputs are recorded, None for nowhere.
+        decision_logs: Where the turn machine's inputs are recorded, None for nowhere.
         vad: Which voice detector.
 
     Raises:
@@ -76,7 +76,7 @@ class Microphone:
         stages: Sequence[Stage],
         deliver: Deliver,
         stage_failed: Callable[[Microphone, Stage, Exception], None],
-        tapes: DecisionLogs | None = None,
+        decision_logs: DecisionLogs | None = None,
         vad: DetectorName = "default",
     ) -> None:
         self.peer = peer
@@ -87,8 +87,8 @@ class Microphone:
         self._detector = make_detector(vad, turns.preset)
         start = self._detector.start
         self.machine = TurnMachine(turns, start)
-        if tapes is not None:
-            self.machine = RecordedMachine(turns, start, tapes.open_log(peer, track, start))
+        if decision_logs is not None:
+            self.machine = RecordedMachine(turns, start, decision_logs.open_log(peer, track, start))
         self._format = format
         self._settings = turns
         self._stages = list(stages)

@@ -215,7 +215,7 @@ class RoomAudio:
         format, turns = context.room_format, context.turns
         microphone = Microphone(
             *(peer, track, format, turns, self._make_stages(), deliver, self._stage_failed),
-            tapes=self._logs,
+            decision_logs=self._logs,
             vad=context.hearing.vad,
         )
         if reference is not None:

@@ -23,7 +23,7 @@ class CallerAudio:
     """Mixes a caller's sound, 20 ms at a time: int16 mono at 16 kHz. No clock.
 
     Args:
-        noise: A bed to repeat, None without one.
+        noise: Noise to repeat, None without any.
         echo: How the bot comes back, None if it does not.
 
     Attributes:

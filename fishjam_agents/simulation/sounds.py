@@ -60,7 +60,7 @@ class CallerPart:
         leaves: None is never.
         mutes: When the microphone falls silent, and for how long; None is for good.
         presses: When the button of push to talk goes down, and for how long; None is for good.
-        noise: A bed that repeats, None without one.
+        noise: Noise that repeats, None without any.
         echo: How the bot comes back with the call, None if it does not.
         echo_changes: How it comes back from a moment on; first, where its caller has that.
         camera: The still their camera shows, None without one.
@@ -223,7 +223,7 @@ def _spoken(text: str, voice: str) -> Clip:
 
 
 def noise_sound(noise: Noise) -> Samples:
-    """A bed of noise to repeat: int16 mono at 16 kHz, shape (n,); the same each time.
+    """Noise to repeat: int16 mono at 16 kHz, shape (n,); the same each time.
 
     Raises:
         AudioError: The recording cannot be used.

@@ -36,10 +36,10 @@ class DecisionLog(Protocol):
 
 
 class DecisionLogs(Protocol):
-    """Gives every machine of a call its tape."""
+    """Source of a decision log for every turn machine of a call."""
 
     def open_log(self, peer: str | None, track: str, start: float) -> DecisionLog:
-        """The tape of a new machine.
+        """Open the log of a new machine.
 
         Args:
             peer: Whose microphone it rules; None for a mix.
@@ -50,19 +50,19 @@ class DecisionLogs(Protocol):
 
 
 class RecordedMachine(TurnMachine):
-    """A `TurnMachine` with a tape. Every input is written down, whoever gives it.
+    """A `TurnMachine` with a decision log. Every input is written down, whoever gives it.
 
     Args:
         settings: The user's settings.
         start: Sum of scores that makes a suspicion.
-        tape: Takes what comes and what follows from it.
+        log: Takes what comes and what follows from it.
     """
 
-    __slots__ = ("_nested", "_tape")
+    __slots__ = ("_log", "_nested")
 
-    def __init__(self, settings: TurnSettings, start: float, tape: DecisionLog) -> None:
+    def __init__(self, settings: TurnSettings, start: float, log: DecisionLog) -> None:
         super().__init__(settings, start)
-        self._tape = tape
+        self._log = log
         # The machine calls its own methods: only what comes from outside is an input.
         self._nested = False
 
@@ -71,7 +71,7 @@ class RecordedMachine(TurnMachine):
         self._nested = True
         events = super().feed(decision, at, barge_in)
         self._nested = False
-        self._tape.frame(decision, at, barge_in, events)
+        self._log.frame(decision, at, barge_in, events)
         return events
 
     def silence(self, duration: float) -> Sequence[TurnEvent]:
@@ -80,34 +80,34 @@ class RecordedMachine(TurnMachine):
         self._nested = True
         events = super().silence(duration)
         self._nested = False
-        self._tape.silence(duration, idle, events)
+        self._log.silence(duration, idle, events)
         return events
 
     def confirm(self) -> Sequence[TurnEvent]:
         """As `TurnMachine.confirm`."""
         events = super().confirm()
         if not self._nested:
-            self._tape.command("confirm", {}, events)
+            self._log.command("confirm", {}, events)
         return events
 
     def open(self, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
         """As `TurnMachine.open`."""
         events = super().open(at, barge_in)
-        self._tape.command("open", {"at": at, "barge_in": barge_in}, events)
+        self._log.command("open", {"at": at, "barge_in": barge_in}, events)
         return events
 
     def end(self, at: float, reason: str) -> Sequence[TurnEvent]:
         """As `TurnMachine.end`."""
         events = super().end(at, reason)
         if not self._nested:
-            self._tape.command("end", {"at": at, "reason": reason}, events)
+            self._log.command("end", {"at": at, "reason": reason}, events)
         return events
 
     def expect_words(self) -> Sequence[TurnEvent]:
         """As `TurnMachine.expect_words`."""
         events = super().expect_words()
         if not self._nested:
-            self._tape.command("expect_words", {}, events)
+            self._log.command("expect_words", {}, events)
         return events
 
     def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
@@ -116,11 +116,11 @@ class RecordedMachine(TurnMachine):
         events = super().understood(text, final)
         self._nested = False
         if self.judges_words:
-            self._tape.command("understood", {"text": text, "final": final}, events)
+            self._log.command("understood", {"text": text, "final": final}, events)
         return events
 
     def model_done(self) -> Sequence[TurnEvent]:
         """As `TurnMachine.model_done`."""
         events = super().model_done()
-        self._tape.command("model_done", {}, events)
+        self._log.command("model_done", {}, events)
         return events

@@ -68,7 +68,7 @@ class Worker:
         room: Which room; the default makes one.
         limits: What ends the call.
         placed: Called when the bot is in its room.
-        leftovers: Remembers what a crash would leave behind; None remembers nothing, which suits a server
+        orphans: Remembers what a crash would leave behind; None remembers nothing, which suits a server
             that ends with this process.
     """
 
@@ -81,7 +81,7 @@ class Worker:
         room: RoomSettings = RoomSettings(),  # noqa: B008 - frozen
         limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
         placed: Callable[[JoinedRoom], None] | None = None,
-        leftovers: OrphanedAgents | None = None,
+        orphans: OrphanedAgents | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._fishjam_id = fishjam_id
@@ -89,7 +89,7 @@ class Worker:
         self._room = room
         self._limits = limits
         self._placed = placed
-        self._leftovers = leftovers
+        self._orphans = orphans
         self._task: asyncio.Task[CallOutcome] | None = None
         self._ending: CallOutcome | None = None
         self._leaving = False
@@ -146,8 +146,8 @@ class Worker:
         self._pipeline.verify()
         async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
             await self._check(client)
-            if self._leftovers is not None:
-                await self._leftovers.remove(client)
+            if self._orphans is not None:
+                await self._orphans.remove(client)
             async with self._place(client) as room_id, self._follow(client, room_id) as feed:
                 if isinstance(self._pipeline.backend, RemoteBackend):
                     await self._pipeline.attend(lambda wanted: self._invite(client, feed, wanted), feed)
@@ -178,12 +178,12 @@ class Worker:
         """Bring a model into the room that Fishjam itself connects; leaving the context removes it."""
         options = PeerOptionsVapi(wanted.api_key, wanted.call_id, auto_close=wanted.auto_close)
         async with self._guest(client, feed.id, client.create_vapi_agent(feed.id, options)) as peer:
-            guest = RoomBridgedPeer(peer.id, feed)
+            bridged = RoomBridgedPeer(peer.id, feed)
             try:
                 async with self._limited(feed, peer.id):
-                    yield guest
+                    yield bridged
             finally:
-                guest.close()
+                bridged.close()
 
     @asynccontextmanager
     async def _limited(self, feed: LiveRoom, peer_id: str) -> AsyncIterator[None]:
@@ -225,9 +225,9 @@ class Worker:
             nonlocal note
             async with new_room(client):
                 room = await client.create_room()
-            if self._leftovers is not None:
+            if self._orphans is not None:
                 # Before its agent is made: until that is noted, too, a crash would leave the room behind.
-                note = self._leftovers.note(client.url, room.id, None, made_room=True)
+                note = self._orphans.note(client.url, room.id, None, made_room=True)
             return room.id
 
         async def remove(room_id: str) -> None:
@@ -262,8 +262,8 @@ class Worker:
             nonlocal note
             async with new_agent(client, room_id):
                 peer = await creation
-            if self._leftovers is not None:
-                note = self._leftovers.note(client.url, room_id, peer.id, made_room=made_room)
+            if self._orphans is not None:
+                note = self._orphans.note(client.url, room_id, peer.id, made_room=made_room)
             return peer
 
         async def remove(peer: PeerT) -> None:

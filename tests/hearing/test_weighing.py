@@ -21,8 +21,8 @@ def events(samples: Samples, barge_in: bool, *, spared: bool) -> list[TurnEvent]
     detector, machine = Detector(), TurnMachine()
     found: list[TurnEvent] = []
     for at in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
-        weighing = machine.accumulating if spared else True
-        decision = detector.feed(samples[at : at + FRAME_SAMPLES], machine.in_speech, weighing)
+        accumulating = machine.accumulating if spared else True
+        decision = detector.feed(samples[at : at + FRAME_SAMPLES], machine.in_speech, accumulating)
         found += machine.feed(decision, at / 16000 + 0.02, barge_in)
     return found
 

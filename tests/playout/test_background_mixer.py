@@ -115,7 +115,7 @@ def test_the_background_is_back_at_once_after_a_pause_and_no_word_of_it_counts_a
     assert over == heard
 
 
-def test_a_bed_that_was_stopped_sends_nothing_more() -> None:
+def test_a_background_that_was_stopped_sends_nothing_more() -> None:
     line = Line()
     line.tick(50)
     line.loop.on = False
@@ -127,7 +127,7 @@ def test_a_bed_that_was_stopped_sends_nothing_more() -> None:
 
 
 @given(st.data())
-def test_replies_over_a_bed_are_played_in_one_run(data: st.DataObject) -> None:
+def test_replies_over_a_background_are_played_in_one_run(data: st.DataObject) -> None:
     """Whatever comes, pauses and resumes when: all of it is heard, and the estimate says what was played."""
     line = Line(under=None)
     line.schedule.begin("r")

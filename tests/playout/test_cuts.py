@@ -29,7 +29,7 @@ INSIDE = int(np.abs(np.diff(hum(1.0).astype(int))).max())
 
 
 class Line:
-    """A schedule as `Voice` drives it, in front of a server that knows the truth."""
+    """A schedule as `AudioOutput` drives it, in front of a server that knows the truth."""
 
     def __init__(self, settings: PlayoutSettings | None = None) -> None:
         self.schedule = Schedule(RATE, settings)
@@ -178,7 +178,7 @@ def test_an_interrupt_of_a_paused_reply_sends_nothing_more() -> None:
 
 
 @pytest.mark.parametrize("voice", [True, False])
-def test_muting_the_bed_does_not_click(voice: bool) -> None:
+def test_muting_the_background_does_not_click(voice: bool) -> None:
     line = Line()
     line.schedule.background = BackgroundMixer()
     line.schedule.background.background = Loop(hum(1.0, 9000, 200.0), RATE, -12.0, 3.0)
@@ -201,10 +201,10 @@ def test_muting_the_bed_does_not_click(voice: bool) -> None:
 
 def test_a_background_that_is_replaced_fades_out() -> None:
     line = Line()
-    line.schedule.background = bed = BackgroundMixer()
-    bed.background = Loop(hum(1.0, 9000, 200.0), RATE, -12.0, 3.0)
+    line.schedule.background = background = BackgroundMixer()
+    background.background = Loop(hum(1.0, 9000, 200.0), RATE, -12.0, 3.0)
     line.pass_time(1.0)
-    bed.background = Loop(hum(1.0, 9000, 100.0), RATE, -30.0, 3.0)
+    background.background = Loop(hum(1.0, 9000, 100.0), RATE, -30.0, 3.0)
     line.pass_time(1.0)
     assert line.largest_step <= INSIDE * 1.5
 

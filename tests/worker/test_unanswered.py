@@ -85,7 +85,7 @@ def test_a_room_whose_answer_is_lost_does_not_stay_behind(tmp_path: Path) -> Non
         async with asyncio.timeout(20), EmbeddedServer() as server, forgetful(server, b"POST /room ") as url:
             other = server.rooms.create()
             worker = Worker(
-                Bot(), fishjam_id=url, management_token=server.token, leftovers=OrphanedAgents(tmp_path)
+                Bot(), fishjam_id=url, management_token=server.token, orphans=OrphanedAgents(tmp_path)
             )
             with pytest.raises(UnreachableError):
                 await worker.run()
@@ -108,7 +108,7 @@ def test_an_agent_whose_answer_is_lost_does_not_stay_behind(made_room: bool, tmp
                 fishjam_id=url,
                 management_token=server.token,
                 room=RoomSettings() if made_room else RoomSettings(id=room.id),
-                leftovers=OrphanedAgents(tmp_path),
+                orphans=OrphanedAgents(tmp_path),
             )
             with pytest.raises(UnreachableError):
                 await worker.run()
@@ -158,7 +158,7 @@ def test_a_bot_killed_between_making_its_room_and_its_agent_leaves_a_note(tmp_pa
 
         AsyncFishjamClient.create_agent = never
         url, token, notes = sys.argv[1:]
-        worker = Worker(Bot(), fishjam_id=url, management_token=token, leftovers=OrphanedAgents(Path(notes)))
+        worker = Worker(Bot(), fishjam_id=url, management_token=token, orphans=OrphanedAgents(Path(notes)))
         asyncio.run(worker.run())
     """
 

@@ -309,7 +309,7 @@ def test_losing_sight_of_the_room_is_told_and_the_call_goes_on(monkeypatch: pyte
 
 def test_the_bot_is_noted_while_it_is_in_a_room(tmp_path: Path) -> None:
     async def scenario(server: EmbeddedServer) -> None:
-        job = Job(server, Bot(), leftovers=OrphanedAgents(tmp_path))
+        job = Job(server, Bot(), orphans=OrphanedAgents(tmp_path))
         await job.placed()
         noted.append(len(os.listdir(tmp_path)))
         job.worker.stop()

@@ -52,25 +52,25 @@ class CallRecord:
         begun: str = "",
     ) -> None:
         self._take = take
-        self._tapes: list[_MachineLog] = []
+        self._logs: list[_MachineLog] = []
         take(Header(call, __version__, plain_settings(turns), asdict(hearing), begun))
 
     def open_log(self, peer: str | None, track: str, start: float) -> _MachineLog:
-        """The tape of a new machine (`turns.recorded.Tapes.tape`)."""
-        tape = _MachineLog(len(self._tapes) + 1, self._take)
-        self._tapes.append(tape)
-        self._take(Opened(tape.microphone, peer, track, start))
-        return tape
+        """Open the log of a new machine (`turns.decision_log.DecisionLogs.open_log`)."""
+        log = _MachineLog(len(self._logs) + 1, self._take)
+        self._logs.append(log)
+        self._take(Opened(log.microphone, peer, track, start))
+        return log
 
     def close(self, at: float) -> None:
         """The call ended at `at`, call time in seconds."""
-        for tape in self._tapes:
-            tape.flush()
+        for log in self._logs:
+            log.flush()
         self._take(End(at))
 
 
 class _MachineLog:
-    """One machine's part of the record. Part of `turns.recorded.Tape`."""
+    """One machine's part of the record: a `turns.decision_log.DecisionLog`."""
 
     __slots__ = ("_bot", "_decisions", "_idle", "_silences", "_take", "_times", "microphone")
 

@@ -96,13 +96,13 @@ class _PeerCall:
                 return
         await self._api.control(self._info, message)
 
-    async def follow(self, guest: BridgedPeer) -> str:
+    async def follow(self, peer: BridgedPeer) -> str:
         """Part of `RemoteCall`: by the peer, and by looking at the call now and then.
 
         Raises:
             BackendError: The call failed, or Fishjam could not join it.
         """
-        gone = asyncio.create_task(guest.left(), name=f"VAPI peer {guest.peer_id}")
+        gone = asyncio.create_task(peer.left(), name=f"VAPI peer {peer.peer_id}")
         status, lost = self._info.status, 0
         try:
             while True:
