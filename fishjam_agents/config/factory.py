@@ -174,8 +174,8 @@ def _recordings(pipeline: AgentPipeline) -> Iterator[tuple[str, Path]]:
         settings = getattr(pipeline, section)
         for item in fields(settings):
             wav = getattr(getattr(settings, item.name), "wav", None)
-            if isinstance(wav, Path):
-                yield f"agent.{section}.{item.name}.wav", wav
+            if isinstance(wav, (str, Path)):
+                yield f"agent.{section}.{item.name}.wav", Path(wav)
 
 
 def _sound(config: Config, pipeline: AgentPipeline, key: str, wav: Path) -> Samples:

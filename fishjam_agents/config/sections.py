@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -12,18 +12,11 @@ from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Registered
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
 from fishjam_agents.config.problems import Problems, SourceLocation, alternatives, nearest
-from fishjam_agents.config.settings import PartialSettings
+from fishjam_agents.config.settings import PartialSettings, SettingsT
 from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.config.values import mistake_sentence, plain_value, show
 from fishjam_agents.errors import ConfigError, SettingError
 from fishjam_agents.settings_codec import accepts_none, field_hints, members, refusal, validate, variants
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    T = TypeVar("T", bound=DataclassInstance)
-else:
-    T = TypeVar("T")
 
 V = TypeVar("V")
 R = TypeVar("R", bound=Registered)
@@ -76,8 +69,8 @@ class SectionReader:
         return node
 
     def read(
-        self, kind: type[T], node: Node | None, path: str, besides: Iterable[str] = ()
-    ) -> PartialSettings[T] | None:
+        self, kind: type[SettingsT], node: Node | None, path: str, besides: Iterable[str] = ()
+    ) -> PartialSettings[SettingsT] | None:
         """The node as settings.
 
         Args:
@@ -103,10 +96,14 @@ class SectionReader:
             return PartialSettings(validate(kind, data), frozenset(data))
         except ValidationError as error:
             for mistake in error.errors(include_url=False, include_input=False):
-                if mistake["loc"]:
-                    self._field_mistake(mistake, hints, data, section, path)
-                else:
+                key, *within = mistake["loc"] or (None,)
+                if key is None:
                     self._refused(refusal(mistake), section, path)
+                elif key not in data:
+                    line = self.lines.get(path, section.line)
+                    self._problems.add(line, f"{join(path, str(key))} is missing: give it")
+                elif data[key] is not _WRONG:
+                    self._mistake(hints[key], section.entries[key], join(path, key), mistake, within)
             return None
 
     def registered(self, base: type[R], node: Node | None, path: str) -> R | None:
@@ -209,21 +206,6 @@ class SectionReader:
         line = self.lines.get(path, section.line)
         self._problems.add(line, f"{path}.type is missing: use {alternatives(names)}")
         return None
-
-    def _field_mistake(
-        self,
-        mistake: Mapping[str, Any],
-        hints: Mapping[str, Any],
-        data: Mapping[str, Any],
-        section: Section,
-        path: str,
-    ) -> None:
-        key, *within = mistake["loc"]
-        where = join(path, key)
-        if key not in data:
-            self._problems.add(self.lines.get(path, section.line), f"{where} is missing: give it")
-        elif data[key] is not _WRONG:
-            self._mistake(hints[key], section.entries[key], where, mistake, within)
 
     def _mistake(
         self, hint: Any, node: Node, path: str, mistake: Mapping[str, Any], within: Iterable[str | int]

@@ -18,13 +18,13 @@ from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomS
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    T = TypeVar("T", bound=DataclassInstance)
+    SettingsT = TypeVar("SettingsT", bound=DataclassInstance)
 else:
-    T = TypeVar("T")
+    SettingsT = TypeVar("SettingsT")
 
 
 @dataclass(frozen=True, slots=True)
-class PartialSettings(Generic[T]):
+class PartialSettings(Generic[SettingsT]):
     """Settings of which a file gives some; the others stay what the pipeline's class says.
 
     Attributes:
@@ -32,10 +32,10 @@ class PartialSettings(Generic[T]):
         keys: The keys it gives.
     """
 
-    settings: T
+    settings: SettingsT
     keys: frozenset[str]
 
-    def over(self, base: T) -> T:
+    def over(self, base: SettingsT) -> SettingsT:
         """`base` with what the file gives.
 
         Raises:

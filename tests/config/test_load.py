@@ -201,6 +201,10 @@ class Vendor(Backend):
     retries: Retries = Retries()
     model: str | int = "small"
 
+    def __post_init__(self) -> None:
+        if self.key == "old":
+            raise ValueError("key is of a project that is closed: make a new one")
+
     def connect(self, conversation: Any) -> Any:
         raise NotImplementedError
 
@@ -238,3 +242,23 @@ def test_mistakes_inside_a_backend_name_their_own_line(load: Any, tmp_path: Path
         f"{where}:6: agent.backend.weights is wrong at a "
         "(Input should be a valid number, unable to parse string as a number)",
     ]
+
+
+@pytest.mark.usefixtures("vendor")
+def test_what_a_backend_of_others_refuses_is_told_with_the_line_of_its_section(
+    load: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("agent:\n  backend:\n    type: vendor\n    key: old\n")
+    assert str(caught.value) == (
+        f"{tmp_path / 'config.yaml'}:2: agent.backend: key is of a project that is closed: make a new one"
+    )
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_number_inside_a_mapping_must_be_finite(load: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("agent:\n  backend:\n    type: vendor\n    key: k\n    weights: {a: nan}\n")
+    assert str(caught.value) == (
+        f"{tmp_path / 'config.yaml'}:5: agent.backend.weights is wrong at a (Input should be a finite number)"
+    )

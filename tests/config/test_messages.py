@@ -93,6 +93,22 @@ MISTAKES = {
         "config.yaml:4: agent.turns.end_of_turn.type is missing: use adaptive, fixed, per_speaker, "
         "punctuation or backend"
     ),
+    TURNS + "    end_of_turn: {type: }": (
+        "config.yaml:4: agent.turns.end_of_turn.type is missing: use adaptive, fixed, per_speaker, "
+        "punctuation or backend"
+    ),
+    TURNS + "    end_of_turn: {type: [fixed]}": (
+        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation or "
+        "backend, not a list"
+    ),
+    TURNS + "    end_of_turn: {type: fixd}": (
+        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation or "
+        "backend, not 'fixd': did you mean fixed?"
+    ),
+    TURNS + "    barge_in: {voice: soon, word: 2}\n    max_turn: 0.1": (
+        "config.yaml:4: agent.turns.barge_in.word is not a setting: did you mean words?\n"
+        "config.yaml:4: agent.turns.barge_in.voice must be a number, not 'soon'"
+    ),
     TURNS + "    end_of_turn: {type: fixed, seconds: 99}": (
         "config.yaml:4: agent.turns.end_of_turn: seconds must be between 0.1 and 10 seconds, not 99"
     ),
