@@ -12,8 +12,7 @@ from typing import Any
 
 from bench.table import Row, percentile, skipped, spread
 from fishjam_agents import AgentPipeline
-from fishjam_agents.testing import MemoryRoom, MemorySession
-from fishjam_agents.testing.memory import MemoryTrack
+from fishjam_agents.testing import MemoryRoom, MemorySession, MemoryTrack
 
 _WAIT = 120.0
 _TURNS = 12
@@ -57,16 +56,17 @@ async def _first_audio(replies: int) -> Row:
     given: list[float] = []
     sent: list[float] = []
 
-    class Track(MemoryTrack):
-        async def send_chunk(self, data: bytes) -> None:
-            if len(sent) < len(given):
-                sent.append(time.perf_counter())
-            await super().send_chunk(data)
-
     class Session(MemorySession):
         async def add_track(self, options: Any) -> MemoryTrack:
-            track = Track("bot", options, self._room.network, self._room.zero)
-            self.tracks.append(track)
+            track = await super().add_track(options)
+            send = track.send_chunk
+
+            async def send_chunk(data: bytes) -> None:
+                if len(sent) < len(given):
+                    sent.append(time.perf_counter())
+                await send(data)
+
+            track.send_chunk = send_chunk  # type: ignore[method-assign]
             return track
 
     async def answer(connection: Connection, request: Request) -> None:
@@ -81,8 +81,7 @@ async def _first_audio(replies: int) -> Row:
     async with asyncio.timeout(_WAIT), GeminiEmulator(answer) as emulator:
         os.environ.update(emulator.environment)
         bot = Bot()
-        async with MemoryRoom() as room:
-            room.session = Session(room)
+        async with MemoryRoom(session=Session) as room:
             running = asyncio.create_task(bot.run(room.session, room=room))
             await emulator.connection(0)
             for number in range(replies):

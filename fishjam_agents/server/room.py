@@ -73,8 +73,12 @@ class Room:
             raise peer_not_found(peer_id)
         return peer
 
-    def add_peer(self, config: PeerConfig) -> Peer:
+    def add_peer(self, config: PeerConfig, peer_id: str | None = None) -> Peer:
         """Add a peer, disconnected at first.
+
+        Args:
+            config: What it is made with.
+            peer_id: Its id, one that nobody in the room has; None chooses one.
 
         Raises:
             RequestError: 400, a livestream has no peers; 409, the room is full, and connected or not, every
@@ -86,7 +90,7 @@ class Room:
             )
         if 0 < self.config.max_peers <= len(self.peers):
             raise RequestError(409, f"Reached {config.type.value} peers limit in room {self.id}")
-        peer = Peer(str(uuid.uuid4()), config)
+        peer = Peer(peer_id or str(uuid.uuid4()), config)
         self.peers[peer.id] = peer
         self._notifications.peer_added(self.id, peer.id, peer.type)
         return peer

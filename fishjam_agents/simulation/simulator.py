@@ -17,16 +17,14 @@ from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer, RoomClock
-from fishjam_agents.server.rooms import Rooms
-from fishjam_agents.server.sockets.network import Network
 from fishjam_agents.simulation.collection import short_collections
 from fishjam_agents.simulation.ending import LONGEST_SECONDS
 from fishjam_agents.simulation.loading import load
-from fishjam_agents.simulation.memory import MemoryRoomView, MemorySession
 from fishjam_agents.simulation.result import SimulationResult
 from fishjam_agents.simulation.scene import Scene
 from fishjam_agents.simulation.sounds import Prepared, prepare
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
+from fishjam_agents.testing.memory import MemoryRoom
 from fishjam_agents.testing.scenario import Scenario
 from fishjam_agents.worker.call_outcome import REASONS
 from fishjam_agents.worker.limits import CallLimits
@@ -123,26 +121,23 @@ def simulate_fast(
     cast = prepare(callers)
 
     async def call() -> SimulationResult:
-        rooms, clock = Rooms(), RoomClock()
-        clock.subscribe(rooms.tick)
-        room = rooms.create()
         rate = audio_sample_rate(pipeline.backend.capabilities.input_rate)
-        scene = Scene(
-            room, clock, cast.parts, cast.seconds if seconds is None else seconds, lambda: pipeline.connecting
-        )
-        session = MemorySession(room, clock, Network(cast.delay, cast.jitter), rate)
-        view = MemoryRoomView(rooms, room)
-        watch = CallLimits(limits, view, lambda ending: pipeline.stop(REASONS[ending]))
-        clock.start()
-        await asyncio.sleep(_PHASE)
-        watch.start()
-        try:
-            run = pipeline.run(session, input_format=AudioFormat(rate), room=view)
-            return await _perform(pipeline, scene, clock, room.id, run, pipeline.stop)
-        finally:
-            watch.close()
-            clock.stop()
-            session.close()
+        async with MemoryRoom(rate, cast.delay, cast.jitter) as memory:
+            scene = Scene(
+                memory.room,
+                memory.clock,
+                cast.parts,
+                cast.seconds if seconds is None else seconds,
+                lambda: pipeline.connecting,
+            )
+            watch = CallLimits(limits, memory, lambda ending: pipeline.stop(REASONS[ending]))
+            await asyncio.sleep(_PHASE)
+            watch.start()
+            try:
+                run = pipeline.run(memory.session, input_format=AudioFormat(rate), room=memory)
+                return await _perform(pipeline, scene, memory.clock, memory.room.id, run, pipeline.stop)
+            finally:
+                watch.close()
 
     try:
         return VirtualClock(LONGEST_SECONDS + _STARTING_SECONDS, late=_LATE).run(call())

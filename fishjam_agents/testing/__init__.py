@@ -13,7 +13,9 @@ from fishjam_agents._lazy import lazy_exports
 if TYPE_CHECKING:
     from fishjam_agents.testing.call import MemoryCall
     from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
-    from fishjam_agents.testing.memory import MemoryPeer, MemoryRoom, MemorySession
+    from fishjam_agents.testing.memory import MemoryRoom
+    from fishjam_agents.testing.memory_peer import MemoryPeer
+    from fishjam_agents.testing.memory_session import MemorySession, MemoryTrack
     from fishjam_agents.testing.replay import replay_events
     from fishjam_agents.testing.scripted import Scripted, Step
     from fishjam_agents.testing.sounds import cough, noise, silence, speech
@@ -23,6 +25,7 @@ __all__ = [
     "MemoryPeer",
     "MemoryRoom",
     "MemorySession",
+    "MemoryTrack",
     "Scripted",
     "Step",
     "VirtualClock",
@@ -36,9 +39,10 @@ __all__ = [
 
 _HOMES = {
     "MemoryCall": "call",
-    "MemoryPeer": "memory",
+    "MemoryPeer": "memory_peer",
     "MemoryRoom": "memory",
-    "MemorySession": "memory",
+    "MemorySession": "memory_session",
+    "MemoryTrack": "memory_session",
     "Scripted": "scripted",
     "Step": "scripted",
     "VirtualClock": "clock",

@@ -26,7 +26,8 @@ from fishjam_agents.pipeline.agent import AgentPipeline
 from fishjam_agents.session import PeerType
 from fishjam_agents.testing.clock import VirtualClock
 from fishjam_agents.testing.expectations import find, judge
-from fishjam_agents.testing.memory import MemoryPeer, MemoryRoom
+from fishjam_agents.testing.memory import MemoryRoom
+from fishjam_agents.testing.memory_peer import MemoryPeer
 from fishjam_agents.testing.scenario import Expectations, Expected
 from fishjam_agents.testing.sounds import RATE
 from fishjam_agents.testing.time_spec import Reference
@@ -139,7 +140,7 @@ class MemoryCall:
             metadata: That of their microphone's track; None is `{"type": "microphone"}`.
 
         Returns:
-            The peer: `say`, `hush`, `muted`, `republish`. Samples are int16 mono at 16 kHz.
+            The peer: `say`, `stop_speaking`, `muted`, `republish`. Samples are int16 mono at 16 kHz.
         """
         kind = PeerType.AGENT if agent else PeerType.WEBRTC
         return self._at_once(lambda: self.room.join(name, kind, metadata))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 
 from audio_fixtures.corpus import LEVEL, RATE, Utterance, phrases, sentences
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.session import PeerType
 from fishjam_agents.testing import MemoryPeer, MemoryRoom, VirtualClock
 from quality.bench import Bench
 from quality.conversation import Call
@@ -80,13 +79,10 @@ class EchoRoom(MemoryRoom):
         self._canvas = np.zeros(round(seconds * bot_rate), np.float32)
         self._seen = 0
 
-    def join(
-        self, peer: str, kind: PeerType = PeerType.WEBRTC, metadata: Mapping[str, Any] | None = None
-    ) -> MemoryPeer:
+    def join(self, peer: str, *args: Any, **kwargs: Any) -> MemoryPeer:
         """Somebody comes in, near their loudspeaker."""
-        member = _EchoPeer(self, peer, kind, {"type": "microphone"} if metadata is None else metadata)
-        self._members[peer] = member
-        self.changed()
+        member = super().join(peer, *args, **kwargs)
+        member.acoustics = self.behind
         return member
 
     def behind(self, frame: Samples) -> Samples:
@@ -106,12 +102,6 @@ class EchoRoom(MemoryRoom):
             if len(piece):
                 total += np.float32(gain) * np.interp(at - first, np.arange(len(piece)), piece, left=0)
         return to_samples(total + np.take(self._noise, range(start, start + len(frame)), mode="wrap"))
-
-
-class _EchoPeer(MemoryPeer):
-    def next_frame(self) -> Samples | None:
-        frame = super().next_frame()
-        return frame if frame is None or not isinstance(self._room, EchoRoom) else self._room.behind(frame)
 
 
 @dataclass(slots=True)

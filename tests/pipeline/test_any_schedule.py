@@ -42,7 +42,7 @@ ACTIONS = (
     "say",
     "say",
     "say",
-    "hush",
+    "stop_speaking",
     "mute",
     "unmute",
     "stall",
@@ -129,6 +129,8 @@ class Watch:
         self._media: dict[int, tuple[Any, float]] = {}
 
     async def __call__(self) -> None:
+        # Between the steps: the room tells of what happened in a later turn of the loop.
+        await asyncio.sleep(0.01)
         while True:
             await asyncio.sleep(0.05)
             call = self._bot._call
@@ -164,7 +166,7 @@ async def act(room: MemoryRoom, step: Step) -> None:
         return
     if step.action == "say":
         peer.say(LINES[step.line])
-    elif step.action == "hush":
+    elif step.action == "stop_speaking":
         peer.stop_speaking()
     elif step.action in ("mute", "unmute"):
         peer.muted = step.action == "mute"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import PlayoutSettings
-from fishjam_agents.session import PeerType
 from fishjam_agents.testing import MemoryPeer, Scripted, VirtualClock
 from fishjam_agents.turns.settings import TurnSettings
 from quality.categories.echo import EchoPath, EchoRoom
@@ -142,20 +140,6 @@ def test_who_begins_with_the_bot_and_has_no_echo_is_not_taken_for_one(
     assert confirmed.at - began.at - after < 1.8
 
 
-class LossyRoom(EchoRoom):
-    """A room of loudspeakers from which a share of the packets never comes."""
-
-    loss = 0.0
-
-    def join(
-        self, peer: str, kind: PeerType = PeerType.WEBRTC, metadata: Mapping[str, Any] | None = None
-    ) -> MemoryPeer:
-        member = super().join(peer, kind, metadata)
-        packets, rng = member.packets, np.random.default_rng(11)
-        member.packets = lambda: [packet for packet in packets() if rng.random() >= self.loss]  # type: ignore[method-assign]
-        return member
-
-
 @pytest.mark.parametrize(("loss", "pauses"), [(0.01, 0), (0.05, 2)])
 def test_lost_packets_neither_stop_the_bot_nor_move_the_times_of_turns(
     virtual_clock: VirtualClock, loss: float, pauses: int
@@ -164,13 +148,13 @@ def test_lost_packets_neither_stop_the_bot_nor_move_the_times_of_turns(
 
     async def main() -> tuple[Conversation, float]:
         path = EchoPath([(round(DELAY * 16000), 10 ** (-12 / 20))])
-        async with LossyRoom(path, ROOM_NOISE, 120.0, 24000) as room, asyncio.TaskGroup() as tasks:
-            room.loss = loss
+        async with EchoRoom(path, ROOM_NOISE, 120.0, 24000) as room, asyncio.TaskGroup() as tasks:
             bot = AgentPipeline()
             bot.backend = Scripted(offers=p.Capabilities(cancel=True))
             conversation = Conversation(bot, room)
             tasks.create_task(bot.run(room.session, room=room))
             (alice,) = await conversation.joins("alice")
+            alice.loss = loss
             for _ in range(4):
                 bot.play(VOICE, 24000)
                 await asyncio.sleep(len(VOICE) / 24000 + 1.0)

@@ -26,7 +26,7 @@ class Bot(AgentPipeline):
 
 
 async def ask(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+    (alice,) = call.room.members.values() or await call.joins("alice")
     await alice.speak(speech("alice_question.wav"))
     await call.until("reply_ended")
 
@@ -37,6 +37,7 @@ def test_damaged_audio_is_dropped_and_counted(converse: Converse, data: bytes) -
         alice = call.room.join("alice")
         for _ in range(3):
             call.room.session.deliver(TrackData("alice", alice.track, data))
+        await asyncio.sleep(0.5)
         await ask(call)
 
     call = converse(Bot(), script)

@@ -273,11 +273,11 @@ def test_who_leaves_lets_go(converse: Converse) -> None:
 def test_a_browser_presses_by_its_metadata(converse: Converse) -> None:
     async def script(call: Conversation) -> None:
         (alice,) = await call.joins("alice")
-        alice.say_of_itself(name="Alice", talking=True)
+        alice.update_metadata(name="Alice", talking=True)
         await alice.speak(speech("alice_question.wav"))
-        alice.say_of_itself(name="Alice", talking=False)
+        alice.update_metadata(name="Alice", talking=False)
         await call.until("reply_first_audio")
-        alice.say_of_itself(talking=True)
+        alice.update_metadata(talking=True)
         await call.until("reply_interrupted")
         # What else changes in the room leaves the app's own presses alone.
         call.bot.end_turn("alice")

@@ -175,6 +175,7 @@ def test_who_joins_next_does_not_hear_the_rest_of_what_another_was_told(converse
         call.bot.play(speech("alice_long.wav", 24000), text="your balance is")
         await asyncio.sleep(0.5)
         call.room.leave("alice")
+        await asyncio.sleep(0.001)
         assert call.bot.speech is None
         # Nobody is there: what the bot says now is not kept for who comes.
         assert call.bot.play(speech("alice_long.wav", 24000)).interrupted

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,7 +225,7 @@ def test_what_people_do_needs_no_loop_whatever_hooks_the_bot_has(start_call: Sta
     bot = Talkative()
     call = start_call(bot)
     ann = call.join("ann")
-    ann.say_of_itself(name="Ann")
+    ann.update_metadata(name="Ann")
     ann.show(b"picture")
     ann.say(speech(1.5))
     call.until("reply_ended")
@@ -273,3 +275,38 @@ def test_people_come_and_go_from_within_the_loop_too(start_call: StartCall) -> N
 
     call.run(visit())
     assert bot.said == ["start", "ann joined", "ann left"]
+
+
+def test_a_room_in_memory_needs_no_server_of_http() -> None:
+    code = "import sys, fishjam_agents.testing.call; print(*{'starlette', 'uvicorn'} & sys.modules.keys())"
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout == "\n"
+
+
+def test_what_is_said_into_a_muted_microphone_is_not_heard_later(start_call: StartCall) -> None:
+    call = start_call(Bot())
+    ann = call.join("ann")
+    ann.muted = True
+    call.wait(ann.say(speech(1.0)))
+    ann.muted = False
+    call.wait(2)
+    call.expect_none("user_turn_ended", "user_started_speaking")
+
+
+def test_lost_packets_and_acoustics_are_the_microphones(start_call: StartCall) -> None:
+    call = start_call(Bot())
+    ann, bob = call.join("ann"), call.join("bob")
+    ann.loss = 1.0
+    ann.say(speech(1.0))
+    bob.acoustics = lambda voice: voice // 1000
+    call.wait(bob.say(speech(1.0)) + 1)
+    call.expect_none("user_started_speaking")
+
+
+def test_two_in_a_room_cannot_have_one_name(start_call: StartCall) -> None:
+    call = start_call(Bot())
+    call.join("ann")
+    with pytest.raises(ValueError, match="'ann' is in the room already: choose another id"):
+        call.join("ann")
