@@ -108,10 +108,17 @@ class SessionError(FishjamAgentsError):
     """The media server ended the session or can no longer be reached."""
 
 
+TRIED_AGAIN = "it is tried again"
+"""The action of a failure after which nobody but the pipeline has anything to do."""
+
+
 class BackendError(FishjamAgentsError):
-    """A model backend failed.
+    """A model backend failed. Its text is a sentence; what that is made of stays readable.
 
     Attributes:
+        reason: What happened: the sentence after its subject. It may be the whole of it.
+        subject: The sentence's beginning that names who failed: "Gemini:", "Vapi".
+        action: What to do, or `TRIED_AGAIN`.
         retryable: True when another attempt may succeed (a lost socket), False when only the user can
             mend it (a rejected key).
         failure: What kind of failure it is; by default `network` if retryable, else `internal`.
@@ -121,15 +128,25 @@ class BackendError(FishjamAgentsError):
 
     def __init__(
         self,
-        message: str,
+        reason: str,
         *,
+        subject: str = "",
+        action: str = "",
         retryable: bool = False,
         failure: FailureKind | None = None,
         backend: str | None = None,
         fallback: str | None = None,
     ) -> None:
-        super().__init__(message)
+        self.reason = reason
+        self.subject = subject
+        self.action = action
+        super().__init__(f"{subject} {self.cause}" if subject else self.cause)
         self.backend = backend
         self.fallback = fallback
         self.retryable = retryable
         self.failure: FailureKind = failure or ("network" if retryable else "internal")
+
+    @property
+    def cause(self) -> str:
+        """Reason and action, for a sentence that names who failed by itself."""
+        return f"{self.reason}: {self.action}" if self.action else self.reason

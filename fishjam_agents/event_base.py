@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+INTERNAL: Mapping[str, Any] = MappingProxyType({"internal": True})
+"""Metadata of a field that is for this process alone."""
 _READABLE = 12
 """Characters up to which an id is shown whole in a sentence."""
 
@@ -84,10 +87,15 @@ class Event:
         """Level it is logged at."""
         return self.level
 
+    @classmethod
+    def shown_fields(cls) -> tuple[Field[Any], ...]:
+        """Its fields that a timeline has: all but those that are `INTERNAL`."""
+        return tuple(item for item in fields(cls) if item.metadata != INTERNAL)
+
     def as_dict(self) -> dict[str, Any]:
         """The event as plain JSON data, `kind` included, fields that are None left out."""
         data: dict[str, Any] = {"at": self.at}
-        for item in fields(self):
+        for item in self.shown_fields():
             value = getattr(self, item.name)
             if item.name != "at" and value is not None:
                 data[item.name] = _plain(value)

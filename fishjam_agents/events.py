@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Literal, Self, TypeAlias
 
-from fishjam_agents.errors import FailureKind
+from fishjam_agents.errors import TRIED_AGAIN, BackendError, FailureKind
+from fishjam_agents.event_base import INTERNAL, person
 from fishjam_agents.event_base import BackendOriginated as BackendOriginated
 from fishjam_agents.event_base import Event as Event
 from fishjam_agents.event_base import Heard as Heard
 from fishjam_agents.event_base import Turn as Turn
-from fishjam_agents.event_base import person
 
 EndReason: TypeAlias = Literal[
     "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
@@ -447,6 +447,10 @@ class BackendFailure(BackendOriginated):
     """The backend failed; with `retryable` the pipeline tries again by itself.
 
     `backend` is which of several, where there are several, and `fallback` which one follows it.
+
+    Attributes:
+        cause: The message without who failed and who stands in, where it is known.
+        told: Whether the message says that it is tried again.
     """
 
     kind = "backend_failure"
@@ -455,9 +459,21 @@ class BackendFailure(BackendOriginated):
     retryable: bool
     backend: str | None = None
     fallback: str | None = None
+    cause: str | None = field(default=None, kw_only=True, compare=False, metadata=INTERNAL)
+    told: bool = field(default=False, kw_only=True, compare=False, metadata=INTERNAL)
+
+    @classmethod
+    def of(cls, error: BackendError, *, retryable: bool = False, at: float = 0.0) -> Self:
+        """The event that tells of an error."""
+        return cls(
+            *(str(error), error.failure, retryable, error.backend, error.fallback),
+            at=at,
+            cause=error.cause,
+            told=error.action == TRIED_AGAIN,
+        )
 
     def sentence(self, *, words: bool = False) -> str:
-        told = self.fallback is not None or "tried again" in self.message
+        told = self.told or self.fallback is not None
         again = ", trying again" if self.retryable and not told else ""
         return f"the backend failed ({self.failure}): {self.message}{again}"
 

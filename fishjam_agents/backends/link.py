@@ -29,7 +29,7 @@ from fishjam_agents.backends.port import (
 )
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backoff import Backoff
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import TRIED_AGAIN, BackendError
 
 logger = logging.getLogger(__name__)
 
@@ -168,13 +168,16 @@ class BackendLink:
             if not error.retryable:
                 raise error
             if failures >= MAX_ATTEMPTS:
-                what = str(error).removesuffix(": it is tried again")
-                sentence = f"{what}: given up after {failures} attempts"
-                raise BackendError(sentence, failure=error.failure) from error
+                raise BackendError(
+                    error.reason if error.action == TRIED_AGAIN else error.cause,
+                    subject=error.subject,
+                    action=f"given up after {failures} attempts",
+                    failure=error.failure,
+                ) from error
             if lost_at is None:
                 # An attempt that was in vain kept the caller waiting from its beginning.
                 lost_at = loop.time() if served else started
-            self._emit(BackendFailure(str(error), error.failure, True, error.backend, error.fallback))
+            self._emit(BackendFailure.of(error, retryable=True))
             await asyncio.sleep(BACKOFF.delay(failures))
 
     def _open(self, attempt: int) -> Connecting:

@@ -98,4 +98,6 @@ class ResponseWatchdog:
             raise self._failure(f"{self._silent} turns were not answered within {self._timeout:g} s")
 
     def _failure(self, what: str) -> BackendError:
-        return BackendError(f"{self._service}: {what}: a new connection is made", retryable=True)
+        return BackendError(
+            what, subject=f"{self._service}:", action="a new connection is made", retryable=True
+        )

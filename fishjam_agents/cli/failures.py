@@ -46,7 +46,7 @@ def failures(result: SimulationResult) -> Failures:
     away = ended is not None or bool(failed and not (back and back[-1] >= failed[-1]["at"]))
     earlier = sum(event["at"] <= replied for event in lost)
     unanswered = min(earlier + waiting * (away or len(lost) > earlier), len(turns))
-    lines = _ways(failed)
+    lines = _ways(failed, result.causes)
     lines += [
         f"A reply was lost {_times(count)} ({kind}): {_line(message)}"
         for (kind, message), count in Counter(
@@ -65,12 +65,12 @@ def failures(result: SimulationResult) -> Failures:
     return Failures(lines, bool(lost or unanswered))
 
 
-def _ways(failed: Sequence[Mapping[str, Any]]) -> list[str]:
+def _ways(failed: Sequence[Mapping[str, Any]], causes: Mapping[str, str]) -> list[str]:
     ways: dict[tuple[str, str, str], set[str]] = {}
     counts: Counter[tuple[str, str, str]] = Counter()
     for event in failed:
         name, fallback = event.get("backend", "The backend"), event.get("fallback")
-        reason = event["message"].removeprefix(f"{fallback} stands in for {name}: ")
+        reason = causes.get(event["message"], event["message"])
         way = (name, event["failure"], reason)
         counts[way] += 1
         ways.setdefault(way, set()).update([fallback] if fallback else [])

@@ -349,7 +349,7 @@ class Call:
         try:
             reason = await self._link.run()
         except BackendError as error:
-            context.emit(events.BackendFailure(str(error), error.failure, False, at=context.now()))
+            context.emit(events.BackendFailure.of(error, at=context.now()))
             apology = self._bot.apology
             if apology is not None and self._presence.was_visited:
                 self.replies.play(apology, interruptible=False)

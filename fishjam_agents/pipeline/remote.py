@@ -92,7 +92,7 @@ class RemoteRun:
             finally:
                 await beginning.__aexit__(None, None, None)
         except BackendError as error:
-            context.emit(events.BackendFailure(str(error), error.failure, False, at=context.now()))
+            context.emit(events.BackendFailure.of(error, at=context.now()))
             raise
 
     async def _attend(self, call: RemoteCall, bridged: BridgedPeer) -> None:

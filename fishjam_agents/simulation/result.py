@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class SimulationResult:
         failure: What ended the call early, None if nothing did.
         missed: What of the scenario did not happen.
         errors: What hooks and stages did wrong, a line each.
+        causes: Of each message of a `backend_failure`, why it was, without who failed and who stood in.
         late_errors: What they did wrong when the simulation was over, and the bot left: `on_stop`, say.
     """
 
@@ -46,6 +47,7 @@ class SimulationResult:
     failure: FishjamAgentsError | None = None
     missed: Sequence[Missed] = ()
     errors: Sequence[str] = ()
+    causes: Mapping[str, str] = field(default_factory=dict)
     late_errors: Sequence[str] = ()
 
     @property

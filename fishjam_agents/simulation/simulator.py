@@ -10,7 +10,7 @@ from typing import Any
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.wav import Clip
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.events import ErrorRaised, Event
+from fishjam_agents.events import BackendFailure, ErrorRaised, Event
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
@@ -196,20 +196,24 @@ async def _perform(
         failure=failure,
         missed=missed,
         errors=errors.during,
+        causes=errors.causes,
         late_errors=errors.after,
     )
 
 
 class _Errors:
-    """An observer that collects what code of the user's did wrong, also when the call is over."""
+    """An observer that collects what code of the user's did wrong, also when the call is over, and causes."""
 
     def __init__(self) -> None:
         self.during: list[str] = []
         self.after: list[str] = []
+        self.causes: dict[str, str] = {}
         self.over = False
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, ErrorRaised) and event.where not in ("input", "mcp"):
+        if isinstance(event, BackendFailure) and event.cause is not None and event.fallback is not None:
+            self.causes[event.message] = event.cause
+        elif isinstance(event, ErrorRaised) and event.where not in ("input", "mcp"):
             (self.after if self.over else self.during).append(f"{event.where} {event.message}")
 
 

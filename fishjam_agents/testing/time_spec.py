@@ -11,10 +11,10 @@ from typing import Any
 from fishjam_agents.events import EVENTS, KINDS, Heard
 
 _FIELDS: Mapping[str, frozenset[str]] = {
-    cls.kind: frozenset(item.name for item in fields(cls)) for cls in EVENTS.values()
+    cls.kind: frozenset(item.name for item in cls.shown_fields()) for cls in EVENTS.values()
 }
 _MAPPINGS: Mapping[str, frozenset[str]] = {
-    cls.kind: frozenset(item.name for item in fields(cls) if str(item.type).startswith("Mapping"))
+    cls.kind: frozenset(item.name for item in cls.shown_fields() if str(item.type).startswith("Mapping"))
     for cls in EVENTS.values()
 }
 _HEARD = tuple(f"heard.{item.name}" for item in fields(Heard) if item.name != "reply")

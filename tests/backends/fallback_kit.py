@@ -13,7 +13,7 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends import Backend, Capabilities, Fallback
 from fishjam_agents.backends import port as p
 from fishjam_agents.backends.link import BackendLink
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import TRIED_AGAIN, BackendError
 from fishjam_agents.events import Turn
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, VirtualClock
@@ -21,7 +21,7 @@ from fishjam_agents.testing import MemoryCall, VirtualClock
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 WORDS = load_speech(FIXTURES / "alice_question.wav", 16000)
 REFUSED = BackendError("the key was refused: make a new one", failure="auth")
-LOST = BackendError("the line is dead: it is tried again", retryable=True)
+LOST = BackendError("the line is dead", action=TRIED_AGAIN, retryable=True)
 TALKS = Capabilities(text=True, tools=True, images=True, verbatim_say=True, replies_wait=True)
 
 

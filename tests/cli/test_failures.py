@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,9 +40,9 @@ def back(at: float) -> dict[str, Any]:
     return {"at": at, "kind": "outage", "what": "backend", "seconds": 0.3}
 
 
-def of(*events: dict[str, Any]) -> Failures:
+def of(*events: dict[str, Any], causes: Mapping[str, str] = MappingProxyType({})) -> Failures:
     silence = np.zeros(0, np.int16)
-    return failures(SimulationResult(20.0, silence, silence, {"events": list(events)}, 0.0))
+    return failures(SimulationResult(20.0, silence, silence, {"events": list(events)}, 0.0, causes=causes))
 
 
 def test_a_call_without_failures_says_nothing() -> None:
@@ -73,6 +75,7 @@ def test_each_of_several_backends_has_its_own_count_and_the_stand_in_its_due() -
         replied(5),
         failed(6, "no luck", backend="B"),
         back(7),
+        causes={"B stands in for A: no route": "no route"},
     )
     assert not told.unanswered
     assert told.lines == [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fishjam_agents import events
-from fishjam_agents.errors import ConfigError
+from fishjam_agents.errors import TRIED_AGAIN, BackendError, ConfigError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import EventLog, LogSettings, setup_logging
 from fishjam_agents.observe.log import LineFormatter
@@ -79,6 +79,11 @@ LINES: list[tuple[Event, str, str]] = [
         events.BackendFailure("B stands in for A: no route", "network", True, "A", "B", at=1),
         "WARNING",
         "the backend failed (network): B stands in for A: no route",
+    ),
+    (
+        events.BackendFailure.of(BackendError("gone", action=TRIED_AGAIN), retryable=True, at=1),
+        "WARNING",
+        "the backend failed (internal): gone: it is tried again",
     ),
     (events.BackendFailure("bad key", "auth", False, at=1), "ERROR", "the backend failed (auth): bad key"),
     (events.ErrorRaised(1, "boom", "on_turn", "ann"), "DEBUG", "on_turn: boom"),

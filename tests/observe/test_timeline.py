@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from fishjam_agents import events
+from fishjam_agents.errors import TRIED_AGAIN, BackendError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import Timeline, render, to_json
 from fishjam_agents.observe.latency import describe_latency
@@ -113,3 +114,14 @@ def test_what_parts_took_is_told_in_the_table_and_in_one_line() -> None:
         "From the turn's end to the first sound: 700 ms (stt 400, llm 300; median of 3 replies)"
     )
     assert describe_latency([]) is None
+
+
+def test_a_failure_has_no_more_in_a_timeline_than_its_message() -> None:
+    failure = events.BackendFailure.of(BackendError("no route", subject="Ann:", action=TRIED_AGAIN), at=1.0)
+    assert failure.as_dict() == {
+        "at": 1.0,
+        "message": "Ann: no route: it is tried again",
+        "failure": "internal",
+        "retryable": False,
+        "kind": "backend_failure",
+    }

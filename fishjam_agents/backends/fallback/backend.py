@@ -24,7 +24,7 @@ from fishjam_agents.backends.port import (
     SessionRefresh,
 )
 from fishjam_agents.backends.remote import RemoteBackend
-from fishjam_agents.errors import BackendError, FishjamAgentsError, SettingError
+from fishjam_agents.errors import TRIED_AGAIN, BackendError, FishjamAgentsError, SettingError
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ class Fallback(Backend):
             if loop.time() - begun > REFRESH_INTERVAL:
                 raise
             failure = BackendError(
-                f"{active.name} wants a new connection at once ({refresh})", retryable=True
+                f"wants a new connection at once ({refresh})", subject=active.name, retryable=True
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, another one can stand in
             failure = _failure(error, active.name)
@@ -208,7 +208,9 @@ class Fallback(Backend):
             async with asyncio.timeout_at(asked + _LONGEST_DEADLINE):
                 await session.begin()
         except TimeoutError as error:
-            raise BackendError(f"{active.name} took nothing: it is tried again", retryable=True) from error
+            raise BackendError(
+                "took nothing", subject=active.name, action=TRIED_AGAIN, retryable=True
+            ) from error
         active.begun = True
 
     def _failed(

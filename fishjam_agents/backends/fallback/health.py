@@ -66,11 +66,16 @@ class FailoverPolicy:
         if following == index:
             return index, error
         name, fallback = self._names[index], self._names[following]
-        # Many a sentence begins with its own backend's name.
-        reason = str(error).removeprefix(f"{name}: ").removeprefix(f"{name} ")
-        told = f"{fallback} stands in for {name}: {reason}"
         kind = BackendError if following in self._tried else Failover
-        return following, kind(told, retryable=True, failure=error.failure, backend=name, fallback=fallback)
+        return following, kind(
+            error.reason,
+            subject=f"{fallback} stands in for {name}:",
+            action=error.action,
+            retryable=True,
+            failure=error.failure,
+            backend=name,
+            fallback=fallback,
+        )
 
     def _none_left(self, error: BackendError) -> BackendError:
         if len(self._names) == 1:

@@ -20,7 +20,7 @@ from fishjam_agents.backends.port import (
     ToolResultInput,
     UpdateInput,
 )
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import TRIED_AGAIN, BackendError
 
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks at whether it is quiet."""
@@ -149,7 +149,7 @@ class FallbackSession(BackendSession):
 
     async def _read(self, session: BackendSession) -> None:
         await session.read()
-        raise BackendError(f"{self._active.name} ended the session: it is tried again", retryable=True)
+        raise BackendError("ended the session", subject=self._active.name, action=TRIED_AGAIN, retryable=True)
 
     async def _unanswered(self) -> None:
         raise BackendError(await self._adapter.unanswered, retryable=True)

@@ -178,7 +178,7 @@ class PeerSessions:
             if not self._over.done():
                 self._over.set_result(error)
             return
-        self._event(port.BackendFailure(str(error), error.failure, retryable=False), session.peer)
+        self._event(port.BackendFailure.of(error), session.peer)
         self._forget(session)
         self._next()
 

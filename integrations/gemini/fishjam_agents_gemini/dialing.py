@@ -140,7 +140,9 @@ async def _connect(
         raise _refused(error, settings, key, resuming=handle is not None) from error
     if live.setup_complete is None:
         raise BackendError(
-            "Gemini: the service answered the setup with something else: check base_url and api_version",
+            "the service answered the setup with something else",
+            subject="Gemini:",
+            action="check base_url and api_version",
             retryable=True,
             failure="protocol",
         )
@@ -152,7 +154,9 @@ def _refused(
 ) -> BackendError:
     if isinstance(error, TimeoutError):
         return BackendError(
-            f"Gemini: no answer to the setup within {settings.setup_timeout:g} s: check base_url",
+            f"no answer to the setup within {settings.setup_timeout:g} s",
+            subject="Gemini:",
+            action="check base_url",
             retryable=True,
             failure="network",
         )

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import ssl
 from http import HTTPStatus
+from typing import TypeAlias
 
 from fishjam_agents.backends.port import BackendWarning, Unanswered
-from fishjam_agents.errors import BackendError, FailureKind
+from fishjam_agents.errors import TRIED_AGAIN, BackendError, FailureKind
 
 _REASON_LENGTH = 200
+_Found: TypeAlias = tuple[FailureKind, bool, str, str]
+"""Kind of a failure, whether another attempt may succeed, the reason and the action."""
 _NO_SESSION = re.compile(r"session not found|(session|resumption) handle\b", re.IGNORECASE)
 """Reasons by which handles are refused: "BidiGenerateContent session not found", "Invalid session handle"."""
 _QUOTA = ("quota", "resource_exhausted", "rate limit", "credit", "depleted")
@@ -38,7 +41,7 @@ def classify(
 
     opening = opening and not resuming and not session_is_gone(error)
     reason = _reason(error, secret)
-    failure: tuple[FailureKind, bool, str]
+    failure: _Found
     if isinstance(error, InvalidStatus):
         failure = _by_status(error.response.status_code, reason, model)
     elif isinstance(error, APIError) and error.code is not None and error.code < 1000:
@@ -52,23 +55,24 @@ def classify(
         failure = (
             "config",
             False,
-            f"its certificate is not trusted ({reason}): check base_url, SSL_CERT_FILE",
+            f"its certificate is not trusted ({reason})",
+            "check base_url, SSL_CERT_FILE",
         )
     elif isinstance(error, GoogleAuthError):
-        failure = ("auth", False, f"Google Cloud gives no access ({reason}): run gcloud auth, check vertex")
+        failure = ("auth", False, f"Google Cloud gives no access ({reason})", "run gcloud auth, check vertex")
     elif isinstance(error, TimeoutError):
-        failure = ("network", True, "it did not answer in time: check the network and its status page")
+        failure = ("network", True, "it did not answer in time", "check the network and its status page")
     elif isinstance(error, (OSError, InvalidURI)):
         retry = isinstance(error, OSError)
-        failure = ("network", retry, f"it cannot be reached ({reason}): check the network and base_url")
+        failure = ("network", retry, f"it cannot be reached ({reason})", "check the network and base_url")
     elif isinstance(error, WebSocketException):
-        failure = ("network", True, f"it does not speak the Live API ({reason}): check base_url")
+        failure = ("network", True, f"it does not speak the Live API ({reason})", "check base_url")
     elif isinstance(error, ValueError):
-        failure = ("config", False, f"its client refuses the settings ({reason}): check agent.backend")
+        failure = ("config", False, f"its client refuses the settings ({reason})", "check agent.backend")
     else:
-        failure = ("internal", False, f"its client failed ({reason}): see the log at debug level")
-    kind, retryable, sentence = failure
-    return BackendError(f"Gemini: {sentence}", retryable=retryable, failure=kind)
+        failure = ("internal", False, f"its client failed ({reason})", "see the log at debug level")
+    kind, retryable, said, action = failure
+    return BackendError(said, subject="Gemini:", action=action, retryable=retryable, failure=kind)
 
 
 def session_is_gone(error: BaseException) -> bool:
@@ -109,46 +113,47 @@ def _reason(error: BaseException, secret: str | None) -> str:
     return text if len(text) <= _REASON_LENGTH else text[:_REASON_LENGTH] + "..."
 
 
-def _by_status(status: int, reason: str, model: str) -> tuple[FailureKind, bool, str]:
+def _by_status(status: int, reason: str, model: str) -> _Found:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return _quota(reason)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return (
             "auth",
             False,
-            f"the key was refused (HTTP {status}): check GEMINI_API_KEY and its restrictions",
+            f"the key was refused (HTTP {status})",
+            "check GEMINI_API_KEY and its restrictions",
         )
     if status == HTTPStatus.NOT_FOUND:
-        return "config", False, "there is no Live API at that address: check base_url and api_version"
+        return "config", False, "there is no Live API at that address", "check base_url and api_version"
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "config", False, f"the request was refused (HTTP {status}, {reason}): check model {model}"
-    return "network", True, f"the service is unavailable (HTTP {status}): it is tried again"
+        return "config", False, f"the request was refused (HTTP {status}, {reason})", f"check model {model}"
+    return "network", True, f"the service is unavailable (HTTP {status})", TRIED_AGAIN
 
 
-def _quota(reason: str) -> tuple[FailureKind, bool, str]:
+def _quota(reason: str) -> _Found:
     if "credit" in reason.lower() or "depleted" in reason.lower():
-        return "quota", False, f"the account's credit is used up ({reason}): add some in Google AI Studio"
-    return "quota", True, f"the quota is exhausted ({reason}): wait, or raise it in Google AI Studio"
+        return "quota", False, f"the account's credit is used up ({reason})", "add some in Google AI Studio"
+    return "quota", True, f"the quota is exhausted ({reason})", "wait, or raise it in Google AI Studio"
 
 
-def _by_close(code: int, reason: str, model: str, opening: bool) -> tuple[FailureKind, bool, str]:
+def _by_close(code: int, reason: str, model: str, opening: bool) -> _Found:
     words = reason.lower()
     if any(word in words for word in _QUOTA):
         return _quota(reason)
     if "api key" in words or "api_key" in words or "unauthenticated" in words or "leaked" in words:
-        return "auth", False, f"the key was refused ({reason}): make a new one in Google AI Studio"
+        return "auth", False, f"the key was refused ({reason})", "make a new one in Google AI Studio"
     if "not found for api version" in words or "not supported for bidigeneratecontent" in words:
-        return "config", False, f"there is no Live model {model} for this key ({reason}): check model"
+        return "config", False, f"there is no Live model {model} for this key ({reason})", "check model"
     if code == 1009:
-        return "protocol", True, f"a message was too large ({reason}): send smaller images"
+        return "protocol", True, f"a message was too large ({reason})", "send smaller images"
     if code == 1007:
-        advice = "check the settings of agent.backend against the model" if opening else "it is tried again"
-        return "config" if opening else "protocol", not opening, f"it refused a message ({reason}): {advice}"
+        advice = "check the settings of agent.backend against the model" if opening else TRIED_AGAIN
+        return "config" if opening else "protocol", not opening, f"it refused a message ({reason})", advice
     if code == 1008:
-        advice = "check the key's access to the model" if opening else "it is tried again"
-        return "auth" if opening else "protocol", not opening, f"it ended the session ({reason}): {advice}"
+        advice = "check the key's access to the model" if opening else TRIED_AGAIN
+        return "auth" if opening else "protocol", not opening, f"it ended the session ({reason})", advice
     if code == 1011:
-        return "network", True, f"the service failed ({reason}): it is tried again"
+        return "network", True, f"the service failed ({reason})", TRIED_AGAIN
     if code in (1000, 1001):
-        return "network", True, f"it closed the connection ({code}): it is tried again"
-    return "network", True, f"the connection was lost ({code}): it is tried again"
+        return "network", True, f"it closed the connection ({code})", TRIED_AGAIN
+    return "network", True, f"the connection was lost ({code})", TRIED_AGAIN

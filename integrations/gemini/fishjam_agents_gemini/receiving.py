@@ -65,7 +65,9 @@ def _skip(unknown: int, error: Exception, emit: Callable[[BackendEvent], None]) 
         emit(BackendWarning("Gemini sent a message that its client cannot read: it was skipped"))
     if unknown >= _UNKNOWN_IN_A_ROW:
         raise BackendError(
-            f"Gemini: {unknown} messages in a row could not be read: update google-genai",
+            f"{unknown} messages in a row could not be read",
+            subject="Gemini:",
+            action="update google-genai",
             retryable=True,
             failure="protocol",
         ) from error

@@ -100,7 +100,9 @@ class VapiApi:
             BackendError: As `create`; or the call has no address for messages.
         """
         if call.control_url is None:
-            raise BackendError(f"Vapi gave no controlUrl for the call {call.id}: see its monitorPlan")
+            raise BackendError(
+                f"gave no controlUrl for the call {call.id}", subject="Vapi", action="see its monitorPlan"
+            )
         await self._request("POST", call.control_url, f"the message {message.get('type')!r}", message)
 
     async def hang_up(self, call: CallInfo) -> None:
@@ -144,7 +146,10 @@ class VapiApi:
                 response = await self._http.request(method, url, json=body, headers=headers)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise BackendError(
-                f"Vapi did not answer within {REQUEST_DEADLINE:g} s: try again later", retryable=True
+                f"did not answer within {REQUEST_DEADLINE:g} s",
+                subject="Vapi",
+                action="try again later",
+                retryable=True,
             ) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             said = redact(str(error) or type(error).__name__, self._key)
@@ -166,7 +171,9 @@ def _call(response: httpx.Response) -> CallInfo:
     except ValueError:
         body = None
     if not isinstance(body, dict) or not isinstance(body.get("id"), str):
-        raise BackendError("Vapi answered with something that is no call: check url", failure="protocol")
+        raise BackendError(
+            "answered with something that is no call", subject="Vapi", action="check url", failure="protocol"
+        )
     transport, monitor = body.get("transport"), body.get("monitor")
     return CallInfo(
         id=body["id"],

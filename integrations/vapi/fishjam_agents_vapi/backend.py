@@ -65,7 +65,10 @@ class Vapi(CallSettings):
             url = call.media_url
             if url is None:
                 raise BackendError(
-                    f"Vapi gave no media socket for the call {call.id}: check url", failure="protocol"
+                    f"gave no media socket for the call {call.id}",
+                    subject="Vapi",
+                    action="check url",
+                    failure="protocol",
                 )
             translator = Translator(context.emit, f"vapi-{context.attempt}", tools=self.webhook is None)
             desk = None

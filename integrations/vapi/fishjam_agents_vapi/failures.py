@@ -44,7 +44,7 @@ def ended(reason: str | None) -> BackendError | None:
     if reason is None or _ORDINARY.search(reason):
         return None
     kind: FailureKind = next((kind for pattern, kind in _KINDS if pattern.search(reason)), "internal")
-    return BackendError(f"Vapi ended the call ({reason}): {_ADVICE[kind]}", failure=kind)
+    return BackendError(f"ended the call ({reason})", subject="Vapi", action=_ADVICE[kind], failure=kind)
 
 
 def refused(what: str, status: int, body: Any, key: str) -> BackendError:
@@ -59,21 +59,31 @@ def refused(what: str, status: int, body: Any, key: str) -> BackendError:
     said = _said(body, key)
     if status in (401, 403):
         advice = "set api_key, or VAPI_API_KEY, to a private key of your account"
-        return BackendError(f"Vapi rejected the key ({said}): {advice}", failure="auth")
+        return BackendError(f"rejected the key ({said})", subject="Vapi", action=advice, failure="auth")
     if status == 429:
         return BackendError(
-            f"Vapi has had too many requests ({said}): make fewer calls, or raise the account's limit",
+            f"has had too many requests ({said})",
+            subject="Vapi",
+            action="make fewer calls, or raise the account's limit",
             retryable=True,
             failure="quota",
         )
     if status == 402:
         return BackendError(
-            f"Vapi wants to be paid first ({said}): add credit to the account", failure="quota"
+            f"wants to be paid first ({said})",
+            subject="Vapi",
+            action="add credit to the account",
+            failure="quota",
         )
     if status >= 500:
-        return BackendError(f"Vapi failed with {status} ({said}): try again later", retryable=True)
+        return BackendError(
+            f"failed with {status} ({said})", subject="Vapi", action="try again later", retryable=True
+        )
     return BackendError(
-        f"Vapi refused {what} with {status} ({said}): correct the assistant in the settings", failure="config"
+        f"refused {what} with {status} ({said})",
+        subject="Vapi",
+        action="correct the assistant in the settings",
+        failure="config",
     )
 
 
