@@ -51,7 +51,12 @@ class CallStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallEnded(Event):
-    """The bot leaves; its hook `on_stop` runs after this. `message` says more where something failed."""
+    """The bot leaves; its hook `on_stop` runs after this.
+
+    `reason` is `bot` (it ended the call: `end_call`), `idle` (nobody spoke), `stopped` (`stop()`, Ctrl-C),
+    `max_call` or `empty_room` (limits), `model` (the model ended the conversation), `backend_failure`,
+    `session_lost` or `error`. `message` says more where something failed.
+    """
 
     kind = "call_ended"
     reason: EndReason
@@ -178,11 +183,12 @@ class BargeInWithdrawn(Event):
 class ReplyStarted(BackendOriginated):
     """The backend begins a reply; `peer` is whom it answers where everybody has a session (`per_peer`).
 
-    `reply` is unique in the call. A backend leaves `peer` out: the pipeline knows it.
+    `reply` is unique in the call.
     """
 
     kind = "reply_started"
     reply: str
+    # For the pipeline to say, which knows it: a backend leaves it out.
     peer: str | None = None
 
     def sentence(self, *, words: bool = False) -> str:
@@ -275,7 +281,7 @@ _WASTED: Mapping[PreemptiveOutcome, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PreemptiveReply(BackendOriginated):
-    """The backend began an answer before the turn was over.
+    """The backend began an answer before the turn was over; `outcome` is `adopted`, or why it was not.
 
     Attributes:
         peer: Whose turn it was.
