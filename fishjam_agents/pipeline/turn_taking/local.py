@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from fishjam_agents import events
 from fishjam_agents.audio.samples import Samples
@@ -92,28 +93,35 @@ class LocalTurnController(FloorTurnController):
 
     def _act(self, answer: FloorEvent[Microphone], turn: Turn | None) -> None:
         microphone, event = answer.key, answer.event
-        if isinstance(event, Suspected):
-            self._playback.pause()
-            self._publish_barge_in(events.BargeInSuspected, microphone, event)
-        elif isinstance(event, Withdrawn):
-            self._publish_barge_in(events.BargeInWithdrawn, microphone, event)
-            self._playback.resume()
-        elif isinstance(event, Confirmed):
-            self._publish_barge_in(events.BargeInConfirmed, microphone, event)
-            self.confirm()
-        elif isinstance(event, TurnStarted):
-            self._open(microphone, event)
-        elif isinstance(event, GaveWay):
-            self._speaker = None
-            self._backend.put(port.TurnCancelledInput(microphone.peer))
-        elif turn is not None:
-            self._speaker = None
-            if turn.reason == CANCELLED:
-                self._backend.put(port.TurnCancelledInput(turn.peer))
-                return
-            audio = self._for_backend(microphone.turn_audio(turn.end)) if self._whole else None
-            self._waiting.asked(microphone)
-            self._ask(port.TurnEndedInput(turn, audio))
+        match event:
+            case Suspected():
+                self._playback.pause()
+                self._publish_barge_in(events.BargeInSuspected, microphone, event)
+            case Withdrawn():
+                self._publish_barge_in(events.BargeInWithdrawn, microphone, event)
+                self._playback.resume()
+            case Confirmed():
+                self._publish_barge_in(events.BargeInConfirmed, microphone, event)
+                self.confirm()
+            case TurnStarted():
+                self._open(microphone, event)
+            case GaveWay():
+                self._speaker = None
+                self._backend.put(port.TurnCancelledInput(microphone.peer))
+            case TurnEnded():
+                if turn is not None:
+                    self._finish(microphone, turn)
+            case _:
+                assert_never(event)
+
+    def _finish(self, microphone: Microphone, turn: Turn) -> None:
+        self._speaker = None
+        if turn.reason == CANCELLED:
+            self._backend.put(port.TurnCancelledInput(turn.peer))
+            return
+        audio = self._for_backend(microphone.turn_audio(turn.end)) if self._whole else None
+        self._waiting.asked(microphone)
+        self._ask(port.TurnEndedInput(turn, audio))
 
     def _open(self, microphone: Microphone, event: TurnStarted) -> None:
         if self._playback.is_paused and microphone.peer == self._answering:
