@@ -142,14 +142,14 @@ class BackendLink:
                     self.connected.set()
                     await self._serve(session)
                 error = BackendError("the backend ended the session", retryable=True)
-            except ConversationEnded as farewell:
-                return str(farewell)
-            except SessionRefresh as renewal:
+            except ConversationEnded as ended:
+                return str(ended)
+            except SessionRefresh as refresh:
                 if loop.time() - started > REFRESH_INTERVAL:
                     attempt += 1
                     continue
                 error = BackendError(
-                    f"the backend wants a new connection at once ({renewal})", retryable=True
+                    f"the backend wants a new connection at once ({refresh})", retryable=True
                 )
             except BackendError as raised:
                 error = raised

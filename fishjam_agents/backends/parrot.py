@@ -136,7 +136,7 @@ class _ParrotSession(InlineSession):
             if settings.text:
                 self._emit(ReplyTextDelta(answer.reply, settings.text))
         size = round(settings.chunk * _OUTPUT_RATE)
-        # An event can end the answer (`hush`) while it is being given.
+        # An event can end the answer (`cancel`) while it is being given.
         while position < len(answer.samples) and answer.reply in self._answers:
             self._emit(ReplyAudio(answer.reply, answer.samples[position : position + size]))
             position += size

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from contextlib import aclosing
+from typing import assert_never
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import ENDING, end
@@ -118,6 +119,12 @@ class CascadeSession(port.BackendSession):
                     self._history.instructions = instructions
                 if tools is not None:
                     self._tools = tools
+            case port.TurnPausedInput() | port.ToolResultInput() | port.ControlInput():
+                pass
+            case port.AudioInput() | port.AudioEndedInput():
+                pass
+            case _:
+                assert_never(item)
 
     async def read(self) -> None:
         """Wait until a part fails for good."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from fishjam_agents.backends.fallback.health import FailoverPolicy
 from fishjam_agents.backends.fallback.transcript import Transcript
 from fishjam_agents.backends.id_namespace import IdNamespace
 from fishjam_agents.backends.port import (
+    AudioEndedInput,
     AudioInput,
     Backend,
     BackendContext,
@@ -18,13 +19,17 @@ from fishjam_agents.backends.port import (
     BackendInput,
     BackendWarning,
     Capabilities,
+    ControlInput,
     ImageInput,
     InterruptInput,
     OutOfBandInput,
     Samples,
     TextInput,
+    ToolResultInput,
     TurnCancelledInput,
     TurnEndedInput,
+    TurnPausedInput,
+    TurnResumedInput,
     TurnStartedInput,
     UpdateInput,
 )
@@ -231,6 +236,12 @@ class PendingInput:
                     # Of an answer that nobody heard anything of, the question still stands.
                     if heard.seconds and not self.turn_open and not self._continuous:
                         self._answered = True
+            case TextInput() | AudioInput() | ImageInput() | ToolResultInput():
+                pass
+            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | UpdateInput() | ControlInput():
+                pass
+            case _:
+                assert_never(item)
 
     def sent(self, item: BackendInput) -> None:
         """Keep an input that was sent."""
@@ -243,6 +254,12 @@ class PendingInput:
                 self._keep(item)
             case AudioInput():
                 self._keep(item)
+            case TextInput() | ToolResultInput() | InterruptInput() | OutOfBandInput() | TurnCancelledInput():
+                pass
+            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | UpdateInput() | ControlInput():
+                pass
+            case _:
+                assert_never(item)
 
     # --- what the backend says ---
 

@@ -71,11 +71,11 @@ class Vapi(CallSettings):
                     failure="protocol",
                 )
             translator = Translator(context.emit, f"vapi-{context.attempt}", tools=self.webhook is None)
-            desk = None
+            broker = None
             if hub is not None:
-                desk = hub.desks[call.id] = ToolResultBroker(context.emit)
-                stack.callback(desk.close)
-                stack.callback(hub.desks.pop, call.id)
+                broker = hub.brokers[call.id] = ToolResultBroker(context.emit)
+                stack.callback(broker.close)
+                stack.callback(hub.brokers.pop, call.id)
             try:
                 socket = await stack.enter_async_context(media_socket(url, key))
             except BaseException:
@@ -86,7 +86,7 @@ class Vapi(CallSettings):
                 api,
                 call,
                 translator,
-                desk,
+                broker,
                 rate=self.sample_rate,
                 new_call=self.on_lost == "new_call",
                 memory=context.memory,

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -97,7 +97,7 @@ class VapiSession(BackendSession):
         api: For what the socket can no longer take.
         call: The call.
         translator: Makes events of what comes.
-        desk: Where tool results go; None without a webhook.
+        broker: Where tool results go; None without a webhook.
         rate: Hz both ways.
         new_call: Whether a new call follows when this one's socket is lost.
         memory: What the next call is to know (`BackendContext.memory`).
@@ -109,7 +109,7 @@ class VapiSession(BackendSession):
         api: VapiApi,
         call: CallInfo,
         translator: Translator,
-        desk: ToolResultBroker | None,
+        broker: ToolResultBroker | None,
         *,
         rate: int,
         new_call: bool,
@@ -120,7 +120,7 @@ class VapiSession(BackendSession):
         self._api = api
         self._call = call
         self._translator = translator
-        self._desk = desk
+        self._broker = broker
         self._rate = rate
         self._new_call = new_call
         self._loop = asyncio.get_running_loop()
@@ -154,8 +154,18 @@ class VapiSession(BackendSession):
                     self._memory[INSTRUCTIONS] = words
                 case port.ControlInput():
                     await self.post(item.message)
-                case port.ToolResultInput() if self._desk is not None:
-                    self._desk.answer(item)
+                case port.ToolResultInput() if self._broker is not None:
+                    self._broker.answer(item)
+                case port.ToolResultInput() | port.UpdateInput() | port.AudioEndedInput():
+                    pass
+                case port.TurnStartedInput() | port.TurnEndedInput() | port.TurnCancelledInput():
+                    pass
+                case port.TurnPausedInput() | port.TurnResumedInput() | port.InterruptInput():
+                    pass
+                case port.ImageInput() | port.OutOfBandInput():
+                    pass
+                case _:
+                    assert_never(item)
         except ConnectionClosed as error:
             raise await self._lost(error) from error
 

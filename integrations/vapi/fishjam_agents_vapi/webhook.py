@@ -92,11 +92,11 @@ def _result(call: port.ToolCall, waiting: asyncio.Future[port.ToolResultInput]) 
 
 
 class _Hub:
-    """One port, and the desks of all calls that share it."""
+    """One port, and the brokers of all calls that share it."""
 
     def __init__(self, settings: WebhookSettings) -> None:
         self.server = JsonServer(self._answer, settings.host, settings.port)
-        self.desks: dict[str, ToolResultBroker] = {}
+        self.brokers: dict[str, ToolResultBroker] = {}
         self.users = 0
         self.open = asyncio.Lock()
         self._secret = settings.secret
@@ -114,10 +114,10 @@ class _Hub:
         if message.get("type") != "tool-calls":
             return 200, {}
         call = message.get("call")
-        desk = self.desks.get(str(call.get("id"))) if isinstance(call, dict) else None
-        if desk is None:
+        broker = self.brokers.get(str(call.get("id"))) if isinstance(call, dict) else None
+        if broker is None:
             return 404, {"message": "no such call is under way"}
-        return 200, {"results": await desk.results(message)}
+        return 200, {"results": await broker.results(message)}
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], _Hub]] = WeakKeyDictionary()

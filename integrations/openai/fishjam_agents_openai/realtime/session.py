@@ -7,7 +7,7 @@ import base64
 import json
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
@@ -203,6 +203,15 @@ class RealtimeSession(port.BackendSession):
                 await self._say(self._out_of_band.ask(question, text))
             case port.ControlInput(message):
                 await self._say(dict(message))
+            case port.AudioInput():
+                await self._hear(item)
+            case port.AudioEndedInput() | port.ToolResultInput():
+                # Nobody was speaking; progress is not taken.
+                pass
+            case port.TurnPausedInput() | port.TurnResumedInput():
+                pass
+            case _:
+                assert_never(item)
 
     async def _add(self, line: HistoryItem) -> None:
         await self._say({"type": "conversation.item.create", "item": line.item(self._settings.beta)})
