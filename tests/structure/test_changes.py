@@ -184,7 +184,7 @@ handler.emit = lambda record: lines.append(record.getMessage())
 logger = logging.getLogger("fishjam_agents.call")
 logger.setLevel(logging.INFO)
 logger.addHandler(handler)
-EventLog()(event)
+EventLog("c", "r")(event)
 assert lines == ["ann waved"], lines
 timeline = Timeline()
 timeline(event)
