@@ -177,7 +177,7 @@ class Worker:
     ) -> AsyncIterator[RoomBridgedPeer]:
         """Bring a model into the room that Fishjam itself connects; leaving the context removes it."""
         options = PeerOptionsVapi(wanted.api_key, wanted.call_id, auto_close=wanted.auto_close)
-        async with self._guest(client, feed.id, client.create_vapi_agent(feed.id, options)) as peer:
+        async with self._removed_at_end(client, feed.id, client.create_vapi_agent(feed.id, options)) as peer:
             bridged = RoomBridgedPeer(peer.id, feed)
             try:
                 async with self._limited(feed, peer.id):
@@ -248,10 +248,10 @@ class Worker:
                 audio_sample_rate=audio_sample_rate(self._pipeline.backend.capabilities.input_rate)
             )
         )
-        return self._guest(client, room_id, client.create_agent(room_id, options))
+        return self._removed_at_end(client, room_id, client.create_agent(room_id, options))
 
     @asynccontextmanager
-    async def _guest(
+    async def _removed_at_end(
         self, client: AsyncFishjamClient, room_id: str, creation: Coroutine[Any, Any, PeerT]
     ) -> AsyncIterator[PeerT]:
         """The bot's peer: noted while it is there, removed in any case."""

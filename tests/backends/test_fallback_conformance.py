@@ -32,19 +32,19 @@ class Refusing(Backend):
 
 
 class TestAlone(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InProcess(Fallback([Parrot(speed=1.0, chunk=0.05)]), echoes=True)
 
 
 class TestStandIn(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InProcess(Fallback([Refusing(), Parrot(speed=1.0, chunk=0.05)]), echoes=True)
 
 
 class TestStandInOfAnotherKind(BackendConformance):
     """The first takes frames at 24 kHz and speaks at 16 kHz, the parrot wants whole turns at 16 kHz."""
 
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         streaming = Capabilities(input_rate=24000, output_rate=16000)
         return InProcess(Fallback([Refusing(streaming), Parrot(speed=1.0, chunk=0.05)]), echoes=True)
 
@@ -57,5 +57,5 @@ class FallbackService(ScriptedService):
 
 
 class TestService(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return FallbackService()

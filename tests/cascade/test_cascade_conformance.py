@@ -115,10 +115,10 @@ class InThisProcess(FakeService):
 
 
 class TestCascade(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InThisProcess()
 
 
 class TestPreemptiveCascade(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InThisProcess(preemptive=True)

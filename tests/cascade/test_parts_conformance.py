@@ -25,11 +25,11 @@ from fishjam_agents.backends.cascade.espeak import Espeak
 from fishjam_agents.backends.port import Samples, ToolDeclaration
 from fishjam_agents.errors import BackendError, FailureKind
 from fishjam_agents.testing.conformance import (
+    ComponentAlone,
     Cut,
     Fails,
+    FakeComponentService,
     LanguageModelConformance,
-    PartAlone,
-    PartFarSide,
     PartStep,
     SpeechToTextConformance,
     TextToSpeechConformance,
@@ -38,7 +38,7 @@ from fishjam_agents.testing.conformance.component_checks import PartChecks
 from tests.cascade.components import Answers, Speaks, Understands
 
 
-class Program(PartAlone):
+class Program(ComponentAlone):
     """espeak-ng, and its processes as the system sees them."""
 
     def open_requests(self) -> int:
@@ -58,27 +58,27 @@ def _is_child_espeak(stat: Path) -> bool:
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
 class TestEspeak(TextToSpeechConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Program(Espeak())
 
 
 class TestUnderstands(SpeechToTextConformance):
-    def far_side(self) -> PartFarSide:
-        return PartAlone(Understands([[]]))
+    def fake_service(self) -> FakeComponentService:
+        return ComponentAlone(Understands([[]]))
 
 
 class TestAnswers(LanguageModelConformance):
-    def far_side(self) -> PartFarSide:
-        return PartAlone(Answers([["Yes. ", "No."]]))
+    def fake_service(self) -> FakeComponentService:
+        return ComponentAlone(Answers([["Yes. ", "No."]]))
 
 
 class TestSpeaks(TextToSpeechConformance):
-    def far_side(self) -> PartFarSide:
-        return PartAlone(Speaks())
+    def fake_service(self) -> FakeComponentService:
+        return ComponentAlone(Speaks())
 
 
 @dataclass(eq=False)
-class Desk(PartFarSide):
+class Desk(FakeComponentService):
     """A service in this process: a queue of answers. `part` is the one under test, given the desk."""
 
     kind: type[Honest]
@@ -152,7 +152,7 @@ class Honest(TextToSpeech):
 
 
 class TestHonest(TextToSpeechConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Desk(Honest)
 
 
@@ -228,7 +228,7 @@ class Littering(Honest):
 )
 def test_a_part_that_breaks_a_rule_is_found_out(liar: type[Honest], test: str, message: str) -> None:
     class Suspect(TextToSpeechConformance):
-        def far_side(self) -> PartFarSide:
+        def fake_service(self) -> FakeComponentService:
             return Desk(liar)
 
     arguments = {"breaks_off": [Cut()], "a_refusal": ["network"]}
@@ -239,7 +239,7 @@ def test_a_part_that_breaks_a_rule_is_found_out(liar: type[Honest], test: str, m
 
 def test_a_part_that_waits_for_the_whole_is_found_out() -> None:
     class Suspect(TextToSpeechConformance):
-        def far_side(self) -> PartFarSide:
+        def fake_service(self) -> FakeComponentService:
             return Desk(Patient)
 
     with pytest.raises(TimeoutError):
@@ -285,8 +285,8 @@ def test_an_answer_of_the_wrong_kind_is_found_out(
     suite: type[PartChecks], part: SpeechToText | LanguageModel | TextToSpeech, message: str
 ) -> None:
     class Suspect(suite):  # type: ignore[misc, valid-type]
-        def far_side(self) -> PartFarSide:
-            return PartAlone(part)
+        def fake_service(self) -> FakeComponentService:
+            return ComponentAlone(part)
 
     with pytest.raises(AssertionError, match=message):
         Suspect().test_an_answer_comes_in_order_and_ends()
@@ -300,8 +300,8 @@ def test_a_voice_of_another_rate_than_it_says_is_found_out() -> None:
             yield np.full(8000 * len(text), 2000, "<i2").tobytes()
 
     class Suspect(TextToSpeechConformance):
-        def far_side(self) -> PartFarSide:
-            return PartAlone(Lying())
+        def fake_service(self) -> FakeComponentService:
+            return ComponentAlone(Lying())
 
     with pytest.raises(AssertionError, match="nine words take"):
         Suspect().test_a_sentence_lasts_as_long_as_one()

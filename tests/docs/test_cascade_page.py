@@ -81,7 +81,7 @@ def test_a_part_of_ones_own_is_ten_lines_and_keeps_to_its_port(tmp_path: Path) -
 
 
 def test_the_far_side_has_the_methods_of_the_table() -> None:
-    from fishjam_agents.testing.conformance import PartFarSide
+    from fishjam_agents.testing.conformance import FakeComponentService
 
     table = PAGE.partition("with its real client:")[2].partition("\n\n| every part")[0]
     told = {
@@ -89,7 +89,7 @@ def test_the_far_side_has_the_methods_of_the_table() -> None:
     }
     own = {
         name
-        for name, value in vars(PartFarSide).items()
+        for name, value in vars(FakeComponentService).items()
         if callable(value) and not name.startswith("_cannot")
     }
     assert {name.partition("(")[0] for name in told} == own - {"__init__"}

@@ -70,7 +70,7 @@ def test_an_interrupted_reply_is_on_air_until_the_suspicion_and_the_rest_is_unhe
         events.BargeInConfirmed(6.3, 5.95, *A, "r1"),
         events.ReplyInterrupted(6.3, "r1", Heard("r1", 2.0)),
     )
-    assert call.replies[0].on_air == (Span(4.0, 6.0),)
+    assert call.replies[0].sounding == (Span(4.0, 6.0),)
     assert call.replies[0].unheard == pytest.approx(5.0)
     assert call.replies[0].interrupted
 
@@ -82,7 +82,7 @@ def test_a_withdrawn_barge_in_leaves_a_hole_in_the_reply_and_nothing_unheard() -
         events.BargeInWithdrawn(5.5, 5.2, *A, "r1"),
         ended("r1", 8.6, 4.0),
     )
-    assert call.replies[0].on_air == (Span(4.0, 5.0), Span(5.5, 8.6))
+    assert call.replies[0].sounding == (Span(4.0, 5.0), Span(5.5, 8.6))
     assert call.replies[0].unheard == 0.0
     assert call.barge_ins[0].verdict == "withdrawn"
 
@@ -94,7 +94,7 @@ def test_a_bot_that_does_not_pause_at_a_suspicion_has_no_hole() -> None:
         events.BargeInWithdrawn(6.0, 5.2, *A, "r1"),
         ended("r1", 8.0, 4.0),
     )
-    assert call.replies[0].on_air == (Span(4.0, 8.0),)
+    assert call.replies[0].sounding == (Span(4.0, 8.0),)
 
 
 def test_a_turn_that_waited_for_another_is_answered_late_and_not_counted() -> None:

@@ -23,22 +23,22 @@ FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
 
 class TestParrot(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InProcess(Parrot(speed=1.0, chunk=0.05), echoes=True)
 
 
 class TestFastParrot(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InProcess(Parrot(), echoes=True)
 
 
 class TestWav(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InProcess(Wav(FIXTURES / "alice_yes.wav"))
 
 
 class TestScripted(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return ScriptedService()
 
 
@@ -154,7 +154,7 @@ def test_a_backend_that_breaks_a_rule_is_found_out(
     liar: type[ScriptedService], test: str, message: str
 ) -> None:
     class Suspect(BackendConformance):
-        def far_side(self) -> FakeService:
+        def fake_service(self) -> FakeService:
             return liar()
 
     with pytest.raises((AssertionError, ValueError), match=message):
@@ -163,7 +163,7 @@ def test_a_backend_that_breaks_a_rule_is_found_out(
 
 def test_a_rejected_key_that_is_tried_again_is_found_out() -> None:
     class Suspect(BackendConformance):
-        def far_side(self) -> FakeService:
+        def fake_service(self) -> FakeService:
             return Stubborn()
 
     with pytest.raises(AssertionError, match=r"auth was told as network|did not fail within"):
@@ -179,7 +179,7 @@ class Claims(Scripted):
 
 def test_a_claimed_capability_whose_far_side_is_not_written_fails() -> None:
     class Unwritten(BackendConformance):
-        def far_side(self) -> FakeService:
+        def fake_service(self) -> FakeService:
             return InProcess(Claims())
 
     with pytest.raises(

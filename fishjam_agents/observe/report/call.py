@@ -106,7 +106,7 @@ class Reply:
         text: All its words.
         heard_text: The words that were heard.
         interrupted: Whether it was cut short.
-        on_air: When it sounded. Without a pause while barge-ins were suspected if what was heard says so.
+        sounding: When it sounded. Without a pause while barge-ins were suspected if what was heard says so.
         peer: Whom it answers, None where the timeline does not say.
     """
 
@@ -119,7 +119,7 @@ class Reply:
     text: str = ""
     heard_text: str = ""
     interrupted: bool = False
-    on_air: tuple[Span, ...] = ()
+    sounding: tuple[Span, ...] = ()
     peer: str | None = None
 
     @property
@@ -183,7 +183,7 @@ def read_call(timeline: Mapping[str, Any]) -> Call:
         seconds = max((event["at"] for event in events), default=0.0)
     speech = _speech(events, seconds)
     barge_ins = _barge_ins(events)
-    replies = tuple(_on_air(reply, barge_ins, seconds) for reply in _replies(events))
+    replies = tuple(_with_sounding(reply, barge_ins, seconds) for reply in _replies(events))
     return Call(
         seconds=seconds,
         lag=None if _is_no_number(timeline.get("lag")) else timeline.get("lag"),
@@ -320,7 +320,7 @@ def _replies(events: Sequence[Event]) -> list[Reply]:
     return list(found.values())
 
 
-def _on_air(reply: Reply, barge_ins: Sequence[BargeIn], seconds: float) -> Reply:
+def _with_sounding(reply: Reply, barge_ins: Sequence[BargeIn], seconds: float) -> Reply:
     if reply.first_audio is None:
         return reply
     end = seconds if reply.ended is None else reply.ended
@@ -335,7 +335,7 @@ def _on_air(reply: Reply, barge_ins: Sequence[BargeIn], seconds: float) -> Reply
     sounding = tuple(piece for piece in pieces if piece.seconds > 0)
     if reply.heard is not None and sum(piece.seconds for piece in sounding) + _SLACK < reply.heard:
         sounding = (whole,)
-    return replace(reply, on_air=sounding)
+    return replace(reply, sounding=sounding)
 
 
 def _answered(
@@ -355,7 +355,7 @@ def _answered(
         waiting -= {index for index in ready if turns[index].peer == turn.peer}
         pause = Span(turn.span.end, reply.started if reply.first_audio is None else reply.first_audio)
         others = [spoken.span for spoken in speech if spoken.peer != turn.peer]
-        others += [piece for other in replies if other is not reply for piece in other.on_air]
+        others += [piece for other in replies if other is not reply for piece in other.sounding]
         waited = any(other.start < pause.end and other.end > pause.start for other in others)
         turns[latest] = replace(turn, reply=reply.id, waited=waited)
     return tuple(turns)

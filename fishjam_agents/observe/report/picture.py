@@ -130,10 +130,10 @@ class _Rows:
 
 def _mark_bot(axes: Axes, call: Call) -> None:
     for reply in call.replies:
-        for piece in reply.on_air:
+        for piece in reply.sounding:
             axes.plot([piece.start, piece.end], [1.25, 1.25], color=_BOT, linewidth=3)
-        if reply.on_air and reply.unheard:
-            end = reply.on_air[-1].end
+        if reply.sounding and reply.unheard:
+            end = reply.sounding[-1].end
             axes.plot([end, end + reply.unheard], [1.25, 1.25], color=_QUIET, linewidth=3, linestyle=":")
     for turn in call.turns:
         reply_of = call.reply(turn.reply)

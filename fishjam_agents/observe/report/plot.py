@@ -58,8 +58,8 @@ class Plot:
         callers = waveform(
             self._callers, self._rate, (s.span for s in call.speech), title="Sound of the callers", name="wl"
         )
-        on_air = (piece for reply in call.replies for piece in reply.on_air)
-        bot = waveform(self._bot, self._rate, on_air, title="Sound of the bot", name="wr")
+        sounding = (piece for reply in call.replies for piece in reply.sounding)
+        bot = waveform(self._bot, self._rate, sounding, title="Sound of the bot", name="wr")
         rows += [
             ("sound callers", _side("Callers", self._callers), callers),
             ("responses", Markup("Response"), joined(self._responses())),
@@ -82,7 +82,7 @@ class Plot:
     def overview(self) -> Markup:
         """The whole call as a strip, for long calls."""
         marks = [self._box("turn", turn.span) for turn in self._call.turns]
-        marks += [self._box("reply", piece) for reply in self._call.replies for piece in reply.on_air]
+        marks += [self._box("reply", piece) for reply in self._call.replies for piece in reply.sounding]
         marks += [
             self._box(barge_in.verdict, Span(barge_in.onset, barge_in.onset))
             for barge_in in self._call.barge_ins
@@ -190,9 +190,9 @@ class Plot:
             )
 
     def _reply(self, reply: Reply) -> Markup:
-        if reply.first_audio is None or not reply.on_air:
+        if reply.first_audio is None or not reply.sounding:
             return Markup()
-        end = reply.on_air[-1].end
+        end = reply.sounding[-1].end
         whole = f" of {reply.seconds:.2f}" if reply.seconds is not None else ""
         heard = f"heard {reply.heard:.2f}{whole} s" if reply.heard is not None else "still playing"
         shown = f"{reply.heard:.2f} s heard" if reply.heard is not None else heard
@@ -204,7 +204,7 @@ class Plot:
                 self._box("unheard", ghost, label, title=f"{reply.unheard:.2f} s of {reply.id} unheard")
             )
         boxes.append(self._box("held", Span(reply.first_audio, end)))
-        for number, piece in enumerate(reply.on_air):
+        for number, piece in enumerate(reply.sounding):
             text = tag("span", shown, class_="text") if number == 0 else None
             words = f"\n{reply.heard_text or reply.text}" if reply.text else ""
             boxes.append(self._box("heard", piece, text, title=f"{reply.id}: {heard}{words}"))

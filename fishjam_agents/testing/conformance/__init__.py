@@ -3,11 +3,11 @@
     from fishjam_agents.testing.conformance import BackendConformance, FakeService, InProcess
 
     class TestBeep(BackendConformance):
-        def far_side(self) -> FakeService:
+        def fake_service(self) -> FakeService:
             return InProcess(Beep())
 
 Parts of a cascade have suites of their own: `SpeechToTextConformance`, `LanguageModelConformance` and
-`TextToSpeechConformance`, each with a `PartFarSide`.
+`TextToSpeechConformance`, each with a `FakeComponentService`.
 
 Needs pytest. `docs/backends.md` and `docs/cascade.md` have the rest.
 """
@@ -20,10 +20,10 @@ from fishjam_agents.testing.conformance.component_suites import (
     TextToSpeechConformance,
 )
 from fishjam_agents.testing.conformance.components import (
+    ComponentAlone,
     Cut,
     Fails,
-    PartAlone,
-    PartFarSide,
+    FakeComponentService,
     PartStep,
     Unknown,
 )
@@ -35,13 +35,13 @@ __all__ = [
     "ALL_KINDS",
     "BackendConformance",
     "CannotError",
+    "ComponentAlone",
     "Cut",
     "Fails",
+    "FakeComponentService",
     "FakeService",
     "InProcess",
     "LanguageModelConformance",
-    "PartAlone",
-    "PartFarSide",
     "PartStep",
     "Received",
     "SpeechToTextConformance",

@@ -19,9 +19,9 @@ _LONGEST = 30.0
 class Checks:
     """Runs checks against a far side: in virtual time where the backend needs nothing but this process."""
 
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         """A new far side, with the backend under test."""
-        raise NotImplementedError(f"{type(self).__name__} tests nothing: override far_side()")
+        raise NotImplementedError(f"{type(self).__name__} tests nothing: override fake_service()")
 
     def run(
         self,
@@ -34,14 +34,14 @@ class Checks:
             check: The check.
             first: What is done with the far side before the backend connects.
         """
-        far = self.far_side()
+        far = self.fake_service()
 
         async def conversation() -> None:
             async with far:
                 if first is not None:
                     await first(far)
-                async with Harness(far) as rig:
-                    await check(rig, far)
+                async with Harness(far) as harness:
+                    await check(harness, far)
 
         async def bounded() -> None:
             async with asyncio.timeout(_LONGEST):
@@ -54,7 +54,7 @@ class Checks:
 
     def capabilities(self) -> Capabilities:
         """Return the capabilities that the backend claims."""
-        return self.far_side().backend().capabilities
+        return self.fake_service().backend().capabilities
 
     def applies(self, holds: bool, otherwise: str) -> None:
         """Skip the test, with the reason, unless it applies."""

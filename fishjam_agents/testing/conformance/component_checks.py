@@ -11,7 +11,7 @@ import pytest
 
 from fishjam_agents.errors import BackendError, FailureKind
 from fishjam_agents.testing.clock import VirtualClock
-from fishjam_agents.testing.conformance.components import Cut, Fails, PartFarSide, PartStep, Unknown
+from fishjam_agents.testing.conformance.components import Cut, Fails, FakeComponentService, PartStep, Unknown
 
 _LONGEST = 30.0
 """Seconds after which a test on real sockets is given up."""
@@ -34,9 +34,9 @@ class PartChecks:
     second: ClassVar[PartStep]
     other: ClassVar[PartStep]
 
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         """A new far side, with the part under test."""
-        raise NotImplementedError(f"{type(self).__name__} tests nothing: override far_side()")
+        raise NotImplementedError(f"{type(self).__name__} tests nothing: override fake_service()")
 
     def ask(self, part: Any) -> AsyncIterator[Any]:
         """An ordinary request."""
@@ -52,9 +52,9 @@ class PartChecks:
 
     # --- running ---
 
-    def run(self, check: Callable[[Any, PartFarSide], Awaitable[None]]) -> None:
+    def run(self, check: Callable[[Any, FakeComponentService], Awaitable[None]]) -> None:
         """Run a check with a part that is connected, until nothing of it is left."""
-        far = self.far_side()
+        far = self.fake_service()
 
         async def scenario() -> None:
             before = asyncio.all_tasks()
@@ -74,7 +74,7 @@ class PartChecks:
         else:
             asyncio.run(bounded())
 
-    async def until(self, holds: Callable[[], bool], what: str, far: PartFarSide) -> None:
+    async def until(self, holds: Callable[[], bool], what: str, far: FakeComponentService) -> None:
         """Wait until something holds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + far.patience
@@ -103,9 +103,9 @@ class PartChecks:
             return error
         raise AssertionError(f"it did not fail, but said {self.said(taken)!r}")
 
-    def steered(self) -> PartFarSide:
+    def steered(self) -> FakeComponentService:
         """A far side to ask for its attributes; skips the test where there is no service."""
-        far = self.far_side()
+        far = self.fake_service()
         if not far.connects:
             pytest.skip("has no service that could be steered")
         return far
@@ -120,7 +120,7 @@ class PartChecks:
     def test_its_check_passes_and_its_settings_show_no_secret(self) -> None:
         """Reprs end in logs and traces."""
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             settings = far.part()
             settings.check()
             for shown in (repr(settings), str(settings), repr(part)):
@@ -131,7 +131,7 @@ class PartChecks:
     def test_an_answer_comes_in_order_and_ends(self) -> None:
         """Twice, from one connection."""
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             for _ in range(2):
                 if far.connects:
                     await far.answer(self.first, self.second)
@@ -146,10 +146,10 @@ class PartChecks:
 
     def test_the_first_piece_does_not_wait_and_whoever_stops_listening_hangs_up(self) -> None:
         """This is what closes the streams at a barge-in."""
-        far = self.far_side()
+        far = self.fake_service()
         self.applies(far.streams, "its answers come in one piece")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             if far.connects:
                 await far.answer(self.first, _FOREVER, self.second)
             async with aclosing(self._asked(part)) as pieces:
@@ -169,7 +169,7 @@ class PartChecks:
         """Also before the first piece."""
         self.steered()
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(_FOREVER, self.first)
             waiting = asyncio.create_task(self.all_of(part))
             await self.until(lambda: far.open_requests() == 1, "request", far)
@@ -183,7 +183,7 @@ class PartChecks:
         """The next sentence may be asked for while one is still coming."""
         self.steered()
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(self.first, 0.2, self.second)
             await far.answer(0.1, self.other)
             both = await asyncio.gather(self.all_of(part), self.all_of(part))
@@ -195,7 +195,7 @@ class PartChecks:
         """Services learn new words without asking."""
         self.applies(Unknown in self.steered().shows, "its wire holds nothing but the answer")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(Unknown(), self.first, Unknown(), self.second, Unknown())
             assert self.said(await self.all_of(part)) == self._whole
 
@@ -208,7 +208,7 @@ class PartChecks:
         """Leave it to the cascade what is to be tried again, and with which part."""
         self.applies(kind in self.steered().refusals, f"the far side has no failure of kind {kind}")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.refuse(kind)
             error = await self.failure(part)
             assert error.failure == kind, f"{kind} was told as {error.failure}: {error}"
@@ -226,7 +226,7 @@ class PartChecks:
         """Nothing is asked for again: what came has been spoken."""
         self.applies(type(trouble) in self.steered().shows, "its wire cannot show that")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(self.first, trouble)
             taken: list[Any] = []
             error = await self.failure(part, taken)
@@ -242,7 +242,7 @@ class PartChecks:
         """Check a part that has a deadline of its own."""
         self.applies(self.steered().deadline is not None, "leaves it to the cascade to give it up")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(_FOREVER, self.first)
             async with asyncio.timeout(far.patience):
                 error = await self.failure(part)
@@ -260,7 +260,7 @@ class PartChecks:
     def _whole(self) -> Any:
         return self.said_of(self.first, self.second)
 
-    def _sentence(self, error: BackendError, far: PartFarSide) -> None:
+    def _sentence(self, error: BackendError, far: FakeComponentService) -> None:
         message = str(error)
         assert "\n" not in message, message
         assert ": " in message, f"say what happened and what to do: {message!r}"

@@ -21,7 +21,7 @@ from fishjam_agents.backends.cascade import (
 from fishjam_agents.backends.cascade.components import STT_RATE
 from fishjam_agents.backends.port import Samples, ToolDeclaration
 from fishjam_agents.testing.conformance.component_checks import PartChecks
-from fishjam_agents.testing.conformance.components import PartFarSide, PartStep
+from fishjam_agents.testing.conformance.components import FakeComponentService, PartStep
 
 _SENTENCE = "The quick brown fox jumps over the lazy dog."
 _FOREIGN = 'Grüße, "quotes" and \U0001f41f'
@@ -31,7 +31,7 @@ _TOOL = ToolDeclaration(
 
 
 class SpeechToTextConformance(PartChecks):
-    """Checks that speech to text has to pass; override `far_side`."""
+    """Checks that speech to text has to pass; override `fake_service`."""
 
     first: ClassVar[PartStep] = "Good "
     second: ClassVar[PartStep] = "morning."
@@ -62,7 +62,7 @@ class SpeechToTextConformance(PartChecks):
         """Not what is new of it."""
         self.applies(self.steered().streams, "its answers come in one piece")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer("One", " two", " three.")
             pieces = await self.all_of(part)
             texts = [piece.text.strip() for piece in pieces if isinstance(piece, Transcript)]
@@ -76,7 +76,7 @@ class SpeechToTextConformance(PartChecks):
         """As long as it was spoken."""
         self.steered()
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             for seconds in (1.0, 7.3):
                 [piece async for piece in part.transcribe(_sound(seconds))]
                 assert abs(far.received()[-1] - seconds) < 0.05
@@ -86,7 +86,7 @@ class SpeechToTextConformance(PartChecks):
     def test_silence_and_nothing_at_all_mean_nothing_and_fail_nothing(self) -> None:
         """Expect no answer to a mere cough."""
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             for seconds in (1.0, 0.02, 0.0):
                 if far.connects:
                     await far.answer()
@@ -101,7 +101,7 @@ class SpeechToTextConformance(PartChecks):
         """Letters of several bytes, too."""
         self.steered()
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(_FOREIGN)
             assert self.said(await self.all_of(part)) == _FOREIGN
 
@@ -109,7 +109,7 @@ class SpeechToTextConformance(PartChecks):
 
 
 class LanguageModelConformance(PartChecks):
-    """Checks that a language model has to pass; override `far_side`."""
+    """Checks that a language model has to pass; override `fake_service`."""
 
     first: ClassVar[PartStep] = "Good "
     second: ClassVar[PartStep] = f"morning, {_FOREIGN}"
@@ -139,7 +139,7 @@ class LanguageModelConformance(PartChecks):
         """Thoughts are thoughts."""
         self.steered()
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer(Reasoning("They greet me."), "Hello.", Reasoning("That was it."))
             pieces = await self.all_of(part)
             assert self.said(pieces) == "Hello."
@@ -154,7 +154,7 @@ class LanguageModelConformance(PartChecks):
         deep = {"city": _FOREIGN, "days": [1, 2.5, None, True], "more": {"and": "more"}}
         wanted = [LLMToolCall("c1", "weather", deep), LLMToolCall("c2", "weather", {"city": "Oslo"})]
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             await far.answer("One moment. ", *wanted, LLMToolCall("c3", "weather", {}))
             pieces = await self.all_of(part)
             calls = [piece for piece in pieces if isinstance(piece, LLMToolCall)]
@@ -181,7 +181,7 @@ class LanguageModelConformance(PartChecks):
             Message("user", "And tomorrow?"),
         ]
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             pieces: list[LLMChunk] = [piece async for piece in part.reply(messages, [_TOOL])]
             self.judge(pieces)
             arrived: Sequence[Message] = far.received()[-1]
@@ -194,7 +194,7 @@ class LanguageModelConformance(PartChecks):
 
 
 class TextToSpeechConformance(PartChecks):
-    """Checks that text to speech has to pass; override `far_side`."""
+    """Checks that text to speech has to pass; override `fake_service`."""
 
     first: ClassVar[PartStep] = bytes(range(1, 100))
     second: ClassVar[PartStep] = bytes(range(100, 201))
@@ -220,16 +220,16 @@ class TextToSpeechConformance(PartChecks):
     def test_its_rate_is_a_rate(self) -> None:
         """It must be known before the first sound."""
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             assert 8000 <= part.sample_rate <= 48000, f"sample_rate is {part.sample_rate}"
 
         self.run(check)
 
     def test_a_sentence_lasts_as_long_as_one(self) -> None:
         """Check a part that makes its own sound: at its rate it can be speech, more text takes longer."""
-        self.applies(not self.far_side().connects, "the service decides what it sounds like")
+        self.applies(not self.fake_service().connects, "the service decides what it sounds like")
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             short, long = [
                 np.frombuffer(self.said([piece async for piece in part.speak(text)]), "<i2")
                 for text in (_SENTENCE, f"{_SENTENCE} {_SENTENCE}")
@@ -245,7 +245,7 @@ class TextToSpeechConformance(PartChecks):
         """Letters of several bytes, too."""
         self.steered()
 
-        async def check(part: Any, far: PartFarSide) -> None:
+        async def check(part: Any, far: FakeComponentService) -> None:
             [piece async for piece in part.speak(_FOREIGN)]
             assert far.received()[-1] == _FOREIGN
 

@@ -41,7 +41,7 @@ PartStep: TypeAlias = str | bytes | float | Reasoning | LLMToolCall | Cut | Fail
 """A step of an answer: words, sound, a pause in seconds, a thought, a call of a tool, or trouble."""
 
 
-class PartFarSide(ABC):
+class FakeComponentService(ABC):
     """A part and the service behind it: an emulator of the vendor's wire, a local server, or nothing.
 
     Used as an async context manager: it starts and stops with a test.
@@ -67,7 +67,7 @@ class PartFarSide(ABC):
     deadline: float | None = None
     patience: float = 5.0
 
-    async def __aenter__(self) -> PartFarSide:
+    async def __aenter__(self) -> FakeComponentService:
         return self
 
     async def __aexit__(  # noqa: B027 - some have nothing to stop
@@ -105,7 +105,7 @@ class PartFarSide(ABC):
         )
 
 
-class PartAlone(PartFarSide):
+class ComponentAlone(FakeComponentService):
     """A part without a service: a program, a library, a few lines.
 
     Args:

@@ -21,36 +21,38 @@ class ConnectionChecks(Checks):
         claims = self.capabilities()
         self._connects()
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            await rig.until(lambda: far.open_connections() == 1, "a connection")
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await harness.until(lambda: far.open_connections() == 1, "a connection")
             await far.refuse("network")
             await far.drop()
-            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the loss")
-            assert rig.of(port.BackendFailure)[0].retryable
-            assert rig.of(port.BackendFailure)[0].failure == "network"
-            before = len(rig.received())
+            await harness.until(lambda: harness.of(port.BackendFailure), "notice of the loss")
+            assert harness.of(port.BackendFailure)[0].retryable
+            assert harness.of(port.BackendFailure)[0].failure == "network"
+            before = len(harness.received())
             for _ in range(3):
-                rig.turn(8.0)
+                harness.turn(8.0)
             if claims.text:
-                rig.put(port.TextInput("meanwhile"))
+                harness.put(port.TextInput("meanwhile"))
             await far.refuse(None)
-            await rig.until(lambda: rig.outages, "the end of the outage", far.patience * 2)
-            rig.turn(0.6)
+            await harness.until(lambda: harness.outages, "the end of the outage", far.patience * 2)
+            harness.turn(0.6)
             awaited = "turn_ended" if "turn_ended" in far.sees else "audio"
             count = 4 if awaited == "turn_ended" else 1
-            await rig.until(lambda: len(_since(rig, before, awaited)) >= count, "what was said meanwhile")
-            await rig.settle(0.5)
+            await harness.until(
+                lambda: len(_since(harness, before, awaited)) >= count, "what was said meanwhile"
+            )
+            await harness.settle(0.5)
             for kind in ("turn_started", "turn_ended"):
                 if kind in far.sees:
-                    assert len(_since(rig, before, kind)) == 4, f"{kind} was lost or came twice"
+                    assert len(_since(harness, before, kind)) == 4, f"{kind} was lost or came twice"
             if claims.text and "text" in far.sees:
-                assert [item.value for item in _since(rig, before, "text")] == ["meanwhile"]
+                assert [item.value for item in _since(harness, before, "text")] == ["meanwhile"]
             if claims.input_rate and not claims.wants_turn_audio:
-                seconds = sum(item.value for item in _since(rig, before, "audio"))
-                kept = getattr(rig.backend, "audio_kept", 10.0)
+                seconds = sum(item.value for item in _since(harness, before, "audio"))
+                kept = getattr(harness.backend, "audio_kept", 10.0)
                 assert 0.5 <= seconds <= kept + 0.7, f"{seconds:.1f} s of audio arrived, {kept:g} s are kept"
-                assert [e for e in rig.of(port.BackendWarning) if "dropped" in e.message], (
+                assert [e for e in harness.of(port.BackendWarning) if "dropped" in e.message], (
                     "nobody was told of the loss"
                 )
 
@@ -60,14 +62,16 @@ class ConnectionChecks(Checks):
         """A connection without a word is a failure within the deadline, and is tried again."""
         self._connects()
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
             await far.hold()
             await far.drop()
-            await rig.until(lambda: len(rig.of(port.BackendFailure)) >= 2, "notice that nobody answers", 10.0)
-            assert all(event.retryable for event in rig.of(port.BackendFailure))
+            await harness.until(
+                lambda: len(harness.of(port.BackendFailure)) >= 2, "notice that nobody answers", 10.0
+            )
+            assert all(event.retryable for event in harness.of(port.BackendFailure))
             await far.refuse(None)
-            await rig.until(lambda: rig.outages, "the end of the outage", 10.0)
+            await harness.until(lambda: harness.outages, "the end of the outage", 10.0)
 
         self.run(check)
 
@@ -75,11 +79,11 @@ class ConnectionChecks(Checks):
         """A service that is away for a moment costs a moment."""
         self._connects()
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the refusal")
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.until(lambda: harness.of(port.BackendFailure), "notice of the refusal")
             await far.refuse(None)
-            await rig.connected()
-            assert rig.failure is None
+            await harness.connected()
+            assert harness.failure is None
 
         self.run(check, lambda far: far.refuse("network"))
 
@@ -87,37 +91,41 @@ class ConnectionChecks(Checks):
     def test_what_only_the_user_can_mend_ends_with_a_sentence(self, kind: FailureKind) -> None:
         """A rejected key and the like: the right kind, what to do about it, no secret, no attempts."""
         self._connects()
-        self.applies(kind in self.far_side().refusals, f"the far side has no failure of kind {kind}")
+        self.applies(kind in self.fake_service().refusals, f"the far side has no failure of kind {kind}")
 
-        async def check(rig: Harness, far: FakeService) -> None:
+        async def check(harness: Harness, far: FakeService) -> None:
             if kind == "quota":
-                await rig.until(lambda: rig.failure or rig.of(port.BackendFailure), "notice of the quota")
-                kinds = [event.failure for event in rig.of(port.BackendFailure)]
-                assert (rig.failure.failure if rig.failure else kinds[0]) == "quota"
-                message = str(rig.failure) if rig.failure else rig.of(port.BackendFailure)[0].message
+                await harness.until(
+                    lambda: harness.failure or harness.of(port.BackendFailure), "notice of the quota"
+                )
+                kinds = [event.failure for event in harness.of(port.BackendFailure)]
+                assert (harness.failure.failure if harness.failure else kinds[0]) == "quota"
+                message = (
+                    str(harness.failure) if harness.failure else harness.of(port.BackendFailure)[0].message
+                )
             else:
-                error = await rig.failed(far.patience)
+                error = await harness.failed(far.patience)
                 assert error.failure == kind, f"{kind} was told as {error.failure}: {error}"
                 assert not error.retryable
                 message = str(error)
             assert "\n" not in message, message
             assert ": " in message, f"say what happened and what to do: {message!r}"
-            _hides(far.secret, message, *map(repr, rig.events))
+            _hides(far.secret, message, *map(repr, harness.events))
 
         self.run(check, lambda far: far.refuse(kind))
 
     def test_its_settings_show_no_secret(self) -> None:
         """Reprs end in logs and traces."""
-        far = self.far_side()
+        far = self.fake_service()
         self.applies(far.secret is not None, "has no secret")
         _hides(far.secret, repr(far.backend()), str(far.backend()))
 
     def _connects(self) -> None:
-        self.applies(self.far_side().connects, "has no lasting connection to lose")
+        self.applies(self.fake_service().connects, "has no lasting connection to lose")
 
 
-def _since(rig: Harness, start: int, kind: str) -> list[Received]:
-    return [item for item in rig.received()[start:] if item.kind == kind]
+def _since(harness: Harness, start: int, kind: str) -> list[Received]:
+    return [item for item in harness.received()[start:] if item.kind == kind]
 
 
 def _hides(secret: str | None, *texts: str) -> None:

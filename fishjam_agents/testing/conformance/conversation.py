@@ -33,33 +33,37 @@ class ConversationChecks(Checks):
         """Turns, audio, text and images neither overtake one another nor are lost."""
         claims = self.capabilities()
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
             expected: list[str] = []
             for number in range(3):
-                rig.turn(0.6)
+                harness.turn(0.6)
                 expected += ["turn_started", "turn_ended"]
                 if claims.input_rate and not claims.wants_turn_audio:
                     expected.insert(-1, "audio")
                 if claims.text:
-                    rig.put(port.TextInput(f"note {number}"))
+                    harness.put(port.TextInput(f"note {number}"))
                     expected.append("text")
                 if claims.images:
-                    rig.put(port.ImageInput(JPEG + bytes([number]), "image/jpeg", "ann", f"camera-{number}"))
+                    harness.put(
+                        port.ImageInput(JPEG + bytes([number]), "image/jpeg", "ann", f"camera-{number}")
+                    )
                     expected.append("image")
             seen = [kind for kind in expected if kind in far.sees]
-            await rig.until(lambda: len(_order(rig, far)) >= len(_merged(seen)), f"{seen}")
-            await rig.settle()
-            assert _order(rig, far) == _merged(seen)
+            await harness.until(lambda: len(_order(harness, far)) >= len(_merged(seen)), f"{seen}")
+            await harness.settle()
+            assert _order(harness, far) == _merged(seen)
             if claims.input_rate and not claims.wants_turn_audio:
-                seconds = sum(item.value for item in rig.received("audio"))
+                seconds = sum(item.value for item in harness.received("audio"))
                 assert abs(seconds - 1.8) < 0.05, f"{seconds:.2f} s of 1.8 s audio arrived"
             if claims.text and "text" in far.sees:
-                assert [item.value for item in rig.received("text")] == [f"note {n}" for n in range(3)]
+                assert [item.value for item in harness.received("text")] == [f"note {n}" for n in range(3)]
             if claims.images and "image" in far.sees:
-                assert [item.value for item in rig.received("image")] == [JPEG + bytes([n]) for n in range(3)]
+                assert [item.value for item in harness.received("image")] == [
+                    JPEG + bytes([n]) for n in range(3)
+                ]
             if claims.wants_turn_audio and "turn_ended" in far.sees:
-                assert all(abs(item.value - 0.6) < 0.05 for item in rig.received("turn_ended"))
+                assert all(abs(item.value - 0.6) < 0.05 for item in harness.received("turn_ended"))
 
         self.run(check)
 
@@ -68,10 +72,10 @@ class ConversationChecks(Checks):
         self.applies(self.capabilities().text, "takes no text")
         words = 'Grüße, "quotes", \U0001f41f and\na second line'
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            rig.put(port.TextInput(words))
-            await rig.until(lambda: rig.received("text"), "text")
-            assert [item.value for item in rig.received("text")] == [words]
+        async def check(harness: Harness, far: FakeService) -> None:
+            harness.put(port.TextInput(words))
+            await harness.until(lambda: harness.received("text"), "text")
+            assert [item.value for item in harness.received("text")] == [words]
 
         self.run(check)
 
@@ -79,18 +83,18 @@ class ConversationChecks(Checks):
         """With `images`: the bytes are passed through."""
         self.applies(self.capabilities().images, "takes no images")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            rig.put(port.ImageInput(JPEG, "image/jpeg", "ann"))
-            rig.prompt()
-            await rig.until(lambda: rig.received("image"), "an image")
-            assert [item.value for item in rig.received("image")] == [JPEG]
+        async def check(harness: Harness, far: FakeService) -> None:
+            harness.put(port.ImageInput(JPEG, "image/jpeg", "ann"))
+            harness.prompt()
+            await harness.until(lambda: harness.received("image"), "an image")
+            assert [item.value for item in harness.received("image")] == [JPEG]
 
         self.run(check)
 
     def test_leaving_before_anything_happened_is_clean(self) -> None:
         """A call may be over before the model is there."""
 
-        async def check(rig: Harness, far: FakeService) -> None:
+        async def check(harness: Harness, far: FakeService) -> None:
             await asyncio.sleep(0)
 
         self.run(check)
@@ -99,19 +103,19 @@ class ConversationChecks(Checks):
         """It closes within its time, leaves no task and no connection, and says nothing afterwards."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            await rig.reply_begins(1000, 3.0)
-            await rig.leave()
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await harness.reply_begins(1000, 3.0)
+            await harness.leave()
             if far.connects:
-                await rig.until(lambda: far.open_connections() == 0, "end of the connection")
+                await harness.until(lambda: far.open_connections() == 0, "end of the connection")
 
         self.run(check)
 
 
-def _order(rig: Harness, far: FakeService) -> list[str]:
+def _order(harness: Harness, far: FakeService) -> list[str]:
     """The kinds that arrived, pieces of audio in a row as one."""
-    return _merged([item.kind for item in rig.received() if _counts(item) and item.kind in far.sees])
+    return _merged([item.kind for item in harness.received() if _counts(item) and item.kind in far.sees])
 
 
 def _counts(item: Received) -> bool:

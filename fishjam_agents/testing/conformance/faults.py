@@ -16,35 +16,37 @@ class FaultChecks(Checks):
     def test_a_half_open_connection_is_noticed_and_what_was_said_into_it_arrives_once(self) -> None:
         """Exactly once where the service takes up the conversation, else at most once."""
         claims = self.capabilities()
-        self.applies(self.far_side().connects, "has no lasting connection to lose")
+        self.applies(self.fake_service().connects, "has no lasting connection to lose")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            await rig.until(lambda: far.open_connections() == 1, "a connection")
-            await rig.reply_begins(3000, 0.4)
-            await rig.until(lambda: rig.of(port.ReplyAudioEnded), "the end of a reply")
-            before = len(rig.received())
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await harness.until(lambda: far.open_connections() == 1, "a connection")
+            await harness.reply_begins(3000, 0.4)
+            await harness.until(lambda: harness.of(port.ReplyAudioEnded), "the end of a reply")
+            before = len(harness.received())
             await far.stall()
-            rig.turn(0.6)
+            harness.turn(0.6)
             if claims.text:
-                rig.put(port.TextInput("is anybody there"))
-            await rig.until(lambda: rig.of(port.BackendFailure), "notice of the dead connection", far.notices)
-            (failure,) = rig.of(port.BackendFailure)
+                harness.put(port.TextInput("is anybody there"))
+            await harness.until(
+                lambda: harness.of(port.BackendFailure), "notice of the dead connection", far.notices
+            )
+            (failure,) = harness.of(port.BackendFailure)
             assert failure.retryable
             assert failure.failure == "network"
-            await rig.until(lambda: far.open_connections() == 1, "the next connection")
-            await rig.settle(1.0)
+            await harness.until(lambda: far.open_connections() == 1, "the next connection")
+            await harness.settle(1.0)
             for kind in ("text", "turn_ended"):
                 if kind not in far.sees or (kind == "text" and not claims.text):
                     continue
-                found = [item for item in rig.received()[before:] if item.kind == kind]
+                found = [item for item in harness.received()[before:] if item.kind == kind]
                 assert len(found) <= 1, f"{kind} arrived {len(found)} times"
                 if far.resumes:
                     assert found, f"{kind} that was said into a dead connection was lost"
-            await rig.reply_begins(5000, 0.4)
-            await rig.leave()
+            await harness.reply_begins(5000, 0.4)
+            await harness.leave()
             await far.drop()
-            await rig.settle()
+            await harness.settle()
 
         self.run(check)
 
@@ -57,18 +59,18 @@ class FaultChecks(Checks):
         self._survives("flood")
 
     def _survives(self, trouble: Literal["garble", "flood"]) -> None:
-        far_side = self.far_side()
-        self.applies(far_side.connects and far_side.messages, "has no connection with messages")
+        fake_service = self.fake_service()
+        self.applies(fake_service.connects and fake_service.messages, "has no connection with messages")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            await rig.reply_begins(3000, 0.4)
-            await rig.until(lambda: rig.of(port.ReplyAudioEnded), "the end of a reply")
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await harness.reply_begins(3000, 0.4)
+            await harness.until(lambda: harness.of(port.ReplyAudioEnded), "the end of a reply")
             await getattr(far, trouble)()
-            await rig.settle(1.0)
-            await rig.until(lambda: far.open_connections() == 1, "a connection")
-            assert all(event.retryable for event in rig.of(port.BackendFailure))
-            assert rig.failure is None, str(rig.failure)
-            await rig.reply_begins(5000, 0.4)
+            await harness.settle(1.0)
+            await harness.until(lambda: far.open_connections() == 1, "a connection")
+            assert all(event.retryable for event in harness.of(port.BackendFailure))
+            assert harness.failure is None, str(harness.failure)
+            await harness.reply_begins(5000, 0.4)
 
         self.run(check)

@@ -22,54 +22,54 @@ class AsideChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.text, "takes no text")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
             if claims.output_rate:
                 await far.reply(0.4, 3000)
-            rig.put(port.TextInput(_NOTE, note=True))
+            harness.put(port.TextInput(_NOTE, note=True))
             if far.unprompted:
-                await rig.until(lambda: rig.received("text"), "the note")
-            await rig.settle(0.7)
-            assert not rig.of(port.ReplyStarted), "a note was answered"
-            assert not rig.of(port.ReplyAudio), "a note was answered"
-            rig.turn(0.6, 3000)
-            await rig.until(lambda: rig.received("text"), "the note")
+                await harness.until(lambda: harness.received("text"), "the note")
+            await harness.settle(0.7)
+            assert not harness.of(port.ReplyStarted), "a note was answered"
+            assert not harness.of(port.ReplyAudio), "a note was answered"
+            harness.turn(0.6, 3000)
+            await harness.until(lambda: harness.received("text"), "the note")
             # It may have been put before the words of the turn.
-            told = [item.value for item in rig.received("text")]
+            told = [item.value for item in harness.received("text")]
             assert sum(text.count(_NOTE) for text in told) == 1, f"the note arrived as {told}"
             if claims.output_rate:
-                await rig.until(lambda: rig.of(port.ReplyAudio), "the answer to the turn after it")
+                await harness.until(lambda: harness.of(port.ReplyAudio), "the answer to the turn after it")
 
         self.run(check)
 
     def test_new_instructions_and_tools_hold_from_then_on(self) -> None:
         """Also on later connections, and the conversation goes on with them."""
         claims = self.capabilities()
-        sees = self.far_side().sees
+        sees = self.fake_service().sees
         self.applies("instructions" in sees, "the wire does not show instructions")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            rig.put(port.UpdateInput(instructions="Speak like a sailor."))
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            harness.put(port.UpdateInput(instructions="Speak like a sailor."))
             if claims.tools:
-                rig.put(port.UpdateInput(tools=[_OTHER]))
-            rig.prompt()
+                harness.put(port.UpdateInput(tools=[_OTHER]))
+            harness.prompt()
             for _ in range(2 if far.connects else 1):
-                await rig.until(
-                    lambda: _last(rig, "instructions") == "Speak like a sailor.", "new instructions"
+                await harness.until(
+                    lambda: _last(harness, "instructions") == "Speak like a sailor.", "new instructions"
                 )
                 if claims.tools and "tools" in sees:
-                    await rig.until(lambda: _last(rig, "tools") == (_OTHER.name,), "the new tools")
+                    await harness.until(lambda: _last(harness, "tools") == (_OTHER.name,), "the new tools")
                 if not far.connects:
                     break
-                await rig.settle(0.5)
-                losses = len(rig.of(port.BackendFailure)) + 1
+                await harness.settle(0.5)
+                losses = len(harness.of(port.BackendFailure)) + 1
                 await far.drop()
-                await rig.until(partial(_failed, rig, losses), "notice of the loss")
-                await rig.until(lambda: far.open_connections() == 1, "the next connection")
-                await rig.settle(0.3)
+                await harness.until(partial(_failed, harness, losses), "notice of the loss")
+                await harness.until(lambda: far.open_connections() == 1, "the next connection")
+                await harness.settle(0.3)
             if claims.output_rate:
-                await rig.reply_begins(3000, 0.4)
+                await harness.reply_begins(3000, 0.4)
 
         self.run(check)
 
@@ -78,15 +78,15 @@ class AsideChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.out_of_band, "answers no questions beside the conversation")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
             await far.answer_question("Forty-two.")
-            rig.put(port.OutOfBandInput("q-1", _ASK))
-            await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer")
-            await rig.settle()
-            assert rig.of(port.OutOfBandResponse) == [port.OutOfBandResponse("q-1", "Forty-two.")]
-            assert not rig.of(port.ReplyStarted), "the answer was spoken"
-            await rig.reply_begins(3000, 0.4)
+            harness.put(port.OutOfBandInput("q-1", _ASK))
+            await harness.until(lambda: harness.of(port.OutOfBandResponse), "the answer")
+            await harness.settle()
+            assert harness.of(port.OutOfBandResponse) == [port.OutOfBandResponse("q-1", "Forty-two.")]
+            assert not harness.of(port.ReplyStarted), "the answer was spoken"
+            await harness.reply_begins(3000, 0.4)
 
         self.run(check)
 
@@ -95,14 +95,14 @@ class AsideChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.out_of_band, "answers no questions beside the conversation")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            reply = await rig.reply_begins(3000, 1.0)
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            reply = await harness.reply_begins(3000, 1.0)
             await far.answer_question("Forty-two.")
-            rig.put(port.OutOfBandInput("q-1", _ASK))
-            await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer")
-            await rig.until(lambda: rig.of(port.ReplyAudioEnded), "the end of the reply")
-            seconds = sum(len(event.samples) for event in rig.of(port.ReplyAudio) if event.reply == reply)
+            harness.put(port.OutOfBandInput("q-1", _ASK))
+            await harness.until(lambda: harness.of(port.OutOfBandResponse), "the answer")
+            await harness.until(lambda: harness.of(port.ReplyAudioEnded), "the end of the reply")
+            seconds = sum(len(event.samples) for event in harness.of(port.ReplyAudio) if event.reply == reply)
             assert seconds / claims.output_rate > 0.95, "the reply was cut for the question"
 
         self.run(check)
@@ -110,19 +110,21 @@ class AsideChecks(Checks):
     def test_a_question_without_an_answer_is_asked_again_on_the_next_connection(self) -> None:
         """With `asks`."""
         self.applies(self.capabilities().out_of_band, "answers no questions beside the conversation")
-        self.applies(self.far_side().connects, "has no lasting connection to lose")
+        self.applies(self.fake_service().connects, "has no lasting connection to lose")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            await rig.until(lambda: far.open_connections() == 1, "a connection")
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await harness.until(lambda: far.open_connections() == 1, "a connection")
             await far.stall()
-            rig.put(port.OutOfBandInput("q-1", _ASK))
-            await rig.settle(0.5)
+            harness.put(port.OutOfBandInput("q-1", _ASK))
+            await harness.settle(0.5)
             await far.answer_question("Forty-two.")
             await far.drop()
-            await rig.until(lambda: rig.of(port.OutOfBandResponse), "the answer", far.notices + far.patience)
-            await rig.settle()
-            assert rig.of(port.OutOfBandResponse) == [port.OutOfBandResponse("q-1", "Forty-two.")]
+            await harness.until(
+                lambda: harness.of(port.OutOfBandResponse), "the answer", far.notices + far.patience
+            )
+            await harness.settle()
+            assert harness.of(port.OutOfBandResponse) == [port.OutOfBandResponse("q-1", "Forty-two.")]
 
         self.run(check)
 
@@ -130,19 +132,19 @@ class AsideChecks(Checks):
         """With `control`."""
         self.applies(self.capabilities().control, "takes no messages of its vendor's own")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            rig.put(port.ControlInput(far.control))
-            await rig.until(lambda: rig.received("control"), "the message")
-            assert [item.value for item in rig.received("control")] == [dict(far.control)]
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            harness.put(port.ControlInput(far.control))
+            await harness.until(lambda: harness.received("control"), "the message")
+            assert [item.value for item in harness.received("control")] == [dict(far.control)]
 
         self.run(check)
 
 
-def _failed(rig: Harness, times: int) -> bool:
-    return len(rig.of(port.BackendFailure)) >= times
+def _failed(harness: Harness, times: int) -> bool:
+    return len(harness.of(port.BackendFailure)) >= times
 
 
-def _last(rig: Harness, kind: str) -> object:
-    found = rig.received(kind)
+def _last(harness: Harness, kind: str) -> object:
+    found = harness.received(kind)
     return found[-1].value if found else None

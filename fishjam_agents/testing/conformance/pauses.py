@@ -29,47 +29,49 @@ class PauseChecks(Checks):
     def _pauses(self, *, resumed: bool) -> None:
         self.applies(self.capabilities().wants_pauses, "wants no pauses")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            rig.put(port.TurnStartedInput("ann", 1.0))
-            at = _speak(rig, _SPOKEN)
-            rig.put(port.TurnPausedInput("ann", at, _audio(rig, _SPOKEN)))
-            await rig.settle(0.5)
-            assert not _told(rig), "an answer to a pause was told before the turn was over"
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            harness.put(port.TurnStartedInput("ann", 1.0))
+            at = _speak(harness, _SPOKEN)
+            harness.put(port.TurnPausedInput("ann", at, _audio(harness, _SPOKEN)))
+            await harness.settle(0.5)
+            assert not _told(harness), "an answer to a pause was told before the turn was over"
             seconds = _SPOKEN
             if resumed:
-                rig.put(port.TurnResumedInput("ann"))
-                at = _speak(rig, _RESUMED - _SPOKEN, at)
+                harness.put(port.TurnResumedInput("ann"))
+                at = _speak(harness, _RESUMED - _SPOKEN, at)
                 seconds = _RESUMED
-                await rig.settle(0.3)
-                assert not _told(rig), "an answer to a pause was told though the speaker went on"
-            rig.put(port.TurnEndedInput(Turn("turn-1", "ann", "ann-mic", 1.0, at), _audio(rig, seconds)))
-            await rig.until(lambda: rig.of(port.ReplyAudio), "audio of a reply")
-            await rig.settle(0.5)
-            assert len({event.reply for event in rig.of(port.ReplyStarted)}) == 1, "more than one reply"
-            finals = [event for event in rig.of(port.UserTranscript) if event.final]
+                await harness.settle(0.3)
+                assert not _told(harness), "an answer to a pause was told though the speaker went on"
+            harness.put(
+                port.TurnEndedInput(Turn("turn-1", "ann", "ann-mic", 1.0, at), _audio(harness, seconds))
+            )
+            await harness.until(lambda: harness.of(port.ReplyAudio), "audio of a reply")
+            await harness.settle(0.5)
+            assert len({event.reply for event in harness.of(port.ReplyStarted)}) == 1, "more than one reply"
+            finals = [event for event in harness.of(port.UserTranscript) if event.final]
             assert len(finals) <= 1, "one turn was understood more than once"
 
         self.run(check)
 
 
-def _told(rig: Harness) -> list[port.BackendEvent]:
+def _told(harness: Harness) -> list[port.BackendEvent]:
     return [
         event
-        for event in rig.events
+        for event in harness.events
         if isinstance(event, _TOLD) or (isinstance(event, port.UserTranscript) and event.final)
     ]
 
 
-def _audio(rig: Harness, seconds: float) -> port.Samples | None:
-    if not rig.capabilities.wants_turn_audio:
+def _audio(harness: Harness, seconds: float) -> port.Samples | None:
+    if not harness.capabilities.wants_turn_audio:
         return None
-    return np.full(round(seconds * rig.capabilities.input_rate), 1000, np.int16)
+    return np.full(round(seconds * harness.capabilities.input_rate), 1000, np.int16)
 
 
-def _speak(rig: Harness, seconds: float, since: float = 1.0) -> float:
+def _speak(harness: Harness, seconds: float, since: float = 1.0) -> float:
     """Somebody speaks; the media time of the last sound."""
-    rate = rig.capabilities.input_rate
-    if not rig.capabilities.wants_turn_audio:
-        rig.put(port.AudioInput("ann", np.full(round(seconds * rate), 1000, np.int16), seconds))
+    rate = harness.capabilities.input_rate
+    if not harness.capabilities.wants_turn_audio:
+        harness.put(port.AudioInput("ann", np.full(round(seconds * rate), 1000, np.int16), seconds))
     return since + seconds

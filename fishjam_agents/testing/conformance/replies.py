@@ -21,24 +21,24 @@ class ReplyChecks(Checks):
         """One id from the start of a reply to its end, and nothing of it afterwards."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            reply = await rig.reply_begins(_OLD, 0.6)
-            await rig.until(
-                lambda: [e for e in rig.of(port.ReplyAudioEnded) if e.reply == reply], "end of the reply"
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            reply = await harness.reply_begins(_OLD, 0.6)
+            await harness.until(
+                lambda: [e for e in harness.of(port.ReplyAudioEnded) if e.reply == reply], "end of the reply"
             )
-            await rig.settle()
-            about = [e for e in rig.events if getattr(e, "reply", None) == reply]
+            await harness.settle()
+            about = [e for e in harness.events if getattr(e, "reply", None) == reply]
             assert isinstance(about[0], port.ReplyStarted), f"a reply began with {about[0]}"
             kinds = [type(e) for e in about]
             assert kinds.count(port.ReplyStarted) == kinds.count(port.ReplyAudioEnded) == 1
             last_audio = max(i for i, kind in enumerate(kinds) if kind is port.ReplyAudio)
             assert last_audio < kinds.index(port.ReplyAudioEnded), "audio after the end of its reply"
-            audio = _audio(rig, reply)
+            audio = _audio(harness, reply)
             assert audio.dtype == np.int16
             assert audio.ndim == 1
             if far.marks_replies:
-                seconds = len(audio) / rig.capabilities.output_rate
+                seconds = len(audio) / harness.capabilities.output_rate
                 assert 0.55 <= seconds <= 2.0, f"{seconds:.2f} s of audio for a reply of 0.6 s"
                 assert abs(float(np.median(audio)) - _OLD) < 200, "the audio is not what was sent"
 
@@ -48,14 +48,14 @@ class ReplyChecks(Checks):
         """Also over reconnects: audio of a dead reply is told by its id."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            replies = [await rig.reply_begins(_OLD, 0.4) for _ in range(3)]
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            replies = [await harness.reply_begins(_OLD, 0.4) for _ in range(3)]
             if far.connects:
                 await far.drop()
-                await rig.until(lambda: rig.of(port.BackendFailure), "notice of the loss")
-                await rig.until(lambda: far.open_connections() == 1, "the next connection")
-                replies.append(await rig.reply_begins(_OLD, 0.4))
+                await harness.until(lambda: harness.of(port.BackendFailure), "notice of the loss")
+                await harness.until(lambda: far.open_connections() == 1, "the next connection")
+                replies.append(await harness.reply_begins(_OLD, 0.4))
             assert len(set(replies)) == len(replies), replies
 
         self.run(check)
@@ -65,22 +65,22 @@ class ReplyChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.output_rate > 0, "gives no audio")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            old = await rig.reply_begins(_OLD, 3.0)
-            rig.put(port.InterruptInput(Heard(old, 0.25, "so far")))
-            await rig.settle(0.5)
-            before = len(_audio(rig, old))
-            await rig.settle(0.5)
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            old = await harness.reply_begins(_OLD, 3.0)
+            harness.put(port.InterruptInput(Heard(old, 0.25, "so far")))
+            await harness.settle(0.5)
+            before = len(_audio(harness, old))
+            await harness.settle(0.5)
             if claims.cancel:
-                assert len(_audio(rig, old)) == before, "an interrupted reply goes on"
+                assert len(_audio(harness, old)) == before, "an interrupted reply goes on"
             await far.late_audio()
-            new = await rig.reply_begins(_NEW, 0.6)
+            new = await harness.reply_begins(_NEW, 0.6)
             await far.late_audio()
-            await rig.settle(0.3)
+            await harness.settle(0.3)
             assert new != old
             if far.marks_replies:
-                audio = _audio(rig, new)
+                audio = _audio(harness, new)
                 assert abs(float(np.median(audio)) - _NEW) < 900, "audio of a dead reply is in the next one"
                 assert np.mean(np.abs(audio.astype(np.int32) - _OLD) < 200) < 0.05
 
@@ -90,15 +90,17 @@ class ReplyChecks(Checks):
         """With `truncate`: the model forgets what nobody heard."""
         self.applies(self.capabilities().truncate, "does not forget what was not heard")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            reply = await rig.reply_begins(_OLD, 3.0)
-            enough = rig.capabilities.output_rate * 0.3
-            await rig.until(lambda: len(_audio(rig, reply)) >= enough, "as much audio as is to be heard")
-            rig.put(port.InterruptInput(Heard(reply, 0.25, "so far")))
-            rig.prompt()
-            await rig.until(lambda: rig.received("interrupt"), "the interruption")
-            (item,) = rig.received("interrupt")
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            reply = await harness.reply_begins(_OLD, 3.0)
+            enough = harness.capabilities.output_rate * 0.3
+            await harness.until(
+                lambda: len(_audio(harness, reply)) >= enough, "as much audio as is to be heard"
+            )
+            harness.put(port.InterruptInput(Heard(reply, 0.25, "so far")))
+            harness.prompt()
+            await harness.until(lambda: harness.received("interrupt"), "the interruption")
+            (item,) = harness.received("interrupt")
             if isinstance(item.value, str):
                 assert item.value == "so far"
             else:
@@ -111,10 +113,10 @@ class ReplyChecks(Checks):
         """The app may interrupt at any time."""
         self.applies(self.capabilities().output_rate > 0, "gives no audio")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            rig.put(port.InterruptInput(None))
-            await rig.reply_begins(_NEW, 0.4)
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            harness.put(port.InterruptInput(None))
+            await harness.reply_begins(_NEW, 0.4)
 
         self.run(check)
 
@@ -123,16 +125,16 @@ class ReplyChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.output_rate > 0 and claims.cancel, "what is generated is not taken back")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
             await far.reply(3.0, _OLD)
-            rig.turn(0.6, _OLD)
-            rig.put(port.InterruptInput(None))
-            await rig.settle(0.7)
-            before = len(rig.of(port.ReplyAudio))
-            await rig.settle(0.5)
-            assert len(rig.of(port.ReplyAudio)) == before, "a reply that nobody wants is spoken"
-            await rig.reply_begins(_NEW, 0.4)
+            harness.turn(0.6, _OLD)
+            harness.put(port.InterruptInput(None))
+            await harness.settle(0.7)
+            before = len(harness.of(port.ReplyAudio))
+            await harness.settle(0.5)
+            assert len(harness.of(port.ReplyAudio)) == before, "a reply that nobody wants is spoken"
+            await harness.reply_begins(_NEW, 0.4)
 
         self.run(check)
 
@@ -141,17 +143,17 @@ class ReplyChecks(Checks):
         claims = self.capabilities()
         self.applies(claims.output_rate > 0 and claims.replies_wait, "its replies do not wait")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            first = await rig.reply_begins(_OLD, 1.0)
-            second = await rig.reply_begins(_NEW, 0.4)
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            first = await harness.reply_begins(_OLD, 1.0)
+            second = await harness.reply_begins(_NEW, 0.4)
             for reply in (first, second):
-                await rig.until(
-                    lambda reply=reply: [e for e in rig.of(port.ReplyAudioEnded) if e.reply == reply],  # type: ignore[misc]
+                await harness.until(
+                    lambda reply=reply: [e for e in harness.of(port.ReplyAudioEnded) if e.reply == reply],  # type: ignore[misc]
                     "the end of both replies",
                 )
             if far.marks_replies:
-                seconds = len(_audio(rig, first)) / rig.capabilities.output_rate
+                seconds = len(_audio(harness, first)) / harness.capabilities.output_rate
                 assert seconds > 0.95, f"{seconds:.2f} s of a reply of 1 s are left"
 
         self.run(check)
@@ -160,12 +162,14 @@ class ReplyChecks(Checks):
         """With `own_turn_detection`: that the user interrupts, speaks, or is answered anew."""
         self.applies(self.capabilities().own_turn_detection, "leaves turns to us")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            await rig.reply_begins(_OLD, 3.0)
-            begun = len(rig.events)
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await harness.reply_begins(_OLD, 3.0)
+            begun = len(harness.events)
             await far.interrupt()
-            await rig.until(lambda: [e for e in rig.events[begun:] if _is_verdict(e)], "the model's verdict")
+            await harness.until(
+                lambda: [e for e in harness.events[begun:] if _is_verdict(e)], "the model's verdict"
+            )
 
         self.run(check)
 
@@ -173,19 +177,19 @@ class ReplyChecks(Checks):
         """With `verbatim_say`."""
         self.applies(self.capabilities().verbatim_say, "does not speak given words")
 
-        async def check(rig: Harness, far: FakeService) -> None:
-            await rig.connected()
-            rig.put(port.TextInput("good morning", verbatim=True, reply="say-7"))
-            await rig.until(
-                lambda: [e for e in rig.of(port.ReplyAudioEnded) if e.reply == "say-7"], "the words"
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            harness.put(port.TextInput("good morning", verbatim=True, reply="say-7"))
+            await harness.until(
+                lambda: [e for e in harness.of(port.ReplyAudioEnded) if e.reply == "say-7"], "the words"
             )
-            assert len(_audio(rig, "say-7"))
+            assert len(_audio(harness, "say-7"))
 
         self.run(check)
 
 
-def _audio(rig: Harness, reply: str) -> port.Samples:
-    pieces = [event.samples for event in rig.of(port.ReplyAudio) if event.reply == reply]
+def _audio(harness: Harness, reply: str) -> port.Samples:
+    pieces = [event.samples for event in harness.of(port.ReplyAudio) if event.reply == reply]
     return np.concatenate(pieces) if pieces else np.empty(0, np.int16)
 
 

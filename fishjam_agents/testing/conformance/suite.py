@@ -16,6 +16,6 @@ class BackendConformance(
 ):
     """Checks that every backend has to pass; subclass it as `class TestMine(BackendConformance)`.
 
-    Override `far_side`. A test that does not apply is skipped with its reason; one whose far side cannot do
-    what a claimed capability needs fails.
+    Override `fake_service`. A test that does not apply is skipped with its reason; one whose
+    service cannot do what a claimed capability needs fails.
     """

@@ -205,5 +205,5 @@ def _as_received(name: str, value: Any) -> list[Received]:
 
 
 class TestGemini(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return GeminiService()

@@ -112,19 +112,19 @@ def _messages(sent: Mapping[str, Any]) -> list[Message]:
 
 
 class TestCascadeOverHttp(BackendConformance):
-    def far_side(self) -> Servers:
+    def fake_service(self) -> Servers:
         return Servers()
 
     def test_leaving_hangs_up_on_every_server(self) -> None:
         """What the kit asks of connections: none is open once the call is over."""
 
-        async def check(rig: Harness, far: FakeService) -> None:
+        async def check(harness: Harness, far: FakeService) -> None:
             assert isinstance(far, Servers)
-            await rig.connected()
-            await rig.reply_begins(1000, 3.0)
+            await harness.connected()
+            await harness.reply_begins(1000, 3.0)
             assert far.emulator.open_connections
-            await rig.leave()
-            await rig.until(lambda: not far.emulator.open_connections, "end of the connections")
+            await harness.leave()
+            await harness.until(lambda: not far.emulator.open_connections, "end of the connections")
             assert far.emulator.hung_up == ["/audio/speech"]
 
         self.run(check)
@@ -134,17 +134,17 @@ class TestCascadeOverHttp(BackendConformance):
     ) -> None:
         """The next turn is answered, and what nobody heard was not left to be generated."""
 
-        async def check(rig: Harness, far: FakeService) -> None:
+        async def check(harness: Harness, far: FakeService) -> None:
             assert isinstance(far, Servers)
-            await rig.connected()
+            await harness.connected()
             await far.reply(3.0, 1000)
             far.emulator.chats[0] = Answer(["Yes. ", 20.0, "No."])
-            rig.turn()
-            await rig.until(lambda: rig.of(port.ReplyAudio), "a reply")
-            rig.put(port.InterruptInput(None))
-            await rig.until(lambda: len(far.emulator.hung_up) == 2, "both to be hung up on")
+            harness.turn()
+            await harness.until(lambda: harness.of(port.ReplyAudio), "a reply")
+            harness.put(port.InterruptInput(None))
+            await harness.until(lambda: len(far.emulator.hung_up) == 2, "both to be hung up on")
             assert sorted(far.emulator.hung_up) == ["/audio/speech", "/chat/completions"]
-            await rig.reply_begins(2000, 0.3)
+            await harness.reply_begins(2000, 0.3)
 
         self.run(check)
 
@@ -154,13 +154,13 @@ class TestCascadeOverHttp(BackendConformance):
     ) -> None:
         """There is nothing to connect to before."""
 
-        async def check(rig: Harness, far: FakeService) -> None:
+        async def check(harness: Harness, far: FakeService) -> None:
             assert isinstance(far, Servers)
-            await rig.connected()
+            await harness.connected()
             refusal = Answer([f"Incorrect API key provided: {KEY}"], status=401)
             setattr(far.emulator, answers, deque([refusal]))
-            rig.turn()
-            error = await rig.failed(far.patience)
+            harness.turn()
+            error = await harness.failed(far.patience)
             assert (error.failure, error.retryable) == ("auth", False)
             assert KEY not in str(error)
             assert "\n" not in str(error)

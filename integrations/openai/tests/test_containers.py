@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fishjam_agents_openai.containers import NoPcmError, SoundReader
-from fishjam_agents_openai.emulator import FLAVOURS, Answer, Emulator
+from fishjam_agents_openai.emulator import DIALECTS, Answer, Emulator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,7 +182,7 @@ def test_a_server_that_sends_wav_whatever_is_asked_for_is_heard() -> None:
     async def scenario(emulator: Emulator) -> None:
         assert len(await speak(emulator, "Hi.")) == 3 * RATE // 20 * 2
 
-    run(scenario, flavour=FLAVOURS["orpheus"])
+    run(scenario, dialect=DIALECTS["orpheus"])
 
 
 @pytest.mark.parametrize("label", ["audio/pcm", "application/octet-stream"])

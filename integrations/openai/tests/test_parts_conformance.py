@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import Any
 
 from fishjam_agents_openai import Chat, Speech, Transcription
-from fishjam_agents_openai.emulator import FLAVOURS, Answer, Broken, Emulator, Failed, Raw
+from fishjam_agents_openai.emulator import DIALECTS, Answer, Broken, Emulator, Failed, Raw
 
 from fishjam_agents.backends.cascade import LLMToolCall, Message, Reasoning
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance import (
     Cut,
     Fails,
+    FakeComponentService,
     LanguageModelConformance,
-    PartFarSide,
     PartStep,
     SpeechToTextConformance,
     TextToSpeechConformance,
@@ -35,16 +35,16 @@ REFUSALS: Mapping[FailureKind, Answer] = {
 }
 
 
-class Server(PartFarSide):
+class Server(FakeComponentService):
     """The emulator, in the kit's hands."""
 
     secret = KEY
     path = ""
 
-    def __init__(self, flavour: str = "openai") -> None:
-        self.emulator = Emulator(key=KEY, flavour=FLAVOURS[flavour])
+    def __init__(self, dialect: str = "openai") -> None:
+        self.emulator = Emulator(key=KEY, dialect=DIALECTS[dialect])
         # Once for each port is enough; elsewhere a busy machine has its time.
-        self.deadline = 1.5 if flavour == "openai" else None
+        self.deadline = 1.5 if dialect == "openai" else None
 
     @property
     def access(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Server(PartFarSide):
             "model": "kokoro",
         }
 
-    async def __aenter__(self) -> PartFarSide:
+    async def __aenter__(self) -> FakeComponentService:
         await self.emulator.start()
         return self
 
@@ -115,8 +115,8 @@ def _pieces(index: int, call: LLMToolCall) -> list[dict[str, Any]]:
 class Ear(Server):
     path = "/audio/transcriptions"
 
-    def __init__(self, flavour: str = "openai", *, stream: bool = True) -> None:
-        super().__init__(flavour)
+    def __init__(self, dialect: str = "openai", *, stream: bool = True) -> None:
+        super().__init__(dialect)
         self.streams = stream
         if not stream:
             self.deadline = None
@@ -160,35 +160,35 @@ class Voice(Server):
 
 
 class TestTranscription(SpeechToTextConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Ear()
 
 
 class TestTranscriptionInOnePiece(SpeechToTextConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Ear(stream=False)
 
 
 class TestTranscriptionOfVllm(SpeechToTextConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Ear("vllm")
 
 
 class TestChat(LanguageModelConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Mind()
 
 
 class TestChatOfLlamaCpp(LanguageModelConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Mind("llama.cpp")
 
 
 class TestSpeech(TextToSpeechConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Voice()
 
 
 class TestSpeechOfKokoro(TextToSpeechConformance):
-    def far_side(self) -> PartFarSide:
+    def fake_service(self) -> FakeComponentService:
         return Voice("kokoro")

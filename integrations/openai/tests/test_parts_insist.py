@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fishjam_agents_openai import Chat
-from fishjam_agents_openai.emulator import FLAVOURS, Answer, Emulator
+from fishjam_agents_openai.emulator import DIALECTS, Answer, Emulator
 
 from fishjam_agents.backends.cascade import LanguageModel, LLMToolCall, Message, Reasoning
 from fishjam_agents.backends.cascade.history import History
@@ -38,7 +38,7 @@ async def answer(chat: LanguageModel, messages: list[Message]) -> tuple[str, lis
     return words, [piece for piece in pieces if isinstance(piece, LLMToolCall)]
 
 
-@pytest.mark.parametrize("server", [name for name in FLAVOURS if name not in ("speaches", "kokoro")])
+@pytest.mark.parametrize("server", [name for name in DIALECTS if name not in ("speaches", "kokoro")])
 def test_a_call_with_tools_and_interruptions_is_one_that_every_server_takes(server: str) -> None:
     """The bot speaks first; the user goes on; a tool is called after a word; the next one is spoken over."""
 
@@ -71,7 +71,7 @@ def test_a_call_with_tools_and_interruptions_is_one_that_every_server_takes(serv
         Answer(calling(("weather", {"city": "Kyoto"}))),
         Answer(["Rome? ", "Sunny."]),
     ]
-    run(scenario, chats=answers, flavour=FLAVOURS[server])
+    run(scenario, chats=answers, dialect=DIALECTS[server])
 
 
 def test_what_a_server_sent_with_a_call_goes_back_to_it_and_to_no_other() -> None:

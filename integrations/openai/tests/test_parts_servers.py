@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fishjam_agents_openai import Chat
-from fishjam_agents_openai.emulator import FLAVOURS, Answer, Emulator, Failed, Raw
+from fishjam_agents_openai.emulator import DIALECTS, Answer, Emulator, Failed, Raw
 
 from fishjam_agents.backends.cascade import ContextFullError, LLMToolCall, LLMUsage, Reasoning, Transcript
 from fishjam_agents.errors import BackendError
@@ -29,7 +29,7 @@ def test_what_a_model_reasons_is_not_among_its_words(server: str) -> None:
         assert words(pieces) == "Yes."
         assert [piece for piece in pieces if isinstance(piece, Reasoning)]
 
-    run(scenario, chats=[Answer(["Yes."])], flavour=FLAVOURS[server])
+    run(scenario, chats=[Answer(["Yes."])], dialect=DIALECTS[server])
 
 
 @pytest.mark.parametrize("server", THINKING)
@@ -42,7 +42,7 @@ def test_a_model_can_be_told_not_to_reason(server: str, settings: dict[str, Any]
     async def scenario(emulator: Emulator) -> None:
         assert not [piece for piece in await ask(emulator, **settings) if isinstance(piece, Reasoning)]
 
-    run(scenario, chats=[Answer(["Yes."])], flavour=FLAVOURS[server])
+    run(scenario, chats=[Answer(["Yes."])], dialect=DIALECTS[server])
 
 
 def test_ollama_gives_every_call_the_same_index_and_they_are_two_all_the_same() -> None:
@@ -58,7 +58,7 @@ def test_ollama_gives_every_call_the_same_index_and_they_are_two_all_the_same() 
         ]
 
     answer = Answer([call("c1", '{"city": "Kyoto"}'), call("c2", '{"city": "Oslo"}')])
-    run(scenario, chats=[answer], flavour=FLAVOURS["ollama"])
+    run(scenario, chats=[answer], dialect=DIALECTS["ollama"])
 
 
 def test_calls_without_an_id_or_with_one_that_was_there_before_get_one_of_their_own() -> None:
@@ -91,7 +91,7 @@ def test_vllm_counts_on_in_every_chunk_and_is_counted_once() -> None:
         spent = [piece for piece in await ask(emulator) if isinstance(piece, LLMUsage)]
         assert spent == [LLMUsage({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})]
 
-    run(scenario, chats=[Answer(["One, ", "two, ", "three."])], flavour=FLAVOURS["vllm"])
+    run(scenario, chats=[Answer(["One, ", "two, ", "three."])], dialect=DIALECTS["vllm"])
 
 
 def test_vllm_streams_a_transcript_in_the_form_of_a_chat() -> None:
@@ -102,7 +102,7 @@ def test_vllm_streams_a_transcript_in_the_form_of_a_chat() -> None:
             Transcript("Good morning.", final=True),
         ]
 
-    run(scenario, transcripts=[Answer(["Good ", "morning."])], flavour=FLAVOURS["vllm"])
+    run(scenario, transcripts=[Answer(["Good ", "morning."])], dialect=DIALECTS["vllm"])
 
 
 def test_llama_cpp_ends_a_streamed_transcript_with_an_empty_text_and_the_words_before_it_stay() -> None:
@@ -110,7 +110,7 @@ def test_llama_cpp_ends_a_streamed_transcript_with_an_empty_text_and_the_words_b
         pieces = await understand(emulator, stream=True)
         assert pieces[-1] == Transcript("Good morning.", final=True)
 
-    run(scenario, transcripts=[Answer(["Good ", "morning."])], flavour=FLAVOURS["llama.cpp"])
+    run(scenario, transcripts=[Answer(["Good ", "morning."])], dialect=DIALECTS["llama.cpp"])
 
 
 def test_a_transcript_that_is_null_is_of_a_turn_without_a_word() -> None:
@@ -141,7 +141,7 @@ def test_speaches_speaks_at_the_rate_it_is_asked_for_and_with_a_voice_that_is_na
         pcm = await speak(emulator, "Hi.", sample_rate=16000, extra={"sample_rate": 16000})
         assert len(pcm) == 3 * 16000 // 20 * 2
 
-    (request,) = run(scenario, flavour=FLAVOURS["speaches"]).requests
+    (request,) = run(scenario, dialect=DIALECTS["speaches"]).requests
     assert request.fields["response_format"] == "pcm"
     assert request.fields["voice"] == "v"
 
@@ -154,15 +154,15 @@ def test_kokoro_takes_some_names_for_its_model_and_says_which() -> None:
             await speak(emulator)
         assert (caught.value.failure, caught.value.retryable) == ("config", False)
 
-    run(scenario, flavour=FLAVOURS["kokoro"])
+    run(scenario, dialect=DIALECTS["kokoro"])
 
 
-@pytest.mark.parametrize("server", FLAVOURS)
+@pytest.mark.parametrize("server", DIALECTS)
 def test_no_server_is_left_to_send_mp3(server: str) -> None:
     async def scenario(emulator: Emulator) -> None:
         assert len(await speak(emulator, "Hello.", model="kokoro")) == 6 * 1200 * 2
 
-    run(scenario, flavour=FLAVOURS[server])
+    run(scenario, dialect=DIALECTS[server])
 
 
 @pytest.mark.parametrize("kind", ["text/html", "application/json", "audio/mpeg"])

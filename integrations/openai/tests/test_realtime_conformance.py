@@ -176,5 +176,5 @@ def _of_user(content: Mapping[str, Any]) -> list[Received]:
 
 
 class TestRealtime(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return RealtimeService()

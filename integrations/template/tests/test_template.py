@@ -19,7 +19,7 @@ def test_it_is_found_by_its_type() -> None:
 class TestBeep(BackendConformance):
     """What every backend has to keep to; see docs/backends.md."""
 
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return InProcess(Beep())
 
 

@@ -135,5 +135,5 @@ def silence_follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestVapi(BackendConformance):
-    def far_side(self) -> FakeService:
+    def fake_service(self) -> FakeService:
         return VapiService()

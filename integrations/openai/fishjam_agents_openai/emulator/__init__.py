@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fishjam_agents_openai.emulator.answers import Answer, Broken, Failed, Raw
-from fishjam_agents_openai.emulator.dialects import FLAVOURS, Dialect
+from fishjam_agents_openai.emulator.dialects import DIALECTS, Dialect
 from fishjam_agents_openai.emulator.server import Emulator, Request
 
-__all__ = ["FLAVOURS", "Answer", "Broken", "Dialect", "Emulator", "Failed", "Raw", "Request"]
+__all__ = ["DIALECTS", "Answer", "Broken", "Dialect", "Emulator", "Failed", "Raw", "Request"]

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from fishjam_agents.testing.emulator import port, run_emulator
 
 from .assistant import RealtimeAssistant, chat_assistant
-from .dialects import FLAVOURS
+from .dialects import DIALECTS
 from .realtime import RealtimeEmulator
 from .server import Emulator
 
@@ -21,7 +21,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realtime", action="store_true", help="the Realtime API in place of the HTTP API")
     parser.add_argument(
         "--server",
-        choices=sorted(FLAVOURS),
+        choices=sorted(DIALECTS),
         default="openai",
         help="whose ways the HTTP API has: what it insists on, and how it writes its answers",
     )
@@ -45,7 +45,7 @@ async def _openai(options: argparse.Namespace) -> AsyncIterator[Mapping[str, str
         )
     else:
         emulator = Emulator(
-            flavour=FLAVOURS[options.server],
+            dialect=DIALECTS[options.server],
             model=None if options.no_tools else lambda request: chat_assistant(request, _tell),
         )
     await emulator.start(options.port)

@@ -83,12 +83,12 @@ class Answer:
         return sum(step for step in self.steps if isinstance(step, float))
 
 
-def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Dialect = OPENAI) -> Iterator[Sent]:
+def chat_events(answer: Answer, request: Mapping[str, Any], dialect: Dialect = OPENAI) -> Iterator[Sent]:
     """The answer as `chat.completion.chunk` events."""
 
     def event(choices: Sequence[Mapping[str, Any]], **more: Any) -> bytes:
         head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1}
-        if flavour.counts_on and usage:
+        if dialect.counts_on and usage:
             more.setdefault("usage", counts(sent))
         return _event({**head, "model": request["model"], "choices": choices, **more})
 
@@ -101,63 +101,63 @@ def chat_events(answer: Answer, request: Mapping[str, Any], flavour: Dialect = O
     usage = bool((request.get("stream_options") or {}).get("include_usage"))
     sent = 0
     yield choice({"role": "assistant", "content": ""})
-    if flavour.thinks(request):
+    if dialect.thinks(request):
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": _THOUGHT}]}
-        yield choice({flavour.thoughts or "content": _THOUGHT if flavour.thoughts else [thinking]})
+        yield choice({dialect.thoughts or "content": _THOUGHT if dialect.thoughts else [thinking]})
     calls = False
     for step in answer.steps:
         sent += 1
         if isinstance(step, str):
-            yield choice({"content": [{"type": "text", "text": step}] if flavour.in_parts else step})
+            yield choice({"content": [{"type": "text", "text": step}] if dialect.in_parts else step})
         elif isinstance(step, Mapping):
-            yield choice(_in_its_way(step, flavour, first=not calls))
+            yield choice(_in_its_way(step, dialect, first=not calls))
             calls = calls or "tool_calls" in step
         elif not isinstance(step, bytes):
             yield _other(step)
-    yield choice({}, "tool_calls" if calls else "stop", **flavour.more)
+    yield choice({}, "tool_calls" if calls else "stop", **dialect.more)
     if usage:
         yield event([], usage=counts(sent))
-    if answer.done and flavour.ends:
+    if answer.done and dialect.ends:
         yield b"data: [DONE]\n\n"
 
 
-def _in_its_way(delta: Mapping[str, Any], flavour: Dialect, *, first: bool) -> Mapping[str, Any]:
+def _in_its_way(delta: Mapping[str, Any], dialect: Dialect, *, first: bool) -> Mapping[str, Any]:
     """A delta with its calls of tools as a server writes them."""
     given = delta.get("tool_calls")
     if not isinstance(given, list) or not all(isinstance(call, Mapping) for call in given):
         return delta
     calls = [dict(call) for call in given]
     for call in calls:
-        if flavour.calls_at_zero:
+        if dialect.calls_at_zero:
             call["index"] = 0
-        if flavour.short_ids and call.get("id"):
+        if dialect.short_ids and call.get("id"):
             call["id"] = re.sub("[^a-zA-Z0-9]", "", call["id"]).zfill(9)[-9:]
-        if flavour.bare_calls:
+        if dialect.bare_calls:
             call.pop("index", None)
             call.pop("id", None)
             with suppress(ValueError):
                 call["function"] = call["function"] | {"arguments": json.loads(call["function"]["arguments"])}
-    if flavour.signs and first and calls:
+    if dialect.signs and first and calls:
         calls[0]["extra_content"] = {"google": {"thought_signature": SIGNATURE}}
     return {**delta, "tool_calls": calls}
 
 
-def transcript_events(answer: Answer, flavour: Dialect = OPENAI) -> Iterator[Sent]:
+def transcript_events(answer: Answer, dialect: Dialect = OPENAI) -> Iterator[Sent]:
     """The answer as `transcript.text` events, or as vLLM has them."""
     for step in answer.steps:
         if isinstance(step, str):
             delta = {"type": "transcript.text.delta", "delta": step}
             chunk = {"object": "transcription.chunk", "choices": [{"delta": {"content": step}}]}
-            yield _event(chunk if flavour.chunked_transcripts else delta)
+            yield _event(chunk if dialect.chunked_transcripts else delta)
         elif isinstance(step, float | Failed | Broken | Raw):
             yield _other(step)
-    if flavour.chunked_transcripts:
+    if dialect.chunked_transcripts:
         yield _event({"object": "transcription.chunk", "choices": [{"delta": {}, "finish_reason": "stop"}]})
         yield b"data: [DONE]\n\n"
         return
     usage = {"type": "tokens", "input_tokens": 14, "output_tokens": len(answer.steps)}
     yield _event(
-        {"type": "transcript.text.done", "text": "" if flavour.ends_empty else answer.words, "usage": usage}
+        {"type": "transcript.text.done", "text": "" if dialect.ends_empty else answer.words, "usage": usage}
     )
 
 

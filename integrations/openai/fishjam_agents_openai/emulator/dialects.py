@@ -66,7 +66,7 @@ class Dialect:
 
 _TURNS = "Conversation roles must alternate user/assistant/user/assistant/..."
 OPENAI = Dialect(needs_voice=True)
-FLAVOURS: Mapping[str, Dialect] = {
+DIALECTS: Mapping[str, Dialect] = {
     "openai": OPENAI,
     "llama.cpp": Dialect(
         thoughts="reasoning_content", more={"timings": {"predicted_per_second": 42.0}}, ends_empty=True

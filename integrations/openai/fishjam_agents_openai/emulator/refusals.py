@@ -14,7 +14,7 @@ from fishjam_agents_openai.emulator.dialects import Dialect
 _SHORT_ID = re.compile("[a-zA-Z0-9]{9}")
 
 
-def refusal(request: Mapping[str, Any], flavour: Dialect) -> Answer | None:
+def refusal(request: Mapping[str, Any], dialect: Dialect) -> Answer | None:
     """Return a server's refusal of a request to `/chat/completions`; None where it takes it."""
     messages: Sequence[Mapping[str, Any]] = request["messages"]
     for index, message in enumerate(messages):
@@ -26,20 +26,20 @@ def refusal(request: Mapping[str, Any], flavour: Dialect) -> Answer | None:
                 json.loads(call["function"]["arguments"])
             except ValueError:
                 return Answer([f"Failed to parse tool call arguments as JSON: {call['function']}"], 500)
-            if flavour.short_ids and not _SHORT_ID.fullmatch(call["id"]):
+            if dialect.short_ids and not _SHORT_ID.fullmatch(call["id"]):
                 told = f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, with a length of 9."
                 return Answer([told], 400)
-        if calls and flavour.signs and "thought_signature" not in json.dumps(calls[0]):
+        if calls and dialect.signs and "thought_signature" not in json.dumps(calls[0]):
             name = calls[0]["function"]["name"]
             told = f"Function call is missing a thought_signature in functionCall parts: {name}"
             return Answer([told], 400)
-        wanted = flavour.returns_thoughts
-        if wanted is not None and flavour.thinks(request) and _lacks_thoughts(messages, index):
+        wanted = dialect.returns_thoughts
+        if wanted is not None and dialect.thinks(request) and _lacks_thoughts(messages, index):
             return Answer([wanted.format(index=index)], 400)
-        if not flavour.tool_then_user and message["role"] == "user" and messages[index - 1]["role"] == "tool":
+        if not dialect.tool_then_user and message["role"] == "user" and messages[index - 1]["role"] == "tool":
             return Answer(["Unexpected role 'user' after role 'tool'"], 400, "3230")
-    if flavour.alternates is not None and not _alternate(messages):
-        status, told = flavour.alternates
+    if dialect.alternates is not None and not _alternate(messages):
+        status, told = dialect.alternates
         return Answer([told], status)
     return None
 

@@ -59,7 +59,7 @@ class Emulator:
         transcripts: Answers to `/audio/transcriptions`; without one it says how long the turn was.
         speeches: Answers to `/audio/speech`; without one it plays a tone for each letter.
         model: What answers where there are no `chats`; where it gives none, what the user said is repeated.
-        flavour: Whose ways it has (`FLAVOURS`).
+        dialect: Whose ways it has (`DIALECTS`).
         key: The key it wants, as `Authorization: Bearer` or in Azure's way as `api-key`; None takes any.
         idle: Seconds for which a connection is kept that asks nothing.
         requests: What it was asked.
@@ -71,7 +71,7 @@ class Emulator:
     transcripts: deque[Answer] = field(default_factory=deque)
     speeches: deque[Answer] = field(default_factory=deque)
     model: Callable[[Request], Answer | None] | None = None
-    flavour: Dialect = OPENAI
+    dialect: Dialect = OPENAI
     key: str | None = None
     idle: float = _DEADLINE
     requests: list[Request] = field(default_factory=list)
@@ -169,14 +169,14 @@ class Emulator:
             return await _whole(writer, Answer(["Incorrect API key provided"], status=401))
         match request.path:
             case "/chat/completions":
-                refused = refusal(request.fields, self.flavour)
+                refused = refusal(request.fields, self.dialect)
                 if refused is not None:
                     return await _whole(writer, refused)
                 answer = self.chats.popleft() if self.chats else self._chat(request)
-                pieces = chat_events(answer, request.fields, self.flavour)
+                pieces = chat_events(answer, request.fields, self.dialect)
             case "/audio/transcriptions":
                 answer = self.transcripts.popleft() if self.transcripts else _length(request)
-                pieces = transcript_events(answer, self.flavour)
+                pieces = transcript_events(answer, self.dialect)
                 if request.fields.get("stream") != "true" or not answer.streams:
                     await asyncio.sleep(answer.pauses)
                     if any(isinstance(step, Broken) for step in answer.steps):
@@ -195,21 +195,21 @@ class Emulator:
         return (self.model(request) if self.model is not None else None) or _echo(request)
 
     async def _speak(self, request: Request, writer: asyncio.StreamWriter) -> bool:
-        flavour, fields = self.flavour, request.fields
-        if flavour.voices is not None and fields.get("model") not in flavour.voices:
-            known = ", ".join(sorted(flavour.voices))
+        dialect, fields = self.dialect, request.fields
+        if dialect.voices is not None and fields.get("model") not in dialect.voices:
+            known = ", ".join(sorted(dialect.voices))
             refusal = f"Unsupported model: {fields.get('model')}. Supported models: {known}"
             return await _whole(writer, Answer([refusal], status=400))
-        if flavour.needs_voice and not fields.get("voice"):
+        if dialect.needs_voice and not fields.get("voice"):
             return await _whole(writer, Answer(["voice: field required"], status=422))
-        rate = fields.get("sample_rate", 24000) if flavour.rates else 24000
+        rate = fields.get("sample_rate", 24000) if dialect.rates else 24000
         answer = self.speeches.popleft() if self.speeches else Answer([*sound(fields["input"], rate)])
         if answer.status != 200 or answer.kind is not None:
             return await _whole(writer, answer)
         if fields.get("response_format") != "pcm":
             # What every one of these servers sends where nobody says otherwise.
             return await _whole(writer, Answer(["ID3"], kind="audio/mpeg"))
-        if flavour.wav:
+        if dialect.wav:
             answer = in_wav(answer, rate)
         pieces = (step for step in answer.steps if isinstance(step, bytes | float | Broken))
         return await _stream(writer, answer.label, crumbs(pieces) if answer.crumbs else pieces)
