@@ -15,6 +15,7 @@ for _name in (
     "anyio._backends._asyncio",
     "encodings.idna",
     "fishjam_agents_gemini.dialing",
+    "fishjam_agents.backends.direct_socket",
 ):
     # What has another name in another version is then loaded by whoever needs it.
     with suppress(ImportError):

@@ -36,6 +36,7 @@ class Realtime(RealtimeSettings, Backend):
         "openai.resources.realtime.realtime",
         "openai._websocket_connection",
         "openai.lib._websocket",
+        "fishjam_agents.backends.direct_socket",
     )
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate=RATE,
