@@ -35,6 +35,14 @@ def test_three_knocks_end_no_reply_and_are_no_turn(spacing: float) -> None:
         assert not any(span.confirmed for span in heard(knock, 0.1, spacing, 3, seed, bot_speaks=False)), seed
 
 
+@pytest.mark.parametrize(("seconds", "spacing", "count"), [(0.1, 0.15, 3), (0.1, 0.18, 3), (0.08, 0.15, 20)])
+def test_fast_knocks_end_no_reply(seconds: float, spacing: float, count: int) -> None:
+    for seed in range(8):
+        spans = heard(knock, seconds, spacing, count, seed, bot_speaks=True)
+        assert spans, seed
+        assert not any(span.confirmed for span in spans), seed
+
+
 @pytest.mark.parametrize(
     ("make", "seconds", "spacing"),
     [(knock, 0.06, 0.26), (knock, 0.08, 0.35), (knock, 0.06, 0.5), (click, 0.05, 0.14), (cough, 0.3, 0.6)],
