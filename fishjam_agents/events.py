@@ -22,7 +22,7 @@ from fishjam_agents.event_base import Turn as Turn
 EndReason: TypeAlias = Literal[
     "bot", "idle", "stopped", "max_call", "empty_room", "model", "backend_failure", "session_lost", "error"
 ]
-"""Why a call ended: the bot ended it (`end_call`, as a tool or from code); nobody said anything for long
+"""Reason for the end of a call: the bot ended it (`end_call`, as a tool or from code); nobody spoke for long
 (`agent.idle`); `stop()` was called, as Ctrl-C does; `limits.max_call` or `limits.empty_room` was reached;
 the model ended the conversation; the backend failed for good; the media server ended the session; or else."""
 _ENDS: Mapping[EndReason, str] = {

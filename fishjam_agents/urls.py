@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def has_host(url: str) -> bool:
-    """Whether a URL names a host that can be one, and a port, if any, that there is.
+    """Return whether a URL names a host that can be one, and a port, if any, that there is.
 
     A label of a name has at most 63 characters, and none is empty (RFC 1035, section 2.3.4). Clients that are
     given another one raise `UnicodeError`, which is no `OSError`.

@@ -63,7 +63,7 @@ def users_line(frame: FrameType) -> str | None:
 
 
 def of_a_user(error: BaseException) -> bool:
-    """Whether code that is neither ours nor an installed package's raised it."""
+    """Return whether code that is neither ours nor an installed package's raised it."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     files = [file for file in files if not file.startswith("<") and not _within(file, *_PYTHON)]
     return bool(files) and not _within(files[-1], _OURS)

@@ -113,7 +113,7 @@ def read_document(
 
 
 def held_in(node: Node) -> dict[str, str]:
-    """What the variables of a whole tree hold (`Scalar.held`)."""
+    """Values of the variables of a whole tree (`Scalar.held`)."""
     if isinstance(node, Scalar):
         return dict(node.held)
     children = node.items if isinstance(node, Sequence) else node.entries.values()

@@ -47,7 +47,7 @@ def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
 
 @contextmanager
 def _concealing(config: Config) -> Iterator[None]:
-    """What is raised says nothing of what variables hold."""
+    """Keep the values of variables out of what is raised."""
     try:
         yield
     except MissingExtraError:

@@ -225,7 +225,7 @@ def join(path: str, key: str) -> str:
 
 
 def _element(hint: Any, node: Node) -> type[Any] | None:
-    """What a list or mapping holds settings of: a dataclass, or a base of implementations found by name."""
+    """Class of the settings in a list or mapping: a dataclass, or a base of implementations found by name."""
     for kind in members(hint):
         arguments, origin = get_args(kind), get_origin(kind)
         if not arguments or not isinstance(origin, type):

@@ -14,7 +14,7 @@ _TOKEN = re.compile(
 
 
 def held(text: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the variables in a text hold, each with how it is written there: `{"sk-1": "${KEY}"}`.
+    """Values of the variables in a text, each with how it is written there: `{"sk-1": "${KEY}"}`.
 
     What a variable holds may be secret, its default is not.
     """

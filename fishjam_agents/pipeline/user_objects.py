@@ -19,7 +19,7 @@ from fishjam_agents.turns.policies import BargeInPolicy
 from fishjam_agents.turns.settings import TurnSettings
 
 _PLAIN = (Mapping, list, tuple, set, str, bytes, bool, int, float, type)
-"""What is certainly no object of a class that a field asks for."""
+"""Values that are certainly no object of a class that a field asks for."""
 
 
 def verify_settings(bot: str, settings: Mapping[str, tuple[object, type]]) -> None:

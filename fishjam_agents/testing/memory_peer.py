@@ -99,7 +99,7 @@ class MemoryPeer:
 
     @property
     def muted(self) -> bool:
-        """Whether no packets come, as from a muted browser; what is said meanwhile is not heard."""
+        """True if no packets come, as from a muted browser; what is said meanwhile is not heard."""
         return self._muted
 
     @muted.setter

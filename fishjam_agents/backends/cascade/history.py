@@ -42,7 +42,7 @@ class History:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the assistant has not said anything to what came last."""
+        """True if the assistant has not said anything to what came last."""
         return bool(self._messages) and self._messages[-1].role in ("user", "tool")
 
     @property

@@ -69,7 +69,7 @@ class Jobs:
 
     @property
     def calling(self) -> bool:
-        """Whether tools run for an answer that nobody waits for any more."""
+        """True if tools run for an answer that nobody waits for any more."""
         return any(job.unanswered and job.reply.calling for job in self._tasks.values())
 
     def named(self, reply: str) -> Job | None:

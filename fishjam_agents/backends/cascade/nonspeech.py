@@ -1,4 +1,4 @@
-"""What recognisers write of sounds that are no words, and what they make up where nothing was said.
+"""Texts of recognisers for sounds that are no words, and those made up where nothing was said.
 
 Whisper and its kin were trained on subtitles: they write noises in brackets, music as notes, and on silence
 what subtitles end with (Koenecke et al., "Careless Whisper: Speech-to-Text Hallucination Harms", FAccT 2024).
@@ -46,7 +46,7 @@ _OF_FILMS = """
     hãy subscribe cho kênh; terima kasih telah menonton
 """
 _ENDINGS = frozenset(" ".join(phrase.split()) for phrase in _OF_FILMS.split(";"))
-"""What films end with, and nobody says to a bot."""
+"""Endings of films, which nobody says to a bot."""
 _CREDITS = re.compile(
     r"amara ?org|castingwords|opensubtitles|zeoranger|mooji ?org|dimatorzok|otter ?ai\b"
     r"|^(?:subtitles|captions|transcription|transcribed|subs|translated|untertitel|sous ?titr\w*|subtítulos"
@@ -55,7 +55,7 @@ _CREDITS = re.compile(
     r"|создавал|redakt)"
 )
 _SHORT = frozenset({"thank you", "thank you very much", "you", "see you next time", "to be continued"})
-"""What is made up of silence as often as it is said: how loud it was decides."""
+"""Texts made up of silence as often as they are said: the level decides."""
 _FRAME = 320
 _SILENT = 100.0
 """Root mean square of 20 ms below which nobody speaks: -50 dBFS, 20 dB below quiet speech."""
@@ -83,7 +83,7 @@ def spoken_words(text: str, audio: Samples) -> str:
 
 
 def _is_number(group: str) -> bool:
-    """Whether brackets hold a number, as those of an area code."""
+    """Return whether brackets hold a number, as those of an area code."""
     inside = group[1:-1].strip()
     return bool(inside) and not any(sign.isalpha() for sign in inside) and any(map(str.isdigit, inside))
 

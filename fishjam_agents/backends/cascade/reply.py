@@ -96,7 +96,7 @@ class Reply:
 
     @property
     def calling(self) -> bool:
-        """Whether tools run for it: it is silenced then, and not cancelled."""
+        """True if tools run for it: it is silenced then, and not cancelled."""
         return self._tools is not None
 
     def silence(self) -> None:

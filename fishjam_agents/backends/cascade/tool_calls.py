@@ -11,7 +11,7 @@ from fishjam_agents.backends.cascade.components import LLMToolCall
 from fishjam_agents.backends.cascade.history import History
 
 TAKEN_BACK = "cancelled, because the user spoke: call it again if it is still wanted"
-"""What the model is told of a call that was taken back."""
+"""Text for the model about a call that was taken back."""
 
 
 class ToolCalls:

@@ -196,7 +196,7 @@ class PendingInput:
 
     @property
     def answered(self) -> bool:
-        """Whether the model has begun to speak to what was said."""
+        """True if the model has begun to speak to what was said."""
         return self._answered
 
     def unanswered(self) -> Sequence[BackendInput]:

@@ -39,7 +39,7 @@ MAX_METADATA_CHARACTERS = 64 * 1024
 """Metadata of a track: read, kept, and sent to everybody with every frame of audio. Our choice."""
 
 _REASON_CHARACTERS = 200
-"""Why an agent crashed is told to every backend, and quotes what the agent sent."""
+"""Longest reason of an agent's crash, which is told to every backend and quotes what the agent sent."""
 
 _UUID4 = re.compile(
     r"[0-9a-f]{8}(?P<dash>-?)[0-9a-f]{4}(?P=dash)4[0-9a-f]{3}(?P=dash)[89ab][0-9a-f]{3}(?P=dash)[0-9a-f]{12}",

@@ -193,8 +193,8 @@ _FULL = re.compile(
     r"|exceed_context_size",
     re.IGNORECASE,
 )
-"""How servers say that a conversation is too long: OpenAI, Groq, DeepSeek, Mistral, Gemini, llama.cpp, vLLM,
-SGLang, TGI, LM Studio, Ollama."""
+"""Sentences of servers for a conversation that is too long: OpenAI, Groq, DeepSeek, Mistral, Gemini,
+llama.cpp, vLLM, SGLang, TGI, LM Studio, Ollama."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a voice really sent: raw PCM, a WAV file, or something that would be noise if it were played.
+"""Form of what a voice really sent: raw PCM, a WAV file, or something that would be noise if it were played.
 
 Servers label what they send as they like, so the bytes decide. A label is believed where it tells a rate.
 """
@@ -50,7 +50,7 @@ _MP3_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 120
 
 
 class NoPcmError(Exception):
-    """What came cannot be played; the message names it."""
+    """Error: what came cannot be played; the message names it."""
 
 
 class SoundReader:
@@ -183,7 +183,7 @@ class _Wav:
 
 
 class _Format:
-    """How a WAV file writes samples: 8 to 32-bit PCM, or float."""
+    """Form of the samples of a WAV file: 8 to 32-bit PCM, or float."""
 
     def __init__(self, code: int = 0, channels: int = 0, rate: int = 0, bits: int = 0) -> None:
         self.rate = rate
@@ -235,7 +235,7 @@ def _bytes(samples: Samples) -> bytes:
 
 
 def _other(data: bytes) -> str | None:
-    """What it is, by its first bytes, if it is no sound or sound of another form."""
+    """Name of its form, by its first bytes, if it is no sound or sound of another form."""
     for magic, name in _MAGIC.items():
         if data.startswith(magic):
             return name

@@ -25,7 +25,7 @@ REQUEST_DEADLINE = 10.0
 GOODBYE_DEADLINE = 2.0
 """Seconds for the request that ends a call, or asks how it did: the program may be on its way out."""
 _LOOKS = 4
-"""How often it is looked whether a call has ended whose socket was closed."""
+"""Looks at whether a call has ended whose socket was closed."""
 _PAUSE = 0.25
 """Seconds between them."""
 

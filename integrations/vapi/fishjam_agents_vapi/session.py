@@ -218,7 +218,7 @@ class VapiSession(BackendSession):
             raise _end(translator.ended_reason)
 
     async def _lost(self, error: ConnectionClosed) -> BackendError | ConversationEnded:
-        """What the end of the socket is: whoever sees it first asks, for both who send and who read."""
+        """Meaning of the end of the socket: whoever sees it first asks, for both who send and who read."""
         if self._verdict is None:
             self._verdict = asyncio.ensure_future(self._judge(error))
         return await asyncio.shield(self._verdict)
@@ -266,5 +266,5 @@ class VapiSession(BackendSession):
 
 
 def _end(reason: str | None) -> BackendError | ConversationEnded:
-    """What the end of a call is, by its `endedReason`."""
+    """Meaning of the end of a call, by its `endedReason`."""
     return ended(reason) or ConversationEnded(reason or "Vapi gave no reason")

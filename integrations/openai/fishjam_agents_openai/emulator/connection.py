@@ -27,7 +27,7 @@ class Service(Protocol):
 
     @property
     def words(self) -> Callable[[float], str]:
-        """What a turn is understood as, given its seconds."""
+        """Words that a turn is understood as, given its seconds."""
 
     def answer(self, line: EmulatorConnection, apart: bool) -> Sequence[ScriptStep]:
         """Return the steps to say next."""

@@ -84,7 +84,7 @@ class ServerError:
 
     @property
     def error(self) -> dict[str, Any]:
-        """What the event says."""
+        """Fields of the event."""
         return {
             "type": "server_error",
             "code": None,

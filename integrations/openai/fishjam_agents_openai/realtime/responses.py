@@ -110,7 +110,7 @@ class Responses:
         self._later({"type": "response.create", "event_id": CREATE})
 
     def refused(self, error: Event) -> bool:
-        """What was asked for is not given.
+        """Note that what was asked for is not given.
 
         Returns:
             Whether that is dealt with; else nobody has been told of the error.
