@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.id_namespace import IdNamespace, split_id
@@ -15,7 +16,6 @@ from fishjam_agents.errors import BackendError
 _SAID_REMEMBERED = 256
 """Ids of `say` that are remembered; more do not wait to be spoken."""
 _SEPARATOR = "@"
-_OF_SPEECH = (port.AudioInput, port.TurnStartedInput, port.TurnPausedInput, port.TurnResumedInput)
 
 
 class _Session:
@@ -209,26 +209,42 @@ class PeerSessions:
 
     def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to whom it concerns: the peer it names, who said what it answers, or everybody."""
-        if isinstance(entry, _OF_SPEECH):
-            self._speech(entry.peer, entry)
-        elif isinstance(entry, port.TurnEndedInput):
-            self._speech(entry.turn.peer, entry)
-        elif isinstance(entry, port.ImageInput) and entry.peer is not None:
-            # What one peer's camera shows is no business of the others' models.
-            session = self._open.get(entry.peer)
-            if session is not None:
-                session.link.put(entry)
-        elif isinstance(entry, port.InterruptInput):
-            self._interrupt(entry)
-        elif isinstance(entry, port.ToolResultInput):
-            session, own = self._find(entry.call)
-            if session is not None:
-                session.link.put(replace(entry, call=own))
-        else:
-            if isinstance(entry, port.UpdateInput):
+        match entry:
+            case (
+                port.AudioInput() | port.TurnStartedInput() | port.TurnPausedInput() | port.TurnResumedInput()
+            ):
+                self._speech(entry.peer, entry)
+            case port.TurnEndedInput():
+                self._speech(entry.turn.peer, entry)
+            case port.ImageInput(peer=str(peer)):
+                # What one peer's camera shows is no business of the others' models.
+                session = self._open.get(peer)
+                if session is not None:
+                    session.link.put(entry)
+            case port.InterruptInput():
+                self._interrupt(entry)
+            case port.ToolResultInput():
+                session, own = self._find(entry.call)
+                if session is not None:
+                    session.link.put(replace(entry, call=own))
+            case port.UpdateInput():
                 self._update = _merged(self._update, entry)
-            for session in self._open.values():
-                session.link.put(entry)
+                self._put_everywhere(entry)
+            case (
+                port.AudioEndedInput()
+                | port.TurnCancelledInput()
+                | port.TextInput()
+                | port.ImageInput()
+                | port.ControlInput()
+                | port.OutOfBandInput()
+            ):
+                self._put_everywhere(entry)
+            case _:
+                assert_never(entry)
+
+    def _put_everywhere(self, entry: port.BackendInput) -> None:
+        for session in self._open.values():
+            session.link.put(entry)
 
     def _speech(
         self,

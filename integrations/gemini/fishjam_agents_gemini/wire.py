@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from fishjam_agents.backends.port import (
     AudioEndedInput,
@@ -14,10 +14,16 @@ from fishjam_agents.backends.port import (
     BackendEvent,
     BackendInput,
     BackendWarning,
+    ControlInput,
     ImageInput,
+    InterruptInput,
+    OutOfBandInput,
     TextInput,
     ToolResultInput,
+    TurnCancelledInput,
     TurnEndedInput,
+    TurnPausedInput,
+    TurnResumedInput,
     TurnStartedInput,
     UpdateInput,
 )
@@ -78,31 +84,36 @@ class Wire:
             Whether it was sent, and not dropped.
         """
         live, types = self._live, self._types
-        if isinstance(item, AudioInput):
-            blob = types.Blob(data=item.samples.astype("<i2", copy=False).tobytes(), mime_type=AUDIO)
-            await live.send_realtime_input(audio=blob)
-        elif isinstance(item, TurnStartedInput):
-            # A turn that was taken back left its activity open: the API has no way to forget it.
-            if not self._active:
-                self._active = True
-                await live.send_realtime_input(activity_start=types.ActivityStart())
-        elif isinstance(item, TurnEndedInput):
-            self._active = False
-            await live.send_realtime_input(activity_end=types.ActivityEnd())
-        elif isinstance(item, AudioEndedInput):
-            await live.send_realtime_input(audio_stream_end=True)
-        elif isinstance(item, TextInput) and item.note:
-            return await self._note(item.text)
-        elif isinstance(item, TextInput):
-            await self._text(item.text, again)
-        elif isinstance(item, ImageInput):
-            return await self._image(item)
-        elif isinstance(item, ToolResultInput):
-            return await self._result(item)
-        elif isinstance(item, UpdateInput):
-            await self._update(item)
-        else:
-            return False
+        match item:
+            case AudioInput():
+                blob = types.Blob(data=item.samples.astype("<i2", copy=False).tobytes(), mime_type=AUDIO)
+                await live.send_realtime_input(audio=blob)
+            case TurnStartedInput():
+                # A turn that was taken back left its activity open: the API has no way to forget it.
+                if not self._active:
+                    self._active = True
+                    await live.send_realtime_input(activity_start=types.ActivityStart())
+            case TurnEndedInput():
+                self._active = False
+                await live.send_realtime_input(activity_end=types.ActivityEnd())
+            case AudioEndedInput():
+                await live.send_realtime_input(audio_stream_end=True)
+            case TextInput(note=True):
+                return await self._note(item.text)
+            case TextInput():
+                await self._text(item.text, again)
+            case ImageInput():
+                return await self._image(item)
+            case ToolResultInput():
+                return await self._result(item)
+            case UpdateInput():
+                await self._update(item)
+            case TurnPausedInput() | TurnResumedInput() | TurnCancelledInput() | InterruptInput():
+                return False
+            case ControlInput() | OutOfBandInput():
+                return False
+            case _:
+                assert_never(item)
         return True
 
     async def history(self, said: Sequence[tuple[str, str]]) -> None:
