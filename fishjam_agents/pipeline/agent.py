@@ -30,6 +30,7 @@ from fishjam_agents.pipeline.publish_track import publish_track
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
+from fishjam_agents.pipeline.user_objects import verify_samples
 from fishjam_agents.pipeline.verification import verify
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.session import RoomView, Session
@@ -258,12 +259,13 @@ class AgentPipeline(BotHooks):
             The handle: await it, interrupt it, ask how much was heard.
 
         Raises:
-            AudioError: The file cannot be played.
+            AudioError: The file cannot be played, or the samples are not int16 mono.
         """
         rate = self.backend.capabilities.output_rate or 24000
         if isinstance(audio, (str, Path)):
             samples = load_speech(audio, rate)
         else:
+            verify_samples(audio)
             samples = resample(audio, sample_rate or rate, rate)
         return self._running().replies.play(
             samples, text, priority=priority, interruptible=interruptible, filler=filler

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 from fishjam_agents.backends.tracebacks import defined_at
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import AudioError, FishjamAgentsError
 from fishjam_agents.turns.endpointing import EndOfTurn
 from fishjam_agents.turns.policies import BargeInPolicy
 from fishjam_agents.turns.settings import TurnSettings
@@ -189,6 +189,19 @@ def verify_instructions(bot: str, instructions: object) -> None:
         raise FishjamAgentsError(
             f"{bot}.instructions is {found}: make it a text, or a property that returns one"
         )
+
+
+def verify_samples(samples: object) -> None:
+    """Check audio that an app wants played.
+
+    Raises:
+        AudioError: It is not int16 mono: floats would be played as silence or noise.
+    """
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
+        found = _described(samples)
+        if isinstance(samples, np.ndarray):
+            found = f"{samples.dtype} of shape {samples.shape}"
+        raise AudioError(f"play takes a WAV file or int16 samples of shape (n,), not {found}: convert it")
 
 
 def verify_recording(bot: str, name: str, samples: object) -> None:

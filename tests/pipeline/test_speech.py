@@ -11,6 +11,7 @@ import pytest
 from fishjam_agents import SpeechHandle
 from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.backends import Parrot, port
+from fishjam_agents.errors import AudioError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import Scripted, Step
 from tests.pipeline.conftest import Conversation, speech, tone
@@ -48,6 +49,23 @@ def test_awaiting_a_speech_gives_its_outcome(converse: Converse) -> None:
         assert seen == [handle]
 
     converse(Noting(), script)
+
+
+@pytest.mark.parametrize(
+    ("audio", "found"),
+    [
+        (np.zeros(100), r"not float64 of shape \(100,\)"),
+        (np.zeros((100, 2), np.int16), r"not int16 of shape \(100, 2\)"),
+        (None, "not None"),
+        (b"RIFF", "not a bytes"),
+    ],
+)
+def test_audio_that_is_not_int16_mono_is_refused(converse: Converse, audio: object, found: str) -> None:
+    async def script(call: Conversation) -> None:
+        with pytest.raises(AudioError, match=found):
+            call.bot.play(audio)  # type: ignore[arg-type]
+
+    converse(Bot(), script)
 
 
 def test_interrupting_one_speech_lets_the_next_play(converse: Converse) -> None:
