@@ -44,7 +44,9 @@ class HearingSettings:
 
     def __post_init__(self) -> None:
         if self.vad not in DETECTORS:
-            raise ValueError(f"hearing.vad is {self.vad!r}: use one of {', '.join(DETECTORS)}")
+            raise SettingError(
+                "vad", f"is {self.vad!r}", f"use one of {', '.join(DETECTORS)}", section="hearing"
+            )
         if not 1 <= self.max_sessions <= 64:
             raise SettingError(
                 "max_sessions", f"must be between 1 and 64, not {self.max_sessions}", section="hearing"
