@@ -56,7 +56,7 @@ class Call(Generic[T]):
         """
         if isinstance(error, httpx.DecodingError):
             raise ProtocolError(
-                f"{self.request} was answered with garbage: is it a Fishjam server?"
+                f"{self.request} was answered with data that cannot be decoded: is it a Fishjam server?"
             ) from error
         if isinstance(error, httpx.TimeoutException):
             raise self.timed_out() from error

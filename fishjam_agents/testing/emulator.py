@@ -121,7 +121,7 @@ async def _run(command: Sequence[str], environment: Mapping[str, str], signals: 
 
 
 async def _relay(process: Process, signals: asyncio.Queue[int]) -> None:
-    """Pass signals on, and kill a program that does not heed them."""
+    """Pass signals on, and kill a program that ignores them."""
     asked = False
     patience: float | None = None
     while True:

@@ -56,7 +56,7 @@ def fatal(error: Mapping[str, Any]) -> BackendError | None:
 
 
 def passes(error: Mapping[str, Any]) -> bool:
-    """Return whether an error is the service's own stumble, after which the same may work."""
+    """Return whether an error is a passing fault of the service, after which the same may work."""
     return fatal(error) is None and _SERVER in (error.get("type"), error.get("code"))
 
 
