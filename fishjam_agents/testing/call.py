@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.events import Event
 from fishjam_agents.observe.timeline import Timeline, render
 from fishjam_agents.pipeline.agent import AgentPipeline
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 PATIENCE = 30.0
 """Virtual seconds that `until` waits for an event if it is not told otherwise."""
+LONG_PATIENCE = 600.0
+"""Virtual seconds that `wait_for` waits if it is not told otherwise."""
+_QUIET_ON_ARRIVAL = 0.5
 _INSTANT = 1e-6
 """Seconds that are too short to wait for: the clock may not move by less."""
 TROUBLE = ("error", "backend_failure")
@@ -52,12 +56,16 @@ class MemoryCall:
         bot: The bot.
         delay: Seconds each of its messages takes to the server.
         jitter: Largest extra delay, seconds.
+        room: A room of your own, in place of one with `delay` and `jitter`; its rate is what the bot hears.
+        view: Whether the bot is told who is in the room; else it knows people by their sound alone.
         trouble: Whether errors and failures are part of the test.
         limit: Virtual seconds after which a call that does not end is stopped.
 
     Attributes:
         bot: The bot.
         room: Its room.
+        observed: The events so far, as observers and hooks get them.
+        unfinished: Names of the tasks that were left when the bot had ended.
     """
 
     def __init__(
@@ -66,11 +74,17 @@ class MemoryCall:
         *,
         delay: float = 0.0,
         jitter: float = 0.0,
+        room: MemoryRoom | None = None,
+        view: bool = True,
         trouble: bool = False,
         limit: float = 3600.0,
     ) -> None:
         self.bot = bot
-        self.room = MemoryRoom(RATE, delay, jitter)
+        self.room = MemoryRoom(RATE, delay, jitter) if room is None else room
+        self.observed: list[Event] = []
+        self.unfinished: list[str] = []
+        self._view = view
+        self._settles = True
         self._trouble = trouble
         self._runner = VirtualClock(limit).runner()
         self._timeline = Timeline()
@@ -109,18 +123,25 @@ class MemoryCall:
 
     async def _open(self) -> None:
         await self.room.__aenter__()
-        run = self.bot.run(self.room.session, input_format=AudioFormat(RATE), room=self.room)
+        run = self.bot.run(
+            self.room.session,
+            input_format=AudioFormat(self.room.sample_rate),
+            room=self.room if self._view else None,
+        )
         self._task = asyncio.create_task(run, name="bot")
-        # The bot gets as far as it comes without time.
-        await asyncio.sleep(0.02)
+        if self._settles:
+            # The bot gets as far as it comes without time.
+            await asyncio.sleep(FRAME_SECONDS)
 
     async def _close(self) -> None:
         if self._task is not None and not self._task.done():
             self.bot.stop()
             await asyncio.wait({self._task})
         await self.room.__aexit__()
+        self.unfinished = [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
 
     def _told(self, event: Event) -> None:
+        self.observed.append(event)
         self._news.set()
 
     def _failure(self) -> BaseException | None:
@@ -219,7 +240,64 @@ class MemoryCall:
         """Run a coroutine within the call: an action of the bot, a fake of the test."""
         return self._runner.run(work)
 
+    # --- a call as a coroutine ---
+
+    def play(self, script: Callable[[MemoryCall], Coroutine[Any, Any, None]]) -> MemoryCall:
+        """Run the whole call beside a coroutine that leads it: until either is over.
+
+        Both begin at 0.0 s. In place of the `with` block; what came of the call can be asked afterwards.
+
+        Args:
+            script: Given the call. Use `arrive`, `wait_for` and `asyncio.sleep` in it.
+
+        Returns:
+            The call.
+        """
+        self._settles = False
+        with self:
+            self.run(self._beside(script))
+        return self
+
+    async def _beside(self, script: Callable[[MemoryCall], Coroutine[Any, Any, None]]) -> None:
+        assert self._task is not None
+        player = asyncio.create_task(script(self), name="script")
+        await asyncio.wait({self._task, player}, return_when=asyncio.FIRST_COMPLETED)
+        if not player.done():
+            player.cancel()
+            await asyncio.wait({player})
+        if not player.cancelled():
+            player.result()
+
+    async def arrive(self, *names: str) -> list[MemoryPeer]:
+        """Let people come in and be quiet for half a second, as people are."""
+        peers = [self.join(name) for name in names]
+        await asyncio.sleep(_QUIET_ON_ARRIVAL)
+        return peers
+
+    async def wait_for(self, kind: str, count: int = 1, *, within: float = LONG_PATIENCE) -> Any:
+        """Wait until the call has had so many events of a kind.
+
+        Returns:
+            The last of these, as in `observed`.
+
+        Raises:
+            AssertionError: They did not come within so many virtual seconds; the message shows what did.
+        """
+        deadline = asyncio.get_running_loop().time() + within
+        while len(found := self.of(kind)) < count:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= _INSTANT:
+                raise AssertionError(f"{kind} {count}: it did not come within {within:g} s\n\n{self}")
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left)
+        return found[count - 1]
+
     # --- what came of it ---
+
+    def of(self, kind: str) -> list[Any]:
+        """Return the events of a kind so far, as in `observed`."""
+        return [event for event in self.observed if event.kind == kind]
 
     @property
     def events(self) -> Sequence[Mapping[str, Any]]:

@@ -15,11 +15,11 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import PlayoutSettings
-from fishjam_agents.testing import MemoryRoom, Scripted, Step, VirtualClock
+from fishjam_agents.testing import MemoryCall, MemoryRoom, Scripted, Step, VirtualClock
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import FIXTURES, Conversation, speech
+from tests.pipeline.conftest import FIXTURES, speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 STREAMING = p.Capabilities(truncate=True, cancel=True)
 OWNING = p.Capabilities(own_turn_detection=True, truncate=True, cancel=True)
 
@@ -41,10 +41,10 @@ def reply(name: str, seconds: float, text: str = "") -> list[p.BackendEvent | fl
     return [p.ReplyStarted(name), *words, p.ReplyAudio(name, tone(seconds)), p.ReplyAudioEnded(name)]
 
 
-async def one_turn(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def one_turn(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     await alice.speak(speech("alice_question.wav"))
-    await call.until("reply_ended")
+    await call.wait_for("reply_ended")
 
 
 def test_a_streaming_backend_gets_the_turn_with_its_pre_roll_in_order(converse: Converse) -> None:
@@ -81,13 +81,13 @@ def test_the_backend_learns_what_was_heard(converse: Converse) -> None:
         STREAMING,
     )
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     converse(bot_with(backend), script)
     backend.finish()
@@ -97,11 +97,11 @@ def test_audio_of_a_dead_reply_is_dropped_whenever_it_arrives(converse: Converse
     late = [p.ReplyAudio("r", tone(1.0)), p.ReplyStarted("r"), p.ReplyAudioEnded("r"), *reply("r2", 0.3)]
     backend = Scripted([Step(None, [*reply("r", 3.0), 2.0, *late])], STREAMING)
 
-    async def script(call: Conversation) -> None:
-        await call.until("reply_first_audio")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         call.bot.interrupt()
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot_with(backend), script)
     assert [e.reply for e in call.of("reply_started")] == ["r", "r2"]
@@ -121,8 +121,8 @@ def test_an_attempt_in_vain_counts_as_outage_from_its_beginning(converse: Conver
             async with super().connect(conversation) as session:
                 yield session
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(14.0)
 
     (outage,) = converse(bot_with(Slow([])), script).of("outage")
@@ -140,11 +140,11 @@ def test_what_is_said_during_an_outage_is_delivered_once(converse: Converse) -> 
         refuse=0,
     )
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await asyncio.sleep(1.6)
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot_with(backend), script)
     backend.finish()
@@ -190,30 +190,30 @@ def test_a_model_that_owns_turns_hears_everything_and_its_verdict_counts(convers
         [Step(None, [0.5, *reply("r", 10.0), 1.6, p.Interrupted(), *reply("r2", 0.5)])], OWNING
     )
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
-        await call.until("reply_first_audio")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         alice.say(speech("alice_long.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot_with(backend, turns=TurnSettings(mode="backend", verdict_timeout=3.0)), script)
     order = [k for k in call.kinds if k.startswith(("barge", "reply_i"))]
     assert order == ["barge_in_suspected", "barge_in_confirmed", "reply_interrupted"]
     seconds = sum(e.seconds for e in backend.entries if isinstance(e, p.AudioInput))
-    assert seconds == pytest.approx(call.events[-1].at, abs=0.3)
+    assert seconds == pytest.approx(call.observed[-1].at, abs=0.3)
     assert [type(e) for e in backend.entries if not isinstance(e, p.AudioInput)] == [p.InterruptInput]
 
 
 def test_without_the_models_verdict_the_reply_goes_on(converse: Converse) -> None:
     backend = Scripted([Step(None, [0.5, *reply("r", 6.0)])], OWNING)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
-        await call.until("reply_first_audio")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         alice.say(speech("grunt.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot_with(backend, turns=TurnSettings(mode="backend")), script)
     order = [k for k in call.kinds if k.startswith(("barge", "reply_i"))]
@@ -226,8 +226,8 @@ def test_without_the_models_verdict_the_reply_goes_on(converse: Converse) -> Non
 def test_silence_flows_to_a_model_that_owns_turns_while_packets_are_missing(converse: Converse) -> None:
     backend = Scripted([], OWNING)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         alice.muted = True
         await asyncio.sleep(2.0)
 
@@ -261,8 +261,8 @@ def test_a_reply_beyond_the_buffer_warns_once(converse: Converse) -> None:
     chunks = [p.ReplyAudio("r", tone(0.5)) for _ in range(10)]
     backend = Scripted([Step(None, [p.ReplyStarted("r"), *chunks, p.ReplyAudioEnded("r")])])
 
-    async def script(call: Conversation) -> None:
-        await call.until("reply_ended")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("reply_ended")
 
     call = converse(bot_with(backend, playout=PlayoutSettings(max_buffer=2.0)), script)
     (warning,) = call.of("backend_warning")

@@ -16,9 +16,10 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import Reconnected
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import AmbientSettings, BackgroundAudioSettings, ThinkingSettings
-from tests.pipeline.conftest import Conversation, speech
+from fishjam_agents.testing import MemoryCall
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 RATE = 24000
 
 
@@ -45,10 +46,10 @@ def frames(wave: np.ndarray, start: float, end: float) -> np.ndarray:
 
 
 def test_the_background_is_there_between_replies_and_under_them(converse: Converse, hum: Path) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await asyncio.sleep(1.0)
 
     call = converse(with_background(hum), script)
@@ -64,15 +65,15 @@ def test_the_background_is_there_between_replies_and_under_them(converse: Conver
 
 
 def test_a_barge_in_over_a_background_is_one_and_the_background_stays(converse: Converse, hum: Path) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.play(speech("bob_long.wav", RATE))
         await asyncio.sleep(1.0)
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     quiet, noisy = converse(Bot(), script), converse(with_background(hum), script)
-    assert [e.kind for e in noisy.events] == [e.kind for e in quiet.events]
+    assert [e.kind for e in noisy.observed] == [e.kind for e in quiet.observed]
     (cut,), (same,) = noisy.of("reply_interrupted"), quiet.of("reply_interrupted")
     assert cut.heard.seconds == pytest.approx(same.heard.seconds, abs=0.021)
     wave = noisy.room.played()
@@ -82,8 +83,8 @@ def test_a_barge_in_over_a_background_is_one_and_the_background_stays(converse: 
 
 
 def test_the_app_plays_changes_and_stops_a_background(converse: Converse, hum: Path) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         assert not call.room.session.tracks[0].playout.received
         call.bot.background.stop()
         call.bot.background.play(hum, level=-30)
@@ -104,8 +105,8 @@ def test_the_app_plays_changes_and_stops_a_background(converse: Converse, hum: P
 def test_muting_silences_the_background_too_and_an_outage_only_interrupts_it(
     converse: Converse, hum: Path
 ) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.mute()
         await asyncio.sleep(1.0)
         call.bot.unmute()
@@ -134,10 +135,10 @@ def test_a_thinking_sound_fills_a_long_wait_and_no_other(converse: Converse, hum
         slow.background_audio = BackgroundAudioSettings(thinking=ThinkingSettings(hum, level=-30, after=0.5))
         return slow
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await asyncio.sleep(2.0)
 
     quick, slow = converse(bot(0.2), script), converse(bot(3.0), script)
@@ -159,13 +160,13 @@ def test_a_thinking_sound_stops_when_the_user_goes_on(converse: Converse, hum: P
     bot.backend = Parrot(delay=2.0)
     bot.background_audio = BackgroundAudioSettings(thinking=ThinkingSettings(hum, after=0.0))
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(1.0)
         alice.say(speech("alice_long.wav"))
-        await call.until("user_started_speaking", 2)
+        await call.wait_for("user_started_speaking", 2)
         await asyncio.sleep(2.0)
 
     call = converse(bot, script)
@@ -175,8 +176,8 @@ def test_a_thinking_sound_stops_when_the_user_goes_on(converse: Converse, hum: P
 
 
 def test_a_bot_without_them_has_no_background(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         assert call.bot._running().output._schedule.background is None
 
     converse(Bot(), script)

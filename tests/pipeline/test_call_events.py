@@ -13,11 +13,9 @@ from fishjam_agents.backends.port import ConversationEnded
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import EndReason
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import MemoryRoom, Scripted, Step, VirtualClock
-from fishjam_agents.testing.memory import MemoryTrack
-from tests.pipeline.conftest import Conversation
+from fishjam_agents.testing import MemoryCall, MemoryRoom, MemoryTrack, Scripted, Step, VirtualClock
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 class Bot(AgentPipeline):
@@ -36,8 +34,8 @@ class Bot(AgentPipeline):
 def test_a_call_says_that_it_began_and_why_it_ended(
     converse: Converse, ends: Callable[[AgentPipeline], Any], reason: EndReason
 ) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("ann")
         ends(call.bot)
         await asyncio.sleep(30)
 
@@ -61,7 +59,7 @@ def test_the_backend_may_end_it(
     ended: list[Any] = []
     bot.observers.append(lambda event: ended.append(event) if event.kind == "call_ended" else None)
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(30)
 
     try:
@@ -77,7 +75,7 @@ def test_a_session_that_breaks_ends_it(converse: Converse) -> None:
     bot, ended = Bot(), []
     bot.observers.append(lambda event: ended.append(event) if event.kind == "call_ended" else None)
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         call.room.session.deliver(OSError("reset by peer"))
         await asyncio.sleep(30)
 
@@ -96,7 +94,7 @@ def test_the_hook_at_the_end_runs_after_the_event(converse: Converse) -> None:
     bot = Noting()
     bot.observers.append(lambda event: seen.append(event.kind))
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(1)
 
     converse(bot, script)

@@ -12,10 +12,11 @@ from fishjam_agents.backends import Parrot
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.protocol.messages import TrackData
 from fishjam_agents.session import PeerType
+from fishjam_agents.testing import MemoryCall
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 class Bot(AgentPipeline):
@@ -35,10 +36,10 @@ def similarity(heard: np.ndarray, said: np.ndarray) -> float:
 def test_the_parrot_answers_with_the_callers_words(converse: Converse) -> None:
     words = speech("alice_question.wav")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(words)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     assert [k for k in call.kinds if not k.startswith("user_s")] == [
@@ -59,14 +60,14 @@ def test_the_parrot_answers_with_the_callers_words(converse: Converse) -> None:
 
 
 def test_speaking_over_the_reply_ends_it(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         call.onset = call.room.now  # type: ignore[attr-defined]
         await alice.speak(speech("bob_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     barge_in = [k for k in call.kinds if k.startswith(("barge", "reply_int"))]
@@ -85,13 +86,13 @@ def test_speaking_over_the_reply_ends_it(converse: Converse) -> None:
 def test_a_cough_silences_the_reply_and_it_goes_on_complete(converse: Converse, burst: str) -> None:
     words = speech("alice_long.wav")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(words)
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         await alice.speak(speech(burst))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     barge_in = [k for k in call.kinds if k.startswith(("barge", "reply_int"))]
@@ -102,14 +103,14 @@ def test_a_cough_silences_the_reply_and_it_goes_on_complete(converse: Converse, 
 
 
 def test_a_grunt_is_noticed(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.5)  # The first second of the bot's voice is guarded by its level.
         await alice.speak(speech("grunt.wav"))
-        await call.until("barge_in_withdrawn")
-        await call.until("reply_ended")
+        await call.wait_for("barge_in_withdrawn")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     suspected, withdrawn = call.of("barge_in_suspected")[0], call.of("barge_in_withdrawn")[0]
@@ -118,19 +119,19 @@ def test_a_grunt_is_noticed(converse: Converse) -> None:
 
 
 def test_yes_is_a_turn(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     assert len(converse(Bot(), script).of("user_turn_ended")) == 1
 
 
 def test_a_pause_inside_a_sentence_does_not_end_the_turn(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_pause.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     assert len(call.of("user_turn_ended")) == 1
@@ -141,14 +142,14 @@ def test_going_on_before_the_answer_replaces_it(converse: Converse) -> None:
     class Slow(AgentPipeline):
         backend = Parrot(delay=1.0)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(0.5)
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("user_turn_ended", 2)
-        await call.until("reply_ended")
+        await call.wait_for("user_turn_ended", 2)
+        await call.wait_for("reply_ended")
 
     call = converse(Slow(), script)
     assert len(call.of("reply_started")) == 1
@@ -156,16 +157,16 @@ def test_going_on_before_the_answer_replaces_it(converse: Converse) -> None:
 
 
 def test_two_people_are_both_answered_and_the_bot_never_talks_over_them(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         alice.say(speech("alice_long.wav"))
         await asyncio.sleep(1.0)
         bob.say(speech("bob_question.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     assert [t.peer for t in call.of("user_turn_ended")] == ["bob", "alice"]
-    replies = [e for e in call.events if e.kind in ("reply_first_audio", "user_turn_ended")]
+    replies = [e for e in call.observed if e.kind in ("reply_first_audio", "user_turn_ended")]
     assert [e.kind for e in replies[:2]] == ["user_turn_ended", "user_turn_ended"]
     # Alice had the floor, so she is answered first.
     assert call.of("reply_generated")[0].seconds > call.of("reply_generated")[1].seconds
@@ -173,12 +174,12 @@ def test_two_people_are_both_answered_and_the_bot_never_talks_over_them(converse
 
 
 def test_one_who_speaks_on_takes_the_floor_and_is_answered_too(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         alice.say(speech("alice_question.wav"))
         await asyncio.sleep(1.5)
         bob.say(speech("bob_long.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     assert [t.peer for t in call.of("user_turn_ended")] == ["alice", "bob"]
@@ -189,11 +190,11 @@ def test_one_who_speaks_on_takes_the_floor_and_is_answered_too(converse: Convers
 @pytest.mark.parametrize("jitter", [0.0, 0.03])
 @pytest.mark.parametrize("delay", [0.0, 0.08, 0.25])
 def test_what_was_heard_is_what_the_server_played(converse: Converse, delay: float, jitter: float) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for pause in (0.33, 1.07, 2.0):
             await alice.speak(speech("alice_long.wav"))
-            await call.until("reply_first_audio", len(call.of("reply_started")) or 1)
+            await call.wait_for("reply_first_audio", len(call.of("reply_started")) or 1)
             await asyncio.sleep(0.7 + pause)
             call.bot.interrupt()
             await asyncio.sleep(2.0)
@@ -209,11 +210,11 @@ def test_what_was_heard_is_what_the_server_played(converse: Converse, delay: flo
 
 
 def test_a_muted_microphone_ends_the_turn_later(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
         alice.muted = True
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     (turn,) = converse(Bot(), script).of("user_turn_ended")
     assert turn.reason == "missing"
@@ -223,8 +224,8 @@ def test_a_muted_microphone_ends_the_turn_later(converse: Converse) -> None:
 def test_a_stalled_network_does_not_split_a_turn(converse: Converse) -> None:
     words = speech("alice_long.wav")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(words[:24000])
         alice.muted = True
         await asyncio.sleep(0.8)
@@ -233,7 +234,7 @@ def test_a_stalled_network_does_not_split_a_turn(converse: Converse) -> None:
             call.room.session.deliver(TrackData("alice", alice.track, burst[start : start + 320].tobytes()))
         alice.muted = False
         await alice.speak(words[24000 + len(burst) :])
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     (turn,) = call.of("user_turn_ended")
@@ -241,19 +242,19 @@ def test_a_stalled_network_does_not_split_a_turn(converse: Converse) -> None:
     # All the words, the pre-roll before them and the tail after them: nothing was lost in the stall.
     (reply,) = call.of("reply_generated")
     assert reply.seconds == pytest.approx(len(words) / 16000 + 0.3 + 0.2, abs=0.15)
-    media = [e.media_at for e in call.events if hasattr(e, "media_at")]
-    assert all(e.media_at <= e.at + 1e-6 for e in call.events if hasattr(e, "media_at"))
+    media = [e.media_at for e in call.observed if hasattr(e, "media_at")]
+    assert all(e.media_at <= e.at + 1e-6 for e in call.observed if hasattr(e, "media_at"))
     assert media == sorted(media)
 
 
 def test_a_peer_that_leaves_in_mid_word_ends_the_turn(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         alice.say(speech("alice_long.wav"))
         await asyncio.sleep(2.0)
         call.room.leave("alice")
         # Nobody is there to hear the answer.
-        await call.until("reply_interrupted")
+        await call.wait_for("reply_interrupted")
 
     call = converse(Bot(), script)
     (turn,) = call.of("user_turn_ended")
@@ -264,15 +265,15 @@ def test_a_peer_that_leaves_in_mid_word_ends_the_turn(converse: Converse) -> Non
 def test_a_track_under_a_new_id_continues_the_turn(converse: Converse) -> None:
     words = speech("alice_long.wav")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(words[:32000])
         alice.muted = True
         await asyncio.sleep(0.3)
         alice.republish("alice-again")
         alice.muted = False
         await alice.speak(words[32000:])
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     (turn,) = call.of("user_turn_ended")
@@ -280,7 +281,7 @@ def test_a_track_under_a_new_id_continues_the_turn(converse: Converse) -> None:
 
 
 def test_screen_sound_and_other_bots_are_not_heard(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         screen = call.room.join("carol", metadata={"type": "screenShareAudio"})
         marked = call.room.join("dave", metadata={"type": "microphone", "agent": True})
         agent = call.room.join("erin", kind=PeerType.AGENT)
@@ -294,12 +295,12 @@ def test_screen_sound_and_other_bots_are_not_heard(converse: Converse) -> None:
 
 
 def test_without_a_room_view_peers_are_known_by_their_audio(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
-    call = converse(Bot(), script, with_view=False)
+    call = converse(Bot(), script, view=False)
     assert [e.peer for e in call.of("peer_joined")] == ["alice"]
 
 
@@ -308,10 +309,10 @@ def test_a_turn_at_the_limit_is_answered(converse: Converse) -> None:
         backend = Parrot()
         turns = TurnSettings(max_turn=2.0)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_long.wav"))
-        await call.until("user_turn_ended", 2)
+        await call.wait_for("user_turn_ended", 2)
 
     assert converse(Impatient(), script).of("user_turn_ended")[0].reason == "limit"
 
@@ -319,11 +320,11 @@ def test_a_turn_at_the_limit_is_answered(converse: Converse) -> None:
 def test_a_ten_minute_conversation_is_tested_at_once(converse: Converse) -> None:
     question, yes = speech("alice_question.wav"), speech("alice_yes.wav")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         while call.room.now < 600:
             await alice.speak(question)
-            await call.until("reply_first_audio", len(call.of("reply_first_audio")) + 1)
+            await call.wait_for("reply_first_audio", len(call.of("reply_first_audio")) + 1)
             await asyncio.sleep(1.0)
             await alice.speak(yes)
             await asyncio.sleep(3.0)

@@ -13,10 +13,11 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import Parrot
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.testing import MemoryCall
 from quality.sounds import at_level, pink
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 RATE = 16000
 MODES = ["active_speaker", "per_peer"]
 
@@ -47,8 +48,8 @@ def microphones(
 def answered(converse: Converse, mode: str, heard: Sequence[Samples]) -> list[Any]:
     """The turns that were to be answered; as many replies were heard."""
 
-    async def script(call: Conversation) -> None:
-        peers = await call.joins(*"abc"[: len(heard)])
+    async def script(call: MemoryCall) -> None:
+        peers = await call.arrive(*"abc"[: len(heard)])
         for peer, samples in zip(peers, heard, strict=True):
             peer.say(samples)
         await asyncio.sleep(30)

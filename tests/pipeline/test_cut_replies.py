@@ -9,11 +9,11 @@ from fishjam_agents import SpeechHandle
 from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech, tone
+from tests.pipeline.conftest import speech, tone
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 def script_of_replies(*replies: str) -> list[port.BackendEvent | float]:
@@ -49,8 +49,8 @@ def test_the_backend_learns_what_was_heard_of_each_of_its_replies(converse: Conv
         [Step(None, script_of_replies("r1", "r2", "r3")), *(Step(port.InterruptInput) for _ in range(3))]
     )
 
-    async def script(call: Conversation) -> None:
-        await call.until("reply_first_audio")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("reply_first_audio")
         call.bot.play(tone(1.0), priority=1)
         second = call.bot._running().replies.speech("r2")
         assert second is not None
@@ -68,8 +68,8 @@ def test_the_backend_learns_what_was_heard_of_each_of_its_replies(converse: Conv
 def test_the_backend_is_stopped_but_told_of_no_reply_when_a_recording_is_cut(converse: Converse) -> None:
     bot = cutting([Step(port.InterruptInput)])
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.play(tone(3.0))
         await asyncio.sleep(1.0)
         call.bot.interrupt()
@@ -89,11 +89,11 @@ def test_a_reply_that_is_protected_is_not_cancelled_by_who_speaks(converse: Conv
         offers=port.Capabilities(cancel=True, truncate=True),
     )
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
-        await call.until("user_turn_ended")
+        await call.wait_for("reply_ended")
+        await call.wait_for("user_turn_ended")
 
     call = converse(bot, script)
     assert call.of("reply_ended")[0].heard.seconds == 4.0
@@ -105,10 +105,10 @@ def test_a_reply_whose_backend_is_lost_ends_with_what_there_is_of_it(converse: C
     started = [port.ReplyStarted("r1"), port.ReplyAudio("r1", tone(2.0)), lost]
     bot = cutting([Step(None, started), Step(port.TextInput, script_of_replies("r2"))])
 
-    async def script(call: Conversation) -> None:
-        await call.until("outage")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("outage")
         call.bot.send_text("go on")
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(bot, script)
     assert [(e.reply, e.heard.seconds) for e in call.of("reply_ended")] == [("r1", 2.0), ("r2", 4.0)]
@@ -122,14 +122,14 @@ def test_a_recording_is_no_verdict_of_the_model_on_a_suspicion(converse: Convers
     )
     bot.turns = TurnSettings(mode="backend")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
-        await call.until("reply_first_audio")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        await call.wait_for("reply_first_audio")
         alice.say(speech("alice_yes.wav"))
-        await call.until("barge_in_suspected")
+        await call.wait_for("barge_in_suspected")
         call.bot.play(tone(0.5))
-        await call.until("barge_in_withdrawn")
-        await call.until("reply_ended", 2)
+        await call.wait_for("barge_in_withdrawn")
+        await call.wait_for("reply_ended", 2)
 
     assert not converse(bot, script).of("reply_interrupted")
     bot.backend.finish()

@@ -10,11 +10,11 @@ import pytest
 
 from fishjam_agents.backends import Parrot, port
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 RATE = 24000
 
 
@@ -39,16 +39,16 @@ class ByHand(Bot):
     turns = TurnSettings(mode="push_to_talk")
 
 
-def presses(call: Conversation) -> None:
+def presses(call: MemoryCall) -> None:
     call.bot.start_turn("ann")
 
 
-def ends_it(call: Conversation) -> None:
+def ends_it(call: MemoryCall) -> None:
     assert call.bot.speech is not None
     call.bot.speech.interrupt()
 
 
-CUTS: dict[str, tuple[type[AgentPipeline], Callable[[Conversation], object]]] = {
+CUTS: dict[str, tuple[type[AgentPipeline], Callable[[MemoryCall], object]]] = {
     "interrupt": (Bot, lambda call: call.bot.interrupt()),
     "mute": (Bot, lambda call: call.bot.mute()),
     "of one": (Bot, ends_it),
@@ -62,8 +62,8 @@ CUTS: dict[str, tuple[type[AgentPipeline], Callable[[Conversation], object]]] = 
 def test_a_cut_does_not_click(converse: Converse, how: str, after: float) -> None:
     kind, cut = CUTS[how]
 
-    async def script(call: Conversation) -> None:
-        await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("ann")
         call.bot.play(voiced(5.0))
         await asyncio.sleep(after)
         cut(call)
@@ -87,10 +87,10 @@ def test_a_model_that_speaks_in_real_time_is_cut_as_softly(converse: Converse) -
         offers=port.Capabilities(cancel=True),
     )
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         await ann.speak(speech("alice_yes.wav"))
-        await call.until("reply_started")
+        await call.wait_for("reply_started")
         for first in range(0, len(sound) // 2, 480):
             call.bot._call.take_event(port.ReplyAudio("r1", sound[first : first + 480]))  # type: ignore[union-attr]
             await asyncio.sleep(0.02)
@@ -109,12 +109,12 @@ def test_a_fit_of_coughs_repeats_nothing_more_than_once(converse: Converse) -> N
     sound = (sound * np.repeat(np.tile([1, 1, 1, 1, 0.05], 20), RATE // 12)[: len(sound)]).astype(np.int16)
     places = {sound[at : at + 6].tobytes(): at for at in range(len(sound) - 5)}
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         call.bot.play(sound)
         await asyncio.sleep(1.5)
         ann.say(np.tile(cough, 9))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     # From the fourth on they are noise.

@@ -12,10 +12,10 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import PlayoutSettings
-from fishjam_agents.testing import MemoryPeer, Scripted, VirtualClock
+from fishjam_agents.testing import MemoryCall, MemoryPeer, Scripted
 from fishjam_agents.turns.settings import TurnSettings
 from quality.categories.echo import EchoPath, EchoRoom
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
 DELAY = 0.16
 ROOM_NOISE = (np.random.default_rng(3).standard_normal(16000) * 8).astype(np.float32)
@@ -23,14 +23,13 @@ VOICE = np.concatenate([speech(name, 24000) for name in ("bob_long.wav", "bob_nu
 
 
 def call(
-    clock: VirtualClock,
-    script: Callable[[Conversation, MemoryPeer], Awaitable[None]],
+    script: Callable[[MemoryCall, MemoryPeer], Awaitable[None]],
     *,
     guard: bool = True,
     turn_mode: str = "local",
     loss: float = -12.0,
     rate: int = 24000,
-) -> tuple[Conversation, Scripted]:
+) -> tuple[MemoryCall, Scripted]:
     """A bot that speaks while a caller's loudspeaker returns `loss` dB of it."""
     backend = Scripted(offers=p.Capabilities(own_turn_detection=True, cancel=True))
     bot = AgentPipeline()
@@ -39,76 +38,71 @@ def call(
     bot.hearing = HearingSettings(echo_guard=guard)
     bot.playout = PlayoutSettings(sample_rate=rate)  # type: ignore[arg-type]
 
-    async def main() -> Conversation:
-        path = EchoPath([(round(DELAY * 16000), 10 ** (loss / 20))])
-        async with EchoRoom(path, ROOM_NOISE, 30.0, rate) as room, asyncio.TaskGroup() as tasks:
-            conversation = Conversation(bot, room)
-            tasks.create_task(bot.run(room.session, room=room))
-            (alice,) = await conversation.joins("alice")
-            bot.play(VOICE, 24000)
-            await script(conversation, alice)
-            bot.stop()
-        return conversation
+    async def lead(happened: MemoryCall) -> None:
+        (alice,) = await happened.arrive("alice")
+        bot.play(VOICE, 24000)
+        await script(happened, alice)
 
-    return clock.run(main()), backend
+    path = EchoPath([(round(DELAY * 16000), 10 ** (loss / 20))])
+    return MemoryCall(bot, room=EchoRoom(path, ROOM_NOISE, 30.0, rate)).play(lead), backend
 
 
-async def only_listen(_: Conversation, __: MemoryPeer) -> None:
+async def only_listen(_: MemoryCall, __: MemoryPeer) -> None:
     await asyncio.sleep(len(VOICE) / 24000 + 1.0)
 
 
 @pytest.mark.parametrize("rate", [16000, 24000])
-def test_the_bots_echo_is_no_barge_in(virtual_clock: VirtualClock, rate: int) -> None:
-    happened, _ = call(virtual_clock, only_listen, rate=rate)
+def test_the_bots_echo_is_no_barge_in(rate: int) -> None:
+    happened, _ = call(only_listen, rate=rate)
     assert not [kind for kind in happened.kinds if kind.startswith(("barge_in", "user_"))]
     assert happened.of("reply_ended")
 
 
-def test_without_the_guard_the_bot_interrupts_itself(virtual_clock: VirtualClock) -> None:
-    happened, _ = call(virtual_clock, only_listen, guard=False)
+def test_without_the_guard_the_bot_interrupts_itself() -> None:
+    happened, _ = call(only_listen, guard=False)
     assert happened.of("barge_in_suspected")
 
 
-def test_who_speaks_over_the_echo_interrupts(virtual_clock: VirtualClock) -> None:
-    async def script(_: Conversation, alice: MemoryPeer) -> None:
+def test_who_speaks_over_the_echo_interrupts() -> None:
+    async def script(_: MemoryCall, alice: MemoryPeer) -> None:
         await asyncio.sleep(2.5)
         await alice.speak(speech("alice_long.wav"))
 
-    happened, _ = call(virtual_clock, script, loss=-20.0)
+    happened, _ = call(script, loss=-20.0)
     (confirmed,) = happened.of("barge_in_confirmed")
     assert confirmed.media_at == pytest.approx(3.0, abs=0.2)
 
 
-def test_a_turn_over_an_echo_begins_with_its_own_words(virtual_clock: VirtualClock) -> None:
-    async def script(_: Conversation, alice: MemoryPeer) -> None:
+def test_a_turn_over_an_echo_begins_with_its_own_words() -> None:
+    async def script(_: MemoryCall, alice: MemoryPeer) -> None:
         await asyncio.sleep(2.5)
         await alice.speak(speech("alice_long.wav"))
         await asyncio.sleep(1.0)
 
     before = []
     for loss in (-20.0, -100.0):
-        happened, backend = call(virtual_clock, script, loss=loss)
+        happened, backend = call(script, loss=loss)
         (turn,) = happened.of("user_turn_ended")
         heard = sum(entry.seconds for entry in backend.entries if isinstance(entry, p.AudioInput))
         before.append(heard - (turn.at - turn.start))
     assert before == [pytest.approx(0.1, abs=0.03), pytest.approx(0.3, abs=0.03)]
 
 
-def test_a_model_that_owns_turns_hears_silence_instead_of_the_echo(virtual_clock: VirtualClock) -> None:
-    _, backend = call(virtual_clock, only_listen, turn_mode="backend")
+def test_a_model_that_owns_turns_hears_silence_instead_of_the_echo() -> None:
+    _, backend = call(only_listen, turn_mode="backend")
     heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioInput)])
     # Loud enough for a model to hear; the first half second is before the bot speaks, the room's noise stays.
     assert np.abs(heard).max() < 100
 
 
-def test_the_model_hears_who_speaks_over_the_echo_from_the_first_sound(virtual_clock: VirtualClock) -> None:
+def test_the_model_hears_who_speaks_over_the_echo_from_the_first_sound() -> None:
     words = speech("alice_long.wav")
 
-    async def script(_: Conversation, alice: MemoryPeer) -> None:
+    async def script(_: MemoryCall, alice: MemoryPeer) -> None:
         await asyncio.sleep(2.5)
         await alice.speak(words)
 
-    happened, backend = call(virtual_clock, script, turn_mode="backend", loss=-30.0)
+    happened, backend = call(script, turn_mode="backend", loss=-30.0)
     (suspected, *_) = happened.of("barge_in_suspected")
     assert suspected.media_at == pytest.approx(3.0, abs=0.1)
     heard = np.concatenate([e.samples for e in backend.entries if isinstance(e, p.AudioInput)])
@@ -122,15 +116,15 @@ def test_the_model_hears_who_speaks_over_the_echo_from_the_first_sound(virtual_c
 @pytest.mark.parametrize("after", [0.0, 0.2, 0.4, 0.8])
 @pytest.mark.parametrize("name", ["bob_long.wav", "alice_long.wav"])
 def test_who_begins_with_the_bot_and_has_no_echo_is_not_taken_for_one(
-    converse: Callable[..., Conversation], after: float, name: str
+    converse: Callable[..., MemoryCall], after: float, name: str
 ) -> None:
     bot = AgentPipeline()
     bot.backend = Scripted(offers=p.Capabilities(cancel=True))
 
-    async def script(happened: Conversation) -> None:
-        (alice,) = await happened.joins("alice")
+    async def script(happened: MemoryCall) -> None:
+        (alice,) = await happened.arrive("alice")
         bot.play(VOICE, 24000)
-        await happened.until("reply_first_audio")
+        await happened.wait_for("reply_first_audio")
         await asyncio.sleep(after)
         await alice.speak(speech(name))
 
@@ -141,30 +135,26 @@ def test_who_begins_with_the_bot_and_has_no_echo_is_not_taken_for_one(
 
 
 @pytest.mark.parametrize(("loss", "pauses"), [(0.01, 0), (0.05, 2)])
-def test_lost_packets_neither_stop_the_bot_nor_move_the_times_of_turns(
-    virtual_clock: VirtualClock, loss: float, pauses: int
-) -> None:
+def test_lost_packets_neither_stop_the_bot_nor_move_the_times_of_turns(loss: float, pauses: int) -> None:
     words = speech("alice_question.wav")
 
-    async def main() -> tuple[Conversation, float]:
-        path = EchoPath([(round(DELAY * 16000), 10 ** (-12 / 20))])
-        async with EchoRoom(path, ROOM_NOISE, 120.0, 24000) as room, asyncio.TaskGroup() as tasks:
-            bot = AgentPipeline()
-            bot.backend = Scripted(offers=p.Capabilities(cancel=True))
-            conversation = Conversation(bot, room)
-            tasks.create_task(bot.run(room.session, room=room))
-            (alice,) = await conversation.joins("alice")
-            alice.loss = loss
-            for _ in range(4):
-                bot.play(VOICE, 24000)
-                await asyncio.sleep(len(VOICE) / 24000 + 1.0)
-            began = room.now
-            await alice.speak(words)
-            await conversation.until("user_turn_ended")
-            bot.stop()
-        return conversation, began
+    bot = AgentPipeline()
+    bot.backend = Scripted(offers=p.Capabilities(cancel=True))
+    began = 0.0
 
-    happened, began = virtual_clock.run(main())
+    async def script(happened: MemoryCall) -> None:
+        nonlocal began
+        (alice,) = await happened.arrive("alice")
+        alice.loss = loss
+        for _ in range(4):
+            bot.play(VOICE, 24000)
+            await asyncio.sleep(len(VOICE) / 24000 + 1.0)
+        began = happened.room.now
+        await alice.speak(words)
+        await happened.wait_for("user_turn_ended")
+
+    path = EchoPath([(round(DELAY * 16000), 10 ** (-12 / 20))])
+    happened = MemoryCall(bot, room=EchoRoom(path, ROOM_NOISE, 120.0, 24000)).play(script)
     assert len(happened.of("barge_in_suspected")) <= pauses
     assert len(happened.of("reply_ended")) == 4
     (turn,) = happened.of("user_turn_ended")

@@ -14,26 +14,26 @@ from fishjam_agents.errors import AudioError, BackendError, FishjamAgentsError, 
 from fishjam_agents.events import Heard, Turn
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.protocol.messages import TrackData
-from fishjam_agents.testing import MemoryRoom, VirtualClock
+from fishjam_agents.testing import MemoryCall, MemoryRoom, VirtualClock
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 class Bot(AgentPipeline):
     backend = Parrot()
 
 
-async def ask(call: Conversation) -> None:
-    (alice,) = call.room.members.values() or await call.joins("alice")
+async def ask(call: MemoryCall) -> None:
+    (alice,) = call.room.members.values() or await call.arrive("alice")
     await alice.speak(speech("alice_question.wav"))
-    await call.until("reply_ended")
+    await call.wait_for("reply_ended")
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", bytes(641), bytes(64000)], ids=["empty", "one", "odd", "2s"])
 def test_damaged_audio_is_dropped_and_counted(converse: Converse, data: bytes) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         alice = call.room.join("alice")
         for _ in range(3):
             call.room.session.deliver(TrackData("alice", alice.track, data))
@@ -117,7 +117,7 @@ def test_hooks_tell_the_whole_story(converse: Converse) -> None:
         async def on_stop(self) -> None:
             self.pages.append("stop")
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await ask(call)
         call.bot.play(speech("alice_long.wav", 24000), text="a notice")
         await asyncio.sleep(1.0)
@@ -203,7 +203,7 @@ def test_a_session_that_ends_ends_the_call(virtual_clock: VirtualClock) -> None:
 
 
 def test_one_pipeline_is_one_call(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(0.1)
         with pytest.raises(FishjamAgentsError, match="one instance for each room"):
             await call.bot.run(call.room.session)
@@ -248,7 +248,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 
 def test_actions_a_backend_cannot_do_are_refused(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(0.1)
         with pytest.raises(BackendError, match="cannot speak given words"):
             call.bot.say("hello")
@@ -266,12 +266,12 @@ def test_the_greeting_is_played_to_the_first_who_joins(converse: Converse) -> No
     class Polite(Bot):
         greeting = speech("bob_numbers.wav", 24000)
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(2.0)
         assert not call.of("reply_started")
         call.room.join("alice")
         call.room.join("bob")
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await asyncio.sleep(2.0)
 
     assert len(converse(Polite(), script).of("reply_started")) == 1

@@ -12,9 +12,10 @@ import pytest
 
 from fishjam_agents.backends import port
 from fishjam_agents.pipeline import AgentPipeline
-from tests.pipeline.conftest import Conversation, speech
+from fishjam_agents.testing import MemoryCall
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 class Lecturer(port.Backend):
@@ -48,14 +49,14 @@ def test_who_goes_on_as_the_first_answer_begins_is_heard(
     words = (speech("alice_question.wav") * level).astype(np.int16)
     begun: list[float] = []
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         await ann.speak(speech("alice_question.wav"))
-        first = await call.until("reply_first_audio")
+        first = await call.wait_for("reply_first_audio")
         await asyncio.sleep(gap)
         begun.append(first.at + gap)
         ann.say(words)
-        await call.until("user_turn_ended", 2)
+        await call.wait_for("user_turn_ended", 2)
 
     call = converse(bot, script)
     suspected = call.of("barge_in_suspected")[0].at - begun[0]

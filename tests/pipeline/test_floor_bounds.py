@@ -13,10 +13,11 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import Parrot, Wav
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.testing import MemoryCall
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import FIXTURES, Conversation, speech
+from tests.pipeline.conftest import FIXTURES, speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 def television(seconds: float, decibels: float) -> Samples:
@@ -35,7 +36,7 @@ def bot_of(backend: Any, **settings: Any) -> AgentPipeline:
     return bot
 
 
-def waits(call: Conversation) -> list[float]:
+def waits(call: MemoryCall) -> list[float]:
     """Seconds from the end of each of Ann's turns to the next reply's first sound."""
     sounds = [event.at for event in call.of("reply_first_audio")]
     ends = [event.at for event in call.of("user_turn_ended") if event.peer == "ann"]
@@ -45,7 +46,7 @@ def waits(call: Conversation) -> list[float]:
 @pytest.mark.parametrize("decibels", [-25.0, -13.0, -6.0, 0.0])
 @pytest.mark.parametrize("whole", [True, False], ids=["parrot", "wav"])
 def test_a_television_delays_no_answer_of_another(converse: Converse, decibels: float, whole: bool) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         bob, ann = call.room.join("bob"), call.room.join("ann")
         bob.say(television(45, decibels))
         await asyncio.sleep(6)
@@ -63,7 +64,7 @@ def test_a_television_delays_no_answer_of_another(converse: Converse, decibels: 
 
 
 def test_with_sessions_of_their_own_a_television_delays_no_answer_of_another(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         bob, ann = call.room.join("bob"), call.room.join("ann")
         bob.say(television(30, -13.0))
         await asyncio.sleep(6)
@@ -74,7 +75,7 @@ def test_with_sessions_of_their_own_a_television_delays_no_answer_of_another(con
 
 
 def test_a_television_is_not_answered_for_what_it_said_through_an_answer(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         bob, ann = call.room.join("bob"), call.room.join("ann")
         bob.say(television(20, -13.0))
         await asyncio.sleep(6)
@@ -87,13 +88,13 @@ def test_a_television_is_not_answered_for_what_it_said_through_an_answer(convers
 
 
 def test_a_remark_takes_the_floor_from_nobody_who_is_as_loud(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         ann.say(television(14, 0.0))
         await asyncio.sleep(4)
         await bob.speak(speech("alice_yes.wav"))
         await asyncio.sleep(20)
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(bot_of(Parrot()), script)
     (ann,) = [turn for turn in call.of("user_turn_ended") if turn.peer == "ann"]
@@ -103,12 +104,12 @@ def test_a_remark_takes_the_floor_from_nobody_who_is_as_loud(converse: Converse)
 
 
 def test_a_person_who_was_passed_over_is_answered_afterwards(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         ann.say(television(11.0, 0.0))
         await asyncio.sleep(2)
         await bob.speak(speech("alice_question.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     bot = bot_of(Parrot(at_least=6.0))
     call = converse(bot, script)
@@ -118,13 +119,13 @@ def test_a_person_who_was_passed_over_is_answered_afterwards(converse: Converse)
 
 
 def test_who_is_understood_keeps_the_floor_until_the_limit_of_a_turn(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         ann.say(television(20.0, -13.0))
         await asyncio.sleep(2)
         bot.understood("well, as I was saying", peer="ann")
         await bob.speak(speech("alice_question.wav"))
-        await call.until("reply_started")
+        await call.wait_for("reply_started")
 
     bot = bot_of(Parrot())
     bot.turns = TurnSettings(max_turn=10.0)
@@ -136,13 +137,13 @@ def test_who_is_understood_keeps_the_floor_until_the_limit_of_a_turn(converse: C
 
 @pytest.mark.parametrize("mode", ["active_speaker", "per_peer"])
 def test_who_goes_on_before_the_answer_is_passed_over_for_nobody(converse: Converse, mode: str) -> None:
-    async def script(call: Conversation) -> None:
-        ann, _ = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, _ = await call.arrive("ann", "bob")
         await ann.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(0.3)
         await ann.speak(television(9.0, 0.0))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot_of(Parrot(delay=1.0), mode=mode), script)
     assert [turn.reason for turn in call.of("user_turn_ended")][-1] == "silence"
@@ -150,8 +151,8 @@ def test_who_goes_on_before_the_answer_is_passed_over_for_nobody(converse: Conve
 
 
 def test_who_presses_a_button_is_passed_over_for_nobody(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         bot.start_turn("ann")
         bot.start_turn("bob")
         ann.say(television(9.0, -13.0))
@@ -160,7 +161,7 @@ def test_who_presses_a_button_is_passed_over_for_nobody(converse: Converse) -> N
         await asyncio.sleep(7.0)
         assert not call.of("reply_started")
         bot.end_turn("ann")
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     bot = bot_of(Parrot())
     bot.turns = TurnSettings(mode="push_to_talk")

@@ -14,11 +14,11 @@ from fishjam_agents.backends import Parrot, port
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.idle import Announcement, IdleSettings
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from quality.sounds import at_level, knock, to_samples
-from tests.pipeline.conftest import FIXTURES, Conversation, speech
+from tests.pipeline.conftest import FIXTURES, speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 HELLO = Announcement(wav=FIXTURES / "alice_yes.wav", text="still there?")
 
 
@@ -38,11 +38,11 @@ def test_silence_is_told_once_until_somebody_speaks_again(converse: Converse) ->
         async def on_user_idle(self, times: int) -> None:
             self.told.append(times)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await asyncio.sleep(60)
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await asyncio.sleep(60)
 
     call = converse(Noting(), script)
@@ -53,8 +53,8 @@ def test_silence_is_told_once_until_somebody_speaks_again(converse: Converse) ->
 
 
 def test_the_user_is_asked_and_in_the_end_said_goodbye_to(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(600)
         raise AssertionError("the call did not end")
 
@@ -69,11 +69,11 @@ def test_the_user_is_asked_and_in_the_end_said_goodbye_to(converse: Converse) ->
 
 
 def test_who_answers_the_prompt_starts_the_count_again(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
-        await call.until("reply_ended")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        await call.wait_for("reply_ended")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_idle", 2)
+        await call.wait_for("user_idle", 2)
 
     call = converse(bot_with(after=10, prompt=HELLO, end=True), script)
     assert [e.times for e in call.of("user_idle")] == [1, 1]
@@ -82,11 +82,11 @@ def test_who_answers_the_prompt_starts_the_count_again(converse: Converse) -> No
 def test_who_speaks_over_the_goodbye_keeps_the_call(converse: Converse) -> None:
     ends: list[float] = []
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
-        await call.until("reply_first_audio")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        await call.wait_for("reply_first_audio")
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         ends.append(call.room.now)
 
     converse(bot_with(after=10, goodbye=Announcement(wav=FIXTURES / "bob_long.wav")), script)
@@ -94,24 +94,24 @@ def test_who_speaks_over_the_goodbye_keeps_the_call(converse: Converse) -> None:
 
 
 def test_silence_may_end_the_call_without_a_word(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(600)
         raise AssertionError("the call did not end")
 
     call = converse(bot_with(after=10, end=True), script)
     assert call.kinds == ["call_started", "peer_joined", "user_idle", "call_ended"]
-    assert call.events[-1].reason == "idle"  # type: ignore[attr-defined]
+    assert call.observed[-1].reason == "idle"  # type: ignore[attr-defined]
 
 
 def test_a_slow_answer_closed_ears_and_an_empty_room_are_no_silence_of_the_user(converse: Converse) -> None:
     bot = bot_with(after=5)
     bot.backend = Parrot(delay=12.0)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         call.bot.listen(False)
         await asyncio.sleep(20)
         call.room.leave("alice")
@@ -130,8 +130,8 @@ def test_a_text_is_said_by_a_backend_that_can(converse: Converse) -> None:
 
     bot.backend = Scripted([Step(port.TextInput, check=asked)], port.Capabilities(verbatim_say=True))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(10)
 
     converse(bot, script)
@@ -165,10 +165,10 @@ def _knocks(seconds: float, every: float) -> Samples:
 
 @pytest.mark.parametrize("every", [0.26, 1.0, 4.0, 8.0])
 def test_knocks_are_no_word_of_a_user_who_is_away(converse: Converse, every: float) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await alice.speak(_knocks(60.0, every))
 
     call = converse(bot_with(after=15), script)
@@ -179,8 +179,8 @@ def test_knocks_are_no_word_of_a_user_who_is_away(converse: Converse, every: flo
 
 
 def test_knocks_do_not_keep_a_call_that_nobody_is_in(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(_knocks(200.0, 3.0))
         raise AssertionError("the call did not end")
 

@@ -12,11 +12,11 @@ from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.tools.builtin import end_call
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 OFFERS = p.Capabilities(tools=True, replies_wait=True)
 
 
@@ -35,8 +35,8 @@ def test_the_model_is_given_them_at_once_and_after_a_lost_connection(
     def change(words: str | None) -> None:
         bot.instructions = words
 
-    async def script(call: Conversation) -> None:
-        await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("ann")
         for words in ("Be funny.", None):
             if thread:
                 await asyncio.to_thread(change, words)
@@ -45,7 +45,7 @@ def test_the_model_is_given_them_at_once_and_after_a_lost_connection(
             await asyncio.sleep(0.1)
         assert bot.instructions is None
         backend.answer(BackendError("lost", retryable=True))
-        await call.until("outage")
+        await call.wait_for("outage")
 
     converse(bot, script)
     backend.finish()
@@ -58,11 +58,11 @@ def test_everybodys_session_is_given_them_and_those_that_follow(converse: Conver
     bot = AgentPipeline()
     bot.backend, bot.hearing = backend, HearingSettings(mode="per_peer")
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         await ann.speak(speech("alice_question.wav"))
         bot.instructions = "Be funny."
-        (bob,) = await call.joins("bob")
+        (bob,) = await call.arrive("bob")
         await bob.speak(speech("alice_question.wav"))
         await asyncio.sleep(0.1)
 
@@ -78,8 +78,8 @@ def test_what_a_call_reads_when_it_begins_is_told_of(
     bot.backend = Scripted([], OFFERS)
     bot.tools = ()
 
-    async def script(call: Conversation) -> None:
-        await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("ann")
         assert not caplog.records
         bot.tools = (end_call,)
         bot.own = 1  # type: ignore[attr-defined]

@@ -17,23 +17,23 @@ from fishjam_agents.backends.port import (
 )
 from fishjam_agents.fishjam import Reconnected
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
-from tests.pipeline.conftest import Conversation, speech
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
-async def cut_off_in_mid_sentence(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def cut_off_in_mid_sentence(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     alice.say(speech("alice_question.wav"))
-    await call.until("user_started_speaking")
+    await call.wait_for("user_started_speaking")
     await asyncio.sleep(0.5)
     # What comes over the wire stops, and three seconds later the connection is back.
     alice.muted = True
     alice.stop_speaking()
     await asyncio.sleep(0.2)
     call.room.session.deliver(Reconnected(3.0, 2))
-    await call.until("user_turn_ended")
+    await call.wait_for("user_turn_ended")
     await asyncio.sleep(0.2)
 
 
@@ -65,17 +65,17 @@ def test_a_reply_goes_on_after_an_outage_where_it_was(converse: Converse) -> Non
     class Bot(AgentPipeline):
         backend = Parrot()
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(words)
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         (track,) = call.room.session.tracks
         track.ready = False
         await asyncio.sleep(3.0)
         track.ready = True
         call.room.session.deliver(Reconnected(3.0, 1))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     words = speech("alice_long.wav")
     call = converse(Bot(), script)

@@ -11,11 +11,11 @@ import pytest
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
-from tests.pipeline.conftest import Conversation, converse, speech
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 def told(
@@ -30,18 +30,18 @@ def told(
     return entries
 
 
-async def speaks(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def speaks(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     await alice.speak(speech("alice_question.wav"))
-    await call.until("user_turn_ended")
+    await call.wait_for("user_turn_ended")
 
 
-async def hesitates(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def hesitates(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     for _ in range(5):
         await alice.speak(speech("alice_yes.wav"))
         await asyncio.sleep(0.45)
-    await call.until("user_turn_ended")
+    await call.wait_for("user_turn_ended")
 
 
 ONE = [p.TurnStartedInput, p.TurnPausedInput, p.TurnEndedInput]

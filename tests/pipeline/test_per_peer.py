@@ -16,12 +16,11 @@ from fishjam_agents.backends.port import BackendInput, BackendSession, Interrupt
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted
+from fishjam_agents.testing import MemoryCall, Scripted
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation as Call
 from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Call]
+Converse = Callable[..., MemoryCall]
 ENDS = ("reply_ended", "reply_interrupted")
 
 
@@ -30,18 +29,18 @@ class Bot(AgentPipeline):
     hearing = HearingSettings(mode="per_peer")
 
 
-def order(call: Call, *kinds: str) -> list[tuple[str, str]]:
+def order(call: MemoryCall, *kinds: str) -> list[tuple[str, str]]:
     """What happened to whose reply, in order."""
     whose = {event.reply: event.peer for event in call.of("reply_started")}
-    return [(event.kind, whose[event.reply]) for event in call.events if event.kind in kinds]
+    return [(event.kind, whose[event.reply]) for event in call.observed if event.kind in kinds]
 
 
 def test_two_who_speak_at_once_are_both_heard_and_answered_one_after_the_other(converse: Converse) -> None:
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         bob.say(speech("bob_question.wav"))
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     assert sorted(turn.peer for turn in call.of("user_turn_ended")) == ["alice", "bob"]
@@ -60,13 +59,13 @@ def test_two_who_speak_at_once_are_both_heard_and_answered_one_after_the_other(c
 def test_who_may_end_a_reply_to_somebody_else_is_a_setting(
     converse: Converse, whose: Any, ends: bool
 ) -> None:
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         await bob.speak(speech("bob_question.wav"))
-        await call.until("reply_ended", 1 if ends else 2)
+        await call.wait_for("reply_ended", 1 if ends else 2)
 
     bot = Bot()
     bot.hearing = HearingSettings(mode="per_peer", interrupts=whose)
@@ -79,15 +78,15 @@ def test_who_may_end_a_reply_to_somebody_else_is_a_setting(
 
 
 def test_the_one_who_is_answered_interrupts_and_the_others_keep_their_answers(converse: Converse) -> None:
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         alice.say(speech("alice_long.wav"))
         await bob.speak(speech("bob_long.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         whose = call.of("reply_started")[0].peer
         await {"alice": alice, "bob": bob}[whose].speak(speech("alice_question.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     first, second = (event.peer for event in call.of("reply_started")[:2])
@@ -100,15 +99,15 @@ def test_the_one_who_is_answered_interrupts_and_the_others_keep_their_answers(co
 
 
 def test_who_goes_on_before_the_answer_had_its_turn_gets_one_to_all_of_it(converse: Converse) -> None:
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         await alice.speak(speech("alice_long.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await bob.speak(speech("bob_question.wav"))
-        await call.until("reply_started", 2)
+        await call.wait_for("reply_started", 2)
         assert len(call.of("reply_ended")) == 0
         await bob.speak(speech("bob_long.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     assert order(call, "reply_interrupted", "reply_ended") == [
@@ -122,13 +121,13 @@ def test_who_goes_on_before_the_answer_had_its_turn_gets_one_to_all_of_it(conver
 def test_a_reply_waits_for_the_end_of_what_others_say_but_not_forever(converse: Converse) -> None:
     chatter = np.concatenate([speech("bob_long.wav"), speech("bob_numbers.wav")] * 3)
 
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         bob.say(chatter)
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         bob.stop_speaking()
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     (begun, *_), (sounded, *_) = call.of("reply_started"), call.of("reply_first_audio")
@@ -137,15 +136,15 @@ def test_a_reply_waits_for_the_end_of_what_others_say_but_not_forever(converse: 
 
 
 def test_a_reply_to_somebody_who_leaves_is_over_and_the_next_is_heard(converse: Converse) -> None:
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         bob.say(speech("bob_question.wav"))
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_started", 2)
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_started", 2)
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(0.5)
         call.room.leave(call.of("reply_started")[0].peer)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     gone, there = (event.peer for event in call.of("reply_started"))
@@ -216,15 +215,15 @@ def ledger_bot(backend: Ledger, sessions: int = 4) -> Bot:
 def test_sessions_come_and_go_with_peers_and_each_knows_its_own_replies(converse: Converse) -> None:
     backend = Ledger()
 
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         assert backend.open == [0, 1]
         for peer in (alice, bob):
             await peer.speak(speech("alice_question.wav"))
-            await call.until("reply_first_audio", len(call.of("reply_first_audio")) + 1)
+            await call.wait_for("reply_first_audio", len(call.of("reply_first_audio")) + 1)
             await asyncio.sleep(1)
             await peer.speak(speech("bob_question.wav"))
-            await call.until("reply_ended", len(call.of("reply_ended")) + 1)
+            await call.wait_for("reply_ended", len(call.of("reply_ended")) + 1)
         call.room.leave("alice")
         await asyncio.sleep(0.1)
         assert backend.open == [1]
@@ -249,16 +248,16 @@ def test_a_late_verdict_on_a_reply_that_is_over_does_not_end_the_next(
 ) -> None:
     backend = Ledger()
 
-    async def script(call: Call) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for turn in (1, 2):
             await alice.speak(speech("alice_question.wav"))
-            await call.until("reply_first_audio", turn)
+            await call.wait_for("reply_first_audio", turn)
             if turn == 1:
-                await call.until("reply_ended")
+                await call.wait_for("reply_ended")
         await asyncio.sleep(0.5)
         backend.emits[0](port.Interrupted(reply))
-        await call.until("reply_interrupted" if ends else "reply_ended", 1 if ends else 2)
+        await call.wait_for("reply_interrupted" if ends else "reply_ended", 1 if ends else 2)
 
     call = converse(ledger_bot(backend), script)
     assert len(call.of("reply_interrupted")) == ends
@@ -267,8 +266,8 @@ def test_a_late_verdict_on_a_reply_that_is_over_does_not_end_the_next(
 def test_sessions_are_bounded_and_who_waits_gets_the_next(converse: Converse) -> None:
     backend = Ledger()
 
-    async def script(call: Call) -> None:
-        _, bob, _ = await call.joins("alice", "bob", "carol")
+    async def script(call: MemoryCall) -> None:
+        _, bob, _ = await call.arrive("alice", "bob", "carol")
         assert len(backend.open) == 1
         await bob.speak(speech("bob_question.wav"))
         await asyncio.sleep(2)
@@ -276,7 +275,7 @@ def test_sessions_are_bounded_and_who_waits_gets_the_next(converse: Converse) ->
         call.room.leave("alice")
         await asyncio.sleep(0.5)
         await bob.speak(speech("bob_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         call.room.leave("bob")
         await asyncio.sleep(0.5)
 
@@ -289,12 +288,12 @@ def test_sessions_are_bounded_and_who_waits_gets_the_next(converse: Converse) ->
 def test_a_session_lost_for_good_ends_alone_and_a_new_turn_tries_again(converse: Converse) -> None:
     backend = Ledger(fails=lambda number: number == 1)
 
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await bob.speak(speech("bob_question.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(ledger_bot(backend), script)
     (failure,) = call.of("backend_failure")
@@ -303,8 +302,8 @@ def test_a_session_lost_for_good_ends_alone_and_a_new_turn_tries_again(converse:
 
 
 def test_the_last_session_takes_the_call_with_it(converse: Converse) -> None:
-    async def script(call: Call) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(60)
 
     with pytest.raises(BackendError, match="the key is refused"):
@@ -316,8 +315,8 @@ def test_a_session_that_does_not_close_is_left_after_its_deadline(
 ) -> None:
     backend = Ledger(closing=1e4)
 
-    async def script(call: Call) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
 
     converse(ledger_bot(backend), script)
     assert backend.open == [0]
@@ -327,16 +326,16 @@ def test_a_session_that_does_not_close_is_left_after_its_deadline(
 def test_words_are_said_by_one_session_and_text_is_told_to_all(converse: Converse) -> None:
     backend = Ledger()
 
-    async def script(call: Call) -> None:
+    async def script(call: MemoryCall) -> None:
         with pytest.raises(BackendError, match="no session"):
             call.bot.say("hello")
-        alice, _ = await call.joins("alice", "bob")
+        alice, _ = await call.arrive("alice", "bob")
         call.bot.send_text("the game begins")
         speech_handle = call.bot.say("welcome, all of you")
         await asyncio.sleep(1)
         await alice.speak(speech("alice_question.wav"))
         assert (await speech_handle).interrupted, "what is said to all may be interrupted by anybody"
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     converse(ledger_bot(backend), script)
     told = [[e.text for e in entries if isinstance(e, port.TextInput)] for entries in backend.ever]
@@ -350,23 +349,23 @@ def test_words_are_said_by_one_session_and_text_is_told_to_all(converse: Convers
 def test_the_table_of_docs_rooms_of_who_interrupts_whom(
     converse: Converse, said_to: str, speaker: str, setting: Any
 ) -> None:
-    async def script(call: Call) -> None:
-        await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice", "bob")
         if said_to == "alice":
             await call.room.members["alice"].speak(speech("alice_yes.wav"))
         else:
             call.bot.say("one two three", interruptible=said_to == "everybody")
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(0.5)
         await call.room.members[speaker].speak(speech("bob_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     bot = ledger_bot(Ledger())
     bot.hearing = HearingSettings(mode="per_peer", interrupts=setting)
     call = converse(bot, script)
     goes_on = said_to == "protected" or (said_to, speaker, setting) == ("alice", "bob", "addressee")
     first = call.of("reply_started")[0].reply
-    (end,) = [event.kind for event in call.events if event.kind in ENDS and event.reply == first]
+    (end,) = [event.kind for event in call.observed if event.kind in ENDS and event.reply == first]
     assert end == ENDS[not goes_on]
 
 

@@ -11,7 +11,7 @@ from fishjam_agents import ToolContext, tool
 from fishjam_agents.backends import Backend, BackendContext, Capabilities, InlineSession, port
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from tests.pipeline.conftest import Conversation as Call
+from fishjam_agents.testing import MemoryCall
 from tests.pipeline.conftest import speech
 
 
@@ -55,12 +55,14 @@ class Bot(AgentPipeline):
         return str(context.peer)
 
 
-def test_each_session_calls_tools_under_its_own_ids_for_its_own_peer(converse: Callable[..., Call]) -> None:
-    async def script(call: Call) -> None:
-        alice, bob = await call.joins("alice", "bob")
+def test_each_session_calls_tools_under_its_own_ids_for_its_own_peer(
+    converse: Callable[..., MemoryCall],
+) -> None:
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         alice.say(speech("alice_question.wav"))
         await bob.speak(speech("bob_question.wav"))
-        await call.until("tool_called", 2)
+        await call.wait_for("tool_called", 2)
 
     bot = Bot()
     bot.backend = Asks()

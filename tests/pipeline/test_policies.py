@@ -10,14 +10,14 @@ import pytest
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.turns.endpointing import BackendEnds, Punctuation
 from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 from tests.pipeline.test_speech import tone
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 QUESTION = speech("alice_question.wav")
 
 
@@ -28,15 +28,15 @@ def bot(**turns: Any) -> AgentPipeline:
     return made
 
 
-def entries(call: Conversation, kind: type) -> list[Any]:
+def entries(call: MemoryCall, kind: type) -> list[Any]:
     backend = call.bot.backend
     assert isinstance(backend, Scripted)
     return [entry for entry in backend.entries if isinstance(entry, kind)]
 
 
 def test_never_plays_every_reply_to_its_end_and_hears_the_turn_all_the_same(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         first, second = call.bot.play(tone(3.0)), call.bot.play(tone(1.0), interruptible=True)
         await asyncio.sleep(0.5)
         alice.say(QUESTION)
@@ -51,8 +51,8 @@ def test_never_plays_every_reply_to_its_end_and_hears_the_turn_all_the_same(conv
 
 
 def test_nothing_is_cancelled_at_the_model_when_nothing_was_cut(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         notice = call.bot.play(tone(4.0))
         await asyncio.sleep(0.5)
         await alice.speak(QUESTION)
@@ -63,13 +63,13 @@ def test_nothing_is_cancelled_at_the_model_when_nothing_was_cut(converse: Conver
 
 
 def test_after_the_first_reply_the_next_may_be_interrupted(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         first, second = call.bot.play(tone(2.0)), call.bot.play(tone(8.0))
         await asyncio.sleep(0.3)
         alice.say(QUESTION[:16000])
         assert not (await first).interrupted
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(1.5)
         assert not second.done
         await alice.speak(QUESTION)
@@ -79,8 +79,8 @@ def test_after_the_first_reply_the_next_may_be_interrupted(converse: Converse) -
 
 
 def test_what_the_app_says_of_a_reply_counts_before_the_policy(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         first, second = call.bot.play(tone(0.5)), call.bot.play(tone(0.5))
         second.interruptible = False
         await first
@@ -94,13 +94,13 @@ def test_what_the_app_says_of_a_reply_counts_before_the_policy(converse: Convers
 def test_the_app_tells_a_backchannel_from_an_interruption(
     converse: Converse, said: str, interrupted: bool
 ) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         reply = call.bot.play(tone(4.0))
         call.bot.understood("a recogniser is at work")
         await asyncio.sleep(0.5)
         alice.say(QUESTION[: round(0.8 * 16000)])
-        await call.until("barge_in_suspected")
+        await call.wait_for("barge_in_suspected")
         await asyncio.sleep(0.2)
         call.bot.understood(said, peer="alice")
         assert (await reply).interrupted is interrupted
@@ -116,8 +116,8 @@ OWNING = p.Capabilities(own_turn_detection=True, transcripts=True, cancel=True)
 def test_a_model_that_owns_turns_is_held_back_by_the_policy_until_words_come(
     converse: Converse, said: str, interrupted: bool
 ) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         reply = call.bot.play(tone(5.0))
         await asyncio.sleep(0.5)
         alice.say(QUESTION[: round(0.8 * 16000)])
@@ -131,8 +131,8 @@ def test_a_model_that_owns_turns_is_held_back_by_the_policy_until_words_come(
 
 
 def test_the_models_own_interruption_needs_no_policys_leave(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         reply = call.bot.play(tone(5.0))
         await asyncio.sleep(0.5)
         alice.say(QUESTION[: round(0.8 * 16000)])
@@ -143,10 +143,10 @@ def test_the_models_own_interruption_needs_no_policys_leave(converse: Converse) 
     converse(made, script)
 
 
-async def ask(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def ask(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     await alice.speak(QUESTION)
-    await call.until("user_turn_ended")
+    await call.wait_for("user_turn_ended")
 
 
 def test_a_turn_ends_by_the_words_that_the_backend_understood(converse: Converse) -> None:
@@ -169,8 +169,8 @@ def test_a_turn_ends_when_the_model_says_so(converse: Converse) -> None:
 
 
 def test_a_transcript_that_comes_after_its_turn_is_no_word_of_the_next_sound(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         reply = call.bot.play(tone(3.0))
         await asyncio.sleep(0.5)
         alice.say(speech("grunt.wav"))

@@ -14,11 +14,11 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import Reconnected
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted
+from fishjam_agents.testing import MemoryCall, Scripted
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 BY_HAND = TurnSettings(mode="push_to_talk")
 DELAY = BY_HAND.release_delay
 
@@ -48,8 +48,8 @@ def kinds_sent(bot: AgentPipeline) -> list[str]:
 def test_what_is_said_while_pressed_is_the_turn_and_nothing_else_is(converse: Converse) -> None:
     bot = streaming()
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         alice.say(speech("alice_long.wav"))
         await asyncio.sleep(1.0)
         assert kinds_sent(bot) == []
@@ -77,20 +77,20 @@ def test_what_is_said_while_pressed_is_the_turn_and_nothing_else_is(converse: Co
 
 
 def test_a_pause_does_not_end_the_turn_and_silence_is_a_turn_too(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.start_turn("alice")
         await asyncio.sleep(5.0)
         call.bot.end_turn("alice")
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     assert call.of("reply_generated")[0].seconds == pytest.approx(5.0 + DELAY, abs=0.05)
 
 
 def test_pressing_interrupts_the_bot_at_once(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.play(speech("alice_long.wav", 24000))
         await asyncio.sleep(0.5)
         # Without the button speech interrupts nothing.
@@ -100,7 +100,7 @@ def test_pressing_interrupts_the_bot_at_once(converse: Converse) -> None:
         assert call.of("reply_interrupted")
         await asyncio.sleep(1.0)
         call.bot.end_turn("alice")
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     assert [k for k in call.kinds if k.startswith("barge")] == ["barge_in_confirmed"]
@@ -113,8 +113,8 @@ def test_a_turn_that_is_taken_back_is_not_answered(converse: Converse) -> None:
         async def on_turn(self, turn: Any) -> None:
             turns.append(turn)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.start_turn("alice")
         await alice.speak(speech("alice_yes.wav"))
         call.bot.cancel_turn("alice")
@@ -130,8 +130,8 @@ def test_a_turn_that_is_taken_back_is_not_answered(converse: Converse) -> None:
 def test_a_model_that_heard_it_already_is_told_to_forget_it(converse: Converse) -> None:
     bot = streaming()
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.start_turn("alice")
         await asyncio.sleep(1.0)
         call.bot.cancel_turn("alice")
@@ -148,12 +148,12 @@ def test_the_last_word_is_whole_though_audio_is_later_than_the_button(
     bot = streaming()
     words = speech("alice_question.wav")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.start_turn("alice")
         await asyncio.sleep(alice.say(words) - later)
         call.bot.end_turn("alice")
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
 
     converse(bot, script)
     audio = [e.samples for e in bot.backend.entries if isinstance(e, port.AudioInput)]  # type: ignore[attr-defined]
@@ -161,8 +161,8 @@ def test_the_last_word_is_whole_though_audio_is_later_than_the_button(
 
 
 def test_who_presses_again_at_once_goes_on_with_the_turn(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.start_turn("alice")
         for _ in range(3):
             await asyncio.sleep(0.5)
@@ -180,8 +180,8 @@ def test_who_presses_again_at_once_goes_on_with_the_turn(converse: Converse) -> 
 
 
 def test_who_leaves_within_the_delay_has_one_turn(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice", "bob")
         call.bot.start_turn("alice")
         await asyncio.sleep(0.5)
         call.bot.end_turn("alice")
@@ -192,8 +192,8 @@ def test_who_leaves_within_the_delay_has_one_turn(converse: Converse) -> None:
 
 
 def test_two_who_press_are_heard_one_after_the_other(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob, carol = await call.joins("alice", "bob", "carol")
+    async def script(call: MemoryCall) -> None:
+        alice, bob, carol = await call.arrive("alice", "bob", "carol")
         for peer, words in (
             (alice, "alice_question.wav"),
             (bob, "bob_question.wav"),
@@ -206,7 +206,7 @@ def test_two_who_press_are_heard_one_after_the_other(converse: Converse) -> None
         call.bot.cancel_turn("carol")
         await asyncio.sleep(1.0)
         call.bot.end_turn("alice")
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
         await asyncio.sleep(3.0)
 
     call = converse(Bot(), script)
@@ -218,30 +218,30 @@ def test_a_button_held_too_long_ends_the_turn_and_begins_another(converse: Conve
     class Impatient(Bot):
         turns = TurnSettings(mode="push_to_talk", max_turn=2.0)
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.start_turn("alice")
         await asyncio.sleep(3.0)
         call.bot.end_turn("alice")
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     assert [t.reason for t in converse(Impatient(), script).of("user_turn_ended")] == ["limit", "released"]
 
 
 def test_the_button_may_come_before_the_microphone(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         call.bot.start_turn("alice")
-        (alice,) = await call.joins("alice")
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_yes.wav"))
         call.bot.end_turn("alice")
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     assert len(converse(Bot(), script).of("user_turn_ended")) == 1
 
 
 def test_a_pressed_button_outlasts_an_outage_and_closed_ears(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.start_turn("alice")
         await asyncio.sleep(1.0)
         call.room.session.deliver(Reconnected(1.0, 1))
@@ -258,27 +258,27 @@ def test_a_pressed_button_outlasts_an_outage_and_closed_ears(converse: Converse)
 
 
 def test_who_leaves_lets_go(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.start_turn("alice")
         await asyncio.sleep(1.0)
         call.room.leave("alice")
         await asyncio.sleep(1.0)
-        await call.joins("alice")
+        await call.arrive("alice")
         await asyncio.sleep(1.0)
 
     assert [t.reason for t in converse(Bot(), script).of("user_turn_ended")] == ["left"]
 
 
 def test_a_browser_presses_by_its_metadata(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         alice.update_metadata(name="Alice", talking=True)
         await alice.speak(speech("alice_question.wav"))
         alice.update_metadata(name="Alice", talking=False)
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         alice.update_metadata(talking=True)
-        await call.until("reply_interrupted")
+        await call.wait_for("reply_interrupted")
         # What else changes in the room leaves the app's own presses alone.
         call.bot.end_turn("alice")
         call.room.join("bob")
@@ -291,7 +291,7 @@ def test_a_browser_presses_by_its_metadata(converse: Converse) -> None:
 
 
 def test_turns_are_opened_by_hand_only_where_the_settings_say_so(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         with pytest.raises(FishjamAgentsError, match=r"turns\.mode is 'local': set it to 'push_to_talk'"):
             call.bot.start_turn("alice")
 

@@ -13,10 +13,10 @@ from fishjam_agents.backends import Capabilities, Parrot, port
 from fishjam_agents.errors import BackendError, SessionError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
-from tests.pipeline.conftest import Conversation, speech
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 ASKS = Capabilities(out_of_band=True, replies_wait=True)
 
 
@@ -36,8 +36,8 @@ def test_a_question_is_answered_and_nothing_is_spoken(converse: Converse) -> Non
         async def on_peer_joined(self, peer: str) -> None:
             self.told.append(await self.ask("The caller's mood as JSON."))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(3)
         assert await call.bot.ask("How many have called?") == "Two."
 
@@ -62,8 +62,8 @@ def test_several_questions_at_once_each_get_their_own_answer(converse: Converse)
         ],
     )
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         assert await asyncio.gather(*map(call.bot.ask, "abc")) == ["a", "b", "c"]
 
     bot = AgentPipeline()
@@ -82,8 +82,8 @@ def test_several_questions_at_once_each_get_their_own_answer(converse: Converse)
 def test_a_question_without_an_answer_is_an_error_that_says_so(
     converse: Converse, answer: Any, message: str
 ) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         with pytest.raises(BackendError, match=message):
             await call.bot.ask("Well?", within=5)
         await asyncio.sleep(2)
@@ -110,8 +110,8 @@ def test_the_end_of_the_call_ends_a_question_and_nothing_is_asked_after_it(conve
             except BackendError as error:
                 self.errors.append(str(error))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(1)
 
     converse(Late(), script)
@@ -140,8 +140,8 @@ class Summing(AgentPipeline):
 
 @pytest.mark.parametrize("end", ["stop", "end_call"])
 def test_a_summary_can_be_had_when_the_bot_ends_the_call(converse: Converse, end: str) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         getattr(call.bot, end)()
         await asyncio.sleep(30)
 
@@ -153,8 +153,8 @@ def test_a_summary_can_be_had_when_the_bot_ends_the_call(converse: Converse, end
 def test_nobody_is_heard_and_nothing_is_said_while_the_call_is_ending(converse: Converse) -> None:
     model = asked([3.0, port.OutOfBandResponse("q1", "Nothing.")])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         speech_ = call.bot.play(np.full(48000, 3000, np.int16))
         await asyncio.sleep(0.5)
         call.bot.stop()
@@ -172,8 +172,8 @@ def test_nobody_is_heard_and_nothing_is_said_while_the_call_is_ending(converse: 
 def test_an_end_that_takes_too_long_is_cut_off_and_a_bug_in_it_ends_nothing(
     converse: Converse, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.bot.stop()
         await asyncio.sleep(30)
 
@@ -190,8 +190,8 @@ def test_an_end_that_takes_too_long_is_cut_off_and_a_bug_in_it_ends_nothing(
 
 
 def test_without_a_model_the_end_is_not_waited_for(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         call.room.session.deliver(ConnectionResetError("gone"))
         await asyncio.sleep(30)
 
@@ -202,8 +202,8 @@ def test_without_a_model_the_end_is_not_waited_for(converse: Converse) -> None:
 
 
 def test_with_a_session_for_each_peer_one_of_them_is_asked(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, _ = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, _ = await call.arrive("alice", "bob")
         with pytest.raises(BackendError, match="there is no session for carol yet"):
             await call.bot.ask("Who are you?", peer="carol")
         await alice.speak(speech("alice_yes.wav"))
@@ -220,7 +220,7 @@ def test_with_a_session_for_each_peer_one_of_them_is_asked(converse: Converse) -
 
 
 def test_a_backend_that_answers_no_questions_says_so(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         with pytest.raises(BackendError, match="Parrot answers nothing beside the conversation"):
             await call.bot.ask("Well?")
 

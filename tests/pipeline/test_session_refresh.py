@@ -12,11 +12,11 @@ import pytest
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import MemoryRoom, Scripted, Step, VirtualClock
+from fishjam_agents.testing import MemoryCall, MemoryRoom, Scripted, Step, VirtualClock
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 APOLOGY = ["reply_started", "reply_first_audio", "reply_generated", "reply_ended"]
 OWNING = p.Capabilities(own_turn_detection=True)
 
@@ -40,11 +40,11 @@ def test_a_planned_renewal_loses_nothing_and_is_no_failure(converse: Converse) -
         ]
     )
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for _ in range(3):
             alice.say(speech("alice_long.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot_with(backend), script)
     backend.finish()
@@ -81,7 +81,7 @@ def test_renewals_without_end_end_the_call(virtual_clock: VirtualClock) -> None:
 def test_a_backend_remembers_over_connections_and_knows_who_rules_turns(converse: Converse) -> None:
     backend = Scripted([Step(None, [6.0, p.SessionRefresh()]), Step(None, [])], OWNING)
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(1)
         backend.connections[0].memory["handle"] = "h1"
         await asyncio.sleep(9)
@@ -96,8 +96,8 @@ def test_a_backend_remembers_over_connections_and_knows_who_rules_turns(converse
 def test_a_model_that_owns_turns_is_told_that_a_speaker_left(converse: Converse) -> None:
     backend = Scripted([Step(p.AudioEndedInput)], OWNING)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         alice.say(speech("alice_long.wav"))
         await asyncio.sleep(1)
         call.room.leave("alice")
@@ -111,8 +111,8 @@ def test_a_verdict_on_a_reply_that_is_over_cuts_no_other(converse: Converse) -> 
     events = [*reply("r1", 0.5), p.ReplyAudioEnded("r1"), 1.0, *reply("r2", 2.0), 0.2, p.Interrupted("r1")]
     backend = Scripted([Step(None, [*events, p.ReplyAudioEnded("r2")])])
 
-    async def script(call: Conversation) -> None:
-        await call.until("reply_ended", 2)
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("reply_ended", 2)
 
     call = converse(bot_with(backend), script)
     assert not call.of("reply_interrupted")
@@ -121,8 +121,8 @@ def test_a_verdict_on_a_reply_that_is_over_cuts_no_other(converse: Converse) -> 
 def test_what_a_turn_cost_is_an_event(converse: Converse) -> None:
     backend = Scripted([Step(None, [p.BackendUsage({"output_audio": 25.0}, 0.5, 1.5)])])
 
-    async def script(call: Conversation) -> None:
-        await call.until("backend_usage")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("backend_usage")
 
     (usage,) = converse(bot_with(backend), script).of("backend_usage")
     assert usage.as_dict()["amounts"] == {"output_audio": 25.0}
@@ -139,8 +139,8 @@ def test_a_bot_whose_backend_fails_apologises_before_it_goes(converse: Converse)
     seen: list[str] = []
     bot.observers.append(lambda event: seen.append(event.kind))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await asyncio.sleep(30)
 
     with pytest.raises(BackendError, match="the key was refused"):

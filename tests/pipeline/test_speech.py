@@ -13,10 +13,10 @@ from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.backends import Parrot, port
 from fishjam_agents.errors import AudioError
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
-from tests.pipeline.conftest import Conversation, speech, tone
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.pipeline.conftest import speech, tone
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 class Bot(AgentPipeline):
@@ -30,8 +30,8 @@ def test_awaiting_a_speech_gives_its_outcome(converse: Converse) -> None:
         async def on_reply_ended(self, speech: SpeechHandle) -> None:
             seen.append(speech)
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         handle = call.bot.play(tone(2.0), text="two words")
         assert (handle.id, handle.done) == ("play-1", False)
         assert handle.seconds == pytest.approx(2.0)
@@ -61,7 +61,7 @@ def test_awaiting_a_speech_gives_its_outcome(converse: Converse) -> None:
     ],
 )
 def test_audio_that_is_not_int16_mono_is_refused(converse: Converse, audio: object, found: str) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         with pytest.raises(AudioError, match=found):
             call.bot.play(audio)  # type: ignore[arg-type]
 
@@ -69,8 +69,8 @@ def test_audio_that_is_not_int16_mono_is_refused(converse: Converse, audio: obje
 
 
 def test_interrupting_one_speech_lets_the_next_play(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         first, second, third = (call.bot.play(tone(1.0)) for _ in range(3))
         await asyncio.sleep(0.4)
         assert second.interrupt().seconds == 0
@@ -90,8 +90,8 @@ def test_interrupting_one_speech_lets_the_next_play(converse: Converse) -> None:
 
 
 def test_cancelling_who_waits_does_not_end_the_speech(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         handle = call.bot.play(tone(1.0))
 
         async def wait() -> None:
@@ -110,8 +110,8 @@ def test_cancelling_who_waits_does_not_end_the_speech(converse: Converse) -> Non
 def test_the_end_of_the_call_ends_every_speech(converse: Converse) -> None:
     handles: list[SpeechHandle] = []
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         handles.append(call.bot.play(tone(5.0), interruptible=False))
         handles.append(call.bot.play(tone(5.0)))
         await asyncio.sleep(1.0)
@@ -122,8 +122,8 @@ def test_the_end_of_the_call_ends_every_speech(converse: Converse) -> None:
 
 
 def test_the_higher_priority_is_played_first_and_cuts_nothing(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         handles = [call.bot.play(tone(0.5)) for _ in range(3)]
         await asyncio.sleep(0.1)
         handles += [call.bot.play(tone(0.5), priority=2), call.bot.play(tone(0.5), priority=1)]
@@ -138,15 +138,15 @@ def test_a_filler_yields_to_the_answer(converse: Converse) -> None:
     class Thoughtful(AgentPipeline):
         backend = Parrot(delay=1.0)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         filler = call.bot.play(tone(5.0), filler=True)
         outcome = await filler
         assert outcome.interrupted
         assert outcome.heard.seconds == pytest.approx(1.0, abs=0.1)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         late = call.bot.play(tone(1.0))
         assert (await call.bot.play(tone(1.0), filler=True)).heard.seconds == 0
         assert not (await late).interrupted
@@ -158,8 +158,8 @@ def test_a_filler_yields_to_the_answer(converse: Converse) -> None:
 
 
 def test_a_legal_notice_is_neither_silenced_nor_ended_by_speech(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         notice = call.bot.play(tone(4.0), interruptible=False)
         chatter = call.bot.play(tone(4.0))
         await asyncio.sleep(1.0)
@@ -168,7 +168,7 @@ def test_a_legal_notice_is_neither_silenced_nor_ended_by_speech(converse: Conver
         assert not (await notice).interrupted
         assert call.room.now - started == pytest.approx(3.0, abs=0.05)
         assert (await chatter).heard.seconds == 0
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     wave = call.room.played()
@@ -179,8 +179,8 @@ def test_a_legal_notice_is_neither_silenced_nor_ended_by_speech(converse: Conver
 
 
 def test_the_app_ends_a_legal_notice(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         notice = call.bot.play(tone(4.0), interruptible=False)
         await asyncio.sleep(1.0)
         heard = call.bot.interrupt()
@@ -217,8 +217,8 @@ def test_words_to_say_have_a_handle_before_the_model_speaks(converse: Converse) 
     bot = AgentPipeline()
     bot.backend = model
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         assert (await call.bot.say("hello")).heard.seconds == 1.0
         never = call.bot.say("never spoken")
         assert (never.id, never.seconds, never.heard.seconds) == ("say-2", 0.0, 0.0)
@@ -239,12 +239,12 @@ def test_hooks_are_given_the_speech_and_may_await_it(converse: Converse) -> None
             self.outcomes.append((outcome.id, outcome.recording, outcome.interrupted))
             raise RuntimeError("after the reply")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.play(tone(0.5))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio", 2)
+        await call.wait_for("reply_first_audio", 2)
         await asyncio.sleep(0.5)
 
     call = converse(Waiting(), script)
@@ -259,16 +259,16 @@ def test_what_is_to_be_said_when_the_call_is_over_is_over_at_once(converse: Conv
         async def on_stop(self) -> None:
             outcomes.append(await self.play(tone(60.0)))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
 
     converse(Talkative(), script)
     assert [(one.interrupted, one.heard.seconds) for one in outcomes] == [(True, 0.0)]
 
 
 def test_fillers_queue_behind_each_other(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         first, second = call.bot.play(tone(0.5), filler=True), call.bot.play(tone(0.5), filler=True)
         assert not (await first).interrupted
         assert not (await second).interrupted
@@ -277,15 +277,15 @@ def test_fillers_queue_behind_each_other(converse: Converse) -> None:
 
 
 def test_a_notice_that_waits_is_not_spoken_over_who_barges_in(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         talk, notice = call.bot.play(tone(5.0)), call.bot.play(tone(1.0), interruptible=False)
         await asyncio.sleep(1.0)
         await alice.speak(speech("alice_long.wav"))
         assert (await talk).interrupted
         assert notice.heard.seconds == 0
         assert not (await notice).interrupted
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(Bot(), script)
     notice = next(e for e in call.of("reply_first_audio") if e.reply == "play-2")
@@ -296,14 +296,14 @@ def test_a_notice_that_waits_is_not_spoken_over_who_barges_in(converse: Converse
 def test_the_bot_goes_on_half_a_second_after_a_noise(converse: Converse, burst: str) -> None:
     ends: list[float] = []
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.play(speech("bob_long.wav", 24000))
         for pause in (0.6, 1.5, 1.5):
             await asyncio.sleep(pause)
             await alice.speak(speech(burst))
             ends.append(call.room.now)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(Bot(), script)
     wave = call.room.played()

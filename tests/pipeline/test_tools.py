@@ -17,12 +17,12 @@ from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.tools.builtin import end_call
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 ABLE = p.Capabilities(tools=True)
 
 
@@ -92,10 +92,10 @@ def test_a_method_is_told_to_the_model_called_and_answered(converse: Converse) -
         ABLE,
     )
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         await ann.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     bot = waiter(backend)
     call = converse(bot, script)
@@ -114,8 +114,8 @@ def test_a_timeout_is_answered_and_the_call_goes_on(converse: Converse) -> None:
     results: list[p.ToolResultInput] = []
     backend = Scripted([calls(p.ToolCall("c1", "cook")), Step(p.ToolResultInput, check=results.append)], ABLE)  # type: ignore[arg-type]
 
-    async def script(call: Conversation) -> None:
-        told = await call.until("tool_called")
+    async def script(call: MemoryCall) -> None:
+        told = await call.wait_for("tool_called")
         assert told.outcome == "timeout"
         assert told.duration == pytest.approx(2)
         await asyncio.sleep(1)
@@ -134,7 +134,7 @@ def test_what_runs_when_the_call_ends_has_a_while_to_come_to_its_end(
 ) -> None:
     backend = Scripted([calls(p.ToolCall("c1", tool_name))], ABLE)
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(1)
 
     call = converse(waiter(backend), script)
@@ -158,15 +158,15 @@ def test_what_a_tool_raises_reaches_on_error_and_no_log_above_debug(
     bot = Bot()
     bot.backend = backend
 
-    async def script(call: Conversation) -> None:
-        await call.until("tool_called")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("tool_called")
         await asyncio.sleep(0.1)
 
     call = converse(bot, script)
     assert [type(error) for error in errors] == [ValueError]
     assert "The tool broken failed (ValueError, raised at " in caplog.text
     assert "test_tools.py:" in caplog.text
-    assert "secret-token" not in caplog.text + repr(call.events) + repr(backend.entries)
+    assert "secret-token" not in caplog.text + repr(call.observed) + repr(backend.entries)
 
 
 def test_a_tool_that_returns_nothing_the_model_can_be_told_reaches_on_error_and_the_log(
@@ -185,8 +185,8 @@ def test_a_tool_that_returns_nothing_the_model_can_be_told_reaches_on_error_and_
         async def on_error(self, error: Exception) -> None:
             errors.append(error)
 
-    async def script(call: Conversation) -> None:
-        await call.until("tool_called")
+    async def script(call: MemoryCall) -> None:
+        await call.wait_for("tool_called")
         await asyncio.sleep(0.1)
 
     converse(Bot(), script)
@@ -201,8 +201,8 @@ def test_a_tool_that_the_service_runs_itself_is_only_told(converse: Converse) ->
     bot = AgentPipeline()
     bot.backend = Scripted([calls(p.ToolCall("c1", "theirs"))])
 
-    async def script(call: Conversation) -> None:
-        assert (await call.until("tool_called")).outcome == "elsewhere"
+    async def script(call: MemoryCall) -> None:
+        assert (await call.wait_for("tool_called")).outcome == "elsewhere"
 
     converse(bot, script)
 
@@ -219,13 +219,13 @@ def test_end_call_lets_the_goodbye_be_heard(converse: Converse, goodbye: float) 
         ABLE,
     )
 
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         await asyncio.sleep(600)
 
     call = converse(bot, script)
     assert call.kinds[-2] == ("reply_ended" if goodbye else "tool_called")
-    assert (call.kinds[-1], call.events[-1].reason) == ("call_ended", "bot")  # type: ignore[attr-defined]
-    assert call.events[-1].at < 10
+    assert (call.kinds[-1], call.observed[-1].reason) == ("call_ended", "bot")  # type: ignore[attr-defined]
+    assert call.observed[-1].at < 10
 
 
 CALLED_OFF = "[The user spoke before the call had ended, so it goes on: end it again when they want to go.]"
@@ -260,13 +260,13 @@ class Leaving:
         self.sound = speech(sound)
         self.ended = 0.0
 
-    async def __call__(self, call: Conversation) -> None:
+    async def __call__(self, call: MemoryCall) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
-            (ann,) = await call.joins("ann")
+            (ann,) = await call.arrive("ann")
             await ann.speak(speech("alice_question.wav"))
-            await call.until("reply_first_audio")
+            await call.wait_for("reply_first_audio")
             await asyncio.sleep(self.after)
             await ann.speak(self.sound)
             await asyncio.sleep(60)
@@ -444,17 +444,17 @@ def test_a_call_belongs_to_the_turn_that_is_answered_and_not_to_who_spoke_last(
     bot = Witness(backend)
     bot.turns = TurnSettings(mode=owner)
 
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         await ann.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         bob.say(speech("bob_question.wav"))
-        await call.until("user_started_speaking", 2)
+        await call.wait_for("user_started_speaking", 2)
         backend.answer(p.ToolCall("c1", "who"))
-        await call.until("user_turn_ended", 2)
+        await call.wait_for("user_turn_ended", 2)
         await asyncio.sleep(0.1)
         backend.answer(p.ToolCall("c2", "who"))
-        await call.until("tool_called", 2)
+        await call.wait_for("tool_called", 2)
 
     converse(bot, script)
     assert bot.seen == ["ann", "bob"]
@@ -467,13 +467,13 @@ def test_a_model_that_finds_the_end_of_a_turn_sooner_calls_for_who_has_just_paus
     bot = Witness(backend)
     bot.turns = TurnSettings(mode="backend")
 
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         for number, peer in enumerate((ann, bob), 1):
             await peer.speak(speech("alice_question.wav"))
-            await call.until("user_stopped_speaking", number)
+            await call.wait_for("user_stopped_speaking", number)
             backend.answer(p.ToolCall(f"c{number}", "who"))
-            await call.until("user_turn_ended", number)
+            await call.wait_for("user_turn_ended", number)
 
     converse(bot, script)
     assert bot.seen == ["ann", "bob"]

@@ -14,10 +14,10 @@ from fishjam_agents.events import Heard
 from fishjam_agents.observe.report.call import read_call
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import Scripted, Step
-from tests.pipeline.conftest import Conversation, speech
+from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 TEXT = "one two three four five six seven eight nine ten"
 WORDS = TEXT.split()
 
@@ -39,16 +39,16 @@ class Noting(AgentPipeline):
         self.interrupted.append(heard)
 
 
-async def speak_over(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def speak_over(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     await alice.speak(speech("alice_long.wav"))
-    await call.until("reply_first_audio")
+    await call.wait_for("reply_first_audio")
     await asyncio.sleep(1.5)
     await alice.speak(speech("bob_question.wav"))
     await asyncio.sleep(5.0)
 
 
-def told_by_all(call: Conversation) -> Heard:
+def told_by_all(call: MemoryCall) -> Heard:
     """What was heard, once it is certain that everybody says the same."""
     bot = call.bot
     assert isinstance(bot, Noting)
@@ -57,7 +57,7 @@ def told_by_all(call: Conversation) -> Heard:
     assert bot.interrupted == [heard]
     assert bot.speeches[0].heard == heard
     assert bot.speeches[0].interrupted
-    report = read_call(bot.timeline.document(call.events[-1].at)).reply(heard.reply)
+    report = read_call(bot.timeline.document(call.observed[-1].at)).reply(heard.reply)
     assert report is not None
     assert report.interrupted
     assert report.heard == pytest.approx(heard.seconds, abs=0.001)
@@ -120,12 +120,12 @@ def test_a_model_is_told_what_the_room_heard_of_it(converse: Converse, timed: bo
 def test_a_pause_before_the_interruption_does_not_make_it_more_or_less(converse: Converse) -> None:
     """A grunt pauses and rewinds the reply; what was heard before it is not heard less for that."""
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.play(speech("bob_long.wav", 24000), text=TEXT)
         await asyncio.sleep(1.0)
         await alice.speak(speech("grunt.wav"))
-        await call.until("barge_in_withdrawn")
+        await call.wait_for("barge_in_withdrawn")
         paused = call.bot.speech.heard  # type: ignore[union-attr]
         assert call.bot.interrupt() == call.of("reply_interrupted")[0].heard
         assert call.of("reply_interrupted")[0].heard.seconds == pytest.approx(paused.seconds, abs=0.001)

@@ -20,14 +20,14 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.hearing.settings import HearingSettings
-from fishjam_agents.testing import Scripted, Step
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.tools.builtin import look
 from fishjam_agents.vision import difference
 from fishjam_agents.vision.difference import Difference, UnreadablePictureError
 from fishjam_agents.vision.settings import VisionSettings
-from tests.pipeline.conftest import Conversation, speech
+from tests.pipeline.conftest import speech
 
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 SEEING = p.Capabilities(images=True, tools=True)
 
 
@@ -57,8 +57,8 @@ def test_a_camera_is_looked_at_by_the_clock_and_passed_on_as_it_is(converse: Con
     backend = Scripted(offers=SEEING)
     still = picture(1)
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         ann.show(still)
         ann.show(b"screen", "screenShareVideo")
         await asyncio.sleep(9.5)
@@ -71,8 +71,8 @@ def test_a_camera_is_looked_at_by_the_clock_and_passed_on_as_it_is(converse: Con
 def test_only_a_camera_that_shows_something_new_is_sent(converse: Converse) -> None:
     backend = Scripted(offers=SEEING)
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         for seed, noise in ((1, 1), (1, 2), (1, 3), (2, 4), (2, 5)):
             ann.show(picture(seed, noise))
             await asyncio.sleep(2)
@@ -85,8 +85,8 @@ def test_only_a_camera_that_shows_something_new_is_sent(converse: Converse) -> N
 def test_a_track_is_asked_at_most_once_a_second(converse: Converse) -> None:
     backend = Scripted(offers=SEEING)
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         track = ann.show(picture(1))
         async with asyncio.timeout(10):
             await asyncio.gather(*(call.bot.capture_image(track) for _ in range(4)))
@@ -99,8 +99,8 @@ def test_a_track_is_asked_at_most_once_a_second(converse: Converse) -> None:
 def test_a_picture_that_is_too_large_is_dropped_with_one_warning(converse: Converse) -> None:
     backend = Scripted(offers=SEEING)
 
-    async def script(call: Conversation) -> None:
-        (ann,) = await call.joins("ann")
+    async def script(call: MemoryCall) -> None:
+        (ann,) = await call.arrive("ann")
         track = ann.show(bytes(2000))
         await asyncio.sleep(5)
         with pytest.raises(FishjamAgentsError, match="a picture of 2000 bytes was dropped"):
@@ -130,12 +130,12 @@ def test_the_model_looks_at_who_speaks_and_has_the_picture_before_the_answer(con
     bot = bot_with(backend)
     bot.tools = (look,)
 
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         ann.show(picture(1))
         bob.show(picture(2))
         await bob.speak(speech("bob_question.wav"))
-        await call.until("tool_called")
+        await call.wait_for("tool_called")
         await asyncio.sleep(0.1)
 
     call = converse(bot, script)
@@ -152,9 +152,9 @@ def test_what_cannot_be_seen_is_said_in_words(converse: Converse) -> None:
     bot = bot_with(backend)
     bot.tools = (look,)
 
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
-        await call.until("tool_called")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
+        await call.wait_for("tool_called")
         ann.show(b"off", paused=True)
         with pytest.raises(FishjamAgentsError, match="no camera is on: ask to switch it on"):
             await call.bot.look()
@@ -175,7 +175,7 @@ def test_what_cannot_be_seen_is_said_in_words(converse: Converse) -> None:
 
 
 def test_a_picture_nobody_can_use_is_dropped_with_a_warning(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         for _ in range(3):
             call.room.session.deliver(SimpleNamespace(track_id="t", content_type="image/jpeg", data=b"x"))
         await asyncio.sleep(0.1)
@@ -200,7 +200,7 @@ def test_a_bot_that_looks_needs_a_backend_that_sees(monkeypatch: pytest.MonkeyPa
 
 
 def test_looking_needs_a_running_call_and_a_backend_that_sees(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         with pytest.raises(BackendError, match="takes no images"):
             await call.bot.look()
 
@@ -238,8 +238,8 @@ def test_a_camera_is_shown_to_the_model_of_its_peer_alone(converse: Converse) ->
     bot = bot_with(backend, VisionSettings(capture="interval", every=1))
     bot.hearing = HearingSettings(mode="per_peer")
 
-    async def script(call: Conversation) -> None:
-        ann, bob = await call.joins("ann", "bob")
+    async def script(call: MemoryCall) -> None:
+        ann, bob = await call.arrive("ann", "bob")
         ann.show(picture(1))
         bob.show(picture(2))
         await asyncio.sleep(3.5)
