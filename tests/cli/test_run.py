@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -52,7 +53,9 @@ class Run:
         return (await self.process.stderr.read()).decode()
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
-        self.process.send_signal(number)
+        # `send_signal` looks whether the process has ended, which takes its exit code from who waits for it.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     async def exits(self) -> tuple[int, str]:
         """Its exit code and what it printed to standard error that was not read yet."""
