@@ -58,8 +58,8 @@ class Scene:
         self._room = room
         self._clock = clock
         self._parts = parts
-        self._mouths = [CallerAudio(part.noise, part.echo) for part in parts]
-        self._cues = Scheduler()
+        self._audio = [CallerAudio(part.noise, part.echo) for part in parts]
+        self._scheduler = Scheduler()
         self._unheard: list[Missed] = []
         self._rule = EndRule(0.0, seconds)
         self._connecting = connecting
@@ -77,7 +77,7 @@ class Scene:
     @property
     def missed(self) -> list[Missed]:
         """Parts of the scene that did not happen so far."""
-        return self._unheard + self._cues.missed()
+        return self._unheard + self._scheduler.missed()
 
     @property
     def names(self) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Scene:
                 plain[key] += self.call_zero - self.zero
         if "peer" in plain:
             plain["peer"] = names.get(plain["peer"], plain["peer"])
-        self._cues.saw(plain)
+        self._scheduler.saw(plain)
 
     async def play(self) -> Recording | None:
         """Wait for the bot, play the call and record it.
@@ -133,15 +133,15 @@ class Scene:
             self._begin(position)
         assert self.zero is not None
         time = self._time = position - self.zero
-        self._cues.perform(time)
-        sounds = self._cues.pending or any(mouth.speaking for mouth in self._mouths) or _audible(bot)
+        self._scheduler.perform(time)
+        sounds = self._scheduler.pending or any(audio.speaking for audio in self._audio) or _audible(bot)
         if self._rule.over(time, sounds or self._connecting()):
             self._over.set_result(min(position, self.zero + self._rule.limit))
             return
-        for caller, mouth, part in zip(self.callers, self._mouths, self._parts, strict=True):
+        for caller, audio, part in zip(self.callers, self._audio, self._parts, strict=True):
             for rate, segments in bot if part.echo is not None or part.echo_changes else ():
-                mouth.overhear(rate, ticks - 1, segments)
-            frame = mouth.frame()
+                audio.overhear(rate, ticks - 1, segments)
+            frame = audio.frame()
             if caller.joined:
                 caller.feed(frame, RATE)
 
@@ -149,42 +149,42 @@ class Scene:
         self.zero = position
         self._clock.reset_lag()
         self._recorder = self._room.record(position, [self.callers[0].id])
-        for caller, mouth, part in zip(self.callers, self._mouths, self._parts, strict=True):
+        for caller, audio, part in zip(self.callers, self._audio, self._parts, strict=True):
             key = f"callers.{part.name}"
             if part.joins is not None:
-                self._cues.add(part.joins, f"{key}.joins", caller.join)
+                self._scheduler.add(part.joins, f"{key}.joins", caller.join)
             if part.leaves is not None:
-                self._cues.add(part.leaves, f"{key}.leaves", partial(self._leave, caller, mouth))
+                self._scheduler.add(part.leaves, f"{key}.leaves", partial(self._leave, caller, audio))
             for index, (moment, seconds) in enumerate(part.mutes):
-                self._cues.add(moment, f"{key}.mutes[{index}]", partial(self._mute, caller, seconds))
+                self._scheduler.add(moment, f"{key}.mutes[{index}]", partial(self._mute, caller, seconds))
             for index, (moment, seconds) in enumerate(part.presses):
-                self._cues.add(moment, f"{key}.presses[{index}]", partial(self._press, caller, seconds))
+                self._scheduler.add(moment, f"{key}.presses[{index}]", partial(self._press, caller, seconds))
             for place, moment, echo in part.echo_changes:
-                self._cues.add(moment, f"{key}.{place}", partial(setattr, mouth, "echo", echo))
+                self._scheduler.add(moment, f"{key}.{place}", partial(setattr, audio, "echo", echo))
             for line in part.lines:
                 begins = line.at or part.joins or TimeSpec(0.0)
-                self._cues.add(begins, line.key, partial(self._say, caller, mouth, line))
+                self._scheduler.add(begins, line.key, partial(self._say, caller, audio, line))
 
-    def _say(self, caller: Caller, mouth: CallerAudio, line: Utterance) -> None:
+    def _say(self, caller: Caller, audio: CallerAudio, line: Utterance) -> None:
         if caller.joined:
-            mouth.say(line.samples)
+            audio.say(line.samples)
         else:
             self._unheard.append(Missed(line.key, "its caller was not in the room"))
 
-    def _leave(self, caller: Caller, mouth: CallerAudio) -> None:
-        mouth.stop_speaking()
+    def _leave(self, caller: Caller, audio: CallerAudio) -> None:
+        audio.stop_speaking()
         caller.leave()
 
     def _mute(self, caller: Caller, seconds: float | None) -> None:
         caller.mute()
         if seconds is not None:
-            self._cues.at(self._time + seconds, "", caller.unmute)
+            self._scheduler.at(self._time + seconds, "", caller.unmute)
 
     def _press(self, caller: Caller, seconds: float | None) -> None:
         self._room.update_peer_metadata(caller.peer, {BUTTON: True})
         if seconds is not None:
             release = partial(self._room.update_peer_metadata, caller.peer, {BUTTON: False})
-            self._cues.at(self._time + seconds, "", release)
+            self._scheduler.at(self._time + seconds, "", release)
 
     def _bot_is_there(self) -> bool:
         return any(peer.type is not PeerType.WEBRTC and peer.sources for peer in self._room.peers.values())
