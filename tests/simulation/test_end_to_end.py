@@ -53,7 +53,7 @@ def script(seconds: float, *lines: tuple[float, str]) -> Clip:
     return Clip(samples, RATE)
 
 
-def likeness(words: Signal, sound: Signal) -> tuple[float, int]:
+def similarity(words: Signal, sound: Signal) -> tuple[float, int]:
     """Peak of the normalised cross-correlation of two signals, and where in `sound` the words begin there."""
     words, sound = words.astype(float), sound.astype(float)
     size = 1 << (len(words) + len(sound)).bit_length()
@@ -82,7 +82,7 @@ def test_the_bot_answers_a_caller_with_the_callers_words(tmp_path: Path) -> None
     assert result.seconds == 3.0
     assert len(result.heard) == len(result.room) == 3 * RATE
     words = clip.mono()[round(0.40 * RATE) : round(0.80 * RATE)]
-    match, at = likeness(words, result.heard)
+    match, at = similarity(words, result.heard)
     assert match > 0.9
     assert at > 0.81 * RATE
     # What the first caller hears is the bot alone, for the other one is silent.
