@@ -156,6 +156,20 @@ def grunt() -> Samples:
     return scale((voice / np.std(voice) + 0.3 * breath / np.std(breath)) * envelope, LEVEL)
 
 
+def tap() -> Samples:
+    """A finger on a table, 60 ms, and 0.2 s of silence: repeated, it is somebody drumming."""
+    seconds = np.arange(round(0.06 * RATE)) / RATE
+    wood = sum(np.sin(2 * np.pi * hertz * seconds) for hertz in (100, 140, 280, 420))
+    struck = scale(wood * np.minimum(seconds / 0.001, 1) * np.exp(-seconds / 0.02), -20.0)
+    return np.concatenate([struck, silence(0.2)])
+
+
+def dial_tone() -> Samples:
+    """0.1 s of the North American dial tone, 350 and 440 Hz (ITU-T E.180): repeated, it has no seam."""
+    seconds = np.arange(round(0.1 * RATE)) / RATE
+    return scale(np.sin(2 * np.pi * 350 * seconds) + np.sin(2 * np.pi * 440 * seconds), -18.0)
+
+
 def babble(seconds: float) -> Samples:
     """Eight people talking at once."""
     talkers = []
@@ -229,6 +243,8 @@ def sounds() -> list[Fixture]:
         Fixture("white", "a fan at -45 dBFS", scale(rng.normal(size=2 * RATE), -45)),
         Fixture("babble", "eight people in the room, -35 dBFS", babble(3.0)),
         Fixture("silence", "digital silence", silence(1.0)),
+        Fixture("tap", "somebody who drums with the fingers, when it is repeated", tap()),
+        Fixture("dial_tone", "a dial tone, when it is repeated", dial_tone()),
     ]
 
 
