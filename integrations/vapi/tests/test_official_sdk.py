@@ -25,11 +25,16 @@ TRANSPORT = {
     "audioFormat": {"format": "pcm_s16le", "container": "raw", "sampleRate": 16000},
 }
 
+TELLS_STATUS = {"clientMessages": ["status-update"]}
+"""Without it the media socket tells no status, as Vapi's own."""
+
 
 def test_the_sdk_creates_a_call_and_finds_its_socket(emulate: Any) -> None:
     async def scenario(emulator: Any) -> None:
         client = vapi.AsyncVapi(token=KEY, base_url=emulator.url)
-        call = await client.calls.create(assistant_id="receptionist", transport=TRANSPORT)
+        call = await client.calls.create(
+            assistant_id="receptionist", transport=TRANSPORT, assistant_overrides=TELLS_STATUS
+        )
         assert call.id == emulator.call.id
         assert call.transport.websocketCallUrl.endswith(f"/{call.id}/transport")
         assert call.monitor.control_url == f"{emulator.url}/call/{call.id}/control"
