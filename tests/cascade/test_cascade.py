@@ -17,14 +17,14 @@ from fishjam_agents.backends.cascade import Cascade, LLMToolCall, LLMUsage, Reas
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import VirtualClock
+from fishjam_agents.testing import MemoryCall, VirtualClock
 from fishjam_agents.tools import tool
 from tests.cascade.components import LETTER, Answers, Speaks, Understands, tone
 from tests.cascade.drive import ENDED, drive
-from tests.pipeline.conftest import Conversation, converse, speech
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 def bot(
@@ -41,10 +41,15 @@ def bot(
     return pipeline
 
 
-async def asks(call: Conversation) -> None:
-    (alice,) = await call.joins("alice")
+async def asks(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
     await alice.speak(speech("alice_question.wav"))
-    await call.until("reply_ended")
+    await call.wait_for("reply_ended")
+
+
+async def asks_and_stays(call: MemoryCall) -> None:
+    await asks(call)
+    await asyncio.sleep(5)
 
 
 def said(llm: Answers, request: int = -1) -> list[tuple[str, str]]:
@@ -97,13 +102,13 @@ def test_a_barge_in_closes_the_model_and_the_voice_at_once_and_keeps_what_was_he
     tts = Speaks(pause=0.2)
     stt = Understands([["Tell me."], ["Stop."]])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(1.0)
         await alice.speak(speech("bob_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot(stt, llm, tts), script)
     (cut,) = call.of("reply_interrupted")
@@ -119,13 +124,13 @@ def test_a_speaker_who_goes_on_is_answered_once_with_all_they_said(converse: Con
     stt = Understands([["First half"], ["second half."]])
     llm = Answers([[5.0, "Too early."], ["Now."]])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(0.3)
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     converse(bot(stt, llm, tts := Speaks()), script)
     assert llm.closed == ["closed", "finished"]
@@ -139,13 +144,13 @@ def test_a_speaker_who_goes_on_before_the_first_half_is_understood_loses_none_of
     stt = Understands([[3.0, "First half"], ["second half."]])
     llm = Answers([["Now."]])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(0.3)
         await alice.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     converse(bot(stt, llm, tts := Speaks()), script)
     assert tts.said == ["Now."]
@@ -155,22 +160,22 @@ def test_a_speaker_who_goes_on_before_the_first_half_is_understood_loses_none_of
 def test_what_is_written_after_a_turn_is_answered_after_it(converse: Converse) -> None:
     pipeline = bot(Understands([[1.0, "Spoken."]]), llm := Answers([["Yes."]]), Speaks())
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         pipeline.send_text("Written.")
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     converse(pipeline, script)
     assert said(llm)[1:] == [("user", "Spoken."), ("assistant", "Yes."), ("user", "Written.")]
 
 
 def test_noise_that_means_nothing_is_not_answered(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await asyncio.sleep(2.0)
 
     call = converse(bot(Understands([[0.1]]), llm := Answers([["No."]]), Speaks()), script)
@@ -227,11 +232,11 @@ def test_another_part_stands_in_for_one_that_fails_which_nobody_waits_for_until_
     )
     second = Answers([[0.5, "I stand in. "]])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for number, wait in ((1, 1.0), (2, 40.0), (3, 70.0), (4, 1.0), (5, 1.0)):
             await alice.speak(speech("alice_question.wav"))
-            await call.until("reply_ended", number)
+            await call.wait_for("reply_ended", number)
             await asyncio.sleep(wait)
 
     call = converse(bot(Understands([["Hi."]]), [first, second], tts := Speaks()), script)
@@ -258,11 +263,11 @@ def test_a_reply_that_breaks_off_ends_with_what_there_was_and_the_next_turn_is_a
 ) -> None:
     llm = Answers([["So far. ", BackendError("the connection was cut", retryable=True)], ["Again. "]])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for number in (1, 2):
             await alice.speak(speech("alice_question.wav"))
-            await call.until("reply_ended", number)
+            await call.wait_for("reply_ended", number)
 
     call = converse(bot(Understands([["Hi."]]), llm, tts := Speaks()), script)
     assert tts.said == ["So far.", "Again."]
@@ -274,15 +279,15 @@ def test_a_reply_that_breaks_off_ends_with_what_there_was_and_the_next_turn_is_a
 def test_a_part_that_only_the_user_can_mend_ends_the_call_with_its_sentence(converse: Converse) -> None:
     tts = Speaks(errors=deque([BackendError("the key is refused: check it", failure="auth")]))
     with pytest.raises(BackendError, match="the key is refused: check it"):
-        converse(bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts), asks)
+        converse(bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts), asks_and_stays)
 
 
 def test_three_replies_in_a_row_that_cannot_be_given_end_the_call(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for number in (1, 2, 3):
             await alice.speak(speech("alice_question.wav"))
-            await call.until("backend_warning", number)
+            await call.wait_for("backend_warning", number)
         await asyncio.sleep(5)
 
     away = BackendError("it is away: start it", retryable=True)
@@ -337,7 +342,7 @@ def test_a_bug_in_a_part_ends_the_call_and_names_the_part_and_its_line(
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[2])
     with caplog.at_level(logging.DEBUG), pytest.raises(BackendError, match=told):
-        converse(bot(*parts, preemptive=preemptive), asks)
+        converse(bot(*parts, preemptive=preemptive), asks_and_stays)
     assert "Traceback" in caplog.text or "gives a ndarray" in told
 
 
@@ -352,10 +357,10 @@ def test_a_tool_runs_while_the_filler_is_made(converse: Converse) -> None:
 
 
 def test_a_model_that_only_calls_tools_comes_to_an_end(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("backend_warning")
+        await call.wait_for("backend_warning")
 
     llm = Answers([[LLMToolCall(f"c{number}", "weather", {"city": "Kyoto"})] for number in range(20)])
     call = converse(bot(Understands([["Weather?"]]), llm, Speaks(), Weather), script)
@@ -366,13 +371,12 @@ def test_a_model_that_only_calls_tools_comes_to_an_end(converse: Converse) -> No
 def test_words_to_say_are_spoken_without_asking_the_model(converse: Converse) -> None:
     pipeline = bot(Understands([["Hi."]]), llm := Answers([["Fine. "]]), tts := Speaks())
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await pipeline.say("Welcome to all.")
         assert not llm.asked
-        (alice,) = await call.joins("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     converse(pipeline, script)
     assert tts.said == ["Welcome to all.", "Fine."]

@@ -15,14 +15,14 @@ from fishjam_agents.backends.cascade import Cascade, LanguageModel, Message
 from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.backends.cascade.reply import UNSPOKEN
 from fishjam_agents.backends.cascade.speech_synthesis import LEAD, OUTPUT_RATE
-from fishjam_agents.testing import VirtualClock
+from fishjam_agents.testing import MemoryCall, VirtualClock
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
 from tests.cascade.test_cascade import asks, bot, said
-from tests.pipeline.conftest import Conversation, converse, speech
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 HI = Understands([["Hi."]])
 SENTENCE = "And so on and so forth. "
 
@@ -63,13 +63,13 @@ def test_who_speaks_over_a_long_story_ends_it_and_the_model_knows_how_much_was_h
     story = [f"This is sentence {number} of a story. " for number in range(100)]
     llm = Answers([story, ["Yes?"]])
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(10.0)
         await alice.speak(speech("bob_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot(Understands([["Tell."], ["Stop."]]), llm, tts := Speaks()), script)
     (cut,) = call.of("reply_interrupted")
@@ -104,10 +104,10 @@ def test_ten_minutes_of_sound_in_one_piece_are_heard_and_stopped_in_the_middle(
 
 @pytest.mark.parametrize("answer", ["```python\nprint(1)\n```", "<think>Hm.</think>", "\U0001f600", ""])
 def test_an_answer_without_a_word_is_told_of(converse: Converse, answer: str) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("backend_warning")
+        await call.wait_for("backend_warning")
 
     call = converse(bot(HI, Answers([[answer]]), Speaks()), script)
     (warning,) = call.of("backend_warning")
@@ -119,12 +119,12 @@ def test_of_a_sentence_that_was_cut_at_its_beginning_only_that_counts_as_heard(c
     llm = Answers([[sentence], ["Sure. "]])
     pipeline = bot(Understands([["A table?"], ["Stop."]]), llm, Speaks(pause=0.001))
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(pipeline, script)
     (cut,) = call.of("reply_interrupted")

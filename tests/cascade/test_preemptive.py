@@ -15,30 +15,30 @@ from fishjam_agents.errors import BackendError
 from fishjam_agents.events import Turn
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import VirtualClock
+from fishjam_agents.testing import MemoryCall, VirtualClock
 from fishjam_agents.tools import tool
 from fishjam_agents.turns.settings import TurnSettings
 from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, SOUND, drive
 from tests.cascade.test_cascade import asks, bot, said
-from tests.pipeline.conftest import Conversation, converse, speech
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
-def outcomes(call: Conversation) -> list[str]:
+def outcomes(call: MemoryCall) -> list[str]:
     return [event.outcome for event in call.of("preemptive_reply")]
 
 
-async def pauses_and_goes_on(call: Conversation) -> None:
+async def pauses_and_goes_on(call: MemoryCall) -> None:
     """Alice pauses for 0.5 s in the middle of what she says."""
-    (alice,) = await call.joins("alice")
+    (alice,) = await call.arrive("alice")
     words = speech("alice_question.wav")
     await alice.speak(words)
     await asyncio.sleep(0.5)
     await alice.speak(words)
-    await call.until("reply_ended")
+    await call.wait_for("reply_ended")
 
 
 @pytest.mark.parametrize("preemptive", [False, True])
@@ -73,14 +73,14 @@ def test_nothing_is_told_before_the_turn_is_over(converse: Converse) -> None:
     llm = Answers([["Hello there. ", "And more. "]])
     tts = Speaks()
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_stopped_speaking")
+        await call.wait_for("user_stopped_speaking")
         await asyncio.sleep(0.2)
         assert tts.said == ["Hello there."]
         assert not {"user_transcript", "reply_started", "reply_text"} & set(call.kinds)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(bot(Understands([["Hi."]]), llm, tts, preemptive=True), script)
     after = call.kinds[call.kinds.index("user_turn_ended") + 1 :]
@@ -98,17 +98,17 @@ def test_a_speaker_who_goes_on_hears_nothing_of_it_and_its_streams_are_closed_at
     tts = Speaks(first=60.0)
     resumed: list[float] = []
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
         await asyncio.sleep(0.4)
         assert (llm.closed, tts.closed) == ([], [])
         alice.say(speech("alice_question.wav"))
-        await call.until("user_started_speaking", 2)
+        await call.wait_for("user_started_speaking", 2)
         await asyncio.sleep(0.01)
         assert (llm.closed, tts.closed) == (["closed"], ["closed"])
         resumed.append(call.of("user_started_speaking")[1].at)
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
 
     call = converse(bot(stt, llm, tts, preemptive=True), script)
     assert outcomes(call)[0] == "went_on"
@@ -139,12 +139,12 @@ def test_what_was_spent_in_vain_is_counted(converse: Converse) -> None:
 
 
 def test_only_the_first_pauses_of_a_turn_are_answered(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         for _ in range(6):
             await alice.speak(speech("alice_yes.wav"))
             await asyncio.sleep(0.45)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     llm = Answers([["Yes. "]])
     call = converse(bot(Understands([["Yes."]]), llm, Speaks(), preemptive=True), script)
@@ -167,12 +167,12 @@ def test_a_tool_is_called_when_the_turn_is_over_and_not_before(converse: Convers
     call_it = LLMToolCall("c1", "weather", {"city": "Kyoto"})
     ended: list[float] = []
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         ended.append(asyncio.get_running_loop().time())
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     llm = Answers([[call_it], ["Sunny. "]])
     pipeline = bot(
@@ -320,12 +320,12 @@ def test_a_speaker_who_goes_on_after_the_end_ends_what_was_adopted(told: Told) -
 
 
 def test_everybody_has_an_answer_begun_of_their_own(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         await alice.speak(speech("alice_question.wav"))
         await asyncio.sleep(0.3)
         await bob.speak(speech("bob_question.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     pipeline = bot(Understands([[0.1, "Hi."]]), Answers([[0.1, "Hello. "]]), Speaks(), preemptive=True)
     pipeline.hearing = HearingSettings(mode="per_peer")
@@ -335,11 +335,11 @@ def test_everybody_has_an_answer_begun_of_their_own(converse: Converse) -> None:
 
 
 def test_an_answer_is_begun_for_a_mix_of_everybody(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         for number, peer in enumerate((alice, bob)):
             await peer.speak(speech("alice_question.wav"))
-            await call.until("reply_ended", number + 1)
+            await call.wait_for("reply_ended", number + 1)
 
     pipeline = bot(Understands([[0.1, "Hi."]]), Answers([[0.1, "Hello. "]]), Speaks(), preemptive=True)
     pipeline.hearing = HearingSettings(mode="mix")
@@ -347,13 +347,13 @@ def test_an_answer_is_begun_for_a_mix_of_everybody(converse: Converse) -> None:
 
 
 def test_ears_that_close_in_a_pause_end_the_turn_which_is_understood_again(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_stopped_speaking")
+        await call.wait_for("user_stopped_speaking")
         await asyncio.sleep(0.2)
         call.bot.listen(False)
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     stt = Understands([["Hi!"], ["hi"]])
     call = converse(bot(stt, Answers([["Hello. "]]), Speaks(), preemptive=True), script)
@@ -363,12 +363,12 @@ def test_ears_that_close_in_a_pause_end_the_turn_which_is_understood_again(conve
 
 
 def test_a_turn_that_waited_for_the_floor_is_answered_as_ever(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         alice.say(speech("alice_long.wav"))
         await asyncio.sleep(1.0)
         await bob.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     stt = Understands([["Hi."]])
     call = converse(bot(stt, Answers([["Hello. "]]), Speaks(), preemptive=True), script)
@@ -378,13 +378,13 @@ def test_a_turn_that_waited_for_the_floor_is_answered_as_ever(converse: Converse
 
 
 def test_a_turn_by_push_to_talk_has_no_pauses(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         call.bot.start_turn("alice")
         await alice.speak(speech("alice_question.wav"))
         await asyncio.sleep(1.0)
         call.bot.end_turn("alice")
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     pipeline = bot(Understands([["Hi."]]), Answers([["Hello. "]]), Speaks(), preemptive=True)
     pipeline.turns = TurnSettings(mode="push_to_talk")

@@ -6,23 +6,24 @@ import asyncio
 from collections.abc import Callable
 
 from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.testing import MemoryCall
 from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.test_cascade import bot, said
-from tests.pipeline.conftest import Conversation, converse, speech
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 def test_the_language_model_reads_who_speaks_and_does_not_answer_that(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
+    async def script(call: MemoryCall) -> None:
         alice = call.room.join("a", about={"peer": {}, "server": {"name": "Alice"}})
         bob = call.room.join("b", about={"peer": {"name": "Bob"}, "server": {}})
         await asyncio.sleep(0.5)
         for peer in (alice, alice, bob):
             count = len(call.of("reply_ended"))
             await peer.speak(speech("alice_question.wav"))
-            await call.until("reply_ended", count + 1)
+            await call.wait_for("reply_ended", count + 1)
 
     llm = Answers([["Yes."]])
     pipeline = bot(Understands([["One."], ["Two."], ["Three."]]), llm, Speaks())
@@ -34,12 +35,12 @@ def test_the_language_model_reads_who_speaks_and_does_not_answer_that(converse: 
 
 
 def test_everybody_has_a_conversation_of_their_own(converse: Converse) -> None:
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         for peer in (alice, bob, alice):
             count = len(call.of("reply_ended"))
             await peer.speak(speech("alice_question.wav"))
-            await call.until("reply_ended", count + 1)
+            await call.wait_for("reply_ended", count + 1)
 
     llm = Answers([["Yes."]])
     pipeline = bot(Understands([["One."], ["Two."], ["Three."]]), llm, Speaks())

@@ -9,12 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from fishjam_agents.errors import BackendError
+from fishjam_agents.testing import MemoryCall
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
 from tests.cascade.test_cascade import asks, bot, said
-from tests.pipeline.conftest import Conversation, converse, speech
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 NOTICE = "This call is recorded."
 
 
@@ -22,16 +23,16 @@ def test_words_that_are_protected_outlive_a_barge_in_over_the_reply_before_them(
     llm = Answers([["One sentence of some length that goes on and on for long."], ["Yes?"]])
     pipeline = bot(Understands([["Hi."], ["Stop."]]), llm, tts := Speaks(pause=0.3))
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         notice = pipeline.say(NOTICE, interruptible=False)
         await alice.speak(speech("bob_question.wav"))
         await notice
         assert not notice.interrupted
         assert notice.heard.seconds == pytest.approx(len(NOTICE) * LETTER)
-        await call.until("reply_ended", 2)
+        await call.wait_for("reply_ended", 2)
 
     call = converse(pipeline, script)
     assert [cut.heard.reply for cut in call.of("reply_interrupted")] == ["reply-0-1"]
@@ -45,8 +46,8 @@ def test_words_that_are_taken_back_before_their_turn_are_neither_made_nor_rememb
     llm = Answers([["Fine."]])
     pipeline = bot(Understands([["Hi."]]), llm, tts := Speaks(pause=0.3))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("bob")
         first, second, third = pipeline.say("Welcome."), pipeline.say("Not this."), pipeline.say("But this.")
         await asyncio.sleep(0.1)
         second.interrupt()
@@ -62,10 +63,10 @@ def test_words_that_are_taken_back_before_their_turn_are_neither_made_nor_rememb
 def test_an_app_that_ends_everything_ends_words_that_wait_too(converse: Converse) -> None:
     pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), tts := Speaks(pause=0.3))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         playing, waiting = pipeline.say("Welcome to all."), pipeline.say(NOTICE, interruptible=False)
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         pipeline.interrupt()
         await asyncio.gather(playing, waiting)
         assert waiting.interrupted
@@ -78,8 +79,8 @@ def test_an_app_that_ends_everything_ends_words_that_wait_too(converse: Converse
 def test_many_words_are_spoken_sentence_by_sentence(converse: Converse) -> None:
     pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), tts := Speaks(pause=0.01))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         await pipeline.say("Welcome to **all**. Be brief! 😀")
 
     call = converse(pipeline, script)
@@ -91,8 +92,8 @@ def test_many_words_are_spoken_sentence_by_sentence(converse: Converse) -> None:
 def test_who_has_nothing_spoken_waits_for_nothing(converse: Converse, words: str) -> None:
     pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), tts := Speaks())
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         assert not (await pipeline.say(words)).interrupted
 
     converse(pipeline, script)
@@ -105,8 +106,8 @@ def test_who_waits_for_words_that_a_voice_fails_to_speak_is_told_that_they_are_o
     errors = deque([BackendError("hoarse", retryable=True)])
     pipeline = bot(Understands([["Hi."]]), Answers([["Fine."]]), Speaks(errors=errors))
 
-    async def script(call: Conversation) -> None:
-        await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
         assert (await pipeline.say("Welcome.")).heard.seconds == 0
 
     converse(pipeline, script)

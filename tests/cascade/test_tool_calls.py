@@ -16,14 +16,14 @@ from fishjam_agents.backends.cascade import Cascade, LanguageModel, LLMChunk, LL
 from fishjam_agents.backends.cascade.tool_calls import TAKEN_BACK
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.testing import VirtualClock
+from fishjam_agents.testing import MemoryCall, VirtualClock
 from fishjam_agents.tools import ToolContext, tool
 from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
-from tests.pipeline.conftest import Conversation, converse, speech
+from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
-Converse = Callable[..., Conversation]
+Converse = Callable[..., MemoryCall]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +105,13 @@ def test_nothing_is_booked_twice_whenever_somebody_makes_a_sound(
         llm = Books(opening=opening)
         pipeline = bot(["Book a table.", words, words, words, words], llm, **settings)
 
-        async def script(call: Conversation, after: float = after, sound: Any = sound) -> None:
-            (alice,) = await call.joins("alice")
+        async def script(call: MemoryCall, after: float = after, sound: Any = sound) -> None:
+            (alice,) = await call.arrive("alice")
             await alice.speak(speech("alice_question.wav"))
-            await call.until("user_turn_ended")
+            await call.wait_for("user_turn_ended")
             await asyncio.sleep(after)
             await alice.speak(sound)
-            await call.until("tool_called")
+            await call.wait_for("tool_called")
             await asyncio.sleep(4)
 
         call = converse(pipeline, script)
@@ -128,13 +128,13 @@ def test_the_model_learns_that_the_reply_was_interrupted_and_the_call_made(conve
     llm = Books(opening="Let me look whether there is a table. ")
     pipeline = bot(["Book a table.", "Hm."], llm)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(0.8)
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     converse(pipeline, script)
     roles = [message.role for message in llm.asked[-1]]
@@ -147,14 +147,14 @@ def test_calls_beside_one_another_are_each_made_once(converse: Converse) -> None
     llm = Books(("A", "B", "C"))
     pipeline = bot(["Book three tables.", "Hm.", "Hm."], llm)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         for _ in range(2):
             await asyncio.sleep(0.7)
             await alice.speak(speech("alice_yes.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     call = converse(pipeline, script)
     assert sorted(pipeline.booked) == ["A", "B", "C"]
@@ -170,18 +170,18 @@ def test_the_app_may_interrupt_and_the_call_is_made_all_the_same(converse: Conve
     llm = Books()
     pipeline = bot(["Book a table.", "And now?"], llm, filler="One moment.")
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_first_audio")
+        await call.wait_for("reply_first_audio")
         await asyncio.sleep(0.2)
         pipeline.interrupt()
-        await call.until("tool_called")
+        await call.wait_for("tool_called")
         await asyncio.sleep(1)
         # Nobody is told before somebody asks.
         assert len(call.of("reply_started")) == 1
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_ended")
+        await call.wait_for("reply_ended")
 
     converse(pipeline, script)
     assert pipeline.booked == ["A"]
@@ -295,10 +295,10 @@ def test_no_part_of_the_way_to_the_first_sound_takes_less_than_no_time(
 ) -> None:
     pipeline = bot(["Book a table."], Books(opening=opening), filler="One moment.", preemptive=preemptive)
 
-    async def script(call: Conversation) -> None:
-        (alice,) = await call.joins("alice")
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("reply_latency")
+        await call.wait_for("reply_latency")
 
     call = converse(pipeline, script)
     (timed,), (turn,), (audio,) = (
@@ -322,12 +322,12 @@ def test_a_tool_is_told_whose_turn_called_it_and_not_who_spoke_meanwhile(convers
     script_of_words = [[0.1, "Book a table."], [0.1, "Hello Alice."]]
     pipeline.backend = Cascade([Understands(script_of_words)], [Slow()], [Speaks()])
 
-    async def script(call: Conversation) -> None:
-        alice, bob = await call.joins("alice", "bob")
+    async def script(call: MemoryCall) -> None:
+        alice, bob = await call.arrive("alice", "bob")
         await alice.speak(speech("alice_question.wav"))
-        await call.until("user_turn_ended")
+        await call.wait_for("user_turn_ended")
         await bob.speak(speech("bob_yes.wav"))
-        await call.until("tool_called")
+        await call.wait_for("tool_called")
         await asyncio.sleep(3)
 
     call = converse(pipeline, script)
