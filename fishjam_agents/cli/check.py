@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fishjam_agents.cli.console import say
+from fishjam_agents.cli.output import say
 from fishjam_agents.errors import MissingExtraError
 
 

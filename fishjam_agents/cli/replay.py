@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fishjam_agents.cli.console import say
+from fishjam_agents.cli.output import say
 
 if TYPE_CHECKING:
     from fishjam_agents.config.document import Section

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fishjam_agents.cli.console import say
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
+from fishjam_agents.cli.output import say
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.printable import printable
 

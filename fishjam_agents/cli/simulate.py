@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fishjam_agents.cli.console import say
+from fishjam_agents.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

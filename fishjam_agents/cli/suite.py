@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fishjam_agents.cli.console import say
 from fishjam_agents.cli.failures import failures
+from fishjam_agents.cli.output import say
 from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner, run_live, write_down
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.settings import LogSettings

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fishjam_agents import events
 from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.cli import main
-from fishjam_agents.cli.console import say
+from fishjam_agents.cli.output import say
 from fishjam_agents.observe.log import EventLog, LineFormatter
 from fishjam_agents.observe.timeline import Timeline, to_json
 from fishjam_agents.printable import printable
