@@ -63,13 +63,19 @@ class Ticker:
         return unsubscribe
 
     def _tick(self) -> None:
-        now = self._loop.time()
+        now, timer = self._loop.time(), self._timer
         for key, tick in list(self._subscribers.items()):
+            if key not in self._subscribers:
+                continue
             try:
                 tick(now)
             except Exception:
+                # The others may belong to other calls.
                 logger.exception("A subscriber of the ticker failed and is no longer called")
                 self._subscribers.pop(key, None)
+        if self._timer is not timer:
+            # The last subscriber left meanwhile, and perhaps another one came.
+            return
         if not self._subscribers:
             self._timer = None
             return

@@ -7,7 +7,6 @@ import pytest
 
 from fishjam_agents.errors import SessionError
 from fishjam_agents.playout.sender import TrackSender
-from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.testing import VirtualClock
 
 
@@ -88,26 +87,3 @@ def test_a_dead_track_is_reported_once(virtual_clock: VirtualClock, error: Excep
 
     (failure,) = virtual_clock.run(scenario())
     assert failure is error if error else isinstance(failure, SessionError)
-
-
-def test_one_ticker_serves_all_and_survives_a_bad_one(
-    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def scenario() -> tuple[list[float], Ticker]:
-        ticks: list[float] = []
-
-        def bad(now: float) -> None:
-            raise ValueError("bad")
-
-        ticker = Ticker.shared()
-        assert ticker is Ticker.shared()
-        ticker.subscribe(bad)
-        end = ticker.subscribe(ticks.append)
-        await asyncio.sleep(1.0)
-        end()
-        await asyncio.sleep(1.0)
-        return ticks, ticker
-
-    ticks, _ = virtual_clock.run(scenario())
-    assert ticks == pytest.approx([0.02 * n for n in range(1, 51)], abs=1e-6)
-    assert "no longer called" in caplog.text
