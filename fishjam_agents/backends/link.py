@@ -195,11 +195,12 @@ class BackendLink:
     async def _serve(self, session: BackendSession | InlineSession) -> None:
         if isinstance(session, InlineSession):
             self._broken = asyncio.get_running_loop().create_future()
-            self._inline = session
+            # What an event brings about meanwhile waits its turn behind what was there before.
             while len(self._outbox) and not self._broken.done():
                 item = await self._outbox.peek()
                 self._outbox.sent(item)
                 self._handle(session, item)
+            self._inline = session
             await self._broken
             return
         sender = asyncio.create_task(self._send(session), name=f"backend-sender-{self._call}")
