@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, TypeAlias, assert_never
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
@@ -76,33 +76,34 @@ class RemoteRun:
             BackendError: It could not begin, or failed.
         """
         context = self._context
-        conversation = port.BackendContext(self._context.id, self._backend_event, self._instructions)
         try:
-            beginning = self._backend.call(conversation)
-            try:
-                async with asyncio.timeout(BEGIN_DEADLINE):
-                    call = await beginning.__aenter__()
-            except TimeoutError as error:
-                raise BackendError(
-                    f"the backend did not answer within {BEGIN_DEADLINE:g} s", retryable=True
-                ) from error
-            try:
-                async with self._invite(call.invitation) as bridged:
-                    await self._attend(call, bridged)
-            finally:
-                await beginning.__aexit__(None, None, None)
+            async with AsyncExitStack() as stack:
+                call = await self._begin(stack)
+                bridged = await stack.enter_async_context(self._invite(call.invitation))
+                await self._attend(call, bridged)
         except BackendError as error:
             context.emit(events.BackendFailure.of(error, at=context.now()))
             raise
+
+    async def _begin(self, stack: AsyncExitStack) -> RemoteCall:
+        conversation = port.BackendContext(self._context.id, self._backend_event, self._instructions)
+        try:
+            async with asyncio.timeout(BEGIN_DEADLINE):
+                return await stack.enter_async_context(self._backend.call(conversation))
+        except TimeoutError as error:
+            raise BackendError(
+                f"the backend did not answer within {BEGIN_DEADLINE:g} s", retryable=True
+            ) from error
 
     async def _attend(self, call: RemoteCall, bridged: BridgedPeer) -> None:
         context, end = self._context, self._context.end
         if self._instructions:
             self.put(port.UpdateInput(instructions=self._instructions))
         following = context.loop.create_task(call.follow(bridged), name=f"follow-{context.id}")
+        sending = context.loop.create_task(self._send(call, bridged), name=f"send-{context.id}")
         tasks: list[asyncio.Task[Any]] = [
             following,
-            context.loop.create_task(self._send(call, bridged), name=f"send-{context.id}"),
+            sending,
             context.loop.create_task(end.requested(), name=f"stop-{context.id}"),
         ]
         failure: str | None = None
@@ -115,9 +116,11 @@ class RemoteRun:
             if following.done():
                 context.emit(events.BackendEnded(context.now(), following.result()))
                 end.note("model")
-        except BackendError as error:
+            elif sending.done():
+                sending.result()
+        except Exception as error:
             failure = str(error)
-            end.note("backend_failure")
+            end.note("backend_failure" if isinstance(error, BackendError) else "error")
             raise
         finally:
             context.emit(events.CallEnded(context.now(), end.reason or "stopped", failure))
@@ -158,10 +161,26 @@ class RemoteRun:
         self._present = present
 
     def _backend_event(self, event: port.BackendEvent) -> None:
-        if isinstance(event, port.VendorEvent):
-            self._context.start_hook("on_vendor_event", event.kind, event.message)
-        elif isinstance(event, port.BackendWarning):
-            self._warn(event.message)
+        context = self._context
+        match event:
+            case port.VendorEvent():
+                context.start_hook("on_vendor_event", event.kind, event.message)
+            case port.UserTranscript():
+                context.emit(event.stamped(context.now()))
+                context.start_hook("on_transcript", event.text, event.final, event.peer)
+            case port.BackendWarning() | port.BackendUsage():
+                context.emit(event.stamped(context.now()))
+            case port.ReplyStarted() | port.ReplyAudio() | port.ReplyTextDelta() | port.ReplyAudioEnded():
+                pass
+            case port.ReplyLatency() | port.PreemptiveReply() | port.Interrupted() | port.UserSpeech():
+                pass
+            case port.ToolCall() | port.ToolCallCancelled() | port.OutOfBandResponse():
+                pass
+            case port.BackendFailure():
+                # A remote call fails by raising.
+                pass
+            case _:
+                assert_never(event)
 
     def _warn(self, message: str) -> None:
         self._context.emit(events.BackendWarning(message, at=self._context.now()))
