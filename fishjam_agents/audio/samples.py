@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -18,3 +18,8 @@ exact, since it is a power of two."""
 def saturate(values: npt.NDArray[Any]) -> Samples:
     """Clip whole numbers to what int16 holds; same shape."""
     return values.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def is_mono(value: object) -> TypeGuard[Samples]:
+    """Return whether a value is int16 mono, shape (n,): floats would be played as silence or noise."""
+    return isinstance(value, np.ndarray) and value.dtype == np.int16 and value.ndim == 1

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fishjam_agents.audio.resampling import resample
-from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.samples import Samples, is_mono
 from fishjam_agents.errors import AudioError
 
 _PCM = 0x0001
@@ -98,6 +98,32 @@ def load_speech(path: str | os.PathLike[str], sample_rate: int) -> Samples:
     """
     clip = read_wav(path)
     return resample(clip.mono(), clip.sample_rate, sample_rate)
+
+
+def load_recording(
+    audio: Samples | str | os.PathLike[str], samples_rate: int | None, sample_rate: int
+) -> Samples:
+    """Load what an app wants played: a WAV file, or samples of its own.
+
+    Args:
+        audio: The file, or int16 mono of shape (n,).
+        samples_rate: Hz of the samples; None means `sample_rate`. A file knows its own.
+        sample_rate: Hz of the result.
+
+    Returns:
+        int16 mono, shape (n,).
+
+    Raises:
+        AudioError: The file cannot be played, or the samples are not int16 mono.
+    """
+    if isinstance(audio, (str, os.PathLike)):
+        return load_speech(audio, sample_rate)
+    if not is_mono(audio):
+        found = "None" if audio is None else f"a {type(audio).__name__}"
+        if isinstance(audio, np.ndarray):
+            found = f"{audio.dtype} of shape {audio.shape}"
+        raise AudioError(f"play takes a WAV file or int16 samples of shape (n,), not {found}: convert it")
+    return resample(audio, samples_rate or sample_rate, sample_rate)
 
 
 def write_wav(path: str | os.PathLike[str], samples: Samples, sample_rate: int) -> None:

@@ -11,9 +11,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from fishjam_agents.audio.formats import AudioFormat
-from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.audio.wav import load_recording
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
@@ -30,7 +29,6 @@ from fishjam_agents.pipeline.publish_track import publish_track
 from fishjam_agents.pipeline.recorder import Recorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
-from fishjam_agents.pipeline.user_objects import verify_samples
 from fishjam_agents.pipeline.verification import verify
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.session import RoomView, Session
@@ -262,11 +260,7 @@ class AgentPipeline(BotHooks):
             AudioError: The file cannot be played, or the samples are not int16 mono.
         """
         rate = self.backend.capabilities.output_rate or 24000
-        if isinstance(audio, (str, Path)):
-            samples = load_speech(audio, rate)
-        else:
-            verify_samples(audio)
-            samples = resample(audio, sample_rate or rate, rate)
+        samples = load_recording(audio, sample_rate, rate)
         return self._running().replies.play(
             samples, text, priority=priority, interruptible=interruptible, filler=filler
         )

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fishjam_agents import events
-from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.audio.wav import load_recording, load_speech
 from fishjam_agents.events import Event
 from fishjam_agents.pipeline.event_stream import Watcher
 from fishjam_agents.playout.audio_output import AudioOutput
@@ -47,17 +46,13 @@ class Background:
             duck: Attenuation while the bot speaks, dB.
 
         Raises:
-            AudioError: The file cannot be played.
+            AudioError: The file cannot be played, or the samples are not int16 mono.
             FishjamAgentsError: The bot is not running.
         """
         output = self._output()
-        rate = output.sample_rate
-        if isinstance(audio, (str, Path)):
-            samples = load_speech(audio, rate)
-        else:
-            samples = resample(audio, sample_rate or rate, rate)
+        samples = load_recording(audio, sample_rate, output.sample_rate)
         if len(samples):
-            output.background.background = Loop(samples, rate, level, duck)
+            output.background.background = Loop(samples, output.sample_rate, level, duck)
 
     def stop(self) -> None:
         """Fade it out. Does nothing when there is none.

@@ -5,15 +5,13 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Callable as CallableType
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import numpy as np
-
+from fishjam_agents.audio.samples import is_mono
 from fishjam_agents.backends.tracebacks import defined_at
-from fishjam_agents.errors import AudioError, FishjamAgentsError
+from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.turns.endpointing import EndOfTurn
 from fishjam_agents.turns.policies import BargeInPolicy
 from fishjam_agents.turns.settings import TurnSettings
@@ -73,7 +71,7 @@ def _matches(value: object, hint: Any) -> bool:
         return _matches(value, arguments[0])
     if origin is Literal:
         return value in arguments
-    if origin in (CallableType, type):
+    if origin in (Callable, type):
         return callable(value)
     kind = hint if origin is None else origin
     if not isinstance(kind, type) or getattr(kind, "_is_protocol", False):
@@ -191,28 +189,13 @@ def verify_instructions(bot: str, instructions: object) -> None:
         )
 
 
-def verify_samples(samples: object) -> None:
-    """Check audio that an app wants played.
-
-    Raises:
-        AudioError: It is not int16 mono: floats would be played as silence or noise.
-    """
-    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
-        found = _described(samples)
-        if isinstance(samples, np.ndarray):
-            found = f"{samples.dtype} of shape {samples.shape}"
-        raise AudioError(f"play takes a WAV file or int16 samples of shape (n,), not {found}: convert it")
-
-
 def verify_recording(bot: str, name: str, samples: object) -> None:
     """Check a recording that the bot plays by itself.
 
     Raises:
         FishjamAgentsError: It is no int16 mono audio.
     """
-    if samples is None:
-        return
-    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1:
+    if samples is not None and not is_mono(samples):
         raise FishjamAgentsError(
             f"{bot}.{name} must be int16 samples of shape (n,), not {_described(samples)}: "
             "`audio.wav.load_speech(path, rate)` reads a file so"

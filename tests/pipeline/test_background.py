@@ -12,7 +12,7 @@ import pytest
 from fishjam_agents.audio.gain import dbfs
 from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.backends import Parrot
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import AudioError, FishjamAgentsError
 from fishjam_agents.fishjam import Reconnected
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import AmbientSettings, BackgroundAudioSettings, ThinkingSettings
@@ -100,6 +100,14 @@ def test_the_app_plays_changes_and_stops_a_background(converse: Converse, hum: P
     assert not wave[round(3.0 * RATE) :].any()
     with pytest.raises(FishjamAgentsError, match="not running"):
         Bot().background.stop()
+
+
+def test_a_background_that_is_not_int16_mono_is_refused(converse: Converse) -> None:
+    async def script(call: MemoryCall) -> None:
+        with pytest.raises(AudioError, match="not float64 of shape"):
+            call.bot.background.play(np.zeros(RATE))
+
+    converse(Bot(), script)
 
 
 def test_muting_silences_the_background_too_and_an_outage_only_interrupts_it(
