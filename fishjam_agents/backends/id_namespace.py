@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from fishjam_agents.backends.events import (
     BackendEvent,
     Interrupted,
+    OutOfBandResponse,
     ReplyAudio,
     ReplyAudioEnded,
     ReplyTextDelta,
     ToolCall,
     ToolCallCancelled,
+    UserSpeech,
+    VendorEvent,
 )
-from fishjam_agents.events import ReplyLatency, ReplyStarted
-
-_OF_REPLIES = (Interrupted, ReplyAudio, ReplyAudioEnded, ReplyLatency, ReplyStarted, ReplyTextDelta)
+from fishjam_agents.events import (
+    BackendFailure,
+    BackendUsage,
+    BackendWarning,
+    PreemptiveReply,
+    ReplyLatency,
+    ReplyStarted,
+    UserTranscript,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,19 @@ class IdNamespace:
 
     def renamed(self, event: BackendEvent) -> BackendEvent:
         """Return an event of the connection as the call is told of it."""
-        if isinstance(event, _OF_REPLIES):
-            return event if event.reply is None else replace(event, reply=self.public(event.reply))
-        if isinstance(event, (ToolCall, ToolCallCancelled)):
-            return replace(event, call=self.public(event.call))
-        return event
+        match event:
+            case ReplyStarted() | ReplyAudio() | ReplyTextDelta() | ReplyAudioEnded() | ReplyLatency():
+                return replace(event, reply=self.public(event.reply))
+            case Interrupted(reply):
+                return event if reply is None else replace(event, reply=self.public(reply))
+            case ToolCall() | ToolCallCancelled():
+                return replace(event, call=self.public(event.call))
+            case UserSpeech() | UserTranscript() | PreemptiveReply() | OutOfBandResponse():
+                return event
+            case VendorEvent() | BackendUsage() | BackendWarning() | BackendFailure():
+                return event
+            case _:
+                assert_never(event)
 
 
 def split_id(public: str, separator: str) -> tuple[str, int | None]:

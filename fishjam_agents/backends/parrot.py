@@ -7,26 +7,12 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 import numpy as np
 
 from fishjam_agents.audio.resampling import resample
-from fishjam_agents.backends.port import (
-    Backend,
-    BackendContext,
-    BackendInput,
-    Capabilities,
-    InlineSession,
-    InterruptInput,
-    ReplyAudio,
-    ReplyAudioEnded,
-    ReplyStarted,
-    ReplyTextDelta,
-    Samples,
-    TurnEndedInput,
-    TurnStartedInput,
-)
+from fishjam_agents.backends import port
 from fishjam_agents.errors import SettingError
 
 _INPUT_RATE = 16000
@@ -34,7 +20,7 @@ _OUTPUT_RATE = 24000
 
 
 @dataclass(frozen=True, slots=True)
-class Parrot(Backend):
+class Parrot(port.Backend):
     """A bot that repeats what it was told, at 24 kHz as most models speak.
 
     Attributes:
@@ -46,7 +32,7 @@ class Parrot(Backend):
     """
 
     in_process = True
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    capabilities: ClassVar[port.Capabilities] = port.Capabilities(
         input_rate=_INPUT_RATE,
         output_rate=_OUTPUT_RATE,
         wants_turn_audio=True,
@@ -72,7 +58,7 @@ class Parrot(Backend):
             raise SettingError("chunk", f"must be between 0.02 and 60 s, not {self.chunk:g}")
 
     @asynccontextmanager
-    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
+    async def connect(self, context: port.BackendContext) -> AsyncIterator[port.InlineSession]:
         """Open a session; it lives in this process."""
         session = _ParrotSession(self, context)
         try:
@@ -85,28 +71,37 @@ class Parrot(Backend):
 class _Answer:
     reply: str
     peer: str | None
-    samples: Samples
+    samples: port.Samples
     started: bool = False
     timer: asyncio.TimerHandle | None = None
 
 
-class _ParrotSession(InlineSession):
-    def __init__(self, settings: Parrot, context: BackendContext) -> None:
+class _ParrotSession(port.InlineSession):
+    def __init__(self, settings: Parrot, context: port.BackendContext) -> None:
         self._settings = settings
         self._emit = context.emit
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, _Answer] = {}
         self._ids = (f"parrot-{context.attempt}-{n}" for n in itertools.count(1))
 
-    def handle(self, item: BackendInput) -> None:
-        if isinstance(item, TurnEndedInput):
-            self._answer(item)
-        elif isinstance(item, TurnStartedInput):
-            # The speaker goes on: what would have answered the first half is out of date.
-            for answer in [a for a in self._answers.values() if a.peer == item.peer and not a.started]:
-                self._drop(answer)
-        elif isinstance(item, InterruptInput):
-            self.cancel()
+    def handle(self, item: port.BackendInput) -> None:
+        match item:
+            case port.TurnEndedInput():
+                self._answer(item)
+            case port.TurnStartedInput(peer):
+                # The speaker goes on: what would have answered the first half is out of date.
+                for answer in [a for a in self._answers.values() if a.peer == peer and not a.started]:
+                    self._drop(answer)
+            case port.InterruptInput():
+                self.cancel()
+            case port.AudioInput() | port.AudioEndedInput() | port.ImageInput() | port.TextInput():
+                pass
+            case port.TurnPausedInput() | port.TurnResumedInput() | port.TurnCancelledInput():
+                pass
+            case port.ToolResultInput() | port.UpdateInput() | port.ControlInput() | port.OutOfBandInput():
+                pass
+            case _:
+                assert_never(item)
 
     def cancel(self) -> None:
         """Drop every answer that is not complete."""
@@ -118,7 +113,7 @@ class _ParrotSession(InlineSession):
             answer.timer.cancel()
         self._answers.pop(answer.reply, None)
 
-    def _answer(self, item: TurnEndedInput) -> None:
+    def _answer(self, item: port.TurnEndedInput) -> None:
         words = item.audio
         if words is None or not len(words):
             return
@@ -132,13 +127,13 @@ class _ParrotSession(InlineSession):
         settings = self._settings
         if not answer.started:
             answer.started = True
-            self._emit(ReplyStarted(answer.reply))
+            self._emit(port.ReplyStarted(answer.reply))
             if settings.text:
-                self._emit(ReplyTextDelta(answer.reply, settings.text))
+                self._emit(port.ReplyTextDelta(answer.reply, settings.text))
         size = round(settings.chunk * _OUTPUT_RATE)
         # An event can end the answer (`cancel`) while it is being given.
         while position < len(answer.samples) and answer.reply in self._answers:
-            self._emit(ReplyAudio(answer.reply, answer.samples[position : position + size]))
+            self._emit(port.ReplyAudio(answer.reply, answer.samples[position : position + size]))
             position += size
             if settings.speed:
                 answer.timer = self._loop.call_later(
@@ -146,4 +141,4 @@ class _ParrotSession(InlineSession):
                 )
                 return
         if self._answers.pop(answer.reply, None) is not None:
-            self._emit(ReplyAudioEnded(answer.reply))
+            self._emit(port.ReplyAudioEnded(answer.reply))

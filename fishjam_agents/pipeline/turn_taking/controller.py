@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from fishjam_agents import events
 from fishjam_agents.audio.samples import Samples
@@ -21,6 +22,7 @@ from fishjam_agents.turns.machine import (
     Suspected,
     TurnEnded,
     TurnEvent,
+    TurnStarted,
     Withdrawn,
 )
 
@@ -182,20 +184,24 @@ class FloorTurnController(TurnController):
     def _publish(self, microphone: Microphone, event: TurnEvent) -> Turn | None:
         context, peer, track = self._context, microphone.peer, microphone.track
         now = context.now()
-        if isinstance(event, SpeechStarted):
-            self.last_speaker = peer
-            context.emit(events.UserStartedSpeaking(now, event.at, peer, track))
-            context.start_hook("on_speech_started", peer)
-        elif isinstance(event, SpeechEnded):
-            context.emit(events.UserStoppedSpeaking(now, event.at, peer, track))
-        elif isinstance(event, TurnEnded):
-            turn = Turn(context.next_turn_id(), peer, track, event.start, event.end, event.reason)
-            context.emit(
-                events.UserTurnEnded(now, event.end, peer, track, event.start, turn.id, event.reason)
-            )
-            if event.reason != CANCELLED:
-                context.start_hook("on_turn", turn)
-            return turn
+        match event:
+            case SpeechStarted(at):
+                self.last_speaker = peer
+                context.emit(events.UserStartedSpeaking(now, at, peer, track))
+                context.start_hook("on_speech_started", peer)
+            case SpeechEnded(at):
+                context.emit(events.UserStoppedSpeaking(now, at, peer, track))
+            case TurnEnded(start, end, reason):
+                turn = Turn(context.next_turn_id(), peer, track, start, end, reason)
+                context.emit(events.UserTurnEnded(now, end, peer, track, start, turn.id, reason))
+                if reason != CANCELLED:
+                    context.start_hook("on_turn", turn)
+                return turn
+            case TurnStarted() | Suspected() | Confirmed() | Withdrawn():
+                # The floor judges barge-ins, and a turn begins with speech that was told.
+                pass
+            case _:
+                assert_never(event)
         return None
 
     def _publish_barge_in(

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.hearing.microphone import Deliver, Microphone
 from fishjam_agents.turns.crosstalk import LAG, Comparison, coarse
-from fishjam_agents.turns.machine import CANCELLED, TurnEnded, TurnEvent, TurnStarted
+from fishjam_agents.turns.machine import (
+    CANCELLED,
+    Confirmed,
+    SpeechEnded,
+    SpeechStarted,
+    Suspected,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+    Withdrawn,
+)
 
 _PIECE = 1.0
 """Seconds that are compared at a time, once what is late at the others is there, too."""
@@ -63,17 +74,20 @@ class CrossTalk:
         self._deliver(microphone, frame, happened)
 
     def _judge(self, microphone: Microphone, heard: _Heard, event: TurnEvent) -> TurnEvent:
-        if isinstance(event, TurnStarted):
-            heard.comparison = Comparison()
-            heard.compared = event.at
-        elif isinstance(event, TurnEnded):
-            comparison = heard.comparison
-            if comparison is not None and event.end - heard.compared >= _LEAST:
-                self._compare(microphone, heard, event.end)
-            heard.comparison = None
-            heard.ended = event.end
-            if comparison is not None and comparison.is_copy:
-                return replace(event, reason=CANCELLED)
+        match event:
+            case TurnStarted(at):
+                heard.comparison, heard.compared = Comparison(), at
+            case TurnEnded(end=end):
+                comparison = heard.comparison
+                if comparison is not None and end - heard.compared >= _LEAST:
+                    self._compare(microphone, heard, end)
+                heard.comparison, heard.ended = None, end
+                if comparison is not None and comparison.is_copy:
+                    return replace(event, reason=CANCELLED)
+            case SpeechStarted() | SpeechEnded() | Suspected() | Confirmed() | Withdrawn():
+                pass
+            case _:
+                assert_never(event)
         return event
 
     def _compare(self, microphone: Microphone, heard: _Heard, end: float) -> None:
