@@ -10,14 +10,22 @@ from fishjam_agents.backends.cascade.components import (
     STT_RATE,
     Component,
     LanguageModel,
+    LLMChunk,
+    Message,
     SpeechToText,
     TextToSpeech,
 )
 from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
-from fishjam_agents.backends.cascade.images import sighted
 from fishjam_agents.backends.cascade.session import CascadeSession
 from fishjam_agents.backends.cascade.speech_synthesis import OUTPUT_RATE
-from fishjam_agents.backends.port import Backend, BackendContext, BackendSession, BackendWarning, Capabilities
+from fishjam_agents.backends.port import (
+    Backend,
+    BackendContext,
+    BackendSession,
+    BackendWarning,
+    Capabilities,
+    ToolDeclaration,
+)
 from fishjam_agents.errors import SettingError
 
 LEAST_HISTORY = 500
@@ -107,7 +115,7 @@ class Cascade(Backend):
 
         async with AsyncExitStack() as calls:
             stt = [await calls.enter_async_context(part.connect()) for part in self.stt]
-            llm = [sighted(part, await calls.enter_async_context(part.connect())) for part in self.llm]
+            llm = [_sighted(part, await calls.enter_async_context(part.connect())) for part in self.llm]
             tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
             limits = (self.deadline, warn, self.fallback_after)
             jobs = (
@@ -122,12 +130,25 @@ class Cascade(Backend):
             yield session
 
 
+def _sighted(settings: LanguageModel, connected: LanguageModel) -> LanguageModel:
+    """Return what a model's `connect` gave; one that takes no images is shown none."""
+    return connected if settings.vision else _Blind(connected)
+
+
+class _Blind(LanguageModel):
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+
+    def reply(self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]) -> AsyncIterator[LLMChunk]:
+        return self._model.reply([message.without_images() for message in messages], tools)
+
+
 def _verify(name: str, parts: object, kind: type[Component]) -> None:
     """Check the parts for one job.
 
     Raises:
         TypeError: One is none for it.
-        ValueError: There is none.
+        SettingError: There is none.
     """
     if not isinstance(parts, Sequence) or isinstance(parts, str):
         raise TypeError(f"{name} must be a list of parts, not {_shown(parts)}: write {name}=[...]")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from fishjam_agents.backends.port import Registered, Samples, ToolDeclaration
@@ -63,6 +63,10 @@ class Message:
     calls: Sequence[LLMToolCall] = ()
     call: str | None = None
     images: Sequence[tuple[bytes, str]] = ()
+
+    def without_images(self) -> Message:
+        """Return the message as a model without eyes is shown it, or one that saw its pictures before."""
+        return replace(self, images=()) if self.images else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class History:
     def followed_by(self, text: str) -> list[Message]:
         """All of it, as if the user had said something; nothing is changed."""
         words = self._of_user(text)
-        return [*(_without_images(message) if words.images else message for message in self.messages), words]
+        return [*(message.without_images() if words.images else message for message in self.messages), words]
 
     def user(self, text: str) -> None:
         """The user said something."""
@@ -62,9 +62,7 @@ class History:
         self._images.clear()
         if words.images:
             # Pictures are large, and sent with every request: only the latest are shown.
-            for index, message in enumerate(self._messages):
-                if message.images:
-                    self._messages[index] = _without_images(message)
+            self._messages = [message.without_images() for message in self._messages]
         self._add(words)
 
     def _of_user(self, text: str) -> Message:
@@ -127,7 +125,3 @@ class History:
             self._messages = without_oldest(self._messages, round(_ROOM * self._limit))
         if len(self._replies) > _REPLIES:
             del self._replies[next(iter(self._replies))]
-
-
-def _without_images(message: Message) -> Message:
-    return replace(message, images=()) if message.images else message
