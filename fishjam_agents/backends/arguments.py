@@ -30,17 +30,13 @@ def read_arguments(given: object) -> tuple[dict[str, Any], str | None]:
     Returns:
         The arguments, and None; or no arguments, and what is wrong with them in words for the model.
     """
-    if isinstance(given, str):
-        value, problem = _read(given)
-    else:
-        value, problem = given, None
-    if problem is None and value is None:
-        return {}, None
-    if problem is None and not (isinstance(value, Mapping) and all(isinstance(name, str) for name in value)):
-        problem = "they are no JSON object"
+    value, problem = _read(given) if isinstance(given, str) else (given, None)
     if problem is None:
-        assert isinstance(value, Mapping)
-        return dict(value), None
+        if value is None:
+            return {}, None
+        if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+            return dict(value), None
+        problem = "they are no JSON object"
     text = given if isinstance(given, str) else repr(given)
     shown = text if len(text) <= _QUOTED else text[:_QUOTED] + "..."
     return {}, f"{problem}: {shown}"

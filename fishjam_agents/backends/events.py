@@ -107,7 +107,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class OutOfBandResponse:
-    """The answer to a `OutOfBandInput`; `error` says why there is none."""
+    """The answer to an `OutOfBandInput`; `error` says why there is none."""
 
     question: str
     text: str = ""

@@ -191,7 +191,7 @@ class ControlInput:
 
 @dataclass(frozen=True, slots=True)
 class OutOfBandInput:
-    """Something the app wants to know of the model beside the conversation: one `Answer` of that id follows.
+    """A question of the app beside the conversation; one `OutOfBandResponse` of that id follows.
 
     The model knows all that was said so far. Neither question nor answer become part of the conversation, and
     nothing is spoken. One without an answer is asked again after a lost connection.

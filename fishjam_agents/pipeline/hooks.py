@@ -228,8 +228,7 @@ def _leave_behind(task: asyncio.Task[None]) -> None:
 
 def _tamed(raised: BaseException) -> Exception:
     """An exception that ends nothing but the hook."""
-    what = "exit()" if isinstance(raised, SystemExit) else repr(raised)
-    error = RuntimeError(f"it called {what}" if isinstance(raised, SystemExit) else f"it raised {what}")
+    error = RuntimeError("it called exit()" if isinstance(raised, SystemExit) else f"it raised {raised!r}")
     error.__cause__ = raised
     error.__traceback__ = raised.__traceback__
     return error

@@ -23,7 +23,7 @@ def test_the_line_of_the_users_code_is_told_and_not_that_of_a_library(
     monkeypatch.chdir(HERE.parent)
     with pytest.raises(ValueError, match="Expecting value") as caught:
         json.loads("")  # the library's
-    assert raised_at(caught.value) == f"test_bugs.py:{line('# the library' + chr(39) + 's')}"
+    assert raised_at(caught.value) == f"test_tracebacks.py:{line('# the library' + chr(39) + 's')}"
     assert describe(caught.value).startswith("JSONDecodeError(")
 
 
@@ -38,7 +38,7 @@ def test_a_mistake_that_ours_found_is_the_users_line_where_asked_for(monkeypatch
     monkeypatch.chdir(HERE.parent)
     with pytest.raises(ValueError, match="stt: a cascade needs") as caught:
         Cascade([], [], [])  # ours
-    assert raised_at(caught.value, foreign=True) == f"test_bugs.py:{line('# ours')}"
+    assert raised_at(caught.value, foreign=True) == f"test_tracebacks.py:{line('# ours')}"
     assert "cascade/backend.py:" in raised_at(caught.value).replace("\\", "/")
 
 
