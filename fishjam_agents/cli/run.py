@@ -115,7 +115,13 @@ class _Run:
 
         fishjam = self._settings.fishjam
         try:
-            server = EmbeddedServer(fishjam.host, fishjam.port, fishjam.management_token)
+            server = EmbeddedServer(
+                fishjam.host,
+                fishjam.port,
+                fishjam.management_token,
+                allowed_hosts=fishjam.allowed_hosts,
+                allowed_origins=fishjam.allowed_origins,
+            )
             return await stack.enter_async_context(server)
         except FishjamAgentsError as error:
             cause = error.__cause__

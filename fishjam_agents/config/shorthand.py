@@ -38,6 +38,8 @@ def _words(word: Scalar) -> Node:
 _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
     {
         "apology": _wav,
+        "fishjam.allowed_hosts": _one,
+        "fishjam.allowed_origins": _one,
         "greeting": _wav,
         "hearing": _hearing,
         "idle.goodbye": _words,

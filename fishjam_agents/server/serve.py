@@ -14,6 +14,7 @@ from ..audio.wav import Clip
 from ..errors import FishjamAgentsError, MissingExtraError
 from ..loopback import is_loopback
 from ..session import PeerType
+from .access import AccessPolicy
 from .address import authority, listen
 from .callers import Caller
 from .listener import Listener
@@ -61,6 +62,9 @@ class EmbeddedServer:
         webhook_url: Where notifications of rooms without a webhook of their own, and of recordings, go.
         webhook_secret: Key of the webhooks' signature; None makes a random one.
         vapi_url: Vapi's API, for VAPI peers; None takes the variable `VAPI_URL`, and without it Vapi's own.
+        allowed_hosts: Further names that clients reach it by, `name` or `name:port`: those of a proxy or a
+            container. Its address and, beyond loopback, this machine's names need not be named.
+        allowed_origins: Pages of other origins that may use it, such as `http://localhost:5173`.
 
     Attributes:
         token: The management token.
@@ -74,7 +78,8 @@ class EmbeddedServer:
         network: Delay and jitter; may be changed at any time.
 
     Raises:
-        FishjamAgentsError: `host` can be reached from other machines and no token was given.
+        FishjamAgentsError: `host` can be reached from other machines and no token was given; a host or an
+            origin that is allowed is none.
     """
 
     def __init__(
@@ -90,11 +95,14 @@ class EmbeddedServer:
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
         vapi_url: str | None = None,
+        allowed_hosts: Iterable[str] = (),
+        allowed_origins: Iterable[str] = (),
     ) -> None:
         if not token and not is_loopback(host):
             raise FishjamAgentsError(
                 f"{host} can be reached from other machines: give the server a token of your own"
             )
+        self._access = AccessPolicy(host, allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
         self.token = token or secrets.token_urlsafe(24)
         self.rooms = Rooms(now)
         self.clock = RoomClock()
@@ -135,12 +143,12 @@ class EmbeddedServer:
             raise FishjamAgentsError("the embedded server runs already: stop it first")
         uvicorn, http, app = self._web()
         self._socket = await listen(self._host, self._port)
-        self._port = self._socket.getsockname()[1]
+        self._port = self._access.port = self._socket.getsockname()[1]
 
         throttle = Throttle()
 
         def websocket(*, server_state: Any, **_: Any) -> Connection:
-            return Connection(self._endpoint, server_state.connections, throttle)
+            return Connection(self._endpoint, self._access.refusal, server_state.connections, throttle)
 
         config = uvicorn.Config(
             app,
@@ -269,6 +277,7 @@ class EmbeddedServer:
         try:
             import uvicorn
 
+            from .rest.access_control import AccessControl
             from .rest.application import RestApi
             from .rest.http import HttpConnection
             from .rest.resource import RestContext
@@ -280,4 +289,5 @@ class EmbeddedServer:
         context = RestContext(
             self.rooms, self.recordings, self._calls, self.moq, lambda: self.url, self._peer_url
         )
-        return uvicorn, HttpConnection, RestApi(self.token, make_resources(context)).app()
+        app = AccessControl(RestApi(self.token, make_resources(context)).app(), self._access)
+        return uvicorn, HttpConnection, app

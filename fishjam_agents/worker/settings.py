@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.urls import NO_HOST, NO_ORIGIN, read_authority, read_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +18,26 @@ class FishjamSettings:
         management_token: Its management token; `local` needs none.
         host: Address the embedded server listens on.
         port: Port the embedded server listens on; 0 takes any.
+        allowed_hosts: Further names the embedded server is reached by, `name` or `name:port`.
+        allowed_origins: Pages of other origins that may use the embedded server, as `http://localhost:5173`.
     """
 
     id: str = "local"
     management_token: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 5002
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise SettingError("port", f"must be between 0 and 65535, not {self.port}", section="fishjam")
+        for host in self.allowed_hosts:
+            if read_authority(host) is None:
+                raise SettingError("allowed_hosts", NO_HOST.format(host), section="fishjam")
+        for origin in self.allowed_origins:
+            if read_origin(origin) is None:
+                raise SettingError("allowed_origins", NO_ORIGIN.format(origin), section="fishjam")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,9 @@ def test_the_line_end_of_a_token_from_a_file_is_no_part_of_it(load: Any) -> None
 def test_a_host_of_this_machine_needs_no_token(load: Any) -> None:
     for host in ("127.0.0.2", "'::1'", "localhost"):
         assert load(f"fishjam: {{host: {host}}}\n" + PARROT).fishjam.management_token is None
+    allowed = load("fishjam: {allowed_hosts: bot.example, allowed_origins: [http://a.example]}\n" + PARROT)
+    assert allowed.fishjam.allowed_hosts == ("bot.example",)
+    assert allowed.fishjam.allowed_origins == ("http://a.example",)
     assert load("fishjam: {host: 0.0.0.0, management_token: x}\n" + PARROT).fishjam.host == "0.0.0.0"
 
 

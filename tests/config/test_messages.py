@@ -231,6 +231,18 @@ MISTAKES = {
         "config.yaml:1: fishjam.host 0.0.0.0 can be reached from other machines: "
         "set fishjam.management_token, too"
     ),
+    "fishjam:\n  allowed_origins: [http://localhost:5173, localhost]\n" + PARROT: (
+        "config.yaml:2: fishjam.allowed_origins must be origins like http://localhost:5173 "
+        "(scheme, host and port alone), not 'localhost'"
+    ),
+    "fishjam: {allowed_origins: '*'}\n" + PARROT: (
+        "config.yaml:1: fishjam.allowed_origins must be origins like http://localhost:5173 "
+        "(scheme, host and port alone), not '*'"
+    ),
+    "fishjam: {allowed_hosts: http://bot.example}\n" + PARROT: (
+        "config.yaml:1: fishjam.allowed_hosts must be names like bot.example or bot.example:8443, "
+        "not 'http://bot.example'"
+    ),
     "fishjam: {id: abc, management_token: 'two words'}\n" + PARROT: (
         "config.yaml:1: fishjam.management_token is no token: it must be of ASCII letters, digits and signs, "
         "without spaces"

@@ -253,9 +253,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         b"",
         b"G",
-        b"GET /validate HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-        b"POST /room HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\nContent-Length: 9\r\n\r\n{",
-        b"POST /room HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+        b"GET /validate HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        b"POST /room HTTP/1.1\r\nHost: [::1]\r\nAuthorization: Bearer TOKEN\r\nContent-Length: 9\r\n\r\n{",
+        b"POST /room HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
     ],
     ids=["nothing", "a byte", "headers", "body", "body of a stranger"],
 )
@@ -296,7 +296,7 @@ def test_a_client_that_leaves_in_mid_body_prints_nothing(
         for path, kind in (("/room", "application/json"), ("/recordings", "multipart/form-data; boundary=x")):
             _, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
             head = (
-                f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.server.token}\r\n"
+                f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {client.server.token}\r\n"
                 f"Content-Type: {kind}\r\nContent-Length: 900\r\n\r\n{{"
             )
             writer.write(head.encode())
@@ -361,7 +361,7 @@ def test_a_full_table_of_files_is_said_once_and_survived() -> None:
                     file.close()
                 async with asyncio.timeout(5):
                     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-                    writer.write(b"GET /validate HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                    writer.write(b"GET /validate HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
                     print((await reader.readline()).decode().strip())
                     writer.close()
 
@@ -406,11 +406,11 @@ def test_what_an_agent_says_of_its_track_is_bounded(serve: Serve, track: Track, 
     serve(scenario)
 
 
-@pytest.mark.parametrize("before", [b"", b"GET /validate HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("before", [b"", b"GET /validate HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 def test_a_request_of_thousands_of_headers_is_refused(serve: Serve, before: bytes) -> None:
     async def scenario(client: Client) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
-        writer.write(before + b"GET /validate HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 2000 + b"\r\n")
+        writer.write(before + b"GET /validate HTTP/1.1\r\nHost: localhost\r\n" + b"a:b\r\n" * 2000 + b"\r\n")
         answers = await reader.read()
         assert answers.count(b"HTTP/1.1 404") == (1 if before else 0)
         assert answers.count(b"HTTP/1.1 431") == 1

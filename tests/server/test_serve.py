@@ -86,7 +86,7 @@ def test_stopping_closes_every_socket_and_leaves_no_task() -> None:
             await agent.send(encode_auth_request(server.rooms.token(room, peer)))
             await agent.recv()
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"POST /room HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
+            writer.write(b"POST /room HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n")
             await writer.drain()
             await server.stop()
             with pytest.raises(websockets.ConnectionClosed):

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
@@ -76,6 +76,9 @@ class Endpoint(Protocol):
 Router = Callable[[str], Endpoint | None]
 """From the request path, percent-decoded, to the endpoint; None is a 404."""
 
+Refusal = Callable[[Callable[[str], list[str]]], str | None]
+"""From the headers of a handshake, each by its name, to the sentence it is refused with; None admits it."""
+
 
 class Connection(asyncio.Protocol):
     """A WebSocket connection as an asyncio protocol for `uvicorn.Config(ws=...)`.
@@ -87,9 +90,10 @@ class Connection(asyncio.Protocol):
         dropped: Messages, and answers to pings, not sent because the client reads too slowly.
     """
 
-    def __init__(self, router: Router, connections: set[Any], throttle: Throttle) -> None:
+    def __init__(self, router: Router, refusal: Refusal, connections: set[Any], throttle: Throttle) -> None:
         self.dropped = 0
         self._router = router
+        self._refusal = refusal
         self._connections = connections
         self._throttle = throttle
         self._websocket = ServerProtocol(max_size=MAX_BYTES_BEFORE_ADMISSION, logger=_log)
@@ -242,11 +246,13 @@ class Connection(asyncio.Protocol):
         response = self._websocket.accept(request)
         endpoint = None
         if response.status_code == 101:
-            endpoint = self._router(unquote(request.path.partition("?")[0]))
-            if endpoint is None:
-                response = self._websocket.reject(404, json.dumps({"errors": "Not Found"}))
-                del response.headers["Content-Type"]
-                response.headers["Content-Type"] = "application/json"
+            refusal = self._refusal(request.headers.get_all)
+            if refusal is not None:
+                response = self._reject(403, refusal)
+            else:
+                endpoint = self._router(unquote(request.path.partition("?")[0]))
+                if endpoint is None:
+                    response = self._reject(404, "Not Found")
         self._websocket.send_response(response)
         self._write_out()
         if endpoint is None:
@@ -255,6 +261,12 @@ class Connection(asyncio.Protocol):
         self._endpoint = endpoint
         self._ping = self._loop.call_later(PING_SECONDS, self._send_ping)
         endpoint.opened(self)
+
+    def _reject(self, status: int, message: str) -> Response:
+        response = self._websocket.reject(status, json.dumps({"errors": message}))
+        del response.headers["Content-Type"]
+        response.headers["Content-Type"] = "application/json"
+        return response
 
     def _frame_received(self, event: Any) -> None:
         assert isinstance(event, Frame)
