@@ -15,13 +15,40 @@ from fishjam_agents.server.room import Room
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import PeerType
 from fishjam_agents.simulation.caller_audio import CallerAudio
-from fishjam_agents.simulation.ending import EndRule
 from fishjam_agents.simulation.scheduler import Missed, Scheduler
 from fishjam_agents.simulation.sounds import RATE, CallerPart, Utterance
 from fishjam_agents.testing.time_spec import TimeSpec
 
 SILENCE_PEAK = 32
 """A bot whose loudest sample is below this (-60 dBFS) says nothing, even if it sends."""
+QUIET_SECONDS = 3.0
+"""The bot has nothing more to say when it was silent for this long after the callers finished."""
+LONGEST_SECONDS = 600.0
+"""No simulated call is longer."""
+
+
+class EndRule:
+    """Decides the end of a call. Pure: times are seconds since the call's zero.
+
+    Args:
+        seconds: Ends the call then, whatever happens; None ends it when all is said.
+
+    Attributes:
+        limit: The latest end.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.limit = LONGEST_SECONDS if seconds is None else min(seconds, LONGEST_SECONDS)
+        self._ends_when_quiet = seconds is None
+        self._last_sound = 0.0
+
+    def over(self, at: float, sounds: bool) -> bool:
+        """Return whether the call is over at `at`; `sounds` is whether anybody spoke until then."""
+        if sounds:
+            self._last_sound = at
+        if at >= self.limit:
+            return True
+        return self._ends_when_quiet and at - self._last_sound >= QUIET_SECONDS
 
 
 class Scene:
@@ -61,7 +88,7 @@ class Scene:
         self._audio = [CallerAudio(part.noise, part.echo) for part in parts]
         self._scheduler = Scheduler()
         self._unheard: list[Missed] = []
-        self._rule = EndRule(0.0, seconds)
+        self._rule = EndRule(seconds)
         self._connecting = connecting
         self._time = 0.0
         self._recorder: Recorder | None = None

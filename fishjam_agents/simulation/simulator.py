@@ -17,12 +17,10 @@ from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer, RoomClock
-from fishjam_agents.simulation.collection import short_collections
-from fishjam_agents.simulation.ending import LONGEST_SECONDS
-from fishjam_agents.simulation.loading import load
 from fishjam_agents.simulation.result import SimulationResult
-from fishjam_agents.simulation.scene import Scene
+from fishjam_agents.simulation.scene import LONGEST_SECONDS, Scene
 from fishjam_agents.simulation.sounds import Prepared, prepare
+from fishjam_agents.simulation.warm_up import load, short_collections
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
 from fishjam_agents.testing.memory import MemoryRoom
 from fishjam_agents.testing.scenario import Scenario

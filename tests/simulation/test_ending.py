@@ -1,12 +1,14 @@
+"""When a simulated call ends."""
+
 from __future__ import annotations
 
 import pytest
 
-from fishjam_agents.simulation.ending import EndRule
+from fishjam_agents.simulation.scene import EndRule
 
 
 def end(rule: EndRule, *speaks: tuple[float, float]) -> float:
-    """When a call ends in which the bot speaks from - to."""
+    """When a call ends in which somebody speaks from - to."""
     tick = 0
     while True:
         tick += 1
@@ -29,14 +31,14 @@ def end(rule: EndRule, *speaks: tuple[float, float]) -> float:
 def test_a_call_ends_three_quiet_seconds_after_the_last_word(
     callers_end: float, speaks: list[tuple[float, float]], ends: float
 ) -> None:
-    assert end(EndRule(callers_end), *speaks) == ends
+    assert end(EndRule(), (0.0, callers_end), *speaks) == ends
 
 
 def test_a_given_length_is_kept_whoever_speaks() -> None:
-    assert end(EndRule(1.0, seconds=8.0)) == 8.0
-    assert end(EndRule(20.0, seconds=8.0), (0.0, 30.0)) == 8.0
+    assert end(EndRule(8.0)) == 8.0
+    assert end(EndRule(8.0), (0.0, 30.0)) == 8.0
 
 
 def test_no_call_is_longer_than_ten_minutes() -> None:
-    assert end(EndRule(1.0), (0.0, 10000.0)) == 600.0
-    assert end(EndRule(1.0, seconds=9999.0)) == 600.0
+    assert end(EndRule(), (0.0, 10000.0)) == 600.0
+    assert end(EndRule(9999.0)) == 600.0

@@ -1,15 +1,22 @@
-"""What is imported before a call begins, so that the call is not late by it."""
+"""What would make the first calls late: imports, and full collections of garbage."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import sys
+from pathlib import Path
 
 import pytest
 
+from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Backend, Fallback, Parrot
 from fishjam_agents.backends.registry import find
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.simulation.loading import load
+from fishjam_agents.simulation import simulate
+from fishjam_agents.simulation.warm_up import load, short_collections
+
+SILENCE = read_wav(Path(__file__).parents[2] / "audio_fixtures" / "silence.wav")
 
 
 def loaded_by(backend: object, monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
@@ -43,3 +50,25 @@ def test_what_a_vendor_s_backend_loads_is_there(name: str) -> None:
     load(bot)
     assert backend.loads
     assert all(module in sys.modules for module in backend.loads)
+
+
+def test_what_is_loaded_is_set_aside_until_the_last_call_is_over() -> None:
+    with short_collections():
+        with short_collections():
+            assert gc.get_freeze_count()
+        assert gc.get_freeze_count()
+    assert not gc.get_freeze_count()
+
+
+def test_a_call_in_real_time_sets_aside_what_is_loaded_and_gives_it_back() -> None:
+    class Bot(AgentPipeline):
+        backend = Parrot()
+        aside = 0
+
+        async def on_start(self) -> None:
+            self.aside = gc.get_freeze_count()
+
+    bot = Bot()
+    asyncio.run(simulate(bot, [SILENCE], seconds=0.1))
+    assert bot.aside
+    assert not gc.get_freeze_count()
