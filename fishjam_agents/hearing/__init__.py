@@ -1,1 +1,1 @@
-"""Output of one microphone: frames and turn events."""
+"""The bot's hearing: packets of the room's microphones in, 20 ms frames and turn events out."""

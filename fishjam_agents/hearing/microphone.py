@@ -33,10 +33,15 @@ MAX_PACKET = 1.0
 """Seconds of audio beyond which a packet is dropped as damaged."""
 ECHO_PRE_ROLL = 0.1
 """Seconds before an interruption's onset that are handed over where the bot's voice comes back: enough for a
-soft
-first sound, and hardly a word of the bot's."""
+soft first sound, and hardly a word of the bot's."""
 _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
+
+
+def is_damaged(data: bytes, sample_rate: int) -> bool:
+    """Return whether a packet is no 16-bit mono audio: empty, odd in length, or too long."""
+    size = len(data)
+    return size == 0 or size & 1 == 1 or size > sample_rate * 2 * MAX_PACKET
 
 
 class Microphone:
@@ -121,8 +126,7 @@ class Microphone:
         Returns:
             False when the packet was dropped because it was damaged.
         """
-        size = len(data)
-        if size == 0 or size & 1 or size > self._format.sample_rate * 2 * MAX_PACKET:
+        if is_damaged(data, self._format.sample_rate):
             self.damaged += 1
             return False
         samples = np.frombuffer(data, np.int16)
@@ -167,12 +171,17 @@ class Microphone:
             events = ()
             for block in self._vad_blocks.process(self._to_vad.process(frame)):
                 events = (*events, *self._decide(block, barge_in))
-        if not events:
-            self._deliver(self, frame, events)
-            return
-        self._collect(events)
+        self._tell(frame, events)
+
+    def _tell(self, frame: Samples | None, events: Sequence[TurnEvent]) -> None:
+        """Deliver a frame, or its silence, with what follows from it: the turn's audio is there meanwhile."""
+        for event in events:
+            if isinstance(event, TurnStarted):
+                self._turn = self._ring.timed(event.at - self._pre_roll)
         self._deliver(self, frame, events)
-        self._release(events)
+        for event in events:
+            if isinstance(event, TurnEnded):
+                self._turn = None
 
     def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
         machine = self.machine
@@ -195,9 +204,7 @@ class Microphone:
         events = self.machine.understood(text, final)
         if events:
             self.missing_samples = 0
-            self._collect(events)
-            self._deliver(self, None, events)
-            self._release(events)
+            self._tell(None, events)
 
     def quiet_for(self, now: float) -> float:
         """Seconds since the last packet; 0 before the first."""
@@ -212,13 +219,7 @@ class Microphone:
             return
         self._clock.pass_to(now)
         self.missing_samples = round(missing * self._format.sample_rate)
-        events = self._hold(now) if self._by_hand else self.machine.silence(missing)
-        if not events:
-            self._deliver(self, None, ())
-            return
-        self._collect(events)
-        self._deliver(self, None, events)
-        self._release(events)
+        self._tell(None, self._hold(now) if self._by_hand else self.machine.silence(missing))
 
     def open(self, now: float, barge_in: bool) -> None:
         """Open a turn by hand: it begins now, with nothing before it.
@@ -243,10 +244,8 @@ class Microphone:
     def close(self, reason: str) -> None:
         """End what is being said, by hand."""
         events = self.machine.end(self.media, reason)
-        self._collect(events)
         if events:
-            self._deliver(self, None, events)
-        self._release(events)
+            self._tell(None, events)
 
     def end(self, reason: str) -> None:
         """End what is being said: the peer left, or the connection was lost."""
@@ -275,22 +274,12 @@ class Microphone:
         for stage in self._stages:
             stage.reset()
 
-    def _collect(self, events: Sequence[TurnEvent]) -> None:
-        for event in events:
-            if isinstance(event, TurnStarted):
-                self._turn = self._ring.timed(event.at - self._pre_roll)
-
     @property
     def _pre_roll(self) -> float:
         if self.machine.barge_in and self.loudspeakers is not None and self.loudspeakers.known:
             # What came before the interruption is the bot.
             return min(self._settings.pre_roll, ECHO_PRE_ROLL)
         return self._settings.pre_roll
-
-    def _release(self, events: Sequence[TurnEvent]) -> None:
-        for event in events:
-            if isinstance(event, TurnEnded):
-                self._turn = None
 
     def turn_frames(self) -> list[Samples]:
         """Frames of the open turn so far, pre-roll first, up to and with the current one."""

@@ -10,7 +10,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
-from fishjam_agents.hearing.microphone import MAX_PACKET
+from fishjam_agents.hearing.microphone import is_damaged
 from fishjam_agents.hearing.ring import Ring
 
 LEAD = 2
@@ -28,7 +28,7 @@ _PAUSE = 10
 
 
 class MixInput:
-    """One (peer, track) of a mix: what `Roster` is given in place of a microphone.
+    """One (peer, track) of a mix: what a `PeerRegistry` is given in place of a microphone.
 
     Args:
         peer: Id of the speaker.
@@ -90,8 +90,7 @@ class MixInput:
         Returns:
             False when the packet was dropped because it was damaged.
         """
-        size = len(data)
-        if size == 0 or size & 1 or size > self._rate * 2 * MAX_PACKET:
+        if is_damaged(data, self._rate):
             self.damaged += 1
             return False
         self._last_packet = now

@@ -33,6 +33,7 @@ class Mixer:
         make: Builds the microphone of the mix: given its peer (None), its track and whom it delivers to.
         deliver: Told of every frame of the mix with what follows from it; the microphone's `peer` is then
             who was clearly loudest, or None.
+        reference: What the bot says; None without echo guard.
 
     Attributes:
         microphone: The mix, with its own voice detection and turn machine.
