@@ -76,7 +76,7 @@ class AudioOutput:
 
     @property
     def active(self) -> bool:
-        """Return whether a reply is under way."""
+        """True while a reply is under way."""
         return self._schedule.active
 
     @property
@@ -175,8 +175,7 @@ class AudioOutput:
     def pump(self, now: float) -> None:
         """Send what is due and tell of what has ended. Called by the ticker; does nothing between replies."""
         if not self._schedule.active:
-            if self._schedule.background is not None:
-                self._send_background(now)
+            self._send_background(now)
             return
         self._send(now)
         for heard in self._schedule.collect(now):
@@ -189,21 +188,23 @@ class AudioOutput:
             self._cut()
         chunks = self._schedule.pump(now)
         while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
-            self._sender.send(chunk.tobytes())
-            if self.reference is not None:
-                self.reference.sent(chunk, self._schedule.until)
+            self._send_chunk(chunk)
             sent = True
         if sent:
             self._announce()
-        if self._schedule.background is not None:
-            self._send_background(now)
+        self._send_background(now)
 
     def _send_background(self, now: float) -> None:
+        if self._schedule.background is None:
+            return
         chunks = self._schedule.pump_background(now)
         while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
-            self._sender.send(chunk.tobytes())
-            if self.reference is not None:
-                self.reference.sent(chunk, self._schedule.until)
+            self._send_chunk(chunk)
+
+    def _send_chunk(self, chunk: Samples) -> None:
+        self._sender.send(chunk.tobytes())
+        if self.reference is not None:
+            self.reference.sent(chunk, self._schedule.until)
 
     def _announce(self) -> None:
         for reply in self._schedule.sounding():
@@ -217,8 +218,7 @@ class AudioOutput:
         tail = self._schedule.pause(now)
         if tail is not None:
             self._cut(tail)
-            if self._schedule.background is not None:
-                self._send_background(now)
+            self._send_background(now)
 
     @property
     def background(self) -> BackgroundMixer:
@@ -241,9 +241,7 @@ class AudioOutput:
         if self.reference is not None:
             self.reference.cut(self._schedule.until - len(tail) / self._rates[1])
         if len(tail):
-            self._sender.send(tail.tobytes())
-            if self.reference is not None:
-                self.reference.sent(tail, self._schedule.until)
+            self._send_chunk(tail)
 
     def drop(self, reply: str) -> Heard | None:
         """End one reply; the others play on with the next tick, or `go_on`.
@@ -281,14 +279,13 @@ class AudioOutput:
         heard, tail = self._schedule.interrupt(now)
         if tail is not None:
             self._cut(tail)
-            if self._schedule.background is not None:
-                self._send_background(now)
+            self._send_background(now)
         self._resamplers.clear()
         self._announced.clear()
         return heard
 
     def heard(self, reply: str | None = None) -> Heard | None:
-        """Return the part of a live reply that has been heard by now; of the current one without an ID."""
+        """Return the part of a live reply that has been heard by now; of the current one without an id."""
         return self._schedule.heard(self._loop.time(), reply)
 
     async def close(self) -> None:

@@ -101,7 +101,7 @@ class BackgroundMixer:
 
     @property
     def background(self) -> Loop | None:
-        """Set the sound that is always there, None for nothing. One that is replaced fades out."""
+        """The sound that is always there, None for nothing. One that is replaced fades out."""
         return self._background
 
     @background.setter
@@ -124,7 +124,7 @@ class BackgroundMixer:
 
     @property
     def state(self) -> BackgroundState:
-        """Current position and gain."""
+        """Current position and gain of each loop."""
         return tuple((loop, loop.state) for loop in self._loops())
 
     def restore(self, state: BackgroundState) -> None:

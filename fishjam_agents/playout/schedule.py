@@ -345,7 +345,7 @@ class Schedule:
         return ended
 
     def heard(self, now: float, reply: str | None = None) -> Heard | None:
-        """Return the part of a live reply that has been heard by now; of the current one without an ID."""
+        """Return the part of a live reply that has been heard by now; of the current one without an id."""
         target = next(iter(self._replies), None) if reply is None else self.find(reply)
         if target is None:
             return None
