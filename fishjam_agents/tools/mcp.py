@@ -132,6 +132,7 @@ class McpConnection:
                 # Whoever found it lost waits for the next one.
                 continue
             except Exception as error:
+                # Of a server that is not there, the package raises what its transports do, groups included.
                 problem = McpError(
                     f"the MCP server {self.server.label} cannot be used ({self._told(error)}): "
                     "check its settings and whether it runs"
@@ -202,6 +203,7 @@ class McpConnection:
                 result = await client.call_tool(name, dict(arguments), progress_callback=report)
                 break
             except Exception as error:
+                # As above; whatever it is, the model is told that the tool failed.
                 gone = _is_session_lost(error)
                 if gone or not _is_answer(error):
                     self._lose(client)

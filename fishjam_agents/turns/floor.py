@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, assert_never
 
 from fishjam_agents.turns.machine import (
     CANCELLED,
     Confirmed,
+    SpeechEnded,
+    SpeechStarted,
     Suspected,
     TurnEnded,
     TurnEvent,
@@ -96,27 +98,31 @@ class Floor(Generic[K]):
             elif isinstance(event, TurnStarted):
                 self._open[key] = event
             return []
-        if isinstance(event, Suspected):
-            self._suspects[key] = event
-            if self.holder is None:
+        match event:
+            case Suspected():
+                self._suspects[key] = event
+                if self.holder is None:
+                    self.holder = key
+                return [FloorEvent(key, event)] if self.holder == key else []
+            case Withdrawn():
+                return self._withdraw(key, event)
+            case Confirmed():
+                self._suspects.pop(key, None)
+                if self.holder != key and self.turn_open:
+                    return []
                 self.holder = key
-            return [FloorEvent(key, event)] if self.holder == key else []
-        if isinstance(event, Withdrawn):
-            return self._withdraw(key, event)
-        if isinstance(event, Confirmed):
-            self._suspects.pop(key, None)
-            if self.holder != key and self.turn_open:
+                return [FloorEvent(key, event)]
+            case TurnStarted():
+                self._open[key] = event
+                if self.holder is None or not self.turn_open:
+                    self.holder = key
+                return [FloorEvent(key, event)] if self.holder == key else []
+            case TurnEnded():
+                return self._end(key, event)
+            case SpeechStarted() | SpeechEnded():
                 return []
-            self.holder = key
-            return [FloorEvent(key, event)]
-        if isinstance(event, TurnStarted):
-            self._open[key] = event
-            if self.holder is None or not self.turn_open:
-                self.holder = key
-            return [FloorEvent(key, event)] if self.holder == key else []
-        if isinstance(event, TurnEnded):
-            return self._end(key, event)
-        return []
+            case _:
+                assert_never(event)
 
     def _comes_back(self, key: K, event: TurnEvent) -> bool:
         """Return whether a peer in the background has been quiet for long enough to be heard again."""
