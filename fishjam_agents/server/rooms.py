@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from .errors import room_not_found
-from .livestream import Livestream
+from .livestream import Livestream, LivestreamRole
 from .notifications import Notifications
 from .peer import Peer
 from .rate_limited_log import RateLimitedLog
@@ -23,14 +23,14 @@ class Rooms:
     """The registry of rooms, and the way from a token to its peer.
 
     Args:
-        now: Seconds since the epoch, for the life of tokens.
+        now: Seconds, for the life of tokens.
 
     Attributes:
         notifications: What happens in the rooms.
         tokens: Where peer tokens are issued.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.notifications = Notifications()
         self.tokens = Tokens(now)
         self._failure = RateLimitedLog(_log)
@@ -63,7 +63,7 @@ class Rooms:
         room_id = str(uuid.uuid4())
         livestream = None
         if config.room_type in LIVESTREAM_TYPES:
-            livestream = Livestream(lambda holder: self.tokens.issue(Claim(room_id, holder)))
+            livestream = Livestream(lambda holder, role: self.tokens.issue(Claim(room_id, holder, role)))
         room = Room(room_id, config, self.notifications, livestream)
         self._rooms[room.id] = room
         self.notifications.room_created(room.id)
@@ -84,19 +84,39 @@ class Rooms:
         return self.tokens.issue(Claim(room.id, peer.id))
 
     def admit(self, token: str) -> tuple[Room, Peer]:
-        """Whom a token lets in.
+        """The room and the peer that a peer's token opens.
 
         Raises:
             TokenError: With the close reason Fishjam's clients know.
         """
         claim = self.tokens.read(token)
-        room = self._rooms.get(claim.room_id)
-        if room is None:
-            raise TokenError("room not found")
-        peer = room.peers.get(claim.peer_id)
+        if claim.role != "peer":
+            raise TokenError("invalid token")
+        room = self._room_of(claim)
+        peer = room.peers.get(claim.holder_id)
         if peer is None:
             raise TokenError("peer not found")
         return room, peer
+
+    def admit_to_stream(self, token: str, role: LivestreamRole) -> tuple[Room, Livestream, str]:
+        """The livestream that a token opens for a streamer or a viewer, and the id of its holder.
+
+        Raises:
+            TokenError: It is refused; `room not found` where there is no such room any more.
+        """
+        claim = self.tokens.read(token)
+        if claim.role != role:
+            raise TokenError("invalid token")
+        room = self._room_of(claim)
+        if room.livestream is None or not room.livestream.admits(claim.holder_id):
+            raise TokenError("invalid token")
+        return room, room.livestream, claim.holder_id
+
+    def _room_of(self, claim: Claim) -> Room:
+        room = self._rooms.get(claim.room_id)
+        if room is None:
+            raise TokenError("room not found")
+        return room
 
     def tick(self, ticks: int) -> None:
         """Close the window that ends at tick `ticks` in every room."""

@@ -58,7 +58,8 @@ class EmbeddedServer:
         delay: Seconds every message from an agent takes to arrive.
         jitter: Largest extra delay, in seconds, drawn evenly for each message; the order stays.
         seed: Seed of that draw.
-        now: Seconds since the epoch, for the life of tokens.
+        now: Seconds since the epoch, for the life of tokens. None is the wall clock for MoQ's, which say when
+            they end, and the monotonic one for all others: nobody's clock that is set ends them early.
         webhook_url: Where notifications of rooms without a webhook of their own, and of recordings, go.
         webhook_secret: Key of the webhooks' signature; None makes a random one.
         vapi_url: Vapi's API, for VAPI peers; None takes the variable `VAPI_URL`, and without it Vapi's own.
@@ -91,7 +92,7 @@ class EmbeddedServer:
         delay: float = 0.0,
         jitter: float = 0.0,
         seed: int = 0,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
         vapi_url: str | None = None,
@@ -104,7 +105,7 @@ class EmbeddedServer:
             )
         self._access = AccessPolicy(host, allowed_hosts=allowed_hosts, allowed_origins=allowed_origins)
         self.token = token or secrets.token_urlsafe(24)
-        self.rooms = Rooms(now)
+        self.rooms = Rooms(now or time.monotonic)
         self.clock = RoomClock()
         self.clock.subscribe(self.rooms.tick)
         self._tasks = Tasks()
@@ -113,7 +114,7 @@ class EmbeddedServer:
         self.webhooks = Webhooks(self.webhook_secret, self._tasks, self._webhook_target)
         self.rooms.notifications.subscribe(self.webhooks.notify)
         self.recordings = Recordings(self.rooms, self.clock, self._tasks, lambda: self.url)
-        self.moq = MoqAccess(now)
+        self.moq = MoqAccess(now or time.time)
         self.network = Network(delay, jitter, seed)
         self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
         self._host = host

@@ -25,8 +25,8 @@ class LivestreamsApi(Resource):
         """Routes that ask for the management token."""
         stream = "/livestream/{stream_id}"
         return {
-            "/room/{stream_id}/viewer": {"POST": self._room_token},
-            "/room/{stream_id}/streamer": {"POST": self._room_token},
+            "/room/{stream_id}/viewer": {"POST": self._viewer_token},
+            "/room/{stream_id}/streamer": {"POST": self._streamer_token},
             "/livestream": {"GET": self._list, "POST": self._create},
             stream: {"GET": self._get, "DELETE": self._delete},
             f"{stream}/streamer": {"POST": self._add_streamer},
@@ -45,9 +45,13 @@ class LivestreamsApi(Resource):
         room = self._context.rooms.find(path_id(request, "stream_id"))
         return None if room is None else room.livestream
 
-    async def _room_token(self, request: Request) -> Response:
+    async def _viewer_token(self, request: Request) -> Response:
         _, livestream = self._find(request)
-        return JSONResponse({"token": livestream.new_token()}, status_code=201)
+        return JSONResponse({"token": livestream.new_token("viewer")}, status_code=201)
+
+    async def _streamer_token(self, request: Request) -> Response:
+        _, livestream = self._find(request)
+        return JSONResponse({"token": livestream.new_token("streamer")}, status_code=201)
 
     async def _list(self, request: Request) -> Response:
         return shown(
