@@ -40,14 +40,10 @@ class GaveWay:
 
 @dataclass(frozen=True, slots=True)
 class FloorEvent(Generic[K]):
-    """Something the bot acts on: `event` of the microphone `key`.
-
-    `late` marks a turn that waited for the floor and is delivered after the fact.
-    """
+    """Something the bot acts on: `event` of the microphone `key`."""
 
     key: K
     event: Suspected | Confirmed | Withdrawn | TurnStarted | TurnEnded | GaveWay
-    late: bool = False
 
 
 class Floor(Generic[K]):
@@ -76,11 +72,6 @@ class Floor(Generic[K]):
         """Onset of the turn that has the floor; None without one."""
         started = None if self.holder is None else self._open.get(self.holder)
         return None if started is None else started.at
-
-    @property
-    def waiting(self) -> bool:
-        """True while finished turns wait for a quiet room (`next_waiting`)."""
-        return bool(self._finished)
 
     def handle(self, key: K, event: TurnEvent) -> Sequence[FloorEvent[K]]:
         """Take an event of one microphone.
@@ -171,7 +162,7 @@ class Floor(Generic[K]):
         self.holder = next((key for key in self._open if key not in self.behind), None)
         if self.holder is None:
             return []
-        return [FloorEvent(self.holder, self._open[self.holder], late=True)]
+        return [FloorEvent(self.holder, self._open[self.holder])]
 
     def give_way(self, background: bool = False) -> Sequence[FloorEvent[K]]:
         """Take the floor from a turn that is open: it is behind the others, until it ends.
@@ -205,4 +196,4 @@ class Floor(Generic[K]):
         self._finished = deque(kept for kept in self._finished if kept[0] != key)
         if later:
             ended = replace(later[-1], start=ended.start)
-        return [FloorEvent(key, started, late=True), FloorEvent(key, ended, late=True)]
+        return [FloorEvent(key, started), FloorEvent(key, ended)]

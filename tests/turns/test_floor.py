@@ -18,7 +18,7 @@ def test_the_first_to_speak_holds_the_floor_until_their_turn_ends() -> None:
     assert floor.holder == "alice"
     assert floor.handle("alice", TurnEnded(1.0, 2.0)) == [
         FloorEvent("alice", TurnEnded(1.0, 2.0)),
-        FloorEvent("bob", TurnStarted(1.2), late=True),
+        FloorEvent("bob", TurnStarted(1.2)),
     ]
     assert floor.holder == "bob"
 
@@ -42,8 +42,8 @@ def test_a_turn_that_ended_meanwhile_is_heard_when_the_room_is_quiet() -> None:
     floor.handle("alice", TurnEnded(1.0, 3.0))
     assert floor.waiting
     assert floor.next_waiting() == [
-        FloorEvent("bob", TurnStarted(1.2), late=True),
-        FloorEvent("bob", TurnEnded(1.2, 1.6), late=True),
+        FloorEvent("bob", TurnStarted(1.2)),
+        FloorEvent("bob", TurnEnded(1.2, 1.6)),
     ]
     assert not floor.waiting
 
@@ -102,7 +102,7 @@ def test_who_gives_way_to_a_speaker_hands_over_the_floor() -> None:
     floor.handle("ann", TurnStarted(2.0))
     assert floor.give_way() == [
         FloorEvent("tv", GaveWay(1.0)),
-        FloorEvent("ann", TurnStarted(2.0), late=True),
+        FloorEvent("ann", TurnStarted(2.0)),
     ]
 
 
@@ -145,7 +145,7 @@ def test_what_one_says_while_others_have_the_floor_is_one_turn() -> None:
     floor.handle("ann", TurnEnded(1.0, 6.5, "cancelled"))
     floor.handle("bob", TurnEnded(6.0, 7.0, "cancelled"))
     assert floor.next_waiting() == [
-        FloorEvent("bob", TurnStarted(2.0), late=True),
-        FloorEvent("bob", TurnEnded(2.0, 5.0), late=True),
+        FloorEvent("bob", TurnStarted(2.0)),
+        FloorEvent("bob", TurnEnded(2.0, 5.0)),
     ]
     assert not floor.waiting
