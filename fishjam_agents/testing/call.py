@@ -1,12 +1,14 @@
 """A call under test: a bot in a room in memory, led step by step in virtual time.
 
-with MemoryCall(Bot()) as call:
-ann = call.join("ann")
-ann.say(speech(2.0))
-call.until("reply_first_audio")
-ann.say(speech(1.5))
-call.until("reply_interrupted")
-call.expect("reply_interrupted", within=0.5, after="barge_in_suspected")
+    with MemoryCall(Bot()) as call:
+        ann = call.join("ann")
+        ann.say(speech(2.0))
+        call.until("reply_first_audio")
+        ann.say(speech(1.5))
+        call.until("reply_interrupted")
+        call.expect("reply_interrupted", within=0.5, after="barge_in_suspected")
+
+Time passes only where the test lets it: in `wait`, `until` and `run`.
 """
 
 from __future__ import annotations

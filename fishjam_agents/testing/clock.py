@@ -104,7 +104,7 @@ class VirtualClock:
         self.late = late
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run `main` from virtual second zero to its end, in debug mode.
+        """Run `main` from virtual second zero to its end.
 
         Raises:
             VirtualClockError: A deadlock, a test that does not end, or a real socket or process.

@@ -19,7 +19,7 @@ class Line:
         wav: A 16-bit WAV of any rate, mono or stereo.
         text: Words for espeak-ng.
         voice: Its voice (`espeak-ng --voices`), with a variant if wanted: `en-gb+f3`.
-        at: When it begins (`moments.Moment`); None is right after the caller's line before, for the first
+        at: When it begins (`time_spec.TimeSpec`); None is right after the caller's line before, for the first
             when its caller joins or, for those who are there, at the call's zero.
         start: Where in the recording it begins, seconds.
         end: Where in the recording it ends, seconds; None is its end.
@@ -57,9 +57,7 @@ class Mute:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        _check_moment("at", self.at)
-        if self.seconds is not None and self.seconds <= 0:
-            raise SettingError("seconds", "must be above zero")
+        _check_span(self.at, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,7 @@ class Press:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        _check_moment("at", self.at)
-        if self.seconds is not None and self.seconds <= 0:
-            raise SettingError("seconds", "must be above zero")
+        _check_span(self.at, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +188,7 @@ class Expected:
     """An event that must come.
 
     Attributes:
-        event: Which (`moments.Reference`): `reply_ended`, `user_turn_ended 2 of bob`.
+        event: Which (`time_spec.Reference`): `reply_ended`, `user_turn_ended 2 of bob`.
         count: How many of them the call must hold; None is at least the one named.
         after: The event from which `within` and `not_before` are counted; None is the call's zero.
         within: At most so many seconds after it.
@@ -333,6 +329,12 @@ def _check_echo(level: float | None, delay: float | None) -> None:
 def _check_moment(name: str, text: str | None) -> None:
     if text is not None:
         _named(name, TimeSpec.parse, text)
+
+
+def _check_span(at: str, seconds: float | None) -> None:
+    _check_moment("at", at)
+    if seconds is not None and seconds <= 0:
+        raise SettingError("seconds", "must be above zero")
 
 
 def _named(name: str, parse: Callable[[str], object], text: str) -> None:

@@ -1,9 +1,10 @@
-"""Common base of all groups of checks: the far side, and time to run in."""
+"""Common base of all groups of checks: which apply, the far side, and time to run in."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,29 @@ _LONGEST = 30.0
 """Seconds after which a test on real sockets is given up."""
 
 
-class Checks:
+def run_bounded(scenario: Callable[[], Coroutine[Any, Any, None]], *, in_process: bool) -> None:
+    """Run a scenario: in virtual time if it needs nothing but this process, else within 30 s."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(_LONGEST):
+            await scenario()
+
+    if in_process:
+        VirtualClock().run(scenario())
+    else:
+        asyncio.run(bounded())
+
+
+class Applicable:
+    """A test that may not apply to what is under test."""
+
+    def applies(self, holds: bool, otherwise: str) -> None:
+        """Skip the test, with the reason, unless it applies."""
+        if not holds:
+            pytest.skip(otherwise)
+
+
+class Checks(Applicable):
     """Runs checks against a far side: in virtual time where the backend needs nothing but this process."""
 
     def fake_service(self) -> FakeService:
@@ -43,20 +66,8 @@ class Checks:
                 async with Harness(far) as harness:
                     await check(harness, far)
 
-        async def bounded() -> None:
-            async with asyncio.timeout(_LONGEST):
-                await conversation()
-
-        if far.backend().in_process:
-            VirtualClock().run(conversation())
-        else:
-            asyncio.run(bounded())
+        run_bounded(conversation, in_process=far.backend().in_process)
 
     def capabilities(self) -> Capabilities:
         """Return the capabilities that the backend claims."""
         return self.fake_service().backend().capabilities
-
-    def applies(self, holds: bool, otherwise: str) -> None:
-        """Skip the test, with the reason, unless it applies."""
-        if not holds:
-            pytest.skip(otherwise)

@@ -10,18 +10,16 @@ from typing import Any, ClassVar
 import pytest
 
 from fishjam_agents.errors import BackendError, FailureKind
-from fishjam_agents.testing.clock import VirtualClock
+from fishjam_agents.testing.conformance.checks import Applicable, run_bounded
 from fishjam_agents.testing.conformance.components import Cut, Fails, FakeComponentService, PartStep, Unknown
 
-_LONGEST = 30.0
-"""Seconds after which a test on real sockets is given up."""
 _FOREVER = 20.0
 """A pause that no test waits for."""
 _GLANCE = 0.01
 _KINDS: tuple[FailureKind, ...] = ("network", "auth", "config", "quota")
 
 
-class PartChecks:
+class PartChecks(Applicable):
     """Common base of the three suites.
 
     Attributes:
@@ -65,14 +63,7 @@ class PartChecks:
             # Iterators inside a client that were not read to their end are closed by the loop soon.
             await self.until(lambda: not asyncio.all_tasks() - before, "end of all tasks", far)
 
-        async def bounded() -> None:
-            async with asyncio.timeout(_LONGEST):
-                await scenario()
-
-        if far.in_process:
-            VirtualClock().run(scenario())
-        else:
-            asyncio.run(bounded())
+        run_bounded(scenario, in_process=far.in_process)
 
     async def until(self, holds: Callable[[], bool], what: str, far: FakeComponentService) -> None:
         """Wait until something holds."""
@@ -109,11 +100,6 @@ class PartChecks:
         if not far.connects:
             pytest.skip("has no service that could be steered")
         return far
-
-    def applies(self, holds: bool, otherwise: str) -> None:
-        """Skip the test, with the reason, unless it applies."""
-        if not holds:
-            pytest.skip(otherwise)
 
     # --- answers ---
 

@@ -113,7 +113,7 @@ class Harness:
         self._turns += 1
         rate = self.capabilities.input_rate
         audio = np.full(round(seconds * rate), sample, np.int16)
-        turn = port_turn(self._turns, seconds)
+        turn = _turn(self._turns, seconds)
         self.put(port.TurnStartedInput("ann", turn.start))
         if self.capabilities.wants_turn_audio:
             self.put(port.TurnEndedInput(turn, audio))
@@ -178,7 +178,7 @@ class Harness:
         return new()[0]
 
 
-def port_turn(number: int, seconds: float) -> Turn:
+def _turn(number: int, seconds: float) -> Turn:
     """A turn as the pipeline tells of it."""
     start = float(number)
     return Turn(f"turn-{number}", "ann", "ann-mic", start, start + seconds)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 from fishjam_agents.backends.port import (
+    AudioEndedInput,
     AudioInput,
     Backend,
     BackendContext,
@@ -18,9 +19,13 @@ from fishjam_agents.backends.port import (
     ImageInput,
     InlineSession,
     InterruptInput,
+    OutOfBandInput,
     TextInput,
     ToolResultInput,
+    TurnCancelledInput,
     TurnEndedInput,
+    TurnPausedInput,
+    TurnResumedInput,
     TurnStartedInput,
     UpdateInput,
 )
@@ -83,8 +88,12 @@ def as_received(item: BackendInput, rate: int) -> Received | None:
             return Received("control", dict(message))
         case ToolResultInput():
             return Received("tool_result", item.result, item.call)
-        case _:
+        case UpdateInput() | AudioEndedInput() | TurnPausedInput() | TurnResumedInput():
             return None
+        case TurnCancelledInput() | OutOfBandInput():
+            return None
+        case _:
+            assert_never(item)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _NOTE = "[Ann has come in.]"
 _ASK = "How many fish were mentioned?"
 
 
-class AsideChecks(Checks):
+class OutOfBandChecks(Checks):
     """Known and not answered; told once and for all; asked without being heard."""
 
     def test_a_note_is_known_and_not_answered(self) -> None:
@@ -74,7 +74,7 @@ class AsideChecks(Checks):
         self.run(check)
 
     def test_a_question_is_answered_in_writing_and_the_conversation_goes_on(self) -> None:
-        """With `asks`: under its id, once, and nothing is spoken."""
+        """With `out_of_band`: under its id, once, and nothing is spoken."""
         claims = self.capabilities()
         self.applies(claims.out_of_band, "answers no questions beside the conversation")
 
@@ -91,7 +91,7 @@ class AsideChecks(Checks):
         self.run(check)
 
     def test_a_question_during_a_reply_leaves_the_reply_alone(self) -> None:
-        """With `asks`: both are given at the same time."""
+        """With `out_of_band`: both are given at the same time."""
         claims = self.capabilities()
         self.applies(claims.out_of_band, "answers no questions beside the conversation")
 
@@ -108,7 +108,7 @@ class AsideChecks(Checks):
         self.run(check)
 
     def test_a_question_without_an_answer_is_asked_again_on_the_next_connection(self) -> None:
-        """With `asks`."""
+        """With `out_of_band`."""
         self.applies(self.capabilities().out_of_band, "answers no questions beside the conversation")
         self.applies(self.fake_service().connects, "has no lasting connection to lose")
 
