@@ -194,7 +194,7 @@ class Detector:
             in_speech: Whether the turn machine was in speech, suspected or confirmed, after it took the
                 decision about the previous frame. While it is, the noise is hardly learned.
             accumulating: Whether it matters how far below zero the score is
-                (`turns.TurnMachine.accumulating`). If not, a frame that the level gate keeps
+                (`turns.machine.TurnMachine.accumulating`). If not, a frame that the level gate keeps
                 down is not searched for a pitch: a third of the work for a microphone at which nobody speaks.
             playing: What tells the echo of what the bot has just said, so that it is no speech; None while it
                 is silent, or where no echo is to be expected.

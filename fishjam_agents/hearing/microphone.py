@@ -200,7 +200,7 @@ class Microphone:
         return self._ring.since(start)
 
     def understood(self, text: str, final: bool) -> None:
-        """Take what somebody understood of what is being said (`turns.Transcript.add`)."""
+        """Take what somebody understood of what is being said (`turns.transcript.Transcript.add`)."""
         events = self.machine.understood(text, final)
         if events:
             self.missing_samples = 0

@@ -119,7 +119,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A machine was told by somebody else than its audio (`turns.recorded.COMMANDS`).
+    """A machine was told by somebody else than its audio (`turns.decision_log.COMMANDS`).
 
     Attributes:
         microphone: Whose.
