@@ -20,6 +20,7 @@ from fishjam_agents.printable import printable
 
 if TYPE_CHECKING:
     from fishjam_agents.audio.wav import Clip
+    from fishjam_agents.cli.playground import LiveCall
     from fishjam_agents.config import Config
     from fishjam_agents.pipeline import AgentPipeline
     from fishjam_agents.server import EmbeddedServer
@@ -43,7 +44,13 @@ def run(
         ),
     ] = None,
     peer_token: Annotated[
-        bool, typer.Option("--peer-token", help="Print a token with which a person can join, for a day.")
+        bool,
+        typer.Option(
+            "--peer-token", help="Print a token with which a person joins in a Fishjam client, for a day."
+        ),
+    ] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page on which one talks to the bot in the browser.")
     ] = False,
 ) -> None:
     """Put the bot into a room and keep it there until Ctrl-C."""
@@ -63,7 +70,7 @@ def run(
     ):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
     setup_logging(settings.log)
-    run_on_loop(_Run(settings, pipeline, clips, listen, peer_token).run())
+    run_on_loop(_Run(settings, pipeline, clips, listen, peer_token, open_page).run())
 
 
 class _Run:
@@ -76,12 +83,15 @@ class _Run:
         clips: Sequence[Clip],
         listen: Path | None,
         peer_token: bool,
+        open_page: bool,
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
         self._clips = clips
         self._listen = listen
         self._peer_token = peer_token
+        self._open_page = open_page
+        self._live: LiveCall | None = None
         self._left = False
         self._trouble = False
         self._server: EmbeddedServer | None = None
@@ -161,7 +171,11 @@ class _Run:
             self._worker.stop()
         async with asyncio.TaskGroup() as tasks:
             company = tasks.create_task(self._company(placement, url, token))
-            outcome = await _outcome(self._worker)
+            try:
+                outcome = await _outcome(self._worker)
+            finally:
+                if self._live is not None:
+                    self._live.close()
             if self._scene is not None:
                 self._scene.stop()
             else:
@@ -169,18 +183,32 @@ class _Run:
         return outcome
 
     def _welcome(self, url: str, where: JoinedRoom) -> None:
-        from fishjam_agents.cli.welcome import hear_it, meet_it, welcome
+        from fishjam_agents.cli.welcome import hear_it, meet_it, talk_to_it, welcome
         from fishjam_agents.observe.log import EventLog
 
         self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id))
         config = self._settings.source
+        next_step = []
         if self._clips:
-            next_step = [f"{len(self._clips)} caller{'s' if len(self._clips) > 1 else ''} will speak to it."]
-        elif self._server is not None:
-            next_step = hear_it(config)
-        else:
-            next_step = [] if self._peer_token else meet_it(config)
+            next_step += [f"{len(self._clips)} caller{'s' if len(self._clips) > 1 else ''} will speak to it."]
+        if self._server is not None:
+            next_step += talk_to_it(self._show(self._server, where))
+            if not self._clips:
+                next_step += ["", *hear_it(config)]
+        elif not self._peer_token:
+            next_step += meet_it(config)
         say(welcome(url, where.room_id, next_step))
+
+    def _show(self, server: EmbeddedServer, where: JoinedRoom) -> str:
+        """Show the call on the playground: the link."""
+        from fishjam_agents.cli.playground import LiveCall
+        from fishjam_agents.cli.welcome import can_take_browsers, open_in_browser
+
+        self._live = LiveCall(self._pipeline, server, where)
+        link = self._live.registered.link
+        if self._open_page and can_take_browsers():
+            open_in_browser(link)
+        return link
 
     async def _company(self, placement: asyncio.Future[JoinedRoom], url: str, token: str) -> None:
         """Whoever the user wants in the room besides the bot."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import threading
+import webbrowser
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import fishjam_agents
+from fishjam_agents.errors import install_extra
 
 
 def welcome(url: str, room_id: str, next_step: Sequence[str]) -> str:
@@ -30,6 +34,30 @@ def welcome(url: str, room_id: str, next_step: Sequence[str]) -> str:
         "Ctrl-C ends the call.",
     ]
     return "\n".join(lines)
+
+
+def talk_to_it(link: str) -> list[str]:
+    """Return how a person talks to a bot whose Fishjam runs here.
+
+    Args:
+        link: The link to the page.
+    """
+    if can_take_browsers():
+        return [f"Talk to it: {link}"]
+    return [
+        "To talk to it in a browser, install what that needs, and start the bot again:",
+        f"  {install_extra('webrtc')}",
+    ]
+
+
+def can_take_browsers() -> bool:
+    """Return whether what a browser's sound needs is installed (extra `webrtc`)."""
+    return find_spec("aiortc") is not None
+
+
+def open_in_browser(link: str) -> None:
+    """Open a page in the user's browser, in a thread: some take their time, and some block."""
+    threading.Thread(target=webbrowser.open, args=(link,), name="open browser", daemon=True).start()
 
 
 def hear_it(config: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fishjam_agents.events import Event
@@ -43,7 +44,7 @@ class Timeline:
                 `media_at` and `start`.
             names: Peer ids to what to call them.
         """
-        shown = [_shown(event, offset, names or {}) for event in self._events]
+        shown = [shown_event(event, offset, names or {}) for event in self._events]
         return {
             "version": VERSION,
             "duration": _round(duration),
@@ -75,7 +76,16 @@ def render(timeline: Mapping[str, Any]) -> str:
     )
 
 
-def _shown(event: Mapping[str, Any], offset: float, names: Mapping[str, str]) -> dict[str, Any]:
+def shown_event(
+    event: Mapping[str, Any], offset: float = 0.0, names: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """An event (`Event.as_dict`) as it stands in a timeline.
+
+    Args:
+        event: The event.
+        offset: What is added to its times, seconds.
+        names: Peer ids to what to call them.
+    """
     shown: dict[str, Any] = {}
     for key in (*_SHOWN_FIRST, *event):
         if key not in event or key in shown:

@@ -208,14 +208,15 @@ class Room:
                 if not isinstance(source, Camera):
                     self.forwarding.track_added(peer.id, source.track)
 
-    def record(self, position: float, views: Iterable[str] = ()) -> Recorder:
+    def record(self, position: float, views: Iterable[str] = (), keep: int | None = None) -> Recorder:
         """Begin a recording whose sample 0 is room time `position`, in seconds: now, or later.
 
         Args:
             position: Room time, in seconds.
             views: Peers of whom it is to be known what they heard (`Recording.heard`).
+            keep: Whole seconds of the room's sound that are kept, the latest; None keeps all.
         """
-        recorder = Recorder(position, self._untap, views)
+        recorder = Recorder(position, self._untap, views, keep)
         self._taps.append(recorder)
         return recorder
 

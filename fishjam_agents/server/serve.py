@@ -23,6 +23,8 @@ from .media.microphone import PreparedClip
 from .media.recorder import Recorder
 from .moq import MoqAccess
 from .paths import normal_path
+from .playground import Playground
+from .playground.socket import EventSocket
 from .recordings import Recordings
 from .rooms import Rooms
 from .settings import PeerConfig
@@ -75,6 +77,7 @@ class EmbeddedServer:
         recordings: Recordings of compositions.
         moq: What signs access to MoQ.
         rooms: The rooms, their peers and their notifications.
+        playground: The page on which people talk to bots: calls that are registered there are shown.
         clock: Room time.
         network: Delay and jitter; may be changed at any time.
 
@@ -115,6 +118,7 @@ class EmbeddedServer:
         self.rooms.notifications.subscribe(self.webhooks.notify)
         self.recordings = Recordings(self.rooms, self.clock, self._tasks, lambda: self.url)
         self.moq = MoqAccess(now or time.time)
+        self.playground = Playground(self.rooms, lambda: self.playground_url)
         self.network = Network(delay, jitter, seed)
         self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
         self._host = host
@@ -132,6 +136,11 @@ class EmbeddedServer:
     def url(self) -> str:
         """Its base URL: what a client takes as Fishjam id."""
         return f"http://{authority(self._host, self._port)}"
+
+    @property
+    def playground_url(self) -> str:
+        """Address of the playground, as a browser opens it."""
+        return self.url
 
     async def start(self) -> None:
         """Listen, and start the room clock at zero.
@@ -186,6 +195,7 @@ class EmbeddedServer:
         server, self._server = self._server, None
         if server is None:
             return
+        self.playground.stop()
         self.recordings.stop_all()
         self._calls.stop()
         self.clock.stop()
@@ -239,7 +249,14 @@ class EmbeddedServer:
             caller.say(clip, at)
         return caller
 
-    def record(self, room_id: str, position: float | None = None, *, views: Iterable[str] = ()) -> Recorder:
+    def record(
+        self,
+        room_id: str,
+        position: float | None = None,
+        *,
+        views: Iterable[str] = (),
+        keep: int | None = None,
+    ) -> Recorder:
         """Record a room.
 
         Args:
@@ -247,11 +264,14 @@ class EmbeddedServer:
             position: Room time to begin at, in seconds; None is the latest tick.
             views: Peers of whom it is to be known what they heard (`Recording.heard`); everything else is
                 kept as one sum, however many speak.
+            keep: Whole seconds of the room's sound that are kept, the latest; None keeps all. A second in
+                which something sounds costs 64 kB.
 
         Raises:
             RequestError: The room does not exist.
         """
-        return self.rooms.get(room_id).record(self.clock.position if position is None else position, views)
+        position = self.clock.position if position is None else position
+        return self.rooms.get(room_id).record(position, views, keep)
 
     def _endpoint(self, path: str) -> Endpoint | None:
         match normal_path(path):
@@ -261,6 +281,8 @@ class EmbeddedServer:
                 return PeerSocket(self.rooms)
             case "/socket/server/websocket":
                 return ServerSocket(self.token, self.rooms.notifications)
+            case "/playground/events":
+                return EventSocket(self.playground.tokens)
             case _:
                 return None
 
@@ -278,6 +300,7 @@ class EmbeddedServer:
         try:
             import uvicorn
 
+            from .playground.routes import PlaygroundApi
             from .rest.access_control import AccessControl
             from .rest.application import RestApi
             from .rest.http import HttpConnection
@@ -290,5 +313,6 @@ class EmbeddedServer:
         context = RestContext(
             self.rooms, self.recordings, self._calls, self.moq, lambda: self.url, self._peer_url
         )
-        app = AccessControl(RestApi(self.token, make_resources(context)).app(), self._access)
+        resources = [*make_resources(context), PlaygroundApi(context, self.playground)]
+        app = AccessControl(RestApi(self.token, resources).app(), self._access)
         return uvicorn, HttpConnection, app

@@ -17,7 +17,7 @@ import pytest
 
 from fishjam_agents import cli
 from fishjam_agents.audio.wav import read_wav
-from fishjam_agents.cli.welcome import program
+from fishjam_agents.cli.welcome import can_take_browsers, program
 from fishjam_agents.server import EmbeddedServer
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -106,6 +106,10 @@ def test_it_says_how_to_hear_the_bot_and_leaves_when_asked(tmp_path: Path) -> No
         assert re.search(r"^  Fishjam  http://127\.0\.0\.1:\d+$", block, re.MULTILINE)
         assert re.search(r"^  Room     [0-9a-f-]{36}$", block, re.MULTILINE)
         assert f"python -m fishjam_agents simulate {config} --caller" in block
+        if can_take_browsers():
+            assert re.search(r"^Talk to it: http://127\.0\.0\.1:\d+/#call=[\w-]{32}$", block, re.MULTILINE)
+        else:
+            assert "[webrtc]" in block
         assert block.endswith(f"{LAST_LINE}\ngoodbye\n")
 
     config = written(tmp_path, PARROT + "fishjam: {port: 0}\n")

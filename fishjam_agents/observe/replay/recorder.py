@@ -62,10 +62,14 @@ class CallRecord:
         self._take(Opened(log.microphone, peer, track, start))
         return log
 
-    def close(self, at: float) -> None:
-        """The call ended at `at`, call time in seconds."""
+    def flush(self) -> None:
+        """Pass on what has been collected of unfinished lines."""
         for log in self._logs:
             log.flush()
+
+    def close(self, at: float) -> None:
+        """The call ended at `at`, call time in seconds."""
+        self.flush()
         self._take(End(at))
 
 

@@ -128,14 +128,29 @@ class CallRecorder:
         self.folder = Path(folder)
         self._now = now
 
-    def open(self, call: str, turns: TurnSettings, hearing: HearingSettings) -> CallRecord:
-        """Begin the record of a call."""
+    def open(
+        self,
+        call: str,
+        turns: TurnSettings,
+        hearing: HearingSettings,
+        also: Callable[[Line], None] | None = None,
+    ) -> CallRecord:
+        """Begin the record of a call.
+
+        Args:
+            call: Its id.
+            turns: Its settings of turn-taking.
+            hearing: Its settings of hearing.
+            also: Takes every line, too.
+        """
         now = self._now()
         file = _File(self.folder / f"{now:%Y%m%dT%H%M%SZ}-{call}.jsonl")
         begun = now.isoformat(timespec="seconds")
 
         def take(line: Line) -> None:
             _writer.put(file, line)
+            if also is not None:
+                also(line)
 
         return CallRecord(take, call, turns, hearing, begun)
 

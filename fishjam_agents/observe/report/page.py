@@ -19,7 +19,7 @@ from fishjam_agents.observe.report.histogram import histogram
 from fishjam_agents.observe.report.latency import METRICS, Summary, summary
 from fishjam_agents.observe.report.markup import Markup, escaped, joined, tag
 from fishjam_agents.observe.report.plot import NONE, Plot, clock, milliseconds
-from fishjam_agents.observe.report.sound import Sound, embedded
+from fishjam_agents.observe.report.sound import EMBEDDED_LIMIT, Sound, embedded
 
 EXACT = 0.02
 """Seconds the loop may have been late, one frame, for times to be exact to a frame."""
@@ -53,8 +53,18 @@ def write_report(folder: Path, *, room: Samples, sample_rate: int, timeline: Map
     return path
 
 
-def render(*, room: Samples, sample_rate: int, timeline: Mapping[str, Any], name: str) -> str:
-    """The report as HTML; arguments as `write_report`, `name` is its heading."""
+def render(
+    *,
+    room: Samples,
+    sample_rate: int,
+    timeline: Mapping[str, Any],
+    name: str,
+    sound_limit: int = EMBEDDED_LIMIT,
+) -> str:
+    """The report as HTML; arguments as `write_report`.
+
+    `name` is its heading, and `sound_limit` how many bytes of sound it may hold.
+    """
     call = read_call(timeline)
     timed = timed_replies(call.events)
     plot = Plot(call, room, sample_rate)
@@ -72,7 +82,7 @@ def render(*, room: Samples, sample_rate: int, timeline: Mapping[str, Any], name
         facts=escaped(_facts(call)),
         warning=_warning(call),
         tiles=_tiles(call),
-        player=_player(embedded(room, sample_rate)),
+        player=_player(embedded(room, sample_rate, sound_limit)),
         seconds=f"{call.seconds:.3f}",
         clock=clock(call.seconds),
         overview=plot.overview(),

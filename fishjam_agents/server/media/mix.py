@@ -25,10 +25,12 @@ class Mix:
 
     Args:
         channels: How many.
+        keep: Seconds that are kept, the latest, to a second; None keeps all.
     """
 
-    def __init__(self, channels: int = 1) -> None:
+    def __init__(self, channels: int = 1, keep: int | None = None) -> None:
         self._channels = channels
+        self._keep = keep
         self._open: dict[int, NDArray[np.int32]] = {}
         self._closed: dict[int, Samples] = {}
 
@@ -46,14 +48,27 @@ class Mix:
             at += len(part)
             samples = samples[len(part) :]
 
-    def samples(self, length: int) -> Samples:
-        """The first `length` samples, int16, shape (length, channels); gaps are zeros."""
-        whole = np.zeros((length, self._channels), np.int16)
+    def samples(self, length: int, first: int = 0) -> Samples:
+        """The samples from `first` up to `length`, int16, shape (length - first, channels); gaps are zeros.
+
+        Args:
+            length: The sample behind the last one.
+            first: The first one, at the beginning of a second.
+        """
+        whole = np.zeros((max(length - first, 0), self._channels), np.int16)
         for index in (*self._closed, *self._open):
-            block = self._closed[index] if index in self._closed else saturate(self._open[index])
-            start = index * _BLOCK
-            whole[start : start + _BLOCK] = block[: max(length - start, 0)]
+            start = index * _BLOCK - first
+            if 0 <= start < len(whole):
+                block = self._closed[index] if index in self._closed else saturate(self._open[index])
+                whole[start : start + _BLOCK] = block[: len(whole) - start]
         return whole
+
+    def copy(self) -> Mix:
+        """What it holds now: cheap, since seconds that are complete are shared."""
+        copied = Mix(self._channels, self._keep)
+        copied._closed = dict(self._closed)
+        copied._open = {index: block.copy() for index, block in self._open.items()}
+        return copied
 
     def _new_block(self, index: int) -> NDArray[np.int32]:
         closed = self._closed.pop(index, None)
@@ -61,4 +76,7 @@ class Mix:
         self._open[index] = block
         for old in [known for known in self._open if known <= index - _OPEN_BLOCKS]:
             self._closed[old] = saturate(self._open.pop(old))
+        if self._keep is not None:
+            for old in [known for known in self._closed if known < index - self._keep]:
+                del self._closed[old]
         return block

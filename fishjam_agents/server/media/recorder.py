@@ -17,7 +17,7 @@ from ..peer import Peer
 from .mix import RECORDING_RATE, Mix
 from .sources import Source
 
-__all__ = ["RECORDING_RATE", "Recorder", "Recording", "Tap"]
+__all__ = ["RECORDING_RATE", "RecentSound", "Recorder", "Recording", "Tap"]
 
 _MAX_TRACKS = 256
 """Tracks remembered before those are dropped that ended. A track that is resampled costs some kilobytes."""
@@ -131,6 +131,26 @@ class Recording:
         return view
 
 
+@dataclass(frozen=True, slots=True)
+class RecentSound:
+    """The latest sound of a room.
+
+    Attributes:
+        start: Room time of its first sample, seconds.
+        seconds: Its length.
+    """
+
+    start: float
+    seconds: float
+    _mix: Mix
+    _first: int
+    _end: int
+
+    def samples(self) -> Samples:
+        """The room's sound as `Recording.room`. Takes some milliseconds; any thread may call it."""
+        return self._mix.samples(self._end, self._first)
+
+
 class Recorder(Tap):
     """Records a room from one position until `stop`.
 
@@ -138,11 +158,19 @@ class Recorder(Tap):
         position: Room time of sample 0, in seconds.
         stopped: Called when the recording ends.
         views: Peers of whom it is to be known what they heard. Each costs as much as the room's sound.
+        keep: Whole seconds of the room's sound that are kept, the latest; None keeps all.
     """
 
-    def __init__(self, position: float, stopped: Callable[[Tap], None], views: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        position: float,
+        stopped: Callable[[Tap], None],
+        views: Iterable[str] = (),
+        keep: int | None = None,
+    ) -> None:
         super().__init__(position, self._take, stopped)
-        self._room = Mix(2)
+        self._keep = keep
+        self._room = Mix(2, keep)
         self._views = {peer_id: Mix() for peer_id in views}
 
     def stop(self, position: float) -> Recording:
@@ -151,6 +179,13 @@ class Recorder(Tap):
         length = max(round(position * RECORDING_RATE) - self._zero, 0)
         views = {peer_id: mix.samples(length)[:, 0] for peer_id, mix in self._views.items()}
         return Recording(length / RECORDING_RATE, self._room.samples(length), views)
+
+    def recent(self, position: float) -> RecentSound:
+        """What is kept of the room's sound, up to room time `position`; the recording goes on."""
+        end = max(round(position * RECORDING_RATE) - self._zero, 0)
+        first = 0 if self._keep is None else max(end // RECORDING_RATE - self._keep, 0) * RECORDING_RATE
+        start = self.position + first / RECORDING_RATE
+        return RecentSound(start, (end - first) / RECORDING_RATE, self._room.copy(), first, end)
 
     def _take(self, peer: Peer, at: int, samples: Samples) -> None:
         self._room.add(at, samples, 0 if peer.type is PeerType.WEBRTC else 1)

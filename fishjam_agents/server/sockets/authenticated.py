@@ -38,6 +38,9 @@ class AuthenticatedSocket:
             connection.admit()
             self._disarm()
 
+    def received_text(self, message: bytes) -> None:
+        """Part of `websocket.Endpoint`. Ignored, as Fishjam does."""
+
     def closed(self) -> None:
         """Part of `websocket.Endpoint`."""
         self.connection = None

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import struct
 
+_TEXT = 0x81
+_BINARY = 0x82
+"""First byte of a whole message: the last fragment, opcode 1 or 2."""
+
 
 def frame(message: bytes) -> bytes:
     """`message` as one unmasked binary frame (RFC 6455, section 5.2)."""
-    size = len(message)
+    return _frame(_BINARY, message)
+
+
+def text_frame(message: str) -> bytes:
+    """`message` as one unmasked text frame (RFC 6455, section 5.2)."""
+    return _frame(_TEXT, message.encode())
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    size = len(payload)
     if size < 126:
-        return b"\x82" + bytes((size,)) + message
+        return bytes((first, size)) + payload
     if size < 0x10000:
-        return struct.pack("!BBH", 0x82, 126, size) + message
-    return struct.pack("!BBQ", 0x82, 127, size) + message
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
 
 
 def frame_size(data: bytes | bytearray) -> tuple[int, int] | None:

@@ -61,13 +61,16 @@ CLOSE_SECONDS = 1.0
 
 
 class Endpoint(Protocol):
-    """Handler of one connection: of one of the three sockets."""
+    """Handler of one connection."""
 
     def opened(self, connection: Connection) -> None:
         """The handshake is done; `connection` may be written to."""
 
     def received(self, message: bytes) -> None:
-        """A whole binary message arrived. Text messages are ignored, as Fishjam does."""
+        """A whole binary message arrived."""
+
+    def received_text(self, message: bytes) -> None:
+        """A whole text message arrived; nobody has looked whether it is UTF-8."""
 
     def closed(self) -> None:
         """The connection ended, whoever ended it. Called once; nothing is received after it."""
@@ -104,6 +107,7 @@ class Connection(asyncio.Protocol):
         self._window = 0.0
         self._spent = 0.0
         self._fragments: list[bytes] = []
+        self._fragments_text = False
         self._endpoint: Endpoint | None = None
         self._open = False
         self._over_since: float | None = None
@@ -196,10 +200,10 @@ class Connection(asyncio.Protocol):
             self._closing.cancel()
         self._end()
 
-    def admit(self) -> None:
-        """The client has authenticated: take messages of up to `MAX_MESSAGE_BYTES` from now on."""
+    def admit(self, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        """The client has authenticated: take messages of up to `max_bytes` from now on."""
         self._admitted = True
-        self._websocket.max_message_size = MAX_MESSAGE_BYTES
+        self._websocket.max_message_size = max_bytes
 
     def send(self, message: bytes) -> None:
         """Send one binary message; dropped and counted when the client reads too slowly."""
@@ -213,6 +217,17 @@ class Connection(asyncio.Protocol):
             self.dropped += count
         else:
             self.transport.write(frames)
+
+    def send_within(self, frames: bytes, backlog: int) -> bool:
+        """Send frames made by `frame` or `text_frame`, unless more than `backlog` bytes wait for the client.
+
+        Returns:
+            Whether they were sent. Nothing is counted, and nothing is closed.
+        """
+        if not self._open or self.transport.get_write_buffer_size() > backlog:
+            return False
+        self.transport.write(frames)
+        return True
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with `code` and `reason` (cut to the 123 bytes a close frame holds).
@@ -278,21 +293,26 @@ class Connection(asyncio.Protocol):
             # Answered by websockets. RFC 6455, section 5.5.3, allows to leave answers out; see `_write_out`.
             self._reads_slowly()
             return
-        if opcode is Opcode.BINARY:
+        if opcode is Opcode.BINARY or opcode is Opcode.TEXT:
+            text = opcode is Opcode.TEXT
             if event.fin:
-                self._deliver(bytes(event.data))
+                self._deliver(bytes(event.data), text)
             else:
-                self._fragments = [bytes(event.data)]
+                self._fragments, self._fragments_text = [bytes(event.data)], text
         elif opcode is Opcode.CONT and self._fragments:
             self._fragments.append(bytes(event.data))
             if len(self._fragments) > MAX_FRAGMENTS:
                 self.close(1008, "message in too many fragments")
             elif event.fin:
                 message, self._fragments = b"".join(self._fragments), []
-                self._deliver(message)
+                self._deliver(message, self._fragments_text)
 
-    def _deliver(self, message: bytes) -> None:
-        if self._endpoint is not None:
+    def _deliver(self, message: bytes, text: bool) -> None:
+        if self._endpoint is None:
+            return
+        if text:
+            self._endpoint.received_text(message)
+        else:
             self._endpoint.received(message)
 
     def _write_out(self) -> None:

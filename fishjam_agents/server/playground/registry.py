@@ -1,0 +1,179 @@
+"""The calls that the playground shows: their tokens, their peers, their feeds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...session import PeerType
+from ..errors import RequestError
+from ..rooms import Rooms
+from ..settings import PeerConfig
+from .call import PlaygroundCall
+from .call_tokens import CallTokens, Grant
+from .feed import EventFeed
+
+MAX_GUEST_LINKS = 100
+"""Guest tokens of one call."""
+MAX_JOINED = 100
+"""Peers of the page in one call, connected or not."""
+ABSENT_SECONDS = 60
+"""Seconds after which a peer of the page is removed that is not connected: a page that was reloaded has a new
+one, and one whose connection broke is back long before."""
+CLOCK_SECONDS = 1.0
+"""Seconds between two `clock` messages."""
+
+
+class RegisteredCall:
+    """One call on the playground.
+
+    Args:
+        call: The call.
+        playground: Where it is registered.
+
+    Attributes:
+        call: The call.
+        feed: Its events.
+        token: The token of the printed link.
+    """
+
+    def __init__(self, call: PlaygroundCall, playground: Playground) -> None:
+        self.call = call
+        self.feed = EventFeed(call.now)
+        self._playground = playground
+        self.token = playground.tokens.issue(self, controls=True)
+        self._absent: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(CLOCK_SECONDS, self._tick)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Names that people gave when they joined, by their peers."""
+        return self._names
+
+    @property
+    def link(self) -> str:
+        """The link to its page, with controls."""
+        return self._playground.link(self.token)
+
+    def publish(self, event: Mapping[str, Any]) -> None:
+        """Take an event of the call in the form of a timeline."""
+        self.feed.publish(event)
+
+    def close(self, reason: str) -> None:
+        """The call is over: its tokens open nothing any more. Does nothing the second time."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
+        self._playground.forget(self)
+        self.feed.close(reason)
+
+    def join(self, grant: Grant[RegisteredCall], name: str | None) -> tuple[str, str]:
+        """Make a WebRTC peer for a person.
+
+        Args:
+            grant: What the person's token opens.
+            name: What to call them, in the server's part of the metadata.
+
+        Returns:
+            The peer's token and its id.
+
+        Raises:
+            RequestError: 409, the room is full; 410, it is gone; 429, too many have joined.
+        """
+        room = self._playground.rooms.find(self.call.room_id)
+        if room is None:
+            raise RequestError(410, "the room of this call is gone")
+        if len(self._absent) >= MAX_JOINED:
+            raise RequestError(
+                429, f"{MAX_JOINED} people have joined this call with the page: try again later"
+            )
+        peer = room.add_peer(PeerConfig(PeerType.WEBRTC, {"name": name} if name else {}))
+        self._absent[peer.id] = 0
+        if name:
+            self._names[peer.id] = name
+        grant.peers.append(peer.id)
+        return self._playground.rooms.token(room, peer), peer.id
+
+    def speaker(self, grant: Grant[RegisteredCall]) -> str | None:
+        """The peer of who holds a token: the one that joined last with it and is still there."""
+        room = self._playground.rooms.find(self.call.room_id)
+        known = room.peers if room is not None else {}
+        return next((peer for peer in reversed(grant.peers) if peer in known), None)
+
+    def guest_link(self) -> str:
+        """A link for somebody who may join and watch.
+
+        Raises:
+            RequestError: 429, there are too many.
+        """
+        if self._playground.tokens.count(self) > MAX_GUEST_LINKS:
+            raise RequestError(429, f"this call has {MAX_GUEST_LINKS} guest links already: use one of them")
+        return self._playground.link(self._playground.tokens.issue(self, controls=False))
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(CLOCK_SECONDS, self._tick)
+        self.feed.send_clock()
+        self._remove_absent()
+
+    def _remove_absent(self) -> None:
+        room = self._playground.rooms.find(self.call.room_id)
+        for peer_id in tuple(self._absent):
+            peer = room.peers.get(peer_id) if room is not None else None
+            if room is None or peer is None:
+                del self._absent[peer_id]
+            elif peer.connected:
+                self._absent[peer_id] = 0
+            else:
+                self._absent[peer_id] += 1
+                if self._absent[peer_id] * CLOCK_SECONDS >= ABSENT_SECONDS:
+                    del self._absent[peer_id]
+                    room.remove_peer(peer)
+
+
+class Playground:
+    """The calls of one server that have a page.
+
+    Args:
+        rooms: The rooms of the server.
+        url: Called for the address of the page, known once the server listens.
+
+    Attributes:
+        rooms: The rooms of the server.
+        tokens: Tokens of the calls.
+    """
+
+    def __init__(self, rooms: Rooms, url: Callable[[], str]) -> None:
+        self.rooms = rooms
+        self.tokens: CallTokens[RegisteredCall] = CallTokens()
+        self._url = url
+        self._calls: list[RegisteredCall] = []
+
+    def register(self, call: PlaygroundCall) -> RegisteredCall:
+        """Show a call to whoever has its link. To be called on the server's loop.
+
+        Raises:
+            RequestError: Its room is not one of this server.
+        """
+        self.rooms.get(call.room_id)
+        registered = RegisteredCall(call, self)
+        self._calls.append(registered)
+        return registered
+
+    def forget(self, call: RegisteredCall) -> None:
+        """Forget a call that is over."""
+        self.tokens.revoke(call)
+        if call in self._calls:
+            self._calls.remove(call)
+
+    def link(self, token: str) -> str:
+        """The address of the page for who holds a token. What follows the `#` reaches no server."""
+        return f"{self._url()}/#call={token}"
+
+    def stop(self) -> None:
+        """The server stops: every call is over."""
+        for call in tuple(self._calls):
+            call.close("the server stopped")
