@@ -40,12 +40,11 @@ def test_a_turn_that_ended_meanwhile_is_heard_when_the_room_is_quiet() -> None:
     assert floor.handle("bob", TurnEnded(1.2, 1.6)) == []
     assert floor.next_waiting() == []
     floor.handle("alice", TurnEnded(1.0, 3.0))
-    assert floor.waiting
     assert floor.next_waiting() == [
         FloorEvent("bob", TurnStarted(1.2)),
         FloorEvent("bob", TurnEnded(1.2, 1.6)),
     ]
-    assert not floor.waiting
+    assert floor.next_waiting() == []
 
 
 def test_one_cough_after_another_is_one_silence() -> None:
@@ -148,4 +147,4 @@ def test_what_one_says_while_others_have_the_floor_is_one_turn() -> None:
         FloorEvent("bob", TurnStarted(2.0)),
         FloorEvent("bob", TurnEnded(2.0, 5.0)),
     ]
-    assert not floor.waiting
+    assert floor.next_waiting() == []
