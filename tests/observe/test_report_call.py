@@ -126,6 +126,17 @@ def test_a_reply_that_says_whom_it_answers_is_that_peers() -> None:
     assert [turn.reply for turn in call.turns] == ["r1", "r2"]
 
 
+def test_a_reply_answers_a_turn_that_was_over_before_one_of_which_that_was_not_known() -> None:
+    call = call_of(
+        *turn(1, A, 0.4, 4.0, 4.6),
+        events.ReplyStarted("r1", at=4.8),
+        *turn(2, B, 2.0, 4.5, 5.1),
+        events.ReplyFirstAudio(5.2, "r1"),
+        events.ReplyStarted("r2", at=5.3),
+    )
+    assert [turn.reply for turn in call.turns] == ["r1", "r2"]
+
+
 def test_a_greeting_answers_no_turn_and_earlier_turns_of_a_peer_are_answered_with_the_last() -> None:
     call = call_of(
         *reply("hello", 0.1, 0.5),

@@ -1,8 +1,8 @@
 """Course of a call, from its timeline: speech, turns, barge-ins and replies, each with its times.
 
 The timeline does not say which turn a reply answers, and only sometimes whom (`hearing.mode: per_peer`). Here
-a reply answers the turn that ended last before it began and has no answer yet; turns of the same peer before
-that one were answered along with it.
+a reply answers the turn that ended last before it began and has no answer yet, one that was known to be over
+before one that was not; turns of the same peer before that one were answered along with it.
 """
 
 from __future__ import annotations
@@ -350,6 +350,8 @@ def _answered(
         ]
         if not ready:
             continue
+        # A turn that was not known to be over is answered only by a model that was sooner to see its end.
+        ready = [index for index in ready if turns[index].decided <= reply.started] or ready
         latest = max(ready, key=lambda index: turns[index].span.end)
         turn = turns[latest]
         waiting -= {index for index in ready if turns[index].peer == turn.peer}

@@ -1,0 +1,126 @@
+// Plays the others, and measures everybody's level on the time of the call.
+
+import { LevelHistory } from "./level_history.js";
+
+/**
+ * @typedef {{ element: HTMLAudioElement | null, nodes: AudioNode[], source: MediaStreamAudioSourceNode | null,
+ *   peer: string }} Played
+ */
+
+export class Sound {
+  /** @type {AudioContext | null} */
+  #context = null;
+  /** @type {Promise<void> | null} */
+  #ready = null;
+  /** @type {Map<string, Played>} */
+  #played = new Map();
+  #speaker = "";
+  /** @type {Map<string, LevelHistory>} */
+  levels = new Map();
+
+  /** @param {import("./call_clock.js").CallClock} clock */
+  constructor(clock) {
+    this.clock = clock;
+  }
+
+  /** Begin. Browsers let no page make a sound before somebody clicked. */
+  async start() {
+    this.#context ??= new AudioContext({ latencyHint: "interactive" });
+    this.#ready ??= this.#context.audioWorklet.addModule(new URL("./level_worklet.js", import.meta.url).href);
+    await Promise.all([this.#context.resume(), this.#ready]);
+  }
+
+  /** Go on after the system has suspended the sound, as phones do. */
+  resume() {
+    if (this.#context?.state === "suspended") void this.#context.resume();
+    for (const { element } of this.#played.values()) if (element?.paused) void element.play().catch(() => {});
+  }
+
+  /**
+   * The levels of a peer, of whom nothing needs to be heard yet.
+   * @param {string} peer
+   */
+  levelsOf(peer) {
+    let history = this.levels.get(peer);
+    if (history === undefined) {
+      history = new LevelHistory();
+      this.levels.set(peer, history);
+    }
+    return history;
+  }
+
+  /**
+   * Measure a sound, and play it unless it is one's own.
+   * @param {string} id
+   * @param {string} peer
+   * @param {MediaStream} stream
+   * @param {boolean} played
+   */
+  async add(id, peer, stream, played) {
+    this.remove(id);
+    // Without an element that plays it, Chromium gives a remote stream no samples (crbug.com/933677).
+    const element = played ? new Audio() : null;
+    /** @type {Played} */
+    const item = { element, nodes: [], source: null, peer };
+    this.#played.set(id, item);
+    if (element !== null) {
+      element.srcObject = stream;
+      element.autoplay = true;
+      void this.#route(element);
+      void element.play().catch(() => {});
+    }
+    await this.start();
+    if (this.#context === null || this.#played.get(id) !== item) return;
+    this.#measure(this.#context, item, stream);
+  }
+
+  /**
+   * Play and measure a sound no longer.
+   * @param {string} id
+   */
+  remove(id) {
+    const item = this.#played.get(id);
+    if (item === undefined) return;
+    this.#played.delete(id);
+    for (const node of item.nodes) node.disconnect();
+    if (item.element !== null) {
+      item.element.pause();
+      item.element.srcObject = null;
+    }
+  }
+
+  /**
+   * Play on another loudspeaker, where the browser can.
+   * @param {string} device
+   */
+  async playOn(device) {
+    this.#speaker = device;
+    await Promise.all([...this.#played.values()].map(({ element }) => element && this.#route(element)));
+  }
+
+  /** @param {HTMLAudioElement} element */
+  async #route(element) {
+    if (!("setSinkId" in element)) return;
+    try {
+      await element.setSinkId(this.#speaker);
+    } catch {
+      // A loudspeaker that was unplugged: the system's own plays on.
+    }
+  }
+
+  /** @param {AudioContext} context @param {Played} item @param {MediaStream} stream */
+  #measure(context, item, stream) {
+    const source = context.createMediaStreamSource(stream);
+    const meter = new AudioWorkletNode(context, "level", { numberOfOutputs: 1, outputChannelCount: [1] });
+    // It outputs silence; but what leads nowhere is not run.
+    source.connect(meter).connect(context.destination);
+    item.nodes = [source, meter];
+    item.source = source;
+    const history = this.levelsOf(item.peer);
+    meter.port.onmessage = (/** @type {MessageEvent<[number, number]>} */ { data: [ended, peak] }) => {
+      const ago = Math.max(context.currentTime - ended, 0);
+      const now = this.clock.now();
+      if (now > 0) history.put(now - ago, peak);
+    };
+  }
+}
