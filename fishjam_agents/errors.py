@@ -96,11 +96,16 @@ _OR_ALL = (
 
 
 class MissingExtraError(FishjamAgentsError):
-    """An optional dependency is needed and not installed."""
+    """An optional dependency is needed and not installed.
+
+    Attributes:
+        extra: The extra that brings it.
+    """
 
     exit_code = 2
 
     def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
         super().__init__(f"{what} needs the extra {extra!r}: {install_extra(extra)}")
 
 

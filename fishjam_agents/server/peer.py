@@ -37,6 +37,14 @@ class AudioListener(Protocol):
         ...
 
 
+class SourceListener(Protocol):
+    """An attachment that takes the room's sources as they are."""
+
+    def hear_source(self, publisher: Peer, source: Source, sounded: bool, ticks: int) -> None:
+        """Take what `source` sounded like in the window that ends at tick `ticks`, if it `sounded` at all."""
+        ...
+
+
 class Peer:
     """State of one peer.
 
@@ -46,6 +54,8 @@ class Peer:
         attachment: What it is connected by; None while disconnected.
         listener: Where its audio goes; None if it takes none in this form.
         audio_listener: The same for plain sound.
+        source_listener: The same for sources as they are.
+        ready: Whether the others see it: a browser that has connected has yet to say who it is.
         client_metadata: The client's part of its metadata.
         sources: Track id to what it publishes.
         subscriptions: Whom it hears.
@@ -57,6 +67,8 @@ class Peer:
         self.attachment: Attachment | None = None
         self.listener: Listener | None = None
         self.audio_listener: AudioListener | None = None
+        self.source_listener: SourceListener | None = None
+        self.ready = False
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}
         self.subscriptions = Subscriptions(config.manual)
@@ -70,6 +82,12 @@ class Peer:
     def connected(self) -> bool:
         """True while its socket is open."""
         return self.attachment is not None
+
+    def let_go(self) -> None:
+        """Forget what it is connected by."""
+        self.attachment = None
+        self.listener = self.audio_listener = self.source_listener = None
+        self.ready = False
 
     @property
     def metadata(self) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..protocol import Track
@@ -20,7 +20,7 @@ from .media.fanout import Fanout
 from .media.recorder import Recorder, Sink, Tap
 from .media.sources import Source
 from .notifications import Notifications
-from .peer import Attachment, AudioListener, Listener, Peer
+from .peer import Attachment, AudioListener, Listener, Peer, SourceListener
 from .settings import PeerConfig, RoomConfig
 
 
@@ -50,6 +50,7 @@ class Room:
         self._notifications = notifications
         self._fanout = Fanout()
         self._taps: list[Tap] = []
+        self._watchers: list[Callable[[], None]] = []
 
     def as_json(self) -> dict[str, Any]:
         """As REST answers it."""
@@ -108,10 +109,10 @@ class Room:
         if self.peers.get(peer.id) is not peer:
             return
         self._remove_tracks(peer)
-        attachment, peer.attachment = peer.attachment, None
-        peer.listener = peer.audio_listener = None
+        attachment = peer.attachment
+        peer.let_go()
         del self.peers[peer.id]
-        self._fanout.invalidate()
+        self._changed()
         self._notifications.peer_crashed(self.id, peer.id, peer.type, reason)
         if attachment is not None:
             attachment.detach(1011, reason)
@@ -128,7 +129,8 @@ class Room:
         peer.attachment = attachment
         peer.listener = listener
         peer.audio_listener = audio_listener
-        self._fanout.invalidate()
+        peer.ready = peer.type is not PeerType.WEBRTC
+        self._changed()
         self._notifications.peer_connected(self.id, peer.id, peer.type)
         if peer.type is PeerType.AGENT:
             self._notifications.peer_metadata_updated(self.id, peer.id, peer.type, "null")
@@ -141,12 +143,14 @@ class Room:
     def update_peer_metadata(self, peer: Peer, metadata: Any) -> None:
         """The client's part of a peer's metadata."""
         peer.client_metadata = metadata
+        peer.ready = peer.connected
         self._notifications.peer_metadata_updated(self.id, peer.id, peer.type, json.dumps(peer.metadata))
+        self._tell_watchers()
 
     def add_track(self, peer: Peer, source: Source) -> None:
         """A peer publishes a track."""
         peer.sources[source.track.id] = source
-        self._fanout.invalidate()
+        self._changed()
         self._notifications.track_added(self.id, peer.id, source.track)
         if self.forwarding is not None and not isinstance(source, Camera):
             self.forwarding.track_added(peer.id, source.track)
@@ -154,19 +158,20 @@ class Room:
     def remove_track(self, peer: Peer, source: Source) -> None:
         """A track ends now."""
         if peer.sources.pop(source.track.id, None) is not None:
-            self._fanout.invalidate()
+            self._changed()
             if self.forwarding is not None and not isinstance(source, Camera):
                 self.forwarding.track_removed(peer.id, source.track)
             self._notifications.track_removed(self.id, peer.id, source.track)
 
     def track_metadata_updated(self, peer: Peer, track: Track) -> None:
         """A published track has new metadata."""
-        self._fanout.invalidate()
+        self._changed()
         self._notifications.track_metadata_updated(self.id, peer.id, track)
 
     def voice_changed(self, peer: Peer, track_id: str, speaking: bool) -> None:
         """Someone began or ended to speak on a published track."""
         self._notifications.vad_notification(self.id, peer.id, track_id, speaking)
+        self._tell_watchers()
 
     def has_track(self, track_id: str) -> bool:
         """Return whether a track of that ID is published by anyone."""
@@ -192,7 +197,7 @@ class Room:
             if not self.has_track(track_id):
                 raise RequestError(404, f"Track {track_id} does not exist")
         if peer.subscriptions.add(peer_id=peer_id, track_ids=track_ids):
-            self._fanout.invalidate()
+            self._changed()
 
     def forward(self, url: str) -> None:
         """Forward every track, now and later, to the composition at `url`.
@@ -226,6 +231,32 @@ class Room:
         self._taps.append(tap)
         return tap
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever peers, tracks, metadata, subscriptions or voice activity did.
+
+        Returns the function that ends it. Called in the middle of a change: look at the room later.
+        """
+        self._watchers.append(changed)
+
+        def unwatch() -> None:
+            if changed in self._watchers:
+                self._watchers.remove(changed)
+
+        return unwatch
+
+    def listen(self, peer: Peer, listener: SourceListener) -> None:
+        """Let `listener` hear what a connected peer hears, as sources."""
+        peer.source_listener = listener
+        self._changed()
+
+    def _changed(self) -> None:
+        self._fanout.invalidate()
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        for changed in tuple(self._watchers):
+            changed()
+
     def _untap(self, tap: Tap) -> None:
         if tap in self._taps:
             self._taps.remove(tap)
@@ -246,8 +277,8 @@ class Room:
         if attachment is None:
             return
         self._remove_tracks(peer)
-        peer.attachment = peer.listener = peer.audio_listener = None
-        self._fanout.invalidate()
+        peer.let_go()
+        self._changed()
         self._notifications.peer_disconnected(self.id, peer.id, peer.type)
         attachment.detach(code, reason)
 

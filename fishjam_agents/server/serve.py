@@ -16,6 +16,7 @@ from ..loopback import is_loopback
 from ..session import PeerType
 from .access import AccessPolicy
 from .address import authority, listen
+from .browsers import Browsers
 from .callers import Caller
 from .listener import Listener
 from .media.clock import RoomClock
@@ -121,6 +122,7 @@ class EmbeddedServer:
         self.playground = Playground(self.rooms, lambda: self.playground_url)
         self.network = Network(delay, jitter, seed)
         self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
+        self._browsers = Browsers(self.clock, self._tasks, host)
         self._host = host
         self._port = port
         self._server: uvicorn.Server | None = None
@@ -278,7 +280,7 @@ class EmbeddedServer:
             case "/socket/agent/websocket":
                 return AgentSocket(self.rooms, self.clock, self.network)
             case "/socket/peer/websocket":
-                return PeerSocket(self.rooms)
+                return PeerSocket(self.rooms, self._browsers)
             case "/socket/server/websocket":
                 return ServerSocket(self.token, self.rooms.notifications)
             case "/playground/events":

@@ -40,6 +40,7 @@ class MemoryPeer:
     """
 
     finished = False
+    speaking = None
 
     def __init__(self, room: Room, peer: Peer, metadata: Mapping[str, Any], sample_rate: int) -> None:
         self.track = Track(f"{peer.id}-mic", int(TrackType.AUDIO), json.dumps(dict(metadata)))

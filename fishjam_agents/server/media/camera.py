@@ -27,6 +27,7 @@ class Camera:
     """
 
     finished = False
+    speaking = None
     recording_rate = 16000
 
     def __init__(self, track_id: str, metadata: Mapping[str, Any], picture: bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...protocol import TrackDataEncoder
-from ..peer import AudioListener, Listener, Peer
+from ..peer import AudioListener, Listener, Peer, SourceListener
 from ..sockets.frames import frame
 from .recorder import Tap
 from .sources import Source
@@ -18,6 +18,7 @@ class _Route:
 
     peer: Peer
     source: Source
+    as_it_is: tuple[SourceListener, ...]
     by_rate: tuple[tuple[int, TrackDataEncoder, tuple[int, ...], tuple[AudioListener, ...]], ...]
 
 
@@ -45,7 +46,10 @@ class Fanout:
         finished: list[tuple[Peer, Source]] = []
         for route in routes:
             source = route.source
-            if source.advance(ticks):
+            sounded = source.advance(ticks)
+            for source_listener in route.as_it_is:
+                source_listener.hear_source(route.peer, source, sounded, ticks)
+            if sounded:
                 for tap in taps:
                     tap.add(route.peer, source)
                 for rate, encoder, positions, plain in route.by_rate:
@@ -80,5 +84,10 @@ class Fanout:
                     (rate, TrackDataEncoder(publisher.id, source.track), tuple(positions), tuple(plain))
                     for rate, (positions, plain) in rates.items()
                 )
-                routes.append(_Route(publisher, source, by_rate))
+                as_it_is = tuple(
+                    peer.source_listener
+                    for peer in peers
+                    if peer.source_listener is not None and peer.hears(publisher, source.track)
+                )
+                routes.append(_Route(publisher, source, as_it_is, by_rate))
         return tuple(routes)

@@ -98,6 +98,11 @@ class Microphone:
         self._line: tuple[PreparedClip, int] | None = None
         self._silence: dict[int, bytes] = {}
 
+    @property
+    def speaking(self) -> bool:
+        """Whether someone speaks into it."""
+        return self._activity.speaking
+
     def update_metadata(self, **changes: Any) -> Track:
         """Change the track's metadata; returns the track as it is now."""
         self._metadata.update(changes)

@@ -23,6 +23,11 @@ class Source(Protocol):
         ...
 
     @property
+    def speaking(self) -> bool | None:
+        """Whether someone speaks; None for a source whose voice activity is nobody's concern."""
+        ...
+
+    @property
     def finished(self) -> bool:
         """True once it has played to its end and is to be removed."""
         ...
@@ -52,7 +57,10 @@ class AgentTrack:
         track: Id, type and metadata.
         playout: Queue and ground truth of what is played when.
         removing: Set by `remove_track`: it ends when what is queued has been played.
+        speaking: Fishjam's engine derives voice activity from what browsers send, and from nothing else.
     """
+
+    speaking = None
 
     def __init__(self, track: Track, sample_rate: int) -> None:
         self.track = track

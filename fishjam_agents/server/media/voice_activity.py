@@ -31,6 +31,14 @@ def loud_windows(samples: Samples) -> bytes:
     return flags
 
 
+def is_loud(samples: Samples) -> bool:
+    """Return whether a window of int16 mono, shape (n,), of any sample rate is loud enough for voice."""
+    if not len(samples):
+        return False
+    window = samples.astype(np.float32)
+    return float(np.dot(window, window)) > _MEAN_SQUARE * len(samples)
+
+
 class VoiceActivity:
     """Voice activity: speech from the first loud moment until it was quiet for `QUIET_TICKS`.
 

@@ -1,6 +1,6 @@
 """The peer socket, `/socket/peer/websocket`: authentication and lifecycle of a browser peer.
 
-Media events are read and ignored: no WebRTC is spoken here yet. Source: Fishjam's web client SDK.
+Its media events go to `webrtc`, whose extra need not be installed. Source: Fishjam's web client SDK.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import logging
 
 import betterproto
 
-from ...errors import ProtocolError
+from ...errors import MissingExtraError, ProtocolError
 from ...protocol import decode, encode
+from ...protocol.generated import media_server
 from ...protocol.generated import peer as schema
 from ...session import PeerType
+from ..browsers import Browser, Browsers
 from ..peer import Peer
 from ..room import Room
 from ..rooms import Rooms
@@ -36,17 +38,26 @@ _ROOM_TYPES = {
 
 
 class PeerSocket(AuthenticatedSocket):
-    """One browser's connection."""
+    """One browser's connection.
 
-    def __init__(self, rooms: Rooms) -> None:
+    Args:
+        rooms: Where tokens lead to.
+        browsers: What makes a browser of a peer that wants media.
+    """
+
+    def __init__(self, rooms: Rooms, browsers: Browsers) -> None:
         super().__init__()
         self._rooms = rooms
+        self._browsers = browsers
+        self._browser: Browser | None = None
         self._room: Room | None = None
         self._peer: Peer | None = None
 
     def closed(self) -> None:
         """Part of `websocket.Endpoint`."""
         super().closed()
+        if self._browser is not None:
+            self._browser.end()
         if self._room is not None and self._peer is not None:
             self._room.disconnect(self._peer, self)
 
@@ -77,9 +88,33 @@ class PeerSocket(AuthenticatedSocket):
         return True
 
     def handle(self, message: bytes) -> None:
-        """Check a message of the peer."""
+        """Take a message of the peer."""
         try:
-            decode(schema.PeerMessage, message, max_fields=_FIELDS)
+            decoded = decode(schema.PeerMessage, message, max_fields=_FIELDS)
         except ProtocolError as error:
             _log.warning("closing the peer's socket: %s", error)
             self.detach(1003, "invalid message")
+            return
+        which, event = betterproto.which_one_of(decoded, "content")
+        if which == "peer_media_event" and event is not None and self.connection is not None:
+            if self._browser is None:
+                self._begin()
+            if self._browser is not None:
+                self._browser.handle(event)
+
+    def _begin(self) -> None:
+        """Let the peer have media, or tell it why it cannot."""
+        if self._room is None or self._peer is None or self.connection is None:
+            return
+        try:
+            self._browser = self._browsers.add(self._room, self._peer, self._send, self.connection.close)
+        except MissingExtraError as error:
+            _log.error("%s", error)
+            # A client that is told so does not connect anew (Fishjam's web client SDK).
+            reason = f"the server needs the extra {error.extra!r} for WebRTC"
+            self._send(media_server.MediaEvent(error=media_server.MediaEventError(message=str(error))))
+            self.connection.close(1011, reason)
+
+    def _send(self, event: media_server.MediaEvent) -> None:
+        if self.connection is not None:
+            self.connection.send(encode(schema.PeerMessage(server_media_event=event)))

@@ -1,0 +1,165 @@
+"""A browser's microphone: the audio track of a WebRTC peer as a source of the room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ...audio.formats import FRAMES_PER_SECOND
+from ...audio.resampling import StreamResampler, live_resampler
+from ...audio.samples import Samples
+from ...protocol import Track, TrackType
+from ..media.playout import GAP_SECONDS, Segment
+from ..media.voice_activity import VoiceActivity, is_loud
+from .opus import CLOCK_RATE, PACKET_TICKS, OpusDecoder
+from .receive_buffer import ReceiveBuffer
+
+SILENCE_SECONDS = 0.06
+"""Without a packet for longer, an open microphone is silent by the room clock: browsers send nothing while
+a track is replaced, and whoever listens must still find the end of what was said."""
+
+_TOLERANCE = round(GAP_SECONDS * CLOCK_RATE)
+_SILENT_TICKS = round(SILENCE_SECONDS * FRAMES_PER_SECOND)
+
+
+class BrowserMicrophone:
+    """Part of `sources.Source`.
+
+    Args:
+        track_id: The browser's name of the track.
+        metadata: JSON text.
+        voice_changed: Told when someone begins or ends to speak.
+        now: Room time, in seconds.
+
+    Attributes:
+        track: Id, type and metadata.
+        buffer: Packets on their way in.
+    """
+
+    recording_rate = CLOCK_RATE
+    finished = False
+
+    def __init__(
+        self,
+        track_id: str,
+        metadata: str,
+        voice_changed: Callable[[bool], None],
+        now: Callable[[], float],
+    ) -> None:
+        self.track = Track(track_id, int(TrackType.AUDIO), metadata)
+        self.buffer = ReceiveBuffer()
+        self._paused = _is_paused(metadata)
+        self._activity = VoiceActivity(voice_changed)
+        self._now = now
+        self._decoder = OpusDecoder()
+        self._samples: Samples = np.empty(0, np.int16)
+        self._position = 0
+        self._end: int | None = None
+        self._payloads: list[tuple[int, bytes]] = []
+        self._missing = 0
+        self._packetizers: dict[int, _Packetizer] = {}
+
+    @property
+    def speaking(self) -> bool:
+        """Whether someone speaks into it."""
+        return self._activity.speaking
+
+    def put(self, sequence: int, timestamp: int, payload: bytes) -> None:
+        """Take a packet as it arrives."""
+        self.buffer.put(sequence, timestamp, payload, self._now())
+
+    def describe(self, metadata: str) -> Track:
+        """Change the track's metadata; returns the track as it is now."""
+        self.track = Track(self.track.id, self.track.type, metadata)
+        self._paused = _is_paused(metadata)
+        return self.track
+
+    def advance(self, ticks: int) -> bool:
+        """Part of `sources.Source`."""
+        parts: list[Samples] = []
+        payloads: list[tuple[int, bytes]] = []
+        length = 0
+        for received in self.buffer.take(ticks / FRAMES_PER_SECOND):
+            samples = self._decoder.decode(received.payload)
+            if samples is None or not len(samples):
+                continue
+            if received.lost:
+                parts.append(np.zeros(received.lost, np.int16))
+                length += received.lost
+            self.buffer.decoded(len(samples))
+            payloads.append((length, received.payload))
+            parts.append(samples)
+            length += len(samples)
+        self._payloads = []
+        if parts:
+            self._missing = 0
+            self._samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            self._place(ticks, length)
+            self._payloads = [(self._position + at, payload) for at, payload in payloads]
+        elif self._end is None or self._paused:
+            self._samples = self._samples[:0]
+        else:
+            self._missing += 1
+            silent = self._missing > _SILENT_TICKS
+            self._samples = np.zeros(PACKET_TICKS, np.int16) if silent else self._samples[:0]
+            self._position = ticks * PACKET_TICKS - PACKET_TICKS
+        self._watch(ticks - 1)
+        return bool(len(self._samples))
+
+    def packets(self, sample_rate: int) -> Sequence[bytes]:
+        """Part of `sources.Source`."""
+        packetizer = self._packetizers.get(sample_rate)
+        if packetizer is None:
+            packetizer = self._packetizers[sample_rate] = _Packetizer(sample_rate)
+        return packetizer.take(self._samples)
+
+    def segments(self) -> Sequence[Segment]:
+        """Part of `sources.Source`."""
+        if self._missing or not len(self._samples):
+            return ()
+        return (Segment(self._position, self._samples),)
+
+    def opus(self) -> Sequence[tuple[int, bytes]]:
+        """Return the packets of the window as they came, each with the room time of its start at 48 kHz."""
+        return self._payloads
+
+    def _place(self, ticks: int, length: int) -> None:
+        """Give what arrived its room time: it goes on where it ended, unless that is not now any more."""
+        now = ticks * PACKET_TICKS - length
+        end = self._end
+        self._position = now if end is None or abs(now - end) > _TOLERANCE else end
+        self._end = self._position + length
+
+    def _watch(self, window: int) -> None:
+        activity = self._activity
+        if not self._paused and not self._missing and is_loud(self._samples):
+            activity.loud_at = window
+            if not activity.speaking:
+                activity.begin()
+        elif activity.speaking:
+            activity.pause(window)
+
+
+class _Packetizer:
+    """Turns samples at 48 kHz into whole packets of 20 ms at another rate."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._resampler: StreamResampler = live_resampler(CLOCK_RATE, sample_rate)
+        self._size = sample_rate // FRAMES_PER_SECOND
+        self._kept: Samples = np.empty(0, np.int16)
+
+    def take(self, samples: Samples) -> list[bytes]:
+        resampled = self._resampler.process(samples)
+        if len(self._kept):
+            resampled = np.concatenate((self._kept, resampled))
+        size = self._size
+        whole = len(resampled) - len(resampled) % size
+        self._kept = resampled[whole:]
+        return [resampled[at : at + size].tobytes() for at in range(0, whole, size)]
+
+
+def _is_paused(metadata: str) -> bool:
+    value = json.loads(metadata)
+    return isinstance(value, dict) and value.get("paused") is True

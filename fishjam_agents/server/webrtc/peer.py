@@ -1,0 +1,278 @@
+"""One browser in a room: what the room and the browser have to do with each other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import betterproto
+
+from ...json_limits import read_json
+from ...protocol import TrackType
+from ...protocol.generated import media_peer
+from ...protocol.generated import media_server as schema
+from ..media.clock import RoomClock
+from ..media.sources import Source
+from ..peer import Peer, metadata_text, strict_json
+from ..room import Room
+from ..tasks import Tasks
+from .addresses import host_addresses
+from .connection import Connection, interface_addresses
+from .microphone import BrowserMicrophone
+from .outbound import OutboundTrack
+from .sdp import OfferError, read_offer
+from .signalling import (
+    MAX_METADATA_CHARACTERS,
+    EndpointView,
+    LocalTrack,
+    Negotiation,
+    Offered,
+    RoomView,
+    TrackView,
+    endpoint_metadata,
+)
+from .voices import Voices
+
+_log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 10.0
+"""Longest time an answer may take: it asks nobody but this machine."""
+
+
+class Browser:
+    """Part of `peer.SourceListener`: a WebRTC peer from its `connect` to its end.
+
+    Args:
+        room: The room.
+        peer: Its peer, which is connected.
+        media: What all browsers of a server share.
+        send: Sends an event to it.
+        close: Closes its socket with a code and a reason.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        peer: Peer,
+        media: Media,
+        send: Callable[[schema.MediaEvent], None],
+        close: Callable[[int, str], None],
+    ) -> None:
+        self._room = room
+        self._peer = peer
+        self._media = media
+        self._send = send
+        self._close = close
+        self._negotiation = Negotiation()
+        self._connection = Connection(media.addresses(), self._lost)
+        self._joined = False
+        self._ended = False
+        self._update: asyncio.Handle | None = None
+        self._answering = False
+        self._sources: dict[str, BrowserMicrophone] = {}
+        self._outbound: dict[str, OutboundTrack] = {}
+        self._unwatch = room.watch(self._room_changed)
+
+    def handle(self, event: media_peer.MediaEvent) -> None:
+        """Take an event of the browser's."""
+        if self._ended:
+            return
+        content: Any
+        which, content = betterproto.which_one_of(event, "content")
+        if which == "connect":
+            self._connect(content.metadata_json)
+        elif not self._joined:
+            self._fail("the first media event must be `connect`")
+        elif which == "disconnect":
+            self._close(1000, "peer left")
+        elif which == "update_endpoint_metadata":
+            self._describe_peer(content.metadata_json)
+        elif which == "update_track_metadata":
+            self._describe_track(content.track_id, content.metadata_json)
+        elif which == "renegotiate_tracks":
+            self._tell(self._negotiation.renegotiate())
+        elif which == "candidate":
+            self._connection.add_candidate(content.candidate)
+        elif which == "sdp_offer":
+            self._offer(content)
+        # The rest is about the variants of simulcast and their bit rates, which nobody asks for here, and
+        # `unmute_track`, which a change of the track's metadata follows.
+
+    def hear_source(self, publisher: Peer, source: Source, sounded: bool, ticks: int) -> None:
+        """Part of `peer.SourceListener`."""
+        track = self._outbound.get(source.track.id)
+        if track is None:
+            return
+        for packet in self._media.voices.packets(source, sounded, ticks):
+            track.push(packet.payload, packet.position)
+
+    def end(self) -> None:
+        """The peer is disconnected: end its connection. Does nothing the second time."""
+        if self._ended:
+            return
+        self._ended = True
+        self._unwatch()
+        if self._update is not None:
+            self._update.cancel()
+        self._outbound = {}
+        self._media.tasks.spawn(self._connection.close(), f"the end of the connection of {self._peer.id}")
+
+    # --- what the browser says ---
+
+    def _connect(self, metadata: str) -> None:
+        value = _client_metadata(metadata)
+        if value is _REFUSED:
+            self._fail(f"the peer's metadata is no JSON of up to {MAX_METADATA_CHARACTERS} characters")
+            return
+        if not self._joined:
+            self._joined = True
+            self._room.update_peer_metadata(self._peer, value)
+            own = endpoint_metadata(self._peer.metadata)
+            self._tell(self._negotiation.connected(self._peer.id, own, self._view()))
+
+    def _describe_peer(self, metadata: str) -> None:
+        value = _client_metadata(metadata)
+        if value is not _REFUSED and value != self._peer.client_metadata:
+            self._room.update_peer_metadata(self._peer, value)
+
+    def _describe_track(self, track_id: str, metadata: str) -> None:
+        source = self._sources.get(track_id)
+        if source is None or len(metadata) > MAX_METADATA_CHARACTERS:
+            return
+        text = metadata_text(metadata)
+        if self._negotiation.local_metadata(track_id, text):
+            self._room.track_metadata_updated(self._peer, source.describe(text))
+
+    def _offer(self, offer: media_peer.MediaEventSdpOffer) -> None:
+        if self._answering:
+            self._fail("an offer came before the last one was answered")
+            return
+        try:
+            metadata = {key: metadata_text(text) for key, text in offer.track_id_to_metadata_json.items()}
+            offered = self._negotiation.offered(read_offer(offer.sdp), offer.mid_to_track_id, metadata)
+            for track in offered.added.values():
+                if self._room.has_track(track.id):
+                    raise OfferError(f"track {track.id} exists already: choose another id")
+        except OfferError as error:
+            self._fail(str(error))
+            return
+        self._answering = True
+        self._media.tasks.spawn(self._answer(offer.sdp, offered), f"an answer to {self._peer.id}")
+
+    async def _answer(self, sdp: str, offered: Offered) -> None:
+        for track_id in offered.removed:
+            self._unpublish(track_id)
+        sources = {mid: self._source(track) for mid, track in offered.added.items()}
+        for track_id in set(self._outbound) - set(offered.outgoing.values()):
+            del self._outbound[track_id]
+        outgoing = {}
+        for mid, track_id in offered.outgoing.items():
+            track = self._outbound.get(track_id) or OutboundTrack()
+            outgoing[mid] = track
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self._connection.answer(sdp, sources, outgoing)
+        except (OfferError, TimeoutError) as error:
+            if not self._ended:
+                self._fail(str(error) or "the offer was not answered in time")
+            return
+        finally:
+            self._answering = False
+        if self._ended:
+            return
+        self._outbound = {offered.outgoing[mid]: track for mid, track in outgoing.items()}
+        for source in sources.values():
+            self._sources[source.track.id] = source
+            self._room.add_track(self._peer, source)
+        self._tell(self._negotiation.answered(answer, self._view()))
+
+    # --- what the room says ---
+
+    def _room_changed(self) -> None:
+        if self._joined and self._update is None:
+            self._update = asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._update = None
+        self._tell(self._negotiation.update(self._view()))
+
+    def _view(self) -> RoomView:
+        return {
+            other.id: EndpointView(
+                endpoint_metadata(other.metadata),
+                {
+                    source.track.id: TrackView("audio", source.track.metadata, source.speaking)
+                    for source in other.sources.values()
+                    if source.track.type == TrackType.AUDIO and self._peer.hears(other, source.track)
+                },
+            )
+            for other in self._room.peers.values()
+            if other is not self._peer and other.ready
+        }
+
+    def _tell(self, events: Sequence[schema.MediaEvent]) -> None:
+        for event in events:
+            self._send(event)
+
+    def _lost(self, state: str) -> None:
+        # A client that is told so connects anew (Fishjam's web client SDK).
+        self._close(1011, "media connection lost")
+
+    def _fail(self, reason: str) -> None:
+        """End it with an error after which the client does not connect anew (Fishjam's web client SDK)."""
+        _log.warning("the browser %s is refused: %s", self._peer.id, reason)
+        self._send(schema.MediaEvent(error=schema.MediaEventError(message=reason)))
+        self._close(1000, reason)
+
+    def _source(self, track: LocalTrack) -> BrowserMicrophone:
+        def voice_changed(speaking: bool) -> None:
+            self._room.voice_changed(self._peer, track.id, speaking)
+
+        return BrowserMicrophone(
+            track.id, track.metadata or "null", voice_changed, lambda: self._media.clock.now
+        )
+
+    def _unpublish(self, track_id: str) -> None:
+        source = self._sources.pop(track_id, None)
+        if source is not None:
+            self._room.remove_track(self._peer, source)
+
+
+class Media:
+    """What all browsers of a server share.
+
+    Args:
+        clock: Room time.
+        tasks: Owner of what takes time.
+        host: Address the server listens on.
+    """
+
+    def __init__(self, clock: RoomClock, tasks: Tasks, host: str) -> None:
+        self.clock = clock
+        self.tasks = tasks
+        self.voices = Voices()
+        self._host = host
+
+    def addresses(self) -> list[str]:
+        """Where this machine can be reached now: a laptop changes its networks."""
+        return host_addresses(self._host, sys.platform, interface_addresses())
+
+
+_REFUSED = object()
+
+
+def _client_metadata(text: str) -> Any:
+    """The client's part of a peer's metadata; `_REFUSED` if it cannot be kept."""
+    if not text:
+        return {}
+    if len(text) > MAX_METADATA_CHARACTERS:
+        return _REFUSED
+    try:
+        value = read_json(text)
+        strict_json(value)
+    except ValueError:
+        return _REFUSED
+    return value
