@@ -14,9 +14,16 @@ from fishjam_agents.errors import MissingExtraError
 
 def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)]) -> None:
     """Say what a config.yaml makes, or what is wrong with it."""
-    from fishjam_agents.config import describe, load_config, pipeline_factory
+    from fishjam_agents.config import describe, describe_rooms, load_config, pipeline_factory
 
     settings = load_config(config)
     if settings.fishjam.id == "local" and not (find_spec("starlette") and find_spec("uvicorn")):
         raise MissingExtraError("the embedded Fishjam server (fishjam.id is local)", "server")
-    say("\n".join(describe(settings, pipeline_factory(settings)())))
+    if not settings.is_multi_room:
+        say("\n".join(describe(settings, pipeline_factory(settings)())))
+        return
+    blocks = [describe_rooms(settings)]
+    for name in settings.bot_names():
+        bot = settings.bot(name)
+        blocks.append([f"{name}:", *(f"  {line}" for line in describe(bot, pipeline_factory(bot)()))])
+    say("\n\n".join("\n".join(block) for block in blocks))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -53,7 +52,7 @@ def run(
         bool, typer.Option("--open", help="Open the page on which one talks to the bot in the browser.")
     ] = False,
 ) -> None:
-    """Put the bot into a room and keep it there until Ctrl-C."""
+    """Put the bot into a room and keep it there until Ctrl-C; or bots into all rooms that the file names."""
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.config import load_config, pipeline_factory
     from fishjam_agents.observe.log import setup_logging
@@ -63,6 +62,14 @@ def run(
         raise ConfigError("--caller needs a Fishjam on this machine: set fishjam.id to local")
     if listen is not None and not caller:
         raise ConfigError("--listen writes what a caller heard: add --caller")
+    if settings.is_multi_room:
+        from fishjam_agents.cli.serve_rooms import serve_rooms
+
+        if caller or peer_token or open_page:
+            option = "--caller" if caller else "--peer-token" if peer_token else "--open"
+            raise ConfigError(f"{option} is for a file about one room, with room in place of rooms and api")
+        serve_rooms(settings)
+        return
     pipeline = pipeline_factory(settings)()
     clips = read_callers(caller or ())
     if listen is not None and (
@@ -100,12 +107,14 @@ class _Run:
 
     async def run(self) -> None:
         from fishjam_agents.cli.interrupts import interrupts
+        from fishjam_agents.cli.local_server import local_server
         from fishjam_agents.worker import CallOutcome
 
         with interrupts(self._leave):
             async with AsyncExitStack() as stack:
                 if self._settings.fishjam.id == "local":
-                    self._server = await self._start_server(stack)
+                    server = local_server(self._settings)
+                    self._server = await stack.enter_async_context(server)
                 outcome = await self._call()
         if isinstance(outcome, FishjamAgentsError):
             raise outcome
@@ -119,28 +128,6 @@ class _Run:
         if self._worker is not None:
             self._worker.stop()
         say("goodbye")
-
-    async def _start_server(self, stack: AsyncExitStack) -> EmbeddedServer:
-        from fishjam_agents.server import EmbeddedServer
-
-        fishjam = self._settings.fishjam
-        try:
-            server = EmbeddedServer(
-                fishjam.host,
-                fishjam.port,
-                fishjam.management_token,
-                allowed_hosts=fishjam.allowed_hosts,
-                allowed_origins=fishjam.allowed_origins,
-            )
-            return await stack.enter_async_context(server)
-        except FishjamAgentsError as error:
-            cause = error.__cause__
-            if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-                raise FishjamAgentsError(
-                    f"port {fishjam.port} on {fishjam.host} is in use: stop what uses it, or write "
-                    f"`fishjam: {{port: 0}}` in {self._settings.source} to take a free one"
-                ) from error
-            raise
 
     async def _call(self) -> CallOutcome | FishjamAgentsError:
         from fishjam_agents.worker import OrphanedAgents, Worker

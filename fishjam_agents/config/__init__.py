@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fishjam_agents.config.describe import describe
+from fishjam_agents.config.describe import describe, describe_rooms
 from fishjam_agents.config.factory import pipeline_factory
 from fishjam_agents.config.load import load_config
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings, PartialSettings
@@ -13,6 +13,7 @@ __all__ = [
     "GreetingSettings",
     "PartialSettings",
     "describe",
+    "describe_rooms",
     "load_config",
     "pipeline_factory",
 ]

@@ -9,6 +9,7 @@ from fishjam_agents.audio.detectors import DETECTORS
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.remote import RemoteBackend
+from fishjam_agents.config.problems import alternatives
 from fishjam_agents.config.settings import Config
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.hearing.settings import HearingSettings
@@ -22,6 +23,7 @@ from fishjam_agents.tools.schema import summary
 from fishjam_agents.tools.tool import Tool
 from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.vision.settings import VisionSettings
+from fishjam_agents.worker.room_rules import RoomRule
 
 _VAD_RATE = 16000
 _ARROW = " -> "
@@ -39,7 +41,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     """
     parts = {
         "fishjam": _fishjam(config),
-        "room": config.room.id or "a new one, deleted at the end",
+        "room": _room(config),
         "bot": config.agent.pipeline or "the built-in AgentPipeline",
         "hears": _ARROW.join(_input(pipeline)),
         "speaks": _ARROW.join(_output(pipeline)),
@@ -74,6 +76,42 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if missing is not None:
         parts["note"] = missing
     return [f"{name:<9} {value}" for name, value in parts.items()]
+
+
+def describe_rooms(config: Config) -> list[str]:
+    """Which rooms of a file about many get which bot, one `name  value` line for each part."""
+    workers = config.workers
+    limits = [
+        f"{name} {value:g}"
+        for name in ("max_calls", "max_loop_lag", "max_cpu", "drain")
+        if (value := getattr(workers, name)) is not None
+    ]
+    processes = "1 process" if workers.processes == 1 else f"{workers.processes} processes"
+    parts = [("fishjam", _fishjam(config))]
+    parts += [("rooms", f"{_rule(rule)}: {rule.bot}") for rule in config.rooms]
+    parts.append(("workers", ", ".join([processes, *limits])))
+    if config.api is not None:
+        parts.append(("api", f"http://{config.api.host}:{config.api.port}"))
+    return [f"{name:<9} {value}" for name, value in parts]
+
+
+def _rule(rule: RoomRule) -> str:
+    if rule.create is not None:
+        return (
+            "1 room that is made for it" if rule.create == 1 else f"{rule.create} rooms that are made for it"
+        )
+    shown = [f"id {alternatives(rule.id)}"] if rule.id else []
+    shown += [f"type {rule.type}"] if rule.type else []
+    shown += [f"a person with {', '.join(f'{key}: {value}' for key, value in rule.peer.items())}"] * bool(
+        rule.peer
+    )
+    return ", ".join(shown) or "every room"
+
+
+def _room(config: Config) -> str:
+    if config.is_multi_room:
+        return "as the rules say, with the first person"
+    return config.room.id or "a new one, deleted at the end"
 
 
 def _sounds(settings: BackgroundAudioSettings) -> str:

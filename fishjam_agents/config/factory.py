@@ -13,7 +13,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.config.imports import describe_error, folder_of, import_named
-from fishjam_agents.config.problems import nearest
+from fishjam_agents.config.problems import alternatives, nearest
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.replay.writer import CallRecorder
@@ -60,6 +60,11 @@ def _concealing(config: Config) -> Iterator[None]:
 
 
 def _factory(config: Config) -> Callable[[], AgentPipeline]:
+    if config.bots:
+        raise ConfigError(
+            f"{config.where('bots')}: the file has several bots ({alternatives(config.bots)}), and this is "
+            "about one: name a file with agent"
+        )
     name = config.agent.pipeline
     kind = AgentPipeline if name is None else _import(config, name)
     functions = _functions(config)
@@ -67,7 +72,7 @@ def _factory(config: Config) -> Callable[[], AgentPipeline]:
         try:
             server.check()
         except ConfigError as error:
-            raise ConfigError(f"{config.where('agent.mcp')}: agent.mcp: {error}") from error
+            raise ConfigError(f"{config.where(config.key('mcp'))}: {config.key('mcp')}: {error}") from error
 
     def make() -> AgentPipeline:
         pipeline = kind() if name is None else _instance(config, name, kind)
@@ -76,7 +81,9 @@ def _factory(config: Config) -> Callable[[], AgentPipeline]:
         try:
             collect(pipeline, pipeline.tools)
         except ConfigError as error:
-            raise ConfigError(f"{config.where('agent.tools')}: agent.tools: {error}") from error
+            raise ConfigError(
+                f"{config.where(config.key('tools'))}: {config.key('tools')}: {error}"
+            ) from error
         try:
             _apply(config, pipeline)
         except FishjamAgentsError:
@@ -84,7 +91,7 @@ def _factory(config: Config) -> Callable[[], AgentPipeline]:
         except Exception as error:
             if name is None or not of_a_user(error):
                 raise
-            where = f"{config.where('agent.pipeline')}: agent.pipeline"
+            where = f"{config.where(config.key('pipeline'))}: {config.key('pipeline')}"
             raise ConfigError(f"{where}: {name} cannot be checked: {describe_error(error)}") from error
         return pipeline
 
@@ -92,7 +99,7 @@ def _factory(config: Config) -> Callable[[], AgentPipeline]:
 
 
 def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipeline:
-    where = f"{config.where('agent.pipeline')}: agent.pipeline"
+    where = f"{config.where(config.key('pipeline'))}: {config.key('pipeline')}"
     try:
         pipeline = kind()
     except (Exception, SystemExit) as error:
@@ -103,9 +110,9 @@ def _instance(config: Config, name: str, kind: type[AgentPipeline]) -> AgentPipe
 
 
 def _import(config: Config, name: str) -> type[AgentPipeline]:
-    where = f"{config.where('agent.pipeline')}: agent.pipeline"
+    where = f"{config.where(config.key('pipeline'))}: {config.key('pipeline')}"
     module_name, _, class_name = name.partition(":")
-    module, kind = import_named(where, folder_of(config, "agent.pipeline"), name)
+    module, kind = import_named(where, folder_of(config, config.key("pipeline")), name)
     if kind is None:
         offered = [key for key, value in vars(module).items() if _is_pipeline(value)]
         advice = nearest(class_name, offered) if offered else "define it as a subclass of AgentPipeline"
@@ -119,10 +126,10 @@ def _functions(config: Config) -> Sequence[Callable[..., Any]]:
     """The functions and tools of ours that `agent.tools` names."""
     functions = []
     for name in config.agent.tools:
-        where = f"{config.where('agent.tools')}: agent.tools"
+        where = f"{config.where(config.key('tools'))}: {config.key('tools')}"
         function = BUILTIN.get(name)
         if function is None:
-            module, function = import_named(where, folder_of(config, "agent.tools"), name)
+            module, function = import_named(where, folder_of(config, config.key("tools")), name)
             if not callable(function):
                 offered = [key for key, value in vars(module).items() if inspect.isfunction(value)]
                 advice = nearest(name.partition(":")[2], offered) if offered else "define it there with `def`"
@@ -153,29 +160,31 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         for name, given in agent.sections.items():
             setattr(pipeline, name, given.over(getattr(pipeline, name)))
     except ValueError as error:
-        raise ConfigError(f"{config.where('agent')}: {error} (with what {agent.pipeline} sets)") from error
+        raise ConfigError(
+            f"{config.where(config.agent_key)}: {error} (with what {agent.pipeline} sets)"
+        ) from error
     try:
         pipeline.verify()
     except MissingExtraError:
         raise
     except FishjamAgentsError as error:
-        raise ConfigError(f"{config.where('agent.backend')}: {error}") from error
+        raise ConfigError(f"{config.where(config.key('backend'))}: {error}") from error
     if agent.greeting is not None:
-        pipeline.greeting = _sound(config, pipeline, "agent.greeting.wav", agent.greeting.wav)
+        pipeline.greeting = _sound(config, pipeline, config.key("greeting.wav"), agent.greeting.wav)
     if agent.apology is not None:
-        pipeline.apology = _sound(config, pipeline, "agent.apology.wav", agent.apology.wav)
+        pipeline.apology = _sound(config, pipeline, config.key("apology.wav"), agent.apology.wav)
     for key, wav in _recordings(pipeline):
-        _sound(config, pipeline, key, wav)
+        _sound(config, pipeline, config.key(key), wav)
 
 
 def _recordings(pipeline: AgentPipeline) -> Iterator[tuple[str, Path]]:
-    """The recordings that settings of the pipeline name, by their keys."""
+    """The recordings that settings of the pipeline name, by their keys below those of the bot."""
     for section in SECTIONS:
         settings = getattr(pipeline, section)
         for item in fields(settings):
             wav = getattr(getattr(settings, item.name), "wav", None)
             if isinstance(wav, (str, Path)):
-                yield f"agent.{section}.{item.name}.wav", Path(wav)
+                yield f"{section}.{item.name}.wav", Path(wav)
 
 
 def _sound(config: Config, pipeline: AgentPipeline, key: str, wav: Path) -> Samples:

@@ -7,29 +7,32 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.access import NO_TOKEN, can_be_token
-from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section, held_in, read_document
-from fishjam_agents.config.imports import is_import_name
+from fishjam_agents.config.bots import read_agent, read_bots
+from fishjam_agents.config.document import Node, Scalar, Section, held_in, read_document
 from fishjam_agents.config.overlay import overlay
-from fishjam_agents.config.problems import Problems, alternatives
+from fishjam_agents.config.problems import Problems
 from fishjam_agents.config.renamed import rename
+from fishjam_agents.config.rooms import read_rooms
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, Config, GreetingSettings
+from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, Config
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
-from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.secrecy import shown_url
-from fishjam_agents.tools.builtin import BUILTIN
-from fishjam_agents.tools.mcp_server import McpServer
-from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
+from fishjam_agents.worker.settings import (
+    ApiSettings,
+    FishjamSettings,
+    LimitSettings,
+    RoomSettings,
+    WorkersSettings,
+)
 
 ID_VARIABLE = "FISHJAM_ID"
 TOKEN_VARIABLE = "FISHJAM_MANAGEMENT_TOKEN"
 
-_SECTIONS = ("fishjam", "room", "agent", "limits", "log", "observe")
+_SECTIONS = ("fishjam", "room", "agent", "bots", "rooms", "limits", "workers", "api", "log", "observe")
 
 
 def load_config(
@@ -67,7 +70,14 @@ def load_config(
         )
     # Where `agent` may be misspelt, its unknown key says enough.
     unknown = entries.keys() - set(_SECTIONS)
-    agent = _agent(entries.get("agent"), reader, problems, optional=bool(unknown))
+    agent: AgentSettings | None
+    if "bots" in entries:
+        agent, bots = AgentSettings(), read_bots(document, reader, problems)
+    else:
+        agent, bots = read_agent(entries.get("agent"), reader, problems, optional=bool(unknown)), {}
+    rooms = read_rooms(document, tuple(bots) or ("agent",), reader, problems)
+    workers = reader.read(WorkersSettings, entries.get("workers"), "workers")
+    api = reader.read(ApiSettings, entries.get("api"), "api")
     limits = reader.read(LimitSettings, entries.get("limits"), "limits")
     log = reader.read(LogSettings, entries.get("log"), "log")
     if log and log.settings.file and not log.settings.file.parent.is_dir():
@@ -80,6 +90,8 @@ def load_config(
     assert room is not None
     assert agent is not None
     assert limits is not None
+    assert workers is not None
+    assert api is not None
     assert log is not None
     assert observe is not None
     return Config(
@@ -90,8 +102,12 @@ def load_config(
         limits.settings,
         log.settings,
         observe.settings,
-        reader.lines,
-        problems.hidden,
+        bots,
+        rooms,
+        workers.settings,
+        api.settings if _is_given(entries.get("api")) else None,
+        lines=reader.lines,
+        hidden=problems.hidden,
     )
 
 
@@ -142,64 +158,5 @@ def _not_for_everybody(host: str, reader: SectionReader, problems: Problems) -> 
         )
 
 
-def _agent(
-    node: Node | None, reader: SectionReader, problems: Problems, *, optional: bool
-) -> AgentSettings | None:
-    section = reader.mapping(node, "agent", AGENT_KEYS)
-    if section is None:
-        return None
-    entries = section.entries
-    misspelt = entries.keys() - set(AGENT_KEYS)
-    absent = node is None and optional
-    if not absent and not misspelt and not {"pipeline", "backend"} & entries.keys():
-        problems.add(section.line, f"agent has neither backend nor pipeline: {SMALLEST} is a complete file")
-    sections = {
-        name: given
-        for name, kind in SECTIONS.items()
-        if (given := reader.read(kind, entries.get(name), f"agent.{name}")) and given.keys
-    }
-    return AgentSettings(
-        pipeline=_pipeline(entries.get("pipeline"), reader, problems),
-        backend=reader.registered(Backend, entries.get("backend"), "agent.backend"),  # type: ignore[type-abstract]
-        sections=sections,
-        greeting=_recording("greeting", entries, reader, problems),
-        apology=_recording("apology", entries, reader, problems),
-        instructions=reader.text(entries.get("instructions"), "agent.instructions"),
-        tools=_tools(entries.get("tools"), reader, problems),
-        mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), "agent.mcp") or (),
-    )
-
-
-def _pipeline(node: Node | None, reader: SectionReader, problems: Problems) -> str | None:
-    name = reader.text(node, "agent.pipeline")
-    if name is not None and not is_import_name(name):
-        problems.add(
-            reader.lines["agent.pipeline"], f"agent.pipeline must be module:Class like bot:Bot, not {name!r}"
-        )
-    return name
-
-
-def _tools(node: Node | None, reader: SectionReader, problems: Problems) -> tuple[str, ...]:
-    names = reader.value(tuple[str, ...], node, "agent.tools") or ()
-    for name in names:
-        if name not in BUILTIN and not is_import_name(name):
-            known = alternatives(["module:function like my_bot:get_weather", *BUILTIN])
-            problems.add(reader.lines["agent.tools"], f"agent.tools: {name!r} is no tool: use {known}")
-    return names
-
-
-def _recording(
-    name: str, entries: Mapping[str, Node], reader: SectionReader, problems: Problems
-) -> GreetingSettings | None:
-    node, key = entries.get(name), f"agent.{name}"
-    if node is None or (isinstance(node, Scalar) and node.null):
-        return None
-    given = reader.read(GreetingSettings, node, key)
-    if given is None:
-        return None
-    if not given.settings.wav.is_file():
-        problems.add(
-            reader.lines[f"{key}.wav"],
-            f"{key}.wav: there is no file {given.settings.wav}: check the path",
-        )
-    return given.settings
+def _is_given(node: Node | None) -> bool:
+    return node is not None and not (isinstance(node, Scalar) and node.null)

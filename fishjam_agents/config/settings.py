@@ -13,7 +13,14 @@ from fishjam_agents.config.problems import SourceLocation
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.tools.mcp_server import McpServer
-from fishjam_agents.worker.settings import FishjamSettings, LimitSettings, RoomSettings
+from fishjam_agents.worker.room_rules import RoomRule
+from fishjam_agents.worker.settings import (
+    ApiSettings,
+    FishjamSettings,
+    LimitSettings,
+    RoomSettings,
+    WorkersSettings,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -100,6 +107,11 @@ class Config:
         limits: What bounds the bill.
         log: What is logged and where to.
         observe: What is kept of calls.
+        bots: Kinds of bots by their names; empty where the file has one, `agent`.
+        rooms: Which rooms get which bot; empty where the file is about one room.
+        workers: The program that serves many rooms.
+        api: Its HTTP interface, None where it has none.
+        agent_key: The key that `agent` was read from: `bots.NAME` of one of several bots.
         lines: Where each key the file gives stands, by its path (`agent.turns.mode`).
         hidden: What its variables hold, with how they are written: never to stand in a message.
     """
@@ -111,8 +123,39 @@ class Config:
     limits: LimitSettings
     log: LogSettings
     observe: ObserveSettings
+    bots: Mapping[str, AgentSettings] = field(default_factory=dict)
+    rooms: tuple[RoomRule, ...] = ()
+    workers: WorkersSettings = WorkersSettings()  # noqa: RUF009 - frozen
+    api: ApiSettings | None = None
+    agent_key: str = "agent"
     lines: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False)
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_multi_room(self) -> bool:
+        """True if the file is about many rooms, or about calls that come by the API."""
+        return bool(self.rooms) or self.api is not None
+
+    def bot(self, name: str) -> Config:
+        """The file as if this was its only bot.
+
+        Args:
+            name: A key of `bots`; `agent` of a file that has one bot.
+
+        Raises:
+            KeyError: The file has no such bot.
+        """
+        if not self.bots and name == "agent":
+            return self
+        return dataclasses.replace(self, agent=self.bots[name], bots={}, agent_key=f"bots.{name}")
+
+    def bot_names(self) -> tuple[str, ...]:
+        """Return the names of the bots, of which a file without `bots` has one: `agent`."""
+        return tuple(self.bots) or ("agent",)
+
+    def key(self, name: str) -> str:
+        """The path of a key of the bot: `agent.tools`, or `bots.NAME.tools`."""
+        return f"{self.agent_key}.{name}"
 
     def where(self, key: str) -> str:
         """`config.yaml:7`, where the file gives a key; the file alone where it does not."""

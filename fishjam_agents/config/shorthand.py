@@ -35,8 +35,26 @@ def _words(word: Scalar) -> Node:
     return _wav(word) if word.text.lower().endswith(".wav") else _mapping(word, text=word)
 
 
+def _processes(number: Scalar) -> Node:
+    return _mapping(number, processes=number)
+
+
+def _port(number: Scalar) -> Node:
+    return _mapping(number, port=number)
+
+
+def _rooms(word: Scalar) -> Node:
+    if word.text != "every":
+        return word
+    return _one(_mapping(word, every=Scalar("true", word.line, False, "true")))
+
+
+_BOT_OR_INDEX = re.compile(r"^agent\.|^bots\.[^.]+\.|\[\d+\](?=\.)")
+"""Parts of a key that say which bot or which entry of a list it belongs to."""
+
 _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
     {
+        "api": _port,
         "apology": _wav,
         "fishjam.allowed_hosts": _one,
         "fishjam.allowed_origins": _one,
@@ -44,17 +62,21 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "hearing": _hearing,
         "idle.goodbye": _words,
         "idle.prompt": _words,
+        "rooms": _rooms,
+        "rooms.id": _one,
         "tools": _one,
         "turns.end_of_turn": _end_of_turn,
         "turns.barge_in": _barge_in,
         "turns.barge_in.backchannel": _one,
         "background_audio.ambient": _wav,
         "background_audio.thinking": _wav,
+        "workers": _processes,
     }
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
-`greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`."""
-_LISTS = frozenset({"mcp"})
+`greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
+`api: 8081`."""
+_LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 
 
@@ -65,7 +87,7 @@ def expanded(node: Node | None, path: str) -> Node | None:
         node: What the file says at `path`.
         path: The key, as messages name it.
     """
-    path = path.removeprefix("agent.")
+    path = _BOT_OR_INDEX.sub("", path)
     if isinstance(node, Section) and path in _LISTS:
         return _one(node)
     if not isinstance(node, Scalar) or node.null or node.broken or path not in _FORMS:

@@ -1,11 +1,13 @@
-"""Settings of the bot's room and of the length of its work."""
+"""Settings of the bot's room, of the length of its work, and of a process that serves many rooms."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.loopback import is_loopback
 from fishjam_agents.urls import NO_HOST, NO_ORIGIN, read_authority, read_origin
 
 
@@ -89,4 +91,64 @@ class LimitSettings:
         if not 0 <= self.reconnect < math.inf:
             raise SettingError(
                 "reconnect", f"must be 0 or more seconds, not {self.reconnect:g}", section="limits"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersSettings:
+    """A program that serves many rooms. Durations in seconds; None is no limit.
+
+    Attributes:
+        processes: Processes on this machine that share the rooms.
+        max_calls: Most calls at once in one process.
+        max_loop_lag: A process whose event loop is later than this takes no further rooms.
+        max_cpu: A process that keeps more than this share of one core busy takes no further rooms.
+        drain: Time that calls have to end by themselves when the program is asked to end.
+        claims: The file in which processes note who serves which room, to be shared by all that serve
+            one Fishjam; None takes one in the user's state folder, by the address of the Fishjam.
+    """
+
+    processes: int = 1
+    max_calls: int | None = None
+    max_loop_lag: float | None = 0.1
+    max_cpu: float | None = 0.9
+    drain: float = 60.0
+    claims: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.processes <= 256:
+            raise SettingError(
+                "processes", f"must be between 1 and 256, not {self.processes}", section="workers"
+            )
+        for name in ("max_calls", "max_loop_lag", "max_cpu"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise SettingError(name, f"must be positive, not {value:g}", section="workers")
+        if not 0 <= self.drain < math.inf:
+            raise SettingError("drain", f"must be 0 or more seconds, not {self.drain:g}", section="workers")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The HTTP interface of the program: `/calls`, `/healthz`, `/readyz`, `/metrics`.
+
+    Attributes:
+        host: Address it listens on.
+        port: Port it listens on; 0 takes any.
+        token: What callers of `/calls` present as their bearer token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8081
+    token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise SettingError("port", f"must be between 0 and 65535, not {self.port}", section="api")
+        if not self.token and not is_loopback(self.host):
+            raise SettingError(
+                "host",
+                f"{self.host} can be reached from other machines",
+                "set api.token, too",
+                section="api",
             )

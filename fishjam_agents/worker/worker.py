@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from fishjam_agents.fishjam import (
     AgentOptions,
     AgentOutputOptions,
     AsyncFishjamClient,
+    FishjamNotifier,
     LiveRoom,
     NotFoundError,
     Peer,
@@ -44,6 +45,19 @@ DRAIN_DEADLINE = 7.0
 
 
 @dataclass(frozen=True, slots=True)
+class SharedConnections:
+    """Connections to one Fishjam, used by many bots.
+
+    Attributes:
+        client: Whose token has been checked.
+        notifier: One that somebody else runs, with `reconnect`.
+    """
+
+    client: AsyncFishjamClient
+    notifier: FishjamNotifier
+
+
+@dataclass(frozen=True, slots=True)
 class JoinedRoom:
     """Room that the bot is in.
 
@@ -58,6 +72,22 @@ class JoinedRoom:
     made_room: bool
 
 
+async def check_token(client: AsyncFishjamClient) -> None:
+    """Ask the server whether it takes the client's management token.
+
+    Raises:
+        ConfigError: It does not.
+        UnreachableError: It cannot be asked.
+    """
+    try:
+        await client.check_credentials()
+    except UnauthorizedError as error:
+        raise ConfigError(
+            "Fishjam rejected the management token: set fishjam.management_token "
+            "or FISHJAM_MANAGEMENT_TOKEN to the token of this Fishjam"
+        ) from error
+
+
 class Worker:
     """Puts one bot into one room.
 
@@ -70,6 +100,8 @@ class Worker:
         placed: Called when the bot is in its room.
         orphans: Remembers what a crash would leave behind; None remembers nothing, which suits a server
             that ends with this process.
+        shared: Connections that many bots use together; None makes some for this one.
+        before_connect: Awaited with the id of the bot's peer before it connects; an error ends the call.
     """
 
     def __init__(
@@ -82,6 +114,8 @@ class Worker:
         limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
         placed: Callable[[JoinedRoom], None] | None = None,
         orphans: OrphanedAgents | None = None,
+        shared: SharedConnections | None = None,
+        before_connect: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._fishjam_id = fishjam_id
@@ -90,6 +124,8 @@ class Worker:
         self._limits = limits
         self._placed = placed
         self._orphans = orphans
+        self._shared = shared
+        self._before_connect = before_connect
         self._task: asyncio.Task[CallOutcome] | None = None
         self._ending: CallOutcome | None = None
         self._leaving = False
@@ -144,16 +180,27 @@ class Worker:
 
     async def _work(self) -> CallOutcome:
         self._pipeline.verify()
+        async with (
+            self._client() as client,
+            self._place(client) as room_id,
+            self._follow(client, room_id) as feed,
+        ):
+            if isinstance(self._pipeline.backend, RemoteBackend):
+                await self._pipeline.attend(lambda wanted: self._invite(client, feed, wanted), feed)
+            else:
+                await self._speak(client, feed)
+        return self._ending or CallOutcome.FINISHED
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[AsyncFishjamClient]:
+        if self._shared is not None:
+            yield self._shared.client
+            return
         async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
             await self._check(client)
             if self._orphans is not None:
                 await self._orphans.remove(client)
-            async with self._place(client) as room_id, self._follow(client, room_id) as feed:
-                if isinstance(self._pipeline.backend, RemoteBackend):
-                    await self._pipeline.attend(lambda wanted: self._invite(client, feed, wanted), feed)
-                else:
-                    await self._speak(client, feed)
-        return self._ending or CallOutcome.FINISHED
+            yield client
 
     async def _speak(self, client: AsyncFishjamClient, feed: LiveRoom) -> None:
         async with (
@@ -199,15 +246,10 @@ class Worker:
             limits.close()
 
     async def _check(self, client: AsyncFishjamClient) -> None:
+        await check_token(client)
         try:
-            await client.check_credentials()
             if self._room.id is not None:
                 await client.get_room(self._room.id)
-        except UnauthorizedError as error:
-            raise ConfigError(
-                "Fishjam rejected the management token: set fishjam.management_token "
-                "or FISHJAM_MANAGEMENT_TOKEN to the token of this Fishjam"
-            ) from error
         except NotFoundError as error:
             raise ConfigError(
                 f"there is no room {self._room.id!r} on this Fishjam: correct room.id, or leave it out "
@@ -273,6 +315,8 @@ class Worker:
 
         try:
             async with managed_resource("the agent", make(), remove) as peer:
+                if self._before_connect is not None:
+                    await self._before_connect(peer.id)
                 yield peer
         finally:
             if note is not None:
@@ -280,7 +324,8 @@ class Worker:
 
     @asynccontextmanager
     async def _follow(self, client: AsyncFishjamClient, room_id: str) -> AsyncIterator[LiveRoom]:
-        feed = LiveRoom(client, room_id)
+        notifier = None if self._shared is None else self._shared.notifier
+        feed = LiveRoom(client, room_id, notifier=notifier)
         following = asyncio.create_task(feed.run(), name=f"follow {room_id}")
         try:
             await self._known(feed, following)

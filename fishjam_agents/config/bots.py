@@ -1,0 +1,118 @@
+"""Settings of bots: `agent`, or several of them under `bots`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section
+from fishjam_agents.config.imports import is_import_name
+from fishjam_agents.config.problems import Problems, alternatives
+from fishjam_agents.config.sections import SectionReader
+from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, GreetingSettings
+from fishjam_agents.pipeline.agent import SECTIONS
+from fishjam_agents.tools.builtin import BUILTIN
+from fishjam_agents.tools.mcp_server import McpServer
+
+
+def read_agent(
+    node: Node | None,
+    reader: SectionReader,
+    problems: Problems,
+    path: str = "agent",
+    *,
+    optional: bool = False,
+) -> AgentSettings | None:
+    """The bot at a key; None if anything about it cannot be read on.
+
+    Args:
+        node: The value of the key, None where the file has none.
+        reader: Reads its sections.
+        problems: Takes what is wrong.
+        path: The key: `agent`, `bots.NAME`.
+        optional: Whether it may be missing.
+    """
+    section = reader.mapping(node, path, AGENT_KEYS)
+    if section is None:
+        return None
+    entries = section.entries
+    misspelt = entries.keys() - set(AGENT_KEYS)
+    absent = node is None and optional
+    if not absent and not misspelt and not {"pipeline", "backend"} & entries.keys():
+        example = (
+            f"{SMALLEST} is a complete file" if path == "agent" else "write {backend: {type: parrot}} in it"
+        )
+        problems.add(section.line, f"{path} has neither backend nor pipeline: {example}")
+    sections = {
+        name: given
+        for name, kind in SECTIONS.items()
+        if (given := reader.read(kind, entries.get(name), f"{path}.{name}")) and given.keys
+    }
+    return AgentSettings(
+        pipeline=_pipeline(entries.get("pipeline"), f"{path}.pipeline", reader, problems),
+        backend=reader.registered(Backend, entries.get("backend"), f"{path}.backend"),  # type: ignore[type-abstract]
+        sections=sections,
+        greeting=_recording(entries.get("greeting"), f"{path}.greeting", reader, problems),
+        apology=_recording(entries.get("apology"), f"{path}.apology", reader, problems),
+        instructions=reader.text(entries.get("instructions"), f"{path}.instructions"),
+        tools=_tools(entries.get("tools"), f"{path}.tools", reader, problems),
+        mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), f"{path}.mcp") or (),
+    )
+
+
+def _pipeline(node: Node | None, key: str, reader: SectionReader, problems: Problems) -> str | None:
+    name = reader.text(node, key)
+    if name is not None and not is_import_name(name):
+        problems.add(reader.lines[key], f"{key} must be module:Class like bot:Bot, not {name!r}")
+    return name
+
+
+def _tools(node: Node | None, key: str, reader: SectionReader, problems: Problems) -> tuple[str, ...]:
+    names = reader.value(tuple[str, ...], node, key) or ()
+    for name in names:
+        if name not in BUILTIN and not is_import_name(name):
+            known = alternatives(["module:function like my_bot:get_weather", *BUILTIN])
+            problems.add(reader.lines[key], f"{key}: {name!r} is no tool: use {known}")
+    return names
+
+
+def _recording(
+    node: Node | None, key: str, reader: SectionReader, problems: Problems
+) -> GreetingSettings | None:
+    if node is None or (isinstance(node, Scalar) and node.null):
+        return None
+    given = reader.read(GreetingSettings, node, key)
+    if given is None:
+        return None
+    if not given.settings.wav.is_file():
+        problems.add(
+            reader.lines[f"{key}.wav"],
+            f"{key}.wav: there is no file {given.settings.wav}: check the path",
+        )
+    return given.settings
+
+
+def read_bots(document: Section, reader: SectionReader, problems: Problems) -> Mapping[str, AgentSettings]:
+    """The bots of a file that has `bots`; those that could be read.
+
+    Args:
+        document: The file.
+        reader: Reads its sections.
+        problems: Takes what is wrong.
+    """
+    if "agent" in document.entries:
+        problems.add(document.lines["agent"], "the file has both agent and bots: make agent an entry of bots")
+    node = document.entries["bots"]
+    names = node.entries if isinstance(node, Section) else ()
+    section = reader.mapping(node, "bots", names)
+    if section is None:
+        return {}
+    if not section.entries:
+        problems.add(document.lines["bots"], "bots is empty: write {parrot: {backend: {type: parrot}}} in it")
+    made = {}
+    for name, entry in section.entries.items():
+        if not name or "." in name:
+            problems.add(section.lines[name], f"bots has the name {name!r}: use one without dots")
+        elif (bot := read_agent(entry, reader, problems, f"bots.{name}")) is not None:
+            made[name] = bot
+    return made

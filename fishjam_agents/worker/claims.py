@@ -1,0 +1,75 @@
+"""The port to the store in which processes note who serves which room."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from fishjam_agents.errors import FishjamAgentsError
+
+
+class ClaimLostError(FishjamAgentsError):
+    """Another process has taken the room over: this one was not heard of for too long."""
+
+
+class ClaimStoreError(FishjamAgentsError):
+    """The store of claims cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim of a room is ours.
+
+    Attributes:
+        orphan: The agent of the holder before, which may still be in the room: to be deleted before another
+            one is made.
+    """
+
+    orphan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldElsewhere:
+    """Somebody else holds the claim.
+
+    Attributes:
+        seconds: When to ask again: it ends by then unless it is renewed.
+    """
+
+    seconds: float
+
+
+class Claims(Protocol):
+    """Claims of one process. A claim ends when it is not renewed in time.
+
+    The rule that keeps two bots out of one room: a bot connects only after its agent was noted under a claim
+    that holds (`note_agent`), and who takes a claim over deletes the agent noted there before making its own.
+
+    Every method raises `ClaimStoreError` where the store cannot be used.
+    """
+
+    @property
+    def renew_interval(self) -> float:
+        """Seconds after which claims are to be renewed."""
+        ...
+
+    async def acquire(self, room_id: str) -> Claimed | HeldElsewhere:
+        """Take the claim of a room that nobody holds."""
+        ...
+
+    async def note_agent(self, room_id: str, agent_id: str | None) -> bool:
+        """Note our agent in a room, None when it is gone; false, and nothing noted, if the claim is lost."""
+        ...
+
+    async def renew(self) -> Set[str]:
+        """Renew our claims; returns the rooms of those that still hold."""
+        ...
+
+    async def release(self, room_id: str) -> None:
+        """Give a claim up; does nothing where it is lost already."""
+        ...
+
+    async def close(self) -> None:
+        """Give every claim up and let go of the store."""
+        ...

@@ -1,0 +1,402 @@
+"""One process that serves many rooms: looks at them, decides, starts and ends calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from fishjam_agents.backoff import Backoff
+from fishjam_agents.errors import ConfigError, FishjamAgentsError, ProtocolError
+from fishjam_agents.fishjam import (
+    AsyncFishjamClient,
+    FishjamNotifier,
+    InternalServerError,
+    NotFoundError,
+    ServiceUnavailableError,
+    UnreachableError,
+)
+from fishjam_agents.fishjam.notifier import NotifierEvent
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.worker.call_outcome import CallOutcome
+from fishjam_agents.worker.call_state import CallPhase, CallState, after_end
+from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
+from fishjam_agents.worker.reconcile import ForgetCall, StartCall, StopCall, WorkerView, reconcile
+from fishjam_agents.worker.room_call import ENDED_CALL_DEADLINE, RoomCall
+from fishjam_agents.worker.room_rules import RoomRule
+from fishjam_agents.worker.room_snapshot import RoomSnapshot
+from fishjam_agents.worker.rooms_view import RoomsView
+from fishjam_agents.worker.settings import LimitSettings
+from fishjam_agents.worker.worker import SharedConnections, check_token
+
+logger = logging.getLogger(__name__)
+
+LISTING_INTERVAL = 30.0
+"""Seconds after which all rooms are listed even if nothing was told; up to a fifth more or less, so that
+processes do not ask at once (`GET /room` has no pages)."""
+SHORTEST_INTERVAL = 1.0
+"""Seconds between two looks: what is told meanwhile is one wake-up."""
+EMPTY_ROOM = 15.0
+"""Seconds that a bot stays in a room without people, where `limits.empty_room` says nothing."""
+
+_PASSING = (UnreachableError, ServiceUnavailableError, InternalServerError, ProtocolError)
+
+
+@dataclass(frozen=True, slots=True)
+class Bots:
+    """Bots and the rooms they are for; replaced as a whole when a configuration is read again.
+
+    Attributes:
+        rules: Which rooms get which bot. Each names one, and none is to make rooms any more.
+        make: Makes a bot, by its name, for a room.
+    """
+
+    rules: Sequence[RoomRule]
+    make: Mapping[str, Callable[[RoomSnapshot], AgentPipeline]]
+
+
+class MultiRoomWorker:
+    """Serves rooms until it is drained.
+
+    Args:
+        bots: Which rooms get which bot.
+        fishjam_id: A Fishjam id, or the URL of a Fishjam.
+        management_token: Its management token.
+        limits: Limits of each call.
+        max_calls: Most calls at once, None for any number.
+        claims: Who serves which room; None where nobody else can.
+        overload: What the process is over the limit of, as a sentence; None while it is not.
+
+    Attributes:
+        bots: What calls are made from; a new value counts for new calls.
+        calls: Calls by their room, with those that are over while their people are still there.
+        counters: Totals since the start, by name.
+        members: The processes that share the rooms; empty where there is one.
+        member: Which of them this is.
+    """
+
+    def __init__(
+        self,
+        bots: Bots,
+        *,
+        fishjam_id: str,
+        management_token: str,
+        limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
+        max_calls: int | None = None,
+        claims: Claims | None = None,
+        overload: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.bots = bots
+        self.calls: dict[str, RoomCall] = {}
+        self.counters: Counter[str] = Counter()
+        self.members: tuple[str, ...] = ()
+        self.member = ""
+        self._fishjam_id = fishjam_id
+        self._management_token = management_token
+        self._limits = limits if limits.empty_room is not None else replace(limits, empty_room=EMPTY_ROOM)
+        self._capacity = math.inf if max_calls is None else max_calls
+        self._claims = claims
+        self._overload = overload
+        self._view = RoomsView()
+        self._claimed: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._draining = False
+        self._known = False
+        self._shared: SharedConnections | None = None
+        self._backoff = Backoff()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- what others ask ---
+
+    @property
+    def running(self) -> int:
+        """Number of calls whose bot is in its room or on its way."""
+        return sum(call.is_running for call in self.calls.values())
+
+    @property
+    def rooms(self) -> Mapping[str, RoomSnapshot]:
+        """The rooms as of the last look."""
+        return self._view.rooms
+
+    def not_ready(self) -> str | None:
+        """The reason for which no new room is taken; None while rooms are."""
+        if self._draining:
+            return "it is draining"
+        if not self._known:
+            return "the rooms are not known yet"
+        if self.running >= self._capacity:
+            return f"it has {self.running} calls, and workers.max_calls is {self._capacity:g}"
+        return self._overload()
+
+    def wake(self) -> None:
+        """Look at once, or a second after the last look."""
+        self._wake.set()
+
+    # --- running ---
+
+    async def run(self) -> None:
+        """Serve rooms until `drain` has emptied them, or `stop`.
+
+        Raises:
+            ConfigError: The token is rejected.
+            UnreachableError: The server cannot be reached at the start; later it is waited for.
+            NotifierAuthError: The server does not take the token on the notification socket.
+        """
+        async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
+            await check_token(client)
+            notifier = FishjamNotifier(self._fishjam_id, self._management_token, reconnect=True)
+            notifier.subscribe(self._notified)
+            self._shared = SharedConnections(client, notifier)
+            following = asyncio.create_task(notifier.connect(), name="notifier of the worker")
+            looking = asyncio.create_task(self._look_for_ever(notifier), name="rooms of the worker")
+            tasks = {following, looking}
+            if self._claims is not None:
+                tasks.add(
+                    asyncio.create_task(self._renew_for_ever(self._claims), name="claims of the worker")
+                )
+            over = asyncio.create_task(self._stopping.wait(), name="end of the worker")
+            try:
+                done, _ = await asyncio.wait({*tasks, over}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {over}:
+                    task.result()
+            finally:
+                for task in (*tasks - {following}, over):
+                    task.cancel()
+                await asyncio.gather(*tasks - {following}, over, return_exceptions=True)
+                await self._leave_all()
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+    async def drain(self, limit: float) -> None:
+        """Take no new room, and return when the calls that run have ended, or after so many seconds."""
+        self._draining = True
+        self._wake.set()
+        logger.info("no new rooms are taken; %d calls have %g s to end", self.running, limit)
+        self._note_idle()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._idle.wait()
+
+    def stop(self) -> None:
+        """End: bots leave their rooms, then `run` returns."""
+        self._draining = True
+        self._stopping.set()
+
+    # --- looking and deciding ---
+
+    def _notified(self, event: NotifierEvent) -> None:
+        if self._view.notified(event):
+            self._wake.set()
+
+    async def _look_for_ever(self, notifier: FishjamNotifier) -> None:
+        loop = asyncio.get_running_loop()
+        # Connected before the first listing, so that nothing falls between the two.
+        await notifier.wait_ready()
+        failures = 0
+        listing_at = loop.time()
+        while True:
+            self._wake.clear()
+            if loop.time() >= listing_at:
+                self._view.touch_all()
+            listing = self._view.next_lookup()
+            try:
+                if listing.everything:
+                    self._view.listed(await self._client.get_all_rooms())
+                    listing_at = loop.time() + LISTING_INTERVAL * random.uniform(0.8, 1.2)
+                    self._known = True
+                for room_id in listing.rooms:
+                    await self._look_up(room_id)
+            except _PASSING as error:
+                failures += 1
+                pause = self._backoff.delay(failures)
+                logger.warning("the rooms cannot be looked up: %s (next attempt in %.1f s)", error, pause)
+                self._view.touch_all()
+                await asyncio.sleep(pause)
+                continue
+            failures = 0
+            self.counters["looks"] += 1
+            self._decide()
+            await asyncio.sleep(SHORTEST_INTERVAL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(listing_at, self._next_due())):
+                    await self._wake.wait()
+
+    async def _look_up(self, room_id: str) -> None:
+        try:
+            self._view.looked_up(room_id, await self._client.get_room(room_id))
+        except NotFoundError:
+            self._view.looked_up(room_id, None)
+
+    def _next_due(self) -> float:
+        restarts = (
+            call.state.not_before for call in self.calls.values() if call.state.phase is CallPhase.RESTARTING
+        )
+        return min((*restarts, *self._claimed.values()), default=math.inf)
+
+    def _decide(self) -> None:
+        """Start and end what the rooms as they are ask for."""
+        now = asyncio.get_running_loop().time()
+        self._claimed = {room: at for room, at in self._claimed.items() if at > now}
+        overload = self._overload()
+        view = WorkerView(
+            self._view.rooms,
+            self.bots.rules,
+            now=now,
+            accepts=self._known and not self._draining and overload is None,
+            restarts=not self._draining,
+            capacity=self._capacity,
+            members=self.members,
+            member=self.member,
+            claimed=self._claimed.keys(),
+        )
+        for action in reconcile(view, {room: call.state for room, call in self.calls.items()}):
+            match action:
+                case StartCall():
+                    self._start(action)
+                case StopCall():
+                    logger.warning("another bot is in the room: this one leaves", extra=_of(action.room_id))
+                    self.calls[action.room_id].stop(action.reason)
+                case ForgetCall():
+                    self._forget(action.room_id)
+                case _:
+                    assert_never(action)
+
+    # --- calls ---
+
+    def _start(self, action: StartCall) -> None:
+        before = self.calls.get(action.room_id)
+        if before is None:
+            state = CallState(action.room_id, action.bot, requested=action.requested)
+        else:
+            state = replace(before.state, phase=CallPhase.RUNNING)
+        call = self.calls[action.room_id] = RoomCall(state, None if before is None else before.id)
+        call.task = asyncio.create_task(self._serve(call), name=f"call in room {action.room_id}")
+        self._tasks.add(call.task)
+        call.task.add_done_callback(self._tasks.discard)
+        self._idle.clear()
+        self.counters["calls_started"] += 1
+
+    async def _serve(self, call: RoomCall) -> None:
+        room_id, loop = call.state.room_id, asyncio.get_running_loop()
+        outcome: CallOutcome | HeldElsewhere | Exception
+        assert self._shared is not None
+        try:
+            outcome = await call.serve(lambda: self._make(call), self._shared, self._limits, self._claims)
+        except FishjamAgentsError as error:
+            outcome = error
+        except Exception as error:  # noqa: BLE001 - a bot's bug ends its own call and no other
+            outcome = error
+        self._ended(call, outcome, loop.time() - call.started, loop.time())
+        self._view.touch(room_id)
+        self._wake.set()
+        self._note_idle()
+
+    def _make(self, call: RoomCall) -> AgentPipeline:
+        room = self._view.rooms.get(call.state.room_id) or RoomSnapshot(call.state.room_id)
+        make = self.bots.make.get(call.state.bot)
+        if make is None:
+            raise ConfigError(f"the bot {call.state.bot!r} is not configured any more")
+        return make(room)
+
+    def _ended(
+        self, call: RoomCall, outcome: CallOutcome | HeldElsewhere | Exception, lasted: float, now: float
+    ) -> None:
+        room_id, fields = call.state.room_id, call.log_fields
+        if isinstance(outcome, HeldElsewhere):
+            self._claimed[room_id] = now + max(outcome.seconds, SHORTEST_INTERVAL)
+            self.counters["calls_held_elsewhere"] += 1
+            del self.calls[room_id]
+            return
+        if isinstance(outcome, ClaimLostError) or call.stopping in ("other_bot", "claim_lost"):
+            self._forget(room_id)
+            return
+        call.state = after_end(call.state, outcome, lasted, now)
+        if isinstance(outcome, CallOutcome):
+            self.counters["calls_ended"] += 1
+            logger.info("the call is over: %s", outcome.value, extra=fields)
+            return
+        self.counters["calls_crashed"] += 1
+        trace = None if isinstance(outcome, FishjamAgentsError) else outcome
+        if call.state.phase is CallPhase.PARKED:
+            self.counters["calls_parked"] += 1
+            logger.error(
+                "the call failed %s and is not started again while its people stay: %s",
+                "once" if call.state.failures == 1 else f"{call.state.failures} times in a row",
+                call.state.message,
+                extra=fields,
+                exc_info=trace,
+            )
+        else:
+            wait = call.state.not_before - now
+            logger.warning(
+                "the call failed and starts again in %.1f s: %s",
+                wait,
+                call.state.message,
+                extra=fields,
+                exc_info=trace,
+            )
+
+    def _forget(self, room_id: str) -> None:
+        self.calls.pop(room_id, None)
+        if self._claims is not None:
+            task = asyncio.create_task(self._release(self._claims, room_id), name=f"release {room_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _release(self, claims: Claims, room_id: str) -> None:
+        try:
+            await claims.release(room_id)
+        except FishjamAgentsError as error:
+            logger.warning("%s", error, extra=_of(room_id))
+
+    def _note_idle(self) -> None:
+        if not self.running:
+            self._idle.set()
+
+    async def _renew_for_ever(self, claims: Claims) -> None:
+        while True:
+            await asyncio.sleep(claims.renew_interval)
+            mine = set(self.calls)
+            try:
+                held = await claims.renew()
+            except FishjamAgentsError as error:
+                logger.warning("%s", error)
+                continue
+            for room_id in mine - held:
+                call = self.calls.get(room_id)
+                if call is None or not call.is_claimed:
+                    continue
+                logger.warning("another process has taken the room over", extra=_of(room_id))
+                if call.is_running:
+                    call.stop("claim_lost")
+                else:
+                    self._forget(room_id)
+
+    async def _leave_all(self) -> None:
+        for call in self.calls.values():
+            call.stop("worker_stopped")
+        while self._tasks:
+            done, late = await asyncio.wait(self._tasks, timeout=ENDED_CALL_DEADLINE)
+            if late and not done:
+                for task in late:
+                    logger.error("%s does not end and is cut off", task.get_name())
+                    task.cancel()
+                await asyncio.wait(late, timeout=1.0)
+                return
+
+    @property
+    def _client(self) -> AsyncFishjamClient:
+        assert self._shared is not None
+        return self._shared.client
+
+
+def _of(room_id: str) -> dict[str, str]:
+    return {"room": room_id}

@@ -1,0 +1,136 @@
+"""One call of a worker that serves many rooms: claim the room, be in it, give it back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.fishjam import NotFoundError
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.worker.call_outcome import CallOutcome
+from fishjam_agents.worker.call_state import CallPhase, CallState
+from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
+from fishjam_agents.worker.settings import LimitSettings, RoomSettings
+from fishjam_agents.worker.worker import SharedConnections, Worker
+
+logger = logging.getLogger(__name__)
+
+ENDED_CALL_DEADLINE = 20.0
+"""Seconds a call that was told to stop may take: `Worker` promises 7 to hooks, and 2 to each request."""
+
+
+class RoomCall:
+    """A call; `state` says what it is at.
+
+    Args:
+        state: What it is at.
+        id: Its id in the API; None takes a new one.
+
+    Attributes:
+        id: Its id in the API.
+        state: What it is at. Replaced, never changed.
+        pipeline: Its bot, while it runs.
+        started: Loop time at which it began to run.
+        stopping: Why it was told to leave, None while it was not.
+        is_claimed: Whether the claim of the room was taken for it.
+    """
+
+    def __init__(self, state: CallState, id: str | None = None) -> None:
+        self.id = id or uuid.uuid4().hex
+        self.state = state
+        self.pipeline: AgentPipeline | None = None
+        self.started = asyncio.get_running_loop().time()
+        self.stopping: str | None = None
+        self.is_claimed = False
+        self.task: asyncio.Task[None] | None = None
+        self._worker: Worker | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True while its bot is in the room, or on its way."""
+        return self.state.phase is CallPhase.RUNNING
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What log lines about it carry."""
+        return {"room": self.state.room_id}
+
+    def stop(self, reason: str) -> None:
+        """Let the bot leave; the first reason counts."""
+        if self.stopping is None:
+            self.stopping = reason
+            if self._worker is not None:
+                self._worker.stop()
+
+    async def serve(
+        self,
+        make: Callable[[], AgentPipeline],
+        shared: SharedConnections,
+        limits: LimitSettings,
+        claims: Claims | None,
+    ) -> CallOutcome | HeldElsewhere:
+        """Be in the room until the call ends.
+
+        Args:
+            make: Makes the bot; it may raise whatever user code raises.
+            shared: The connections of the process.
+            limits: Limits of the call.
+            claims: Who serves which room; None where nobody else can.
+
+        Returns:
+            Why it ended; or that somebody else serves the room.
+
+        Raises:
+            ClaimLostError: Somebody else has taken the room over.
+            ClaimStoreError: The claims cannot be used.
+            FishjamAgentsError: As `Worker.run`.
+        """
+        room_id = self.state.room_id
+        if claims is not None:
+            claim = await claims.acquire(room_id)
+            if isinstance(claim, HeldElsewhere):
+                return claim
+            self.is_claimed = True
+            if claim.orphan is not None:
+                await _delete_agent(shared, room_id, claim.orphan)
+        if self.stopping is not None:
+            return CallOutcome.STOPPED
+        self.pipeline = make()
+        self._worker = Worker(
+            self.pipeline,
+            fishjam_id=shared.client.url,
+            management_token="",
+            room=RoomSettings(id=room_id),
+            limits=limits,
+            shared=shared,
+            before_connect=lambda agent_id: self._note(claims, agent_id),
+        )
+        try:
+            return await self._worker.run()
+        finally:
+            self._worker = self.pipeline = None
+            # A note about an agent that is gone already costs who takes over a request, and nothing else.
+            if claims is not None:
+                try:
+                    await claims.note_agent(room_id, None)
+                except FishjamAgentsError as error:
+                    logger.warning("%s", error, extra=self.log_fields)
+
+    async def _note(self, claims: Claims | None, agent_id: str) -> None:
+        self.state = replace(self.state, agent_id=agent_id)
+        if claims is not None and not await claims.note_agent(self.state.room_id, agent_id):
+            raise ClaimLostError(
+                f"the room {self.state.room_id} was taken over by another process: nothing to do"
+            )
+
+
+async def _delete_agent(shared: SharedConnections, room_id: str, agent_id: str) -> None:
+    try:
+        await shared.client.delete_peer(room_id, agent_id)
+        logger.info("deleted the agent of the process that had this room before", extra={"room": room_id})
+    except NotFoundError:
+        logger.debug("the agent of the process that had this room is gone", extra={"room": room_id})

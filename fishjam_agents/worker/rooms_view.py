@@ -1,0 +1,125 @@
+"""Rooms of a Fishjam as they were looked up last, and which of them have to be looked up again; no I/O.
+
+Notifications are hints: they say which room to look at, never what it is like. So it does not matter in which
+order they come, or how often, and what is lost is made up by the next full listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fishjam_agents.fishjam.live_state import state_of
+from fishjam_agents.fishjam.models import Room
+from fishjam_agents.fishjam.notifier import NotifierEvent
+from fishjam_agents.fishjam.reconnect import Disconnected, Reconnected
+from fishjam_agents.protocol.generated import notifications as n
+from fishjam_agents.session import FISHJAM, PeerType, PeerView
+from fishjam_agents.worker.room_snapshot import Person, RoomSnapshot
+
+MOST_LOOKUPS = 10
+"""Rooms that are looked up one by one; of more, all are listed."""
+
+_TELLING = (
+    n.ServerMessageRoomCreated,
+    n.ServerMessageRoomDeleted,
+    n.ServerMessageRoomCrashed,
+    n.ServerMessagePeerConnected,
+    n.ServerMessagePeerDisconnected,
+    n.ServerMessagePeerDeleted,
+    n.ServerMessagePeerCrashed,
+    n.ServerMessagePeerMetadataUpdated,
+    n.ServerMessageTrackAdded,
+)
+"""Notifications after which a room may get another bot, or lose one. A track tells an agent that is a bot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What to ask the server next.
+
+    Attributes:
+        everything: List all rooms.
+        rooms: Rooms to look up one by one.
+    """
+
+    everything: bool = False
+    rooms: tuple[str, ...] = ()
+
+
+class RoomsView:
+    """The rooms. Everything has to be looked up at first.
+
+    Attributes:
+        rooms: As of the last lookups, by their id.
+    """
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, RoomSnapshot] = {}
+        self._changed: dict[str, None] = {}
+        self._all_changed = True
+
+    @property
+    def is_stale(self) -> bool:
+        """True while something has to be looked up."""
+        return self._all_changed or bool(self._changed)
+
+    def notified(self, event: NotifierEvent) -> bool:
+        """Take a notification, or what the notifier says of itself: whether something is stale now."""
+        if isinstance(event, Reconnected):
+            self._all_changed = True
+        elif isinstance(event, Disconnected) or not isinstance(event, _TELLING):
+            return False
+        else:
+            self.touch(event.room_id)
+        return True
+
+    def touch(self, room_id: str) -> None:
+        """A room has to be looked up again."""
+        self._changed[room_id] = None
+
+    def touch_all(self) -> None:
+        """All rooms have to be looked up again."""
+        self._all_changed = True
+
+    def next_lookup(self) -> Lookup:
+        """What to ask for now; what is told from here on is asked for the time after.
+
+        An answer goes to `listed` or `looked_up`; where none comes, `touch` or `touch_all` has to follow.
+        """
+        everything = self._all_changed or len(self._changed) > MOST_LOOKUPS
+        wanted = Lookup(everything, () if everything else tuple(self._changed))
+        self._all_changed = False
+        self._changed.clear()
+        return wanted
+
+    def listed(self, rooms: Iterable[Room]) -> None:
+        """All rooms, as REST lists them."""
+        self.rooms = {room.id: snapshot(room) for room in rooms}
+
+    def looked_up(self, room_id: str, room: Room | None) -> None:
+        """A room as REST tells it; None if there is no such room."""
+        if room is None:
+            self.rooms.pop(room_id, None)
+        else:
+            self.rooms[room_id] = snapshot(room)
+
+
+def snapshot(room: Room) -> RoomSnapshot:
+    """What matters of a room that REST describes."""
+    peers = [peer for peer in state_of(room).peers.values() if peer.connected]
+    return RoomSnapshot(
+        room.id,
+        str(room.config.room_type),
+        tuple(
+            Person(peer.id, (peer.server_metadata, peer.client_metadata))
+            for peer in peers
+            if peer.type is PeerType.WEBRTC
+        ),
+        tuple(peer.id for peer in peers if peer.type is PeerType.AGENT and _is_bot(peer)),
+    )
+
+
+def _is_bot(peer: PeerView) -> bool:
+    marks = [metadata for metadata in peer.tracks.values() if isinstance(metadata, Mapping)]
+    return any(FISHJAM.is_marked(metadata) for metadata in marks)
