@@ -24,6 +24,7 @@ async def local_server(settings: Config) -> AsyncIterator[EmbeddedServer]:
         fishjam.host,
         fishjam.port,
         fishjam.management_token,
+        tls=fishjam.tls.wanted,
         allowed_hosts=fishjam.allowed_hosts,
         allowed_origins=fishjam.allowed_origins,
     )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
 
 
-def _hearing(word: Scalar) -> Node:
+def _mode(word: Scalar) -> Node:
     return _mapping(word, mode=word)
 
 
@@ -58,8 +58,9 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "apology": _wav,
         "fishjam.allowed_hosts": _one,
         "fishjam.allowed_origins": _one,
+        "fishjam.tls": _mode,
         "greeting": _wav,
-        "hearing": _hearing,
+        "hearing": _mode,
         "idle.goodbye": _words,
         "idle.prompt": _words,
         "rooms": _rooms,
@@ -75,7 +76,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
 `greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`."""
+`api: 8081`, `tls: off`."""
 _LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 

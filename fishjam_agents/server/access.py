@@ -11,12 +11,12 @@ A `Host` may name any port: what rebinding needs is a name, and a forwarded port
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Callable, Iterable
 
-from ..errors import FishjamAgentsError
+from ..errors import ConfigError
 from ..loopback import is_loopback
 from ..urls import NO_HOST, NO_ORIGIN, Authority, read_authority, read_origin
+from .address import machine_names
 
 _SHOWN = 100
 """Characters of what a stranger sent that its refusal repeats."""
@@ -43,15 +43,17 @@ class AccessPolicy:
 
     Attributes:
         port: The port it listens on, once it does.
+        https: Whether it speaks HTTPS, too.
 
     Raises:
-        FishjamAgentsError: One of them is no host or no origin.
+        ConfigError: One of them is no host or no origin.
     """
 
     def __init__(
         self, host: str, *, allowed_hosts: Iterable[str] = (), allowed_origins: Iterable[str] = ()
     ) -> None:
         self.port = 0
+        self.https = False
         self._loopback_only = is_loopback(host)
         self._hosts = {_host_setting(text) for text in allowed_hosts}
         self._origins = {_origin_setting(text) for text in allowed_origins}
@@ -80,6 +82,21 @@ class AccessPolicy:
             return "A page of another site may not use this server: open its address itself"
         return None
 
+    def better_page(self, scheme: str, header: Callable[[str], list[str]]) -> str | None:
+        """The URL of the page over HTTPS, for a browser that asked another machine for it in plain HTTP.
+
+        Its page would get no microphone (W3C Secure Contexts).
+
+        Args:
+            scheme: `http` or `https`.
+            header: As of `refusal`, of a request that is served.
+        """
+        [host] = header("host")
+        authority = read_authority(host)
+        if not self.https or scheme == "https" or authority is None or is_loopback(authority.host):
+            return None
+        return f"https://{host}/"
+
     def _names_us(self, host: Authority) -> bool:
         if is_loopback(host.host) or host.host in self._names:
             return True
@@ -100,12 +117,6 @@ class AccessPolicy:
         )
 
 
-def machine_names() -> set[str]:
-    """Names by which others in the network may know this machine: its own, and the one mDNS gives it."""
-    name = socket.gethostname().lower()
-    return {name, f"{name.partition('.')[0]}.local"} if name else set()
-
-
 def _navigates(header: Callable[[str], list[str]]) -> bool:
     """Return whether a browser opens a page at its top level, as by a link."""
     return header("sec-fetch-mode") == ["navigate"] and header("sec-fetch-dest") == ["document"]
@@ -122,14 +133,14 @@ def _is_address(host: str) -> bool:
 def _host_setting(text: str) -> Authority:
     authority = read_authority(text)
     if authority is None:
-        raise FishjamAgentsError(f"allowed_hosts {NO_HOST.format(text)}")
+        raise ConfigError(f"allowed_hosts {NO_HOST.format(text)}")
     return authority
 
 
 def _origin_setting(text: str) -> tuple[str, Authority]:
     origin = read_origin(text)
     if origin is None:
-        raise FishjamAgentsError(f"allowed_origins {NO_ORIGIN.format(text)}")
+        raise ConfigError(f"allowed_origins {NO_ORIGIN.format(text)}")
     return origin
 
 

@@ -1,9 +1,12 @@
-"""Address at which the server listens, and its form for clients."""
+"""Addresses of this machine: at which the server listens, and those that others reach it by."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
+from importlib import import_module
+from typing import Any
 
 from ..errors import FishjamAgentsError
 
@@ -43,6 +46,52 @@ async def listen(host: str, port: int) -> socket.socket:
 
 def authority(host: str, port: int) -> str:
     """Host and port as they stand in a URL of this machine."""
-    if host in ("0.0.0.0", "::"):
+    if is_wildcard(host):
         host = "127.0.0.1"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_wildcard(host: str) -> bool:
+    """Return whether a server on `host` listens on every address of this machine."""
+    return host in ("0.0.0.0", "::")
+
+
+def machine_names() -> list[str]:
+    """Names by which others in the network may know this machine: its own, and the one mDNS gives it."""
+    name = socket.gethostname().lower().rstrip(".")
+    return [name, f"{name.partition('.')[0]}.local"] if name else []
+
+
+def machine_addresses() -> list[str]:
+    """Addresses by which other machines may reach this one; first the one that it reaches them by itself.
+
+    Loopback and link-local addresses, which need a zone that no browser takes, are left out.
+    """
+    found = [_outgoing(socket.AF_INET, "192.0.2.1"), _outgoing(socket.AF_INET6, "2001:db8::1")]
+    try:
+        ifaddr: Any = import_module("ifaddr")
+    except ModuleNotFoundError:
+        # It comes with the extra `webrtc`; without it one address of each kind is known.
+        pass
+    else:
+        for adapter in ifaddr.get_adapters():
+            found += [str(ip.ip if ip.is_IPv4 else ip.ip[0]) for ip in adapter.ips]
+    return [address for address in dict.fromkeys(found) if address and _is_reachable(address)]
+
+
+def _outgoing(family: socket.AddressFamily, elsewhere: str) -> str:
+    """Address from which this machine would send to `elsewhere`; nothing is sent. Empty without a network."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as connected:
+            connected.connect((elsewhere, 9))
+            return str(connected.getsockname()[0])
+    except OSError:
+        return ""
+
+
+def _is_reachable(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)

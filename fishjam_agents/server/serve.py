@@ -15,7 +15,7 @@ from ..errors import FishjamAgentsError, MissingExtraError
 from ..loopback import is_loopback
 from ..session import PeerType
 from .access import AccessPolicy
-from .address import authority, listen
+from .address import authority, is_wildcard, listen, machine_addresses
 from .browsers import Browsers
 from .callers import Caller
 from .listener import Listener
@@ -36,6 +36,7 @@ from .sockets.server import ServerSocket
 from .sockets.throttle import Throttle
 from .sockets.websocket import Connection, Endpoint
 from .tasks import Tasks
+from .tls import Tls, tls_context
 from .vapi import VapiCalls
 from .webhooks import Target, Webhooks
 
@@ -69,6 +70,9 @@ class EmbeddedServer:
         allowed_hosts: Further names that clients reach it by, `name` or `name:port`: those of a proxy or a
             container. Its address and, beyond loopback, this machine's names need not be named.
         allowed_origins: Pages of other origins that may use it, such as `http://localhost:5173`.
+        tls: HTTPS beside HTTP on the same port: `auto`, where other machines can reach it and the extra
+            `webrtc` is installed, with a certificate made on the spot; `off`; or the PEM files of a
+            certificate and its key.
 
     Attributes:
         token: The management token.
@@ -83,8 +87,8 @@ class EmbeddedServer:
         network: Delay and jitter; may be changed at any time.
 
     Raises:
-        FishjamAgentsError: `host` can be reached from other machines and no token was given; a host or an
-            origin that is allowed is none.
+        FishjamAgentsError: `host` can be reached from other machines and no token was given.
+        ConfigError: A host or an origin that is allowed is none.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class EmbeddedServer:
         vapi_url: str | None = None,
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
+        tls: Tls = "auto",
     ) -> None:
         if not token and not is_loopback(host):
             raise FishjamAgentsError(
@@ -123,6 +128,7 @@ class EmbeddedServer:
         self.network = Network(delay, jitter, seed)
         self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
         self._browsers = Browsers(self.clock, self._tasks, host)
+        self._tls = tls
         self._host = host
         self._port = port
         self._server: uvicorn.Server | None = None
@@ -144,18 +150,36 @@ class EmbeddedServer:
         """Address of the playground, as a browser opens it."""
         return self.url
 
+    @property
+    def public_urls(self) -> list[str]:
+        """Its URLs for browsers, the likeliest first, once started: `url` if only this machine can reach it.
+
+        From another machine the page is opened over HTTPS, unless `tls` is off: over plain HTTP a browser
+        gives it no microphone.
+        """
+        if is_loopback(self._host):
+            return [self.url]
+        scheme = "https" if self._access.https else "http"
+        hosts = machine_addresses() if is_wildcard(self._host) else [self._host]
+        if self._host == "0.0.0.0":
+            hosts = [host for host in hosts if ":" not in host]
+        return [f"{scheme}://{authority(host, self._port)}" for host in hosts] or [self.url]
+
     async def start(self) -> None:
         """Listen, and start the room clock at zero.
 
         Raises:
             FishjamAgentsError: The port is in use, or the address is not one of this machine.
+            ConfigError: The files of `tls` are no certificate and its key.
             MissingExtraError: Starlette or uvicorn is not installed.
         """
         if self._server is not None:
             raise FishjamAgentsError("the embedded server runs already: stop it first")
         uvicorn, http, app = self._web()
+        secure = tls_context(self._tls, self._host)
         self._socket = await listen(self._host, self._port)
         self._port = self._access.port = self._socket.getsockname()[1]
+        self._access.https = secure is not None
 
         throttle = Throttle()
 
@@ -187,6 +211,7 @@ class EmbeddedServer:
             self._socket,
             lambda: http(config=config, server_state=state, app_state=server.lifespan.state),  # type: ignore[call-arg]
             state.connections,
+            tls=secure,
         )
         self._server = server
         self._tasks.start()

@@ -5,10 +5,45 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from fishjam_agents.errors import SettingError
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.urls import NO_HOST, NO_ORIGIN, read_authority, read_origin
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """HTTPS of the embedded server, on the same port as plain HTTP.
+
+    Attributes:
+        mode: `auto`: where other machines can reach it; `off`: never.
+        certificate: PEM file with a certificate and its chain; without one, one is made on the spot.
+        key: PEM file with its key.
+    """
+
+    mode: Literal["auto", "off"] = "auto"
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise SettingError(
+                None,
+                "has one of certificate and key",
+                "give both of them",
+                section="tls",
+                fields=["certificate", "key"],
+            )
+        if self.certificate is not None and self.mode == "off":
+            raise SettingError(
+                None, "is off and has a certificate", "keep one of them", section="tls", fields=["mode"]
+            )
+
+    @property
+    def wanted(self) -> Literal["auto", "off"] | tuple[Path, Path]:
+        """As the embedded server takes it."""
+        return self.mode if self.certificate is None or self.key is None else (self.certificate, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +55,7 @@ class FishjamSettings:
         management_token: Its management token; `local` needs none.
         host: Address the embedded server listens on.
         port: Port the embedded server listens on; 0 takes any.
+        tls: HTTPS of the embedded server.
         allowed_hosts: Further names the embedded server is reached by, `name` or `name:port`.
         allowed_origins: Pages of other origins that may use the embedded server, as `http://localhost:5173`.
     """
@@ -28,6 +64,7 @@ class FishjamSettings:
     management_token: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 5002
+    tls: TlsSettings = TlsSettings()
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 

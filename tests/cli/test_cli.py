@@ -165,6 +165,11 @@ def test_the_server_says_where_it_is_and_leaves_on_ctrl_c() -> None:
             ["--webhook-url", "localhost:80"],
             "--webhook-url localhost:80 is no webhook: give a URL with a path",
         ),
+        (["--allow-host", "http://bot.example"], "--allow-host must be names like bot.example"),
+        (["--allow-origin", "*"], "--allow-origin must be origins like http://localhost:5173"),
+        (["--certificate", "a.pem"], "--certificate and --key belong together: give both of them"),
+        (["--certificate", "a", "--key", "b", "--tls", "off"], "--tls off needs no --certificate"),
+        (["--certificate", "none.pem", "--key", "none.pem"], "cannot read the certificate none.pem"),
         (["--host", "0.0.0.0"], "--host 0.0.0.0 can be reached from other machines: give a --token, too"),
     ],
 )

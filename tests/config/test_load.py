@@ -96,12 +96,15 @@ def test_the_line_end_of_a_token_from_a_file_is_no_part_of_it(load: Any) -> None
     assert config.fishjam.management_token == "hunter2"
 
 
-def test_a_host_of_this_machine_needs_no_token(load: Any) -> None:
+def test_a_host_of_this_machine_needs_no_token(load: Any, tmp_path: Path) -> None:
     for host in ("127.0.0.2", "'::1'", "localhost"):
         assert load(f"fishjam: {{host: {host}}}\n" + PARROT).fishjam.management_token is None
     allowed = load("fishjam: {allowed_hosts: bot.example, allowed_origins: [http://a.example]}\n" + PARROT)
     assert allowed.fishjam.allowed_hosts == ("bot.example",)
     assert allowed.fishjam.allowed_origins == ("http://a.example",)
+    assert load("fishjam: {tls: off}\n" + PARROT).fishjam.tls.wanted == "off"
+    files = load("fishjam: {tls: {certificate: a.pem, key: keys/b.pem}}\n" + PARROT).fishjam.tls.wanted
+    assert files == (tmp_path / "a.pem", tmp_path / "keys" / "b.pem")
     assert load("fishjam: {host: 0.0.0.0, management_token: x}\n" + PARROT).fishjam.host == "0.0.0.0"
 
 

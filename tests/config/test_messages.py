@@ -240,6 +240,13 @@ MISTAKES = {
         "config.yaml:1: fishjam.allowed_origins must be origins like http://localhost:5173 "
         "(scheme, host and port alone), not '*'"
     ),
+    "fishjam: {tls: maybe}\n" + PARROT: ("config.yaml:1: fishjam.tls.mode must be auto or off, not 'maybe'"),
+    "fishjam:\n  tls: {certificate: a.pem}\n" + PARROT: (
+        "config.yaml:2: fishjam.tls has one of certificate and key: give both of them"
+    ),
+    "fishjam:\n  tls: {mode: off, certificate: a.pem, key: b.pem}\n" + PARROT: (
+        "config.yaml:2: fishjam.tls is off and has a certificate: keep one of them"
+    ),
     "fishjam: {allowed_hosts: http://bot.example}\n" + PARROT: (
         "config.yaml:1: fishjam.allowed_hosts must be names like bot.example or bot.example:8443, "
         "not 'http://bot.example'"

@@ -6,7 +6,7 @@ import pytest
 import websockets
 from starlette.datastructures import Headers
 
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import ConfigError
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.access import HEADERS, AccessPolicy, machine_names
 
@@ -140,15 +140,13 @@ def test_what_a_page_embeds_or_follows_says_where_it_comes_from() -> None:
     "origin", ["*", "null", "localhost:5173", "http://localhost:5173/", "ftp://x", "http://", ""]
 )
 def test_an_origin_that_is_none_is_told_before_anything_starts(origin: str) -> None:
-    with pytest.raises(
-        FishjamAgentsError, match=r"allowed_origins must be origins like http://localhost:5173"
-    ):
+    with pytest.raises(ConfigError, match=r"allowed_origins must be origins like http://localhost:5173"):
         EmbeddedServer(allowed_origins=[origin])
 
 
 @pytest.mark.parametrize("host", ["*", "", "http://bot.example", "bot.example/x", "bot..example", "a:99999"])
 def test_a_host_that_is_none_is_told_before_anything_starts(host: str) -> None:
-    with pytest.raises(FishjamAgentsError, match=r"allowed_hosts must be names like bot\.example"):
+    with pytest.raises(ConfigError, match=r"allowed_hosts must be names like bot\.example"):
         EmbeddedServer(allowed_hosts=[host])
 
 

@@ -210,7 +210,7 @@ def test_every_error_is_json(serve: Serve) -> None:
     async def scenario(client: Client) -> None:
         for method, path, status in (
             ("GET", "/nowhere", 404),
-            ("GET", "/", 404),
+            ("GET", "/playground/nothing", 404),
             ("PUT", "/room", 405),
             ("GET", "/room/invalid_id", 404),
             ("DELETE", "/room/invalid_id", 404),

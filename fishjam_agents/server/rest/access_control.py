@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..access import HEADERS, AccessPolicy
@@ -60,6 +60,8 @@ class AccessControl:
             app = JSONResponse({"errors": refusal}, status_code=403)
         elif scope["method"] == "OPTIONS" and origin and "access-control-request-method" in headers:
             app = _preflight(headers)
+        elif page and (better := self._policy.better_page(scope["scheme"], headers.getlist)):
+            app = RedirectResponse(better)
         await app(scope, receive, secured)
 
 
