@@ -356,13 +356,33 @@ class UserIdle(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolStarted(Event):
+    """A call of a tool begins; the `tool_called` of the same `call` is its end.
+
+    Calls that are not run here (`refused`, `repeated`, `elsewhere`) have only that. `arguments` is there with
+    `observe.tool_payloads`: JSON, as `redact` left it, at most 2000 characters of it.
+    """
+
+    kind = "tool_started"
+    level = logging.DEBUG
+    tool: str
+    call: str
+    arguments: str | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        shown = f" with {self.arguments}" if words and self.arguments is not None else ""
+        return f"the model calls {self.tool} ({self.call}){shown}"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCalled(Event):
     """A call of a tool is over; it began `duration` seconds before `at`.
 
     `outcome` is `ok`, `error`, `timeout`, `cancelled` (the call ended, or the model no longer wanted what may
     be cancelled), `abandoned` (a plain function that went on in its thread when the call had ended),
     `refused` (there is no such tool), `repeated` (it was not run, but given the answer of a run that the
-    model knows nothing of any more), or `elsewhere` where it is run by the model's own service.
+    model knows nothing of any more), or `elsewhere` where it is run by the model's own service. `result` is
+    what the model was told, under the conditions of `arguments`.
     """
 
     kind = "tool_called"
@@ -370,9 +390,13 @@ class ToolCalled(Event):
     call: str
     outcome: str = "ok"
     duration: float = 0.0
+    result: str | None = None
 
     def sentence(self, *, words: bool = False) -> str:
-        return f"the model called {self.tool} ({self.call}): {self.outcome} after {self.duration:.1f} s"
+        shown = f": {self.result}" if words and self.result is not None else ""
+        return (
+            f"the model called {self.tool} ({self.call}): {self.outcome} after {self.duration:.1f} s{shown}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     }
     if isinstance(pipeline.backend, Fallback):
         parts["backends"] = _stand_ins(pipeline.backend)
+    if pipeline.tool_payloads:
+        parts["payloads"] = "arguments and results of tools are in events, as the bot's redact leaves them"
     if config.observe.record is not None:
         parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
     if pipeline.backend.capabilities.images:

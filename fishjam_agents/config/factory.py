@@ -152,6 +152,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
     agent = config.agent
     if config.observe.record is not None:
         pipeline.recorder = CallRecorder(config.observe.record)
+    if config.observe.tool_payloads:
+        pipeline.tool_payloads = True
     if agent.backend is not None:
         pipeline.backend = agent.backend
     if agent.instructions is not None:

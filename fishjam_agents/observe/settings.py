@@ -27,6 +27,9 @@ class ObserveSettings:
     Attributes:
         record: Folder for a `call.jsonl` of every call, which `replay` reads; None keeps none. It holds no
             sound, and words only where a policy of turn-taking judges them.
+        tool_payloads: Whether events of tools hold arguments and results, as the bot's `redact` leaves them:
+            in the log at `debug`, timelines, reports and on the playground.
     """
 
     record: Path | None = None
+    tool_payloads: bool = False

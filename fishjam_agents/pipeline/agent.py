@@ -64,6 +64,8 @@ class AgentPipeline(BotHooks):
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
         apology: Recording played when the backend fails for good, before the call ends; as `greeting`.
         observers: Called synchronously with every event; quick functions only.
+        tool_payloads: Whether events of tools hold arguments and results, as `redact` leaves them. They are
+            what callers said and what your systems answered: off unless it is wanted.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
     """
 
@@ -80,6 +82,7 @@ class AgentPipeline(BotHooks):
     mcp: Sequence[McpServer] = ()
     greeting: Samples | None = None
     apology: Samples | None = None
+    tool_payloads: bool = False
     recorder: Recorder | None = None
 
     def __init__(self) -> None:

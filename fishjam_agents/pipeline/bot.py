@@ -51,7 +51,12 @@ class Bot(Announcer, ToolHost, Protocol):
     greeting: Samples | None
     apology: Samples | None
     recorder: Recorder | None
+    tool_payloads: bool
     observers: list[Callable[[Event], None]]
+
+    def redact(self, text: str) -> str:
+        """Return what may be shown of arguments and results of tools."""
+        ...
 
     def make_stages(self) -> list[Stage]:
         """Make the stages of one microphone."""

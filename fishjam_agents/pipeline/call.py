@@ -27,6 +27,7 @@ from fishjam_agents.pipeline.publish_track import track_rate
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.room_audio import RoomAudio
 from fishjam_agents.pipeline.switches import Switches
+from fishjam_agents.pipeline.tool_payloads import ToolPayloads
 from fishjam_agents.pipeline.tools import CallTools
 from fishjam_agents.pipeline.turn_taking.backend import BackendTurnController
 from fishjam_agents.pipeline.turn_taking.controller import TurnController
@@ -97,7 +98,8 @@ class Call:
         )
         self.switches = Switches(context, self.replies, self.output, self.audio, self.turns)
         offered = (bot, bot.tools, bot.mcp)
-        self.tools = CallTools(context, *offered, self._link, self.send_text, self.turns.caller)
+        payloads = ToolPayloads(context, bot.tool_payloads, bot.redact)
+        self.tools = CallTools(*(context, *offered, self._link, self.send_text, self.turns.caller, payloads))
         self.questions = OutOfBandRequests(self.send_text)
         self._buttons: PushToTalkButtons | None = None
         if room is not None and isinstance(self.turns, PushToTalkTurnController):

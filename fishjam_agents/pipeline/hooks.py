@@ -21,6 +21,7 @@ from fishjam_agents.backends.tracebacks import defined_at, raised_at
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event, Heard, Turn
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
+from fishjam_agents.pipeline.user_objects import verify_arguments, verify_synchronous
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,13 @@ class BotHooks:
     async def on_stop(self) -> None:
         """The call is over; has five seconds."""
 
+    def redact(self, text: str) -> str:
+        """Change arguments or a result of a tool to what may be shown in events (`tool_payloads`).
+
+        Not a coroutine: an event waits for it. When it raises, nothing of that text is shown.
+        """
+        return text
+
 
 def verify_hooks(bot: object) -> None:
     """Check the hooks of a bot, and what may have been meant as one.
@@ -111,6 +119,9 @@ def verify_hooks(bot: object) -> None:
                 f"{kind.__name__}.{hook} does not take the arguments of this hook{defined_at(written)} "
                 f"({error}): {should}"
             ) from None
+    redact, what = getattr(bot, "redact"), f"{kind.__name__}.redact"  # noqa: B009 - bot is any object
+    verify_synchronous(redact, what)
+    verify_arguments(redact, BotHooks.redact, what)
     for base in kind.__mro__[: kind.__mro__.index(BotHooks)]:
         for name, value in vars(base).items():
             if not name.startswith("on_") or name in hooks or not inspect.iscoroutinefunction(value):

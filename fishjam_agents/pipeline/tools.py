@@ -14,6 +14,7 @@ from fishjam_agents.backends.tracebacks import SEE, raised_at
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.ports import BackendInputSink
+from fishjam_agents.pipeline.tool_payloads import ToolPayloads
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.context import ToolContext, ToolHost
 from fishjam_agents.tools.mcp import McpConnection, McpError
@@ -37,6 +38,7 @@ class CallTools:
         backend: Taker of their answers.
         send_text: Passes text to the backend, or to a peer's session of it.
         caller: Returns whose words brought a tool call about, by its id.
+        payloads: Shows arguments and results in events, or does not.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class CallTools:
         backend: BackendInputSink,
         send_text: Callable[[port.TextInput, str | None], None],
         caller: Callable[[str], str | None],
+        payloads: ToolPayloads,
     ) -> None:
         self._context = context
         self._bot = bot
@@ -56,10 +59,12 @@ class CallTools:
         self._connections: list[McpConnection] = []
         self._send_text = send_text
         self._caller = caller
+        self._payloads = payloads
         self._is_offered = context.capabilities.tools
         self._runner = ToolRunner(
             backend.put,
             self._make_context,
+            self._started,
             self._told,
             self._failed,
             self._warn,
@@ -114,8 +119,14 @@ class CallTools:
         peer = self._caller(call.call) if call.peer is None else call.peer
         return ToolContext(call.call, tool.name, self._bot, peer, report)
 
-    def _told(self, name: str, call: str, outcome: Outcome, seconds: float) -> None:
-        self._context.emit(events.ToolCalled(self._context.now(), name, call, outcome, round(seconds, 3)))
+    def _started(self, call: port.ToolCall) -> None:
+        arguments = self._payloads.text(call.arguments)
+        self._context.emit(events.ToolStarted(self._context.now(), call.name, call.call, arguments))
+
+    def _told(self, name: str, call: str, outcome: Outcome, seconds: float, text: str) -> None:
+        result = self._payloads.text(text) if text else None
+        now = self._context.now()
+        self._context.emit(events.ToolCalled(now, name, call, outcome, round(seconds, 3), result))
 
     def _failed(self, name: str, error: Exception) -> None:
         # What a tool raises may hold what a caller said, or a key: the whole of it at debug level only.

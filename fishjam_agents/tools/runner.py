@@ -35,7 +35,8 @@ class ToolRunner:
     Args:
         put: Passes the answer to a call to the backend.
         context: Makes what a tool is told, of its call, the tool and what takes its reports.
-        told: Told of every call that is over: name, id, outcome, seconds.
+        started: Told of every call that is run, as it begins.
+        told: Told of every call that is over: name, id, outcome, seconds, and what its model is told.
         failed: Told what a tool raised, with its name.
         warn: Takes a sentence about something that was lost.
         note: Takes a call and what the model is to know of its outcome, and not to answer.
@@ -49,7 +50,8 @@ class ToolRunner:
         self,
         put: Callable[[ToolResultInput], None],
         context: Callable[[ToolCall, Tool, Callable[[str], None]], ToolContext],
-        told: Callable[[str, str, Outcome, float], None],
+        started: Callable[[ToolCall], None],
+        told: Callable[[str, str, Outcome, float, str], None],
         failed: Callable[[str, Exception], None],
         warn: Callable[[str], None],
         note: Callable[[ToolCall, str], None],
@@ -59,6 +61,7 @@ class ToolRunner:
         self.tools: Mapping[str, Tool] = {}
         self._put = put
         self._context = context
+        self._started = started
         self._told = told
         self._failed = failed
         self._warn = warn
@@ -83,7 +86,7 @@ class ToolRunner:
                 return
         refusal = self._refusal(call)
         if refusal is not None:
-            self._told(call.name, call.call, "refused", 0.0)
+            self._told(call.name, call.call, "refused", 0.0, refusal)
             self._put(ToolResultInput(call.call, refusal, call.name, error=True))
             return
         self._start(call, self.tools[call.name])
@@ -152,6 +155,7 @@ class ToolRunner:
 
     def _start(self, call: ToolCall, tool: Tool) -> None:
         run: ToolRun
+        self._started(call)
         context = self._context(call, tool, lambda report: self._report(run, report))
         work = self._loop.create_task(_work(tool, call.arguments, context), name=f"tool {tool.name}")
         run = ToolRun(call, call.call, tool, self._loop.time(), work, self._timer(call.call, tool))
@@ -164,7 +168,7 @@ class ToolRunner:
 
     def _repeat(self, call: ToolCall, run: ToolRun) -> None:
         """Answer a call with a run that its model knows nothing of any more."""
-        self._told(call.name, call.call, "repeated", 0.0)
+        self._told(call.name, call.call, "repeated", 0.0, "")
         if run.live:
             run.timer.cancel()
             run.timer = self._timer(call.call, run.tool)
@@ -227,7 +231,7 @@ class ToolRunner:
         """Answer the call of a run, or tell its model what came of it."""
         run.timer.cancel()
         if run.outcome is None:
-            self._told(run.tool.name, run.call.call, outcome, self._loop.time() - run.started)
+            self._told(run.tool.name, run.call.call, outcome, self._loop.time() - run.started, text)
         run.outcome, run.text, run.ended = outcome, text, self._loop.time()
         if outcome in ("cancelled", "abandoned") or self._closed:
             return

@@ -21,6 +21,7 @@ class Desk:
         put: Callable[[Any], None] | None = None,
     ) -> None:
         self.entries: list[p.ToolResultInput] = []
+        self.started: list[tuple[str, str]] = []
         self.told: list[tuple[str, str, str]] = []
         self.times: dict[str, float] = {}
         self.warnings: list[str] = []
@@ -29,6 +30,7 @@ class Desk:
         self.runner = ToolRunner(
             put or self.entries.append,
             lambda call, made, take: ToolContext(call.call, made.name, None, "ann", take),  # type: ignore[arg-type]
+            lambda call: self.started.append((call.name, call.call)),
             self._told,
             lambda name, error: self.errors.append((name, error)),
             self.warnings.append,
@@ -37,7 +39,7 @@ class Desk:
         )
         self.runner.tools = {made.name: made for made in collect(None, tools)}
 
-    def _told(self, name: str, call: str, outcome: str, seconds: float) -> None:
+    def _told(self, name: str, call: str, outcome: str, seconds: float, text: str) -> None:
         self.told.append((name, call, outcome))
         self.times[call] = seconds
 
