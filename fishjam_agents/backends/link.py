@@ -30,6 +30,7 @@ from fishjam_agents.backends.port import (
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import TRIED_AGAIN, BackendError
+from fishjam_agents.race import race
 
 logger = logging.getLogger(__name__)
 
@@ -203,16 +204,7 @@ class BackendLink:
             self._inline = session
             await self._broken
             return
-        sender = asyncio.create_task(self._send(session), name=f"backend-sender-{self._call}")
-        reader = asyncio.create_task(session.read(), name=f"backend-reader-{self._call}")
-        try:
-            done, _ = await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            sender.cancel()
-            reader.cancel()
-            await asyncio.gather(sender, reader, return_exceptions=True)
+        await race(f"backend-{self._call}", read=session.read(), send=self._send(session))
 
     async def _send(self, session: BackendSession) -> None:
         while True:

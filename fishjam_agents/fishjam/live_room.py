@@ -12,6 +12,7 @@ from typing import Any, Self
 from ..backoff import Backoff
 from ..errors import ProtocolError
 from ..protocol.generated.notifications import ServerMessagePeerCrashed, ServerMessageVadNotification
+from ..race import race, until_ready
 from ..session import PeerView
 from .client import AsyncFishjamClient
 from .emitter import QUEUE_LIMIT, Emitter, Handler
@@ -199,6 +200,7 @@ class LiveRoom:
             else:
                 await self._follow(notifier)
         except Exception as raised:
+            # Whatever it is, `disconnected` tells it.
             error = raised
             raise
         finally:
@@ -221,17 +223,13 @@ class LiveRoom:
             NotifierAuthError: The server does not take the token on the notification socket.
         """
         self._entered = asyncio.create_task(self.run(), name=f"room {self.id}")
-        ready = asyncio.create_task(self.ready(), name=f"room {self.id} ready")
         try:
-            await asyncio.wait({ready, self._entered}, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                await self._entered
+            await until_ready(self._entered, self.ready())
         except BaseException:
+            # Also where whoever enters is cancelled.
             self._entered.cancel()
             await asyncio.gather(self._entered, return_exceptions=True)
             raise
-        finally:
-            ready.cancel()
         return self
 
     async def __aexit__(
@@ -248,16 +246,8 @@ class LiveRoom:
                 entered.result()
 
     async def _follow_alone(self, notifier: FishjamNotifier) -> None:
-        connection = asyncio.create_task(notifier.connect(), name=f"notifier of room {self.id}")
-        following = asyncio.create_task(self._follow(notifier), name=f"lookups of room {self.id}")
-        try:
-            done, _ = await asyncio.wait({connection, following}, return_when=asyncio.FIRST_COMPLETED)
-            # With `reconnect` the connection only ends with an error.
-            (connection if connection in done else following).result()
-        finally:
-            connection.cancel()
-            following.cancel()
-            await asyncio.gather(connection, following, return_exceptions=True)
+        # With `reconnect` the connection only ends with an error.
+        await race(f"room {self.id}", notifier=notifier.connect(), lookups=self._follow(notifier))
 
     async def _follow(self, notifier: FishjamNotifier) -> None:
         """Look up the room until it is deleted or left."""

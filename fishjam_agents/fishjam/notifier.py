@@ -12,6 +12,7 @@ from weakref import WeakSet
 import betterproto
 
 from ..backoff import Backoff
+from ..race import until_ready
 from ..secrecy import shown_url
 from .addressing import SERVER_SOCKET, base_url, socket_url
 from .emitter import QUEUE_LIMIT, BoundedQueue, Emitter, Handler
@@ -211,6 +212,7 @@ class FishjamNotifier:
             if not self._closing or (caller is not None and caller.cancelling()):
                 raise
         except Exception as raised:
+            # Whatever it is, the iterations of `events` raise it, too.
             error = raised
             raise
         finally:
@@ -249,16 +251,12 @@ class FishjamNotifier:
             # What comes before the first `events()` waits for it.
             self._spare = self._stream()
         self._entered = asyncio.create_task(self.connect(), name="notifier connection")
-        ready = asyncio.create_task(self.wait_ready(), name="notifier ready")
         try:
-            await asyncio.wait({ready, self._entered}, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                await self._entered
+            await until_ready(self._entered, self.wait_ready())
         except BaseException:
+            # Also where whoever enters is cancelled.
             await self._leave()
             raise
-        finally:
-            ready.cancel()
         return self
 
     async def __aexit__(
@@ -290,6 +288,7 @@ class FishjamNotifier:
                 await asyncio.wait({dispatcher}, timeout=HANDLER_PATIENCE)
             raise
         except Exception:
+            # Whatever it is, what was received before is handled first.
             self._emitter.finish()
             await dispatcher
             raise

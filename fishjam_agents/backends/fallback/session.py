@@ -21,6 +21,7 @@ from fishjam_agents.backends.port import (
     UpdateInput,
 )
 from fishjam_agents.errors import TRIED_AGAIN, BackendError
+from fishjam_agents.race import race
 
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks at whether it is quiet."""
@@ -132,20 +133,10 @@ class FallbackSession(BackendSession):
             ConversationEnded: The conversation is over.
             SessionRefresh: It, or another backend, is to be connected to at once.
         """
-        tasks = {
-            asyncio.create_task(self._watch(), name="fallback-watch"),
-            asyncio.create_task(self._unanswered(), name="fallback-unanswered"),
-        }
+        work = {"watch": self._watch(), "unanswered": self._unanswered()}
         if isinstance(self._session, BackendSession):
-            tasks.add(asyncio.create_task(self._read(self._session), name="fallback-read"))
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            work["read"] = self._read(self._session)
+        await race("fallback", **work)
 
     async def _read(self, session: BackendSession) -> None:
         await session.read()

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from fishjam_agents.backends.port import (
+    AudioEndedInput,
     AudioInput,
     BackendContext,
     BackendInput,
     BackendSession,
     BackendWarning,
+    ControlInput,
+    ImageInput,
+    InterruptInput,
+    OutOfBandInput,
     SessionRefresh,
     TextInput,
     ToolCall,
     ToolCallCancelled,
     ToolResultInput,
+    TurnCancelledInput,
     TurnEndedInput,
+    TurnPausedInput,
+    TurnResumedInput,
     TurnStartedInput,
     UpdateInput,
     UserSpeech,
 )
 from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
+from fishjam_agents.race import race
 
 from .failures import classify, refusal, session_is_gone
 from .receiving import receive
@@ -143,23 +152,31 @@ class GeminiSession(BackendSession):
             notes.popleft()
 
     async def _pass_on(self, item: BackendInput, *, again: bool = False) -> bool:
-        if isinstance(item, AudioInput):
-            self._transcripts.peer = item.peer
-            if not self._local:
-                self._listen(item)
-        elif isinstance(item, TurnStartedInput):
-            self._turn_open = True
-            self._transcripts.peer = item.peer
-            self._watchdog.over()
-        elif isinstance(item, TurnEndedInput):
-            self._turn_open = False
-            self._replies.asked()
-        elif isinstance(item, UpdateInput) and not self._settings.family.context_update:
-            self._remember(item)
-            self._reconnect.wish("new instructions")
-            return False
-        elif isinstance(item, UpdateInput):
-            self._remember(item)
+        match item:
+            case AudioInput(peer):
+                self._transcripts.peer = peer
+                if not self._local:
+                    self._listen(item)
+            case TurnStartedInput(peer):
+                self._turn_open = True
+                self._transcripts.peer = peer
+                self._watchdog.over()
+            case TurnEndedInput():
+                self._turn_open = False
+                self._replies.asked()
+            case UpdateInput():
+                self._remember(item)
+                if not self._settings.family.context_update:
+                    self._reconnect.wish("new instructions")
+                    return False
+            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | TurnCancelledInput():
+                pass
+            case TextInput() | ImageInput() | InterruptInput() | ToolResultInput():
+                pass
+            case ControlInput() | OutOfBandInput():
+                pass
+            case _:
+                assert_never(item)
         sent = await self._guarded(self._wire.pass_on(item, again=again))
         if isinstance(item, TurnEndedInput) or (isinstance(item, TextInput) and not item.note):
             self._watchdog.begin()
@@ -205,22 +222,14 @@ class GeminiSession(BackendSession):
             BackendError: It was lost.
             SessionRefresh: It is to be followed by a new one.
         """
-        tasks = {
-            asyncio.create_task(work, name=f"gemini-{name}")
-            for name, work in (
-                ("receive", receive(self._live, self._take, self._emit, self._failure)),
-                ("watchdog", self._watchdog.watch()),
-                ("reconnect", self._reconnect.watch(lambda: self._sending)),
-            )
-        }
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await race(
+                "gemini",
+                receive=receive(self._live, self._take, self._emit, self._failure),
+                watchdog=self._watchdog.watch(),
+                reconnect=self._reconnect.watch(lambda: self._sending),
+            )
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._transcripts.flush()
             self._replies.complete()
             self._meter.report()

@@ -14,6 +14,7 @@ import numpy as np
 from fishjam_agents.backends import port
 from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
+from fishjam_agents.race import race
 from fishjam_agents_openai.realtime.events import ServerEvents
 from fishjam_agents_openai.realtime.failures import connection_errors, fatal, passes, said
 from fishjam_agents_openai.realtime.history import RATE, HistoryItem, encoded
@@ -240,24 +241,16 @@ class RealtimeSession(port.BackendSession):
             BackendError: It was lost, or the service gave up.
             SessionRefresh: Its hour is over, or nearly.
         """
-        tasks = {
-            asyncio.create_task(work, name=f"openai-{name}")
-            for name, work in (
-                ("receive", self._receive()),
-                ("speak up", self._speak_up()),
-                ("watchdog", self._watchdog.watch()),
-                ("renew", self._renew()),
-            )
-        }
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             with connection_errors(self._settings.secrets):
-                for task in done:
-                    task.result()
+                await race(
+                    "openai",
+                    receive=self._receive(),
+                    speak_up=self._speak_up(),
+                    watchdog=self._watchdog.watch(),
+                    renew=self._renew(),
+                )
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._responses.close()
 
     async def _receive(self) -> None:
