@@ -54,6 +54,7 @@ async def dial(settings: GeminiSettings, context: BackendContext, stack: AsyncEx
     try:
         client = await asyncio.to_thread(_make_client, settings, key)
     except Exception as error:
+        # Its libraries raise whatever theirs do; `classify` tells what that means.
         raise _refused(error, settings, key) from error
     stack.push_async_callback(client.aio.aclose)
     stack.callback(client.close)
@@ -137,6 +138,7 @@ async def _connect(
                     )
                 )
     except Exception as error:
+        # As above.
         raise _refused(error, settings, key, resuming=handle is not None) from error
     if live.setup_complete is None:
         raise BackendError(

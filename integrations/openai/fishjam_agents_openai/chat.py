@@ -46,10 +46,6 @@ class Chat(Access, LanguageModel):
     vision: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def check(self) -> None:
-        """As `Access.check`."""
-        Access.check(self)
-
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LanguageModel]:
         """Get ready for a call."""

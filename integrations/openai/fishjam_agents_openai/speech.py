@@ -43,10 +43,6 @@ class Speech(Access, TextToSpeech):
         if not 8000 <= self.sample_rate <= 48000:
             raise SettingError("sample_rate", f"must be between 8000 and 48000, not {self.sample_rate}")
 
-    def check(self) -> None:
-        """As `Access.check`."""
-        Access.check(self)
-
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[TextToSpeech]:
         """Get ready for a call."""

@@ -46,10 +46,6 @@ class Transcription(Access, SpeechToText):
     stream: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def check(self) -> None:
-        """As `Access.check`."""
-        Access.check(self)
-
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[SpeechToText]:
         """Get ready for a call."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .messages import INPUT_RATE, Request, Turn
+from .messages import INPUT_RATE, Request
 from .rules import is_extended, refusal_of_response, refusal_of_tools
 from .state import HistoryMessage, Session
 from .vad import ServerVad
@@ -70,7 +70,8 @@ class Listener:
         self._connection = connection
         self._next_answer = next_answer
         self._vad = vad
-        self._turn: Turn | None = None
+        # The audio of the turn that is open.
+        self._turn: list[bytes] | None = None
         self._images = 0
         self._talking: asyncio.Task[None] | None = None
         self._later: deque[Request] = deque()
@@ -147,7 +148,7 @@ class Listener:
         if verdict == "start":
             await self._user_starts()
         if self._turn is not None:
-            self._turn.audio.append(data)
+            self._turn.append(data)
         if verdict == "stop":
             await self._user_stops()
 
@@ -158,12 +159,12 @@ class Listener:
                 await self._connection.send({"serverContent": {"interrupted": True}})
             await self.cancel()
         self._plays_until = 0.0
-        self._turn = Turn()
+        self._turn = []
 
     async def _user_stops(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
-            await self._answer(self._asked(audio=b"".join(turn.audio)))
+            await self._answer(self._asked(audio=b"".join(turn)))
 
     async def _content(self, content: dict[str, Any]) -> None:
         self._connection.note("client_content", content)

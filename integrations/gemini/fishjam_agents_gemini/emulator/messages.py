@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .state import HistoryMessage
@@ -39,11 +39,3 @@ class Received:
 
     name: str
     value: Any = None
-
-
-@dataclass(slots=True)
-class Turn:
-    """The user's turn that is open."""
-
-    audio: list[bytes] = field(default_factory=list)
-    images: int = 0

@@ -7,7 +7,7 @@ import base64
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -201,6 +201,8 @@ class EmulatedOutput:
                     details = {"type": "failed", "error": error}
                     await self._finish(response, "failed", status_details=details)
                     return
+                case _:
+                    assert_never(step)
         await self._item_done(response, "completed")
         await self._finish(response, "completed")
 

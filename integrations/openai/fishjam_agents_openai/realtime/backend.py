@@ -51,10 +51,6 @@ class Realtime(RealtimeSettings, Backend):
         out_of_band=True,
     )
 
-    def check(self) -> None:
-        """As `Access.check`."""
-        Access.check(self)
-
     @asynccontextmanager
     async def connect(self, context: BackendContext) -> AsyncIterator[RealtimeSession]:
         """Open a session: connected, configured, and told what was said before.
