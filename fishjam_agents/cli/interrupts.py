@@ -41,11 +41,11 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
         nonlocal asked_at
         if asked_at is None:
             asked_at = time.monotonic()
-            _end_after(PATIENCE)
+            end_after(PATIENCE)
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(leave)
         elif time.monotonic() - asked_at > ECHO:
-            _end_now()
+            end_now()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # Windows has none.
@@ -78,7 +78,7 @@ def bounded_interrupts() -> Iterator[None]:
         nonlocal asked
         if not asked:
             asked = True
-            _end_after(PATIENCE)
+            end_after(PATIENCE)
         if callable(before):
             before(number, frame)
 
@@ -89,7 +89,7 @@ def bounded_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _end_after(seconds: float) -> None:
+def end_after(seconds: float) -> None:
     """End the process if it is still there then, and say what holds it up."""
     main = threading.main_thread().ident
 
@@ -103,13 +103,13 @@ def _end_after(seconds: float) -> None:
             file=sys.stderr,
             flush=True,
         )
-        _end_now()
+        end_now()
 
     threading.Thread(target=wait, name="interrupts", daemon=True).start()
 
 
-def _end_now() -> None:
-    """Nothing may hold this up: no cleanup, no exit handler, no thread."""
+def end_now() -> None:
+    """End the process. Nothing holds this up: no cleanup, no exit handler, no thread."""
     with suppress(OSError, ValueError, RuntimeError):
         sys.stdout.flush()
     os._exit(INTERRUPTED)

@@ -42,6 +42,8 @@ LISTING_INTERVAL = 30.0
 processes do not ask at once (`GET /room` has no pages)."""
 SHORTEST_INTERVAL = 1.0
 """Seconds between two looks: what is told meanwhile is one wake-up."""
+LAST_WORDS = 10.0
+"""Seconds that bots have for what they are saying when the time to drain is over."""
 EMPTY_ROOM = 15.0
 """Seconds that a bot stays in a room without people, where `limits.empty_room` says nothing."""
 
@@ -176,14 +178,26 @@ class MultiRoomWorker:
                 await asyncio.gather(following, return_exceptions=True)
 
     async def drain(self, limit: float) -> None:
-        """Take no new room, and return when the calls that run have ended, or after so many seconds."""
+        """Take no new room; return when the calls that run have ended.
+
+        After so many seconds bots say no more than what they are saying, and leave.
+        """
         self._draining = True
         self._wake.set()
         logger.info("no new rooms are taken; %d calls have %g s to end", self.running, limit)
         self._note_idle()
+        if await self._calls_end(limit):
+            return
+        logger.info("%d calls have not ended within %g s: their bots leave", self.running, limit)
+        for call in self.calls.values():
+            call.end_after_speech()
+        await self._calls_end(LAST_WORDS)
+
+    async def _calls_end(self, seconds: float) -> bool:
         with suppress(TimeoutError):
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(seconds):
                 await self._idle.wait()
+        return self._idle.is_set()
 
     def stop(self) -> None:
         """End: bots leave their rooms, then `run` returns."""

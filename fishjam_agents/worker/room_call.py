@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from fishjam_agents.errors import FishjamAgentsError
@@ -65,6 +66,12 @@ class RoomCall:
             self.stopping = reason
             if self._worker is not None:
                 self._worker.stop()
+
+    def end_after_speech(self) -> None:
+        """Let the bot finish what it is saying, and leave."""
+        if self.pipeline is not None and self.pipeline.call_id is not None:
+            with suppress(FishjamAgentsError):
+                self.pipeline.end_call()
 
     async def serve(
         self,

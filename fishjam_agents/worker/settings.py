@@ -147,7 +147,7 @@ class WorkersSettings:
 
     processes: int = 1
     max_calls: int | None = None
-    max_loop_lag: float | None = 0.1
+    max_loop_lag: float | None = 0.05
     max_cpu: float | None = 0.9
     drain: float = 60.0
     claims: Path | None = None

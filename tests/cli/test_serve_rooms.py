@@ -140,3 +140,99 @@ def test_a_token_that_is_refused_is_a_mistake_of_the_user(tmp_path: Path) -> Non
             assert "error: Fishjam rejected the management token" in program.logged
 
     asyncio.run(scenario())
+
+
+def test_sigterm_lets_calls_end_and_takes_no_new_room(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, PARROT + "rooms: every\nworkers: {drain: 30}\nlimits: {empty_room: 0.1}\n")
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await program.says("Ctrl-C ends the calls.")
+            room, late = server.rooms.create(), server.rooms.create()
+            ann = await server.add_caller(room.id)
+            await until(lambda: bots(room))
+            program.signal(signal.SIGTERM)
+            await program.says("No new rooms are taken; calls have 30 s to end.")
+            await server.add_caller(late.id)
+            await asyncio.sleep(1.5)
+            assert bots(room)
+            assert not bots(late)
+            ann.leave()
+            assert await program.exits() == 0
+            assert [len(room.peers), len(late.peers)] == [1, 1]
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_does_not_end_in_time_is_left_by_its_bot(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, PARROT + "rooms: every\nworkers: {drain: 0.2}\n")
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await program.says("Ctrl-C ends the calls.")
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            await until(lambda: bots(room))
+            program.signal(signal.SIGTERM)
+            assert await program.exits() == 0
+            assert len(room.peers) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_second_sigterm_ends_it_now(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, PARROT + "rooms: every\nworkers: {drain: 1000}\n")
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await program.says("Ctrl-C ends the calls.")
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            await until(lambda: bots(room))
+            program.signal(signal.SIGTERM)
+            await program.says("No new rooms are taken")
+            # Within half a second it is the same signal again.
+            await asyncio.sleep(0.7)
+            program.signal(signal.SIGTERM)
+            await program.says("goodbye")
+            assert await program.exits() == 0
+            assert len(room.peers) == 1
+
+    asyncio.run(scenario())
+
+
+BOT = """
+from fishjam_agents import AgentPipeline
+from fishjam_agents.backends import Parrot
+
+class Bot(AgentPipeline):
+    backend = Parrot()
+
+    async def on_start(self):
+        print("the prompt is", self.instructions, "and the code", CODE, flush=True)
+
+CODE = 1
+"""
+
+
+def test_a_changed_file_counts_for_new_calls_and_a_broken_one_for_none(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        text = "agent: {pipeline: 'some_bot:Bot', instructions: PROMPT}\nrooms: every\n"
+        (tmp_path / "some_bot.py").write_text(BOT)
+        config = written(tmp_path, text.replace("PROMPT", "one"))
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await program.says("Ctrl-C ends the calls.")
+            first, second, third = (server.rooms.create() for _ in range(3))
+            await server.add_caller(first.id)
+            await program.says("the prompt is one and the code 1")
+            written(tmp_path, "agent: {backend: {type: no-such}}\nrooms: every\n")
+            await until(lambda: "is not taken, the program goes on with what it has" in program.logged)
+            assert "config.yaml:1: agent.backend.type: no backend of type 'no-such'" in program.logged
+            await server.add_caller(second.id)
+            await until(lambda: program.said.count("the prompt is one and the code 1") == 2)
+            (tmp_path / "some_bot.py").write_text(BOT.replace("CODE = 1", "CODE = 22"))
+            written(tmp_path, text.replace("PROMPT", "two"))
+            program.signal(signal.SIGHUP)
+            await until(lambda: "was read again" in program.logged)
+            await server.add_caller(third.id)
+            await program.says("the prompt is two and the code 22")
+            assert all(bots(room) for room in (first, second, third))
+
+    asyncio.run(scenario())

@@ -1,0 +1,126 @@
+"""One process that serves the rooms of a file: its worker, its limits, its configuration as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias, cast
+
+from fishjam_agents.cli.reload import Reloader
+from fishjam_agents.config import Config, pipeline_factory
+from fishjam_agents.observe.log import EventLog
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.worker import Bots, MultiRoomWorker, RoomRule, RoomSnapshot
+from fishjam_agents.worker.claims import Claims
+from fishjam_agents.worker.load import LoadMonitor
+
+logger = logging.getLogger(__name__)
+
+BotFactories: TypeAlias = Mapping[str, Callable[[RoomSnapshot], AgentPipeline]]
+"""What makes the bots of a file for a room, by their names."""
+
+
+def make_bots(settings: Config) -> BotFactories:
+    """Return what makes the bots of a file; each was made once to see that it can be.
+
+    Raises:
+        ConfigError: One cannot be made.
+    """
+    factories = {name: pipeline_factory(settings.bot(name)) for name in settings.bot_names()}
+    for factory in factories.values():
+        factory()
+    return {name: partial(_in_room, factory) for name, factory in factories.items()}
+
+
+def _in_room(factory: Callable[[], AgentPipeline], room: RoomSnapshot) -> AgentPipeline:
+    pipeline = factory()
+    pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id))
+    return pipeline
+
+
+class RoomsProcess:
+    """The parts of one process, and their tasks.
+
+    Args:
+        settings: The file.
+        bots: What makes its bots.
+        url: The Fishjam.
+        token: Its management token.
+        rules: The rules of the file, with the ids of rooms that were made.
+        claims: Who serves which room; None where nobody else can.
+
+    Attributes:
+        worker: Serves the rooms.
+        monitor: How busy the process is.
+        reloader: Reads the file again.
+    """
+
+    def __init__(
+        self,
+        settings: Config,
+        bots: BotFactories,
+        url: str,
+        token: str,
+        rules: Sequence[RoomRule],
+        claims: Claims | None = None,
+    ) -> None:
+        self._settings = settings
+        self._rules = tuple(zip(settings.rooms, rules, strict=True))
+        self.monitor = LoadMonitor(settings.workers)
+        self.worker = MultiRoomWorker(
+            Bots(rules, bots),
+            fishjam_id=url,
+            management_token=token,
+            limits=settings.limits,
+            max_calls=settings.workers.max_calls,
+            claims=claims,
+            overload=self.monitor.overload,
+        )
+        self.reloader = Reloader(settings, make_bots, self._apply)
+        self._drain: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve rooms until `drain` or `stop`; raises as `MultiRoomWorker.run`."""
+        side = [
+            asyncio.create_task(self.monitor.run(), name="load of the process"),
+            asyncio.create_task(self.reloader.run(), name="configuration"),
+        ]
+        try:
+            await self.worker.run()
+        finally:
+            if self._drain is not None:
+                side.append(self._drain)
+            for task in side:
+                task.cancel()
+            await asyncio.gather(*side, return_exceptions=True)
+
+    def drain(self) -> None:
+        """Take no new room; end when the calls have, or `workers.drain` is over."""
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drained(), name="drain")
+
+    async def _drained(self) -> None:
+        await self.worker.drain(self._settings.workers.drain)
+        self.worker.stop()
+
+    def stop(self) -> None:
+        """End now: bots leave their rooms."""
+        self.worker.stop()
+
+    def _apply(self, settings: Config, bots: object) -> None:
+        rules = []
+        made = list(self._rules)
+        for rule in settings.rooms:
+            if rule.create is None:
+                rules.append(rule)
+                continue
+            known = next((pair for pair in made if pair[0] == rule), None)
+            if known is None:
+                logger.warning("rooms are made at the start only: restart the program for %s", rule)
+            else:
+                made.remove(known)
+                rules.append(known[1])
+        self.worker.bots = Bots(rules, cast(BotFactories, bots))
+        self.worker.wake()
