@@ -25,6 +25,7 @@ async def local_server(settings: Config) -> AsyncIterator[EmbeddedServer]:
         fishjam.port,
         fishjam.management_token,
         tls=fishjam.tls.wanted,
+        sandbox=fishjam.sandbox,
         allowed_hosts=fishjam.allowed_hosts,
         allowed_origins=fishjam.allowed_origins,
     )

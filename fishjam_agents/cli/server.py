@@ -55,6 +55,13 @@ def server(
             help="Whose pages may use it, as http://localhost:5173, besides its own. May be given again.",
         ),
     ] = None,
+    sandbox: Annotated[
+        bool | None,
+        typer.Option(
+            help="Tokens by name for demos without a backend; by default where only this machine reaches it.",
+            show_default=False,
+        ),
+    ] = None,
     tls: Annotated[
         Tls,
         typer.Option(help="HTTPS beside HTTP; auto: where other machines can reach it."),
@@ -103,6 +110,7 @@ def server(
         webhook_secret=webhook_secret,
         allowed_hosts=allow_host or (),
         allowed_origins=allow_origin or (),
+        sandbox=sandbox,
         tls=tls.value if certificate is None or key is None else (certificate, key),
     )
     run_on_loop(_serve(embedded, webhook_url))

@@ -73,6 +73,8 @@ class EmbeddedServer:
         tls: HTTPS beside HTTP on the same port: `auto`, where other machines can reach it and the extra
             `webrtc` is installed, with a certificate made on the spot; `off`; or the PEM files of a
             certificate and its key.
+        sandbox: Whether demos without a backend get tokens by name, without saying who they are; None is
+            where only this machine can reach the server.
 
     Attributes:
         token: The management token.
@@ -107,6 +109,7 @@ class EmbeddedServer:
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
         tls: Tls = "auto",
+        sandbox: bool | None = None,
     ) -> None:
         if not token and not is_loopback(host):
             raise FishjamAgentsError(
@@ -129,6 +132,7 @@ class EmbeddedServer:
         self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
         self._browsers = Browsers(self.clock, self._tasks, host)
         self._tls = tls
+        self._sandbox = is_loopback(host) if sandbox is None else sandbox
         self._host = host
         self._port = port
         self._server: uvicorn.Server | None = None
@@ -313,8 +317,11 @@ class EmbeddedServer:
             case _:
                 return None
 
-    def _peer_url(self) -> str:
+    def _peer_url(self, scheme: str, host: str) -> str:
         # With its scheme: without one, Fishjam's server SDKs assume https.
+        if is_wildcard(self._host):
+            # However the backend came here, its peers come the same way.
+            return f"{scheme.replace('http', 'ws')}://{host}/socket/peer/websocket"
         return f"ws://{authority(self._host, self._port)}/socket/peer/websocket"
 
     def _webhook_target(self, room_id: str) -> Target | None:
@@ -338,7 +345,13 @@ class EmbeddedServer:
                 raise MissingExtraError("the embedded Fishjam server", "server") from error
             raise
         context = RestContext(
-            self.rooms, self.recordings, self._calls, self.moq, lambda: self.url, self._peer_url
+            self.rooms,
+            self.recordings,
+            self._calls,
+            self.moq,
+            lambda: self.url,
+            self._peer_url,
+            self._sandbox,
         )
         resources = [*make_resources(context), PlaygroundApi(context, self.playground)]
         app = AccessControl(RestApi(self.token, resources).app(), self._access)

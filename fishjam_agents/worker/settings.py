@@ -56,6 +56,8 @@ class FishjamSettings:
         host: Address the embedded server listens on.
         port: Port the embedded server listens on; 0 takes any.
         tls: HTTPS of the embedded server.
+        sandbox: Whether the embedded server gives tokens by name to demos without a backend; by default where
+            only this machine can reach it.
         allowed_hosts: Further names the embedded server is reached by, `name` or `name:port`.
         allowed_origins: Pages of other origins that may use the embedded server, as `http://localhost:5173`.
     """
@@ -65,6 +67,7 @@ class FishjamSettings:
     host: str = "127.0.0.1"
     port: int = 5002
     tls: TlsSettings = TlsSettings()
+    sandbox: bool | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 

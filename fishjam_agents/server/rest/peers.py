@@ -41,7 +41,7 @@ class PeersApi(Resource):
             {
                 "peer": peer.as_json(),
                 "token": self._context.rooms.token(room, peer),
-                "peer_websocket_url": self._context.peer_url(),
+                "peer_websocket_url": self._context.peer_url(request.url.scheme, request.headers["host"]),
             }
         )
 

@@ -30,7 +30,8 @@ class RestContext:
         calls: The calls of VAPI peers.
         moq: Signs access to MoQ.
         url: Called for the server's base URL, known once it listens.
-        peer_url: Called for the `peer_websocket_url` of a new peer.
+        peer_url: Called for the `peer_websocket_url` of a new peer with a request's scheme and `Host`.
+        sandbox: Whether tokens are given to whoever asks by name.
     """
 
     rooms: Rooms
@@ -38,7 +39,8 @@ class RestContext:
     calls: VapiCalls
     moq: MoqAccess
     url: Callable[[], str]
-    peer_url: Callable[[], str]
+    peer_url: Callable[[str, str], str]
+    sandbox: bool
 
 
 class Resource:

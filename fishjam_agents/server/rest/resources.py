@@ -13,6 +13,7 @@ RESOURCES = (
     "livestreams:LivestreamsApi",
     "moq:MoqApi",
     "recordings:RecordingsApi",
+    "sandbox:SandboxApi",
 )
 """`module:Class` of every resource, the module in this package."""
 

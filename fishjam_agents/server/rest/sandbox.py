@@ -1,0 +1,101 @@
+"""The sandbox: tokens for demos that have no backend (Fishjam docs, Sandbox API, `/room-manager`).
+
+It asks nobody who they are, so it is there where only this machine can reach the server, unless it is
+switched on. Errors are plain text, which is what its clients show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from ..errors import RequestError
+from ..moq import ROOT
+from ..room import Room
+from ..sandbox import Sandbox, moq_grant, stream_type
+from .requests import path_id
+from .resource import Handler, Resource, RestContext, Routes
+
+OFF = "the sandbox is off: set fishjam.sandbox, or give the server --sandbox"
+
+
+class SandboxApi(Resource):
+    """`/room-manager`."""
+
+    def __init__(self, context: RestContext) -> None:
+        super().__init__(context)
+        self._sandbox = Sandbox(context.rooms)
+
+    def public_routes(self) -> Routes:
+        """Routes that ask for no token."""
+        base = "/room-manager"
+        return {
+            base: {"GET": self._plain(self._peer)},
+            f"{base}/livestream": {"GET": self._plain(self._stream)},
+            f"{base}/moq/{{name}}/{{kind}}": {"GET": self._plain(self._moq)},
+            f"{base}/{{name}}/livestream-viewer-token": {"GET": self._plain(self._viewer)},
+            f"{base}/{{rest:path}}": {"GET": self._plain(self._nothing)},
+        }
+
+    def _plain(self, answer: Callable[[Request], Awaitable[Response]]) -> Handler:
+        async def handler(request: Request) -> Response:
+            try:
+                if not self._context.sandbox:
+                    raise RequestError(404, OFF)
+                return await answer(request)
+            except RequestError as error:
+                return PlainTextResponse(str(error), error.status)
+
+        return handler
+
+    async def _peer(self, request: Request) -> Response:
+        room = self._room(request, request.query_params.get("roomType"))
+        name = _text(request, "peerName")
+        peer = self._sandbox.peer(room, name)
+        return JSONResponse(
+            {
+                "peerToken": self._context.rooms.token(room, peer),
+                "peer": {"id": peer.id, "name": name},
+                "room": _room_json(request, room) | {"type": room.config.room_type},
+            }
+        )
+
+    async def _stream(self, request: Request) -> Response:
+        room = self._room(request, stream_type(request.query_params.get("roomType")))
+        if room.livestream is None:
+            raise RequestError(400, "the room of this name is no livestream: choose another name")
+        return JSONResponse(
+            {"streamerToken": room.livestream.new_token("streamer"), "room": _room_json(request, room)}
+        )
+
+    async def _viewer(self, request: Request) -> Response:
+        room = self._sandbox.livestream(path_id(request, "name"))
+        assert room.livestream is not None
+        return JSONResponse({"token": room.livestream.new_token("viewer")})
+
+    async def _moq(self, request: Request) -> Response:
+        grant = moq_grant(path_id(request, "name"), path_id(request, "kind"))
+        token = self._context.moq.token(grant)
+        return JSONResponse({"connection_url": f"{self._context.url()}/{ROOT}?jwt={token}", "token": token})
+
+    async def _nothing(self, request: Request) -> Response:
+        raise RequestError(404, "the sandbox has nothing here")
+
+    def _room(self, request: Request, room_type: str | None) -> Room:
+        public = request.query_params.get("public", "false")
+        if public not in ("true", "false"):
+            raise RequestError(400, f"public must be true or false, not {public}")
+        return self._sandbox.room(_text(request, "roomName"), room_type, public=public == "true")
+
+
+def _text(request: Request, name: str) -> str:
+    value = request.query_params.get(name)
+    if value is None:
+        raise RequestError(400, f"{name} is missing: add it to the query")
+    return value
+
+
+def _room_json(request: Request, room: Room) -> dict[str, str]:
+    return {"id": room.id, "name": _text(request, "roomName")}
