@@ -319,6 +319,19 @@ class UserTranscript(BackendOriginated):
 
 
 @dataclass(frozen=True, slots=True)
+class UserText(Event):
+    """A person wrote something to the bot (`submit_text`), in place of saying it."""
+
+    kind = "user_text"
+    level = logging.DEBUG
+    text: str
+    peer: str | None = None
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)} wrote{f': {self.text!r}' if words else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyText(Event):
     """Words of a reply."""
 

@@ -91,7 +91,7 @@ class LiveCall:
 
     def submit_text(self, text: str, peer: str | None) -> None:
         """Part of `PlaygroundCall`."""
-        self._pipeline.send_text(text, peer=peer)
+        self._pipeline.submit_text(text, peer=peer)
 
     def interrupt(self) -> None:
         """Part of `PlaygroundCall`."""

@@ -291,6 +291,24 @@ class AgentPipeline(BotHooks):
             raise BackendError(f"{type(self.backend).__name__} takes no text")
         call.send_text(port.TextInput(text), peer)
 
+    def submit_text(self, text: str, *, peer: str | None = None) -> None:
+        """Take what a person wrote in place of saying it: the bot falls silent, and answers.
+
+        Other than by `send_text`, which is a word of the app's own, the bot is interrupted as if it were
+        spoken over, and the words are an event, `user_text`.
+
+        Args:
+            text: The words.
+            peer: Who wrote them, where that is known. With `hearing.mode: per_peer` their session is told.
+
+        Raises:
+            BackendError: The backend takes no text, or has no session for the peer.
+        """
+        call = self._reachable()
+        if not self.backend.capabilities.text:
+            raise BackendError(f"{type(self.backend).__name__} takes no text")
+        call.submit_text(text, peer)
+
     def understood(self, text: str, *, final: bool = False, peer: str | None = None) -> None:
         """Tell the policies that judge words (`turns.barge_in`, `turns.end_of_turn`) what is being said.
 

@@ -177,6 +177,18 @@ class Call:
         else:
             self._link.put(entry)
 
+    def submit_text(self, text: str, peer: str | None) -> None:
+        """Take what a person wrote: what the bot says to them ends, and the backend answers.
+
+        Raises:
+            BackendError: The peer has no session.
+        """
+        if isinstance(self._link, PeerSessions):
+            self._link.verify_session(peer)
+        self.turns.written(peer)
+        self._context.emit(events.UserText(self._context.now(), text, peer))
+        self.send_text(port.TextInput(text), peer)
+
     def end_after_goodbye(self) -> None:
         """End the call when what the bot says has been heard, and what it says within a moment from now.
 

@@ -58,6 +58,9 @@ class Goodbye:
             if event.reason != CANCELLED and event.track in self._speaking:
                 self._contradicted = True
                 self._tell()
+        elif isinstance(event, events.UserText):
+            self._contradicted = True
+            self._tell()
         elif isinstance(event, events.BargeInConfirmed):
             self._contradicted = True
         elif isinstance(event, events.ReplyStarted) and self._contradicted:

@@ -52,6 +52,9 @@ class IdleWatch:
         elif isinstance(event, events.UserTurnEnded):
             self._spoke(event.at)
             self._asked_at = None if event.reason == CANCELLED else event.at
+        elif isinstance(event, events.UserText):
+            self._spoke(event.at)
+            self._asked_at = event.at
         elif isinstance(event, (events.ReplyStarted, events.ReplyEnded, events.ReplyInterrupted)):
             self._asked_at = None
             self._quiet_since, self._told = event.at, False

@@ -69,6 +69,11 @@ class RemoteRun:
         """Pass text on; there is one conversation, whoever it is of."""
         self.put(entry)
 
+    def submit_text(self, text: str, peer: str | None) -> None:
+        """Pass on what a person wrote. Whether it interrupts what is being said is up to the vendor."""
+        self._context.emit(events.UserText(self._context.now(), text, peer))
+        self.put(port.TextInput(text))
+
     async def run(self) -> None:
         """Run until stopped, or until the conversation is over.
 

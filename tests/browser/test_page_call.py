@@ -228,6 +228,19 @@ def test_words_go_to_the_turn_they_are_of(page: Page) -> None:
     assert [turn["said"] for turn in call["turns"]] == ["what is the time please", "thanks"]
 
 
+def test_what_is_written_is_no_word_of_a_turn(page: Page) -> None:
+    spoken = {"peer": "a", "track": "t"}
+    events = [
+        {"kind": "user_started_speaking", "at": 1, "media_at": 0.9, **spoken},
+        {"kind": "user_text", "at": 1.5, "text": "in writing", "peer": "a"},
+        {"kind": "user_turn_ended", "at": 2.5, "media_at": 2, "start": 0.9, "turn": "1", "reason": "silence"}
+        | spoken,
+    ]
+    call = run(page, "call.js", READ, {"events": events, "duration": 6})
+    assert [turn["said"] for turn in call["turns"]] == [""]
+    assert call["lines"] == [{"at": 1.5, "peer": "a", "text": "in writing"}]
+
+
 def test_an_hour_of_talk_keeps_a_bounded_call(page: Page) -> None:
     body = """
         const { NO_CALL, KEPT } = await import("/playground/call_model.js");

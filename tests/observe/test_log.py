@@ -52,6 +52,7 @@ LINES: list[tuple[Event, str, str]] = [
     (events.UserTranscript("the secret plan", True, "ann", at=1), "DEBUG", "ann said"),
     (events.UserTranscript("the secret", at=1), "DEBUG", "somebody is saying"),
     (events.ReplyText(1, "r1", "the secret plan"), "DEBUG", "r1 says words"),
+    (events.UserText(1, "the secret plan", "ann"), "DEBUG", "ann wrote"),
     (events.ToolStarted(1, "weather", "c1", "{}"), "DEBUG", "the model calls weather (c1)"),
     (events.ToolCalled(1, "weather", "c1"), "INFO", "the model called weather (c1): ok after 0.0 s"),
     (events.UserIdle(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),

@@ -238,11 +238,13 @@ def test_notices_are_told_in_words() -> None:
         events.Outage(1.0, "backend", 0.5),
         events.ToolCalled(2.0, "weather", "c1"),
         events.ErrorRaised(3.0, "it broke", "on_turn"),
+        events.UserText(4.0, "hello", "ann"),
     )
     assert [notice.text for notice in call.notices] == [
         "backend was lost for 0.50 s",
         "tool weather",
         "it broke",
+        "ann wrote: hello",
     ]
 
 

@@ -81,6 +81,10 @@ class TurnController(ABC):
 
     # --- the app ---
 
+    def written(self, peer: str | None) -> None:
+        """Take notice that a peer, or somebody, wrote in place of speaking: replies give way as to speech."""
+        self.confirm()
+
     @abstractmethod
     def confirm(self, *, everything: bool = False) -> Heard | None:
         """End the replies under way; return what was heard of the one playing.

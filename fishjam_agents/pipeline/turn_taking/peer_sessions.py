@@ -279,17 +279,29 @@ class PeerSessions:
         if session is not None:
             session.link.put(port.InterruptInput(replace(entry.heard, reply=own)))
 
+    def verify_session(self, peer: str | None) -> None:
+        """Check that a peer has a session, or for None that there is one.
+
+        Raises:
+            BackendError: There is none.
+        """
+        self._addressed(peer)
+
+    def _addressed(self, peer: str | None) -> _Session:
+        session = self._last if peer is None else self._open.get(peer)
+        session = session or (next(iter(self._open.values()), None) if peer is None else None)
+        if session is None:
+            who = "anybody" if peer is None else peer
+            raise BackendError(f"there is no session for {who} yet: wait until they are heard")
+        return session
+
     def send_text(self, entry: port.TextInput | port.OutOfBandInput, peer: str | None) -> None:
         """Pass text on: questions and words to speak to a peer, or who spoke last; other text to all or one.
 
         Raises:
             BackendError: There is no such session.
         """
-        session = self._last if peer is None else self._open.get(peer)
-        session = session or (next(iter(self._open.values()), None) if peer is None else None)
-        if session is None:
-            who = "anybody" if peer is None else peer
-            raise BackendError(f"there is no session for {who} yet: wait until they are heard")
+        session = self._addressed(peer)
         if isinstance(entry, port.OutOfBandInput):
             session.link.put(entry)
             return

@@ -98,6 +98,10 @@ class PerPeerTurnController(TurnController):
         """End the replies to everybody; return what was heard of the one playing."""
         return self._replies.interrupt(everything=everything)
 
+    def written(self, peer: str | None) -> None:
+        """End the replies that concern who wrote; those to others go on."""
+        self._replies.interrupt(of=lambda reply: self._concerns(reply, peer))
+
     # --- whose reply it is, and who may do what to it ---
 
     def addressee(self, reply: str) -> str | None:

@@ -106,6 +106,12 @@ function transcribed(call, event) {
   return final && text ? { ...call, lines: appended(call.lines, { at: event.at, peer, text }) } : call;
 }
 
+/** @type {Reducer} */
+function written(call, event) {
+  const text = textOf(event.text).trim();
+  return text ? { ...call, lines: appended(call.lines, { at: event.at, peer: peerOf(event), text }) } : call;
+}
+
 /** @param {string | undefined} before @param {string} text */
 function spaced(before, text) {
   return textOf(`${before ?? ""} ${text}`.trim());
@@ -119,4 +125,5 @@ export const turnReducers = [
   ["user_stopped_speaking", stoppedSpeaking],
   ["user_turn_ended", turnEnded],
   ["user_transcript", transcribed],
+  ["user_text", written],
 ];
