@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import MissingExtraError
 from ..protocol.generated import media_peer, media_server
 from .media.clock import RoomClock
-from .peer import Peer
+from .peer import Peer, SourceListener
 from .room import Room
 from .tasks import Tasks
 
@@ -16,7 +20,15 @@ if TYPE_CHECKING:
     from .webrtc.peer import Media
 
 
-class Browser(Protocol):
+REFUSED = "invalid sdk version"
+"""Reason with which a socket is closed whose client has said something that cannot be answered.
+
+Of the reasons after which Fishjam's web client does not connect anew, the one that is the client's affair;
+versions after 0.25 want it to be the whole reason.
+"""
+
+
+class Browser(SourceListener, Protocol):
     """A browser with media, as its socket sees it."""
 
     def handle(self, event: media_peer.MediaEvent) -> None:
@@ -40,6 +52,21 @@ class Browsers:
         self._tasks = tasks
         self._host = host
         self._media: Media | None = None
+        self._imported = False
+        self._importing: list[Callable[[], None]] | None = None
+
+    def load(self, loaded: Callable[[], None]) -> None:
+        """Import what browsers need, and then call `loaded`: at once if it is imported.
+
+        It takes a good part of a second, so it is done in a thread; whether it is installed shows in `add`.
+        """
+        if self._imported:
+            loaded()
+        elif self._importing is not None:
+            self._importing.append(loaded)
+        else:
+            self._importing = [loaded]
+            self._tasks.spawn(self._load(), "the import of WebRTC")
 
     def add(
         self,
@@ -47,6 +74,7 @@ class Browsers:
         peer: Peer,
         send: Callable[[media_server.MediaEvent], None],
         close: Callable[[int, str], None],
+        leave: Callable[[], None],
     ) -> Browser:
         """Let a connected peer have media.
 
@@ -55,22 +83,36 @@ class Browsers:
             peer: The peer.
             send: Sends it an event.
             close: Closes its socket.
+            leave: Disconnects the peer and leaves its socket open.
 
         Raises:
             MissingExtraError: aiortc is not installed.
         """
-        try:
-            from .webrtc.peer import Browser as WebRtcBrowser
-            from .webrtc.peer import Media
-        except ModuleNotFoundError as error:
-            if error.name is not None and error.name.partition(".")[0] in _PACKAGES:
-                raise MissingExtraError("a browser in the embedded Fishjam", "webrtc") from error
-            raise
+        webrtc = _import()
         if self._media is None:
-            self._media = Media(self._clock, self._tasks, self._host)
-        browser = WebRtcBrowser(room, peer, self._media, send, close)
+            self._media = webrtc.Media(self._clock, self._tasks, self._host)
+        browser: Browser = webrtc.Browser(room, peer, self._media, send, close, leave)
         room.listen(peer, browser)
         return browser
+
+    async def _load(self) -> None:
+        try:
+            with contextlib.suppress(MissingExtraError):
+                await asyncio.to_thread(_import)
+        finally:
+            self._imported = True
+            waiting, self._importing = self._importing or [], None
+            for loaded in waiting:
+                loaded()
+
+
+def _import() -> ModuleType:
+    try:
+        return importlib.import_module(".webrtc.peer", __package__)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] in _PACKAGES:
+            raise MissingExtraError("a browser in the embedded Fishjam", "webrtc") from error
+        raise
 
 
 _PACKAGES = ("aiortc", "aioice", "av", "pylibsrtp", "ifaddr")

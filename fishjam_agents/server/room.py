@@ -23,6 +23,14 @@ from .notifications import Notifications
 from .peer import Attachment, AudioListener, Listener, Peer, SourceListener
 from .settings import PeerConfig, RoomConfig
 
+_TAKEN_OVER = {
+    # Fishjam's web client would take any other reason for a lost connection, and take the peer over again.
+    PeerType.WEBRTC: "reached peers limit",
+    PeerType.AGENT: "peer already connected",
+    PeerType.VAPI: "peer already connected",
+}
+"""Reason with which the older of two sockets of one peer is closed."""
+
 
 class Room:
     """A room and everything in it.
@@ -125,7 +133,7 @@ class Room:
         audio_listener: AudioListener | None = None,
     ) -> None:
         """A peer's socket authenticated. One that is connected already is taken over."""
-        self._release(peer, 1000, "peer already connected")
+        self._release(peer, 1000, _TAKEN_OVER[peer.type])
         peer.attachment = attachment
         peer.listener = listener
         peer.audio_listener = audio_listener

@@ -11,10 +11,10 @@ import betterproto
 
 from ...errors import MissingExtraError, ProtocolError
 from ...protocol import decode, encode
-from ...protocol.generated import media_server
+from ...protocol.generated import media_peer, media_server
 from ...protocol.generated import peer as schema
 from ...session import PeerType
-from ..browsers import Browser, Browsers
+from ..browsers import REFUSED, Browser, Browsers
 from ..peer import Peer
 from ..room import Room
 from ..rooms import Rooms
@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 _FIELDS = 2048
 """The largest message, `sdp_offer`, has three maps of tracks, with four fields for each track."""
+
+MAX_WAITING = 256
+"""Events a client may send before its first one has been answered: it has nothing to say but candidates."""
 
 _ROOM_TYPES = {
     "conference": schema.RoomType.CONFERENCE,
@@ -50,16 +53,20 @@ class PeerSocket(AuthenticatedSocket):
         self._rooms = rooms
         self._browsers = browsers
         self._browser: Browser | None = None
+        self._left = False
+        self._waiting: list[media_peer.MediaEvent] = []
         self._room: Room | None = None
         self._peer: Peer | None = None
 
     def closed(self) -> None:
         """Part of `websocket.Endpoint`."""
         super().closed()
-        if self._browser is not None:
-            self._browser.end()
-        if self._room is not None and self._peer is not None:
-            self._room.disconnect(self._peer, self)
+        self._end()
+
+    def detach(self, code: int, reason: str) -> None:
+        """Part of `peer.Attachment`."""
+        if not self._left:
+            super().detach(code, reason)
 
     def authenticate(self, connection: Connection, message: bytes) -> bool:
         """Admit the peer its token names; a connected one is taken over."""
@@ -85,6 +92,8 @@ class PeerSocket(AuthenticatedSocket):
         )
         connection.send(encode(schema.PeerMessage(authenticated=authenticated)))
         room.connect(peer, self)
+        # It will be wanted in a moment.
+        self._browsers.load(lambda: None)
         return True
 
     def handle(self, message: bytes) -> None:
@@ -96,24 +105,45 @@ class PeerSocket(AuthenticatedSocket):
             self.detach(1003, "invalid message")
             return
         which, event = betterproto.which_one_of(decoded, "content")
-        if which == "peer_media_event" and event is not None and self.connection is not None:
-            if self._browser is None:
-                self._begin()
-            if self._browser is not None:
-                self._browser.handle(event)
+        if which != "peer_media_event" or event is None:
+            return
+        if self._browser is not None:
+            self._browser.handle(event)
+            return
+        self._waiting.append(event)
+        if len(self._waiting) == 1:
+            self._browsers.load(self._begin)
+        elif len(self._waiting) > MAX_WAITING:
+            self.detach(1008, "too many events before an answer")
 
     def _begin(self) -> None:
         """Let the peer have media, or tell it why it cannot."""
-        if self._room is None or self._peer is None or self.connection is None:
+        connection = self.connection
+        if self._room is None or self._peer is None or connection is None:
             return
         try:
-            self._browser = self._browsers.add(self._room, self._peer, self._send, self.connection.close)
+            self._browser = self._browsers.add(
+                self._room, self._peer, self._send, connection.close, self._leave
+            )
         except MissingExtraError as error:
             _log.error("%s", error)
-            # A client that is told so does not connect anew (Fishjam's web client SDK).
-            reason = f"the server needs the extra {error.extra!r} for WebRTC"
             self._send(media_server.MediaEvent(error=media_server.MediaEventError(message=str(error))))
-            self.connection.close(1011, reason)
+            connection.close(1000, f"{REFUSED}: the server needs the extra {error.extra!r} for WebRTC")
+            return
+        waiting, self._waiting = self._waiting, []
+        for event in waiting:
+            self._browser.handle(event)
+
+    def _leave(self) -> None:
+        """The peer is disconnected, its socket is not."""
+        self._left = True
+        self._end()
+
+    def _end(self) -> None:
+        if self._browser is not None:
+            self._browser.end()
+        if self._room is not None and self._peer is not None:
+            self._room.disconnect(self._peer, self)
 
     def _send(self, event: media_server.MediaEvent) -> None:
         if self.connection is not None:

@@ -22,6 +22,10 @@ a track is replaced, and whoever listens must still find the end of what was sai
 
 _TOLERANCE = round(GAP_SECONDS * CLOCK_RATE)
 _SILENT_TICKS = round(SILENCE_SECONDS * FRAMES_PER_SECOND)
+_MAX_SILENT_TICKS = 20
+"""Where packets come in bursts, silence begins later, up to this: a gap between bursts is no silence."""
+_CALM_TICKS = 500
+"""After so many windows without a burst it begins one window earlier again."""
 
 
 class BrowserMicrophone:
@@ -59,6 +63,8 @@ class BrowserMicrophone:
         self._end: int | None = None
         self._payloads: list[tuple[int, bytes]] = []
         self._missing = 0
+        self._silent_after = _SILENT_TICKS
+        self._calm = 0
         self._packetizers: dict[int, _Packetizer] = {}
 
     @property
@@ -94,6 +100,7 @@ class BrowserMicrophone:
             length += len(samples)
         self._payloads = []
         if parts:
+            self._judge_silence(len(payloads))
             self._missing = 0
             self._samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
             self._place(ticks, length)
@@ -102,7 +109,7 @@ class BrowserMicrophone:
             self._samples = self._samples[:0]
         else:
             self._missing += 1
-            silent = self._missing > _SILENT_TICKS
+            silent = self._missing > self._silent_after and self.buffer.empty
             self._samples = np.zeros(PACKET_TICKS, np.int16) if silent else self._samples[:0]
             self._position = ticks * PACKET_TICKS - PACKET_TICKS
         self._watch(ticks - 1)
@@ -124,6 +131,17 @@ class BrowserMicrophone:
     def opus(self) -> Sequence[tuple[int, bytes]]:
         """Return the packets of the window as they came, each with the room time of its start at 48 kHz."""
         return self._payloads
+
+    def _judge_silence(self, packets: int) -> None:
+        """Packets came: were they only late?"""
+        if packets > 2 and self._missing > self._silent_after:
+            self._silent_after = min(self._missing + 1, _MAX_SILENT_TICKS)
+            self._calm = 0
+        elif self._silent_after > _SILENT_TICKS:
+            self._calm += 1
+            if self._calm == _CALM_TICKS:
+                self._silent_after -= 1
+                self._calm = 0
 
     def _place(self, ticks: int, length: int) -> None:
         """Give what arrived its room time: it goes on where it ended, unless that is not now any more."""

@@ -14,6 +14,7 @@ from ...json_limits import read_json
 from ...protocol import TrackType
 from ...protocol.generated import media_peer
 from ...protocol.generated import media_server as schema
+from ..browsers import REFUSED
 from ..media.clock import RoomClock
 from ..media.sources import Source
 from ..peer import Peer, metadata_text, strict_json
@@ -51,6 +52,7 @@ class Browser:
         media: What all browsers of a server share.
         send: Sends an event to it.
         close: Closes its socket with a code and a reason.
+        leave: Disconnects the peer and leaves its socket open.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Browser:
         media: Media,
         send: Callable[[schema.MediaEvent], None],
         close: Callable[[int, str], None],
+        leave: Callable[[], None],
     ) -> None:
         self._room = room
         self._peer = peer
         self._media = media
         self._send = send
         self._close = close
+        self._leave = leave
         self._negotiation = Negotiation()
         self._connection = Connection(media.addresses(), self._lost)
         self._joined = False
@@ -87,7 +91,8 @@ class Browser:
         elif not self._joined:
             self._fail("the first media event must be `connect`")
         elif which == "disconnect":
-            self._close(1000, "peer left")
+            # The client takes a closed socket for a lost one, and would be back in half a second.
+            self._leave()
         elif which == "update_endpoint_metadata":
             self._describe_peer(content.metadata_json)
         elif which == "update_track_metadata":
@@ -225,7 +230,7 @@ class Browser:
         """End it with an error after which the client does not connect anew (Fishjam's web client SDK)."""
         _log.warning("the browser %s is refused: %s", self._peer.id, reason)
         self._send(schema.MediaEvent(error=schema.MediaEventError(message=reason)))
-        self._close(1000, reason)
+        self._close(1000, REFUSED)
 
     def _source(self, track: LocalTrack) -> BrowserMicrophone:
         def voice_changed(speaking: bool) -> None:

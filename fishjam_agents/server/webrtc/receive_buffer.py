@@ -1,7 +1,8 @@
 """Receive buffer of one audio track: packets in order, without a clock, a codec or a socket.
 
 Every packet of Opus is a whole frame, so what is in order is given at once, and nothing is ever stuck in the
-buffer: a packet only waits while one before it is missing, and no longer than `HOLE_SECONDS`.
+buffer: a packet only waits while one before it is missing, and no longer than `HOLE_SECONDS`, or than this
+network has shown to take.
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HOLE_SECONDS = 0.06
-"""How long later packets wait for a missing one. Our choice: three packets."""
+"""How long later packets wait for a missing one at first. Our choice: three packets."""
+
+MAX_HOLE_SECONDS = 0.4
+"""How long they wait at most, where packets come after they were given up."""
+
+_LESS_PATIENT = 0.999
+"""Factor of the wait with each packet that comes: it halves in 14 s."""
 
 MAX_LOST_SAMPLES = 9600
 """Longest hole that is filled, in samples at 48 kHz: 0.2 s. After a longer one time begins anew."""
@@ -48,6 +55,7 @@ class ReceiveBuffer:
         self._next: int | None = None
         self._after = 0
         self._waiting: dict[int, tuple[int, bytes, float]] = {}
+        self._patience = HOLE_SECONDS
         self._last_payload_samples = 960
 
     def put(self, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
@@ -58,6 +66,7 @@ class ReceiveBuffer:
             ahead = (sequence - self._next) & 0xFFFF
             if ahead >= 0x10000 - _MAX_MISORDER:
                 self.late += 1
+                self._patience = min(self._patience * 1.5, MAX_HOLE_SECONDS)
                 return
             if ahead > _MAX_MISORDER:
                 self._waiting.clear()
@@ -76,7 +85,7 @@ class ReceiveBuffer:
             found = waiting.pop(self._next, None)
             if found is None:
                 oldest = min(arrived for _, _, arrived in waiting.values())
-                if now - oldest < HOLE_SECONDS and len(waiting) < _MAX_WAITING:
+                if now - oldest < self._patience and len(waiting) < _MAX_WAITING:
                     break
                 first = self._next
                 following = min(waiting, key=lambda sequence: (sequence - first) & 0xFFFF)
@@ -90,7 +99,13 @@ class ReceiveBuffer:
             hole = False
             self._after = (timestamp + self._last_payload_samples) & 0xFFFFFFFF
             self._next = (self._next + 1) & 0xFFFF
+            self._patience = max(self._patience * _LESS_PATIENT, HOLE_SECONDS)
         return given
+
+    @property
+    def empty(self) -> bool:
+        """True if no packet waits for a missing one."""
+        return not self._waiting
 
     def decoded(self, samples: int) -> None:
         """The packets carry `samples` samples each, at 48 kHz: known once one is decoded."""
