@@ -76,6 +76,10 @@ class AudioError(FishjamAgentsError):
     """A file or a buffer is not the audio it was taken for."""
 
 
+class DeviceError(FishjamAgentsError):
+    """A microphone or loudspeaker of this machine cannot be used, or is gone."""
+
+
 class ProtocolError(FishjamAgentsError):
     """Bytes from a socket are not the message the schema describes."""
 

@@ -27,6 +27,8 @@ PATIENCE = 15.0
 """Seconds from the first signal until the process is ended: a call may take half of them to leave its room,
 and servers that do not answer the rest."""
 
+_last_acts: list[Callable[[], None]] = []
+
 
 @contextmanager
 def interrupts(leave: Callable[[], None]) -> Iterator[None]:
@@ -63,6 +65,19 @@ def interrupts(leave: Callable[[], None]) -> Iterator[None]:
                 # The echo of the one that ended this may come while the interpreter does, which puts back
                 # the default that kills, except where a signal is ignored.
                 atexit.register(signal.signal, number, signal.SIG_IGN)
+
+
+@contextmanager
+def at_abrupt_end(act: Callable[[], None]) -> Iterator[None]:
+    """Have `act` called, too, where the process is ended without its cleanup while the context lasts.
+
+    It is for what a process may not leave behind: the modes of a terminal. It must not wait for anything.
+    """
+    _last_acts.append(act)
+    try:
+        yield
+    finally:
+        _last_acts.remove(act)
 
 
 @contextmanager
@@ -109,7 +124,10 @@ def end_after(seconds: float) -> None:
 
 
 def end_now() -> None:
-    """End the process. Nothing holds this up: no cleanup, no exit handler, no thread."""
+    """End the process. Nothing holds this up: no cleanup but `at_abrupt_end`, no exit handler, no thread."""
+    for act in tuple(_last_acts):
+        with suppress(Exception):
+            act()
     with suppress(OSError, ValueError, RuntimeError):
         sys.stdout.flush()
     os._exit(INTERRUPTED)

@@ -387,6 +387,14 @@ class AgentPipeline(BotHooks):
         """True while the bot listens; False between calls."""
         return isinstance(self._call, Call) and self._call.switches.is_listening
 
+    @property
+    def echo_delay(self) -> float | None:
+        """Seconds after which the bot's voice comes back in a microphone, as far as the echo guard knows.
+
+        None while no loudspeaker is known to be near one, and between calls.
+        """
+        return self._call.audio.echo_delay if isinstance(self._call, Call) else None
+
     def peer_name(self, peer: str) -> str:
         """Return the name of a peer: by its metadata, else `Speaker 1` and so on in the order of asking.
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from fishjam_agents import events
 from fishjam_agents.audio.echo_reference import EchoReference
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
@@ -100,6 +101,15 @@ class RoomAudio:
     def is_busy(self) -> bool:
         """True while the bot speaks, or nobody would be heard."""
         return self.is_closed or self._output.active
+
+    @property
+    def echo_delay(self) -> float | None:
+        """Seconds after which the bot's voice comes back in a microphone; None while none is known to."""
+        for microphone in self.microphones:
+            loudspeaker = microphone.loudspeakers
+            if isinstance(loudspeaker, Loudspeaker) and loudspeaker.guard.delay is not None:
+                return loudspeaker.guard.delay * FRAME_SECONDS
+        return None
 
     def is_anyone_in_turn(self) -> bool:
         """Return whether anybody has a turn."""
