@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from .webrtc.peer import Media
 
 
-REFUSED = "invalid sdk version"
-"""Reason with which a socket is closed whose client has said something that cannot be answered.
-
-Of the reasons after which Fishjam's web client does not connect anew, the one that is the client's affair;
-versions after 0.25 want it to be the whole reason.
-"""
-
-
 class Browser(SourceListener, Protocol):
     """A browser with media, as its socket sees it."""
 

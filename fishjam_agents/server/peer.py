@@ -12,6 +12,13 @@ from .media.sources import Source
 from .settings import PeerConfig
 from .subscriptions import Subscriptions
 
+REFUSED = "invalid sdk version"
+"""Reason with which a socket is closed whose client has said something that cannot be answered.
+
+Of the reasons after which Fishjam's web client does not connect anew, the one that is the client's affair;
+versions after 0.25 want it to be the whole reason.
+"""
+
 
 class Attachment(Protocol):
     """Attachment of a connected peer: a socket, or a simulated caller."""

@@ -14,8 +14,8 @@ from ...protocol import decode, encode
 from ...protocol.generated import media_peer, media_server
 from ...protocol.generated import peer as schema
 from ...session import PeerType
-from ..browsers import REFUSED, Browser, Browsers
-from ..peer import Peer
+from ..browsers import Browser, Browsers
+from ..peer import REFUSED, Peer
 from ..room import Room
 from ..rooms import Rooms
 from ..tokens import TokenError

@@ -14,10 +14,9 @@ from ...json_limits import read_json
 from ...protocol import TrackType
 from ...protocol.generated import media_peer
 from ...protocol.generated import media_server as schema
-from ..browsers import REFUSED
 from ..media.clock import RoomClock
 from ..media.sources import Source
-from ..peer import Peer, metadata_text, strict_json
+from ..peer import REFUSED, Peer, metadata_text, strict_json
 from ..room import Room
 from ..tasks import Tasks
 from .addresses import host_addresses
