@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fishjam_agents.backends import port as p
-from fishjam_agents.backends.fallback.state import PendingInput
+from fishjam_agents.backends.fallback.pending_input import PendingInput
 from fishjam_agents.events import Heard, Turn
 
 START = p.TurnStartedInput("ann", 0.0)

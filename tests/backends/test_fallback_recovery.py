@@ -12,7 +12,7 @@ import pytest
 
 from fishjam_agents.backends import Backend, Capabilities, Fallback, Parrot
 from fishjam_agents.backends import port as p
-from fishjam_agents.backends.fallback.health import FailoverPolicy
+from fishjam_agents.backends.fallback.failover import FailoverPolicy
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from tests.backends.fallback_kit import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from fishjam_agents.backends.fallback.adapter import BackendAdapter
-from fishjam_agents.backends.fallback.health import FailoverPolicy
+from fishjam_agents.backends.fallback.failover import FailoverPolicy
 from fishjam_agents.backends.fallback.session import FallbackSession
 from fishjam_agents.backends.fallback.state import ActiveBackend, FallbackState
 from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, REFRESH_INTERVAL, Connecting
