@@ -46,20 +46,24 @@ class IdleWatch:
 
     def event(self, event: Event) -> None:
         """Take an event of the call."""
-        if isinstance(event, (events.PeerJoined, events.PeerLeft)):
-            (self._present.add if isinstance(event, events.PeerJoined) else self._present.discard)(event.peer)
-            self._spoke(event.at)
-        elif isinstance(event, events.UserTurnEnded):
-            self._spoke(event.at)
-            self._asked_at = None if event.reason == CANCELLED else event.at
-        elif isinstance(event, events.UserText):
-            self._spoke(event.at)
-            self._asked_at = event.at
-        elif isinstance(event, (events.ReplyStarted, events.ReplyEnded, events.ReplyInterrupted)):
-            self._asked_at = None
-            self._quiet_since, self._told = event.at, False
-            if isinstance(event, events.ReplyInterrupted) and self._audio.is_anyone_in_turn():
+        match event:
+            case events.PeerJoined():
+                self._present.add(event.peer)
                 self._spoke(event.at)
+            case events.PeerLeft():
+                self._present.discard(event.peer)
+                self._spoke(event.at)
+            case events.UserTurnEnded():
+                self._spoke(event.at)
+                self._asked_at = None if event.reason == CANCELLED else event.at
+            case events.UserText():
+                self._spoke(event.at)
+                self._asked_at = event.at
+            case events.ReplyStarted() | events.ReplyEnded() | events.ReplyInterrupted():
+                self._asked_at = None
+                self._quiet_since, self._told = event.at, False
+                if isinstance(event, events.ReplyInterrupted) and self._audio.is_anyone_in_turn():
+                    self._spoke(event.at)
 
     def _spoke(self, at: float) -> None:
         self._times = 0

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import BackendContext, BackendInput
@@ -92,8 +92,16 @@ class _PeerCall:
                 message = control.add_message(words, role="system", respond=False)
             case port.ControlInput():
                 message = item.message
-            case _:
+            case port.UpdateInput() | port.ToolResultInput() | port.ImageInput() | port.OutOfBandInput():
                 return
+            case port.AudioInput() | port.AudioEndedInput() | port.InterruptInput():
+                return
+            case port.TurnStartedInput() | port.TurnEndedInput() | port.TurnCancelledInput():
+                return
+            case port.TurnPausedInput() | port.TurnResumedInput():
+                return
+            case _:
+                assert_never(item)
         await self._api.control(self._info, message)
 
     async def follow(self, peer: BridgedPeer) -> str:
