@@ -16,9 +16,9 @@ from fishjam_agents.backends.cascade.history import CUT
 from fishjam_agents.backends.cascade.reply import UNSPOKEN
 from fishjam_agents.backends.cascade.speech_synthesis import LEAD, OUTPUT_RATE
 from fishjam_agents.testing import MemoryCall, VirtualClock
+from tests.cascade.calls import asks, bot, said
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
-from tests.cascade.test_cascade import asks, bot, said
 from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.testing import MemoryCall
+from tests.cascade.calls import bot, said
 from tests.cascade.components import Answers, Speaks, Understands
-from tests.cascade.test_cascade import bot, said
 from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]

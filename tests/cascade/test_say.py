@@ -10,8 +10,8 @@ import pytest
 
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall
+from tests.cascade.calls import asks, bot, said
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
-from tests.cascade.test_cascade import asks, bot, said
 from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]

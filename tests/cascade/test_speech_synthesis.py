@@ -15,9 +15,9 @@ from fishjam_agents.backends.cascade import Cascade, TextToSpeech
 from fishjam_agents.backends.cascade.speech_synthesis import AHEAD
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall, VirtualClock
+from tests.cascade.calls import asks, bot
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, SOUND, Told, drive
-from tests.cascade.test_cascade import asks, bot
 from tests.pipeline.conftest import converse
 
 __all__ = ["converse"]

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from fishjam_agents.fishjam import Agent, AgentSession
+from fishjam_agents.fishjam import Agent, AgentSession, Backoff
 from fishjam_agents.protocol import AuthRequest, decode_agent_request, encode_authenticated
 
 Script = Callable[[ServerConnection], Awaitable[None]]
+
+QUICK = Backoff(first=0.02, longest=0.05)
+"""The waits between attempts of a test."""
 
 
 @asynccontextmanager

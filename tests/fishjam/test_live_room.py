@@ -20,7 +20,6 @@ from fishjam_agents.fishjam import (
 )
 from fishjam_agents.fishjam.live_events import ROOM_EVENTS, ConnectionState
 from fishjam_agents.fishjam.live_room import LiveRoom
-from fishjam_agents.fishjam.live_state import LiveTrack, RoomState, changes, peer_view
 from fishjam_agents.protocol import encode
 from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.protocol.generated.shared import VadStatus
@@ -339,62 +338,6 @@ def test_what_the_wire_does_not_carry_is_refused_with_the_reason() -> None:
                 room.on("participant_connected")
 
     asyncio.run(scenario())
-
-
-def state(*peers: PeerView) -> RoomState:
-    tracks = {id: LiveTrack(id, peer.id, "audio", data) for peer in peers for id, data in peer.tracks.items()}
-    return RoomState({peer.id: peer for peer in peers}, tracks)
-
-
-def peer(id: str, connected: bool = True, metadata: Any = None, **tracks: Any) -> PeerView:
-    return PeerView(id, PeerType.WEBRTC, connected, metadata, tracks)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "client", "server"),
-    [
-        ({"peer": {"talking": True}, "server": {"name": "Ann"}}, {"talking": True}, {"name": "Ann"}),
-        ({"peer": {}, "server": {"talking": True}}, {}, {"talking": True}),
-        ({"name": "Ann"}, {"name": "Ann"}, {}),
-        ({"peer": None, "server": ["Ann"]}, {}, {}),
-        (None, {}, {}),
-    ],
-)
-def test_a_view_tells_what_a_peer_writes_from_what_the_application_does(
-    metadata: Any, client: Any, server: Any
-) -> None:
-    view = peer_view("a", PeerType.WEBRTC, True, metadata, {})
-    assert (view.metadata, view.client_metadata, view.server_metadata) == (metadata, client, server)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "names"),
-    [
-        (state(), state(), []),
-        (state(), state(peer("a", t=1)), ["peer_added", "peer_connected", "track_published"]),
-        (state(peer("a", t=1)), state(), ["track_unpublished", "peer_disconnected", "peer_removed"]),
-        (state(peer("a", t=1)), state(peer("a", t=2)), ["track_metadata_changed"]),
-        (state(peer("a", t=1)), state(peer("a", u=1)), ["track_unpublished", "track_published"]),
-        (
-            state(peer("a", False)),
-            state(peer("a", True, {"x": 1})),
-            ["peer_connected", "peer_metadata_changed"],
-        ),
-        (state(peer("a", t=1)), state(peer("a", False)), ["track_unpublished", "peer_disconnected"]),
-    ],
-)
-def test_the_difference_of_two_moments_is_told_in_the_order_it_can_have_happened(
-    before: RoomState, after: RoomState, names: list[str]
-) -> None:
-    assert [name for name, _ in changes(before, after)] == names
-
-
-def test_backoff_grows_to_its_bound_and_is_never_even() -> None:
-    backoff = Backoff(first=1.0, longest=8.0)
-    for failures, bound in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 8.0), (10_000, 8.0)]:
-        delays = {backoff.delay(failures) for _ in range(20)}
-        assert all(bound / 2 <= delay <= bound for delay in delays)
-        assert len(delays) > 1
 
 
 def test_whoever_gives_up_waiting_for_a_room_leaves_no_task_behind() -> None:

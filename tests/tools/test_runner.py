@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,95 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fishjam_agents import ToolContext, ToolError, tool
 from fishjam_agents.backends import port as p
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.tools.runner import MAX_RUNNING
-from tests.tools.desk import Desk
-
-
-@tool(timeout=5)
-async def wait(seconds: float) -> str:
-    """Take a while."""
-    await asyncio.sleep(seconds)
-    return f"waited {seconds:g}"
-
-
-@tool(timeout=5)
-async def stubborn(seconds: float) -> str:
-    """Do not let go."""
-    for _ in range(3):
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            continue
-    return "late"
-
-
-@tool(cancellable=True)
-async def search(seconds: float) -> str:
-    """Search."""
-    await asyncio.sleep(seconds)
-    return "found"
-
-
-BOOKED: list[str] = []
-
-
-@tool
-async def book(table: str, seconds: float = 3.0) -> str:
-    """Book a table."""
-    BOOKED.append(table)
-    await asyncio.sleep(seconds)
-    return f"booked {table}"
-
-
-@tool(blocking=False, scheduling="when_idle")
-async def report(seconds: float, context: ToolContext) -> dict[str, int]:
-    """Tell how far it is."""
-    for part in range(3):
-        context.progress({"part": part})
-        await asyncio.sleep(seconds / 3)
-    return {"parts": 3}
-
-
-@tool
-async def fail(kind: str) -> Any:
-    """Fail."""
-    if kind == "told":
-        raise ToolError("the shop is closed")
-    if kind == "cancelled":
-        raise asyncio.CancelledError
-    if kind == "exit":
-        raise SystemExit(3)
-    if kind == "timeout":
-        raise TimeoutError
-    if kind == "unspeakable":
-        return object()
-    raise ValueError(f"secret {kind}")
-
-
-@tool(max_result=1000)
-def large(characters: int) -> str:
-    """Return much."""
-    return "x" * characters
-
-
-TOOLS = (wait, stubborn, search, book, report, fail, large)
-
-
-def at_desk(clock: VirtualClock, script: Callable[[Desk], Any], **options: Any) -> Desk:
-    async def main() -> Desk:
-        desk = Desk(*TOOLS, **options)
-        await script(desk)
-        await desk.runner.close()
-        await asyncio.sleep(0)
-        assert len(asyncio.all_tasks()) == 1
-        return desk
-
-    return clock.run(main())
+from tests.tools.desk import TOOLS, Desk, at_desk
 
 
 def test_calls_run_at_once_and_each_is_answered_when_it_is_ready(virtual_clock: VirtualClock) -> None:
@@ -195,159 +112,6 @@ def test_a_large_answer_is_cut_with_a_warning(virtual_clock: VirtualClock) -> No
     desk = at_desk(virtual_clock, script)
     assert desk.entries[0].result == "x" * 1000 + "\n[cut here: there is more]"
     assert desk.warnings == ["the answer of large was cut at 1000 characters: raise its max_result"]
-
-
-def test_a_call_of_a_cancellable_tool_that_is_taken_back_ends_and_is_not_answered(
-    virtual_clock: VirtualClock,
-) -> None:
-    async def script(desk: Desk) -> None:
-        desk.call("a", "search", seconds=3)
-        await asyncio.sleep(1)
-        desk.runner.cancel("a")
-        desk.runner.cancel("a")
-        desk.runner.cancel("never")
-        await asyncio.sleep(5)
-
-    desk = at_desk(virtual_clock, script)
-    assert desk.entries == []
-    assert desk.notes == []
-    assert desk.told == [("search", "a", "cancelled")]
-    assert desk.times["a"] == pytest.approx(1)
-
-
-WAS_BOOKED = 'book({"table":"A"}) was called before and not stopped; it answered: booked A'
-
-
-def test_what_began_goes_on_when_its_call_is_taken_back_and_its_effect_is_told(
-    virtual_clock: VirtualClock,
-) -> None:
-    async def script(desk: Desk) -> None:
-        desk.call("a", "book", table="A")
-        await asyncio.sleep(1)
-        desk.runner.cancel("a")
-        await asyncio.sleep(5)
-
-    BOOKED.clear()
-    desk = at_desk(virtual_clock, script)
-    assert desk.entries == []
-    assert desk.notes == [("a", f"[{WAS_BOOKED}]")]
-    assert desk.told == [("book", "a", "ok")]
-    assert BOOKED == ["A"]
-
-
-@pytest.mark.parametrize("lost", [False, True])
-@pytest.mark.parametrize("after", [0.0, 1.0, 10.0, 50.0])
-def test_a_call_for_the_same_gets_the_answer_of_the_one_that_was_taken_back(
-    virtual_clock: VirtualClock, after: float, lost: bool
-) -> None:
-    async def script(desk: Desk) -> None:
-        desk.call("a", "book", table="A")
-        await asyncio.sleep(1)
-        desk.runner.cancel("a", lost=lost)
-        await asyncio.sleep(after)
-        desk.call("b", "book", table="A")
-        await asyncio.sleep(5)
-        assert BOOKED == ["A"]
-        # Told that it is done, the model may want it once more.
-        desk.call("c", "book", table="A")
-        await asyncio.sleep(5)
-
-    BOOKED.clear()
-    desk = at_desk(virtual_clock, script)
-    assert BOOKED == ["A", "A"]
-    answer, more = desk.entries
-    assert (answer.call, answer.error) == ("b", False)
-    assert more.call == "c"
-    if after < 2 or lost:
-        assert answer.result == "booked A"
-    else:
-        assert answer.result.startswith(WAS_BOOKED)
-    assert bool(desk.notes) == (after > 2)
-    assert sorted(desk.told) == [("book", "a", "ok"), ("book", "b", "repeated"), ("book", "c", "ok")]
-
-
-def test_after_a_lost_session_the_same_may_be_asked_for_in_other_words(virtual_clock: VirtualClock) -> None:
-    async def script(desk: Desk) -> None:
-        desk.call("a", "book", table="A", seconds=1)
-        await asyncio.sleep(2)
-        desk.call("b", "book", table="B", seconds=3)
-        for call in ("a", "b"):
-            desk.runner.cancel(call, lost=True)
-        desk.call("c", "book", table="the first", seconds=1)
-        desk.call("d", "book", table="B", seconds=3)
-        desk.call("e", "book", table="C", seconds=1)
-        await asyncio.sleep(5)
-
-    BOOKED.clear()
-    desk = at_desk(virtual_clock, script)
-    assert BOOKED == ["A", "B", "C"]
-    answers = {entry.call: entry.result for entry in desk.entries if entry.call != "a"}
-    assert answers["c"].startswith('book({"table":"A","seconds":1}) was called before')
-    assert (answers["d"], answers["e"]) == ("booked B", "booked C")
-
-
-def test_what_changes_nothing_is_looked_up_anew(virtual_clock: VirtualClock) -> None:
-    async def script(desk: Desk) -> None:
-        desk.call("a", "search", seconds=1)
-        await asyncio.sleep(2)
-        desk.runner.cancel("a", lost=True)
-        desk.call("b", "search", seconds=1)
-        await asyncio.sleep(2)
-
-    desk = at_desk(virtual_clock, script)
-    assert [(entry.call, entry.result) for entry in desk.entries] == [("a", "found"), ("b", "found")]
-    assert desk.told == [("search", "a", "ok"), ("search", "b", "ok")]
-
-
-def test_a_new_session_may_use_the_ids_of_the_lost_one_again(virtual_clock: VirtualClock) -> None:
-    async def script(desk: Desk) -> None:
-        for table, again in (("A", 1.0), ("B", 4.0)):
-            desk.call("call-1", "book", table=table)
-            await asyncio.sleep(again)
-            desk.runner.cancel("call-1", lost=True)
-            desk.call("call-1", "book", table=table)
-            await asyncio.sleep(20)
-            desk.runner.cancel("call-1", lost=True)
-            await asyncio.sleep(16)
-
-    BOOKED.clear()
-    desk = at_desk(virtual_clock, script)
-    assert BOOKED == ["A", "B"]
-    assert [entry.result for entry in desk.entries] == ["booked A", "booked B", "booked B"]
-
-
-def test_a_call_for_something_else_is_run(virtual_clock: VirtualClock) -> None:
-    async def script(desk: Desk) -> None:
-        desk.call("a", "book", table="Monday")
-        desk.runner.cancel("a")
-        desk.call("b", "book", table="Tuesday")
-        await asyncio.sleep(5)
-        desk.call("c", "wait", seconds=9)
-        desk.runner.cancel("c", lost=True)
-        await asyncio.sleep(6)
-        desk.call("d", "wait", seconds=9)
-        await asyncio.sleep(1)
-
-    BOOKED.clear()
-    desk = at_desk(virtual_clock, script)
-    assert BOOKED == ["Monday", "Tuesday"]
-    # What failed was not done: it may be tried again.
-    assert [entry.call for entry in desk.entries] == ["b"]
-    assert desk.told[2:] == [("wait", "c", "timeout"), ("wait", "d", "timeout")]
-
-
-def test_a_call_that_comes_again_is_not_run_again(virtual_clock: VirtualClock) -> None:
-    async def script(desk: Desk) -> None:
-        for _ in range(3):
-            desk.call("a", "wait", seconds=1)
-        await asyncio.sleep(2)
-        desk.call("a", "wait", seconds=1)
-        desk.runner.cancel("b")
-        desk.call("b", "wait", seconds=1)
-        await asyncio.sleep(2)
-
-    desk = at_desk(virtual_clock, script)
-    assert [entry.call for entry in desk.entries] == ["a"]
 
 
 @pytest.mark.parametrize("background", [True, False])
