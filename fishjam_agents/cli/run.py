@@ -62,6 +62,8 @@ def run(
         raise ConfigError("--caller needs a Fishjam on this machine: set fishjam.id to local")
     if listen is not None and not caller:
         raise ConfigError("--listen writes what a caller heard: add --caller")
+    if open_page and settings.fishjam.id != "local":
+        raise ConfigError("--open needs a Fishjam on this machine: set fishjam.id to local")
     if settings.is_multi_room:
         from fishjam_agents.cli.serve_rooms import serve_rooms
 
@@ -179,23 +181,24 @@ class _Run:
         if self._clips:
             next_step += [f"{len(self._clips)} caller{'s' if len(self._clips) > 1 else ''} will speak to it."]
         if self._server is not None:
-            next_step += talk_to_it(self._show(self._server, where))
+            next_step += talk_to_it(*self._show(self._server, where))
             if not self._clips:
                 next_step += ["", *hear_it(config)]
         elif not self._peer_token:
             next_step += meet_it(config)
         say(welcome(url, where.room_id, next_step))
 
-    def _show(self, server: EmbeddedServer, where: JoinedRoom) -> str:
-        """Show the call on the playground: the link."""
+    def _show(self, server: EmbeddedServer, where: JoinedRoom) -> tuple[str, list[str]]:
+        """Show the call on the playground: the link on this machine, and those on others."""
         from fishjam_agents.cli.playground import LiveCall
         from fishjam_agents.cli.welcome import can_take_browsers, open_in_browser
 
         self._live = LiveCall(self._pipeline, server, where)
-        link = self._live.registered.link
+        registered = self._live.registered
+        link = registered.link(server.url)
         if self._open_page and can_take_browsers():
             open_in_browser(link)
-        return link
+        return link, [registered.link(url) for url in server.public_urls if url != server.url]
 
     async def _company(self, placement: asyncio.Future[JoinedRoom], url: str, token: str) -> None:
         """Whoever the user wants in the room besides the bot."""

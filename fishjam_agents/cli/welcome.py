@@ -36,14 +36,22 @@ def welcome(url: str, room_id: str, next_step: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def talk_to_it(link: str) -> list[str]:
+def talk_to_it(link: str, others: Sequence[str] = ()) -> list[str]:
     """Return how a person talks to a bot whose Fishjam runs here.
 
     Args:
-        link: The link to the page.
+        link: The link to the page on this machine.
+        others: Links for other machines, where they can reach the server.
     """
     if can_take_browsers():
-        return [f"Talk to it: {link}"]
+        lines = [f"Talk to it: {link}"]
+        if others:
+            lines += [
+                "From a phone or another machine of the network (whoever has the link can talk to the bot;",
+                "browsers warn of a certificate that was made on this machine):",
+                *(f"  {other}" for other in others),
+            ]
+        return lines
     return [
         "To talk to it in a browser, install what that needs, and start the bot again:",
         f"  {install_extra('webrtc')}",

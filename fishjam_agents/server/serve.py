@@ -151,8 +151,8 @@ class EmbeddedServer:
 
     @property
     def playground_url(self) -> str:
-        """Address of the playground, as a browser opens it."""
-        return self.url
+        """Address of the playground for whoever can reach the server, once started."""
+        return self.public_urls[0]
 
     @property
     def public_urls(self) -> list[str]:

@@ -17,7 +17,8 @@ import pytest
 
 from fishjam_agents import cli
 from fishjam_agents.audio.wav import read_wav
-from fishjam_agents.cli.welcome import can_take_browsers, program
+from fishjam_agents.cli import welcome
+from fishjam_agents.cli.welcome import can_take_browsers, program, talk_to_it
 from fishjam_agents.server import EmbeddedServer
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -66,14 +67,14 @@ class Run:
 
 
 @asynccontextmanager
-async def running(config: Path, *words: object) -> AsyncIterator[Run]:
+async def running(config: Path, *words: object, **variables: str) -> AsyncIterator[Run]:
     hidden = ("FISHJAM_ID", "FISHJAM_MANAGEMENT_TOKEN", "UV")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "fishjam_agents", "run", str(config), *(str(word) for word in words)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**environ, "XDG_STATE_HOME": str(config.parent / "state")},
+        env={**environ, "XDG_STATE_HOME": str(config.parent / "state"), **variables},
     )
     try:
         async with asyncio.timeout(30):
@@ -113,6 +114,66 @@ def test_it_says_how_to_hear_the_bot_and_leaves_when_asked(tmp_path: Path) -> No
         assert block.endswith(f"{LAST_LINE}\ngoodbye\n")
 
     config = written(tmp_path, PARROT + "fishjam: {port: 0}\n")
+    asyncio.run(scenario())
+
+
+@pytest.mark.skipif(not can_take_browsers(), reason="the extra webrtc is not installed")
+def test_it_opens_the_page_in_the_browser(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(config, "--open", BROWSER=f"{sys.executable} {browser} %s") as run:
+            await run.says(LAST_LINE)
+            while not opened.exists():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+            run.interrupt()
+            assert await run.exits() == (0, "")
+            assert f"Talk to it: {opened.read_text()}\n" in run.said
+
+    config = written(tmp_path, PARROT + "fishjam: {port: 0}\n")
+    opened, browser = tmp_path / "opened", tmp_path / "browser.py"
+    browser.write_text(
+        "import pathlib, sys\n"
+        f"written = pathlib.Path({str(opened)!r})\n"
+        "written.with_suffix('.part').write_text(sys.argv[1])\n"
+        "written.with_suffix('.part').rename(written)\n"
+    )
+    asyncio.run(scenario())
+
+
+@pytest.mark.skipif(not can_take_browsers(), reason="the extra webrtc is not installed")
+def test_a_server_that_others_reach_prints_links_for_them_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(config) as run:
+            await run.says(LAST_LINE)
+            run.interrupt()
+            assert await run.exits() == (0, "")
+        links = re.findall(r"https?://[^ ]+/#call=\S+", run.said)
+        assert links[0].startswith("http://127.0.0.1:")
+        assert all(link.startswith("https://") for link in links[1:])
+        assert len({link.partition("#")[2] for link in links}) == 1
+        assert ("whoever has the link" in run.said) is (len(links) > 1)
+
+    config = written(tmp_path, PARROT + "fishjam: {host: 0.0.0.0, port: 0, management_token: of-my-own}\n")
+    asyncio.run(scenario())
+
+
+def test_without_the_extra_it_says_how_to_install_it() -> None:
+    shown = "\n".join(talk_to_it("http://127.0.0.1/#call=secret"))
+    assert ("Talk to it" in shown) is can_take_browsers()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(welcome, "can_take_browsers", lambda: False)
+        shown = "\n".join(talk_to_it("http://127.0.0.1/#call=secret"))
+    assert "[webrtc]" in shown
+    assert "secret" not in shown
+
+
+def test_open_is_for_a_fishjam_on_this_machine(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server, running(elsewhere(tmp_path, server), "--open") as run:
+            assert await run.exits() == (
+                2,
+                "error: --open needs a Fishjam on this machine: set fishjam.id to local\n",
+            )
+
     asyncio.run(scenario())
 
 

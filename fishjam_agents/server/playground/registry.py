@@ -53,10 +53,13 @@ class RegisteredCall:
         """Names that people gave when they joined, by their peers."""
         return self._names
 
-    @property
-    def link(self) -> str:
-        """The link to its page, with controls."""
-        return self._playground.link(self.token)
+    def link(self, url: str | None = None) -> str:
+        """The link to its page, with controls.
+
+        Args:
+            url: Address of the server, where it has several; None is the one for most people.
+        """
+        return self._playground.link(self.token, url)
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Take an event of the call in the form of a timeline."""
@@ -169,9 +172,9 @@ class Playground:
         if call in self._calls:
             self._calls.remove(call)
 
-    def link(self, token: str) -> str:
+    def link(self, token: str, url: str | None = None) -> str:
         """The address of the page for who holds a token. What follows the `#` reaches no server."""
-        return f"{self._url()}/#call={token}"
+        return f"{self._url() if url is None else url}/#call={token}"
 
     def stop(self) -> None:
         """The server stops: every call is over."""
