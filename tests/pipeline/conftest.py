@@ -24,9 +24,9 @@ def speech(name: str, rate: int = 16000) -> np.ndarray:
     return samples[round(start * rate) : round(end * rate)]
 
 
-def tone(seconds: float, level: int = 3000) -> np.ndarray:
-    """A tone at the parrot's output rate: no speech, so its echo would mean nothing."""
-    return (level * np.sin(np.arange(round(seconds * 24000)) * 0.2)).astype(np.int16)
+def tone(seconds: float, level: int = 3000, rate: int = 24000) -> np.ndarray:
+    """A tone, by default at the parrot's output rate: no speech, so its echo would mean nothing."""
+    return (level * np.sin(np.arange(round(seconds * rate)) * 0.2)).astype(np.int16)
 
 
 @pytest.fixture

@@ -17,15 +17,12 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.testing import MemoryCall, MemoryRoom, Scripted, Step, VirtualClock
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import FIXTURES, speech
+from tests.pipeline.conftest import FIXTURES, speech, tone
+from tests.pipeline.scripts import reply
 
 Converse = Callable[..., MemoryCall]
 STREAMING = p.Capabilities(truncate=True, cancel=True)
 OWNING = p.Capabilities(own_turn_detection=True, truncate=True, cancel=True)
-
-
-def tone(seconds: float, rate: int = 24000) -> np.ndarray:
-    return (8000 * np.sin(np.arange(round(seconds * rate)) / 9)).astype(np.int16)
 
 
 def bot_with(backend: p.Backend, **settings: Any) -> AgentPipeline:
@@ -34,11 +31,6 @@ def bot_with(backend: p.Backend, **settings: Any) -> AgentPipeline:
     for name, value in settings.items():
         setattr(bot, name, value)
     return bot
-
-
-def reply(name: str, seconds: float, text: str = "") -> list[p.BackendEvent | float | BackendError]:
-    words: list[p.BackendEvent | float | BackendError] = [p.ReplyTextDelta(name, text)] if text else []
-    return [p.ReplyStarted(name), *words, p.ReplyAudio(name, tone(seconds)), p.ReplyAudioEnded(name)]
 
 
 async def one_turn(call: MemoryCall) -> None:
@@ -244,7 +236,7 @@ def test_other_rates_are_resampled_on_both_sides(converse: Converse) -> None:
             Step(p.TurnStartedInput),
             Step(
                 p.TurnEndedInput,
-                [p.ReplyStarted("r"), p.ReplyAudio("r", tone(1.0, 8000)), p.ReplyAudioEnded("r")],
+                [p.ReplyStarted("r"), p.ReplyAudio("r", tone(1.0, rate=8000)), p.ReplyAudioEnded("r")],
             ),
         ],
         rates,

@@ -13,7 +13,7 @@ from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.tools.builtin import end_call
 from tests.pipeline.conftest import speech
-from tests.pipeline.tool_calls import ABLE, calls, reply
+from tests.pipeline.scripts import ABLE, calls, reply
 
 Converse = Callable[..., MemoryCall]
 

@@ -14,8 +14,7 @@ from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.turns.endpointing import BackendEnds, Punctuation
 from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
-from tests.pipeline.conftest import speech
-from tests.pipeline.test_speech import tone
+from tests.pipeline.conftest import speech, tone
 
 Converse = Callable[..., MemoryCall]
 QUESTION = speech("alice_question.wav")

@@ -16,7 +16,7 @@ from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import speech
-from tests.pipeline.tool_calls import ABLE, calls, reply
+from tests.pipeline.scripts import ABLE, calls, reply
 
 Converse = Callable[..., MemoryCall]
 

@@ -15,14 +15,10 @@ from fishjam_agents.errors import BackendError
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.testing import MemoryCall, Scripted, Step
+from tests.pipeline.scripts import reply
 
 Converse = Callable[..., MemoryCall]
 ABLE = p.Capabilities(text=True, cancel=True, truncate=True)
-
-
-def reply(name: str, seconds: float) -> list[p.BackendEvent | float | BackendError]:
-    samples = (8000 * np.sin(np.arange(round(seconds * 24000)) / 9)).astype(np.int16)
-    return [p.ReplyStarted(name), p.ReplyAudio(name, samples), p.ReplyAudioEnded(name)]
 
 
 def bot_of(*steps: Step, capabilities: p.Capabilities = ABLE) -> AgentPipeline:

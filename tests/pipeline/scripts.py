@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fishjam_agents.backends import port as p
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import Step
+from tests.pipeline.conftest import tone
 
 ABLE = p.Capabilities(tools=True)
 
@@ -15,6 +14,6 @@ def calls(*events: p.BackendEvent | float | BackendError) -> Step:
     return Step(None, [0.5, *events])
 
 
-def reply(name: str, seconds: float) -> list[p.BackendEvent | float | BackendError]:
-    samples = (8000 * np.sin(np.arange(round(seconds * 24000)) / 9)).astype(np.int16)
-    return [p.ReplyStarted(name), p.ReplyAudio(name, samples), p.ReplyAudioEnded(name)]
+def reply(name: str, seconds: float, text: str = "") -> list[p.BackendEvent | float | BackendError]:
+    words: list[p.BackendEvent | float | BackendError] = [p.ReplyTextDelta(name, text)] if text else []
+    return [p.ReplyStarted(name), *words, p.ReplyAudio(name, tone(seconds)), p.ReplyAudioEnded(name)]
