@@ -12,9 +12,10 @@ from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.worker import Bots, MultiRoomWorker, RoomRule, RoomSnapshot
+from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomRule, RoomSnapshot
 from fishjam_agents.worker.claims import Claims
 from fishjam_agents.worker.load import LoadMonitor
+from fishjam_agents.worker.worker_calls import WorkerCalls
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +51,11 @@ class RoomsProcess:
         token: Its management token.
         rules: The rules of the file, with the ids of rooms that were made.
         claims: Who serves which room; None where nobody else can.
+        orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
 
     Attributes:
         worker: Serves the rooms.
+        calls: What the API asks for.
         monitor: How busy the process is.
         reloader: Reads the file again.
     """
@@ -65,6 +68,7 @@ class RoomsProcess:
         token: str,
         rules: Sequence[RoomRule],
         claims: Claims | None = None,
+        orphans: OrphanedAgents | None = None,
     ) -> None:
         self._settings = settings
         self._rules = tuple(zip(settings.rooms, rules, strict=True))
@@ -78,6 +82,8 @@ class RoomsProcess:
             claims=claims,
             overload=self.monitor.overload,
         )
+        secret = None if settings.api is None else settings.api.token
+        self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans)
         self.reloader = Reloader(settings, make_bots, self._apply)
         self._drain: asyncio.Task[None] | None = None
 
@@ -88,7 +94,7 @@ class RoomsProcess:
             asyncio.create_task(self.reloader.run(), name="configuration"),
         ]
         try:
-            await self.worker.run()
+            await self.worker.run(self.calls.close)
         finally:
             if self._drain is not None:
                 side.append(self._drain)

@@ -45,7 +45,12 @@ async def _serve(settings: Config, bots: BotFactories) -> None:
         if orphans is not None:
             await orphans.remove(client)
         rules = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
-        process = RoomsProcess(settings, bots, url, token, rules)
+        process = RoomsProcess(settings, bots, url, token, rules, orphans=orphans)
+        api = None
+        if settings.api is not None:
+            from fishjam_agents.cli.api_server import api_server
+
+            api = await stack.enter_async_context(api_server(settings.api, process.calls))
 
         def drain() -> None:
             say(f"No new rooms are taken; calls have {settings.workers.drain:g} s to end.")
@@ -56,12 +61,12 @@ async def _serve(settings: Config, bots: BotFactories) -> None:
             process.stop()
 
         with service_signals(drain, stop, process.reloader.reload):
-            say(_welcome(url, settings.rooms, rules))
+            say(_welcome(url, settings.rooms, rules, api))
             freeze_gc()
             await process.run()
 
 
-def _welcome(url: str, asked: Sequence[RoomRule], made: Sequence[RoomRule]) -> str:
+def _welcome(url: str, asked: Sequence[RoomRule], made: Sequence[RoomRule], api: str | None) -> str:
     rooms = [
         f"  Room     {room} for {rule.bot}"
         for wanted, rule in zip(asked, made, strict=True)
@@ -74,6 +79,7 @@ def _welcome(url: str, asked: Sequence[RoomRule], made: Sequence[RoomRule]) -> s
             "",
             f"  Fishjam  {url}",
             *rooms,
+            *([] if api is None else [f"  API      {api}"]),
             "",
             "Ctrl-C ends the calls.",
         ]

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import math
 import random
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -19,12 +20,15 @@ from fishjam_agents.fishjam import (
     FishjamNotifier,
     InternalServerError,
     NotFoundError,
+    Room,
     ServiceUnavailableError,
     UnreachableError,
 )
 from fishjam_agents.fishjam.notifier import NotifierEvent
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
+from fishjam_agents.worker.call_service import CallRequest
+from fishjam_agents.worker.call_settings import CallSettings, apply_settings
 from fishjam_agents.worker.call_state import CallPhase, CallState, after_end
 from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
 from fishjam_agents.worker.reconcile import ForgetCall, StartCall, StopCall, WorkerView, reconcile
@@ -79,6 +83,7 @@ class MultiRoomWorker:
         bots: What calls are made from; a new value counts for new calls.
         calls: Calls by their room, with those that are over while their people are still there.
         counters: Totals since the start, by name.
+        finished: Called with each call when it is over for good.
         members: The processes that share the rooms; empty where there is one.
         member: Which of them this is.
     """
@@ -99,6 +104,7 @@ class MultiRoomWorker:
         self.counters: Counter[str] = Counter()
         self.members: tuple[str, ...] = ()
         self.member = ""
+        self.finished: list[Callable[[RoomCall], None]] = []
         self._fishjam_id = fishjam_id
         self._management_token = management_token
         self._limits = limits if limits.empty_room is not None else replace(limits, empty_room=EMPTY_ROOM)
@@ -138,14 +144,21 @@ class MultiRoomWorker:
             return f"it has {self.running} calls, and workers.max_calls is {self._capacity:g}"
         return self._overload()
 
+    def look_at(self, room: Room) -> None:
+        """Take a room as it was looked up by somebody else."""
+        self._view.looked_up(room.id, room)
+
     def wake(self) -> None:
         """Look at once, or a second after the last look."""
         self._wake.set()
 
     # --- running ---
 
-    async def run(self) -> None:
-        """Serve rooms until `drain` has emptied them, or `stop`.
+    async def run(self, at_end: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Serve rooms until `stop`.
+
+        Args:
+            at_end: Awaited when the bots have left, while `client` can still be used.
 
         Raises:
             ConfigError: The token is rejected.
@@ -174,6 +187,8 @@ class MultiRoomWorker:
                     task.cancel()
                 await asyncio.gather(*tasks - {following}, over, return_exceptions=True)
                 await self._leave_all()
+                if at_end is not None:
+                    await at_end()
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
 
@@ -223,7 +238,7 @@ class MultiRoomWorker:
             listing = self._view.next_lookup()
             try:
                 if listing.everything:
-                    self._view.listed(await self._client.get_all_rooms())
+                    self._view.listed(await self.client.get_all_rooms())
                     listing_at = loop.time() + LISTING_INTERVAL * random.uniform(0.8, 1.2)
                     self._known = True
                 for room_id in listing.rooms:
@@ -245,7 +260,7 @@ class MultiRoomWorker:
 
     async def _look_up(self, room_id: str) -> None:
         try:
-            self._view.looked_up(room_id, await self._client.get_room(room_id))
+            self._view.looked_up(room_id, await self.client.get_room(room_id))
         except NotFoundError:
             self._view.looked_up(room_id, None)
 
@@ -285,14 +300,38 @@ class MultiRoomWorker:
 
     # --- calls ---
 
+    def begin(self, room_id: str, bot: str, request: CallRequest) -> RoomCall:
+        """Begin a call that the API asks for, whoever is in the room; the caller has asked `not_ready`.
+
+        Args:
+            room_id: The room, in which no call of this worker goes on.
+            bot: The kind of bot.
+            request: What is asked for.
+        """
+        self.calls[room_id] = call = RoomCall(CallState(room_id, bot, requested=True), request)
+        self._run(call)
+        return call
+
+    def end(self, call: RoomCall) -> None:
+        """End a call for good: its bot leaves, and does not come back while people stay."""
+        if call.is_running:
+            call.stop("api")
+        elif call.state.phase is CallPhase.RESTARTING:
+            call.state = replace(call.state, phase=CallPhase.ENDED)
+            self._finish(call, CallOutcome.STOPPED.value)
+
     def _start(self, action: StartCall) -> None:
-        before = self.calls.get(action.room_id)
-        if before is None:
-            state = CallState(action.room_id, action.bot, requested=action.requested)
+        call = self.calls.get(action.room_id)
+        if call is None:
+            call = self.calls[action.room_id] = RoomCall(CallState(action.room_id, action.bot))
         else:
-            state = replace(before.state, phase=CallPhase.RUNNING)
-        call = self.calls[action.room_id] = RoomCall(state, None if before is None else before.id)
-        call.task = asyncio.create_task(self._serve(call), name=f"call in room {action.room_id}")
+            call.state = replace(call.state, phase=CallPhase.RUNNING)
+        self._run(call)
+
+    def _run(self, call: RoomCall) -> None:
+        room_id = call.state.room_id
+        call.started = asyncio.get_running_loop().time()
+        call.task = asyncio.create_task(self._serve(call), name=f"call in room {room_id}")
         self._tasks.add(call.task)
         call.task.add_done_callback(self._tasks.discard)
         self._idle.clear()
@@ -318,7 +357,9 @@ class MultiRoomWorker:
         make = self.bots.make.get(call.state.bot)
         if make is None:
             raise ConfigError(f"the bot {call.state.bot!r} is not configured any more")
-        return make(room)
+        pipeline = make(room)
+        apply_settings(pipeline, CallSettings() if call.request is None else call.request.settings, room)
+        return pipeline
 
     def _ended(
         self, call: RoomCall, outcome: CallOutcome | HeldElsewhere | Exception, lasted: float, now: float
@@ -328,14 +369,17 @@ class MultiRoomWorker:
             self._claimed[room_id] = now + max(outcome.seconds, SHORTEST_INTERVAL)
             self.counters["calls_held_elsewhere"] += 1
             del self.calls[room_id]
+            self._finish(call, "another process serves the room")
             return
         if isinstance(outcome, ClaimLostError) or call.stopping in ("other_bot", "claim_lost"):
+            call.reason = "another bot serves the room"
             self._forget(room_id)
             return
         call.state = after_end(call.state, outcome, lasted, now)
         if isinstance(outcome, CallOutcome):
             self.counters["calls_ended"] += 1
             logger.info("the call is over: %s", outcome.value, extra=fields)
+            self._finish(call, outcome.value)
             return
         self.counters["calls_crashed"] += 1
         trace = None if isinstance(outcome, FishjamAgentsError) else outcome
@@ -348,6 +392,7 @@ class MultiRoomWorker:
                 extra=fields,
                 exc_info=trace,
             )
+            self._finish(call, call.state.message)
         else:
             wait = call.state.not_before - now
             logger.warning(
@@ -359,11 +404,18 @@ class MultiRoomWorker:
             )
 
     def _forget(self, room_id: str) -> None:
-        self.calls.pop(room_id, None)
+        call = self.calls.pop(room_id, None)
+        if call is not None and call.ended is None:
+            self._finish(call, call.reason or "nobody was left in the room")
         if self._claims is not None:
             task = asyncio.create_task(self._release(self._claims, room_id), name=f"release {room_id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _finish(self, call: RoomCall, reason: str | None) -> None:
+        call.ended, call.reason = time.time(), reason
+        for finished in self.finished:
+            finished(call)
 
     async def _release(self, claims: Claims, room_id: str) -> None:
         try:
@@ -407,7 +459,8 @@ class MultiRoomWorker:
                 return
 
     @property
-    def _client(self) -> AsyncFishjamClient:
+    def client(self) -> AsyncFishjamClient:
+        """The client of its Fishjam, while it runs."""
         assert self._shared is not None
         return self._shared.client
 

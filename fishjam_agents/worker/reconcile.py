@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fishjam_agents.worker.call_state import CallPhase, CallState
@@ -24,7 +24,6 @@ class WorkerView:
     Attributes:
         rooms: The rooms by their id, the oldest first.
         rules: Which rooms get which bot.
-        requests: Rooms that were asked for by the API, with the bot.
         now: Loop time.
         accepts: False while no new room may be taken: the program drains, or is over a limit.
         restarts: False while not even a crashed call may start again: the program drains.
@@ -36,7 +35,6 @@ class WorkerView:
 
     rooms: Mapping[str, RoomSnapshot]
     rules: Sequence[RoomRule] = ()
-    requests: Mapping[str, str] = field(default_factory=dict)
     now: float = 0.0
     accepts: bool = True
     restarts: bool = True
@@ -57,12 +55,10 @@ class StartCall:
     Attributes:
         room_id: The room.
         bot: The kind of bot.
-        requested: Whether the API asked for it.
     """
 
     room_id: str
     bot: str
-    requested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +109,12 @@ def reconcile(view: WorkerView, calls: Mapping[str, CallState]) -> list[Action]:
         elif room is None or not (room.people or (call.requested and call.phase is CallPhase.RESTARTING)):
             actions.append(ForgetCall(room_id))
         elif _is_due(call, room, view) and running < view.capacity:
-            actions.append(StartCall(room_id, call.bot, call.requested))
+            actions.append(StartCall(room_id, call.bot))
             running += 1
     if not view.accepts:
         return actions
-    for room_id, bot in view.requests.items():
-        if room_id not in calls and room_id not in view.claimed and running < view.capacity:
-            actions.append(StartCall(room_id, bot, requested=True))
-            running += 1
     for room in view.rooms.values():
-        if room.id in calls or room.id in view.requests or room.id in view.claimed:
+        if room.id in calls or room.id in view.claimed:
             continue
         if not room.people or room.bots or running >= view.capacity or not view.is_assigned(room.id):
             continue

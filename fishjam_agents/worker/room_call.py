@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import assert_never
 
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import NotFoundError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
+from fishjam_agents.worker.call_record import CallRecord, CallStatus
+from fishjam_agents.worker.call_service import CallRequest
 from fishjam_agents.worker.call_state import CallPhase, CallState
 from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
@@ -29,22 +33,30 @@ class RoomCall:
 
     Args:
         state: What it is at.
-        id: Its id in the API; None takes a new one.
+        request: What the API asked for; None of a call that a rule began.
 
     Attributes:
         id: Its id in the API.
         state: What it is at. Replaced, never changed.
+        request: What the API asked for; None of a call that a rule began.
         pipeline: Its bot, while it runs.
-        started: Loop time at which it began to run.
+        started: Loop time at which it began to run, the last time.
+        begun: When it began, seconds since the epoch.
+        ended: When it was over, seconds since the epoch; None while it is not.
+        reason: Why it was over, in words.
         stopping: Why it was told to leave, None while it was not.
         is_claimed: Whether the claim of the room was taken for it.
     """
 
-    def __init__(self, state: CallState, id: str | None = None) -> None:
-        self.id = id or uuid.uuid4().hex
+    def __init__(self, state: CallState, request: CallRequest | None = None) -> None:
+        self.id = uuid.uuid4().hex if request is None else request.id
         self.state = state
+        self.request = request
         self.pipeline: AgentPipeline | None = None
         self.started = asyncio.get_running_loop().time()
+        self.begun = time.time()
+        self.ended: float | None = None
+        self.reason: str | None = None
         self.stopping: str | None = None
         self.is_claimed = False
         self.task: asyncio.Task[None] | None = None
@@ -59,6 +71,36 @@ class RoomCall:
     def log_fields(self) -> dict[str, str]:
         """What log lines about it carry."""
         return {"room": self.state.room_id}
+
+    def record(self, process: str = "") -> CallRecord:
+        """The call as the API tells of it."""
+        state = self.state
+        match state.phase:
+            case CallPhase.RUNNING if self.ended is not None:
+                status: CallStatus = "ended"
+            case CallPhase.RUNNING:
+                status = "starting" if state.agent_id is None else "running"
+            case CallPhase.RESTARTING:
+                status = "restarting" if self.ended is None else "ended"
+            case CallPhase.PARKED:
+                status = "parked"
+            case CallPhase.ENDED:
+                status = "ended"
+            case _:
+                assert_never(state.phase)
+        reason = self.reason or state.message
+        return CallRecord(
+            self.id,
+            state.room_id,
+            state.bot,
+            status,
+            self.request is not None,
+            self.begun,
+            self.ended,
+            reason,
+            state.failures,
+            process,
+        )
 
     def stop(self, reason: str) -> None:
         """Let the bot leave; the first reason counts."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
+import re
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fishjam_agents.server import EmbeddedServer
@@ -68,6 +72,7 @@ async def running(config: Path, server: EmbeddedServer, state: Path) -> AsyncIte
             "FISHJAM_ID": server.url,
             "FISHJAM_MANAGEMENT_TOKEN": server.token,
             "XDG_STATE_HOME": str(state),
+            "API_PORT": "0",
         },
     )
     program = Program(process)
@@ -107,6 +112,9 @@ def test_the_example_serves_every_room(tmp_path: Path) -> None:
             assert READY in program.said
             [made] = server.rooms
             assert f"  Room     {made.id} for parrot" in program.said
+            await the_commands_of_its_page(re.findall(r"^  API      (\S+)$", program.said, re.MULTILINE)[0])
+            asked = next(room for room in server.rooms if room is not made)
+            assert bots(asked)
             slow, other = server.rooms.create(), server.rooms.create()
             for room in (made, slow, other):
                 await server.add_caller(room.id, metadata={"bot": "slow"} if room is slow else None)
@@ -119,6 +127,27 @@ def test_the_example_serves_every_room(tmp_path: Path) -> None:
             assert f"room {slow.id}" in program.logged
 
     asyncio.run(scenario())
+
+
+async def the_commands_of_its_page(api: str) -> None:
+    """Run the curl commands of the example's page, in their order."""
+    page = (ROOT / "examples" / "worker" / "README.md").read_text()
+    commands = re.findall(r"^    (curl .*)$", page, re.MULTILINE)
+    assert len(commands) == 4
+    async with httpx.AsyncClient(trust_env=False) as http:
+        while (await http.get(f"{api}/readyz")).status_code != 200:  # noqa: ASYNC110 - as a probe does
+            await asyncio.sleep(0.02)
+        for command in commands:
+            words = shlex.split(command)
+            url = words[1].replace("http://127.0.0.1:8081", api)
+            if "--json" in words:
+                answer = await http.post(url, json=json.loads(words[-1]))
+                call = f"{url}/{answer.json()['id']}"
+                while (await http.get(call)).json()["status"] == "starting":  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            else:
+                answer = await http.get(url)
+            assert answer.is_success, command
 
 
 def test_what_is_about_one_room_is_refused(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

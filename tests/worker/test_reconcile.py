@@ -93,7 +93,7 @@ TABLE: dict[str, tuple[WorkerView, dict[str, CallState], list[Action]]] = {
     "a crashed call that was asked for waits for nobody": (
         WorkerView(rooms(room("r", people=())), EVERY, now=5),
         call("r", R, not_before=5, requested=True),
-        [StartCall("r", "poet", requested=True)],
+        [StartCall("r", "poet")],
     ),
     "a parked call stays parked": (WorkerView(rooms(room("r")), EVERY, now=math.inf), call("r", P), []),
     "nobody is greeted twice": (WorkerView(rooms(room("r")), EVERY), call("r", E), []),
@@ -113,16 +113,6 @@ TABLE: dict[str, tuple[WorkerView, dict[str, CallState], list[Action]]] = {
         WorkerView(rooms(room("r"), room("s")), EVERY, capacity=1),
         call("r", E),
         [StartCall("s", "poet")],
-    ),
-    "a request waits for nobody and needs no rule": (
-        WorkerView(rooms(room("r", people=())), requests={"r": "clerk"}),
-        {},
-        [StartCall("r", "clerk", requested=True)],
-    ),
-    "a request counts before the rules": (
-        WorkerView(rooms(room("r")), EVERY, requests={"r": "clerk"}),
-        {},
-        [StartCall("r", "clerk", requested=True)],
     ),
     "a room that somebody holds is let be": (
         WorkerView(rooms(room("r")), EVERY, claimed=frozenset({"r"})),

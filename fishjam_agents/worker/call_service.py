@@ -1,0 +1,74 @@
+"""The port between the calls API and whoever serves the rooms: this process, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.worker.call_record import CallRecord
+from fishjam_agents.worker.call_settings import CallSettings
+
+
+class CallRefusedError(FishjamAgentsError):
+    """A call cannot be made now, or as asked for.
+
+    Attributes:
+        status: The HTTP status that says so.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """A call that is asked for.
+
+    Attributes:
+        id: Its id, new.
+        room: The room; None makes one, which is deleted when the call is over.
+        bot: The kind of bot; None where there is one.
+        settings: What is said of the call.
+        webhook: Where its result goes; None is nowhere.
+    """
+
+    id: str
+    room: str | None = None
+    bot: str | None = None
+    settings: CallSettings = field(default_factory=CallSettings)
+    webhook: str | None = field(default=None, repr=False)
+
+
+class CallService(Protocol):
+    """Whoever serves the rooms."""
+
+    async def create(self, request: CallRequest) -> CallRecord:
+        """Begin a call; its bot joins at once, whoever is there.
+
+        Raises:
+            CallRefusedError: It cannot be made now, or as asked for.
+        """
+        ...
+
+    def records(self) -> Sequence[CallRecord]:
+        """Calls that go on, and the last ones that are over."""
+        ...
+
+    def record(self, id: str) -> CallRecord | None:
+        """The call of that id; None if none is known."""
+        ...
+
+    def end(self, id: str) -> bool:
+        """Let the bot of a call leave; false if no such call is known."""
+        ...
+
+    def not_ready(self) -> str | None:
+        """The reason for which no new room is taken; None while rooms are."""
+        ...
+
+    def metrics(self) -> Mapping[str, Mapping[str, float]]:
+        """Values by the name of a metric, and by the process; see `METRICS`."""
+        ...

@@ -1,0 +1,51 @@
+"""Counters of a program that serves rooms, in the text form that Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        kind: What its values are.
+        help: What it tells.
+    """
+
+    kind: Literal["counter", "gauge"]
+    help: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "fishjam_agents_calls": Metric("gauge", "Calls whose bot is in its room or on its way."),
+    "fishjam_agents_calls_started_total": Metric("counter", "Calls begun, restarts included."),
+    "fishjam_agents_calls_ended_total": Metric("counter", "Calls that ended as they should."),
+    "fishjam_agents_calls_crashed_total": Metric("counter", "Calls that failed, each time."),
+    "fishjam_agents_calls_parked_total": Metric("counter", "Calls that failed too often."),
+    "fishjam_agents_calls_held_elsewhere_total": Metric("counter", "Rooms that another process had already."),
+    "fishjam_agents_rooms": Metric("gauge", "Rooms of the Fishjam at the last look."),
+    "fishjam_agents_looks_total": Metric("counter", "Looks at the rooms."),
+    "fishjam_agents_ready": Metric("gauge", "1 while new rooms are taken."),
+    "fishjam_agents_loop_lag_seconds": Metric("gauge", "Lateness of the event loop, average of 5 s."),
+    "fishjam_agents_cpu_cores": Metric("gauge", "Cores in use, average of 5 s."),
+}
+"""Metrics by name. The format: Prometheus docs, Exposition formats, version 0.0.4."""
+
+
+def exposition(values: Mapping[str, Mapping[str, float]]) -> str:
+    """Metrics as text.
+
+    Args:
+        values: Values by the name of the metric, and by the process, "" where there is one.
+    """
+    lines = []
+    for name, metric in METRICS.items():
+        lines += [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind}"]
+        for process, value in values.get(name, {}).items():
+            label = f'{{process="{process}"}}' if process else ""
+            lines.append(f"{name}{label} {value:g}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,274 @@
+"""The calls API over real sockets: a worker, its API and a Fishjam."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fishjam_agents.backends.parrot import Parrot
+from fishjam_agents.cli.api_server import api_server
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.room import Room
+from fishjam_agents.session import PeerType
+from fishjam_agents.worker import (
+    ApiSettings,
+    Bots,
+    LimitSettings,
+    MultiRoomWorker,
+    RoomSnapshot,
+    WorkersSettings,
+)
+from fishjam_agents.worker.load import LoadMonitor
+from fishjam_agents.worker.result_webhook import SIGNATURE
+from fishjam_agents.worker.worker_calls import WorkerCalls
+
+TOKEN = "secret"
+
+
+class Bot(AgentPipeline):
+    backend = Parrot()
+    instructions = "Greet {peer.metadata.name:-whoever comes}."
+    said: list[str | None] = []  # noqa: RUF012 - what bots were told, of all calls
+
+    async def on_start(self) -> None:
+        self.said.append(self.instructions)
+
+
+class Parts:
+    """What a test works with."""
+
+    def __init__(self, server: EmbeddedServer, worker: MultiRoomWorker, http: httpx.AsyncClient) -> None:
+        self.server = server
+        self.worker = worker
+        self.http = http
+
+    async def post(self, body: Any, **headers: str) -> httpx.Response:
+        return await self.http.post("/calls", json=body, headers=headers)
+
+    async def becomes(self, id: str, status: str) -> dict[str, Any]:
+        while True:
+            record: dict[str, Any] = (await self.http.get(f"/calls/{id}")).json()
+            if record["status"] == status:
+                return record
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def parts(token: str | None = TOKEN, max_calls: int | None = None) -> AsyncIterator[Parts]:
+    Bot.said = []
+    async with asyncio.timeout(30), EmbeddedServer() as server:
+
+        def make(room: RoomSnapshot) -> AgentPipeline:
+            return Bot()
+
+        worker = MultiRoomWorker(
+            Bots((), {"poet": make, "clerk": make}),
+            fishjam_id=server.url,
+            management_token=server.token,
+            limits=LimitSettings(empty_room=0.3),
+            max_calls=max_calls,
+        )
+        calls = WorkerCalls(worker, LoadMonitor(WorkersSettings()), token)
+        async with api_server(ApiSettings(port=0, token=token), calls) as url:
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
+                running = asyncio.create_task(worker.run(calls.close))
+                try:
+                    while (await http.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - as a probe does
+                        await asyncio.sleep(0.02)
+                    yield Parts(server, worker, http)
+                finally:
+                    worker.stop()
+                    await running
+
+
+def play(scenario: Callable[[Parts], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        async with parts(**options) as found:
+            await scenario(found)
+
+    asyncio.run(run())
+
+
+def bots(room: Room) -> list[str]:
+    return [peer.id for peer in room.peers.values() if peer.type is PeerType.AGENT and peer.connected]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fishjam_agents.worker.multi_room.SHORTEST_INTERVAL", 0.05)
+
+
+def test_a_call_in_a_room_of_its_own() -> None:
+    async def scenario(found: Parts) -> None:
+        answer = await found.post(
+            {"bot": "poet", "instructions": "Sell {variables.what}.", "variables": {"what": "tea"}}
+        )
+        assert answer.status_code == 201
+        record = answer.json()
+        assert record["status"] == "starting"
+        assert answer.headers["location"] == f"/calls/{record['id']}"
+        [room] = found.server.rooms
+        assert record["room"] == room.id
+        await found.becomes(record["id"], "running")
+        assert bots(room)
+        # A call waits for nobody, but not for ever: the room is empty, and so it ends.
+        over = await found.becomes(record["id"], "ended")
+        assert over["reason"] == "nobody was left in the room"
+        assert over["ended"] >= over["started"]
+        while len(found.server.rooms):  # noqa: ASYNC110 - the server has no event to wait for
+            await asyncio.sleep(0.02)
+        assert Bot.said == ["Sell tea."]
+
+    play(scenario)
+
+
+def test_a_call_in_a_room_with_people_is_ended_by_a_delete() -> None:
+    async def scenario(found: Parts) -> None:
+        room = found.server.rooms.create()
+        ann = await found.server.add_caller(room.id, metadata={"name": "Ann"})
+        record = (await found.post({"bot": "poet", "room": room.id})).json()
+        await found.becomes(record["id"], "running")
+        assert Bot.said == ["Greet Ann."]
+        second = await found.post({"bot": "clerk", "room": room.id})
+        assert (second.status_code, second.json()["error"]) == (
+            409,
+            f"the room has a call already: {record['id']}",
+        )
+        assert [call["id"] for call in (await found.http.get("/calls")).json()["calls"]] == [record["id"]]
+        assert (await found.http.delete(f"/calls/{record['id']}")).status_code == 204
+        over = await found.becomes(record["id"], "ended")
+        assert over["reason"] == "it was stopped"
+        assert set(room.peers) == {ann.id}
+        # Somebody else's room stays, and can have the next call.
+        assert (await found.post({"bot": "clerk", "room": room.id})).status_code == 201
+
+    play(scenario)
+
+
+def test_the_same_idempotency_key_makes_one_call() -> None:
+    async def scenario(found: Parts) -> None:
+        answers = await asyncio.gather(
+            *(found.post({"bot": "poet"}, **{"idempotency-key": "k1"}) for _ in range(5))
+        )
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert len(found.server.rooms) == 1
+        other = await found.post({"bot": "clerk"}, **{"idempotency-key": "k1"})
+        assert other.status_code == 422
+        # What was refused may be asked for again.
+        missing = {"bot": "poet", "room": "none"}
+        for _ in range(2):
+            assert (await found.post(missing, **{"idempotency-key": "k2"})).status_code == 404
+
+    play(scenario)
+
+
+REFUSED: dict[str, tuple[Any, int]] = {
+    "bot is missing: use one of poet, clerk": ({}, 400),
+    "there is no bot 'pet': use one of poet, clerk": ({"bot": "pet"}, 400),
+    "there is no room 'x'": ({"bot": "poet", "room": "x"}, 404),
+    "'rom' is no field: use bot, instructions, keys, room, variables, voice, webhook": ({"rom": "x"}, 400),
+    "Parrot has no voice to choose": ({"bot": "poet", "voice": "Puck"}, 400),
+    "keys must be an object": ({"bot": "poet", "keys": "x"}, 400),
+    "room must be text": ({"bot": "poet", "room": 7}, 400),
+    "variables.a must be text, a number, true, false or null": ({"bot": "poet", "variables": {"a": []}}, 400),
+    "webhook must be an http or https URL": ({"bot": "poet", "webhook": "file:///etc/passwd"}, 400),
+    "the body must be a JSON object": ([], 400),
+}
+
+
+def test_what_cannot_be_made_is_refused_in_one_sentence() -> None:
+    async def scenario(found: Parts) -> None:
+        for sentence, (body, status) in REFUSED.items():
+            answer = await found.post(body)
+            assert (answer.status_code, answer.json()) == (status, {"error": sentence})
+        plain = await found.http.post("/calls", content="{}", headers={"content-type": "text/plain"})
+        assert plain.status_code == 415
+        huge = await found.post({"instructions": "x" * 300_000})
+        assert huge.status_code == 413
+        assert (await found.http.get("/calls/none")).status_code == 404
+        assert (await found.http.delete("/calls/none")).status_code == 404
+        assert not found.worker.calls
+        assert not len(found.server.rooms)
+
+    play(scenario)
+
+
+def test_calls_need_the_token_and_probes_do_not() -> None:
+    async def scenario(found: Parts) -> None:
+        for headers in ({"authorization": "Bearer wrong"}, {"authorization": ""}):
+            answer = await found.http.get("/calls", headers=headers)
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            for path in ("/healthz", "/readyz", "/metrics"):
+                assert (await found.http.get(path, headers=headers)).status_code == 200
+        assert (await found.http.get("/calls", headers={"origin": "http://evil.example"})).status_code == 403
+
+    play(scenario)
+
+
+def test_without_a_token_only_this_machine_is_served_and_no_page() -> None:
+    async def scenario(found: Parts) -> None:
+        assert (await found.http.get("/calls")).status_code == 200
+        assert (await found.http.get("/calls", headers={"host": "evil.example"})).status_code == 403
+        assert (await found.http.get("/calls", headers={"origin": "http://localhost"})).status_code == 403
+
+    play(scenario, token=None)
+
+
+def test_readiness_and_metrics_tell_of_limits() -> None:
+    async def scenario(found: Parts) -> None:
+        record = (await found.post({"bot": "poet"})).json()
+        ready = await found.http.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.text == "no new rooms are taken: it has 1 calls, and workers.max_calls is 1\n"
+        full = await found.post({"bot": "poet"})
+        assert (full.status_code, full.headers["retry-after"]) == (503, "5")
+        metrics = (await found.http.get("/metrics")).text
+        assert "# TYPE fishjam_agents_calls gauge\nfishjam_agents_calls 1\n" in metrics
+        assert "fishjam_agents_calls_started_total 1\n" in metrics
+        assert "fishjam_agents_ready 0\n" in metrics
+        await found.becomes(record["id"], "ended")
+        assert (await found.http.get("/readyz")).text == "ready\n"
+        assert "fishjam_agents_calls_ended_total 1\n" in (await found.http.get("/metrics")).text
+
+    play(scenario, max_calls=1)
+
+
+def test_the_result_is_posted_signed_and_again_until_it_is_taken(tmp_path: Path) -> None:
+    got: list[tuple[bytes, str]] = []
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        fields = dict(line.split(": ", 1) for line in head.splitlines()[1:] if line)
+        body = await reader.readexactly(int(fields["content-length"]))
+        got.append((body, fields[SIGNATURE]))
+        status = b"503 Later" if len(got) == 1 else b"204 No Content"
+        writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def scenario(found: Parts) -> None:
+        listening = await asyncio.start_server(receive, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        record = (await found.post({"bot": "poet", "webhook": f"http://127.0.0.1:{port}/done"})).json()
+        while len(got) < 2:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)
+        listening.close()
+        for body, signature in got:
+            assert json.loads(body)["id"] == record["id"]
+            assert json.loads(body)["status"] == "ended"
+            expected = hmac.new(TOKEN.encode(), body, hashlib.sha256).hexdigest()
+            assert signature == f"sha256={expected}"
+
+    play(scenario)
