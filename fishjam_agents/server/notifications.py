@@ -117,6 +117,16 @@ class Notifications:
         )
         self._publish(room_id, schema.ServerMessage(track_metadata_updated=message))
 
+    def channel_added(self, room_id: str, peer_id: str, channel_id: str) -> None:
+        """A peer opened a data channel."""
+        message = schema.ServerMessageChannelAdded(room_id=room_id, peer_id=peer_id, channel_id=channel_id)
+        self._publish(room_id, schema.ServerMessage(channel_added=message))
+
+    def channel_removed(self, room_id: str, peer_id: str, channel_id: str) -> None:
+        """A data channel is closed."""
+        message = schema.ServerMessageChannelRemoved(room_id=room_id, peer_id=peer_id, channel_id=channel_id)
+        self._publish(room_id, schema.ServerMessage(channel_removed=message))
+
     def track_forwarding(self, room_id: str, peer_id: str, url: str, input_id: str, track: Track) -> None:
         """An audio track is an input of a composition from now on."""
         message = schema.ServerMessageTrackForwarding(

@@ -52,6 +52,14 @@ class SourceListener(Protocol):
         ...
 
 
+class DataChannel(Protocol):
+    """A channel for messages of any kind between browsers."""
+
+    def send(self, message: bytes) -> None:
+        """Send a message to the peer whose channel it is. Must return at once."""
+        ...
+
+
 class Peer:
     """State of one peer.
 
@@ -65,6 +73,7 @@ class Peer:
         ready: Whether the others see it: a browser that has connected has yet to say who it is.
         client_metadata: The client's part of its metadata.
         sources: Track id to what it publishes.
+        channels: Label to each data channel it has opened.
         subscriptions: Whom it hears.
     """
 
@@ -78,6 +87,7 @@ class Peer:
         self.ready = False
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}
+        self.channels: dict[str, DataChannel] = {}
         self.subscriptions = Subscriptions(config.manual)
 
     @property

@@ -15,12 +15,12 @@ from ..session import PeerType
 from .errors import RequestError, peer_not_found
 from .forwarding import Forwarding
 from .livestream import Livestream
-from .media.camera import Camera
+from .media.camera import VideoSource
 from .media.fanout import Fanout
 from .media.recorder import Recorder, Sink, Tap
 from .media.sources import Source
 from .notifications import Notifications
-from .peer import Attachment, AudioListener, Listener, Peer, SourceListener
+from .peer import Attachment, AudioListener, DataChannel, Listener, Peer, SourceListener
 from .settings import PeerConfig, RoomConfig
 
 _TAKEN_OVER = {
@@ -116,7 +116,7 @@ class Room:
         """Remove a peer that broke a rule, as Fishjam does when its endpoint crashes."""
         if self.peers.get(peer.id) is not peer:
             return
-        self._remove_tracks(peer)
+        self._withdraw(peer)
         attachment = peer.attachment
         peer.let_go()
         del self.peers[peer.id]
@@ -160,14 +160,14 @@ class Room:
         peer.sources[source.track.id] = source
         self._changed()
         self._notifications.track_added(self.id, peer.id, source.track)
-        if self.forwarding is not None and not isinstance(source, Camera):
+        if self.forwarding is not None and not isinstance(source, VideoSource):
             self.forwarding.track_added(peer.id, source.track)
 
     def remove_track(self, peer: Peer, source: Source) -> None:
         """A track ends now."""
         if peer.sources.pop(source.track.id, None) is not None:
             self._changed()
-            if self.forwarding is not None and not isinstance(source, Camera):
+            if self.forwarding is not None and not isinstance(source, VideoSource):
                 self.forwarding.track_removed(peer.id, source.track)
             self._notifications.track_removed(self.id, peer.id, source.track)
 
@@ -185,13 +185,37 @@ class Room:
         """Return whether a track of that ID is published by anyone."""
         return any(track_id in peer.sources for peer in self.peers.values())
 
-    def capture(self, peer: Peer, track_id: str, now: float) -> bytes | None:
-        """A still of a video track that a peer is subscribed to; None where Fishjam does not answer."""
+    def capture(self, peer: Peer, track_id: str, now: float, reply: Callable[[bytes], None]) -> None:
+        """Give `reply` a still of a video track that a peer is subscribed to, where Fishjam does."""
         for publisher in self.peers.values():
             source = publisher.sources.get(track_id)
-            if isinstance(source, Camera) and peer.hears(publisher, source.track):
-                return source.capture(now)
-        return None
+            if isinstance(source, VideoSource) and peer.hears(publisher, source.track):
+                source.capture(now, reply)
+                return
+
+    def open_channel(self, peer: Peer, label: str, channel: DataChannel) -> None:
+        """A peer opened a data channel."""
+        peer.channels[label] = channel
+        self._notifications.channel_added(self.id, peer.id, label)
+
+    def close_channel(self, peer: Peer, label: str) -> None:
+        """A peer's data channel is closed. Does nothing when it is."""
+        if peer.channels.pop(label, None) is not None:
+            self._notifications.channel_removed(self.id, peer.id, label)
+
+    def send_data(self, peer: Peer, label: str, message: bytes, destinations: Iterable[str]) -> None:
+        """Hand a message on to everybody else who has opened a channel of that label.
+
+        Args:
+            peer: Whose message it is.
+            label: Of the channel.
+            message: The message.
+            destinations: Peer ids; `*` is everybody.
+        """
+        wanted = set(destinations)
+        for other in tuple(self.peers.values()):
+            if other is not peer and label in other.channels and ("*" in wanted or other.id in wanted):
+                other.channels[label].send(message)
 
     def subscribe(self, peer: Peer, *, peer_id: str | None = None, track_ids: tuple[str, ...] = ()) -> None:
         """Let a peer with manual subscriptions hear a peer or some tracks; a no-op for an automatic one.
@@ -218,7 +242,7 @@ class Room:
         self.forwarding = Forwarding(self.id, url, self._notifications)
         for peer in self.peers.values():
             for source in peer.sources.values():
-                if not isinstance(source, Camera):
+                if not isinstance(source, VideoSource):
                     self.forwarding.track_added(peer.id, source.track)
 
     def record(self, position: float, views: Iterable[str] = (), keep: int | None = None) -> Recorder:
@@ -284,12 +308,15 @@ class Room:
         attachment = peer.attachment
         if attachment is None:
             return
-        self._remove_tracks(peer)
+        self._withdraw(peer)
         peer.let_go()
         self._changed()
         self._notifications.peer_disconnected(self.id, peer.id, peer.type)
         attachment.detach(code, reason)
 
-    def _remove_tracks(self, peer: Peer) -> None:
+    def _withdraw(self, peer: Peer) -> None:
+        """Remove what a peer publishes."""
+        for label in tuple(peer.channels):
+            self.close_channel(peer, label)
         for source in tuple(peer.sources.values()):
             self.remove_track(peer, source)

@@ -135,9 +135,11 @@ class MemorySession:
         self.captured.append(track_id)
         if not self.answers:
             return
-        picture = self._room.capture(self._peer, track_id, self._clock.now)
-        if picture is not None:
+
+        def reply(picture: bytes) -> None:
             self.deliver(TrackImage(track_id, "image/jpeg", picture))
+
+        self._room.capture(self._peer, track_id, self._clock.now, reply)
 
     def close(self) -> None:
         """Leave the room."""

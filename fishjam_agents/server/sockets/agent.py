@@ -139,11 +139,12 @@ class AgentSocket(AuthenticatedSocket):
                 pass
 
     def _capture(self, track_id: str) -> None:
-        if self._room is None or self._peer is None or self.connection is None:
-            return
-        picture = self._room.capture(self._peer, track_id, self._clock.now)
-        if picture is not None:
-            self.connection.send(encode_track_image(track_id, "image/jpeg", picture))
+        def reply(picture: bytes) -> None:
+            if self.connection is not None:
+                self.connection.send(encode_track_image(track_id, "image/jpeg", picture))
+
+        if self._room is not None and self._peer is not None:
+            self._room.capture(self._peer, track_id, self._clock.now, reply)
 
     def _add_track(self, request: AddTrack) -> None:
         if self._room is None or self._peer is None:

@@ -1,63 +1,69 @@
-"""The WebRTC connection of one browser. One of the two modules that know aiortc.
-
-aiortc decodes every track in a thread of its own and hands the frames over one task each; its buffer holds
-80 ms back, and loses 320 ms after one lost packet. So each receiver's buffer is replaced by one that hands
-the packets on as they arrive. `tests/server/webrtc` checks that what is replaced is there.
-"""
+"""The WebRTC connection of one browser. One of the two modules that know aiortc."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 from aioice import Candidate
 from aioice import Connection as IceConnection
 from aioice.ice import get_host_addresses
 from aiortc import (
-    MediaStreamTrack,
     RTCConfiguration,
+    RTCDataChannel,
     RTCIceTransport,
     RTCPeerConnection,
-    RTCRtpReceiver,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
+from aiortc.codecs import is_rtx
 from aiortc.rtcconfiguration import RTCBundlePolicy
-from aiortc.rtp import RtpPacket
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.sdp import candidate_from_sdp
 
-from .outbound import OutboundTrack
 from .sdp import OfferError, is_mdns, without_mdns
+from .tracks import FrameSink, OutboundTrack, PacketSink, tap_audio, tap_video
+from .video import CODECS
 
 _log = logging.getLogger(__name__)
-
-BUFFER = "_RTCRtpReceiver__jitter_buffer"
-"""Name of the attribute that holds a receiver's buffer."""
 
 MAX_CANDIDATES = 128
 """Candidates taken from one browser: it has a few for each of its networks. Our choice."""
 
-
-class PacketSink(Protocol):
-    """Taker of a track's packets."""
-
-    def put(self, sequence: int, timestamp: int, payload: bytes) -> None:
-        """Take a packet as it arrives."""
-        ...
+MAX_BUFFERED = 1024 * 1024
+"""Bytes that may wait in one data channel; what is sent beyond that is dropped. Our choice."""
 
 
-class _Tap:
-    """In the place of aiortc's `JitterBuffer`: hands packets on, and gives nothing to decode."""
+class ConnectionEvents(Protocol):
+    """What a connection tells its owner."""
 
-    def __init__(self, sink: PacketSink) -> None:
-        self._sink = sink
+    def lost(self, state: str) -> None:
+        """It has failed, or the browser ended it."""
 
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        self._sink.put(packet.sequence_number, packet.timestamp, packet.payload)
-        return False, None
+    def channel_opened(self, label: str, channel: Channel) -> None:
+        """The browser opened a data channel."""
+
+    def channel_closed(self, label: str) -> None:
+        """A data channel is closed."""
+
+    def data_received(self, label: str, message: bytes) -> None:
+        """A message came by a data channel."""
+
+
+class Channel:
+    """A data channel."""
+
+    def __init__(self, channel: RTCDataChannel) -> None:
+        self._channel = channel
+
+    def send(self, message: bytes) -> None:
+        """Send a message; dropped if too much waits for the browser, or the channel is closed."""
+        channel = self._channel
+        if channel.readyState == "open" and channel.bufferedAmount + len(message) <= MAX_BUFFERED:
+            channel.send(message)
 
 
 class Connection:
@@ -65,20 +71,21 @@ class Connection:
 
     Args:
         addresses: Where this machine can be reached, as host candidates.
-        lost: Called with the reason once the connection has failed or the browser ended it.
+        events: Told what happens to it.
+        video_codec: `h264` or `vp8`: the codec of all video that both sides know.
     """
 
-    def __init__(self, addresses: Sequence[str], lost: Callable[[str], None]) -> None:
+    def __init__(self, addresses: Sequence[str], events: ConnectionEvents, video_codec: str = "h264") -> None:
         # No STUN: aiortc's default is a server of a third party.
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._addresses = list(addresses)
-        self._lost = lost
+        self._events = events
+        self._video_codecs = sorted(CODECS, key=lambda codec: codec != video_codec)
         self._closed = False
         self._candidates = 0
         self._early: list[str] | None = []
-        self._sinks: dict[str, PacketSink] = {}
-        self._pc.on("track", self._track)
         self._pc.on("connectionstatechange", self._changed)
+        self._pc.on("datachannel", self._opened)
 
     @property
     def connected(self) -> bool:
@@ -86,36 +93,33 @@ class Connection:
         return self._pc.connectionState == "connected"
 
     async def answer(
-        self, offer: str, incoming: Mapping[str, PacketSink], outgoing: Mapping[str, OutboundTrack]
+        self,
+        offer: str,
+        incoming: Mapping[str, PacketSink | FrameSink],
+        outgoing: Mapping[str, OutboundTrack],
     ) -> str:
         """Answer an offer.
 
         Args:
             offer: The SDP.
-            incoming: By mid, what takes the packets of a track that is new.
+            incoming: By mid, what takes the packets or frames of a track that is new.
             outgoing: By mid, everything that is sent.
 
         Raises:
-            OfferError: aiortc cannot answer it.
+            OfferError: It cannot be answered.
         """
         pc = self._pc
-        self._sinks.update(incoming)
         try:
             await pc.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))
+            # Nothing may be awaited here: aiortc begins to receive in the next turn of the loop.
             for transceiver in pc.getTransceivers():
-                track = outgoing.get(transceiver.mid or "")
-                if track is not None:
-                    transceiver.direction = "sendonly"
-                    if transceiver.sender.track is not track:
-                        transceiver.sender.replaceTrack(track)
-                        # A stream for each track: a browser plays all that is in a stream.
-                        transceiver.sender._stream_id = track.id
-                elif transceiver.direction == "sendonly":
-                    transceiver.direction = "inactive"
+                self._direct(transceiver, incoming, outgoing)
             self._use_addresses()
             await pc.setLocalDescription(await pc.createAnswer())
+        except OfferError:
+            raise
         except Exception as error:  # aiortc raises what its parser stumbles over
-            if isinstance(error, asyncio.CancelledError) or self._closed:
+            if self._closed:
                 raise
             raise OfferError(f"the offer cannot be answered ({type(error).__name__}: {error})") from error
         early, self._early = self._early, None
@@ -129,7 +133,7 @@ class Connection:
         Names of mDNS are left out, too: looking one up takes seconds, and a browser that knows where this
         machine is makes itself known (a peer-reflexive candidate, RFC 8445, section 7.3.1.3).
         """
-        if not candidate or is_mdns(candidate) or self._candidates >= MAX_CANDIDATES:
+        if not candidate or is_mdns(candidate) or self._candidates >= MAX_CANDIDATES or self._closed:
             return
         self._candidates += 1
         if self._early is not None:
@@ -141,6 +145,39 @@ class Connection:
         """End it. Does nothing the second time."""
         self._closed = True
         await self._pc.close()
+
+    def _direct(
+        self,
+        transceiver: RTCRtpTransceiver,
+        incoming: Mapping[str, PacketSink | FrameSink],
+        outgoing: Mapping[str, OutboundTrack],
+    ) -> None:
+        """Decide on the direction and the codec of one section."""
+        mid = transceiver.mid or ""
+        track, sink = outgoing.get(mid), incoming.get(mid)
+        wanted = ["opus"] if transceiver.kind == "audio" else self._video_codecs
+        if track is not None:
+            wanted = [track.codec]
+        codecs = _codecs(transceiver._codecs, wanted)
+        if not codecs:
+            if sink is not None or transceiver.kind == "audio":
+                raise OfferError(f"a section of the offer has none of the codecs {', '.join(wanted)}")
+            transceiver.direction = "inactive"
+            return
+        transceiver._codecs = codecs
+        if track is not None:
+            transceiver.direction = "sendonly"
+            if transceiver.sender.track is not track:
+                track.attach(transceiver.sender)
+        elif transceiver.direction == "sendonly":
+            transceiver.direction = "inactive"
+        if sink is not None:
+            if transceiver.kind == "audio":
+                tap_audio(transceiver.receiver, cast(PacketSink, sink))
+            else:
+                frames = cast(FrameSink, sink)
+                frames.begin(codecs[0].name.lower())
+                tap_video(transceiver.receiver, frames)
 
     def _add(self, candidate: str) -> None:
         ice = self._ice()
@@ -169,23 +206,33 @@ class Connection:
             gather = partial(_gather, IceConnection.get_component_candidates, connection, self._addresses)
             setattr(connection, "get_component_candidates", gather)  # noqa: B010 - mypy knows it as a method
 
-    def _track(self, track: MediaStreamTrack) -> None:
-        for transceiver in self._pc.getTransceivers():
-            if transceiver.receiver.track is track:
-                sink = self._sinks.pop(transceiver.mid or "", None)
-                if sink is not None:
-                    replace_buffer(transceiver.receiver, sink)
-                return
-
     def _changed(self) -> None:
         state = self._pc.connectionState
         if state in ("failed", "closed") and not self._closed:
-            self._lost(state)
+            self._events.lost(state)
+
+    def _opened(self, channel: RTCDataChannel) -> None:
+        label = channel.label
+
+        def received(message: str | bytes) -> None:
+            if not self._closed:
+                data = message.encode() if isinstance(message, str) else message
+                self._events.data_received(label, data)
+
+        channel.on("message", received)
+        channel.on("close", lambda: self._events.channel_closed(label))
+        if not self._closed:
+            self._events.channel_opened(label, Channel(channel))
 
 
-def replace_buffer(receiver: RTCRtpReceiver, sink: PacketSink) -> None:
-    """Let `sink` take the packets of a receiver as they arrive."""
-    setattr(receiver, BUFFER, _Tap(sink))
+def _codecs(known: list[RTCRtpCodecParameters], wanted: Sequence[str]) -> list[RTCRtpCodecParameters]:
+    """The first of the `wanted` codecs that both sides know, and its retransmissions; [] if there is none."""
+    for name in wanted:
+        for codec in known:
+            if codec.name.lower() == name:
+                again = [c for c in known if is_rtx(c) and c.parameters.get("apt") == codec.payloadType]
+                return [codec, *again]
+    return []
 
 
 async def _gather(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from ...audio.formats import FRAMES_PER_SECOND
 from ...audio.resampling import StreamResampler, live_resampler
 from ...audio.samples import Samples
 from ...protocol import Track, TrackType
+from ..media.camera import is_paused
 from ..media.playout import GAP_SECONDS, Segment
 from ..media.voice_activity import VoiceActivity, is_loud
 from .opus import CLOCK_RATE, PACKET_TICKS, OpusDecoder
@@ -54,7 +54,7 @@ class BrowserMicrophone:
     ) -> None:
         self.track = Track(track_id, int(TrackType.AUDIO), metadata)
         self.buffer = ReceiveBuffer()
-        self._paused = _is_paused(metadata)
+        self._paused = is_paused(metadata)
         self._activity = VoiceActivity(voice_changed)
         self._now = now
         self._decoder = OpusDecoder()
@@ -79,7 +79,7 @@ class BrowserMicrophone:
     def describe(self, metadata: str) -> Track:
         """Change the track's metadata; returns the track as it is now."""
         self.track = Track(self.track.id, self.track.type, metadata)
-        self._paused = _is_paused(metadata)
+        self._paused = is_paused(metadata)
         return self.track
 
     def advance(self, ticks: int) -> bool:
@@ -176,8 +176,3 @@ class _Packetizer:
         whole = len(resampled) - len(resampled) % size
         self._kept = resampled[whole:]
         return [resampled[at : at + size].tobytes() for at in range(0, whole, size)]
-
-
-def _is_paused(metadata: str) -> bool:
-    value = json.loads(metadata)
-    return isinstance(value, dict) and value.get("paused") is True

@@ -10,19 +10,21 @@ from typing import Any
 
 import betterproto
 
+from ...errors import ProtocolError
 from ...json_limits import read_json
-from ...protocol import TrackType
+from ...protocol import TrackType, decode, encode
 from ...protocol.generated import media_peer
 from ...protocol.generated import media_server as schema
+from ...protocol.generated.media import ChannelMessage
 from ..media.clock import RoomClock
 from ..media.sources import Source
 from ..peer import REFUSED, Peer, metadata_text, strict_json
 from ..room import Room
 from ..tasks import Tasks
 from .addresses import host_addresses
-from .connection import Connection, interface_addresses
+from .camera import BrowserCamera
+from .connection import Channel, Connection, interface_addresses
 from .microphone import BrowserMicrophone
-from .outbound import OutboundTrack
 from .sdp import OfferError, read_offer
 from .signalling import (
     MAX_METADATA_CHARACTERS,
@@ -34,6 +36,7 @@ from .signalling import (
     TrackView,
     endpoint_metadata,
 )
+from .tracks import OutboundTrack
 from .voices import Voices
 
 _log = logging.getLogger(__name__)
@@ -70,13 +73,14 @@ class Browser:
         self._close = close
         self._leave = leave
         self._negotiation = Negotiation()
-        self._connection = Connection(media.addresses(), self._lost)
+        self._connection = Connection(media.addresses(), self, room.config.video_codec)
         self._joined = False
         self._ended = False
         self._update: asyncio.Handle | None = None
         self._answering = False
-        self._sources: dict[str, BrowserMicrophone] = {}
+        self._sources: dict[str, BrowserMicrophone | BrowserCamera] = {}
         self._outbound: dict[str, OutboundTrack] = {}
+        self._views: dict[str, Callable[[], None]] = {}
         self._unwatch = room.watch(self._room_changed)
 
     def handle(self, event: media_peer.MediaEvent) -> None:
@@ -108,7 +112,7 @@ class Browser:
     def hear_source(self, publisher: Peer, source: Source, sounded: bool, ticks: int) -> None:
         """Part of `peer.SourceListener`."""
         track = self._outbound.get(source.track.id)
-        if track is None:
+        if track is None or track.kind != "audio":
             return
         for packet in self._media.voices.packets(source, sounded, ticks):
             track.push(packet.payload, packet.position)
@@ -122,6 +126,8 @@ class Browser:
         if self._update is not None:
             self._update.cancel()
         self._outbound = {}
+        for unview in self._views.values():
+            unview()
         self._media.tasks.spawn(self._connection.close(), f"the end of the connection of {self._peer.id}")
 
     # --- what the browser says ---
@@ -160,6 +166,8 @@ class Browser:
             for track in offered.added.values():
                 if self._room.has_track(track.id):
                     raise OfferError(f"track {track.id} exists already: choose another id")
+                if track.kind == "video" and self._room.config.room_type == "audio_only":
+                    raise OfferError("the room is for audio only: publish no video")
         except OfferError as error:
             self._fail(str(error))
             return
@@ -170,12 +178,8 @@ class Browser:
         for track_id in offered.removed:
             self._unpublish(track_id)
         sources = {mid: self._source(track) for mid, track in offered.added.items()}
-        for track_id in set(self._outbound) - set(offered.outgoing.values()):
-            del self._outbound[track_id]
-        outgoing = {}
-        for mid, track_id in offered.outgoing.items():
-            track = self._outbound.get(track_id) or OutboundTrack()
-            outgoing[mid] = track
+        sent = {mid: self._track(track_id) for mid, track_id in offered.outgoing.items()}
+        outgoing = {mid: track for mid, track in sent.items() if track is not None}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._connection.answer(sdp, sources, outgoing)
@@ -187,11 +191,63 @@ class Browser:
             self._answering = False
         if self._ended:
             return
-        self._outbound = {offered.outgoing[mid]: track for mid, track in outgoing.items()}
+        self._send_tracks({offered.outgoing[mid]: track for mid, track in outgoing.items()})
         for source in sources.values():
             self._sources[source.track.id] = source
             self._room.add_track(self._peer, source)
         self._tell(self._negotiation.answered(answer, self._view()))
+
+    def _send_tracks(self, outbound: dict[str, OutboundTrack]) -> None:
+        """Send these tracks from now on, and no others."""
+        for track_id in self._outbound.keys() - outbound.keys():
+            self._views.pop(track_id, lambda: None)()
+        for track_id in outbound.keys() - self._outbound.keys():
+            camera = self._camera(track_id)
+            if camera is not None:
+                self._views[track_id] = camera.view(outbound[track_id])
+        self._outbound = outbound
+
+    def _track(self, track_id: str) -> OutboundTrack | None:
+        """What carries a track to the browser; None if the track has gone meanwhile."""
+        track = self._outbound.get(track_id)
+        if track is not None:
+            return track
+        camera = self._camera(track_id)
+        if camera is not None:
+            return OutboundTrack("video", camera.codec, camera.want_keyframe)
+        return OutboundTrack() if self._room.has_track(track_id) else None
+
+    def _camera(self, track_id: str) -> BrowserCamera | None:
+        for other in self._room.peers.values():
+            source = other.sources.get(track_id)
+            if isinstance(source, BrowserCamera):
+                return source
+        return None
+
+    # --- data channels ---
+
+    def channel_opened(self, label: str, channel: Channel) -> None:
+        """Part of `connection.ConnectionEvents`."""
+        if not self._ended:
+            self._room.open_channel(self._peer, label, channel)
+
+    def channel_closed(self, label: str) -> None:
+        """Part of `connection.ConnectionEvents`."""
+        if not self._ended:
+            self._room.close_channel(self._peer, label)
+
+    def data_received(self, label: str, message: bytes) -> None:
+        """Part of `connection.ConnectionEvents`."""
+        if self._ended:
+            return
+        try:
+            decoded = decode(ChannelMessage, message)
+        except ProtocolError as error:
+            _log.debug("a message of %s in the channel %s is left out: %s", self._peer.id, label, error)
+            return
+        # The client writes a placeholder: who sent it is known here alone.
+        decoded.source = self._peer.id
+        self._room.send_data(self._peer, label, encode(decoded), decoded.destinations)
 
     # --- what the room says ---
 
@@ -208,9 +264,15 @@ class Browser:
             other.id: EndpointView(
                 endpoint_metadata(other.metadata),
                 {
-                    source.track.id: TrackView("audio", source.track.metadata, source.speaking)
+                    source.track.id: TrackView(
+                        "video" if source.track.type == TrackType.VIDEO else "audio",
+                        source.track.metadata,
+                        source.speaking,
+                    )
                     for source in other.sources.values()
-                    if source.track.type == TrackType.AUDIO and self._peer.hears(other, source.track)
+                    # A simulated caller's still is no video.
+                    if (source.track.type == TrackType.AUDIO or isinstance(source, BrowserCamera))
+                    and self._peer.hears(other, source.track)
                 },
             )
             for other in self._room.peers.values()
@@ -221,7 +283,8 @@ class Browser:
         for event in events:
             self._send(event)
 
-    def _lost(self, state: str) -> None:
+    def lost(self, state: str) -> None:
+        """Part of `connection.ConnectionEvents`."""
         # A client that is told so connects anew (Fishjam's web client SDK).
         self._close(1011, "media connection lost")
 
@@ -231,13 +294,17 @@ class Browser:
         self._send(schema.MediaEvent(error=schema.MediaEventError(message=reason)))
         self._close(1000, REFUSED)
 
-    def _source(self, track: LocalTrack) -> BrowserMicrophone:
+    def _source(self, track: LocalTrack) -> BrowserMicrophone | BrowserCamera:
         def voice_changed(speaking: bool) -> None:
             self._room.voice_changed(self._peer, track.id, speaking)
 
-        return BrowserMicrophone(
-            track.id, track.metadata or "null", voice_changed, lambda: self._media.clock.now
-        )
+        def now() -> float:
+            return self._media.clock.now
+
+        metadata = track.metadata or "null"
+        if track.kind == "video":
+            return BrowserCamera(track.id, metadata, self._media.tasks, now)
+        return BrowserMicrophone(track.id, metadata, voice_changed, now)
 
     def _unpublish(self, track_id: str) -> None:
         source = self._sources.pop(track_id, None)

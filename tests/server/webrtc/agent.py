@@ -17,6 +17,7 @@ from fishjam_agents.protocol import (
     TrackType,
     decode_agent_response,
     encode_add_track,
+    encode_capture_image,
     encode_interrupt,
     encode_track_chunk,
 )
@@ -82,6 +83,15 @@ class Agent:
     async def play(self, track_id: str, sound: Samples) -> None:
         for start in range(0, len(sound), 480):
             await self.socket.send(encode_track_chunk(track_id, sound[start : start + 480].tobytes()))
+
+    async def capture(self, track_id: str) -> bytes:
+        """A still of a video track."""
+        before = len(self.pictures)
+        await self.socket.send(encode_capture_image(track_id))
+        while len(self.pictures) == before:
+            await self.next()
+        assert self.pictures[-1].content_type == "image/jpeg"
+        return self.pictures[-1].data
 
     async def interrupt(self, track_id: str) -> None:
         await self.socket.send(encode_interrupt(track_id))

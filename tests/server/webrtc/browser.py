@@ -18,6 +18,7 @@ import websockets
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
+    RTCDataChannel,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -27,6 +28,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from fishjam_agents.protocol import decode, encode
 from fishjam_agents.protocol.generated import media_peer, media_server
 from fishjam_agents.protocol.generated import peer as schema
+from fishjam_agents.protocol.generated.media import ChannelMessage, ChannelMessageBinary
 
 from ..conftest import Client
 
@@ -66,11 +68,33 @@ class Tone(MediaStreamTrack):
         return frame
 
 
+class Picture(MediaStreamTrack):
+    """A camera: one grey for every frame, 15 of them a second."""
+
+    kind = "video"
+
+    def __init__(self, grey: int = 200, width: int = 320, height: int = 240) -> None:
+        super().__init__()
+        self.grey = grey
+        self.size = (height, width)
+        self._number = 0
+
+    async def recv(self) -> av.VideoFrame:
+        await asyncio.sleep(1 / 15)
+        frame = av.VideoFrame.from_ndarray(np.full((*self.size, 3), self.grey, np.uint8), "rgb24")
+        frame = frame.reformat(format="yuv420p")
+        frame.pts = self._number * 6000
+        frame.time_base = Fraction(1, 90000)
+        self._number += 1
+        return frame
+
+
 class Heard:
     """A remote track: what came of it."""
 
     def __init__(self, track: MediaStreamTrack) -> None:
         self.frames: list[Samples] = []
+        self.pictures: list[av.VideoFrame] = []
         self.track = track
         self._task = asyncio.create_task(self._read())
 
@@ -78,6 +102,9 @@ class Heard:
         try:
             while True:
                 frame = await self.track.recv()
+                if isinstance(frame, av.VideoFrame):
+                    self.pictures.append(frame)
+                    continue
                 assert isinstance(frame, av.AudioFrame)
                 self.frames.append(frame.to_ndarray().reshape(-1, 2)[:, 0])
         except MediaStreamError:
@@ -107,6 +134,7 @@ class Browser:
         self.rounds = 0
         self.local: dict[str, tuple[MediaStreamTrack, str]] = {}
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.channels: dict[str, RTCDataChannel] = {}
         self.joined = asyncio.Event()
         self._answered = asyncio.Event()
         self._answer: Any = None
@@ -145,6 +173,45 @@ class Browser:
                 track_id=track_id, metadata_json=text
             )
         )
+
+    async def open_data(self) -> dict[str, list[tuple[str, bytes]]]:
+        """Open both data channels; what comes by each is collected in what is returned: source and data."""
+        received: dict[str, list[tuple[str, bytes]]] = {"reliable": [], "lossy": []}
+        options: dict[str, dict[str, Any]] = {
+            "reliable": {},
+            "lossy": {"ordered": False, "maxRetransmits": 0},
+        }
+        opened = []
+        for label, more in options.items():
+            channel = self.pc.createDataChannel(label, **more)
+            self.channels[label] = channel
+            event = asyncio.Event()
+            opened.append(event.wait())
+            channel.on("open", event.set)
+
+            def took(data: bytes, label: str = label) -> None:
+                message = decode(ChannelMessage, data)
+                received[label].append((message.source, message.binary.data))
+
+            channel.on("message", took)
+        await self.renegotiate()
+        await asyncio.gather(*opened)
+        return received
+
+    def send_data(self, label: str, data: bytes, *destinations: str) -> None:
+        message = ChannelMessage(
+            source="mock", destinations=list(destinations or ("*",)), binary=ChannelMessageBinary(data=data)
+        )
+        self.channels[label].send(encode(message))
+
+    async def withdraw(self, track_id: str) -> None:
+        """Remove a track of its own."""
+        track, _ = self.local.pop(track_id)
+        for transceiver in self.pc.getTransceivers():
+            if transceiver.sender.track is track:
+                transceiver.sender.replaceTrack(None)
+                transceiver.direction = "inactive"
+        await self.renegotiate()
 
     async def close(self) -> None:
         self._receiver.cancel()
