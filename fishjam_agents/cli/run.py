@@ -242,4 +242,7 @@ async def _admit(url: str, token: str, room_id: str) -> None:
 
     async with AsyncFishjamClient(url, token) as client:
         _, peer_token = await client.create_peer(room_id)
-    say(f"A person joins with this peer token:\n  {peer_token}")
+    say(
+        f"A person joins with this peer token, in a page or an app made with Fishjam's client SDKs and {url} "
+        f"(docs/playground.md):\n  {peer_token}"
+    )

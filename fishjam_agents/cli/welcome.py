@@ -82,7 +82,11 @@ def hear_it(config: Path) -> list[str]:
 def meet_it(config: Path) -> list[str]:
     """Return how a person joins a bot in a Fishjam that others can reach."""
     command = shlex.join([*program(), "run", str(config), "--peer-token"])
-    return ["A person joins the room with a peer token. To be given one, start the bot with:", f"  {command}"]
+    return [
+        "A person joins the room with a peer token, in a page or an app made with Fishjam's client SDKs",
+        "(docs/playground.md). To be given a token, start the bot with:",
+        f"  {command}",
+    ]
 
 
 def program(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:

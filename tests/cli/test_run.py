@@ -180,7 +180,7 @@ def test_open_is_for_a_fishjam_on_this_machine(tmp_path: Path) -> None:
 def test_the_agent_and_its_room_are_deleted_on_the_way_out(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with EmbeddedServer() as server, running(elsewhere(tmp_path, server), "--peer-token") as run:
-            await run.says("A person joins with this peer token:")
+            await run.says("A person joins with this peer token")
             [room] = server.rooms
             assert room.id in run.said
             assert sorted(peer.type.value for peer in room.peers.values()) == ["agent", "webrtc"]
