@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..errors import ConfigError
 from ..protocol import Track, TrackType, encode_add_track
 from ..session import FISHJAM, TrackEncoding
+from .requests import json_text
 
 
 def add_track_message(id: str, options: Any) -> bytes:
@@ -42,7 +42,4 @@ def _checked_metadata(options: Any) -> str:
         raise ConfigError(
             f"Fishjam takes no PCM at {options.sample_rate} Hz: resample it to 16000 or 24000 Hz"
         )
-    try:
-        return json.dumps(options.metadata, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the metadata of a track must be JSON ({error}): use plain values only") from error
+    return json_text(options.metadata, "the metadata of a track")

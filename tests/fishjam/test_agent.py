@@ -220,8 +220,8 @@ def test_sending_can_be_stepped_by_hand_outside_a_task() -> None:
         (OutgoingAudioTrackOptions(channels=2), "mix it down to mono"),
         (OutgoingAudioTrackOptions(sample_rate=48000), "resample it"),
         (OutgoingAudioTrackOptions(encoding=7), "use PCM16 or Opus"),  # type: ignore[arg-type]
-        (OutgoingAudioTrackOptions(metadata={"a": {1, 2}}), "must be JSON"),
-        (OutgoingAudioTrackOptions(metadata={"a": float("nan")}), "must be JSON"),
+        (OutgoingAudioTrackOptions(metadata={"a": {1, 2}}), "cannot be written as JSON"),
+        (OutgoingAudioTrackOptions(metadata={"a": float("nan")}), "cannot be written as JSON"),
     ],
 )
 def test_a_track_fishjam_would_not_take_is_refused(options: OutgoingAudioTrackOptions, advice: str) -> None:

@@ -33,7 +33,7 @@ _IDLE_SECONDS = 1.0
 
 
 class CallRecord:
-    """The record of one call. Part of `turns.decision_log.DecisionLogs`.
+    """The record of one call, which its microphones see as `turns.decision_log.DecisionLogs`.
 
     Args:
         take: Takes every line, in order.
