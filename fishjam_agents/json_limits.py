@@ -1,4 +1,4 @@
-"""One limit for how deeply JSON may be nested that comes from elsewhere and is kept.
+"""JSON that comes from elsewhere: how deeply it may be nested to be kept, and how it is written to a file.
 
 Python reads JSON as deep as the stack happens to allow at that moment, and can then neither write nor compare
 it where the stack is a little higher. So what is kept is bounded where it comes in.
@@ -7,7 +7,10 @@ it where the stack is a little higher. So what is kept is bounded where it comes
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 MAX_JSON_DEPTH = 64
 """Objects and lists within each other. Metadata of peers is two or three deep."""
@@ -44,6 +47,19 @@ def read_json(text: str | bytes, limit: int = MAX_JSON_DEPTH) -> Any:
     if depth_of(value, limit) > limit:
         raise ValueError(f"JSON is nested deeper than {limit}")
     return value
+
+
+def readable_json(value: Any, **options: Any) -> str:
+    r"""Encode JSON with its words as they are, not as `\u00eb`.
+
+    Half a surrogate pair, which a service may send and no UTF-8 can hold, stays escaped.
+
+    Args:
+        value: What to encode.
+        options: Further ones of `json.dumps`.
+    """
+    text = json.dumps(value, ensure_ascii=False, **options)
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def pruned(value: Any, limit: int = MAX_JSON_DEPTH) -> Any:

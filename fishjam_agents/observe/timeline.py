@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fishjam_agents.events import Event
+from fishjam_agents.json_limits import readable_json
 
 VERSION = 1
 """Of the JSON's shape."""
@@ -55,7 +56,7 @@ class Timeline:
 def to_json(timeline: Mapping[str, Any]) -> str:
     """A timeline as the text of its file, one event a line, so that two calls can be compared with `diff`."""
     head = {key: value for key, value in timeline.items() if key != "events"}
-    lines = ",\n".join(json.dumps(event, ensure_ascii=False) for event in timeline["events"])
+    lines = ",\n".join(readable_json(event) for event in timeline["events"])
     return f'{json.dumps(head)[:-1]}, "events": [\n{lines}\n]}}\n'
 
 

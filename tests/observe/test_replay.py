@@ -281,6 +281,7 @@ WRONG = [
     ([HEADER, MICROPHONE, {**FRAMES, "score": [float("nan")]}], "a number without end"),
     ([HEADER, MICROPHONE, {**FRAMES, "score": [10**400]}], "a number without end"),
     ([HEADER, MICROPHONE, {**FRAMES, "events": [{"event": "Sneezed"}]}], "an event of no known kind"),
+    ([HEADER, MICROPHONE, {**FRAMES, "events": [{"event": ["TurnStarted"]}]}], "an event of no known kind"),
     ([HEADER, MICROPHONE, {"microphone": 1, "command": "reset"}], "there is no command 'reset'"),
     ([HEADER, MICROPHONE, {"microphone": 1, "command": "end"}], "end wants at and reason"),
     ([HEADER, MICROPHONE, {"microphone": 1}], "the line is of no known kind"),

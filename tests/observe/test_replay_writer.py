@@ -15,7 +15,7 @@ from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.replay import CallRecorder, read_recording, recorded, replayed, writer
-from fishjam_agents.observe.replay.format import End, Frames
+from fishjam_agents.observe.replay.format import End, Frames, Weighed
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
@@ -90,6 +90,21 @@ def test_a_full_disk_is_one_warning(caplog: pytest.LogCaptureFixture) -> None:
         file.write(End(1.0))
     (warning,) = caplog.records
     assert "/dev/full ends here (No space left on device: the call goes on without it" in warning.getMessage()
+
+
+def test_words_that_no_utf_8_can_hold_end_no_record(tmp_path: Path) -> None:
+    recorder = CallRecorder(tmp_path, now=lambda: MORNING)
+    record = recorder.open("c", TurnSettings(), HearingSettings())
+    log = record.open_log("ann", "mic", 4.0)
+    log.command("understood", {"text": "Zoë \ud83d", "final": True}, ())
+    log.frame(Weighed(float("nan"), False, 1.0), 0.02, False, ())
+    record.close(1.0)
+    assert recorder.wait(5)
+    _, _, understood, frame, end = (tmp_path / "20261121T080512Z-c.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(understood)["text"] == "Zoë \ud83d"
+    assert "Zoë" in understood
+    assert "NaN" in frame
+    assert json.loads(end) == {"end": 1.0}
 
 
 def test_a_disk_that_does_not_keep_up_ends_the_record(

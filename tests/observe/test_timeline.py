@@ -77,6 +77,13 @@ def test_the_text_of_the_file_is_the_document_with_an_event_a_line() -> None:
     assert "Zoë" in text
 
 
+def test_half_a_surrogate_pair_can_be_written_to_a_file() -> None:
+    half = "Zoë \ud83d"
+    text = to_json(timeline_of([events.ReplyText(1.0, "r", half)]).document(2.0))
+    assert text.encode().count("Zoë".encode()) == 1
+    assert json.loads(text)["events"][0]["text"] == half
+
+
 def test_a_call_without_events_has_a_timeline_too() -> None:
     assert json.loads(to_json(Timeline().document(0))) == {"version": 1, "duration": 0.0, "events": []}
 

@@ -7,13 +7,13 @@ people: whole dBFS of the voice band in each frame, and of the noise at the line
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, get_args
 
 from fishjam_agents.audio.formats import FRAME_SECONDS
+from fishjam_agents.json_limits import readable_json
 from fishjam_agents.turns.machine import Decision, TurnEvent
 
 FORMAT = "fishjam-agents call"
@@ -148,7 +148,7 @@ Line = Header | Opened | Frames | Silence | Command | End
 
 def dump(line: Line) -> str:
     """A line as its text, the newline included."""
-    return json.dumps(_PLAIN[type(line)](line), ensure_ascii=False, separators=(",", ":")) + "\n"
+    return readable_json(_PLAIN[type(line)](line), separators=(",", ":")) + "\n"
 
 
 def _header(line: Header) -> dict[str, Any]:
@@ -207,8 +207,7 @@ def _times(at: Sequence[float]) -> float | list[float | None]:
 
 
 def _short(number: float) -> float:
-    whole = int(number)
-    return whole if whole == number else number
+    return int(number) if float(number).is_integer() else number
 
 
 def _with_events(plain: dict[str, Any], events: Sequence[TurnEvent]) -> dict[str, Any]:

@@ -222,7 +222,8 @@ class _Reader:
         return Command(microphone, name, arguments, events)
 
     def _event(self, plain: dict[str, Any]) -> TurnEvent:
-        kind = EVENTS.get(plain.pop("event", ""))
+        name = plain.pop("event", None)
+        kind = EVENTS.get(name) if isinstance(name, str) else None
         if kind is None:
             self._fail("there is an event of no known kind")
         event: TurnEvent = self._made(kind, plain)
