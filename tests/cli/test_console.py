@@ -14,6 +14,7 @@ from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import read_wav
 from tests.devices.fake_sounddevice import FakeSoundDevice
+from tests.devices.likeness import likeness
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 RATE = 16000
@@ -41,16 +42,6 @@ def heard(path: Path) -> Samples:
 
 def between(samples: Samples, start: float, end: float) -> Samples:
     return samples[round(start * RATE) : round(end * RATE)]
-
-
-def likeness(sound: Samples, of: Samples) -> float:
-    """The highest correlation of one sound with a stretch of another."""
-    a, b = sound.astype(np.float64), of.astype(np.float64)
-    size = 1 << (len(a) + len(b)).bit_length()
-    covariance = np.fft.irfft(np.fft.rfft(b, size) * np.conj(np.fft.rfft(a, size)), size)[: len(b) - len(a)]
-    place = int(covariance.argmax())
-    stretch = b[place : place + len(a)]
-    return float(covariance[place] / np.sqrt((a @ a) * (stretch @ stretch)))
 
 
 def test_a_recording_is_answered_and_the_bot_falls_silent_when_it_is_spoken_over(
