@@ -259,6 +259,14 @@ class CallControls(BotHooks):
         """
         return self._call.audio.echo_delay if isinstance(self._call, Call) else None
 
+    @property
+    def underruns(self) -> int:
+        """Number of times in this call that the audio of a reply came too late, so that a gap was heard.
+
+        0 between calls.
+        """
+        return self._call.output.underruns if isinstance(self._call, Call) else 0
+
     def peer_name(self, peer: str) -> str:
         """Return the name of a peer: by its metadata, else `Speaker 1` and so on in the order of asking.
 

@@ -60,10 +60,10 @@ def test_a_recording_is_answered_and_the_bot_falls_silent_when_it_is_spoken_over
     # Both begin together: nobody was answered while the question was asked.
     assert not between(played, 0, 7.2).any()
     # Its answer has the words of the question, and is over soon after somebody speaks from 11.1 s on.
-    assert likeness(between(played, 8.5, 11.0), said) > 0.95
+    assert likeness(between(played, 8.5, 11.0), said) > 0.8
     assert not between(played, 12.0, 13.9).any()
     # Nothing cuts the second answer.
-    assert likeness(between(said, 11.4, 13.6), played) > 0.95
+    assert likeness(between(said, 11.4, 13.6), played) > 0.8
 
 
 def test_a_button_is_held_for_a_recording_where_the_bot_needs_one(
@@ -75,7 +75,7 @@ def test_a_button_is_held_for_a_recording_where_the_bot_needs_one(
     )
     assert (code, errors) == (0, "")
     assert re.search(r" you  \(1\.\d s of speech\)\n.* bot  \(1\.\d s of speech\)", printed)
-    assert likeness(between(heard(FIXTURES / "rate_44100.wav"), 0.3, 1.1), heard(tmp_path / "b.wav")) > 0.95
+    assert likeness(between(heard(FIXTURES / "rate_44100.wav"), 0.3, 1.1), heard(tmp_path / "b.wav")) > 0.8
 
 
 def test_it_talks_with_a_microphone_and_a_loudspeaker(
@@ -92,7 +92,7 @@ def test_it_talks_with_a_microphone_and_a_loudspeaker(
     assert re.search(r" you  \(.* s of speech\)\n.* bot  \(.* s of speech\)", printed)
     assert "the call ended: limits.max_call was reached" in printed
     assert all(stream.closed for stream in library.streams)
-    assert likeness(between(heard(FIXTURES / "alice_yes.wav"), 0.4, 1.0), _played(library)) > 0.9
+    assert likeness(between(heard(FIXTURES / "alice_yes.wav"), 0.4, 1.0), _played(library)) > 0.8
 
 
 def _played(library: FakeSoundDevice) -> Samples:

@@ -51,6 +51,7 @@ class ConsoleCall:
         self._session: DeviceSession | None = None
         self._conversation: Conversation | None = None
         self._has_keys = False
+        self._gaps = 0
         self._is_left = False
 
     async def run(self) -> None:
@@ -185,8 +186,11 @@ class ConsoleCall:
     def _farewell(self) -> str:
         counters, session = self._device.counters, self._session
         lines = ["goodbye"]
-        if counters.underflows:
-            lines.append(f"The loudspeaker was left without sound {counters.underflows} times.")
+        if self._gaps or counters.underflows:
+            lines.append(
+                f"The bot's voice had {self._gaps} gaps because its sound came too late, and the loudspeaker "
+                f"{counters.underflows} because this machine was too busy."
+            )
         dropped = 0.0 if session is None else session.microphone.dropped
         if counters.overflows or dropped:
             lines.append(
@@ -197,13 +201,15 @@ class ConsoleCall:
 
     def _status(self, session: DeviceSession, conversation: Conversation) -> Status:
         latencies = conversation.latencies
+        # Of a call that is over the pipeline tells nothing.
+        self._gaps = max(self._gaps, self._pipeline.underruns)
         return Status(
             state=conversation.state,
             level=session.microphone.level,
             muted=session.muted,
             echo=self._echo(),
             latency=latencies[-1] if latencies else None,
-            underruns=self._device.counters.underflows,
+            underruns=self._gaps + self._device.counters.underflows,
             saying=conversation.saying,
             replying=conversation.replying,
             hint=self._hint(session),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from fishjam_agents.cli.interrupts import at_abrupt_end
 _LOOK = 0.05
 """Seconds between two looks at the keyboard on Windows, which tells nobody of a key."""
 CTRL_C = "\x03"
+_OTHER_KEYS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
+"""What cursor and function keys send, and Alt with another key (ECMA-48, 5.4): none of ours."""
 
 
 @contextmanager
@@ -89,10 +92,8 @@ else:
             if not text:
                 # The terminal is closed.
                 loop.remove_reader(descriptor)
-            # What begins with an escape is a cursor or function key: none of ours.
-            elif not text.startswith(b"\x1b"):
-                for key in text.decode(errors="ignore"):
-                    pressed(key)
+            for key in _OTHER_KEYS.sub("", text.decode(errors="ignore")):
+                pressed(key)
 
         with at_abrupt_end(restore):
             enter()

@@ -46,7 +46,7 @@ class Status:
         muted: Whether it is muted.
         echo: What the echo guard knows.
         latency: Seconds the last answer took; None before the first.
-        underruns: How often the loudspeaker had nothing to play though the bot was speaking.
+        underruns: Number of gaps in the bot's voice.
         saying: Words of the person that may still change.
         replying: Words of the reply that is under way.
         hint: The keys there are, or something the person should know.
