@@ -81,11 +81,25 @@ class Browsers:
             MissingExtraError: aiortc is not installed.
         """
         webrtc = _import()
-        if self._media is None:
-            self._media = webrtc.Media(self._clock, self._tasks, self._host)
-        browser: Browser = webrtc.Browser(room, peer, self._media, send, close, leave)
+        browser: Browser = webrtc.Browser(room, peer, self._shared(webrtc), send, close, leave)
         room.listen(peer, browser)
         return browser
+
+    async def media(self) -> Media:
+        """What all connections share, those of livestreams included.
+
+        Raises:
+            MissingExtraError: aiortc is not installed.
+        """
+        loaded = asyncio.Event()
+        self.load(loaded.set)
+        await loaded.wait()
+        return self._shared(_import())
+
+    def _shared(self, webrtc: ModuleType) -> Media:
+        if self._media is None:
+            self._media = webrtc.Media(self._clock, self._tasks, self._host)
+        return self._media
 
     async def _load(self) -> None:
         try:

@@ -155,6 +155,26 @@ class Notifications:
         )
         self._publish(room_id, schema.ServerMessage(vad_notification=message))
 
+    def streamer_connected(self, room_id: str, streamer_id: str) -> None:
+        """Someone sends a livestream."""
+        message = schema.ServerMessageStreamerConnected(stream_id=room_id, streamer_id=streamer_id)
+        self._publish(room_id, schema.ServerMessage(streamer_connected=message))
+
+    def streamer_disconnected(self, room_id: str, streamer_id: str) -> None:
+        """Nobody sends a livestream any more."""
+        message = schema.ServerMessageStreamerDisconnected(stream_id=room_id, streamer_id=streamer_id)
+        self._publish(room_id, schema.ServerMessage(streamer_disconnected=message))
+
+    def viewer_connected(self, room_id: str, viewer_id: str) -> None:
+        """One more watches a livestream."""
+        message = schema.ServerMessageViewerConnected(stream_id=room_id, viewer_id=viewer_id)
+        self._publish(room_id, schema.ServerMessage(viewer_connected=message))
+
+    def viewer_disconnected(self, room_id: str, viewer_id: str) -> None:
+        """One less watches a livestream."""
+        message = schema.ServerMessageViewerDisconnected(stream_id=room_id, viewer_id=viewer_id)
+        self._publish(room_id, schema.ServerMessage(viewer_disconnected=message))
+
     def recording_status_changed(self, recording_id: str, status: str, metadata: str) -> None:
         """A recording is in another state, by its REST name; `metadata` is JSON text."""
         message = schema.ServerMessageRecordingStatusChanged(

@@ -302,6 +302,8 @@ class Room:
         """Remove every peer and the room."""
         for peer in tuple(self.peers.values()):
             self.remove_peer(peer, "Room stopped")
+        if self.livestream is not None:
+            self.livestream.close()
         self._notifications.room_deleted(self.id)
 
     def _release(self, peer: Peer, code: int, reason: str) -> None:

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from .errors import room_not_found
-from .livestream import Livestream, LivestreamRole
+from .livestream import Livestream
 from .notifications import Notifications
 from .peer import Peer
 from .rate_limited_log import RateLimitedLog
 from .room import Room
 from .settings import LIVESTREAM_TYPES, RoomConfig
-from .tokens import Claim, TokenError, Tokens
+from .tokens import Claim, LivestreamRole, RoomGoneError, TokenError, Tokens
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,11 @@ class Rooms:
         room_id = str(uuid.uuid4())
         livestream = None
         if config.room_type in LIVESTREAM_TYPES:
-            livestream = Livestream(lambda holder, role: self.tokens.issue(Claim(room_id, holder, role)))
+            livestream = Livestream(
+                room_id,
+                lambda holder, role: self.tokens.issue(Claim(room_id, holder, role)),
+                self.notifications,
+            )
         room = Room(room_id, config, self.notifications, livestream)
         self._rooms[room.id] = room
         self.notifications.room_created(room.id)
@@ -102,7 +106,8 @@ class Rooms:
         """The livestream that a token opens for a streamer or a viewer, and the id of its holder.
 
         Raises:
-            TokenError: It is refused; `room not found` where there is no such room any more.
+            RoomGoneError: There is no such room any more.
+            TokenError: It is refused.
         """
         claim = self.tokens.read(token)
         if claim.role != role:
@@ -115,7 +120,7 @@ class Rooms:
     def _room_of(self, claim: Claim) -> Room:
         room = self._rooms.get(claim.room_id)
         if room is None:
-            raise TokenError("room not found")
+            raise RoomGoneError("room not found")
         return room
 
     def tick(self, ticks: int) -> None:

@@ -16,6 +16,7 @@ from ..loopback import is_loopback
 from ..session import PeerType
 from .access import AccessPolicy
 from .address import authority, is_wildcard, listen, machine_addresses
+from .broadcasts import Broadcasts
 from .browsers import Browsers
 from .callers import Caller
 from .listener import Listener
@@ -131,6 +132,7 @@ class EmbeddedServer:
         self.network = Network(delay, jitter, seed)
         self._calls = VapiCalls(self.clock, self._tasks, vapi_url)
         self._browsers = Browsers(self.clock, self._tasks, host)
+        self._broadcasts = Broadcasts(self._browsers)
         self._tls = tls
         self._sandbox = is_loopback(host) if sandbox is None else sandbox
         self._host = host
@@ -229,6 +231,7 @@ class EmbeddedServer:
         self.playground.stop()
         self.recordings.stop_all()
         self._calls.stop()
+        self._broadcasts.stop()
         self.clock.stop()
         if self._listener is not None:
             await self._listener.stop()
@@ -349,6 +352,7 @@ class EmbeddedServer:
             self.recordings,
             self._calls,
             self.moq,
+            self._broadcasts,
             lambda: self.url,
             self._peer_url,
             self._sandbox,

@@ -23,7 +23,8 @@ LIFETIME_SECONDS = 24 * 3600
 """Fishjam's peer tokens live for a day (Fishjam docs, Security & Token Model)."""
 
 
-Role: TypeAlias = Literal["peer", "streamer", "viewer"]
+LivestreamRole: TypeAlias = Literal["streamer", "viewer"]
+Role: TypeAlias = Literal["peer"] | LivestreamRole
 """What a token's holder is to its room: in it, or sending or watching a livestream."""
 
 
@@ -44,6 +45,10 @@ class Claim:
 
 class TokenError(FishjamAgentsError):
     """A token is refused; the message is the close reason Fishjam's clients know."""
+
+
+class RoomGoneError(TokenError):
+    """A token is good, and the room it opens is gone."""
 
 
 class Tokens:

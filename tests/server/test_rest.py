@@ -221,8 +221,9 @@ def test_every_error_is_json(serve: Serve) -> None:
             ("POST", "/recordings/nothing/stop", 404),
             ("GET", "/recordings/nothing/files/guess.wav", 404),
             ("GET", "/livestream/nothing", 404),
-            ("POST", "/api/v1/live/api/whip", 501),
-            ("POST", "/api/v1/live/api/whep/some-room", 501),
+            ("POST", "/api/v1/live/api/whep/some-room", 404),
+            ("GET", "/api/v1/live/api/whip", 405),
+            ("POST", "/api/v1/live/what", 404),
             ("POST", "/api/composition", 501),
             ("POST", "/api/composition/some-id/start", 501),
         ):

@@ -24,8 +24,8 @@ from .resource import Handler, Resource
 
 logger = logging.getLogger(__name__)
 
-_ELSEWHERE = ("/api/v1/live/{rest:path}", "/api/composition", "/api/composition/{rest:path}")
-"""WHIP, WHEP and the Composition API (Fishjam docs): their media is not served here."""
+_ELSEWHERE = ("/api/composition", "/api/composition/{rest:path}")
+"""The Composition API (Fishjam docs): its media is not served here."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

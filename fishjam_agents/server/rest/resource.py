@@ -9,6 +9,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..broadcasts import Broadcasts
 from ..moq import MoqAccess
 from ..recordings import Recordings
 from ..rooms import Rooms
@@ -29,6 +30,7 @@ class RestContext:
         recordings: Recordings of compositions.
         calls: The calls of VAPI peers.
         moq: Signs access to MoQ.
+        broadcasts: Connections to livestreams.
         url: Called for the server's base URL, known once it listens.
         peer_url: Called for the `peer_websocket_url` of a new peer with a request's scheme and `Host`.
         sandbox: Whether tokens are given to whoever asks by name.
@@ -38,6 +40,7 @@ class RestContext:
     recordings: Recordings
     calls: VapiCalls
     moq: MoqAccess
+    broadcasts: Broadcasts
     url: Callable[[], str]
     peer_url: Callable[[str, str], str]
     sandbox: bool

@@ -11,6 +11,7 @@ RESOURCES = (
     "rooms:RoomsApi",
     "peers:PeersApi",
     "livestreams:LivestreamsApi",
+    "live:LiveApi",
     "moq:MoqApi",
     "recordings:RecordingsApi",
     "sandbox:SandboxApi",

@@ -24,7 +24,7 @@ from aiortc.rtcconfiguration import RTCBundlePolicy
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.sdp import candidate_from_sdp
 
-from .sdp import OfferError, is_mdns, without_mdns
+from .sdp import OfferError, check_transport, is_mdns, without_mdns
 from .tracks import FrameSink, OutboundTrack, PacketSink, tap_audio, tap_video
 from .video import CODECS
 
@@ -108,6 +108,7 @@ class Connection:
         Raises:
             OfferError: It cannot be answered.
         """
+        check_transport(offer)
         pc = self._pc
         try:
             await pc.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))

@@ -91,6 +91,17 @@ def _read_section(lines: list[str]) -> Section:
     return Section(mid, kind, direction, codecs)
 
 
+def check_transport(sdp: str) -> None:
+    """Check that an offer says how to connect to who made it (RFC 8839, section 5.4; RFC 8122, section 5).
+
+    Raises:
+        OfferError: It does not.
+    """
+    for name in ("ice-ufrag", "ice-pwd", "fingerprint"):
+        if not re.search(rf"(?m)^a={name}:\S", sdp):
+            raise OfferError(f"the offer has no {name}")
+
+
 def without_mdns(sdp: str) -> str:
     """`sdp` without candidates that are names of mDNS (RFC 8839; `draft-ietf-mmusic-mdns-ice-candidates`)."""
     return "".join(

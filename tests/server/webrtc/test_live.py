@@ -1,0 +1,363 @@
+"""Livestreams over WHIP and WHEP, with aiortc for the streamer and the viewers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import VideoStreamTrack
+from aiortc.rtcconfiguration import RTCBundlePolicy
+
+from fishjam_agents.server import livestream as livestream_module
+from fishjam_agents.server.webrtc import broadcast
+from fishjam_agents.server.webrtc.broadcast import only
+
+from ..conftest import Client, Serve
+from ..sockets import until
+from .browser import Heard, Tone, level, pitch
+
+BASE = "/api/v1/live/api"
+
+
+class Peer:
+    """A WHIP or WHEP client."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.headers: dict[str, str] = {}
+        self.location = ""
+        self.heard: Heard | None = None
+        self.pc.on("track", self._track)
+
+    def _track(self, track: Any) -> None:
+        if track.kind == "audio":
+            self.heard = Heard(track)
+
+    async def post(self, path: str, token: str | None) -> httpx.Response:
+        """Offer, and take the answer."""
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        self.headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=self.client.server.url) as http:
+            answer = await http.post(
+                BASE + path,
+                content=self.pc.localDescription.sdp,
+                headers={"content-type": "application/sdp", **self.headers},
+            )
+        if answer.status_code == 201:
+            self.location = answer.headers["location"]
+            assert answer.headers["content-type"].startswith("application/sdp")
+            await self.pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+        return answer
+
+    async def request(self, method: str, content: str = "", **headers: str) -> int:
+        """A request to the connection's own address."""
+        async with httpx.AsyncClient(base_url=self.client.server.url) as http:
+            answer = await http.request(
+                method, self.location, content=content, headers={**self.headers, **headers}
+            )
+        return answer.status_code
+
+    async def close(self) -> None:
+        if self.heard is not None:
+            self.heard.stop()
+        await self.pc.close()
+
+
+@asynccontextmanager
+async def streamer(client: Client, hertz: float = 440, *, video: bool = False) -> AsyncIterator[Peer]:
+    peer = Peer(client)
+    if video:
+        peer.pc.addTransceiver(VideoStreamTrack(), "sendonly")
+    peer.pc.addTransceiver(Tone(hertz), "sendonly")
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+@asynccontextmanager
+async def viewer(client: Client) -> AsyncIterator[Peer]:
+    """As Fishjam's web client offers: video first, then audio."""
+    peer = Peer(client)
+    peer.pc.addTransceiver("video", "recvonly")
+    peer.pc.addTransceiver("audio", "recvonly")
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+async def stream(client: Client, **config: Any) -> str:
+    return await client.room(roomType="audio_only_livestream", **config)
+
+
+async def token(client: Client, room_id: str, kind: str) -> str:
+    answer: str = (await client.http.post(f"/room/{room_id}/{kind}")).json()["token"]
+    return answer
+
+
+async def hears(peer: Peer, hertz: float) -> None:
+    await until(lambda: peer.heard is not None and level(peer.heard.samples[-9600:]) > 3000)
+    assert peer.heard is not None
+    assert abs(pitch(peer.heard.samples[-9600:]) - hertz) < 20
+
+
+async def until_taken(post: Callable[[], Awaitable[httpx.Response]]) -> None:
+    """Offer again and again, until the place is free."""
+    while (status := (await post()).status_code) != 201:
+        assert status == 409
+        await asyncio.sleep(0.05)
+
+
+def test_viewers_hear_the_streamer_whoever_came_first(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client)
+        async with viewer(client) as early, viewer(client) as late, streamer(client, video=True) as sender:
+            assert (await early.post("/whep", await token(client, room_id, "viewer"))).status_code == 201
+            assert (await sender.post("/whip", await token(client, room_id, "streamer"))).status_code == 201
+            await hears(early, 440)
+            assert (await late.post("/whep", await token(client, room_id, "viewer"))).status_code == 201
+            await hears(late, 440)
+            # Only the sound is taken.
+            directions = {t.kind: t.currentDirection for t in sender.pc.getTransceivers()}
+            assert directions == {"video": "inactive", "audio": "sendonly"}
+            assert await late.request("DELETE") == 200
+            assert await late.request("DELETE") == 404
+            assert await sender.request("DELETE") == 200
+            await until(lambda: sender.pc.connectionState == "closed")
+            async with streamer(client, 880) as next_sender:
+                token_ = await token(client, room_id, "streamer")
+                assert (await next_sender.post("/whip", token_)).status_code == 201
+                heard = early.heard
+                assert heard is not None
+                await until(lambda: abs(pitch(heard.samples[-9600:]) - 880) < 20)
+
+    serve(scenario)
+
+
+def test_a_second_streamer_is_refused_until_the_first_has_gone(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client)
+        async with streamer(client) as first, streamer(client) as second:
+            assert (await first.post("/whip", await token(client, room_id, "streamer"))).status_code == 201
+            other = await token(client, room_id, "streamer")
+            answer = await second.post("/whip", other)
+            assert (answer.status_code, answer.json()) == (409, {"errors": "Streamer already connected"})
+            await first.pc.close()
+            await until_taken(lambda: second.post("/whip", other))
+
+    serve(scenario)
+
+
+def test_who_may_watch_and_who_may_not(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        private, public = await stream(client), await stream(client, public=True)
+        conference = await client.room()
+        _, peer_token = await client.peer(conference)
+        gone = await stream(client)
+        gone_token = await token(client, gone, "viewer")
+        await client.http.delete(f"/room/{gone}")
+        streamers = await token(client, private, "streamer")
+        for path, given, status in (
+            ("/whep", None, 401),
+            ("/whep", "nonsense", 401),
+            ("/whep", peer_token, 401),
+            ("/whep", streamers, 401),
+            ("/whep", client.server.token, 401),
+            ("/whep", gone_token, 404),
+            (f"/whep/{private}", None, 401),
+            (f"/whep/{conference}", None, 404),
+            (f"/whep/{gone}", None, 404),
+            ("/whep/..%2F..", None, 404),
+            ("/whip", None, 401),
+            ("/whip", await token(client, private, "viewer"), 401),
+            (f"/whep/{public}", None, 201),
+            (f"/whep/{public}", "whatever", 201),
+        ):
+            async with viewer(client) as peer:
+                answer = await peer.post(path, given)
+                assert answer.status_code == status, (path, given)
+                assert status == 201 or list(answer.json()) == ["errors"]
+
+    serve(scenario)
+
+
+def test_an_expired_token_is_401(serve: Serve) -> None:
+    late = 0.0
+
+    async def scenario(client: Client) -> None:
+        nonlocal late
+        room_id = await stream(client)
+        viewers = await token(client, room_id, "viewer")
+        async with viewer(client) as peer, viewer(client) as other:
+            assert (await peer.post("/whep", viewers)).status_code == 201
+            late = 24 * 3600 + 1
+            answer = await other.post("/whep", viewers)
+            assert (answer.status_code, answer.json()) == (401, {"errors": "Expired token"})
+            # Who watches may still end it.
+            assert await peer.request("DELETE") == 200
+
+    serve(scenario, now=lambda: late)
+
+
+def test_a_connection_answers_to_its_own_token_only(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client)
+        async with viewer(client) as peer:
+            await peer.post("/whep", await token(client, room_id, "viewer"))
+            location = peer.location
+            for method in ("PATCH", "DELETE"):
+                for headers in ({}, {"authorization": f"Bearer {await token(client, room_id, 'viewer')}"}):
+                    async with httpx.AsyncClient(base_url=client.server.url) as http:
+                        assert (await http.request(method, location, headers=headers)).status_code == 401
+                        whip = location.replace("/whep/", "/whip/")
+                        assert (await http.request(method, whip, headers=headers)).status_code == 404
+            assert await peer.request("DELETE") == 200
+
+    serve(scenario)
+
+
+def test_candidates_may_trickle_and_ice_is_not_restarted(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client)
+        async with streamer(client) as sender, viewer(client) as peer:
+            await sender.post("/whip", await token(client, room_id, "streamer"))
+            await peer.pc.setLocalDescription(await peer.pc.createOffer())
+            offer = peer.pc.localDescription.sdp
+            candidates = re.findall(r"a=candidate:[^\r\n]+", offer)
+            bare = re.sub(r"a=(candidate:[^\r\n]+|end-of-candidates)\r\n", "", offer)
+            headers = {"authorization": f"Bearer {await token(client, room_id, 'viewer')}"}
+            async with httpx.AsyncClient(base_url=client.server.url, headers=headers) as http:
+                answer = await http.post(
+                    f"{BASE}/whep", content=bare, headers={"content-type": "application/sdp"}
+                )
+                assert answer.status_code == 201
+                location = answer.headers["location"]
+                await peer.pc.setRemoteDescription(RTCSessionDescription(answer.text, "answer"))
+                user = re.search(r"a=ice-ufrag:\S+", offer)
+                assert user is not None
+                garbage = "a=candidate:garbage\r\na=candidate:1 1 udp 1 x.local 9 typ host\r\n"
+                media = "m=audio 9 RTP/AVP 0\r\na=mid:0\r\n"
+                fragment = f"{user[0]}\r\n{media}{garbage}" + "\r\n".join(candidates)
+                sdpfrag = {"content-type": "application/trickle-ice-sdpfrag"}
+                for text, status in (
+                    (fragment, 204),
+                    ("", 204),
+                    ("nonsense", 204),
+                    ("a=ice-ufrag:another\r\n", 501),
+                    ("x" * 300_000, 413),
+                ):
+                    assert (await http.patch(location, content=text, headers=sdpfrag)).status_code == status
+            await hears(peer, 440)
+
+    serve(scenario)
+
+
+def test_bad_offers_are_refused_and_leave_the_place_free(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client)
+        streamers = await token(client, room_id, "streamer")
+        headers = {"authorization": f"Bearer {streamers}"}
+        async with streamer(client) as sender, viewer(client) as watching:
+            await sender.pc.setLocalDescription(await sender.pc.createOffer())
+            good = sender.pc.localDescription.sdp
+            await watching.pc.setLocalDescription(await watching.pc.createOffer())
+            receiving = watching.pc.localDescription.sdp
+            async with httpx.AsyncClient(base_url=client.server.url, headers=headers) as http:
+                for kind, offer, status in (
+                    ("text/plain", good, 415),
+                    ("", good, 415),
+                    ("application/sdp", "", 422),
+                    ("application/sdp", "hello", 422),
+                    ("application/sdp", "v=0\r\n", 422),
+                    ("application/sdp", receiving, 422),
+                    ("application/sdp", good.replace("opus", "speex"), 422),
+                    ("application/sdp", re.sub(r"a=mid:\S+\r\n", "", good), 422),
+                    ("application/sdp", re.sub(r"a=ice-pwd:[^\r\n]+\r\n", "", good), 422),
+                    ("application/sdp", re.sub(r"a=fingerprint:[^\r\n]+\r\n", "", good), 422),
+                    ("application/sdp", good.replace("a=rtpmap:", "a=rtpmap:x"), 422),
+                    ("application/sdp", good + "x" * 300_000, 413),
+                    ("application/sdp; charset=utf-8", good, 201),
+                ):
+                    answer = await http.post(f"{BASE}/whip", content=offer, headers={"content-type": kind})
+                    assert answer.status_code == status, (kind, offer[:60], answer.text)
+                    assert status == 201 or list(answer.json()) == ["errors"]
+                assert (await http.delete(answer.headers["location"])).status_code == 200
+
+    serve(scenario)
+
+
+def test_the_end_of_room_token_or_server_ends_the_connection(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        answer = await client.http.post("/livestream", json={"audioOnly": True})
+        stream_id = answer.json()["data"]["id"]
+        path = f"/livestream/{stream_id}"
+        made = (await client.http.post(f"{path}/streamer")).json()["data"]
+        watching = (await client.http.post(f"{path}/viewer")).json()["data"]
+        async with client.notifications() as told, streamer(client) as sender, viewer(client) as peer:
+            await sender.post("/whip", made["token"])
+            await peer.post("/whep", watching["token"])
+            await hears(peer, 440)
+            shown = (await client.http.get(path)).json()["data"]
+            assert shown["streamers"] == [{**made, "status": "connected"}]
+            await client.http.delete(f"{path}/viewer/{watching['id']}")
+            await until(lambda: peer.pc.connectionState == "closed")
+            assert await peer.request("DELETE") == 404
+            await client.http.delete(path)
+            await until(lambda: sender.pc.connectionState == "closed")
+            events = [await anext(told) for _ in range(5)]
+        whose = [getattr(event, "streamer_id", getattr(event, "viewer_id", "")) for _, event in events]
+        assert list(zip([name for name, _ in events], whose, strict=True)) == [
+            ("streamer_connected", made["id"]),
+            ("viewer_connected", watching["id"]),
+            ("viewer_disconnected", watching["id"]),
+            ("streamer_disconnected", made["id"]),
+            ("room_deleted", ""),
+        ]
+        async with streamer(client) as last:
+            await last.post("/whip", await token(client, await stream(client), "streamer"))
+            await until(lambda: last.pc.connectionState == "connected")
+            await client.server.stop()
+            await until(lambda: last.pc.connectionState == "closed")
+
+    serve(scenario)
+
+
+def test_who_never_connects_gives_the_place_back(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(livestream_module, "MAX_VIEWERS", 2)
+
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client, public=True)
+        async with streamer(client) as sender:
+            await sender.pc.setLocalDescription(await sender.pc.createOffer())
+            streamers = await token(client, room_id, "streamer")
+            headers = {"content-type": "application/sdp", "authorization": f"Bearer {streamers}"}
+            async with httpx.AsyncClient(base_url=client.server.url, headers=headers) as http:
+                offer = sender.pc.localDescription.sdp
+                assert (await http.post(f"{BASE}/whip", content=offer)).status_code == 201
+                assert (await http.post(f"{BASE}/whip", content=offer)).status_code == 409
+                await until_taken(lambda: http.post(f"{BASE}/whip", content=offer))
+        async with viewer(client) as a, viewer(client) as b, viewer(client) as c:
+            assert (await a.post(f"/whep/{room_id}", None)).status_code == 201
+            assert (await b.post(f"/whep/{room_id}", None)).status_code == 201
+            answer = await c.post(f"/whep/{room_id}", None)
+            assert (answer.status_code, answer.json()) == (503, {"errors": "Reached the limit of 2 viewers"})
+
+    serve(scenario)
+
+
+def test_of_an_offer_only_the_sound_is_left() -> None:
+    head = "v=0\r\n"
+    video = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\n"
+    audio = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=sendonly\r\n"
+    more = audio.replace("mid:1", "mid:2")
+    left = only(head + video + audio + more, "1")
+    assert left == head + video.replace("sendonly", "inactive") + audio + more.replace("sendonly", "inactive")
