@@ -13,8 +13,9 @@ from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomRule, RoomSnapshot
-from fishjam_agents.worker.claims import Claims
+from fishjam_agents.worker.claims import Claims, ClaimStoreError
 from fishjam_agents.worker.load import LoadMonitor
+from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,26 @@ def _in_room(factory: Callable[[], AgentPipeline], room: RoomSnapshot) -> AgentP
     pipeline = factory()
     pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id))
     return pipeline
+
+
+def open_claims(settings: Config, url: str, owner: str | None = None) -> SqliteClaims | None:
+    """Open the store of claims of a file; None where the one in the user's state folder cannot be used.
+
+    Args:
+        settings: The file.
+        url: Base URL of the Fishjam.
+        owner: Name of this process; None makes one.
+
+    Raises:
+        ClaimStoreError: The one that the file names cannot be used.
+    """
+    try:
+        return SqliteClaims(settings.workers.claims or default_path(), url, owner)
+    except ClaimStoreError as error:
+        if settings.workers.claims is not None:
+            raise
+        logger.warning("other processes are not known to this one, nor it to them: %s", error)
+        return None
 
 
 class RoomsProcess:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.output import say
-from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots
+from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots, open_claims
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.config import Config
 from fishjam_agents.fishjam import AsyncFishjamClient
@@ -45,7 +45,10 @@ async def _serve(settings: Config, bots: BotFactories) -> None:
         if orphans is not None:
             await orphans.remove(client)
         rules = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
-        process = RoomsProcess(settings, bots, url, token, rules, orphans=orphans)
+        claims = open_claims(settings, client.url)
+        if claims is not None:
+            stack.push_async_callback(claims.close)
+        process = RoomsProcess(settings, bots, url, token, rules, claims, orphans)
         api = None
         if settings.api is not None:
             from fishjam_agents.cli.api_server import api_server

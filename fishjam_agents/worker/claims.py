@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,13 @@ class Claims(Protocol):
 
     async def release(self, room_id: str) -> None:
         """Give a claim up; does nothing where it is lost already."""
+        ...
+
+    async def take_expired(self) -> Sequence[tuple[str, str | None]]:
+        """Take all claims that have ended without being given up: their rooms, with the agents noted there.
+
+        Each is ours then; to be released when its agent is deleted.
+        """
         ...
 
     async def close(self) -> None:

@@ -32,7 +32,7 @@ from fishjam_agents.worker.call_settings import CallSettings, apply_settings
 from fishjam_agents.worker.call_state import CallPhase, CallState, after_end
 from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
 from fishjam_agents.worker.reconcile import ForgetCall, StartCall, StopCall, WorkerView, reconcile
-from fishjam_agents.worker.room_call import ENDED_CALL_DEADLINE, RoomCall
+from fishjam_agents.worker.room_call import ENDED_CALL_DEADLINE, RoomCall, delete_agent
 from fishjam_agents.worker.room_rules import RoomRule
 from fishjam_agents.worker.room_snapshot import RoomSnapshot
 from fishjam_agents.worker.rooms_view import RoomsView
@@ -113,6 +113,7 @@ class MultiRoomWorker:
         self._overload = overload
         self._view = RoomsView()
         self._claimed: dict[str, float] = {}
+        self._to_clear: dict[str, str | None] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -429,6 +430,7 @@ class MultiRoomWorker:
 
     async def _renew_for_ever(self, claims: Claims) -> None:
         while True:
+            await self._clear_expired(claims)
             await asyncio.sleep(claims.renew_interval)
             mine = set(self.calls)
             try:
@@ -445,6 +447,22 @@ class MultiRoomWorker:
                     call.stop("claim_lost")
                 else:
                     self._forget(room_id)
+
+    async def _clear_expired(self, claims: Claims) -> None:
+        """Delete the agents that crashed processes left behind, also in rooms that need no bot any more."""
+        try:
+            self._to_clear |= dict(await claims.take_expired())
+            for room_id, agent_id in list(self._to_clear.items()):
+                if agent_id is not None:
+                    await delete_agent(self.client, room_id, agent_id)
+                del self._to_clear[room_id]
+                # A call of ours that has come meanwhile keeps the claim.
+                if room_id not in self.calls:
+                    await claims.release(room_id)
+                self._claimed.pop(room_id, None)
+                self._wake.set()
+        except FishjamAgentsError as error:
+            logger.warning("what a process left behind is not cleared yet: %s", error)
 
     async def _leave_all(self) -> None:
         for call in self.calls.values():

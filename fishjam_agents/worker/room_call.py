@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.fishjam import NotFoundError
+from fishjam_agents.fishjam import AsyncFishjamClient, NotFoundError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
 from fishjam_agents.worker.call_record import CallRecord, CallStatus
@@ -145,7 +145,7 @@ class RoomCall:
                 return claim
             self.is_claimed = True
             if claim.orphan is not None:
-                await _delete_agent(shared, room_id, claim.orphan)
+                await delete_agent(shared.client, room_id, claim.orphan)
         if self.stopping is not None:
             return CallOutcome.STOPPED
         self.pipeline = make()
@@ -177,9 +177,14 @@ class RoomCall:
             )
 
 
-async def _delete_agent(shared: SharedConnections, room_id: str, agent_id: str) -> None:
+async def delete_agent(client: AsyncFishjamClient, room_id: str, agent_id: str) -> None:
+    """Delete the agent that a process which is gone left in a room, if it is there.
+
+    Raises:
+        FishjamAgentsError: The server does not say that it is gone.
+    """
     try:
-        await shared.client.delete_peer(room_id, agent_id)
+        await client.delete_peer(room_id, agent_id)
         logger.info("deleted the agent of the process that had this room before", extra={"room": room_id})
     except NotFoundError:
         logger.debug("the agent of the process that had this room is gone", extra={"room": room_id})

@@ -1,0 +1,85 @@
+"""`run` of a file about many rooms as a process, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.room import Room
+from fishjam_agents.session import PeerType
+
+ROOT = Path(__file__).parents[2]
+
+
+class Program:
+    """A running `run`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said = ""
+        self.logged = ""
+        self._readers = [asyncio.create_task(self._read_out()), asyncio.create_task(self._read_log())]
+
+    async def _read_out(self) -> None:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.said += line.decode()
+
+    async def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.readline():
+            self.logged += line.decode()
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+    async def says(self, text: str) -> None:
+        await until(lambda: text in self.said or self.process.returncode is not None)
+        assert text in self.said, self.logged
+
+    async def exits(self) -> int:
+        code = await self.process.wait()
+        await asyncio.gather(*self._readers)
+        return code
+
+
+@asynccontextmanager
+async def running(config: Path, server: EmbeddedServer, state: Path) -> AsyncIterator[Program]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "FISHJAM_ID": server.url,
+            "FISHJAM_MANAGEMENT_TOKEN": server.token,
+            "XDG_STATE_HOME": str(state),
+            "API_PORT": "0",
+        },
+    )
+    program = Program(process)
+    try:
+        async with asyncio.timeout(40):
+            yield program
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await program.exits()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.02)
+
+
+def bots(room: Room) -> list[str]:
+    """The agents that are connected."""
+    return [peer.id for peer in room.peers.values() if peer.type is PeerType.AGENT and peer.connected]

@@ -1,0 +1,114 @@
+"""Two programs on one Fishjam: never two bots in a room, also when one of them is killed or stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.room import Room
+
+from .programs import Program, bots, running, until
+
+CONFIG = "agent: {backend: {type: parrot}}\nrooms: every\nlimits: {empty_room: 1}\n"
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+    pytest.mark.timeout(120),
+]
+
+
+class Watch:
+    """Watches how many bots a room ever had at once."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.most: dict[str, int] = defaultdict(int)
+        self._server = server
+        server.rooms.notifications.subscribe(self._look)
+
+    def _look(self, room_id: str, message: bytes) -> None:
+        room = self._server.rooms.find(room_id)
+        if room is not None:
+            self.most[room_id] = max(self.most[room_id], len(bots(room)))
+
+
+def play(folder: Path, scenario: Callable[[EmbeddedServer, Program, Program], Awaitable[None]]) -> None:
+    async def run() -> None:
+        config = folder / "config.yaml"
+        config.write_text(CONFIG)
+        async with EmbeddedServer() as server, AsyncExitStack() as stack:
+            programs = [
+                await stack.enter_async_context(running(config, server, folder / "state")) for _ in range(2)
+            ]
+            for program in programs:
+                await program.says("Ctrl-C ends the calls.")
+            await scenario(server, *programs)
+
+    asyncio.run(run())
+
+
+async def occupied(server: EmbeddedServer, number: int) -> list[Room]:
+    rooms = [server.rooms.create() for _ in range(number)]
+    for room in rooms:
+        await server.add_caller(room.id)
+    return rooms
+
+
+def all_served(rooms: list[Room]) -> bool:
+    return all(bots(room) for room in rooms)
+
+
+def test_no_room_ever_has_two_bots(tmp_path: Path) -> None:
+    async def scenario(server: EmbeddedServer, first: Program, second: Program) -> None:
+        watch = Watch(server)
+        rooms = await occupied(server, 8)
+        await until(lambda: all_served(rooms))
+        # Both have looked at all of them by now.
+        await asyncio.sleep(2.5)
+        assert {watch.most[room.id] for room in rooms} == {1}
+        assert {len(room.peers) for room in rooms} == {2}
+
+    play(tmp_path, scenario)
+
+
+def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(tmp_path: Path) -> None:
+    async def scenario(server: EmbeddedServer, first: Program, second: Program) -> None:
+        watch = Watch(server)
+        rooms = await occupied(server, 6)
+        await until(lambda: all_served(rooms))
+        before = {room.id: bots(room)[0] for room in rooms}
+        kept = {room.id for room in rooms if f"room {room.id}" in second.logged}
+        first.signal(signal.SIGKILL)
+        await first.exits()
+        # Claims hold for ten seconds, and the survivor asks again when they end.
+        await until(lambda: all_served(rooms) and all(len(room.peers) == 2 for room in rooms))
+        assert {watch.most[room.id] for room in rooms} == {1}
+        assert {room.id for room in rooms if bots(room) == [before[room.id]]} == kept
+
+    play(tmp_path, scenario)
+
+
+def test_a_program_that_stood_still_finds_its_rooms_taken_and_lets_them_be(tmp_path: Path) -> None:
+    async def scenario(server: EmbeddedServer, first: Program, second: Program) -> None:
+        watch = Watch(server)
+        rooms = await occupied(server, 6)
+        await until(lambda: all_served(rooms))
+        os.kill(first.process.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(13)
+        finally:
+            os.kill(first.process.pid, signal.SIGCONT)
+        await until(lambda: all_served(rooms))
+        await asyncio.sleep(3)
+        assert {watch.most[room.id] for room in rooms} == {1}
+        assert {len(room.peers) for room in rooms} == {2}
+
+    play(tmp_path, scenario)
