@@ -10,7 +10,6 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import CallEnded, Event
 from fishjam_agents.observe.replay import CallRecorder
 from fishjam_agents.observe.replay.live import LiveRecorder
-from fishjam_agents.observe.report.page import render
 from fishjam_agents.observe.timeline import VERSION, shown_event
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
@@ -110,6 +109,9 @@ class LiveCall:
             "lag": round(self._clock.worst_lag, 4),
             "events": [{**event, "at": max(event["at"], 0.0)} for event in shown if event["at"] >= since],
         }
+        # Nobody who only wants to talk pays for it.
+        from fishjam_agents.observe.report.page import render
+
         title = f"{self.bot}, call {self._id}" if self._id is not None else self.bot
         return await asyncio.to_thread(
             lambda: render(
@@ -125,7 +127,10 @@ class LiveCall:
         """Part of `PlaygroundCall`."""
         if self._record is None:
             raise FishjamAgentsError("this bot has a recorder of its own: read what that has written")
-        return self._record.text(self.now())
+        text = self._record.text(self.now())
+        if text is None:
+            raise FishjamAgentsError("nothing is recorded of this call: nobody is heard in this process")
+        return text
 
 
 def _sees(pipeline: AgentPipeline) -> bool:

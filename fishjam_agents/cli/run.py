@@ -172,7 +172,7 @@ class _Run:
         return outcome
 
     def _welcome(self, url: str, where: JoinedRoom) -> None:
-        from fishjam_agents.cli.welcome import hear_it, meet_it, talk_to_it, welcome
+        from fishjam_agents.cli.welcome import hear_it, meet_it, welcome
         from fishjam_agents.observe.log import EventLog
 
         self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id))
@@ -181,24 +181,32 @@ class _Run:
         if self._clips:
             next_step += [f"{len(self._clips)} caller{'s' if len(self._clips) > 1 else ''} will speak to it."]
         if self._server is not None:
-            next_step += talk_to_it(*self._show(self._server, where))
+            next_step += self._show(self._server, where)
             if not self._clips:
                 next_step += ["", *hear_it(config)]
         elif not self._peer_token:
             next_step += meet_it(config)
         say(welcome(url, where.room_id, next_step))
 
-    def _show(self, server: EmbeddedServer, where: JoinedRoom) -> tuple[str, list[str]]:
-        """Show the call on the playground: the link on this machine, and those on others."""
+    def _show(self, server: EmbeddedServer, where: JoinedRoom) -> list[str]:
+        """Show the call on the playground, and say how to get there, or what that needs."""
+        from fishjam_agents.cli.welcome import (
+            can_take_browsers,
+            install_what_browsers_need,
+            open_in_browser,
+            talk_to_it,
+        )
+
+        if not can_take_browsers():
+            return install_what_browsers_need()
         from fishjam_agents.cli.playground import LiveCall
-        from fishjam_agents.cli.welcome import can_take_browsers, open_in_browser
 
         self._live = LiveCall(self._pipeline, server, where)
         registered = self._live.registered
         link = registered.link(server.url)
-        if self._open_page and can_take_browsers():
+        if self._open_page:
             open_in_browser(link)
-        return link, [registered.link(url) for url in server.public_urls if url != server.url]
+        return talk_to_it(link, [registered.link(url) for url in server.public_urls if url != server.url])
 
     async def _company(self, placement: asyncio.Future[JoinedRoom], url: str, token: str) -> None:
         """Whoever the user wants in the room besides the bot."""

@@ -43,15 +43,18 @@ def talk_to_it(link: str, others: Sequence[str] = ()) -> list[str]:
         link: The link to the page on this machine.
         others: Links for other machines, where they can reach the server.
     """
-    if can_take_browsers():
-        lines = [f"Talk to it: {link}"]
-        if others:
-            lines += [
-                "From a phone or another machine of the network (whoever has the link can talk to the bot;",
-                "browsers warn of a certificate that was made on this machine):",
-                *(f"  {other}" for other in others),
-            ]
-        return lines
+    lines = [f"Talk to it: {link}"]
+    if others:
+        lines += [
+            "From a phone or another machine of the network (whoever has the link can talk to the bot;",
+            "browsers warn of a certificate that was made on this machine):",
+            *(f"  {other}" for other in others),
+        ]
+    return lines
+
+
+def install_what_browsers_need() -> list[str]:
+    """Return how a person can be given a link, where the extra `webrtc` is missing."""
     return [
         "To talk to it in a browser, install what that needs, and start the bot again:",
         f"  {install_extra('webrtc')}",

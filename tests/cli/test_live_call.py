@@ -21,6 +21,7 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.cli import playground as module
 from fishjam_agents.cli.playground import LiveCall
 from fishjam_agents.observe.replay import CallRecorder, Recording, read_recording, recorded, replayed
+from fishjam_agents.observe.report import page
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.testing import Scripted, Step
 from fishjam_agents.turns.settings import TurnSettings
@@ -148,7 +149,7 @@ def test_a_call_is_watched_reported_and_recorded_while_it_goes_on(tmp_path: Path
         assert [event["kind"] for event in talk.events][-1] == "call_ended"
         times = [event["at"] for event in talk.events]
         assert times == sorted(times)
-        assert bot.recorder.text(talk.live.now()).endswith("}\n")  # type: ignore[attr-defined]
+        assert bot.recorder.text(talk.live.now()).endswith("}\n")  # type: ignore[union-attr]
         files = list((tmp_path / "calls").iterdir())
         assert len(files) == 1
         assert replays(read_recording(files[0]))
@@ -187,7 +188,7 @@ def test_sound_and_events_of_a_report_are_on_one_time_axis(monkeypatch: pytest.M
             await talk.until("reply_ended")
             await talk.fetch("report.html")
 
-    monkeypatch.setattr(module, "render", render)
+    monkeypatch.setattr(page, "render", render)
     asyncio.run(scenario())
     events = {event["kind"]: event for event in shown["timeline"]["events"]}
     rate = shown["sample_rate"]

@@ -17,8 +17,7 @@ import pytest
 
 from fishjam_agents import cli
 from fishjam_agents.audio.wav import read_wav
-from fishjam_agents.cli import welcome
-from fishjam_agents.cli.welcome import can_take_browsers, program, talk_to_it
+from fishjam_agents.cli.welcome import can_take_browsers, program
 from fishjam_agents.server import EmbeddedServer
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -156,14 +155,23 @@ def test_a_server_that_others_reach_prints_links_for_them_too(tmp_path: Path) ->
     asyncio.run(scenario())
 
 
-def test_without_the_extra_it_says_how_to_install_it() -> None:
-    shown = "\n".join(talk_to_it("http://127.0.0.1/#call=secret"))
-    assert ("Talk to it" in shown) is can_take_browsers()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(welcome, "can_take_browsers", lambda: False)
-        shown = "\n".join(talk_to_it("http://127.0.0.1/#call=secret"))
-    assert "[webrtc]" in shown
-    assert "secret" not in shown
+def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(config, PYTHONPATH=str(tmp_path)) as run:
+            await run.says(LAST_LINE)
+            run.interrupt()
+            assert await run.exits() == (0, "")
+        assert "Talk to it" not in run.said
+        assert "pip install 'CHECKOUT[webrtc]'" in run.said
+
+    # What `find_spec` does not find is not installed.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'aiortc' else found(name, *more)\n"
+    )
+    config = written(tmp_path, PARROT + "fishjam: {port: 0}\n")
+    asyncio.run(scenario())
 
 
 def test_open_is_for_a_fishjam_on_this_machine(tmp_path: Path) -> None:

@@ -37,13 +37,15 @@ class LiveRecorder:
             self._record = self._files.open(call, turns, hearing, also=self._take)
         return self._record
 
-    def text(self, now: float) -> str:
-        """The contents of a `call.jsonl` of the call up to now.
+    def text(self, now: float) -> str | None:
+        """The contents of a `call.jsonl` of the call up to now; None where no call has begun.
 
         Args:
             now: Call time, seconds.
         """
-        if self._record is not None and not self._is_over:
+        if self._record is None:
+            return None
+        if not self._is_over:
             self._record.flush()
         text = "".join(self._lines)
         # One that outgrew its limit stops in mid-call, as that of a killed process does.

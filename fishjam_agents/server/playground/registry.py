@@ -18,6 +18,8 @@ MAX_GUEST_LINKS = 100
 """Guest tokens of one call."""
 MAX_JOINED = 100
 """Peers of the page in one call, connected or not."""
+MAX_NAMES = 1000
+"""Names that are remembered for reports, also of people who have left."""
 ABSENT_SECONDS = 60
 """Seconds after which a peer of the page is removed that is not connected: a page that was reloaded has a new
 one, and one whose connection broke is back long before."""
@@ -98,7 +100,9 @@ class RegisteredCall:
         self._absent[peer.id] = 0
         if name:
             self._names[peer.id] = name
-        grant.peers.append(peer.id)
+            if len(self._names) > MAX_NAMES:
+                del self._names[next(iter(self._names))]
+        grant.peers[:] = [*(known for known in grant.peers if known in room.peers), peer.id]
         return self._playground.rooms.token(room, peer), peer.id
 
     def speaker(self, grant: Grant[RegisteredCall]) -> str | None:
