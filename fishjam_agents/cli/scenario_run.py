@@ -205,7 +205,7 @@ def _read(path: Path) -> dict[str, Any]:
         timeline = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path} ({error.strerror}): give the --out of another run") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no timeline: give the --out of another run") from error
     if not isinstance(timeline, dict) or not isinstance(timeline.get("events"), list):
         raise ConfigError(f"{path} is no timeline: give the --out of another run")

@@ -105,5 +105,5 @@ class _Call:
             return isinstance(self.arguments, Mapping)
         try:
             return isinstance(json.loads(self.arguments), Mapping)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False

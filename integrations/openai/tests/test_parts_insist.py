@@ -230,6 +230,15 @@ def test_calls_are_read_in_every_form(
     run(scenario, chats=[Answer([{"tool_calls": delta} for delta in deltas])])
 
 
+def test_arguments_nested_without_end_are_told_to_the_model() -> None:
+    async def scenario(emulator: Emulator) -> None:
+        (one,) = [piece for piece in await ask(emulator) if isinstance(piece, LLMToolCall)]
+        assert one.unreadable is not None
+
+    deltas = [{"tool_calls": [call("time", "[" * 100_000)]}, {"tool_calls": [call("time", "{}")]}]
+    run(scenario, chats=[Answer(deltas)])
+
+
 def test_an_id_of_the_conversation_is_not_given_to_another_call() -> None:
     before = [*HELLO, Message("assistant", "", [LLMToolCall("0", "f", {})]), Message("tool", "x", call="0")]
 

@@ -226,8 +226,9 @@ def test_a_connection_that_dies_while_nobody_speaks_is_noticed_by_its_pings() ->
 def test_messages_that_are_no_events_are_told_once_and_end_a_connection_in_the_end() -> None:
     async def scenario(call: Call) -> None:
         line = call.server.lines[0]
-        for _ in range(49):
+        for _ in range(48):
             await line.raw(Raw("what?"))
+        await line.raw(Raw("[" * 100_000))
         await line.raw(Raw({"type": "from.the.future", "x": 1}))
         assert (await call.until(p.VendorEvent)).message["x"] == 1
         assert [event.message for event in call.of(p.BackendWarning)] == [

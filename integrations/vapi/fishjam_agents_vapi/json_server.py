@@ -13,6 +13,7 @@ from typing import Any, Self, TypeAlias
 import h11
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.json_limits import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class JsonServer:
         try:
             async with asyncio.timeout(ANSWER_DEADLINE):
                 status, content = (413, None) if request is None else await self._answer(request)
-        except Exception:
+        except Exception:  # a request must not end the server, whatever was made of it
             logger.exception("a request could not be answered")
             status, content = 500, {"message": "internal error"}
         body = b"" if content is None else json.dumps(content).encode()
@@ -148,7 +149,7 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Jso
             raise h11.RemoteProtocolError("the client hung up")
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
     try:
-        content = json.loads(body) if body else None
+        content = read_json(bytes(body)) if body else None
     except ValueError:
         content = None
     return JsonRequest(head.method.decode(), head.target.decode("latin-1"), headers, content)

@@ -8,7 +8,6 @@ reply begins and ends is worked out from `speech-update` and from the sound itse
 from __future__ import annotations
 
 import itertools
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import numpy as np
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port
 from fishjam_agents.backends.arguments import read_arguments
+from fishjam_agents.json_limits import read_json
 
 SILENCE_PEAK = 32
 """Audio whose loudest sample is below this (-60 dBFS) is an open line, not speech."""
@@ -122,7 +122,7 @@ class Translator:
     def message(self, text: str, now: float) -> None:
         """Take a text frame: one flat JSON object with a `type`. Anything else is a warning and no more."""
         try:
-            message = json.loads(text)
+            message = read_json(text)
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -133,6 +133,8 @@ def test_the_webhook_answers_nobody_else(emulate: Any, line: Any) -> None:
             ):
                 answer = await http.post(url, json=body, headers=headers)
                 assert answer.status_code == status, body
+            deep = await http.post(url, content="[" * 100_000, headers=head)
+            assert deep.status_code == 400
             assert (await http.get(url)).status_code == 405
             # Repeated by Vapi, it is called once and answered twice.
             asked = [

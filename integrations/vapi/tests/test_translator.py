@@ -97,6 +97,12 @@ def test_words_before_their_reply_wait_for_it_and_those_of_a_turn_that_never_spo
     assert [event.text for event in events if isinstance(event, port.ReplyTextDelta)] == ["Hello"]
 
 
+@pytest.mark.parametrize("text", ["no json", "[1]", '{"type": 3}', '{"type": "hang", "x": ' + "[" * 100_000])
+def test_what_is_no_message_is_a_warning(text: str) -> None:
+    (event,) = play((0, text))
+    assert event == port.BackendWarning("Vapi sent a message that is none: it was left out")
+
+
 @pytest.mark.parametrize(
     ("kind", "transcript_type", "final"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from fishjam_agents.backends import port
 from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
+from fishjam_agents.json_limits import read_json
 from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, fatal, said
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
@@ -77,7 +77,7 @@ class ServerEvents:
             BackendError: There were too many of those.
         """
         try:
-            event = json.loads(data)
+            event = read_json(data)
         except ValueError:
             event = None
         if isinstance(event, dict) and isinstance(event.get("type"), str):
