@@ -16,8 +16,8 @@ from tests.browser.locks import locked
 CLIENTS = Path(__file__).parent / "clients"
 """Sources of the pages, and the versions of what they use."""
 
-PAGES = {"ts": "ts.js", "react": "react.jsx"}
-"""Each client and the module of its page; the page is `<client>.html`."""
+PAGES = {"ts": "ts.js", "react": "react.jsx", "bare": "bare.js"}
+"""Each client and the module of its page, `<client>.html`; `bare` is WebRTC alone, for the bench."""
 
 _MODULES = CLIENTS / "node_modules"
 _DIST = CLIENTS / "dist"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,7 @@ class ClientPage:
 
     @classmethod
     async def open(
-        cls, browser: Browser, pages: str, client: str, fishjam: str, *, device: bool = False
+        cls, browser: Browser, pages: str, client: str, fishjam: str, **options: str
     ) -> ClientPage:
         """Load the page of a client, in a browser profile of its own.
 
@@ -58,12 +59,13 @@ class ClientPage:
             pages: Origin of the pages.
             client: `ts` or `react`.
             fishjam: The server's URL.
-            device: The react-client publishes the microphone as it is, not what `say` is given.
+            options: More of the page's query: `device`, with which the react-client publishes the microphone
+                as it is and not what `say` is given; `token`, with which the ts-client joins at once.
         """
         context = await browser.new_context()
         page = await context.new_page()
         page.set_default_timeout(PATIENCE * 1000)
-        await page.goto(f"{pages}/{client}.html?fishjam={fishjam}" + ("&device" if device else ""))
+        await page.goto(f"{pages}/{client}.html?{urlencode({'fishjam': fishjam, **options})}")
         await page.wait_for_function("window.app !== undefined")
         return cls(page, fishjam)
 

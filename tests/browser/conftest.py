@@ -24,6 +24,8 @@ from tests.browser.site import serve
 MICROPHONE = Path(__file__).parents[2] / "audio_fixtures" / "interrupter.wav"
 """What the microphone of the fixture `chromium` hears, once, from `getUserMedia` on."""
 
+SILENCE = MICROPHONE.with_name("silence.wav")
+
 _HERE = Path(__file__).parent
 _AT_ONCE = 2
 """Chromiums that may run at the same time: each takes most of a core while a call goes on."""
@@ -76,7 +78,7 @@ class Browse(Protocol):
     """The fixture `browse`."""
 
     def __call__(
-        self, scenario: Scenario, *, microphone: Path | None = None, flags: tuple[str, ...] = ()
+        self, scenario: Scenario, *, microphone: Path = SILENCE, flags: tuple[str, ...] = ()
     ) -> None: ...
 
 
@@ -84,7 +86,7 @@ class Browse(Protocol):
 def browse() -> Iterator[Browse]:
     """Run a scenario with a Chromium of its own, as `tests.browser.chromium.launched` makes it."""
 
-    def run(scenario: Scenario, *, microphone: Path | None = None, flags: tuple[str, ...] = ()) -> None:
+    def run(scenario: Scenario, *, microphone: Path = SILENCE, flags: tuple[str, ...] = ()) -> None:
         async def main() -> None:
             async with asyncio.timeout(_DEADLINE), launched(microphone=microphone, flags=flags) as browser:
                 await scenario(browser)

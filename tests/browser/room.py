@@ -109,8 +109,11 @@ class BrowserRoom:
 
 
 @asynccontextmanager
-async def browser_room(**options: Any) -> AsyncIterator[BrowserRoom]:
-    """A room of a server with these options."""
-    async with EmbeddedServer(**options) as server, AsyncFishjamClient(server.url, server.token) as client:
+async def browser_room(origin: str, **options: Any) -> AsyncIterator[BrowserRoom]:
+    """A room of a server with these options, for pages of an origin."""
+    async with (
+        EmbeddedServer(allowed_origins=[origin], **options) as server,
+        AsyncFishjamClient(server.url, server.token) as client,
+    ):
         room = await client.create_room()
         yield BrowserRoom(server, client, room.id)

@@ -18,6 +18,13 @@ RATE = 48000
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
+_HOP = RATE // 100
+"""Samples between two rows of a spectrogram."""
+_PIECE = RATE // 5
+_STRETCH = round(0.06 * RATE)
+_PAUSE = -40.0
+"""dB below full scale: pieces that are as quiet have no waveform to compare."""
+
 Signal = npt.NDArray[np.float64]
 
 
@@ -66,15 +73,46 @@ def level(sound: npt.NDArray[Any]) -> float:
 
 def similarity(said: npt.NDArray[Any], sound: npt.NDArray[Any]) -> tuple[float, int]:
     """Peak of the normalised cross-correlation of two signals, and the sample of `sound` it is at."""
-    wanted, given = said.astype(float), sound.astype(float)
+    return _match(said.astype(float)[:, None], sound.astype(float)[:, None])
+
+
+def same_words(said: npt.NDArray[Any], sound: npt.NDArray[Any]) -> tuple[float, int]:
+    """How much `sound` has of what was said, 1 for all of it, and its sample where that begins.
+
+    The place is found by spectrograms. There waveforms are compared, in pieces: a browser stretches what it
+    plays here and there by some milliseconds, to keep its buffer at the length it wants.
+    """
+    _, row = _match(_spectrogram(said), _spectrogram(sound))
+    begin = row * _HOP
+    alike = []
+    for at in range(0, len(said) - _PIECE, _PIECE):
+        piece = said[at : at + _PIECE]
+        if level(piece) > _PAUSE:
+            around = sound[max(begin + at - _STRETCH, 0) : begin + at + _PIECE + _STRETCH]
+            alike.append(similarity(piece, around)[0])
+    return float(np.mean(alike)), begin
+
+
+def _match(wanted: Signal, given: Signal) -> tuple[float, int]:
+    """Highest normalised correlation of rows over time, and the row of `given` it begins at."""
     if len(given) <= len(wanted):
         return 0.0, 0
     size = 1 << (len(wanted) + len(given)).bit_length()
-    product = np.fft.rfft(given, size) * np.conj(np.fft.rfft(wanted, size))
-    correlation = np.fft.irfft(product, size)[: len(given) - len(wanted)]
-    energy = np.cumsum(np.concatenate(([0.0], given**2)))
+    product = np.fft.rfft(given, size, axis=0) * np.conj(np.fft.rfft(wanted, size, axis=0))
+    correlation = np.fft.irfft(product, size, axis=0).sum(axis=1)[: len(given) - len(wanted)]
+    energy = np.cumsum(np.concatenate(([0.0], (given**2).sum(axis=1))))
     power = (energy[len(wanted) :] - energy[: -len(wanted)])[: len(correlation)]
     # Where nearly nothing is heard, nearly nothing can be alike.
     floor = max(float(power.max()) * 1e-3, 1e-9)
     normalised = correlation / np.sqrt((wanted**2).sum() * np.maximum(power, floor))
     return float(normalised.max()), int(normalised.argmax())
+
+
+def _spectrogram(sound: npt.NDArray[Any]) -> Signal:
+    """Levels of bands of 100 Hz up to 4 kHz, in dB above the noise: a row for each 10 ms."""
+    samples = sound / 32768 if sound.dtype == np.int16 else sound
+    rows = np.lib.stride_tricks.sliding_window_view(samples, 2 * _HOP)[::_HOP] * np.hanning(2 * _HOP)
+    power = np.abs(np.fft.rfft(rows, axis=1)) ** 2
+    bands = power[:, 2:82].reshape(len(rows), 40, 2).sum(axis=2)
+    levels = np.maximum(10 * np.log10(bands + 1e-12) + 20, 0.0)
+    return np.asarray(levels - levels.mean(axis=0) * 0.5)

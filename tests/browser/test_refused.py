@@ -25,7 +25,7 @@ _RETRY = 0.7
 def test_a_token_that_is_no_good_ends_in_an_auth_error(browse: Browse, pages: str, client: str) -> None:
     async def scenario(browser: Browser) -> None:
         late = 0.0
-        async with browser_room(allowed_origins=[pages], now=lambda: time.time() + late) as room:
+        async with browser_room(pages, now=lambda: time.time() + late) as room:
             removed_id, removed = await room.token()
             await room.client.delete_peer(room.id, removed_id)
             _, expired = await room.token()

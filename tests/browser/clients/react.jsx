@@ -8,6 +8,7 @@ import { useEffect, useMemo, useRef } from "react";
 import { createRoot } from "react-dom/client";
 
 import { log, logData, logEventsOf } from "./client_log.js";
+import { colours } from "./picture.js";
 import { Sound } from "./sound.js";
 
 const options = new URLSearchParams(location.search);
@@ -59,7 +60,7 @@ window.app = {
   sound,
   join: ({ token, metadata }) => hooks.connection.joinRoom({ peerToken: token, peerMetadata: metadata }),
   async publish() {
-    const [, error] = await hooks.microphone.startMicrophone();
+    const error = await hooks.microphone.toggleMicrophone();
     if (error) throw new Error(error.name);
     await until(({ microphone }) => microphone.isMicrophoneOn);
     if (!options.has("device")) {
@@ -69,10 +70,10 @@ window.app = {
   mute: () => hooks.microphone.toggleMicrophoneMute(),
   unmute: () => hooks.microphone.toggleMicrophoneMute(),
   async showCamera() {
-    const [, error] = await hooks.camera.startCamera();
+    const error = await hooks.camera.toggleCamera();
     if (error) throw new Error(error.name);
   },
-  camera: () => hooks.camera.cameraStream.getVideoTracks()[0],
+  colours: () => colours(hooks.camera.cameraStream.getVideoTracks()[0]),
   async openData() {
     hooks.channels.subscribeData((bytes) => logData("reliable", bytes), { reliable: true });
     hooks.channels.subscribeData((bytes) => logData("lossy", bytes), { reliable: false });

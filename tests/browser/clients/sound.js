@@ -65,19 +65,21 @@ export class Sound {
 
   /** Whatever was recorded so far: where it starts, and 16-bit samples in base64 by name. */
   recording() {
+    const start = this.blocks[0]?.start ?? 0;
     const tracks = {};
     for (const [name, input] of this.inputs) {
-      tracks[name] = base64(this.blocks.map(({ blocks }) => blocks[input]));
+      tracks[name] = base64(this.blocks.map(({ start: at, blocks }) => [at - start, blocks[input]]));
     }
-    return { start: this.blocks[0]?.start ?? 0, tracks };
+    return { start, tracks };
   }
 }
 
+/** Blocks as 16-bit samples, each at its place: a context that has just begun leaves some out. */
 function base64(blocks) {
-  const samples = new Int16Array(blocks.reduce((sum, block) => sum + block.length, 0));
-  let at = 0;
-  for (const block of blocks) {
-    for (const value of block) samples[at++] = Math.max(-1, Math.min(1, value)) * 32767;
+  const [last, block] = blocks.at(-1) ?? [0, []];
+  const samples = new Int16Array(last + block.length);
+  for (const [at, values] of blocks) {
+    values.forEach((value, n) => (samples[at + n] = Math.max(-1, Math.min(1, value)) * 32767));
   }
   const bytes = new Uint8Array(samples.buffer);
   let text = "";

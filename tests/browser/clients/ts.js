@@ -2,10 +2,15 @@
 import { FishjamClient } from "@fishjam-cloud/ts-client";
 
 import { log, logData, logEventsOf } from "./client_log.js";
+import { colours } from "./picture.js";
 import { Sound } from "./sound.js";
 
 const client = new FishjamClient({ reconnect: { addTracksOnReconnect: true } });
 logEventsOf(client);
+
+// A page that is given a token joins before it does anything else.
+const options = new URLSearchParams(location.search);
+if (options.has("token")) join({ url: options.get("fishjam"), token: options.get("token") });
 
 const sound = await Sound.open();
 const microphone = sound.microphone();
@@ -19,11 +24,14 @@ client.on("localTrackAdded", ({ trackId, track }) => {
   if (track === microphone) microphoneId = trackId;
 });
 
+function join({ url, token, metadata }) {
+  return client.connect({ url: url.replace("http", "ws"), token, peerMetadata: metadata });
+}
+
 window.app = {
   log,
   sound,
-  join: ({ url, token, metadata }) =>
-    client.connect({ url: url.replace("http", "ws"), token, peerMetadata: metadata }),
+  join,
   publish: () => client.addTrack(microphone, { type: "microphone", paused: false }),
   async mute() {
     await client.replaceTrack(microphoneId, null);
@@ -38,7 +46,7 @@ window.app = {
     [camera] = stream.getVideoTracks();
     await client.addTrack(camera, { type: "camera", paused: false });
   },
-  camera: () => camera,
+  colours: () => colours(camera),
   async openData() {
     client.subscribeData((bytes) => logData("reliable", bytes), { reliable: true });
     client.subscribeData((bytes) => logData("lossy", bytes), { reliable: false });
