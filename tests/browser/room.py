@@ -109,10 +109,10 @@ class BrowserRoom:
 
 
 @asynccontextmanager
-async def browser_room(origin: str, **options: Any) -> AsyncIterator[BrowserRoom]:
-    """A room of a server with these options, for pages of an origin."""
+async def browser_room(origin: str | None = None, **options: Any) -> AsyncIterator[BrowserRoom]:
+    """A room of a server with these options, for pages of an origin, or of nobody's."""
     async with (
-        EmbeddedServer(allowed_origins=[origin], **options) as server,
+        EmbeddedServer(allowed_origins=[] if origin is None else [origin], **options) as server,
         AsyncFishjamClient(server.url, server.token) as client,
     ):
         room = await client.create_room()

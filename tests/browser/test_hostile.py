@@ -150,7 +150,7 @@ def test_a_page_that_is_allowed_gets_through(browse: Browse, site: str) -> None:
     async def scenario(browser: Browser) -> None:
         origin = f"http://friend.example:{site}"
         async with (
-            browser_room(allowed_origins=[origin]) as room,
+            browser_room(origin) as room,
             visit(browser, f"{origin}/", room.server.url) as visitor,
         ):
             results = await visitor.attempt()
