@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -335,7 +336,7 @@ def test_what_is_no_unicode_spoils_nothing(serve: Serve) -> None:
         shown.publish({"at": 0, "kind": "reply_text", "text": "half \ud83d of it"})
         async with page(client, shown.token) as socket:
             hello = await told(socket, "hello")
-            assert hello["events"][0]["text"] == "half ? of it"
+            assert hello["events"][0]["text"] == "half \ud83d of it"
 
     serve(scenario)
 
@@ -601,6 +602,27 @@ def test_a_call_whose_room_is_gone_lets_nobody_join(serve: Serve) -> None:
         assert answer.status_code == 410
 
     serve(scenario)
+
+
+def test_a_phone_in_the_network_is_served_over_https(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        _, shown = await registered(client)
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        url = client.server.url.replace("http:", "https:")
+        async with httpx.AsyncClient(base_url=url, verify=False, headers=bearer(shown.token)) as phone:
+            assert "default-src 'none'" in (await phone.get("/")).headers["content-security-policy"]
+            joined = (await phone.post("/playground/join")).json()
+            link = (await phone.post("/playground/guest")).json()["link"]
+        # Somebody else is told an address that they can reach.
+        assert link.startswith(f"{client.server.public_urls[0]}/#call=")
+        async with websockets.connect(
+            f"{url.replace('https', 'wss')}/playground/events", ssl=trusting
+        ) as socket:
+            await socket.send(json.dumps({"type": "auth", "token": shown.token}))
+            assert (await told(socket, "hello"))["call"]["room"] == joined["room_id"]
+
+    serve(scenario, host="0.0.0.0", token="of-my-own")
 
 
 def test_a_server_that_stops_with_pages_open_leaves_nothing_behind(serve: Serve) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ...json_limits import readable_json
 from ..sockets.frames import text_frame
 
 MAX_HISTORY_BYTES = 1024 * 1024
@@ -57,8 +58,7 @@ class EventFeed:
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Take an event in the form of a timeline. Viewers get it at the end of this turn of the loop."""
-        # A lone surrogate, which a model may produce, is in no UTF-8.
-        text = json.dumps(event, ensure_ascii=False).encode("utf-8", "replace").decode()
+        text = readable_json(event, allow_nan=False)
         self._history.append(text)
         self._bytes += len(text)
         while self._bytes > MAX_HISTORY_BYTES and len(self._history) > 1:
