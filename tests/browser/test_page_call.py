@@ -152,6 +152,15 @@ def test_a_cough_lets_the_bot_go_on(page: Page, timelines: dict[str, Any]) -> No
     ]
 
 
+def test_a_sound_that_opened_no_turn_is_forgotten(page: Page) -> None:
+    sound = {"peer": "a", "track": "t"}
+    events = [
+        {"kind": "user_started_speaking", "at": 2.0, "media_at": 1.9, **sound},
+        {"kind": "user_stopped_speaking", "at": 2.4, "media_at": 2.1, **sound},
+    ]
+    assert states(page, events, [2.0, 3.0, 8.0]) == ["hearing", "hearing", "listening"]
+
+
 def test_nobody_is_promised_an_answer_for_ever(page: Page) -> None:
     turn = {"kind": "user_turn_ended", "at": 2.0, "media_at": 1.5, "start": 0.5, "peer": "a", "track": "t"}
     turn |= {"turn": "turn-1", "reason": "silence"}

@@ -1,5 +1,7 @@
 // What the bot is doing, from the call: what the page says in one word.
 
+import { openTurns } from "./call_model.js";
+
 /**
  * @typedef {import("./call_model.js").Call} Call
  * @typedef {"listening" | "hearing" | "thinking" | "speaking" | "paused" | "deaf" | "over"} BotStateName
@@ -23,7 +25,7 @@ export function botState(call, now) {
     return state("paused", suspicion.suspected ?? suspicion.onset, suspicion.peer);
   }
   if (reply !== undefined && reply.firstAudio !== null) return state("speaking", reply.firstAudio, reply.peer);
-  const turn = [...call.open.values()].at(-1);
+  const turn = openTurns(call, now).at(-1);
   if (turn !== undefined) return state("hearing", turn.start, turn.peer);
   const thought = thinking(call, now);
   if (thought !== undefined) return thought;
@@ -46,6 +48,10 @@ function thinking(call, now) {
     return { ...state("thinking", waiting?.decided ?? tool.started), tool: tool.tool };
   }
   if (waiting !== undefined) return state("thinking", waiting.decided, waiting.peer);
+  const line = call.lines.at(-1);
+  if (line !== undefined && line.at > now - LONGEST_THOUGHT && line.at > (call.replies.at(-1)?.started ?? 0)) {
+    return state("thinking", line.at, line.peer);
+  }
   if (begun === undefined) return undefined;
   // Its turn is no longer waiting, and it has no sound yet.
   const turn = call.turns.findLast((item) => item.reply === begun.id);

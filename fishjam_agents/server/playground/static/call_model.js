@@ -49,6 +49,8 @@
 
 /** Items of each kind that are kept: what is older is in the report. */
 export const KEPT = 400;
+/** Seconds of quiet after which what was no turn yet is none: a cough opens no turn, and no event says so. */
+const LONGEST_QUIET = 4;
 /** Characters of one text that are kept. */
 const MOST_TEXT = 20_000;
 /** Name of a speaker where nobody in a mix was clearly loudest. */
@@ -129,6 +131,16 @@ export function textOf(value) {
  */
 export function numberOf(value, otherwise) {
   return typeof value === "number" && Number.isFinite(value) ? value : otherwise;
+}
+
+/**
+ * The turns that are being spoken at a moment of the call.
+ * @param {Call} call
+ * @param {number} now
+ * @returns {OpenTurn[]}
+ */
+export function openTurns(call, now) {
+  return [...call.open.values()].filter(({ quiet }) => quiet === null || now - quiet < LONGEST_QUIET);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Who is in the room, when they speak, and what they say: a part of `call.js`.
 
-import { appended, numberOf, peerOf, replacedLast, SOMEBODY, textOf } from "./call_model.js";
+import { appended, numberOf, openTurns, peerOf, replacedLast, SOMEBODY, textOf } from "./call_model.js";
 import { answered } from "./call_replies.js";
 
 /**
@@ -31,8 +31,8 @@ function left(call, event) {
 function startedSpeaking(call, event) {
   const [peer, track] = [peerOf(event), textOf(event.track)];
   const start = numberOf(event.media_at, event.at);
-  const turn = call.open.get(track);
-  const open = new Map(call.open).set(track, { peer, track, start: turn?.start ?? start, quiet: null });
+  const begun = openTurns(call, event.at).find((turn) => turn.track === track)?.start ?? start;
+  const open = new Map(call.open).set(track, { peer, track, start: begun, quiet: null });
   const sounds = call.speech.some((speech) => speech.track === track && speech.end === null);
   return {
     ...call,
@@ -89,7 +89,7 @@ function transcribed(call, event) {
   const peer = peerOf(event);
   const text = textOf(event.text).trim();
   const final = event.final === true;
-  const speaks = [...call.open.values()].some((turn) => peer === SOMEBODY || turn.peer === peer);
+  const speaks = openTurns(call, event.at).some((turn) => peer === SOMEBODY || turn.peer === peer);
   if (speaks) {
     const partials = new Map(call.partials).set(peer, final ? "" : text);
     const finals = final ? new Map(call.finals).set(peer, spaced(call.finals.get(peer), text)) : call.finals;
