@@ -33,6 +33,7 @@ class WavDevice:
         input_latency: Zero.
         output_latency: Zero.
         counters: Zeros.
+        lag: How late its latest block was at worst, seconds.
         played: What the loudspeaker would have played so far, from the recording's first sample on.
     """
 
@@ -43,6 +44,7 @@ class WavDevice:
         self.output_name = "nothing" if out is None else str(out)
         self.input_latency = self.output_latency = 0.0
         self.counters = Counters()
+        self.lag = 0.0
         self.played: list[Samples] = []
         self._sound = clip.mono()
         self._seconds = clip.seconds
@@ -80,6 +82,7 @@ class WavDevice:
         began = time.monotonic()
         window = 0
         while not self._stopping.wait(max(began + (window + 1) / FRAMES_PER_SECOND - time.monotonic(), 0)):
+            self.lag = max(self.lag, time.monotonic() - began - (window + 1) / FRAMES_PER_SECOND)
             # As of a device: sound is there when it is over, and fetched when it is due.
             first, end = (k * self.input_rate // FRAMES_PER_SECOND for k in (window, window + 1))
             block = np.zeros(end - first, np.int16)

@@ -89,7 +89,7 @@ class Hardware:
         return block
 
 
-class _Stream:
+class Stream:
     kind = ""
 
     def __init__(
@@ -185,7 +185,7 @@ class FakeSoundDevice:
         self.input_rate, self.output_rate = input_rate, output_rate
         self.mono = mono
         self.refuses_to_start = False
-        self.streams: list[_Stream] = []
+        self.streams: list[Stream] = []
         self.devices = [
             self._device(0, "Built-in Microphone", channels, 0, input_rate),
             self._device(1, "Built-in Output", 0, channels, output_rate),
@@ -194,7 +194,7 @@ class FakeSoundDevice:
         ]
         library = self
 
-        class RawInputStream(_Stream):
+        class RawInputStream(Stream):
             kind = "input"
 
             def __init__(self, *args: Any, **options: Any) -> None:

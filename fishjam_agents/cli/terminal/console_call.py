@@ -29,6 +29,8 @@ from fishjam_agents.worker.limits import CallLimits
 _LOOK = 0.1
 _PATIENCE = 15.0
 """Seconds an answer to a recording may take before nobody waits for it any more."""
+_LAG_LIMIT = 0.1
+"""Seconds by which the blocks of a recording may be late before times are not exact any more."""
 _SILENT_AFTER = 5.0
 """Seconds of zeros after which a microphone is taken for one that this program may not use."""
 
@@ -184,7 +186,8 @@ class ConsoleCall:
         )
 
     def _farewell(self) -> str:
-        counters, session = self._device.counters, self._session
+        device, session = self._device, self._session
+        counters = device.counters
         lines = ["goodbye"]
         if self._gaps or counters.underflows:
             lines.append(
@@ -197,6 +200,8 @@ class ConsoleCall:
                 f"Sound of the microphone was lost {counters.overflows} times in the device, and "
                 f"{dropped:.2f} s of it here: this machine was too busy."
             )
+        if isinstance(device, WavDevice) and device.lag > _LAG_LIMIT:
+            lines.append(f"This machine was up to {1000 * device.lag:.0f} ms late: the times are not exact.")
         return "\n".join(lines)
 
     def _status(self, session: DeviceSession, conversation: Conversation) -> Status:
