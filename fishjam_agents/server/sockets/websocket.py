@@ -9,6 +9,7 @@ listeners is built once (`frames.frame`), because a server's frames are not mask
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -326,8 +327,9 @@ class Connection(asyncio.Protocol):
                 self.transport.write(output)
             elif self.transport.can_write_eof():
                 # Half-closed first: closing with unread input would reset the connection, and the client
-                # would never see the reason.
-                self.transport.write_eof()
+                # would never see the reason. A client that has reset it already is beyond that.
+                with contextlib.suppress(OSError):
+                    self.transport.write_eof()
 
     def _end(self) -> None:
         self._open = False

@@ -32,6 +32,11 @@ export class Sound {
     silence.start();
   }
 
+  /** The sample of the recording that is being played. */
+  now() {
+    return Math.round(this.context.currentTime * RATE);
+  }
+
   /** A new track of the microphone. */
   microphone() {
     return this.output.stream.clone().getAudioTracks()[0];
