@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
 import fishjam_agents.server
+from fishjam_agents.server.playground.pages import HEADERS
 
 STATIC = Path(fishjam_agents.server.__file__).parent / "playground" / "static"
 BOTS = Path(__file__).parent / "bots"
@@ -185,12 +187,69 @@ def playground(chromium: Browser, **options: Any) -> Iterator[Playground]:
         context.close()
 
 
-def answer_with_file(route: Route) -> None:
-    """Answer a request of the browser with a file of the page."""
-    name = route.request.url.removeprefix(f"{NOWHERE}/").removeprefix("playground/") or "index.html"
+class StandIn:
+    """What a page is told in place of a server: each test says it, by the protocol of docs/playground.md.
+
+    Attributes:
+        asked: Messages of the page.
+        refuse: Close code and reason for the next token, None to welcome it.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.refuse: tuple[int, str] | None = None
+        self.controls = {"push_to_talk": False, "text": True, "interrupt": True, "camera": True}
+        self._socket: WebSocketRoute | None = None
+
+    def open(self, socket: WebSocketRoute) -> None:
+        """Take a socket of the page."""
+        self._socket = socket
+        socket.on_message(lambda message: self._take(socket, json.loads(message)))
+
+    def send(self, **message: Any) -> None:
+        """Say something."""
+        assert self._socket is not None
+        self._socket.send(json.dumps(message))
+
+    def events(self, now: float, *events: dict[str, Any]) -> None:
+        """Tell of events."""
+        self.send(type="events", now=now, events=events)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket."""
+        assert self._socket is not None
+        self._socket.close(code=code, reason=reason)
+
+    def _take(self, socket: WebSocketRoute, message: dict[str, Any]) -> None:
+        self.asked.append(message)
+        if message["type"] != "auth":
+            return
+        if self.refuse is not None:
+            socket.close(code=self.refuse[0], reason=self.refuse[1])
+            return
+        call = {"id": "c1", "room": "room-1", "bot_peer": "bot-1", "bot": "Stand-in"}
+        self.send(type="hello", call=call, now=1.0, guest=False, controls=self.controls, dropped=0, events=[])
+
+
+@contextmanager
+def stand_in(
+    chromium: Browser, origin: str = NOWHERE, **options: Any
+) -> Iterator[tuple[Playground, StandIn]]:
+    """The page under the server's headers, with a stand-in for the server's socket."""
+    server = StandIn()
+    with playground(chromium, **options) as opened:
+        opened.context.route(f"{origin}/**", lambda route: answer_with_file(route, origin))
+        opened.context.route_web_socket("**/playground/events", server.open)
+        yield opened, server
+
+
+def answer_with_file(route: Route, origin: str = NOWHERE) -> None:
+    """Answer a request of the browser with a file of the page, as the server does."""
+    name = route.request.url.removeprefix(f"{origin}/").removeprefix("playground/") or "index.html"
     file = STATIC / name
     if file.parent == STATIC and file.is_file():
-        route.fulfill(body=file.read_bytes(), content_type=_TYPES[file.suffix])
+        headers = {**HEADERS, "Content-Type": _TYPES[file.suffix]}
+        route.fulfill(body=file.read_bytes(), headers=headers)
     else:
         route.fulfill(status=404, body="")
 
@@ -200,7 +259,7 @@ def modules(chromium: Browser) -> Iterator[Page]:
     """An empty page of the playground's origin that can import its modules, without any server."""
     context = chromium.new_context()
     try:
-        context.route(f"{NOWHERE}/**", answer_with_file)
+        context.route(f"{NOWHERE}/**", lambda route: answer_with_file(route))
         context.route(f"{NOWHERE}/empty", lambda route: route.fulfill(body="<p>", content_type="text/html"))
         page = context.new_page()
         page.goto(f"{NOWHERE}/empty")
