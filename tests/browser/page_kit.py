@@ -187,7 +187,7 @@ def playground(chromium: Browser, **options: Any) -> Iterator[Playground]:
         context.close()
 
 
-class StandIn:
+class ScriptedServer:
     """What a page is told in place of a server: each test says it, by the protocol of docs/playground.md.
 
     Attributes:
@@ -227,16 +227,16 @@ class StandIn:
         if self.refuse is not None:
             socket.close(code=self.refuse[0], reason=self.refuse[1])
             return
-        call = {"id": "c1", "room": "room-1", "bot_peer": "bot-1", "bot": "Stand-in"}
+        call = {"id": "c1", "room": "room-1", "bot_peer": "bot-1", "bot": "Scripted"}
         self.send(type="hello", call=call, now=1.0, guest=False, controls=self.controls, dropped=0, events=[])
 
 
 @contextmanager
-def stand_in(
+def scripted_page(
     chromium: Browser, origin: str = NOWHERE, **options: Any
-) -> Iterator[tuple[Playground, StandIn]]:
-    """The page under the server's headers, with a stand-in for the server's socket."""
-    server = StandIn()
+) -> Iterator[tuple[Playground, ScriptedServer]]:
+    """The page under the server's headers, whose events a test scripts."""
+    server = ScriptedServer()
     with playground(chromium, **options) as opened:
         opened.context.route(f"{origin}/**", lambda route: answer_with_file(route, origin))
         opened.context.route_web_socket("**/playground/events", server.open)

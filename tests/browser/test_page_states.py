@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .page_kit import NOWHERE, Playground, StandIn, stand_in
+from .page_kit import NOWHERE, Playground, ScriptedServer, scripted_page
 
 LINK = f"{NOWHERE}/#call=token"
 SPOKEN = {"peer": "ann", "track": "t"}
@@ -39,8 +39,8 @@ TURN: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[tuple[Playground, StandIn]]:
-    with stand_in(chromium, viewport={"width": 1280, "height": 900}) as both:
+def window(chromium: Browser) -> Iterator[tuple[Playground, ScriptedServer]]:
+    with scripted_page(chromium, viewport={"width": 1280, "height": 900}) as both:
         yield both
         assert both[0].complaints == []
 
@@ -49,7 +49,7 @@ def notice(page: Page, name: str) -> Any:
     return page.locator(f"[data-name='{name}']")
 
 
-def test_without_a_link_the_page_says_where_it_comes_from(window: tuple[Playground, StandIn]) -> None:
+def test_without_a_link_the_page_says_where_it_comes_from(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     opened.page.goto(f"{NOWHERE}/")
     expect(notice(opened.page, "feed")).to_contain_text("open the link that it prints")
@@ -57,7 +57,7 @@ def test_without_a_link_the_page_says_where_it_comes_from(window: tuple[Playgrou
     assert not opened.page.is_enabled("#join-button")
 
 
-def test_a_refused_token_is_told_and_not_tried_again(window: tuple[Playground, StandIn]) -> None:
+def test_a_refused_token_is_told_and_not_tried_again(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     server.refuse = (4401, "call token refused")
     opened.page.goto(LINK)
@@ -69,7 +69,7 @@ def test_a_refused_token_is_told_and_not_tried_again(window: tuple[Playground, S
 
 
 def test_a_lost_server_is_waited_for_and_its_history_is_not_doubled(
-    window: tuple[Playground, StandIn],
+    window: tuple[Playground, ScriptedServer],
 ) -> None:
     opened, server = window
     opened.open(LINK)
@@ -88,7 +88,7 @@ def test_a_lost_server_is_waited_for_and_its_history_is_not_doubled(
     expect(notice(opened.page, "feed")).to_contain_text("open the new link")
 
 
-def test_a_call_that_is_over_says_why_and_stands_still(window: tuple[Playground, StandIn]) -> None:
+def test_a_call_that_is_over_says_why_and_stands_still(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     opened.open(LINK)
     server.events(6.0, *TURN, {"kind": "call_ended", "at": 6.0, "reason": "idle"})
@@ -102,7 +102,7 @@ def test_a_call_that_is_over_says_why_and_stands_still(window: tuple[Playground,
     assert not opened.page.is_enabled("#join-button")
 
 
-def test_what_the_server_refuses_is_shown_for_a_while(window: tuple[Playground, StandIn]) -> None:
+def test_what_the_server_refuses_is_shown_for_a_while(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     opened.open(LINK)
     opened.page.keyboard.press("i")
@@ -131,7 +131,7 @@ FAILING_MICROPHONE = """
     ],
 )
 def test_a_microphone_that_fails_is_told_with_what_to_do(
-    window: tuple[Playground, StandIn], error: str, told: str
+    window: tuple[Playground, ScriptedServer], error: str, told: str
 ) -> None:
     opened, _ = window
     joins: list[str] = []
@@ -152,7 +152,7 @@ def test_a_microphone_that_fails_is_told_with_what_to_do(
 
 def test_an_insecure_address_is_told_of_and_shows_the_call(chromium: Browser) -> None:
     origin = "http://playground.test"
-    with stand_in(chromium, origin) as (opened, server):
+    with scripted_page(chromium, origin) as (opened, server):
         opened.open(f"{origin}/#call=token")
         expect(notice(opened.page, "ability")).to_contain_text("https://")
         assert not opened.page.is_visible("#join")
@@ -160,7 +160,7 @@ def test_an_insecure_address_is_told_of_and_shows_the_call(chromium: Browser) ->
         expect(opened.page.locator("#lines .line")).to_have_count(2)
 
 
-def test_a_browser_without_webrtc_shows_the_call(window: tuple[Playground, StandIn]) -> None:
+def test_a_browser_without_webrtc_shows_the_call(window: tuple[Playground, ScriptedServer]) -> None:
     opened, _ = window
     opened.page.add_init_script("delete window.RTCPeerConnection")
     opened.open(LINK)
@@ -168,7 +168,7 @@ def test_a_browser_without_webrtc_shows_the_call(window: tuple[Playground, Stand
     assert not opened.page.is_visible("#join")
 
 
-def test_everything_can_be_reached_and_done_by_keys(window: tuple[Playground, StandIn]) -> None:
+def test_everything_can_be_reached_and_done_by_keys(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     page = opened.page
     opened.open(LINK)
@@ -210,7 +210,7 @@ def test_everything_can_be_reached_and_done_by_keys(window: tuple[Playground, St
     assert server.asked.count({"type": "interrupt"}) == 1
 
 
-def test_the_timeline_is_moved_and_zoomed_by_keys(window: tuple[Playground, StandIn]) -> None:
+def test_the_timeline_is_moved_and_zoomed_by_keys(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     page = opened.page
     opened.open(LINK)
@@ -234,7 +234,7 @@ def corner(page: Page, selector: str, across: float, down: float) -> tuple[float
     return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
 
-def test_every_control_has_a_name(window: tuple[Playground, StandIn]) -> None:
+def test_every_control_has_a_name(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     opened.open(LINK)
     server.events(6.0, *TURN)
@@ -246,13 +246,13 @@ def test_every_control_has_a_name(window: tuple[Playground, StandIn]) -> None:
     assert len(found) > 10
     assert [node for node in found if not node.get("name", {}).get("value", "").strip()] == []
     headings = [node["name"]["value"] for node in nodes if node.get("role", {}).get("value") == "heading"]
-    assert {"Stand-in", "Talk to the bot", "Timeline", "Transcript", "Events"} <= set(headings)
+    assert {"Scripted", "Talk to the bot", "Timeline", "Transcript", "Events"} <= set(headings)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_scrolls_its_parts_and_not_the_page(chromium: Browser, scheme: Any) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-    with stand_in(chromium, color_scheme=scheme, **phone) as (opened, server):
+    with scripted_page(chromium, color_scheme=scheme, **phone) as (opened, server):
         opened.open(LINK)
         width = "document.documentElement.scrollWidth"
         assert opened.page.evaluate(width) == 390
@@ -296,7 +296,7 @@ def contrast(one: list[float], other: list[float]) -> float:
 
 
 def test_colours_follow_the_system_or_the_button_and_have_contrast(chromium: Browser) -> None:
-    with stand_in(chromium, color_scheme="dark") as (opened, _):
+    with scripted_page(chromium, color_scheme="dark") as (opened, _):
         opened.open(LINK)
         page = opened.page
         schemes = {"dark": page.evaluate(COLOURS)}
@@ -328,7 +328,7 @@ def test_who_wants_little_motion_gets_a_picture_a_second(chromium: Browser) -> N
       };
       setTimeout(() => resolve(count), 2500);
     })"""
-    with stand_in(chromium, reduced_motion="reduce") as (opened, server):
+    with scripted_page(chromium, reduced_motion="reduce") as (opened, server):
         opened.open(LINK)
         server.events(6.0, *TURN)
         assert opened.page.evaluate(pictures) <= 3
@@ -348,7 +348,7 @@ def hour() -> Iterator[list[dict[str, Any]]]:
         ]
 
 
-def test_an_hour_of_events_leaves_a_page_of_bounded_size(window: tuple[Playground, StandIn]) -> None:
+def test_an_hour_of_events_leaves_a_page_of_bounded_size(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     opened.open(LINK)
     opened.page.click("#log summary")
