@@ -43,7 +43,7 @@ class CaptureBuffer:
         self._device_rate = device_rate
         self._waiting: deque[Samples] = deque()
         self._dropped_samples = 0
-        self._is_fetched = False
+        self._is_fetch_due = False
         self._resampler = live_resampler(device_rate, sample_rate)
         self._frames = Reblocker(sample_rate // FRAMES_PER_SECOND)
 
@@ -62,8 +62,8 @@ class CaptureBuffer:
                 # The loop was quicker.
                 break
         # Before the loop looks it says that it will have to be called again, so no block is left behind.
-        if not self._is_fetched:
-            self._is_fetched = True
+        if not self._is_fetch_due:
+            self._is_fetch_due = True
             try:
                 self._loop.call_soon_threadsafe(self._fetch)
             except RuntimeError:
@@ -71,7 +71,7 @@ class CaptureBuffer:
                 self._waiting.clear()
 
     def _fetch(self) -> None:
-        self._is_fetched = False
+        self._is_fetch_due = False
         while self._waiting:
             try:
                 block = self._waiting.popleft()

@@ -14,7 +14,7 @@ from fishjam_agents.devices.capture import CaptureBuffer
 from fishjam_agents.devices.device import AudioDevice
 from fishjam_agents.devices.playout_queue import PlayoutQueue
 from fishjam_agents.devices.track import DeviceTrack
-from fishjam_agents.errors import DeviceError
+from fishjam_agents.errors import DeviceError, FishjamAgentsError
 from fishjam_agents.session import MediaServer, PeerType, PeerView
 
 PERSON = "you"
@@ -23,7 +23,7 @@ GONE = 4.0
 """Seconds without a sign of life after which a device counts as gone. Bluetooth headsets take two of them to
 change their profile when the microphone is opened."""
 _LOOK = 0.5
-_STOP_DEADLINE = 3.0
+_STOP_DEADLINE = 8.0
 """Seconds a device may take to stop; one that was pulled out may never."""
 
 
@@ -72,6 +72,7 @@ class DeviceSession:
         self._queue = PlayoutQueue(device.output_rate, time.monotonic)
         self._hear: Callable[[Any], None] | None = None
         self._captured_at = self._rendered_at = 0.0
+        self._was_missed = False
         self._watch: asyncio.TimerHandle | None = None
         self._muted = False
         self._talking = False
@@ -87,16 +88,22 @@ class DeviceSession:
         if self._watch is not None:
             self._watch.cancel()
         self.close()
-        stopped: asyncio.Future[None] = self._loop.create_future()
+        stopped: asyncio.Future[FishjamAgentsError | None] = self._loop.create_future()
         # Not a thread of the loop's: the interpreter would wait at its end for one that never returns.
         threading.Thread(target=self._stop, args=(stopped,), name="device-stop", daemon=True).start()
         await asyncio.wait({stopped}, timeout=_STOP_DEADLINE)
+        # What ended the call comes first.
+        if exc[0] is None and stopped.done() and (error := stopped.result()) is not None:
+            raise error
 
-    def _stop(self, stopped: asyncio.Future[None]) -> None:
+    def _stop(self, stopped: asyncio.Future[FishjamAgentsError | None]) -> None:
+        error: FishjamAgentsError | None = None
         try:
             self._device.stop()
+        except FishjamAgentsError as raised:
+            error = raised
         finally:
-            self._on_loop(lambda: None if stopped.done() else stopped.set_result(None))
+            self._on_loop(lambda: None if stopped.done() else stopped.set_result(error))
 
     def close(self) -> None:
         """End the session: the call is over. Does nothing when it is."""
@@ -224,15 +231,19 @@ class DeviceSession:
             self._over.exception()
 
     def _look(self) -> None:
-        now = time.monotonic()
-        device = self._device
+        """See whether the devices still call. They are missed twice: this machine may just have woken up."""
+        device, now = self._device, time.monotonic()
+        missing = None
         if now - self._captured_at > GONE:
-            self._fail(_silent(f"the microphone {device.input_name!r} gives no sound any more"))
+            missing = f"the microphone {device.input_name!r} gives no sound any more"
         elif now - self._rendered_at > GONE:
-            self._fail(_silent(f"the loudspeaker {device.output_name!r} takes no sound any more"))
-        else:
-            self._watch = self._loop.call_later(_LOOK, self._look)
-
-
-def _silent(what: str) -> DeviceError:
-    return DeviceError(f"{what}: plug it in again, or choose another one with --device (see --list-devices)")
+            missing = f"the loudspeaker {device.output_name!r} takes no sound any more"
+        if missing is not None and self._was_missed:
+            self._fail(
+                DeviceError(
+                    f"{missing}: plug it in again, or choose another one with --device (see --list-devices)"
+                )
+            )
+            return
+        self._was_missed = missing is not None
+        self._watch = self._loop.call_later(_LOOK, self._look)

@@ -151,7 +151,7 @@ def test_the_live_line_tells_state_level_echo_latency_and_gaps() -> None:
 
 
 def test_a_narrow_terminal_cuts_the_live_line_and_does_not_wrap_it() -> None:
-    status = Status(BotState.PAUSED, -20, echo="no echo", saying="word " * 50, hint="x" * 100)
+    status = Status(BotState.PAUSED, -20, echo="echo guard on", saying="word " * 50, hint="x" * 100)
     assert [len(line) <= 40 for line in drawn(render_status(status), 40).splitlines()] == [True] * 3
 
 

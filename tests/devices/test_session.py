@@ -19,10 +19,10 @@ from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
-from fishjam_agents.devices import DeviceSession
+from fishjam_agents.devices import DeviceSession, WavDevice
 from fishjam_agents.devices import session as session_module
 from fishjam_agents.devices.portaudio import PortAudioDevice
-from fishjam_agents.errors import DeviceError
+from fishjam_agents.errors import AudioError, DeviceError
 from fishjam_agents.events import Event
 from tests.devices.fake_sounddevice import FakeSoundDevice
 from tests.devices.likeness import likeness
@@ -313,6 +313,32 @@ def test_a_device_that_stands_still_counts_as_gone(monkeypatch: pytest.MonkeyPat
             assert call.session.waiting <= 0.45
 
     monkeypatch.setattr(session_module, "GONE", 1.5)
+    asyncio.run(scenario())
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    async def call() -> None:
+        device = WavDevice(read_wav(FIXTURES / "rate_16000.wav"), tmp_path / "gone" / "b.wav")
+        async with DeviceSession(device, RATE):
+            await asyncio.sleep(0.1)
+
+    with pytest.raises(AudioError, match=r"cannot write .*b\.wav"):
+        asyncio.run(call())
+
+
+def test_a_session_without_listen_gives_the_same_frames() -> None:
+    async def scenario() -> None:
+        clip = read_wav(FIXTURES / "rate_44100.wav")
+        async with DeviceSession(WavDevice(clip), RATE) as session:
+            frames = []
+            async for frame in session.receive():
+                frames.append(np.frombuffer(frame.data, np.int16))
+                if len(frames) == 50:
+                    session.close()
+        assert {len(frame) for frame in frames} == {RATE // 50}
+        spoken = resample(clip.mono(), 44100, RATE)
+        assert likeness(spoken[round(0.3 * RATE) : round(0.8 * RATE)], np.concatenate(frames)) > 0.8
+
     asyncio.run(scenario())
 
 

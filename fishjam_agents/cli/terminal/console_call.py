@@ -106,7 +106,6 @@ class ConsoleCall:
         has_transcripts = self._pipeline.backend.capabilities.transcripts
         conversation = self._conversation = Conversation(view.line, has_transcripts=has_transcripts)
         loop = asyncio.get_running_loop()
-
         timer: asyncio.TimerHandle | None = None
 
         def update() -> None:
@@ -224,7 +223,7 @@ class ConsoleCall:
         if not self._pipeline.hearing.echo_guard:
             return "echo guard off"
         delay = self._pipeline.echo_delay
-        return "no echo" if delay is None else f"echo after {1000 * delay:.0f} ms, guarded"
+        return "echo guard on" if delay is None else f"echo after {1000 * delay:.0f} ms, guarded"
 
     def _hint(self, session: DeviceSession) -> str:
         microphone = session.microphone

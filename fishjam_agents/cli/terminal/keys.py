@@ -29,7 +29,7 @@ def keys(pressed: Callable[[str], None]) -> Iterator[bool]:
     Yields:
         Whether there are keys.
     """
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         yield False
     elif sys.platform == "win32":
         with _windows_keys(pressed):
