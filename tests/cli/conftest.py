@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +21,12 @@ def logging_as_it_was() -> Iterator[None]:
         handler.close()
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration of a parrot."""
+    monkeypatch.delenv("FISHJAM_ID", raising=False)
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\n")
+    return path

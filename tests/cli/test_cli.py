@@ -15,6 +15,8 @@ from fishjam_agents import cli
 from fishjam_agents.cli import check as check_module
 from fishjam_agents.errors import FishjamAgentsError, install_extra
 
+from .command import command
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,15 +24,6 @@ ROOT = Path(__file__).parents[2]
 def no_fishjam_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FISHJAM_ID", raising=False)
     monkeypatch.delenv("FISHJAM_MANAGEMENT_TOKEN", raising=False)
-
-
-def command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as exited:
-        cli.main(words)
-    printed = capsys.readouterr()
-    code = exited.value.code
-    assert isinstance(code, int)
-    return code, printed.out, printed.err
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

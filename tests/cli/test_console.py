@@ -9,30 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fishjam_agents import cli
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import read_wav
 from tests.devices.fake_sounddevice import FakeSoundDevice
 from tests.devices.likeness import likeness
 
+from .command import command
+
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 RATE = 16000
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("FISHJAM_ID", raising=False)
-    path = tmp_path / "config.yaml"
-    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\n")
-    return path
-
-
-def console(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[object, str, str]:
-    with pytest.raises(SystemExit) as exited:
-        cli.main(["console", *(str(word) for word in words)])
-    printed = capsys.readouterr()
-    return exited.value.code, printed.out, printed.err
 
 
 def heard(path: Path) -> Samples:
@@ -50,7 +36,9 @@ def test_a_recording_is_answered_and_the_bot_falls_silent_when_it_is_spoken_over
 ) -> None:
     out = tmp_path / "b.wav"
     for _ in range(3):
-        code, printed, errors = console(capsys, config, "--in", FIXTURES / "interrupter.wav", "--out", out)
+        code, printed, errors = command(
+            capsys, "console", config, "--in", FIXTURES / "interrupter.wav", "--out", out
+        )
         assert (code, errors) == (0, "")
         # On a machine this busy words come late, and a turn may fall in two: the program says so.
         if "late: the times are not exact" not in printed and "gaps" not in printed:
@@ -75,8 +63,8 @@ def test_a_button_is_held_for_a_recording_where_the_bot_needs_one(
     capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
 ) -> None:
     config.write_text("agent: {backend: {type: parrot}, turns: {mode: push_to_talk}}\nlog: {level: error}\n")
-    code, printed, errors = console(
-        capsys, config, "--in", FIXTURES / "rate_44100.wav", "--out", tmp_path / "b.wav"
+    code, printed, errors = command(
+        capsys, "console", config, "--in", FIXTURES / "rate_44100.wav", "--out", tmp_path / "b.wav"
     )
     assert (code, errors) == (0, "")
     assert re.search(r" you  \(1\.\d s of speech\)\n.* bot  \(1\.\d s of speech\)", printed)
@@ -90,7 +78,7 @@ def test_it_talks_with_a_microphone_and_a_loudspeaker(
     library.hardware.sound = resample(read_wav(FIXTURES / "alice_yes.wav").mono(), 16000, 48000)
     monkeypatch.setitem(sys.modules, "sounddevice", library)
     config.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\nlimits: {max_call: 5}\n")
-    code, printed, errors = console(capsys, config)
+    code, printed, errors = command(capsys, "console", config)
     assert (code, errors) == (0, "")
     assert "microphone   Built-in Microphone (latency 30 ms)" in printed
     assert "loudspeaker  Built-in Output (latency 30 ms)" in printed
@@ -106,7 +94,7 @@ def _played(library: FakeSoundDevice) -> Samples:
 
 def test_devices_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice())
-    code, printed, _ = console(capsys, "--list-devices")
+    code, printed, _ = command(capsys, "console", "--list-devices")
     assert code == 0
     assert printed == (
         "   number  in  out  name\n"
@@ -122,7 +110,7 @@ def test_without_the_extra_it_says_how_to_install_it(
     capsys: pytest.CaptureFixture[str], config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    code, _, errors = console(capsys, config)
+    code, _, errors = command(capsys, "console", config)
     assert code == 2
     assert "the command console needs the extra 'console': pip install 'CHECKOUT[console]'" in errors
 
@@ -133,7 +121,7 @@ def test_without_portaudio_it_says_how_to_install_it(
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    code, _, errors = console(capsys, config)
+    code, _, errors = command(capsys, "console", config)
     assert code == 1
     assert "apt install libportaudio2" in errors
     assert "--in and --out" in errors
@@ -145,12 +133,12 @@ def test_a_machine_without_devices_can_use_files(
     library = FakeSoundDevice()
     library.devices = []
     monkeypatch.setitem(sys.modules, "sounddevice", library)
-    code, _, errors = console(capsys, config)
+    code, _, errors = command(capsys, "console", config)
     assert (code, errors) == (
         1,
         "error: this machine has no microphone: plug one in, or play a file with --in and --out\n",
     )
-    assert console(capsys, "--list-devices")[::2] == (
+    assert command(capsys, "console", "--list-devices")[::2] == (
         1,
         "error: this machine has no microphone and no loudspeaker: plug one in, or play a file with "
         "--in and --out\n",
@@ -177,7 +165,7 @@ def test_mistakes_in_the_command_are_told(
     message: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice())
-    code, _, errors = console(capsys, config, *words)
+    code, _, errors = command(capsys, "console", config, *words)
     assert code == 2
     assert message in errors
 
@@ -232,7 +220,7 @@ def test_a_backend_that_fails_for_good_ends_the_call_with_its_message(
 def test_options_that_do_not_go_together_are_told(
     capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
-    code, _, errors = console(capsys, *words)
+    code, _, errors = command(capsys, "console", *words)
     assert code == 2
     assert message in " ".join(errors.replace("│", " ").split())
 
@@ -243,7 +231,7 @@ def test_a_device_that_is_in_use_is_named(
     library = FakeSoundDevice()
     library.refuses_to_start = True
     monkeypatch.setitem(sys.modules, "sounddevice", library)
-    code, _, errors = console(capsys, config)
+    code, _, errors = command(capsys, "console", config)
     assert code == 1
     assert errors.startswith(
         "error: the microphone 'Built-in Microphone' cannot be used (Error starting stream"

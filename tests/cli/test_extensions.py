@@ -11,7 +11,7 @@ import pytest
 from fishjam_agents import cli
 from fishjam_agents.cli import app, extensions
 
-from .test_cli import command
+from .command import command
 
 MODULE = """
 def main(arguments):

@@ -8,7 +8,6 @@ import pytest
 
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
-from fishjam_agents.cli import main
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
@@ -16,6 +15,8 @@ from fishjam_agents.testing import replay_events
 from fishjam_agents.turns.endpointing import Fixed
 from fishjam_agents.turns.policies import BargeInPolicy
 from fishjam_agents.turns.settings import TurnSettings
+
+from .command import command
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
@@ -32,15 +33,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["replay", *map(str, words)])
-    printed = capsys.readouterr()
-    return int(ended.value.code or 0), printed.out, printed.err
-
-
 def test_the_same_settings_give_the_same_events(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, record)
+    code, out, _ = command(capsys, "replay", record)
     assert code == 0
     assert out.splitlines()[-1].startswith("The same settings give the same ")
 
@@ -48,7 +42,7 @@ def test_the_same_settings_give_the_same_events(record: Path, capsys: pytest.Cap
 def test_another_setting_shows_what_would_have_been_different(
     record: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = run(capsys, record, "--set", "turns.end_silence=1.5")
+    code, out, _ = command(capsys, "replay", record, "--set", "turns.end_silence=1.5")
     assert code == 0
     lines = out.splitlines()
     assert "turns.end_silence: 1.5 in place of the default rule" in lines
@@ -57,7 +51,7 @@ def test_another_setting_shows_what_would_have_been_different(
 
 
 def test_a_setting_that_changes_nothing_says_so(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, record, "--set", "agent.turns.max_turn = 90")
+    code, out, _ = command(capsys, "replay", record, "--set", "agent.turns.max_turn = 90")
     assert code == 0
     assert "0 differ" in out
 
@@ -79,7 +73,7 @@ def test_a_setting_that_changes_nothing_says_so(record: Path, capsys: pytest.Cap
 def test_policies_are_set_as_in_a_config(
     record: Path, capsys: pytest.CaptureFixture[str], change: str, shown: str
 ) -> None:
-    code, out, err = run(capsys, record, "--set", change)
+    code, out, err = command(capsys, "replay", record, "--set", change)
     assert (code, err) == (0, "")
     assert shown in out
 
@@ -95,12 +89,12 @@ def test_a_policy_of_ones_own_is_asked_for(tmp_path: Path, capsys: pytest.Captur
     bot.turns = TurnSettings(barge_in=(Patient(),))
     path = tmp_path / "call.jsonl"
     path.write_text(simulate_fast(bot, [read_wav(FIXTURES / "interrupter.wav")]).record)
-    code, _, err = run(capsys, path)
+    code, _, err = command(capsys, "replay", path)
     assert code == 2
     assert "turns.barge_in was " in err
     assert "Patient()" in err
     assert "which no file can hold: set turns.barge_in" in err
-    code, out, _ = run(capsys, path, "--set", "turns.barge_in.voice=0.1")
+    code, out, _ = command(capsys, "replay", path, "--set", "turns.barge_in.voice=0.1")
     assert code == 0
     assert "barge_in_confirmed" in out
     kinds = [event["kind"] for event in replay_events(path, turns={"barge_in": (Patient(),)})]
@@ -125,7 +119,9 @@ WRONG = [
 def test_what_cannot_be_set_is_named(
     record: Path, capsys: pytest.CaptureFixture[str], changes: tuple[str, ...], message: str
 ) -> None:
-    code, out, err = run(capsys, record, *(word for change in changes for word in ("--set", change)))
+    code, out, err = command(
+        capsys, "replay", record, *(word for change in changes for word in ("--set", change))
+    )
     assert code == 2
     assert not out
     assert message in err
@@ -137,7 +133,7 @@ def test_a_crashed_calls_record_is_replayed_and_says_so(
 ) -> None:
     crashed = tmp_path / "crashed.jsonl"
     crashed.write_bytes(record.read_bytes()[:-300])
-    code, out, _ = run(capsys, crashed)
+    code, out, _ = command(capsys, "replay", crashed)
     assert code == 0
     assert "The record stops before the end of its call" in out
     assert "Its last line was written in part and is left out." in out
@@ -151,13 +147,13 @@ def test_events_that_are_not_reproduced_are_shown_and_exit_with_1(
         line.pop("events", None)
     other = tmp_path / "other.jsonl"
     other.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    code, out, _ = run(capsys, other)
+    code, out, _ = command(capsys, "replay", other)
     assert code == 1
     assert any(line.startswith("+ ") and "user_turn_ended" in line for line in out.splitlines())
 
 
 def test_a_file_that_is_no_record_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, FIXTURES / "fixtures.json")
+    code, _, err = command(capsys, "replay", FIXTURES / "fixtures.json")
     assert code == 2
     assert "this is no record of a call: give a call.jsonl" in err
 

@@ -8,9 +8,10 @@ import pytest
 
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
-from fishjam_agents.cli import main
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
+
+from .command import command
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 
@@ -25,22 +26,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(["report", *map(str, words)])
-    printed = capsys.readouterr()
-    return int(ended.value.code or 0), printed.out, printed.err
-
-
 def test_the_page_of_a_call_is_written_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, folder)
+    code, out, _ = command(capsys, "report", folder)
     assert (code, out) == (0, f"{folder / 'report.html'}\n")
     assert "parrot-0-1" in (folder / "report.html").read_text()
 
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib: the extra report")
 def test_a_picture_of_it_comes_on_demand(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, folder, "--png")
+    code, out, _ = command(capsys, "report", folder, "--png")
     assert code == 0
     assert out.splitlines()[-1] == str(folder / "report.png")
     assert (folder / "report.png").read_bytes()[:4] == b"\x89PNG"
@@ -63,7 +57,7 @@ def test_a_folder_without_a_call_is_refused(
     timeline.unlink()
     if content is not None:
         timeline.write_text(content)
-    code, out, err = run(capsys, folder)
+    code, out, err = command(capsys, "report", folder)
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1

@@ -12,19 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from fishjam_agents import cli
+from .command import command
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "audio_fixtures"
 QUESTION = f"callers: {{ann: {{lines: [{{wav: {FIXTURES / 'alice_yes.wav'}}}]}}}}\n"
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("FISHJAM_ID", raising=False)
-    path = tmp_path / "config.yaml"
-    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\n")
-    return path
 
 
 @pytest.fixture
@@ -39,18 +31,11 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def simulate(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[object, str, str]:
-    with pytest.raises(SystemExit) as exited:
-        cli.main(["simulate", *(str(word) for word in words)])
-    printed = capsys.readouterr()
-    return exited.value.code, printed.out, printed.err
-
-
 def test_a_scenario_whose_expectations_are_met_exits_with_0(
     capsys: pytest.CaptureFixture[str], config: Path, scenario: Path, tmp_path: Path
 ) -> None:
     scenario.write_text(QUESTION + "expect: {order: [user_turn_ended, reply_ended]}\n")
-    code, printed, errors = simulate(capsys, config, scenario, "--fast", "--out", tmp_path / "out")
+    code, printed, errors = command(capsys, "simulate", config, scenario, "--fast", "--out", tmp_path / "out")
     assert (code, errors) == (0, "")
     assert "ok    in this order user_turn_ended, reply_ended: at " in printed
     assert printed.endswith("yes passed: 2 expectations met\n")
@@ -69,7 +54,7 @@ def test_an_expectation_that_is_not_met_is_told_last_with_its_line_and_exits_wit
     capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
 ) -> None:
     scenario.write_text(QUESTION + "expect:\n  events:\n    - {event: reply_ended, count: 2}\n")
-    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    code, printed, errors = command(capsys, "simulate", config, scenario, "--fast")
     assert (code, errors) == (1, "")
     *_, ok, failed, _, last = printed.splitlines()
     assert ok.startswith("ok    no error, no backend_failure: none came")
@@ -85,7 +70,7 @@ def test_mistakes_of_a_scenario_exit_with_2_and_are_told_with_line_and_nearest_k
         "callers:\n  ann:\n    lins: []\n  bob:\n    lines: [{wav: nowhere.wav, at: 1 after reply_endd}]\n"
         "expect:\n  absent: [reply_endet]\n"
     )
-    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    code, printed, errors = command(capsys, "simulate", config, scenario, "--fast")
     assert (code, printed) == (2, "")
     assert errors.splitlines() == [
         f"error: {scenario}:3: callers.ann.lins is not a setting: did you mean lines?",
@@ -101,7 +86,7 @@ def test_a_recording_that_is_none_exits_with_2(
     capsys: pytest.CaptureFixture[str], config: Path, scenario: Path
 ) -> None:
     scenario.write_text("callers:\n  ann:\n    lines:\n      - wav: config.yaml\n")
-    code, _, errors = simulate(capsys, config, scenario, "--fast")
+    code, _, errors = command(capsys, "simulate", config, scenario, "--fast")
     assert code == 2
     assert errors.startswith(f"error: {scenario}:4: callers.ann.lines[0].wav: ")
     assert "is not a WAV file" in errors
@@ -114,7 +99,7 @@ def test_a_line_that_would_be_silent_and_a_picture_that_is_not_there_exit_with_2
         "callers:\n  ann:\n    camera: none.jpg\n    lines:\n"
         f"      - wav: {FIXTURES / 'cough.wav'}\n        start: 60\n"
     )
-    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    code, printed, errors = command(capsys, "simulate", config, scenario, "--fast")
     assert (code, printed) == (2, "")
     picture, line = errors.splitlines()
     assert picture == (
@@ -132,14 +117,14 @@ def test_what_a_scenario_says_of_the_bot_lies_over_its_file(
         "expect: {events: [{event: reply_ended, most: {heard.seconds: 1.45}, least: {heard.seconds: 1.4}}]}\n"
     )
     scenario.write_text(QUESTION + bot + expected)
-    assert simulate(capsys, config, scenario, "--fast")[0] == 0
+    assert command(capsys, "simulate", config, scenario, "--fast")[0] == 0
     config.write_text("agent: {backend: {type: parrot, delay: 0.3}}\nlog: {level: error}\n")
     scenario.write_text(
         QUESTION + "bot: {agent: {backend: {at_least: 3}}}\nexpect:\n  events:\n"
         "    - {event: reply_started, after: user_turn_ended, not_before: 0.28}\n"
         "    - {event: reply_ended, least: {heard.seconds: 3}}\n"
     )
-    assert simulate(capsys, config, scenario, "--fast")[0] == 0
+    assert command(capsys, "simulate", config, scenario, "--fast")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -157,7 +142,11 @@ def test_mistakes_in_what_a_scenario_says_of_the_bot_are_told_with_its_own_line(
     capsys: pytest.CaptureFixture[str], config: Path, scenario: Path, bot: str, told: str
 ) -> None:
     scenario.write_text(f"{QUESTION}{bot}\n")
-    assert simulate(capsys, config, scenario, "--fast") == (2, "", f"error: {scenario}:2: {told}\n")
+    assert command(capsys, "simulate", config, scenario, "--fast") == (
+        2,
+        "",
+        f"error: {scenario}:2: {told}\n",
+    )
 
 
 def test_a_folder_is_a_suite_with_a_table_and_its_failures_last(
@@ -167,7 +156,7 @@ def test_a_folder_is_a_suite_with_a_table_and_its_failures_last(
     (folder / "b-right.yaml").write_text(f"about: A word is answered.\n{QUESTION}")
     (folder / "notes.txt").write_text("no scenario")
     out = tmp_path / "out"
-    code, printed, errors = simulate(capsys, config, folder, "--fast", "--out", out)
+    code, printed, errors = command(capsys, "simulate", config, folder, "--fast", "--out", out)
     assert (code, errors) == (1, "")
     lines = printed.splitlines()
     assert any("a-wrong" in line and "FAIL" in line for line in lines)
@@ -189,7 +178,7 @@ def test_every_mistake_of_a_suite_is_told_before_anything_runs(
     (folder / "a.yaml").write_text(QUESTION)
     (folder / "b.yaml").write_text("callers: {}\n")
     (folder / "c.yaml").write_text(f"{QUESTION}name: a\n")
-    code, printed, errors = simulate(capsys, config, folder, "--fast", "--out", tmp_path / "out")
+    code, printed, errors = command(capsys, "simulate", config, folder, "--fast", "--out", tmp_path / "out")
     assert (code, printed) == (2, "")
     assert errors.splitlines() == [
         f"error: {folder / 'b.yaml'}:1: callers must name somebody: a call needs at least one caller",
@@ -200,7 +189,7 @@ def test_every_mistake_of_a_suite_is_told_before_anything_runs(
 
 def test_an_empty_folder_is_no_suite(capsys: pytest.CaptureFixture[str], config: Path, folder: Path) -> None:
     told = f"error: {folder} holds no scenario: put .yaml files there, or name one\n"
-    assert simulate(capsys, config, folder) == (2, "", told)
+    assert command(capsys, "simulate", config, folder) == (2, "", told)
 
 
 def test_a_line_that_was_never_said_fails_the_scenario(
@@ -209,7 +198,7 @@ def test_a_line_that_was_never_said_fails_the_scenario(
     wav = FIXTURES / "alice_yes.wav"
     lines = f"      - wav: {wav}\n      - wav: {wav}\n        at: after barge_in_confirmed\n"
     scenario.write_text(f"callers:\n  ann:\n    lines:\n{lines}")
-    code, printed, _ = simulate(capsys, config, scenario, "--fast")
+    code, printed, _ = command(capsys, "simulate", config, scenario, "--fast")
     assert code == 1
     told = f"callers.ann.lines[1] takes place: barge_in_confirmed never came ({scenario}:5)"
     assert f"FAIL  {told}\n" in printed
@@ -220,18 +209,18 @@ def test_a_call_is_to_be_like_the_one_of_another_run(
 ) -> None:
     (folder / "a.yaml").write_text(QUESTION + "seconds: 3\n")
     fast, real = tmp_path / "fast", tmp_path / "real"
-    assert simulate(capsys, config, folder, "--fast", "--out", fast)[0] == 0
+    assert command(capsys, "simulate", config, folder, "--fast", "--out", fast)[0] == 0
     timeline = json.loads((fast / "a" / "timeline.json").read_text())
     assert [expectation["met"] for expectation in timeline["expectations"]] == [True]
 
     # In real time, and so late that this machine's own lateness does not matter.
-    code, printed, _ = simulate(capsys, config, folder, "--out", real)
+    code, printed, _ = command(capsys, "simulate", config, folder, "--out", real)
     assert code == 0
     config.write_text("agent: {backend: {type: parrot, delay: 0.4}}\nlog: {level: error}\n")
-    code, printed, _ = simulate(capsys, config, folder, "--fast", "--like", fast)
+    code, printed, _ = command(capsys, "simulate", config, folder, "--fast", "--like", fast)
     assert code == 1
     assert f"a: FAIL  as in {fast / 'a' / 'timeline.json'}, within 0.06 s: reply_started was at " in printed
-    code, _, errors = simulate(capsys, config, folder, "--fast", "--like", tmp_path)
+    code, _, errors = command(capsys, "simulate", config, folder, "--fast", "--like", tmp_path)
     assert code == 2
     assert errors.startswith(
         f"error: cannot read {tmp_path / 'a' / 'timeline.json'} (No such file or directory)"
@@ -247,12 +236,12 @@ def test_a_text_that_cannot_be_spoken_here_skips_its_scenario(
 ) -> None:
     (folder / "a.yaml").write_text(QUESTION)
     (folder / "b.yaml").write_text("callers: {ann: {lines: [{text: Hello}]}}\n")
-    assert simulate(capsys, config, folder, "--fast", "--out", tmp_path / "out")[0] == 0
+    assert command(capsys, "simulate", config, folder, "--fast", "--out", tmp_path / "out")[0] == 0
     monkeypatch.setenv("PATH", "")
     reason = "'Hello' cannot be spoken: install espeak-ng, or give a wav in place of the text"
-    code, printed, _ = simulate(capsys, config, folder / "b.yaml", "--fast")
+    code, printed, _ = command(capsys, "simulate", config, folder / "b.yaml", "--fast")
     assert (code, printed) == (0, f"b is skipped: {reason}\n")
-    code, printed, _ = simulate(capsys, config, folder, "--fast", "--like", tmp_path / "out")
+    code, printed, _ = command(capsys, "simulate", config, folder, "--fast", "--like", tmp_path / "out")
     assert code == 0
     assert f"b: skipped: {reason}\n1 passed, 0 failed, 1 skipped: " in printed
 
@@ -262,7 +251,7 @@ def test_a_backend_elsewhere_is_refused_in_memory(
 ) -> None:
     scenario.write_text(QUESTION)
     config.write_text("agent: {backend: {type: template}}\nlog: {level: error}\n")
-    code, printed, errors = simulate(capsys, config, scenario, "--fast")
+    code, printed, errors = command(capsys, "simulate", config, scenario, "--fast")
     assert (code, printed) == (1, "")
     assert "is not in this process and keeps its own time: run the scenario without --fast" in errors
     assert errors.count("\n") == 1

@@ -9,25 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from fishjam_agents import cli
 from fishjam_agents.audio.wav import read_wav
 
+from .command import command
+
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("FISHJAM_ID", raising=False)
-    path = tmp_path / "config.yaml"
-    path.write_text("agent: {backend: {type: parrot}}\nlog: {level: error}\n")
-    return path
-
-
-def simulate(capsys: pytest.CaptureFixture[str], config: Path, *words: object) -> tuple[object, str, str]:
-    with pytest.raises(SystemExit) as exited:
-        cli.main(["simulate", str(config), *(str(word) for word in words)])
-    printed = capsys.readouterr()
-    return exited.value.code, printed.out, printed.err
 
 
 def test_a_call_is_written_down_and_told(
@@ -35,7 +21,7 @@ def test_a_call_is_written_down_and_told(
 ) -> None:
     out = tmp_path / "new" / "out"
     callers = ["--caller", FIXTURES / "stereo.wav", "--caller", FIXTURES / "rate_44100.wav"]
-    code, printed, errors = simulate(capsys, config, *callers, "--out", out, "--seconds", 1)
+    code, printed, errors = command(capsys, "simulate", config, *callers, "--out", out, "--seconds", 1)
     assert (code, errors) == (0, "")
     assert "user_started_speaking  caller-1" in printed
     assert f"1.00 s of call in {out / 'heard.wav'}, {out / 'room.wav'}, {out / 'timeline.json'}" in printed
@@ -59,7 +45,9 @@ def test_a_configured_fishjam_is_not_needed(
         "agent: {backend: {type: parrot}}\nlog: {level: error}\n"
     )
     caller = FIXTURES / "silence.wav"
-    code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path, "--seconds", 0.1)
+    code, _, errors = command(
+        capsys, "simulate", config, "--caller", caller, "--out", tmp_path, "--seconds", 0.1
+    )
     assert (code, errors) == (0, "")
 
 
@@ -68,7 +56,9 @@ def test_the_log_tells_of_the_call_while_it_lasts(
 ) -> None:
     config.write_text("agent: {backend: {type: parrot}}\nlog: {level: debug}\n")
     caller = FIXTURES / "alice_yes.wav"
-    code, printed, log = simulate(capsys, config, "--caller", caller, "--out", tmp_path, "--seconds", 1)
+    code, printed, log = command(
+        capsys, "simulate", config, "--caller", caller, "--out", tmp_path, "--seconds", 1
+    )
     assert code == 0
     assert re.search(r" INFO    caller-1 is in the room  \[call \w{8} room [\w-]{36} peer [\w-]{36}\]\n", log)
     assert re.search(r" DEBUG   caller-1 speaks  \[", log)
@@ -83,7 +73,7 @@ def test_a_caller_that_is_no_wav_is_said_before_anything_starts(
     capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path, caller: str, told: str
 ) -> None:
     out = tmp_path / "out"
-    code, printed, errors = simulate(capsys, config, "--caller", FIXTURES / caller, "--out", out)
+    code, printed, errors = command(capsys, "simulate", config, "--caller", FIXTURES / caller, "--out", out)
     assert (code, printed) == (2, "")
     assert errors.startswith("error: ")
     assert told in errors
@@ -95,10 +85,12 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_starts(
     capsys: pytest.CaptureFixture[str], config: Path
 ) -> None:
     out = config / "out"
-    code, printed, errors = simulate(capsys, config, "--caller", FIXTURES / "caller.wav", "--out", out)
+    code, printed, errors = command(
+        capsys, "simulate", config, "--caller", FIXTURES / "caller.wav", "--out", out
+    )
     assert (code, printed) == (1, "")
     assert errors.startswith(f"error: cannot write to {out} (")
-    assert simulate(capsys, config, "--caller", FIXTURES / "caller.wav", "--out", config) == (
+    assert command(capsys, "simulate", config, "--caller", FIXTURES / "caller.wav", "--out", config) == (
         1,
         "",
         f"error: {config} is a file: give a folder\n",
@@ -111,7 +103,9 @@ def test_a_length_out_of_range_is_a_wrong_command_line(
     capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path, seconds: str
 ) -> None:
     caller = FIXTURES / "caller.wav"
-    code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path, "--seconds", seconds)
+    code, _, errors = command(
+        capsys, "simulate", config, "--caller", caller, "--out", tmp_path, "--seconds", seconds
+    )
     assert code == 2
     assert "Invalid value for '--seconds'" in errors
 
@@ -155,7 +149,7 @@ def test_a_backend_that_fails_for_good_exits_1_with_its_sentence(
     monkeypatch.delitem(sys.modules, "keyless", raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
     caller = FIXTURES / "caller.wav"
-    code, _, errors = simulate(capsys, config, "--caller", caller, "--out", tmp_path / "out")
+    code, _, errors = command(capsys, "simulate", config, "--caller", caller, "--out", tmp_path / "out")
     logged, sentence = errors.splitlines()
     told = told.format(folder=tmp_path)
     assert code == 1
