@@ -99,14 +99,14 @@ class _Hub:
         self.brokers: dict[str, ToolResultBroker] = {}
         self.users = 0
         self.open = asyncio.Lock()
-        self._secret = settings.secret
+        self.secret = settings.secret
 
     async def _answer(self, request: JsonRequest) -> Answer:
         if request.method != "POST":
             return 405, {"message": "POST is expected"}
-        if self._secret is not None:
+        if self.secret is not None:
             given = request.headers.get(SECRET_HEADER, "")
-            if not hmac.compare_digest(given.encode(), self._secret.encode()):
+            if not hmac.compare_digest(given.encode(), self.secret.encode()):
                 return 401, {"message": "the secret is wrong"}
         message = request.body.get("message") if isinstance(request.body, dict) else None
         if not isinstance(message, dict):
@@ -128,7 +128,7 @@ async def webhook(settings: WebhookSettings | None) -> AsyncIterator[_Hub | None
     """Listen, together with the other calls of this process that use the same port.
 
     Raises:
-        BackendError: The port cannot be listened on.
+        BackendError: The port cannot be listened on, or serves calls with another secret.
     """
     if settings is None:
         yield None
@@ -136,6 +136,12 @@ async def webhook(settings: WebhookSettings | None) -> AsyncIterator[_Hub | None
     hubs = _hubs.setdefault(asyncio.get_running_loop(), {})
     place = settings.host, settings.port
     hub = hubs.setdefault(place, _Hub(settings))
+    if hub.secret != settings.secret:
+        raise BackendError(
+            f"the webhook at {settings.host}:{settings.port} serves calls with another secret: "
+            "give bots of one port the same secret, or each a port",
+            failure="config",
+        )
     async with hub.open:
         if hub.users == 0:
             try:

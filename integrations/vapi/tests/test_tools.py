@@ -106,6 +106,20 @@ def test_calls_without_a_result_are_told_as_lost_with_the_call(emulate: Any, lin
     emulate(scenario)
 
 
+def test_bots_of_one_port_have_one_secret(emulate: Any, line: Any) -> None:
+    number = free_port()
+
+    async def scenario(vapi: Any) -> None:
+        async with line(vapi, webhook=WebhookSettings(number, secret="s3cret")):
+            with pytest.raises(BackendError, match="serves calls with another secret: give bots") as caught:
+                async with line(vapi, webhook=WebhookSettings(number, secret="other")):
+                    raise AssertionError("connected")
+            assert caught.value.failure == "config"
+            assert "s3cret" not in str(caught.value)
+
+    emulate(scenario)
+
+
 def test_the_webhook_answers_nobody_else(emulate: Any, line: Any) -> None:
     number = free_port()
     webhook = WebhookSettings(number, secret="s3cret")
