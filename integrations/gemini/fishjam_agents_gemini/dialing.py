@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.port import BackendContext, BackendWarning, ToolCallCancelled
@@ -62,7 +63,7 @@ async def dial(settings: GeminiSettings, context: BackendContext, stack: AsyncEx
     if memory.resumed_at is not None and now - memory.resumed_at < SHORT_LIFE:
         memory.handle = None
     handle = memory.usable_handle(now) if settings.resumption else None
-    live, resumed = await _open(settings, context, memory, client, key, handle, stack)
+    live, resumed = await _Dialer(settings, context, memory, client, key, stack).open(handle)
     memory.opened += 1
     memory.resumed_at = now if resumed else None
     session = GeminiSession(settings, context, memory, live, key)
@@ -70,85 +71,91 @@ async def dial(settings: GeminiSettings, context: BackendContext, stack: AsyncEx
     return session
 
 
-async def _open(
-    settings: GeminiSettings,
-    context: BackendContext,
-    memory: SessionContinuity,
-    client: Client,
-    key: str | None,
-    handle: str | None,
-    stack: AsyncExitStack,
-) -> tuple[AsyncSession, bool]:
-    """Connect, with the handle if there is one and it is accepted; whether the session was resumed."""
-    if handle is not None:
-        try:
-            live = await _connect(settings, context, memory, client, key, handle, stack)
-            memory.stumbles = 0
-            _take_back(memory.forget_uncovered(), context)
-            return live, True
-        except BackendError as error:
-            memory.stumbles += closed_by_service(error)
-            passes = error.failure in ("network", "quota", "auth") and memory.stumbles < _STUMBLES
-            if passes and not session_is_gone(error):
-                raise
-            logger.info("The session cannot be resumed, a new one is begun: %s", error)
-            context.emit(
-                BackendWarning(f"the session could not be resumed: a new one is told what was said ({error})")
-            )
-    live = await _connect(settings, context, memory, client, key, None, stack)
-    memory.stumbles = 0
-    if memory.opened:
-        _take_back(memory.forget_session(), context)
-    return live, False
+@dataclass(frozen=True, slots=True)
+class _Dialer:
+    """Connects for one session.
 
+    Attributes:
+        settings: The backend.
+        context: The call.
+        memory: What is known of earlier sessions.
+        client: Google's client.
+        key: The key, which no message may show.
+        stack: What closes the connection.
+    """
 
-def _take_back(calls: Sequence[str], context: BackendContext) -> None:
-    for call in calls:
-        context.emit(ToolCallCancelled(call, lost=True))
+    settings: GeminiSettings
+    context: BackendContext
+    memory: SessionContinuity
+    client: Client
+    key: str | None = field(repr=False)
+    stack: AsyncExitStack
 
-
-async def _connect(
-    settings: GeminiSettings,
-    context: BackendContext,
-    memory: SessionContinuity,
-    client: Client,
-    key: str | None,
-    handle: str | None,
-    stack: AsyncExitStack,
-) -> AsyncSession:
-    from google.genai import types
-
-    config = live_config(
-        settings,
-        turn_mode=context.turn_mode,
-        instructions=context.instructions if memory.instructions is None else memory.instructions,
-        tools=context.tools if memory.tools is None else memory.tools,
-        handle=handle,
-        seeding=handle is None and bool(_history(settings, memory)),
-    )
-    guard_libraries()
-    try:
-        with warnings.catch_warnings():
-            # Ephemeral tokens are what they were asked for; the client calls them experimental at each use.
-            warnings.simplefilter("ignore")
-            async with asyncio.timeout(settings.setup_timeout):
-                live = await stack.enter_async_context(
-                    client.aio.live.connect(
-                        model=settings.model, config=types.LiveConnectConfig.model_validate(config)
+    async def open(self, handle: str | None) -> tuple[AsyncSession, bool]:
+        """Connect, with the handle if there is one and it is accepted; whether the session was resumed."""
+        memory = self.memory
+        if handle is not None:
+            try:
+                live = await self._connect(handle)
+                memory.stumbles = 0
+                self._take_back(memory.forget_uncovered())
+                return live, True
+            except BackendError as error:
+                memory.stumbles += closed_by_service(error)
+                passes = error.failure in ("network", "quota", "auth") and memory.stumbles < _STUMBLES
+                if passes and not session_is_gone(error):
+                    raise
+                logger.info("The session cannot be resumed, a new one is begun: %s", error)
+                self.context.emit(
+                    BackendWarning(
+                        f"the session could not be resumed: a new one is told what was said ({error})"
                     )
                 )
-    except Exception as error:
-        # As above.
-        raise _refused(error, settings, key, resuming=handle is not None) from error
-    if live.setup_complete is None:
-        raise BackendError(
-            "the service answered the setup with something else",
-            subject="Gemini:",
-            action="check base_url and api_version",
-            retryable=True,
-            failure="protocol",
+        live = await self._connect(None)
+        memory.stumbles = 0
+        if memory.opened:
+            self._take_back(memory.forget_session())
+        return live, False
+
+    def _take_back(self, calls: Sequence[str]) -> None:
+        for call in calls:
+            self.context.emit(ToolCallCancelled(call, lost=True))
+
+    async def _connect(self, handle: str | None) -> AsyncSession:
+        from google.genai import types
+
+        settings, context, memory = self.settings, self.context, self.memory
+        config = live_config(
+            settings,
+            turn_mode=context.turn_mode,
+            instructions=context.instructions if memory.instructions is None else memory.instructions,
+            tools=context.tools if memory.tools is None else memory.tools,
+            handle=handle,
+            seeding=handle is None and bool(_history(settings, memory)),
         )
-    return live
+        guard_libraries()
+        try:
+            with warnings.catch_warnings():
+                # The client calls ephemeral tokens experimental at each use.
+                warnings.simplefilter("ignore")
+                async with asyncio.timeout(settings.setup_timeout):
+                    live = await self.stack.enter_async_context(
+                        self.client.aio.live.connect(
+                            model=settings.model, config=types.LiveConnectConfig.model_validate(config)
+                        )
+                    )
+        except Exception as error:
+            # Its libraries raise whatever theirs do; `classify` tells what that means.
+            raise _refused(error, settings, self.key, resuming=handle is not None) from error
+        if live.setup_complete is None:
+            raise BackendError(
+                "the service answered the setup with something else",
+                subject="Gemini:",
+                action="check base_url and api_version",
+                retryable=True,
+                failure="protocol",
+            )
+        return live
 
 
 def _refused(
