@@ -90,10 +90,12 @@ class LiveCall:
 
     def submit_text(self, text: str, peer: str | None) -> None:
         """Part of `PlaygroundCall`."""
+        self._verify_begun()
         self._pipeline.submit_text(text, peer=peer)
 
     def interrupt(self) -> None:
         """Part of `PlaygroundCall`."""
+        self._verify_begun()
         self._pipeline.interrupt()
 
     async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
@@ -110,17 +112,14 @@ class LiveCall:
             "events": [{**event, "at": max(event["at"], 0.0)} for event in shown if event["at"] >= since],
         }
         # Nobody who only wants to talk pays for it.
-        from fishjam_agents.observe.report.page import render
+        from fishjam_agents.observe.report.process import render_apart
 
-        title = f"{self.bot}, call {self._id}" if self._id is not None else self.bot
-        return await asyncio.to_thread(
-            lambda: render(
-                room=sound.samples(),
-                sample_rate=RECORDING_RATE,
-                timeline=timeline,
-                name=title,
-                sound_limit=_SOUND_BYTES,
-            )
+        return await render_apart(
+            room=sound.samples,
+            sample_rate=RECORDING_RATE,
+            timeline=timeline,
+            name=f"{self.bot}, call {self._id}" if self._id is not None else self.bot,
+            sound_limit=_SOUND_BYTES,
         )
 
     def record(self) -> str:
@@ -131,6 +130,10 @@ class LiveCall:
         if text is None:
             raise FishjamAgentsError("nothing is recorded of this call: nobody is heard in this process")
         return text
+
+    def _verify_begun(self) -> None:
+        if self._id is None or self._pipeline.call_id != self._id:
+            raise FishjamAgentsError("the bot is in no call now: try again in a moment")
 
 
 def _sees(pipeline: AgentPipeline) -> bool:

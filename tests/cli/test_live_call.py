@@ -20,8 +20,9 @@ from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.cli import playground as module
 from fishjam_agents.cli.playground import LiveCall
+from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.replay import CallRecorder, Recording, read_recording, recorded, replayed
-from fishjam_agents.observe.report import page
+from fishjam_agents.observe.report import process
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.testing import Scripted, Step
 from fishjam_agents.turns.settings import TurnSettings
@@ -177,8 +178,8 @@ def test_a_long_call_is_reported_by_its_last_minutes(monkeypatch: pytest.MonkeyP
 def test_sound_and_events_of_a_report_are_on_one_time_axis(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: dict[str, Any] = {}
 
-    def render(**call: Any) -> str:
-        shown.update(call)
+    async def render(*, room: Any, **call: Any) -> str:
+        shown.update(call, room=room())
         return "page"
 
     async def scenario() -> None:
@@ -188,7 +189,7 @@ def test_sound_and_events_of_a_report_are_on_one_time_axis(monkeypatch: pytest.M
             await talk.until("reply_ended")
             await talk.fetch("report.html")
 
-    monkeypatch.setattr(page, "render", render)
+    monkeypatch.setattr(process, "render_apart", render)
     asyncio.run(scenario())
     events = {event["kind"]: event for event in shown["timeline"]["events"]}
     rate = shown["sample_rate"]
@@ -219,6 +220,21 @@ def test_what_is_written_on_the_page_is_answered() -> None:
                 assert (await talk.until("user_text"))["text"] == "hello"
                 await talk.until("reply_ended")
         bot.backend.finish()
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_has_not_begun_can_be_asked_for_nothing() -> None:
+    async def scenario() -> None:
+        bot = AgentPipeline()
+        bot.backend = Scripted([], p.Capabilities(text=True))
+        async with EmbeddedServer() as server:
+            live = LiveCall(bot, server, JoinedRoom(server.rooms.create().id, "bot", False))
+            for ask in (live.interrupt, lambda: live.submit_text("hello", None), live.record):
+                with pytest.raises(FishjamAgentsError, match=r"in no call|nothing is recorded"):
+                    ask()
+            assert "<!doctype html>" in await live.report([], {})
+            live.close()
 
     asyncio.run(scenario())
 

@@ -83,6 +83,8 @@ class PlaygroundApi(Resource):
         try:
             async with asyncio.timeout(REPORT_SECONDS):
                 page = await call.call.report(call.feed.history(), call.names)
+        except FishjamAgentsError as error:
+            raise RequestError(500, str(error)) from error
         except TimeoutError as error:
             raise RequestError(503, "the report took too long: is the machine overloaded?") from error
         finally:
