@@ -174,6 +174,20 @@ class Browser:
             )
         )
 
+    async def update(self, metadata: Mapping[str, Any]) -> None:
+        """Describe itself anew."""
+        text = json.dumps(dict(metadata))
+        await self.send(
+            update_endpoint_metadata=media_peer.MediaEventUpdateEndpointMetadata(metadata_json=text)
+        )
+
+    async def unmute(self, track_id: str) -> None:
+        await self.send(unmute_track=media_peer.MediaEventUnmuteTrack(track_id=track_id))
+
+    async def leave(self) -> None:
+        """Leave without closing the socket."""
+        await self.send(disconnect=media_peer.MediaEventDisconnect())
+
     async def open_data(self) -> dict[str, list[tuple[str, bytes]]]:
         """Open both data channels; what comes by each is collected in what is returned: source and data."""
         received: dict[str, list[tuple[str, bytes]]] = {"reliable": [], "lossy": []}
