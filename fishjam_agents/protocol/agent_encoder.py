@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .messages import Track
-from .wire import varint
+from .wire import field, number, text, varint
 
 
 class _AudioEncoder:
@@ -35,7 +35,7 @@ class TrackChunkEncoder(_AudioEncoder):
     __slots__ = ()
 
     def __init__(self, track_id: str) -> None:
-        super().__init__(b"\x22", _text(1, track_id), b"\x12")
+        super().__init__(b"\x22", text(1, track_id), b"\x12")
 
 
 class TrackDataEncoder(_AudioEncoder):
@@ -44,7 +44,7 @@ class TrackDataEncoder(_AudioEncoder):
     __slots__ = ()
 
     def __init__(self, peer_id: str, track: Track) -> None:
-        super().__init__(b"\x12", _text(1, peer_id) + _field(2, _track(track)), b"\x1a")
+        super().__init__(b"\x12", text(1, peer_id) + field(2, _track(track)), b"\x1a")
 
 
 def encode_track_chunk(track_id: str, data: bytes) -> bytes:
@@ -59,52 +59,39 @@ def encode_track_data(peer_id: str, track: Track, data: bytes) -> bytes:
 
 def encode_auth_request(token: str) -> bytes:
     """`AgentRequest.auth_request`: the first message of an agent."""
-    return _field(1, _text(1, token))
+    return field(1, text(1, token))
 
 
 def encode_add_track(track: Track, *, encoding: int = 0, sample_rate: int, channels: int = 1) -> bytes:
     """`AgentRequest.add_track`; `encoding` is a `TrackEncoding`, `sample_rate` in Hz."""
-    codec = _number(1, encoding) + _number(2, sample_rate) + _number(3, channels)
-    return _field(2, _field(1, _track(track)) + _field(2, codec))
+    codec = number(1, encoding) + number(2, sample_rate) + number(3, channels)
+    return field(2, field(1, _track(track)) + field(2, codec))
 
 
 def encode_remove_track(track_id: str) -> bytes:
     """`AgentRequest.remove_track`: the track plays to its end and goes."""
-    return _field(3, _text(1, track_id))
+    return field(3, text(1, track_id))
 
 
 def encode_interrupt(track_id: str) -> bytes:
     """`AgentRequest.interrupt_track`: what was sent and not yet played is dropped."""
-    return _field(5, _text(1, track_id))
+    return field(5, text(1, track_id))
 
 
 def encode_capture_image(track_id: str) -> bytes:
     """`AgentRequest.capture_image`: ask for one still of a peer's video track."""
-    return _field(6, _text(1, track_id))
+    return field(6, text(1, track_id))
 
 
 def encode_authenticated() -> bytes:
     """`AgentResponse.authenticated`: the server took the token."""
-    return _field(1, b"")
+    return field(1, b"")
 
 
 def encode_track_image(track_id: str, content_type: str, data: bytes) -> bytes:
     """`AgentResponse.track_image`: a still of a video track."""
-    return _field(3, _text(1, track_id) + _text(2, content_type) + (_field(3, data) if data else b""))
+    return field(3, text(1, track_id) + text(2, content_type) + (field(3, data) if data else b""))
 
 
 def _track(track: Track) -> bytes:
-    return _text(1, track.id) + _number(2, track.type) + _text(3, track.metadata)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-# proto3 leaves fields with their default value out.
-def _text(number: int, text: str) -> bytes:
-    return _field(number, text.encode()) if text else b""
-
-
-def _number(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value) if value else b""
+    return text(1, track.id) + number(2, track.type) + text(3, track.metadata)

@@ -196,3 +196,19 @@ def varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes, or a message in a message."""
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+# proto3 leaves fields with their default value out.
+def text(number: int, value: str) -> bytes:
+    """A field of text."""
+    return field(number, value.encode()) if value else b""
+
+
+def number(number: int, value: int) -> bytes:
+    """A field that is a number of no sign, or of an enum."""
+    return varint(number << 3) + varint(value) if value else b""

@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import MissingExtraError
-from ..protocol.generated import media_peer, media_server
+from ..protocol.generated import media_peer
 from .media.clock import RoomClock
 from .peer import Peer, SourceListener
 from .room import Room
 from .tasks import Tasks
 
 if TYPE_CHECKING:
-    from .webrtc.peer import Media
+    from .webrtc.media import Media
 
 
 class Browser(SourceListener, Protocol):
@@ -64,7 +64,7 @@ class Browsers:
         self,
         room: Room,
         peer: Peer,
-        send: Callable[[media_server.MediaEvent], None],
+        send: Callable[[bytes], None],
         close: Callable[[int, str], None],
         leave: Callable[[], None],
     ) -> Browser:
@@ -73,7 +73,7 @@ class Browsers:
         Args:
             room: The room.
             peer: The peer.
-            send: Sends it an event.
+            send: Sends it an encoded message.
             close: Closes its socket.
             leave: Disconnects the peer and leaves its socket open.
 

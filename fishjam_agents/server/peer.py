@@ -70,6 +70,7 @@ class Peer:
         listener: Where its audio goes; None if it takes none in this form.
         audio_listener: The same for plain sound.
         source_listener: The same for sources as they are.
+        version: Grows with every change that others are told of.
         ready: Whether the others see it: a browser that has connected has yet to say who it is.
         client_metadata: The client's part of its metadata.
         sources: Track id to what it publishes.
@@ -84,6 +85,7 @@ class Peer:
         self.listener: Listener | None = None
         self.audio_listener: AudioListener | None = None
         self.source_listener: SourceListener | None = None
+        self.version = 0
         self.ready = False
         self.client_metadata: Any = {}
         self.sources: dict[str, Source] = {}

@@ -120,7 +120,7 @@ class Room:
         attachment = peer.attachment
         peer.let_go()
         del self.peers[peer.id]
-        self._changed()
+        self._changed(peer)
         self._notifications.peer_crashed(self.id, peer.id, peer.type, reason)
         if attachment is not None:
             attachment.detach(1011, reason)
@@ -138,7 +138,7 @@ class Room:
         peer.listener = listener
         peer.audio_listener = audio_listener
         peer.ready = peer.type is not PeerType.WEBRTC
-        self._changed()
+        self._changed(peer)
         self._notifications.peer_connected(self.id, peer.id, peer.type)
         if peer.type is PeerType.AGENT:
             self._notifications.peer_metadata_updated(self.id, peer.id, peer.type, "null")
@@ -153,12 +153,12 @@ class Room:
         peer.client_metadata = metadata
         peer.ready = peer.connected
         self._notifications.peer_metadata_updated(self.id, peer.id, peer.type, json.dumps(peer.metadata))
-        self._tell_watchers()
+        self._changed(peer, routes=False)
 
     def add_track(self, peer: Peer, source: Source) -> None:
         """A peer publishes a track."""
         peer.sources[source.track.id] = source
-        self._changed()
+        self._changed(peer)
         self._notifications.track_added(self.id, peer.id, source.track)
         if self.forwarding is not None and not isinstance(source, VideoSource):
             self.forwarding.track_added(peer.id, source.track)
@@ -166,20 +166,20 @@ class Room:
     def remove_track(self, peer: Peer, source: Source) -> None:
         """A track ends now."""
         if peer.sources.pop(source.track.id, None) is not None:
-            self._changed()
+            self._changed(peer)
             if self.forwarding is not None and not isinstance(source, VideoSource):
                 self.forwarding.track_removed(peer.id, source.track)
             self._notifications.track_removed(self.id, peer.id, source.track)
 
     def track_metadata_updated(self, peer: Peer, track: Track) -> None:
         """A published track has new metadata."""
-        self._changed()
+        self._changed(peer)
         self._notifications.track_metadata_updated(self.id, peer.id, track)
 
     def voice_changed(self, peer: Peer, track_id: str, speaking: bool) -> None:
         """Someone began or ended to speak on a published track."""
         self._notifications.vad_notification(self.id, peer.id, track_id, speaking)
-        self._tell_watchers()
+        self._changed(peer, routes=False)
 
     def has_track(self, track_id: str) -> bool:
         """Return whether a track of that ID is published by anyone."""
@@ -229,7 +229,7 @@ class Room:
             if not self.has_track(track_id):
                 raise RequestError(404, f"Track {track_id} does not exist")
         if peer.subscriptions.add(peer_id=peer_id, track_ids=track_ids):
-            self._changed()
+            self._changed(peer)
 
     def forward(self, url: str) -> None:
         """Forward every track, now and later, to the composition at `url`.
@@ -279,13 +279,13 @@ class Room:
     def listen(self, peer: Peer, listener: SourceListener) -> None:
         """Let `listener` hear what a connected peer hears, as sources."""
         peer.source_listener = listener
-        self._changed()
+        self._changed(peer)
 
-    def _changed(self) -> None:
-        self._fanout.invalidate()
-        self._tell_watchers()
-
-    def _tell_watchers(self) -> None:
+    def _changed(self, peer: Peer, *, routes: bool = True) -> None:
+        """Something about `peer` changed: what is told of it and, with `routes`, who hears whom."""
+        peer.version += 1
+        if routes:
+            self._fanout.invalidate()
         for changed in tuple(self._watchers):
             changed()
 
@@ -312,7 +312,7 @@ class Room:
             return
         self._withdraw(peer)
         peer.let_go()
-        self._changed()
+        self._changed(peer)
         self._notifications.peer_disconnected(self.id, peer.id, peer.type)
         attachment.detach(code, reason)
 

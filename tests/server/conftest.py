@@ -28,7 +28,9 @@ class Client:
 
     def socket(self, name: str, prefix: str = "") -> websockets.connect:
         url = self.server.url.replace("http", "ws", 1)
-        return websockets.connect(f"{url}{prefix}/socket/{name}/websocket", compression=None)
+        return websockets.connect(
+            f"{url}{prefix}/socket/{name}/websocket", compression=None, open_timeout=DEADLINE
+        )
 
     async def room(self, **config: Any) -> str:
         answer = await self.http.post("/room", json=config)

@@ -11,8 +11,9 @@ import betterproto
 
 from ...errors import MissingExtraError, ProtocolError
 from ...protocol import decode, encode
-from ...protocol.generated import media_peer, media_server
+from ...protocol.generated import media_peer
 from ...protocol.generated import peer as schema
+from ...protocol.peer_encoder import encode_error
 from ...session import PeerType
 from ..browsers import Browser, Browsers
 from ..peer import REFUSED, Peer
@@ -123,11 +124,11 @@ class PeerSocket(AuthenticatedSocket):
             return
         try:
             self._browser = self._browsers.add(
-                self._room, self._peer, self._send, connection.close, self._leave
+                self._room, self._peer, connection.send, connection.close, self._leave
             )
         except MissingExtraError as error:
             _log.error("%s", error)
-            self._send(media_server.MediaEvent(error=media_server.MediaEventError(message=str(error))))
+            connection.send(encode_error(str(error)))
             connection.close(1000, f"{REFUSED}: the server needs the extra {error.extra!r} for WebRTC")
             return
         waiting, self._waiting = self._waiting, []
@@ -144,7 +145,3 @@ class PeerSocket(AuthenticatedSocket):
             self._browser.end()
         if self._room is not None and self._peer is not None:
             self._room.disconnect(self._peer, self)
-
-    def _send(self, event: media_server.MediaEvent) -> None:
-        if self.connection is not None:
-            self.connection.send(encode(schema.PeerMessage(server_media_event=event)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,32 +11,27 @@ import betterproto
 
 from ...errors import ProtocolError
 from ...json_limits import read_json
-from ...protocol import TrackType, decode, encode
+from ...protocol import decode, encode
 from ...protocol.generated import media_peer
-from ...protocol.generated import media_server as schema
 from ...protocol.generated.media import ChannelMessage
-from ..media.clock import RoomClock
+from ...protocol.peer_encoder import encode_error
 from ..media.sources import Source
 from ..peer import REFUSED, Peer, metadata_text, strict_json
 from ..room import Room
-from ..tasks import Tasks
-from .addresses import host_addresses
 from .camera import BrowserCamera
-from .connection import Channel, Connection, interface_addresses
+from .connection import Channel, Connection
+from .media import Media
 from .microphone import BrowserMicrophone
 from .sdp import OfferError, read_offer
 from .signalling import (
     MAX_METADATA_CHARACTERS,
-    EndpointView,
     LocalTrack,
     Negotiation,
     Offered,
     RoomView,
-    TrackView,
     endpoint_metadata,
 )
 from .tracks import OutboundTrack
-from .voices import Voices
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +56,7 @@ class Browser:
         room: Room,
         peer: Peer,
         media: Media,
-        send: Callable[[schema.MediaEvent], None],
+        send: Callable[[bytes], None],
         close: Callable[[int, str], None],
         leave: Callable[[], None],
     ) -> None:
@@ -73,7 +67,7 @@ class Browser:
         self._close = close
         self._leave = leave
         self._negotiation = Negotiation()
-        self._connection = Connection(media.addresses(), self, room.config.video_codec)
+        self._connection: Connection | None = None
         self._joined = False
         self._ended = False
         self._update: asyncio.Handle | None = None
@@ -103,7 +97,7 @@ class Browser:
         elif which == "renegotiate_tracks":
             self._tell(self._negotiation.renegotiate())
         elif which == "candidate":
-            self._connection.add_candidate(content.candidate)
+            self._begun().add_candidate(content.candidate)
         elif which == "sdp_offer":
             self._offer(content)
         # The rest is about the variants of simulcast and their bit rates, which nobody asks for here, and
@@ -128,7 +122,16 @@ class Browser:
         self._outbound = {}
         for unview in self._views.values():
             unview()
-        self._media.tasks.spawn(self._connection.close(), f"the end of the connection of {self._peer.id}")
+        if self._connection is not None:
+            what = f"the end of the connection of {self._peer.id}"
+            self._media.tasks.spawn(self._connection.close(), what)
+
+    def _begun(self) -> Connection:
+        """The connection, which begins with the browser's first word of it."""
+        if self._connection is None:
+            codec = self._room.config.video_codec
+            self._connection = Connection(self._media.addresses(), self, codec)
+        return self._connection
 
     # --- what the browser says ---
 
@@ -182,7 +185,7 @@ class Browser:
         outgoing = {mid: track for mid, track in sent.items() if track is not None}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._connection.answer(sdp, sources, outgoing)
+                answer = await self._begun().answer(sdp, sources, outgoing)
         except (OfferError, TimeoutError) as error:
             if not self._ended:
                 self._fail(str(error) or "the offer was not answered in time")
@@ -260,26 +263,14 @@ class Browser:
         self._tell(self._negotiation.update(self._view()))
 
     def _view(self) -> RoomView:
+        views = self._media.views
         return {
-            other.id: EndpointView(
-                endpoint_metadata(other.metadata),
-                {
-                    source.track.id: TrackView(
-                        "video" if source.track.type == TrackType.VIDEO else "audio",
-                        source.track.metadata,
-                        source.speaking,
-                    )
-                    for source in other.sources.values()
-                    # A simulated caller's still is no video.
-                    if (source.track.type == TrackType.AUDIO or isinstance(source, BrowserCamera))
-                    and self._peer.hears(other, source.track)
-                },
-            )
+            other.id: views.of(other, self._peer)
             for other in self._room.peers.values()
             if other is not self._peer and other.ready
         }
 
-    def _tell(self, events: Sequence[schema.MediaEvent]) -> None:
+    def _tell(self, events: Sequence[bytes]) -> None:
         for event in events:
             self._send(event)
 
@@ -291,7 +282,7 @@ class Browser:
     def _fail(self, reason: str) -> None:
         """End it with an error after which the client does not connect anew (Fishjam's web client SDK)."""
         _log.warning("the browser %s is refused: %s", self._peer.id, reason)
-        self._send(schema.MediaEvent(error=schema.MediaEventError(message=reason)))
+        self._send(encode_error(reason))
         self._close(1000, REFUSED)
 
     def _source(self, track: LocalTrack) -> BrowserMicrophone | BrowserCamera:
@@ -310,26 +301,6 @@ class Browser:
         source = self._sources.pop(track_id, None)
         if source is not None:
             self._room.remove_track(self._peer, source)
-
-
-class Media:
-    """What all browsers of a server share.
-
-    Args:
-        clock: Room time.
-        tasks: Owner of what takes time.
-        host: Address the server listens on.
-    """
-
-    def __init__(self, clock: RoomClock, tasks: Tasks, host: str) -> None:
-        self.clock = clock
-        self.tasks = tasks
-        self.voices = Voices()
-        self._host = host
-
-    def addresses(self) -> list[str]:
-        """Where this machine can be reached now: a laptop changes its networks."""
-        return host_addresses(self._host, sys.platform, interface_addresses())
 
 
 _REFUSED = object()

@@ -18,11 +18,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from ...protocol.generated import media_server as schema
-from ...protocol.generated.shared import VadStatus
+from ...protocol.peer_encoder import (
+    encode_connected,
+    encode_endpoint_added,
+    encode_endpoint_removed,
+    encode_endpoint_updated,
+    encode_offer_data,
+    encode_sdp_answer,
+    encode_track_updated,
+    encode_tracks_added,
+    encode_tracks_removed,
+    encode_vad_notification,
+)
 from .sdp import Kind, OfferError, Section
-
-Event = schema.MediaEvent
 
 MAX_TRACKS = 16
 """Tracks that one browser may publish. Our choice."""
@@ -104,7 +112,9 @@ class _Told:
 class Negotiation:
     """What one browser was told, and the round that is under way."""
 
-    _endpoints: dict[str, str] = field(default_factory=dict)
+    _endpoints: dict[str, EndpointView] = field(default_factory=dict)
+    # Endpoints with tracks that wait for the end of the round.
+    _unannounced: set[str] = field(default_factory=set)
     _tracks: dict[str, _Told] = field(default_factory=dict)
     _local: dict[str, LocalTrack] = field(default_factory=dict)
     # Sections that ever carried a track of the server, by kind, and those that were asked for last.
@@ -118,39 +128,38 @@ class Negotiation:
         """Mid to each track that the browser publishes."""
         return self._local
 
-    def connected(self, peer_id: str, metadata: str, view: RoomView) -> list[Event]:
+    def connected(self, peer_id: str, metadata: str, view: RoomView) -> list[bytes]:
         """Answer `connect`: who is here, and then what they publish."""
-        endpoints = {peer_id: schema.Endpoint(endpoint_type="exwebrtc", metadata_json=metadata)}
+        endpoints = {peer_id: metadata}
         for other, endpoint in view.items():
-            self._endpoints[other] = endpoint.metadata
-            endpoints[other] = schema.Endpoint(endpoint_type="exwebrtc", metadata_json=endpoint.metadata)
-        connected = schema.MediaEventConnected(endpoint_id=peer_id, endpoint_id_to_endpoint=endpoints)
-        return [Event(connected=connected), *self.update(view)]
+            self._endpoints[other] = EndpointView(endpoint.metadata, {})
+            endpoints[other] = endpoint.metadata
+        return [encode_connected(peer_id, endpoints), *self.update(view)]
 
-    def update(self, view: RoomView) -> list[Event]:
+    def update(self, view: RoomView) -> list[bytes]:
         """Tell what changed; tracks that are new begin a round, or wait for the end of this one."""
-        events: list[Event] = []
+        events: list[bytes] = []
         for peer_id in [known for known in self._endpoints if known not in view]:
             # It takes the endpoint's tracks with it.
-            events.append(Event(endpoint_removed=schema.MediaEventEndpointRemoved(endpoint_id=peer_id)))
+            events.append(encode_endpoint_removed(peer_id))
             del self._endpoints[peer_id]
             self._tracks = {key: told for key, told in self._tracks.items() if told.endpoint != peer_id}
         for peer_id, endpoint in view.items():
             known = self._endpoints.get(peer_id)
-            if known != endpoint.metadata:
-                self._endpoints[peer_id] = endpoint.metadata
-                change = {"endpoint_id": peer_id, "metadata_json": endpoint.metadata}
-                events.append(
-                    Event(endpoint_added=schema.MediaEventEndpointAdded(**change))
-                    if known is None
-                    else Event(endpoint_updated=schema.MediaEventEndpointUpdated(**change))
-                )
+            if known is endpoint:
+                continue
+            self._endpoints[peer_id] = endpoint
+            if known is None or known.metadata != endpoint.metadata:
+                tell = encode_endpoint_added if known is None else encode_endpoint_updated
+                events.append(tell(peer_id, endpoint.metadata))
             events += self._track_changes(peer_id, endpoint.tracks)
-        if not self._in_round:
+            if any(key not in self._tracks for key in endpoint.tracks):
+                self._unannounced.add(peer_id)
+        if self._unannounced and not self._in_round:
             events += self._new_tracks(view)
         return events
 
-    def renegotiate(self) -> list[Event]:
+    def renegotiate(self) -> list[bytes]:
         """Answer `renegotiate_tracks`."""
         if self._in_round:
             self._wanted = True
@@ -197,11 +206,11 @@ class Negotiation:
         self._in_round = True
         return Offered(added, tuple(before - after), self._outgoing())
 
-    def answered(self, sdp: str, view: RoomView) -> list[Event]:
+    def answered(self, sdp: str, view: RoomView) -> list[bytes]:
         """The answer to the offer is made: tell it, and what happened meanwhile."""
         self._in_round = False
         mids = self._outgoing() | {mid: track.id for mid, track in self._local.items()}
-        events = [Event(sdp_answer=schema.MediaEventSdpAnswer(sdp=sdp, mid_to_track_id=mids))]
+        events = [encode_sdp_answer(sdp, mids)]
         events += self.update(view)
         if self._wanted and not self._in_round:
             events.append(self._begin())
@@ -215,62 +224,49 @@ class Negotiation:
                 return True
         return False
 
-    def _track_changes(self, peer_id: str, tracks: Mapping[str, TrackView]) -> list[Event]:
+    def _track_changes(self, peer_id: str, tracks: Mapping[str, TrackView]) -> list[bytes]:
         """Tell what is gone or different among the tracks of one endpoint that were announced."""
         gone = [key for key, told in self._tracks.items() if told.endpoint == peer_id and key not in tracks]
         for key in gone:
             del self._tracks[key]
-        events: list[Event] = []
+        events: list[bytes] = []
         if gone:
-            removed = schema.MediaEventTracksRemoved(endpoint_id=peer_id, track_ids=gone)
-            events.append(Event(tracks_removed=removed))
+            events.append(encode_tracks_removed(peer_id, gone))
         for key, track in tracks.items():
             told = self._tracks.get(key)
             if told is None or told.track == track:
                 continue
             if told.track.metadata != track.metadata:
-                updated = schema.MediaEventTrackUpdated(
-                    endpoint_id=peer_id, track_id=key, metadata_json=track.metadata
-                )
-                events.append(Event(track_updated=updated))
+                events.append(encode_track_updated(peer_id, key, track.metadata))
             if told.track.speaking != track.speaking:
-                events.append(_voice(key, track))
+                events.append(encode_vad_notification(key, bool(track.speaking)))
             told.track = track
         return events
 
-    def _new_tracks(self, view: RoomView) -> list[Event]:
+    def _new_tracks(self, view: RoomView) -> list[bytes]:
         """Announce the tracks nobody spoke of yet, and begin the round that brings them."""
-        events: list[Event] = []
-        speaking: list[Event] = []
-        for peer_id, endpoint in view.items():
-            new = {key: track for key, track in endpoint.tracks.items() if key not in self._tracks}
+        events: list[bytes] = []
+        speaking: list[bytes] = []
+        waiting, self._unannounced = self._unannounced, set()
+        for peer_id in [known for known in view if known in waiting]:
+            tracks = view[peer_id].tracks
+            new = {key: track for key, track in tracks.items() if key not in self._tracks}
             if not new:
                 continue
             for key, track in new.items():
                 self._tracks[key] = _Told(peer_id, track)
                 if track.speaking:
-                    speaking.append(_voice(key, track))
-            added = schema.MediaEventTracksAdded(
-                endpoint_id=peer_id,
-                track_id_to_track={
-                    key: schema.Track(
-                        metadata_json=track.metadata,
-                        simulcast_config=schema.TrackSimulcastConfig(enabled=False),
-                    )
-                    for key, track in new.items()
-                },
-            )
-            events.append(Event(tracks_added=added))
+                    speaking.append(encode_vad_notification(key, bool(track.speaking)))
+            events.append(encode_tracks_added(peer_id, {key: track.metadata for key, track in new.items()}))
         return [*events, *speaking, self._begin()] if events else []
 
-    def _begin(self) -> Event:
+    def _begin(self) -> bytes:
         self._in_round = True
         self._wanted = False
         for kind in self._asked:
             waiting = sum(told.track.kind == kind and told.mid is None for told in self._tracks.values())
             self._asked[kind] = max(self._asked[kind], len(self._used[kind]) + waiting)
-        types = schema.MediaEventOfferDataTrackTypes(audio=self._asked["audio"], video=self._asked["video"])
-        return Event(offer_data=schema.MediaEventOfferData(tracks_types=types))
+        return encode_offer_data(self._asked["audio"], self._asked["video"])
 
     def _outgoing(self) -> dict[str, str]:
         return {told.mid: key for key, told in self._tracks.items() if told.mid is not None}
@@ -293,8 +289,3 @@ class Negotiation:
 def endpoint_metadata(metadata: Mapping[str, object] | None) -> str:
     """Metadata of a peer as clients expect it: a client's and a server's part, which may be empty."""
     return json.dumps(metadata if metadata is not None else {"peer": {}, "server": {}})
-
-
-def _voice(track_id: str, track: TrackView) -> Event:
-    status = VadStatus(VadStatus.SPEECH if track.speaking else VadStatus.SILENCE)
-    return Event(vad_notification=schema.MediaEventVadNotification(track_id=track_id, status=status))

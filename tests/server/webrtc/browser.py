@@ -136,6 +136,8 @@ class Browser:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.channels: dict[str, RTCDataChannel] = {}
         self.joined = asyncio.Event()
+        self.rewrite: Callable[[str], str] = str
+        self.rewrite_offer: Callable[[str], str] = str
         self._answered = asyncio.Event()
         self._answer: Any = None
         self._receiver = asyncio.create_task(self._receive())
@@ -145,9 +147,12 @@ class Browser:
         event = media_peer.MediaEvent(**content)
         await self.socket.send(encode(schema.PeerMessage(peer_media_event=event)))
 
-    async def connect(self, metadata: Mapping[str, Any] | None = None) -> None:
+    async def send_connect(self, metadata: Mapping[str, Any] | None = None) -> None:
         text = json.dumps(dict(metadata or {}))
         await self.send(connect=media_peer.MediaEventConnect(metadata_json=text))
+
+    async def connect(self, metadata: Mapping[str, Any] | None = None) -> None:
+        await self.send_connect(metadata)
         await self.joined.wait()
 
     async def publish(self, track: MediaStreamTrack, metadata: Mapping[str, Any] | None = None) -> str:
@@ -309,7 +314,7 @@ class Browser:
         self._answered.clear()
         await self.send(
             sdp_offer=media_peer.MediaEventSdpOffer(
-                sdp=pc.localDescription.sdp,
+                sdp=self.rewrite_offer(pc.localDescription.sdp),
                 mid_to_track_id=mids,
                 track_id_to_metadata_json={key: text for key, (_, text) in self.local.items()},
             )
@@ -318,7 +323,7 @@ class Browser:
             await self._answered.wait()
             self._answered.clear()
         answer = self._answer
-        await pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        await pc.setRemoteDescription(RTCSessionDescription(self.rewrite(answer.sdp), "answer"))
         for transceiver in pc.getTransceivers():
             track_id = answer.mid_to_track_id.get(transceiver.mid)
             if transceiver.direction == "recvonly" and track_id is not None and track_id not in self.heard:

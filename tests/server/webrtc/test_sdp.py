@@ -11,6 +11,7 @@ o=- 4611731400430051336 2 IN IP4 127.0.0.1\r
 s=-\r
 t=0 0\r
 a=group:BUNDLE 0 1 2 3\r
+a=fingerprint:sha-256 17:84\r
 m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9\r
 c=IN IP4 0.0.0.0\r
 a=mid:0\r
@@ -56,11 +57,12 @@ def test_sections_are_read_with_their_directions_and_codecs() -> None:
         ("", "no SDP"),
         ("garbage\r\n", "no SDP"),
         ("v=0\r\n", "no media section"),
-        ("v=0\r\nm=audio\r\n", "malformed"),
-        ("v=0\r\nm=text 9 RTP 1\r\na=mid:0\r\n", "neither"),
-        ("v=0\r\nm=audio 9 RTP 1\r\n", "no mid"),
-        ("v=0\r\n" + "m=audio 9 RTP 1\r\na=mid:0\r\n" * 2, "same mid"),
+        ("v=0\r\na=fingerprint:x\r\nm=audio\r\n", "malformed"),
+        ("v=0\r\na=fingerprint:x\r\nm=text 9 RTP 1\r\na=mid:0\r\n", "neither"),
+        ("v=0\r\na=fingerprint:x\r\nm=audio 9 RTP 1\r\n", "no mid"),
+        ("v=0\r\na=fingerprint:x\r\n" + "m=audio 9 RTP 1\r\na=mid:0\r\n" * 2, "same mid"),
         ("v=0\r\n" + "m=audio 9 RTP 1\r\n" * 257, "more than"),
+        ("v=0\r\nm=audio 9 RTP 1\r\na=mid:0\r\n", "no fingerprint"),
     ],
 )
 def test_offers_that_are_none(sdp: str, message: str) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import betterproto
 import pytest
 
+from fishjam_agents.protocol import decode
+from fishjam_agents.protocol.generated import peer as schema
 from fishjam_agents.server.webrtc.sdp import OfferError, Section
 from fishjam_agents.server.webrtc.signalling import (
     MAX_TRACKS,
     EndpointView,
-    Event,
     Negotiation,
     RoomView,
     TrackView,
@@ -33,10 +34,11 @@ def video() -> TrackView:
     return TrackView("video", '{"type":"camera"}')
 
 
-def told(events: list[Event]) -> list[tuple[Any, ...]]:
+def told(events: list[bytes]) -> list[tuple[Any, ...]]:
     """Each event in short."""
     short: list[tuple[Any, ...]] = []
-    for event in events:
+    for data in events:
+        event = decode(schema.PeerMessage, data).server_media_event
         which, content = betterproto.which_one_of(event, "content")
         content_: Any = content
         match which:
