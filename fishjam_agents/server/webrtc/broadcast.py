@@ -20,7 +20,7 @@ from .sdp import OfferError, Section, read_offer
 from .tracks import OutboundTrack
 
 if TYPE_CHECKING:
-    from .peer import Media
+    from .media import Media
 
 ANSWER_SECONDS = 10.0
 """Longest time an answer may take: it asks nobody but this machine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -82,6 +83,7 @@ class Connection:
         self._events = events
         self._video_codecs = sorted(CODECS, key=lambda codec: codec != video_codec)
         self._closed = False
+        self._answering = asyncio.Lock()
         self._candidates = 0
         self._early: list[str] | None = []
         self._pc.on("connectionstatechange", self._changed)
@@ -109,24 +111,20 @@ class Connection:
             OfferError: It cannot be answered.
         """
         check_transport(offer)
-        pc = self._pc
-        try:
-            await pc.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))
-            # Nothing may be awaited here: aiortc begins to receive in the next turn of the loop.
-            for transceiver in pc.getTransceivers():
-                self._direct(transceiver, incoming, outgoing)
-            self._use_addresses()
-            await pc.setLocalDescription(await pc.createAnswer())
-        except OfferError:
-            raise
-        except Exception as error:  # aiortc raises what its parser stumbles over
+        async with self._answering:
             if self._closed:
+                raise OfferError("the connection is closed")
+            try:
+                await self._negotiate(offer, incoming, outgoing)
+            except OfferError:
                 raise
-            raise OfferError(f"the offer cannot be answered ({type(error).__name__}: {error})") from error
+            except Exception as error:  # aiortc raises what its parser stumbles over
+                why = f"{type(error).__name__}: {error}"
+                raise OfferError(f"the offer cannot be answered ({why})") from error
         early, self._early = self._early, None
         for candidate in early or ():
             self._add(candidate)
-        return str(pc.localDescription.sdp)
+        return str(self._pc.localDescription.sdp)
 
     def add_candidate(self, candidate: str) -> None:
         """Take a candidate of the browser's, which may come before its offer; what is none is left out.
@@ -145,7 +143,23 @@ class Connection:
     async def close(self) -> None:
         """End it. Does nothing the second time."""
         self._closed = True
-        await self._pc.close()
+        # An answer that is being made would open sockets after they were closed.
+        async with self._answering:
+            await self._pc.close()
+
+    async def _negotiate(
+        self,
+        offer: str,
+        incoming: Mapping[str, PacketSink | FrameSink],
+        outgoing: Mapping[str, OutboundTrack],
+    ) -> None:
+        pc = self._pc
+        await pc.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))
+        # Nothing may be awaited here: aiortc begins to receive in the next turn of the loop.
+        for transceiver in pc.getTransceivers():
+            self._direct(transceiver, incoming, outgoing)
+        self._use_addresses()
+        await pc.setLocalDescription(await pc.createAnswer())
 
     def _direct(
         self,

