@@ -98,7 +98,7 @@ class LiveCall:
         self._verify_begun()
         self._pipeline.interrupt()
 
-    async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
+    async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> bytes:
         """Part of `PlaygroundCall`."""
         sound = self._recorder.recent(self._clock.position)
         offset = self._room_zero - sound.start
@@ -107,7 +107,7 @@ class LiveCall:
         since = 0.0 if sound.start > self._recorder.position else -1.0
         timeline = {
             "version": VERSION,
-            "duration": sound.seconds,
+            "duration": sound.duration,
             "lag": round(self._clock.worst_lag, 4),
             "events": [{**event, "at": max(event["at"], 0.0)} for event in shown if event["at"] >= since],
         }
@@ -115,7 +115,8 @@ class LiveCall:
         from fishjam_agents.observe.report.process import render_apart
 
         return await render_apart(
-            room=sound.samples,
+            room=sound.seconds(),
+            samples=sound.samples,
             sample_rate=RECORDING_RATE,
             timeline=timeline,
             name=f"{self.bot}, call {self._id}" if self._id is not None else self.bot,

@@ -178,9 +178,10 @@ def test_a_long_call_is_reported_by_its_last_minutes(monkeypatch: pytest.MonkeyP
 def test_sound_and_events_of_a_report_are_on_one_time_axis(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: dict[str, Any] = {}
 
-    async def render(*, room: Any, **call: Any) -> str:
-        shown.update(call, room=room())
-        return "page"
+    async def render(*, room: Any, samples: int, **call: Any) -> bytes:
+        shown.update(call, room=np.concatenate(list(room)))
+        assert len(shown["room"]) == samples
+        return b"page"
 
     async def scenario() -> None:
         async with talking(parrot()) as talk:
@@ -233,7 +234,7 @@ def test_a_call_that_has_not_begun_can_be_asked_for_nothing() -> None:
             for ask in (live.interrupt, lambda: live.submit_text("hello", None), live.record):
                 with pytest.raises(FishjamAgentsError, match=r"in no call|nothing is recorded"):
                     ask()
-            assert "<!doctype html>" in await live.report([], {})
+            assert b"<!doctype html>" in await live.report([], {})
             live.close()
 
     asyncio.run(scenario())

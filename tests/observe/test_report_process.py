@@ -16,6 +16,7 @@ from fishjam_agents.observe.report.page import render
 from fishjam_agents.observe.report.process import render_apart
 
 ROOM: Any = (9000 * np.sin(np.arange(32000) / 7)).astype(np.int16).reshape(-1, 2)
+PIECES: list[Any] = [ROOM[:5000], ROOM[5000:5000], ROOM[5000:]]
 CALL: dict[str, Any] = {
     "sample_rate": 16000,
     "timeline": {
@@ -29,14 +30,14 @@ CALL: dict[str, Any] = {
 
 
 def test_it_is_the_page_that_this_process_would_make() -> None:
-    page = asyncio.run(render_apart(room=lambda: ROOM, **CALL))
-    assert page == render(room=ROOM, **CALL).encode("utf-8", "replace").decode()
-    assert "data:audio/wav;base64," in page
+    page = asyncio.run(render_apart(room=PIECES, samples=len(ROOM), **CALL))
+    assert page == render(room=ROOM, **CALL).encode("utf-8", "replace")
+    assert b"data:audio/wav;base64," in page
 
 
 def test_what_went_wrong_is_told_in_a_sentence() -> None:
     with pytest.raises(FishjamAgentsError, match=r"the report could not be made: .*KeyError: 'events'"):
-        asyncio.run(render_apart(room=lambda: ROOM, **{**CALL, "timeline": {"duration": 1.0}}))
+        asyncio.run(render_apart(room=PIECES, samples=len(ROOM), **{**CALL, "timeline": {"duration": 1.0}}))
 
 
 def test_no_process_is_left_where_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +52,7 @@ def test_no_process_is_left_where_nobody_waits_for_it(monkeypatch: pytest.Monkey
         monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
-                await render_apart(room=lambda: ROOM, **CALL)
+                await render_apart(room=PIECES, samples=len(ROOM), **CALL)
         return [one.returncode for one in begun]
 
     # It reads all, and answers nothing.
@@ -64,7 +65,7 @@ def test_one_that_ends_before_it_has_read_all_holds_nothing_up(monkeypatch: pyte
     monkeypatch.setattr(process, "_PROGRAM", "import os; os._exit(3)")
     long: Any = np.zeros((4_000_000, 2), np.int16)
     with pytest.raises(FishjamAgentsError, match="it was ended"):
-        asyncio.run(render_apart(room=lambda: long, **CALL))
+        asyncio.run(render_apart(room=[long] * 4, samples=4 * len(long), **CALL))
 
 
 def test_files_of_the_current_folder_are_no_modules_of_it(
@@ -73,4 +74,4 @@ def test_files_of_the_current_folder_are_no_modules_of_it(
     (tmp_path / "json.py").write_text("raise SystemExit('this is not json')\n")
     monkeypatch.chdir(tmp_path)
     assert os.getcwd() == str(tmp_path)
-    assert asyncio.run(render_apart(room=lambda: ROOM, **CALL)).startswith("<!doctype html>")
+    assert asyncio.run(render_apart(room=PIECES, samples=len(ROOM), **CALL)).startswith(b"<!doctype html>")

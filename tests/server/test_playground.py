@@ -49,8 +49,8 @@ class ShownCall:
     def interrupt(self) -> None:
         self.asked.append("interrupt")
 
-    async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
-        return f"report of {len(events)} for {sorted(names.values())}"
+    async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> bytes:
+        return f"report of {len(events)} for {sorted(names.values())}".encode()
 
     def record(self) -> str:
         return '{"end": 1.0}\n'

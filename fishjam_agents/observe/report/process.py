@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,24 @@ from fishjam_agents.observe.report.page import render
 
 _ROOT = str(Path(__file__).parents[3])
 _PROGRAM = f"import sys; sys.path.insert(0, {_ROOT!r}); from {__name__} import main; main()"
-_CHUNK = 256 * 1024
-"""Bytes of sound written at a time: the loop has its turn in between."""
 _POLITENESS = 10
 """Added to the niceness of the process: audio goes before."""
 
 
 async def render_apart(
-    *, room: Callable[[], Samples], sample_rate: int, timeline: Mapping[str, Any], name: str, sound_limit: int
-) -> str:
-    """The report as HTML; arguments as `page.render`. Cancelling it ends the process.
+    *,
+    room: Iterable[Samples],
+    samples: int,
+    sample_rate: int,
+    timeline: Mapping[str, Any],
+    name: str,
+    sound_limit: int,
+) -> bytes:
+    """The report as HTML in UTF-8. Cancelling it ends the process.
 
     Args:
-        room: Makes the recording; called in a thread.
+        room: The recording in pieces, int16, shape (n, 2): callers left, bot right.
+        samples: Sum of their lengths.
         sample_rate: Hz.
         timeline: What `timeline.json` holds.
         name: Its heading.
@@ -43,9 +48,8 @@ async def render_apart(
     Raises:
         FishjamAgentsError: It could not be made.
     """
-    samples = np.ascontiguousarray(await asyncio.to_thread(room))
     head = {
-        "shape": samples.shape,
+        "samples": samples,
         "sample_rate": sample_rate,
         "timeline": timeline,
         "name": name,
@@ -70,13 +74,13 @@ async def render_apart(
         assert process.stdout is not None
         assert process.stderr is not None
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_feed(process.stdin, head, samples))
+            tasks.create_task(_feed(process.stdin, head, room))
             reading = tasks.create_task(process.stdout.read())
             complaining = tasks.create_task(process.stderr.read())
         if await process.wait() != 0:
             why = complaining.result().decode(errors="replace").strip().rpartition("\n")[2]
             raise FishjamAgentsError(f"the report could not be made: {why or 'it was ended'}")
-        return reading.result().decode()
+        return reading.result()
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -84,14 +88,15 @@ async def render_apart(
             await process.wait()
 
 
-async def _feed(stdin: asyncio.StreamWriter, head: Mapping[str, Any], samples: Samples) -> None:
+async def _feed(stdin: asyncio.StreamWriter, head: Mapping[str, Any], room: Iterable[Samples]) -> None:
     # One that is gone says why on standard error.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         stdin.write(json.dumps(head).encode() + b"\n")
-        sound = samples.reshape(-1).view(np.uint8)
-        for start in range(0, len(sound), _CHUNK):
-            stdin.write(sound[start : start + _CHUNK].tobytes())
+        for piece in room:
+            stdin.write(piece.tobytes())
+            # The loop has its turn, whether the process is slow or not.
             await stdin.drain()
+            await asyncio.sleep(0)
         stdin.close()
         await stdin.wait_closed()
 
@@ -101,7 +106,7 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(_POLITENESS)
     head = json.loads(sys.stdin.buffer.readline())
-    shape = tuple(head.pop("shape"))
-    samples = np.frombuffer(sys.stdin.buffer.read(), np.int16).reshape(shape)
-    page = render(room=samples, **head)
+    samples = head.pop("samples")
+    room = np.frombuffer(sys.stdin.buffer.read(), np.int16).reshape(samples, 2)
+    page = render(room=room, **head)
     sys.stdout.buffer.write(page.encode("utf-8", "replace"))

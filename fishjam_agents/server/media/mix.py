@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,20 +50,29 @@ class Mix:
             at += len(part)
             samples = samples[len(part) :]
 
-    def samples(self, length: int, first: int = 0) -> Samples:
-        """The samples from `first` up to `length`, int16, shape (length - first, channels); gaps are zeros.
+    def samples(self, length: int) -> Samples:
+        """The first `length` samples, int16, shape (length, channels); gaps are zeros."""
+        whole = np.zeros((length, self._channels), np.int16)
+        for index in (*self._closed, *self._open):
+            start = index * _BLOCK
+            whole[start : start + _BLOCK] = self._block(index)[: max(length - start, 0)]
+        return whole
+
+    def seconds(self, length: int, first: int = 0) -> Iterator[Samples]:
+        """The samples up to `length` a second at a time, int16, shape (n, channels); gaps are zeros.
 
         Args:
-            length: The sample behind the last one.
-            first: The first one, at the beginning of a second.
+            length: Samples from the beginning on.
+            first: The second to begin with.
         """
-        whole = np.zeros((max(length - first, 0), self._channels), np.int16)
-        for index in (*self._closed, *self._open):
-            start = index * _BLOCK - first
-            if 0 <= start < len(whole):
-                block = self._closed[index] if index in self._closed else saturate(self._open[index])
-                whole[start : start + _BLOCK] = block[: len(whole) - start]
-        return whole
+        for index in range(first, -(-length // _BLOCK)):
+            yield self._block(index)[: length - index * _BLOCK]
+
+    def _block(self, index: int) -> Samples:
+        if index in self._open:
+            return saturate(self._open[index])
+        closed = self._closed.get(index)
+        return np.zeros((_BLOCK, self._channels), np.int16) if closed is None else closed
 
     def copy(self) -> Mix:
         """What it holds now: cheap, since seconds that are complete are shared."""

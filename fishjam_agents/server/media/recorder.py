@@ -6,7 +6,7 @@ costs memory by its length and not by how many speak.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...audio.resampling import Resampler
@@ -137,18 +137,22 @@ class RecentSound:
 
     Attributes:
         start: Room time of its first sample, seconds.
-        seconds: Its length.
+        samples: Its length in samples, at `RECORDING_RATE`.
     """
 
     start: float
-    seconds: float
+    samples: int
     _mix: Mix
     _first: int
-    _end: int
 
-    def samples(self) -> Samples:
-        """The room's sound as `Recording.room`. Takes some milliseconds; any thread may call it."""
-        return self._mix.samples(self._end, self._first)
+    @property
+    def duration(self) -> float:
+        """Its length, seconds."""
+        return self.samples / RECORDING_RATE
+
+    def seconds(self) -> Iterator[Samples]:
+        """The room's sound as `Recording.room` has it, a second at a time."""
+        return self._mix.seconds(self._first * RECORDING_RATE + self.samples, self._first)
 
 
 class Recorder(Tap):
@@ -183,9 +187,8 @@ class Recorder(Tap):
     def recent(self, position: float) -> RecentSound:
         """What is kept of the room's sound, up to room time `position`; the recording goes on."""
         end = max(round(position * RECORDING_RATE) - self._zero, 0)
-        first = 0 if self._keep is None else max(end // RECORDING_RATE - self._keep, 0) * RECORDING_RATE
-        start = self.position + first / RECORDING_RATE
-        return RecentSound(start, (end - first) / RECORDING_RATE, self._room.copy(), first, end)
+        first = 0 if self._keep is None else max(end // RECORDING_RATE - self._keep, 0)
+        return RecentSound(self.position + first, end - first * RECORDING_RATE, self._room.copy(), first)
 
     def _take(self, peer: Peer, at: int, samples: Samples) -> None:
         self._room.add(at, samples, 0 if peer.type is PeerType.WEBRTC else 1)

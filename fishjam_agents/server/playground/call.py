@@ -85,8 +85,8 @@ class PlaygroundCall(Protocol):
         """
         ...
 
-    async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
-        """The call up to now as a page, `report.html`.
+    async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> bytes:
+        """The call up to now as a page, `report.html`, in UTF-8.
 
         Args:
             events: Its events, as far as they are kept.

@@ -97,7 +97,7 @@ class PlaygroundApi(Resource):
             content = call.record()
         except FishjamAgentsError as error:
             raise RequestError(409, str(error)) from error
-        return _download(content, "call.jsonl", "application/jsonl")
+        return _download(content.encode(), "call.jsonl", "application/jsonl")
 
     def _grant(self, request: Request) -> Grant[RegisteredCall]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -107,7 +107,7 @@ class PlaygroundApi(Resource):
         return grant
 
 
-def _download(content: str, name: str, kind: str) -> Response:
+def _download(content: bytes, name: str, kind: str) -> Response:
     headers = {
         **HEADERS,
         "Content-Type": kind,
@@ -115,7 +115,7 @@ def _download(content: str, name: str, kind: str) -> Response:
         # Opened in place it must not be a page of this server.
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return Response(content.encode("utf-8", "replace"), headers=headers)
+    return Response(content, headers=headers)
 
 
 def _name(given: Any) -> str | None:
