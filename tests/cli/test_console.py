@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_written_is_told_before_the_call(
     capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
 ) -> None:
     words = ("--in", FIXTURES / "alice_yes.wav", "--out", tmp_path / "missing" / "b.wav")
-    code, printed, errors = console(capsys, config, *words)
+    code, printed, errors = command(capsys, "console", config, *words)
     assert (code, printed) == (1, "")
     assert errors.startswith("error: cannot write ")
 
@@ -184,7 +184,7 @@ def test_a_bot_whose_audio_is_elsewhere_is_refused(
 ) -> None:
     config.write_text("agent: {backend: {type: vapi_peer, api_key: k, assistant_id: a}}\n")
     words = ("--in", FIXTURES / "alice_yes.wav", "--out", tmp_path / "b.wav")
-    code, printed, errors = console(capsys, config, *words)
+    code, printed, errors = command(capsys, "console", config, *words)
     assert (code, printed) == (1, "")
     assert "speaks in rooms of Fishjam only: use the command run" in errors
 
@@ -203,7 +203,7 @@ def test_a_backend_that_fails_for_good_ends_the_call_with_its_message(
     )
     config.write_text("agent: {pipeline: 'bot:Bot'}\nlog: {level: error, file: log.txt}\n")
     words = ("--in", FIXTURES / "alice_yes.wav", "--out", tmp_path / "b.wav")
-    code, printed, errors = console(capsys, config, *words)
+    code, printed, errors = command(capsys, "console", config, *words)
     assert code == 1
     assert "*    the backend failed" in printed
     assert errors == "error: the key was rejected: set another\n"
