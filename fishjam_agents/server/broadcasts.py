@@ -54,17 +54,19 @@ class Broadcasts:
 
         broadcast = self._broadcasts.get(livestream)
         if broadcast is None:
-            broadcast = self._broadcasts[livestream] = Broadcast(livestream, media)
-        session = BroadcastSession(broadcast, holder_id, role)
+            broadcast = self._broadcasts[livestream] = Broadcast(media)
+        name = secrets.token_urlsafe(16)
+        session = BroadcastSession(
+            livestream, broadcast, holder_id, role, lambda: self._sessions.pop(name, None)
+        )
         try:
             answer = await session.answer(offer)
         except OfferError as error:
             raise RequestError(422, str(error)) from error
         except TimeoutError as error:
             raise RequestError(503, "the answer took too long: is the machine overloaded?") from error
-        self._sessions = {name: entry for name, entry in self._sessions.items() if not entry[0].ended}
-        name = secrets.token_urlsafe(16)
-        self._sessions[name] = (session, token)
+        if not session.ended:
+            self._sessions[name] = (session, token)
         return name, answer
 
     def find(self, name: str, role: LivestreamRole, token: str | None) -> BroadcastSession:
@@ -74,7 +76,7 @@ class Broadcasts:
             RequestError: 404, there is none; 401, another token was shown than when it was made.
         """
         session, known = self._sessions.get(name, (None, None))
-        if session is None or session.ended or session.role != role:
+        if session is None or session.role != role:
             raise RequestError(404, "There is no such connection")
         if known is not None and not hmac.compare_digest((token or "").encode(), known.encode()):
             raise RequestError(401, "Invalid token")

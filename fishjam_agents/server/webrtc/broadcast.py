@@ -38,12 +38,10 @@ class Broadcast:
     """One livestream: at most one streamer, any number of viewers.
 
     Args:
-        livestream: Who may, and does, take part.
         media: What all connections of a server share.
     """
 
-    def __init__(self, livestream: Livestream, media: Media) -> None:
-        self.livestream = livestream
+    def __init__(self, media: Media) -> None:
         self.media = media
         self._source: BrowserMicrophone | None = None
         self._viewers: list[OutboundTrack] = []
@@ -82,14 +80,25 @@ class BroadcastSession:
     """Part of `livestream.LiveSession` and of `connection.ConnectionEvents`: one streamer or viewer.
 
     Args:
-        broadcast: The livestream.
+        livestream: Who may, and does, take part.
+        broadcast: Its sound.
         holder_id: Whose it is.
         role: Streamer or viewer.
+        over: Called when it has ended.
     """
 
-    def __init__(self, broadcast: Broadcast, holder_id: str, role: LivestreamRole) -> None:
+    def __init__(
+        self,
+        livestream: Livestream,
+        broadcast: Broadcast,
+        holder_id: str,
+        role: LivestreamRole,
+        over: Callable[[], object],
+    ) -> None:
         self.holder_id = holder_id
         self.role: LivestreamRole = role
+        self._livestream = livestream
+        self._over = over
         self._broadcast = broadcast
         self._media = broadcast.media
         self._connection = Connection(self._media.addresses(), self)
@@ -106,8 +115,7 @@ class BroadcastSession:
             OfferError: It cannot be answered; the session is over then.
             RequestError: As of `Livestream.begin`.
         """
-        livestream = self._broadcast.livestream
-        livestream.begin(self)
+        self._livestream.begin(self)
         try:
             answer = await self._answer(offer)
         except BaseException as error:
@@ -117,7 +125,7 @@ class BroadcastSession:
                 raise OfferError(_OVER) from error
             raise
         if not self.ended:
-            livestream.connected(self)
+            self._livestream.connected(self)
             loop = asyncio.get_running_loop()
             self._deadline = loop.call_later(CONNECT_SECONDS, self._give_up)
         return answer
@@ -142,7 +150,8 @@ class BroadcastSession:
             self._broadcast.leave(self._outbound)
         if self._sends:
             self._broadcast.stop()
-        self._broadcast.livestream.ended(self)
+        self._livestream.ended(self)
+        self._over()
         self._media.tasks.spawn(self._connection.close(), f"the end of the {self.role} {self.holder_id}")
 
     def lost(self, state: str) -> None:

@@ -146,6 +146,9 @@ class Connection:
         # An answer that is being made would open sockets after they were closed.
         async with self._answering:
             await self._pc.close()
+        # What aiortc was about to start when it was closed, it starts all the same, and never stops.
+        for transceiver in self._pc.getTransceivers():
+            await transceiver.stop()
 
     async def _negotiate(
         self,

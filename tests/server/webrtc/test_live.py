@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import re
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -68,6 +71,9 @@ class Peer:
         if self.heard is not None:
             self.heard.stop()
         await self.pc.close()
+        # As in the server: what was about to start is started all the same.
+        for transceiver in self.pc.getTransceivers():
+            await transceiver.stop()
 
 
 @asynccontextmanager
@@ -352,6 +358,38 @@ def test_who_never_connects_gives_the_place_back(serve: Serve, monkeypatch: pyte
             assert (answer.status_code, answer.json()) == (503, {"errors": "Reached the limit of 2 viewers"})
 
     serve(scenario)
+
+
+def test_who_comes_and_goes_leaves_nothing(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        tasks = descriptors = 0
+        for number in range(12):
+            room_id = await stream(client)
+            livestream = weakref.ref(client.server.rooms.get(room_id).livestream)
+            async with viewer(client) as peer, streamer(client) as sender:
+                await peer.post("/whep", await token(client, room_id, "viewer"))
+                await sender.post("/whip", await token(client, room_id, "streamer"))
+                await until(lambda peer=peer: peer.pc.connectionState == "connected")
+                if number % 2:
+                    await peer.request("DELETE")
+                    await sender.request("DELETE")
+            await client.http.delete(f"/room/{room_id}")
+            if number == 1:
+                tasks, descriptors = await settled()
+        assert await settled() == (tasks, descriptors)
+        gc.collect()
+        assert livestream() is None
+
+    serve(scenario)
+
+
+async def settled() -> tuple[int, int]:
+    """Tasks and open files of this process, once they are as few as they become."""
+    fewest = (10**6, 10**6)
+    for _ in range(20):
+        await asyncio.sleep(0.05)
+        fewest = min(fewest, (len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))))
+    return fewest
 
 
 def test_of_an_offer_only_the_sound_is_left() -> None:
