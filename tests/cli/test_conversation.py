@@ -58,6 +58,11 @@ def follow(told: Sequence[Event], *, has_transcripts: bool = False) -> tuple[Con
         ),
         ([*reply(), events.ReplyEnded(9, "r1", Heard("r1", 5.0))], BotState.LISTENING),
         ([*reply(), *reply(reply="r2"), events.ReplyEnded(9, "r1", Heard("r1", 5.0))], BotState.SPEAKING),
+        ([*reply(), turn(6, 5), events.ReplyEnded(9, "r1", Heard("r1", 5.0))], BotState.THINKING),
+        (
+            [turn(3.5, 3), events.ReplyStarted("r1", at=4), events.ReplyEnded(5, "r1", Heard("r1", 0.0))],
+            BotState.LISTENING,
+        ),
         ([turn(3.5, 3), events.Unanswered("no answer", at=5)], BotState.LISTENING),
     ],
 )

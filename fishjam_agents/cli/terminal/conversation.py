@@ -165,7 +165,9 @@ class Conversation:
     def _end_reply(self, at: float, heard: Heard, *, interrupted: bool) -> None:
         reply = self._replies.pop(heard.reply, None) or _Reply()
         self._is_paused = self._is_paused and bool(self._replies)
-        self._is_awaited = False
+        if not reply.sounds:
+            # It was the answer, and there is none.
+            self._is_awaited = False
         whole = "".join(reply.text).strip()
         text, unheard = whole, ""
         if interrupted:
