@@ -12,8 +12,9 @@ from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.observe.log import EventLog
 from fishjam_agents.pipeline import AgentPipeline
-from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomRule, RoomSnapshot
+from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
+from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
 from fishjam_agents.worker.load import LoadMonitor
 from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
@@ -70,7 +71,7 @@ class RoomsProcess:
         bots: What makes its bots.
         url: The Fishjam.
         token: Its management token.
-        rules: The rules of the file, with the ids of rooms that were made.
+        created: Rooms that were made for its rules.
         claims: Who serves which room; None where nobody else can.
         orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
 
@@ -87,15 +88,15 @@ class RoomsProcess:
         bots: BotFactories,
         url: str,
         token: str,
-        rules: Sequence[RoomRule],
+        created: Sequence[CreatedRooms],
         claims: Claims | None = None,
         orphans: OrphanedAgents | None = None,
     ) -> None:
         self._settings = settings
-        self._rules = tuple(zip(settings.rooms, rules, strict=True))
+        self._created = created
         self.monitor = LoadMonitor(settings.workers)
         self.worker = MultiRoomWorker(
-            Bots(rules, bots),
+            self._bots(settings, bots),
             fishjam_id=url,
             management_token=token,
             limits=settings.limits,
@@ -137,17 +138,15 @@ class RoomsProcess:
         self.worker.stop()
 
     def _apply(self, settings: Config, bots: object) -> None:
-        rules = []
-        made = list(self._rules)
-        for rule in settings.rooms:
-            if rule.create is None:
-                rules.append(rule)
-                continue
-            known = next((pair for pair in made if pair[0] == rule), None)
-            if known is None:
-                logger.warning("rooms are made at the start only: restart the program for %s", rule)
-            else:
-                made.remove(known)
-                rules.append(known[1])
-        self.worker.bots = Bots(rules, cast(BotFactories, bots))
+        self.worker.bots = self._bots(settings, cast(BotFactories, bots))
         self.worker.wake()
+
+    def _bots(self, settings: Config, bots: BotFactories) -> Bots:
+        rules, missing = resolve(settings.rooms, self._created)
+        for rule in missing:
+            logger.warning(
+                "rooms are made at the start only: restart the program for create: %s of %s",
+                rule.create,
+                rule.bot,
+            )
+        return Bots(rules, bots)

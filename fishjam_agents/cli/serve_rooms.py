@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -9,11 +10,16 @@ from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.output import say
 from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots, open_claims
 from fishjam_agents.cli.service_signals import service_signals
+from fishjam_agents.cli.supervised_calls import SupervisedCalls
+from fishjam_agents.cli.supervisor import Supervisor
 from fishjam_agents.config import Config
+from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.observe.log import setup_logging
-from fishjam_agents.worker import OrphanedAgents, RoomRule
-from fishjam_agents.worker.created_rooms import created_rooms
+from fishjam_agents.worker import OrphanedAgents
+from fishjam_agents.worker.call_service import CallService
+from fishjam_agents.worker.created_rooms import CreatedRooms, created_rooms
+from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker import check_token
 
 
@@ -44,38 +50,51 @@ async def _serve(settings: Config, bots: BotFactories) -> None:
         await check_token(client)
         if orphans is not None:
             await orphans.remove(client)
-        rules = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
+        created = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
         claims = open_claims(settings, client.url)
         if claims is not None:
             stack.push_async_callback(claims.close)
-        process = RoomsProcess(settings, bots, url, token, rules, claims, orphans)
+        program: RoomsProcess | Supervisor
+        calls: CallService
+        if settings.workers.processes == 1:
+            program = RoomsProcess(settings, bots, url, token, created, claims, orphans)
+            calls, reload = program.calls, program.reloader.reload
+        else:
+            program = _supervisor(settings, claims, url, token, created)
+            calls, reload = SupervisedCalls(program), program.reload
         api = None
         if settings.api is not None:
             from fishjam_agents.cli.api_server import api_server
 
-            api = await stack.enter_async_context(api_server(settings.api, process.calls))
+            api = await stack.enter_async_context(api_server(settings.api, calls))
 
         def drain() -> None:
             say(f"No new rooms are taken; calls have {settings.workers.drain:g} s to end.")
-            process.drain()
+            program.drain()
 
         def stop() -> None:
             say("goodbye")
-            process.stop()
+            program.stop()
 
-        with service_signals(drain, stop, process.reloader.reload):
-            say(_welcome(url, settings.rooms, rules, api))
+        with service_signals(drain, stop, reload):
+            say(_welcome(url, created, api))
             freeze_gc()
-            await process.run()
+            await program.run()
 
 
-def _welcome(url: str, asked: Sequence[RoomRule], made: Sequence[RoomRule], api: str | None) -> str:
-    rooms = [
-        f"  Room     {room} for {rule.bot}"
-        for wanted, rule in zip(asked, made, strict=True)
-        if wanted.create is not None
-        for room in rule.id
-    ]
+def _supervisor(
+    settings: Config, claims: SqliteClaims | None, url: str, token: str, created: Sequence[CreatedRooms]
+) -> Supervisor:
+    if sys.platform == "win32":
+        raise ConfigError("workers.processes above 1 needs Linux or macOS: start several programs instead")
+    if claims is None:
+        raise ConfigError("several processes need a file for their claims: name one in workers.claims")
+    path = settings.workers.claims or default_path()
+    return Supervisor(settings.source, settings.workers.processes, claims, path, url, token, created)
+
+
+def _welcome(url: str, created: Sequence[CreatedRooms], api: str | None) -> str:
+    rooms = [f"  Room     {room} for {made.bot}" for made in created for room in made.ids]
     return "\n".join(
         [
             "The bots join their rooms when the first person does.",

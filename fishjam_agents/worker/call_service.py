@@ -33,6 +33,7 @@ class CallRequest:
         bot: The kind of bot; None where there is one.
         settings: What is said of the call.
         webhook: Where its result goes; None is nowhere.
+        made_room: Whether the room was made for it, by a process that is gone, and goes with it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class CallRequest:
     bot: str | None = None
     settings: CallSettings = field(default_factory=CallSettings)
     webhook: str | None = field(default=None, repr=False)
+    made_room: bool = False
 
 
 class CallService(Protocol):

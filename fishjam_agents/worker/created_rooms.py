@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from fishjam_agents.fishjam import AsyncFishjamClient, Room
 from fishjam_agents.worker.managed_resources import managed_resource
@@ -15,10 +16,49 @@ from fishjam_agents.worker.unanswered import new_room
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class CreatedRooms:
+    """Rooms that were made for a rule.
+
+    Attributes:
+        bot: The rule's bot.
+        create: How many rooms the rule asks for.
+        ids: The rooms.
+    """
+
+    bot: str | None
+    create: int
+    ids: tuple[str, ...]
+
+
+def resolve(
+    rules: Sequence[RoomRule], created: Sequence[CreatedRooms]
+) -> tuple[tuple[RoomRule, ...], tuple[RoomRule, ...]]:
+    """Rules with the ids of what was made in place of `create`, and rules for which nothing was made.
+
+    Args:
+        rules: The rules of a file, which may have changed since rooms were made.
+        created: What was made.
+    """
+    left = list(created)
+    resolved, missing = [], []
+    for rule in rules:
+        if rule.create is None:
+            resolved.append(rule)
+            continue
+        rooms = next((made for made in left if (made.bot, made.create) == (rule.bot, rule.create)), None)
+        if rooms is None:
+            missing.append(rule)
+        else:
+            left.remove(rooms)
+            resolved.append(rule.with_rooms(rooms.ids))
+    return tuple(resolved), tuple(missing)
+
+
 @asynccontextmanager
 async def created_rooms(
     client: AsyncFishjamClient, rules: Sequence[RoomRule], orphans: OrphanedAgents | None
-) -> AsyncIterator[tuple[RoomRule, ...]]:
+) -> AsyncIterator[tuple[CreatedRooms, ...]]:
     """Make the rooms that rules ask for; leaving the context deletes them.
 
     Args:
@@ -27,16 +67,14 @@ async def created_rooms(
         orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
 
     Yields:
-        The rules, with the ids of what was made in place of `create`.
+        What was made.
     """
     async with AsyncExitStack() as stack:
         made = []
         for rule in rules:
-            if rule.create is None:
-                made.append(rule)
-                continue
-            rooms = [await stack.enter_async_context(_room(client, orphans)) for _ in range(rule.create)]
-            made.append(rule.with_rooms(room.id for room in rooms))
+            if rule.create is not None:
+                rooms = [await stack.enter_async_context(_room(client, orphans)) for _ in range(rule.create)]
+                made.append(CreatedRooms(rule.bot, rule.create, tuple(room.id for room in rooms)))
         yield tuple(made)
 
 

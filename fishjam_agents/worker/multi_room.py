@@ -8,7 +8,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -46,6 +46,10 @@ LISTING_INTERVAL = 30.0
 processes do not ask at once (`GET /room` has no pages)."""
 SHORTEST_INTERVAL = 1.0
 """Seconds between two looks: what is told meanwhile is one wake-up."""
+HURRIED_INTERVAL = 0.2
+"""The same for the first seconds after a process has died: its people hear nothing meanwhile."""
+HURRY = 3.0
+"""Seconds of that."""
 LAST_WORDS = 10.0
 """Seconds that bots have for what they are saying when the time to drain is over."""
 EMPTY_ROOM = 15.0
@@ -84,6 +88,7 @@ class MultiRoomWorker:
         calls: Calls by their room, with those that are over while their people are still there.
         counters: Totals since the start, by name.
         finished: Called with each call when it is over for good.
+        reserved: Rooms that a call of the API is about to begin in, which rules leave alone.
         members: The processes that share the rooms; empty where there is one.
         member: Which of them this is.
     """
@@ -105,6 +110,7 @@ class MultiRoomWorker:
         self.members: tuple[str, ...] = ()
         self.member = ""
         self.finished: list[Callable[[RoomCall], None]] = []
+        self.reserved: set[str] = set()
         self._fishjam_id = fishjam_id
         self._management_token = management_token
         self._limits = limits if limits.empty_room is not None else replace(limits, empty_room=EMPTY_ROOM)
@@ -115,6 +121,8 @@ class MultiRoomWorker:
         self._claimed: dict[str, float] = {}
         self._to_clear: dict[str, str | None] = {}
         self._wake = asyncio.Event()
+        self._hurry_until = 0.0
+        self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = asyncio.Event()
         self._draining = False
@@ -148,6 +156,14 @@ class MultiRoomWorker:
     def look_at(self, room: Room) -> None:
         """Take a room as it was looked up by somebody else."""
         self._view.looked_up(room.id, room)
+
+    def set_members(self, members: Iterable[str]) -> None:
+        """Share the rooms with these processes from now on; calls that go on stay where they are."""
+        self.members = tuple(members)
+        self._claimed.clear()
+        self._hurry_until = asyncio.get_running_loop().time() + HURRY
+        self._hurried.set()
+        self.wake()
 
     def wake(self) -> None:
         """Look at once, or a second after the last look."""
@@ -242,8 +258,7 @@ class MultiRoomWorker:
                     self._view.listed(await self.client.get_all_rooms())
                     listing_at = loop.time() + LISTING_INTERVAL * random.uniform(0.8, 1.2)
                     self._known = True
-                for room_id in listing.rooms:
-                    await self._look_up(room_id)
+                await asyncio.gather(*(self._look_up(room_id) for room_id in listing.rooms))
             except _PASSING as error:
                 failures += 1
                 pause = self._backoff.delay(failures)
@@ -254,10 +269,23 @@ class MultiRoomWorker:
             failures = 0
             self.counters["looks"] += 1
             self._decide()
-            await asyncio.sleep(SHORTEST_INTERVAL)
+            await self._pause()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(min(listing_at, self._next_due())):
                     await self._wake.wait()
+
+    async def _pause(self) -> None:
+        """Let what is told be one wake-up, for a while."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + SHORTEST_INTERVAL
+        while (now := loop.time()) < until:
+            if now < self._hurry_until:
+                # Set when others' rooms became ours in the middle of the pause.
+                until = min(until, now + HURRIED_INTERVAL)
+            self._hurried.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._hurried.wait()
 
     async def _look_up(self, room_id: str) -> None:
         try:
@@ -285,7 +313,7 @@ class MultiRoomWorker:
             capacity=self._capacity,
             members=self.members,
             member=self.member,
-            claimed=self._claimed.keys(),
+            claimed=self._claimed.keys() | self.reserved,
         )
         for action in reconcile(view, {room: call.state for room, call in self.calls.items()}):
             match action:

@@ -20,7 +20,7 @@ from fishjam_agents.worker.call_service import CallRequest
 from fishjam_agents.worker.call_state import CallPhase, CallState
 from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
-from fishjam_agents.worker.worker import SharedConnections, Worker
+from fishjam_agents.worker.worker import JoinedRoom, SharedConnections, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class RoomCall:
         ended: When it was over, seconds since the epoch; None while it is not.
         reason: Why it was over, in words.
         stopping: Why it was told to leave, None while it was not.
+        has_joined: Whether its bot is in the room.
         is_claimed: Whether the claim of the room was taken for it.
     """
 
@@ -59,6 +60,7 @@ class RoomCall:
         self.reason: str | None = None
         self.stopping: str | None = None
         self.is_claimed = False
+        self.has_joined = False
         self.task: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
 
@@ -79,7 +81,7 @@ class RoomCall:
             case CallPhase.RUNNING if self.ended is not None:
                 status: CallStatus = "ended"
             case CallPhase.RUNNING:
-                status = "starting" if state.agent_id is None else "running"
+                status = "running" if self.has_joined else "starting"
             case CallPhase.RESTARTING:
                 status = "restarting" if self.ended is None else "ended"
             case CallPhase.PARKED:
@@ -155,6 +157,7 @@ class RoomCall:
             management_token="",
             room=RoomSettings(id=room_id),
             limits=limits,
+            placed=self._joined,
             shared=shared,
             before_connect=lambda agent_id: self._note(claims, agent_id),
         )
@@ -162,12 +165,16 @@ class RoomCall:
             return await self._worker.run()
         finally:
             self._worker = self.pipeline = None
+            self.has_joined = False
             # A note about an agent that is gone already costs who takes over a request, and nothing else.
             if claims is not None:
                 try:
                     await claims.note_agent(room_id, None)
                 except FishjamAgentsError as error:
                     logger.warning("%s", error, extra=self.log_fields)
+
+    def _joined(self, where: JoinedRoom) -> None:
+        self.has_joined = True
 
     async def _note(self, claims: Claims | None, agent_id: str) -> None:
         self.state = replace(self.state, agent_id=agent_id)

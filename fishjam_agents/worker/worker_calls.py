@@ -74,10 +74,7 @@ class WorkerCalls:
         if room_id is None:
             room_id = await self._make_room()
         else:
-            try:
-                self._worker.look_at(await self._worker.client.get_room(room_id))
-            except NotFoundError as error:
-                raise CallRefusedError(404, f"there is no room {room_id!r}") from error
+            await self._look_up(room_id)
         # Nothing is awaited from here on: of two requests for one room the second sees the first.
         try:
             self._check_free(room_id)
@@ -85,7 +82,18 @@ class WorkerCalls:
             if request.room is None:
                 self._spawn(self._delete_room(room_id))
             raise
+        if request.made_room:
+            self._made[room_id] = self._note(room_id)
         return self._worker.begin(room_id, bot, request).record(self._worker.member)
+
+    async def _look_up(self, room_id: str) -> None:
+        self._worker.reserved.add(room_id)
+        try:
+            self._worker.look_at(await self._worker.client.get_room(room_id))
+        except NotFoundError as error:
+            raise CallRefusedError(404, f"there is no room {room_id!r}") from error
+        finally:
+            self._worker.reserved.discard(room_id)
 
     def _check(self, request: CallRequest) -> str:
         self._check_ready()
@@ -120,12 +128,14 @@ class WorkerCalls:
     async def _make_room(self) -> str:
         async with new_room(self._worker.client):
             room = await self._worker.client.create_room()
-        note = None
-        if self._orphans is not None:
-            note = self._orphans.note(self._worker.client.url, room.id, None, made_room=True)
-        self._made[room.id] = note
+        self._made[room.id] = self._note(room.id)
         self._worker.look_at(room)
         return room.id
+
+    def _note(self, room_id: str) -> Note | None:
+        if self._orphans is None:
+            return None
+        return self._orphans.note(self._worker.client.url, room_id, None, made_room=True)
 
     async def _delete_room(self, room_id: str) -> None:
         note = self._made.pop(room_id)

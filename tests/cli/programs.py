@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,3 +84,28 @@ async def until(condition: Callable[[], object]) -> None:
 def bots(room: Room) -> list[str]:
     """The agents that are connected."""
     return [peer.id for peer in room.peers.values() if peer.type is PeerType.AGENT and peer.connected]
+
+
+class Watch:
+    """Watches how many bots a room ever had at once."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.most: dict[str, int] = defaultdict(int)
+        self._server = server
+        server.rooms.notifications.subscribe(self._look)
+
+    def _look(self, room_id: str, message: bytes) -> None:
+        room = self._server.rooms.find(room_id)
+        if room is not None:
+            self.most[room_id] = max(self.most[room_id], len(bots(room)))
+
+
+async def occupied(server: EmbeddedServer, number: int) -> list[Room]:
+    rooms = [server.rooms.create() for _ in range(number)]
+    for room in rooms:
+        await server.add_caller(room.id)
+    return rooms
+
+
+def all_served(rooms: list[Room]) -> bool:
+    return all(bots(room) for room in rooms)

@@ -139,6 +139,8 @@ def test_a_call_in_a_room_with_people_is_ended_by_a_delete() -> None:
         ann = await found.server.add_caller(room.id, metadata={"name": "Ann"})
         record = (await found.post({"bot": "poet", "room": room.id})).json()
         await found.becomes(record["id"], "running")
+        while not Bot.said:  # noqa: ASYNC110 - hooks run beside the call
+            await asyncio.sleep(0.02)
         assert Bot.said == ["Greet Ann."]
         second = await found.post({"bot": "clerk", "room": room.id})
         assert (second.status_code, second.json()["error"]) == (

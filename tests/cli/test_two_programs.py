@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from fishjam_agents.server import EmbeddedServer
-from fishjam_agents.server.room import Room
 
-from .programs import Program, bots, running, until
+from .programs import Program, Watch, all_served, bots, occupied, running, until
 
 CONFIG = "agent: {backend: {type: parrot}}\nrooms: every\nlimits: {empty_room: 1}\n"
 
@@ -24,20 +22,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
     pytest.mark.timeout(120),
 ]
-
-
-class Watch:
-    """Watches how many bots a room ever had at once."""
-
-    def __init__(self, server: EmbeddedServer) -> None:
-        self.most: dict[str, int] = defaultdict(int)
-        self._server = server
-        server.rooms.notifications.subscribe(self._look)
-
-    def _look(self, room_id: str, message: bytes) -> None:
-        room = self._server.rooms.find(room_id)
-        if room is not None:
-            self.most[room_id] = max(self.most[room_id], len(bots(room)))
 
 
 def play(folder: Path, scenario: Callable[[EmbeddedServer, Program, Program], Awaitable[None]]) -> None:
@@ -53,17 +37,6 @@ def play(folder: Path, scenario: Callable[[EmbeddedServer, Program, Program], Aw
             await scenario(server, *programs)
 
     asyncio.run(run())
-
-
-async def occupied(server: EmbeddedServer, number: int) -> list[Room]:
-    rooms = [server.rooms.create() for _ in range(number)]
-    for room in rooms:
-        await server.add_caller(room.id)
-    return rooms
-
-
-def all_served(rooms: list[Room]) -> bool:
-    return all(bots(room) for room in rooms)
 
 
 def test_no_room_ever_has_two_bots(tmp_path: Path) -> None:
@@ -85,6 +58,7 @@ def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(t
         rooms = await occupied(server, 6)
         await until(lambda: all_served(rooms))
         before = {room.id: bots(room)[0] for room in rooms}
+        await until(lambda: all(f"room {room.id}" in first.logged + second.logged for room in rooms))
         kept = {room.id for room in rooms if f"room {room.id}" in second.logged}
         first.signal(signal.SIGKILL)
         await first.exits()

@@ -1,0 +1,112 @@
+"""Seconds until rooms of a killed worker process have a bot again: `python -m bench.takeover`.
+
+A program with three processes serves twelve rooms of an embedded server in this process; one of the three is
+killed, again and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.room import Room
+from fishjam_agents.session import PeerType
+
+PROCESSES = 3
+ROOMS = 12
+KILLS = 10
+CONFIG = "agent: {backend: {type: parrot}}\nrooms: every\nworkers: 3\n"
+
+
+def bots(room: Room) -> set[str]:
+    return {peer.id for peer in room.peers.values() if peer.type is PeerType.AGENT and peer.connected}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - the server has no event to wait for
+            await asyncio.sleep(0.01)
+
+
+def is_replaced(pids: Mapping[str, int], member: str, pid: int) -> bool:
+    return pids[member] != pid
+
+
+@asynccontextmanager
+async def program(server: EmbeddedServer, folder: Path) -> AsyncIterator[dict[str, int]]:
+    """A running program, and the process ids of its workers, as its log tells them."""
+    config = folder / "config.yaml"
+    config.write_text(CONFIG)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "FISHJAM_ID": server.url,
+            "FISHJAM_MANAGEMENT_TOKEN": server.token,
+            "XDG_STATE_HOME": str(folder),
+        },
+    )
+    pids: dict[str, int] = {}
+
+    async def read() -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            if found := re.search(rb"the process (w\d) has the id (\d+)", line):
+                pids[found[1].decode()] = int(found[2])
+
+    reading = asyncio.create_task(read())
+    try:
+        yield pids
+    finally:
+        process.terminate()
+        await asyncio.sleep(1)
+        process.terminate()
+        await process.wait()
+        await reading
+
+
+async def main() -> None:
+    # What the server still sends to a process that is gone.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        async with EmbeddedServer() as server, program(server, Path(folder)) as pids:
+            await until(lambda: len(pids) == PROCESSES)
+            rooms = [server.rooms.create() for _ in range(ROOMS)]
+            for room in rooms:
+                await server.add_caller(room.id)
+            await until(lambda: all(bots(room) for room in rooms))
+            times = []
+            for number in range(KILLS):
+                # The one before is back, and has its share of the rooms to come.
+                await asyncio.sleep(6)
+                victim = f"w{number % PROCESSES}"
+                before = {room.id: bots(room) for room in rooms}
+                pid = pids[victim]
+                begun = time.perf_counter()
+                os.kill(pid, signal.SIGKILL)
+                await asyncio.sleep(0.2)
+                lost = [room for room in rooms if bots(room) != before[room.id]]
+                await until(lambda: all(bots(room) for room in rooms))
+                if lost:
+                    times.append(time.perf_counter() - begun)
+                await until(partial(is_replaced, pids, victim, pid))
+    print(f"{len(times)} of {KILLS} killed processes had rooms; seconds until all had a bot again:")
+    print(f"median {statistics.median(times):.2f}, longest {max(times):.2f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

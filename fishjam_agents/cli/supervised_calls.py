@@ -1,0 +1,188 @@
+"""The calls API of a program with several worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fishjam_agents.cli.rooms_child import request_to
+from fishjam_agents.cli.supervisor import Supervisor, WorkerProcess
+from fishjam_agents.worker.call_record import FINAL, CallRecord
+from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
+from fishjam_agents.worker.rendezvous import assigned_to
+
+logger = logging.getLogger(__name__)
+
+KEPT_RECORDS = 2000
+"""Calls that are told of, those that go on beyond it."""
+ANSWER_DEADLINE = 15.0
+"""Seconds that a process has to begin a call."""
+BEGIN_ATTEMPTS = 20
+"""Attempts to begin a call again whose process has died."""
+BEGIN_INTERVAL = 0.5
+"""Seconds between two of them."""
+
+
+class SupervisedCalls:
+    """A `CallService` that passes calls on to worker processes, and again to another one when theirs dies.
+
+    Args:
+        supervisor: Keeps the processes.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._records: OrderedDict[str, CallRecord] = OrderedDict()
+        self._requests: dict[str, CallRequest] = {}
+        self._answers: dict[str, tuple[WorkerProcess, asyncio.Future[CallRecord]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        supervisor.heard.append(self._heard)
+        supervisor.died.append(self._died)
+
+    async def create(self, request: CallRequest) -> CallRecord:
+        """Part of `CallService`."""
+        worker = self._choose(request.room)
+        answer: asyncio.Future[CallRecord] = asyncio.get_running_loop().create_future()
+        self._answers[request.id] = (worker, answer)
+        worker.channel.send("create", request=request_to(request))
+        try:
+            async with asyncio.timeout(ANSWER_DEADLINE):
+                record = await answer
+        except TimeoutError as error:
+            worker.channel.send("end", id=request.id)
+            raise CallRefusedError(503, f"the process {worker.member} did not answer") from error
+        finally:
+            del self._answers[request.id]
+        self._keep(record, worker)
+        self._requests[record.id] = dataclasses.replace(
+            request,
+            room=record.room,
+            bot=record.bot,
+            made_room=request.made_room or request.room is None,
+        )
+        return self._records[record.id]
+
+    def _choose(self, room_id: str | None) -> WorkerProcess:
+        """The process for a call: the one its room is assigned to, else the one with the fewest calls."""
+        ready = {
+            member: worker
+            for member, worker in self._supervisor.workers.items()
+            if worker.not_ready is None and member in self._supervisor.members
+        }
+        if not ready:
+            raise CallRefusedError(503, f"no new rooms are taken: {self.not_ready()}")
+        if room_id is not None:
+            return ready[assigned_to(room_id, ready)]
+        calls = {member: 0 for member in ready}
+        for record in self._records.values():
+            if record.process in calls and record.status not in FINAL:
+                calls[record.process] += 1
+        return ready[min(calls, key=lambda member: calls[member])]
+
+    def _heard(self, worker: WorkerProcess, message: Mapping[str, Any]) -> None:
+        match message["kind"]:
+            case "refused":
+                error = CallRefusedError(message["status"], message["message"])
+                if (answer := self._awaited(message["id"], worker)) is not None:
+                    answer.set_exception(error)
+            case "created":
+                record = CallRecord(**message["record"])
+                if (answer := self._awaited(record.id, worker)) is not None:
+                    answer.set_result(record)
+            case "call":
+                self._keep(CallRecord(**message["record"]), worker)
+            case kind:
+                raise AssertionError(kind)
+
+    def _awaited(self, id: str, worker: WorkerProcess) -> asyncio.Future[CallRecord] | None:
+        asked, answer = self._answers.get(id, (None, None))
+        return answer if asked is worker and answer is not None and not answer.done() else None
+
+    def _keep(self, record: CallRecord, worker: WorkerProcess) -> None:
+        known = self._records.get(record.id)
+        if known is not None and known.process == worker.member and known.status in FINAL:
+            return
+        self._records[record.id] = dataclasses.replace(record, process=worker.member)
+        if record.status in FINAL:
+            self._requests.pop(record.id, None)
+            self._records.move_to_end(record.id)
+        if len(self._records) > KEPT_RECORDS:
+            over = next((id for id, old in self._records.items() if old.status in FINAL), None)
+            if over is not None:
+                del self._records[over]
+
+    def _died(self, worker: WorkerProcess) -> None:
+        for id, record in list(self._records.items()):
+            if record.process != worker.member or record.status in FINAL:
+                continue
+            request = self._requests.pop(id, None)
+            self._records[id] = dataclasses.replace(
+                record,
+                status="restarting" if request else "ended",
+                ended=None if request else time.time(),
+                reason="its process ended",
+            )
+            if request is not None:
+                task = asyncio.create_task(self._begin_again(request), name="call of a dead process")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        for asked, answer in self._answers.values():
+            if asked is worker and not answer.done():
+                answer.set_exception(CallRefusedError(503, f"the process {worker.member} ended"))
+
+    async def _begin_again(self, request: CallRequest) -> None:
+        problem = ""
+        for _ in range(BEGIN_ATTEMPTS):
+            try:
+                await self.create(request)
+                return
+            except CallRefusedError as error:
+                # The server may not know yet that the bot is gone, and the others may be starting.
+                problem = str(error)
+            await asyncio.sleep(BEGIN_INTERVAL)
+        logger.error(
+            "a call is not begun again by another process: %s", problem, extra={"room": request.room}
+        )
+        record = self._records.get(request.id)
+        if record is not None:
+            self._records[request.id] = dataclasses.replace(
+                record, status="ended", ended=time.time(), reason=f"its process ended, and {problem}"
+            )
+
+    def records(self) -> Sequence[CallRecord]:
+        """Part of `CallService`."""
+        return list(self._records.values())
+
+    def record(self, id: str) -> CallRecord | None:
+        """Part of `CallService`."""
+        return self._records.get(id)
+
+    def end(self, id: str) -> bool:
+        """Part of `CallService`."""
+        record = self._records.get(id)
+        if record is None:
+            return False
+        worker = self._supervisor.workers.get(record.process)
+        if worker is not None:
+            worker.channel.send("end", id=id)
+        return True
+
+    def not_ready(self) -> str | None:
+        """Part of `CallService`."""
+        workers = self._supervisor.workers.values()
+        if any(worker.not_ready is None for worker in workers):
+            return None
+        return "; ".join(f"{worker.member}: {worker.not_ready}" for worker in workers) or "no process runs"
+
+    def metrics(self) -> Mapping[str, Mapping[str, float]]:
+        """Part of `CallService`."""
+        found: dict[str, dict[str, float]] = {}
+        for worker in self._supervisor.workers.values():
+            for name, value in worker.metrics.items():
+                found.setdefault(name, {})[worker.member] = value
+        return found

@@ -1,0 +1,179 @@
+"""`workers: N`: several processes of one program share the rooms, and take over from one that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.worker.sqlite_claims import LIFETIME
+
+from .programs import Program, Watch, all_served, occupied, running, until
+
+CONFIG = """
+agent: {backend: {type: parrot}}
+rooms: RULES
+workers: {processes: 3, drain: 20}
+limits: {empty_room: 60}
+api: {port: 0}
+"""
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+    pytest.mark.timeout(120),
+]
+
+
+class Served:
+    """A program with three processes, and its API."""
+
+    def __init__(self, server: EmbeddedServer, program: Program, http: httpx.AsyncClient) -> None:
+        self.server = server
+        self.program = program
+        self.http = http
+        self.watch = Watch(server)
+
+    async def calls(self) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = (await self.http.get("/calls")).json()["calls"]
+        return calls
+
+    async def process_of(self, rooms: set[str]) -> dict[str, str]:
+        """The process of each room, once all of them are known to run."""
+        while True:
+            found = {
+                call["room"]: call["process"] for call in await self.calls() if call["status"] == "running"
+            }
+            if rooms <= found.keys():
+                return {room: found[room] for room in rooms}
+            await asyncio.sleep(0.05)
+
+    def pid(self, member: str) -> int:
+        return int(re.findall(rf"the process {member} has the id (\d+)", self.program.logged)[-1])
+
+
+@asynccontextmanager
+async def served(folder: Path, rules: str = "every") -> AsyncIterator[Served]:
+    config = folder / "config.yaml"
+    config.write_text(CONFIG.replace("RULES", rules))
+    async with EmbeddedServer() as server, running(config, server, folder / "state") as program:
+        await program.says("Ctrl-C ends the calls.")
+        url = re.findall(r"^  API      (\S+)$", program.said, re.MULTILINE)[0]
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            # Every process is ready, not only one.
+            ready = re.compile(r"^fishjam_agents_ready\{.*\} 1$", re.MULTILINE)
+            while len(ready.findall((await http.get("/metrics")).text)) < 3:  # noqa: ASYNC110 - as a scraper does
+                await asyncio.sleep(0.1)
+            yield Served(server, program, http)
+
+
+def play(folder: Path, scenario: Callable[[Served], Awaitable[None]], rules: str = "every") -> None:
+    async def run() -> None:
+        async with served(folder, rules) as found:
+            await scenario(found)
+
+    asyncio.run(run())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_rooms_of_a_killed_process_are_taken_over_before_their_claims_end(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        rooms = await occupied(found.server, 9)
+        await until(lambda: all_served(rooms))
+        ids = {room.id for room in rooms}
+        before = await found.process_of(ids)
+        assert len(set(before.values())) >= 2
+        victim = before[rooms[0].id]
+        lost = [room for room in rooms if before[room.id] == victim]
+        agents = {room.id: list(room.peers) for room in rooms}
+        os.kill(found.pid(victim), signal.SIGKILL)
+        async with asyncio.timeout(LIFETIME * 0.8):
+            await until(lambda: all(room.peers.keys() - set(agents[room.id]) for room in lost))
+            await until(lambda: all_served(rooms))
+        # The others' calls were left alone, and nobody was doubled.
+        assert all(list(room.peers) == agents[room.id] for room in rooms if room not in lost)
+        assert {found.watch.most[room.id] for room in rooms} == {1}
+        assert {len(room.peers) for room in rooms} == {2}
+        after = await found.process_of(ids)
+        assert victim not in after.values()
+        # It is replaced, and new rooms are shared with it again.
+        await until(lambda: found.program.logged.count(f"the process {victim} has the id") == 2)
+        assert f"the process {victim} ended (signal 9)" in found.program.logged
+
+    play(tmp_path, scenario)
+
+
+def test_a_call_of_the_api_goes_on_in_another_process(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        answer = await found.http.post("/calls", json={"variables": {"a": 1}})
+        assert answer.status_code == 201
+        id, room_id = answer.json()["id"], answer.json()["room"]
+        victim = (await found.process_of({room_id}))[room_id]
+        os.kill(found.pid(victim), signal.SIGKILL)
+        while True:
+            record = (await found.http.get(f"/calls/{id}")).json()
+            if record["status"] == "running" and record["process"] != victim:
+                break
+            await asyncio.sleep(0.05)
+        assert record["room"] == room_id
+        assert found.watch.most[room_id] == 1
+        assert (await found.http.delete(f"/calls/{id}")).status_code == 204
+        # The room was made for the call, and goes with it.
+        await until(lambda: not len(found.server.rooms))
+        while (await found.http.get(f"/calls/{id}")).json()["status"] != "ended":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    play(tmp_path, scenario, "{id: none}")
+
+
+def test_what_a_process_refuses_is_answered(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        for body, status in (({"bot": "none"}, 400), ({"room": "none"}, 404), ({"voice": "x"}, 400)):
+            assert (await found.http.post("/calls", json=body)).status_code == status
+
+    play(tmp_path, scenario, "{id: none}")
+
+
+def test_sigterm_drains_all_of_them(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        rooms = await occupied(found.server, 4)
+        await until(lambda: all_served(rooms))
+        found.program.signal(signal.SIGTERM)
+        await found.program.says("No new rooms are taken")
+        await asyncio.sleep(1)
+        assert (await found.http.get("/readyz")).status_code == 503
+        assert all_served(rooms)
+        found.program.signal(signal.SIGTERM)
+        assert await found.program.exits() == 0
+        assert {len(room.peers) for room in rooms} == {1}
+
+    play(tmp_path, scenario)
+
+
+def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        rooms = await occupied(found.server, 4)
+        await until(lambda: all_served(rooms))
+        pids = [found.pid(f"w{index}") for index in range(3)]
+        found.program.signal(signal.SIGKILL)
+        await until(lambda: not any(is_alive(pid) for pid in pids))
+        assert {len(room.peers) for room in rooms} == {1}
+
+    play(tmp_path, scenario)
