@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 import websockets
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.access import HEADERS, AccessPolicy, machine_names
 
@@ -148,6 +153,26 @@ def test_an_origin_that_is_none_is_told_before_anything_starts(origin: str) -> N
 def test_a_host_that_is_none_is_told_before_anything_starts(host: str) -> None:
     with pytest.raises(ConfigError, match=r"allowed_hosts must be names like bot\.example"):
         EmbeddedServer(allowed_hosts=[host])
+
+
+HEADER = st.one_of(
+    st.text(),
+    st.text(st.sampled_from("localhost127.0.0.1[]:/@#?%\\ evil.example")),
+    st.builds("{}{}{}".format, st.text(max_size=5), st.sampled_from(["localhost", "127.0.0.1"]), st.text()),
+)
+
+
+@given(HEADER, HEADER)
+def test_whatever_stands_in_the_headers_is_judged(host: str, origin: str) -> None:
+    policy = AccessPolicy("127.0.0.1", allowed_origins=[DEV])
+    told = policy.refusal(lambda name: {"host": [host], "origin": [origin]}.get(name, []))
+    if told is None:
+        # What a browser takes for this machine, and for a page of it.
+        assert is_loopback_url(f"http://{host}")
+        assert is_loopback_url(origin)
+        assert urlsplit(origin).scheme in ("http", "https")
+    else:
+        assert len(told) < 300
 
 
 def test_every_route_and_every_socket_refuses_a_page_of_another_origin(serve: Serve) -> None:

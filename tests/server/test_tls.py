@@ -142,6 +142,15 @@ def test_a_server_for_the_network_shows_the_page_over_https_and_sdks_stay_with_h
                     assert (await http.get(url, headers=host)).status_code == status
                 answer = await http.get(f"{server.url}/")
                 assert answer.status_code != 307
+                # Peers are sent where their backend came from.
+                room = server.rooms.create()
+                own = {"authorization": "Bearer own", **host}
+                for base, scheme in ((server.url, "ws"), (f"https://127.0.0.1:{server.port}", "wss")):
+                    answer = await http.post(
+                        f"{base}/room/{room.id}/peer", json={"type": "webrtc"}, headers=own
+                    )
+                    url = answer.json()["data"]["peer_websocket_url"]
+                    assert url == f"{scheme}://{host['host']}/socket/peer/websocket"
                 answer = await http.get(f"https://127.0.0.1:{server.port}/", headers=host)
                 assert answer.status_code != 307
         async with EmbeddedServer("0.0.0.0", token="own", tls="off") as server:

@@ -338,10 +338,9 @@ def test_the_end_of_room_token_or_server_ends_the_connection(serve: Serve) -> No
 
 def test_who_never_connects_gives_the_place_back(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcast, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(livestream_module, "MAX_VIEWERS", 2)
 
     async def scenario(client: Client) -> None:
-        room_id = await stream(client, public=True)
+        room_id = await stream(client)
         async with streamer(client) as sender:
             await sender.pc.setLocalDescription(await sender.pc.createOffer())
             streamers = await token(client, room_id, "streamer")
@@ -351,6 +350,15 @@ def test_who_never_connects_gives_the_place_back(serve: Serve, monkeypatch: pyte
                 assert (await http.post(f"{BASE}/whip", content=offer)).status_code == 201
                 assert (await http.post(f"{BASE}/whip", content=offer)).status_code == 409
                 await until_taken(lambda: http.post(f"{BASE}/whip", content=offer))
+
+    serve(scenario)
+
+
+def test_viewers_are_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livestream_module, "MAX_VIEWERS", 2)
+
+    async def scenario(client: Client) -> None:
+        room_id = await stream(client, public=True)
         async with viewer(client) as a, viewer(client) as b, viewer(client) as c:
             assert (await a.post(f"/whep/{room_id}", None)).status_code == 201
             assert (await b.post(f"/whep/{room_id}", None)).status_code == 201
