@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak quality bench demo clients events protocol
+.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak quality bench demo clients events protocol screenshots
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -52,6 +52,9 @@ bench:            ## the budget table
 demo:             ## a caller asks, the parrot answers, the caller talks over it: see out/demo
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml \
 		--caller audio_fixtures/interrupter.wav --out out/demo
+
+screenshots:      ## take the pictures of docs/playground.md again, in real calls
+	uv run python -m tests.browser.screenshots
 
 events:           ## rewrite the table of events in docs/scenarios.md from their classes
 	uv run python -m tests.docs.event_table

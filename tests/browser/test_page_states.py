@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .page_kit import NOWHERE, Playground, ScriptedServer, scripted_page
+from .page_kit import NOWHERE, STATIC, Playground, ScriptedServer, scripted_page
 
 LINK = f"{NOWHERE}/#call=token"
 SPOKEN = {"peer": "ann", "track": "t"}
@@ -47,6 +48,12 @@ def window(chromium: Browser) -> Iterator[tuple[Playground, ScriptedServer]]:
 
 def notice(page: Page, name: str) -> Any:
     return page.locator(f"[data-name='{name}']")
+
+
+def test_the_browser_is_told_of_every_module_at_once() -> None:
+    listed = re.findall(r'rel="modulepreload" href="playground/([^"]+)"', (STATIC / "index.html").read_text())
+    others = {"main.js", "level_worklet.js"}
+    assert sorted(listed) == sorted(file.name for file in STATIC.glob("*.js") if file.name not in others)
 
 
 def test_without_a_link_the_page_says_where_it_comes_from(window: tuple[Playground, ScriptedServer]) -> None:

@@ -69,10 +69,10 @@ export class Timeline {
     if (!this.#visible || this.width === 0 || (this.#painted > 0 && time - this.#painted < pace)) return;
     this.#painted = time;
     const shown = this.source();
-    const lanes = lanesOf(shown.call, shown.people, shown.bot);
+    const gutter = this.#gutter;
+    const lanes = lanesOf(shown.call, shown.people, shown.bot, gutter > 0);
     const height = heightOf(lanes);
     this.#resize(height);
-    const gutter = this.#gutter;
     const seconds = (this.width - gutter) / this.#scale;
     const from = this.#rightOf(shown.now) - seconds;
     this.live.hidden = this.#right === null;

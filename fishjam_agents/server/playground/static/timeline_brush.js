@@ -203,19 +203,12 @@ export class Brush {
   /** @param {Lane} lane @param {string} colour @param {boolean} strong */
   label(lane, colour, strong) {
     const { context, scene } = this;
-    const room = scene.gutter > 0 ? scene.gutter - 12 : 120;
+    const column = scene.gutter > 0;
     context.font = `${strong ? 600 : 400} 12.5px ${scene.palette.font}`;
     context.textAlign = "left";
-    const text = fitted(context, lane.label, room);
-    const y = scene.gutter > 0 || lane.kind !== "person" ? lane.top + lane.height / 2 : lane.top + lane.height - 10;
-    if (scene.gutter === 0) {
-      context.globalAlpha = 0.82;
-      context.fillStyle = scene.palette.card;
-      context.fillRect(0, y - 9, context.measureText(text).width + 8, 18);
-      context.globalAlpha = 1;
-    }
     context.fillStyle = colour;
-    context.fillText(text, scene.gutter > 0 ? 0 : 4, y);
+    const y = column ? lane.top + lane.height / 2 : lane.top + lane.height - 9;
+    context.fillText(fitted(context, lane.label, column ? scene.gutter - 12 : scene.width / 2), column ? 0 : 2, y);
   }
 }
 

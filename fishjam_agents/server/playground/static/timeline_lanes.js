@@ -8,6 +8,8 @@
 
 /** Lanes of people that are shown; whoever else is in the room is in the transcript. */
 export const MOST_PEOPLE = 6;
+/** Pixels for a name below a waveform. */
+const NAME = 16;
 const HEIGHTS = { ruler: 22, person: 70, responses: 22, bargeIns: 22, bot: 62, replies: 28, tools: 24, notices: 20 };
 
 /**
@@ -15,9 +17,10 @@ const HEIGHTS = { ruler: 22, person: 70, responses: 22, bargeIns: 22, bot: 62, r
  * @param {Call} call
  * @param {readonly { id: string, name: string, colour: number }[]} people In the order in which they are shown.
  * @param {string} bot Its name.
+ * @param {boolean} named Whether names have a column of their own; else they stand below the waveforms.
  * @returns {Lane[]}
  */
-export function lanesOf(call, people, bot) {
+export function lanesOf(call, people, bot, named) {
   /** @type {Array<Pick<Lane, "kind" | "label"> & Partial<Lane>>} */
   const lanes = [{ kind: "ruler", label: "" }];
   for (const { id, name, colour } of people.slice(0, MOST_PEOPLE)) {
@@ -29,7 +32,8 @@ export function lanesOf(call, people, bot) {
   if (call.notices.length > 0) lanes.push({ kind: "notices", label: "Notices" });
   let top = 0;
   return lanes.map((lane) => {
-    const placed = { peer: "", colour: 0, ...lane, top, height: HEIGHTS[lane.kind] };
+    const name = !named && (lane.kind === "person" || lane.kind === "bot") ? NAME : 0;
+    const placed = { peer: "", colour: 0, ...lane, top, height: HEIGHTS[lane.kind] + name };
     top += placed.height;
     return placed;
   });

@@ -18,6 +18,8 @@ import { openTurns, TROUBLE } from "./call_model.js";
  * }} Scene
  */
 
+/** How high the waveforms are. What more a lane has is for its name, where that has no column. */
+const WAVES = { person: 41, bot: 56 };
 /** Distances of the ruler's labels, seconds. */
 const RULER = [1, 2, 5, 10, 30, 60, 300];
 const LEAST_LABEL = 56;
@@ -91,7 +93,7 @@ function paintBands(brush, scene, top) {
 function paintPerson(brush, scene, lane) {
   const { call, palette, now } = scene;
   const colour = palette.people[lane.colour % palette.people.length];
-  const wave = { top: lane.top + 25, height: lane.height - 29 };
+  const wave = { top: lane.top + 25, height: WAVES.person };
   /** @param {{ peer: string }} item */
   const own = (item) => item.peer === lane.peer;
   const spoken = call.speech
@@ -119,7 +121,7 @@ function paintBot(brush, scene, lane) {
   const spans = scene.call.replies
     .flatMap((reply) => (mayShow(brush, reply, scene.now) ? sounding(scene.call, reply, scene.now) : []))
     .filter(({ start, end }) => brush.shows(start, end));
-  paintWave(brush, scene, scene.botPeer, { top: lane.top + 3, height: lane.height - 6 }, spans, scene.palette.bot);
+  paintWave(brush, scene, scene.botPeer, { top: lane.top + 3, height: WAVES.bot }, spans, scene.palette.bot);
 }
 
 /**
@@ -206,13 +208,14 @@ function paintBargeIns(brush, scene, lane) {
 /** @param {Brush} brush @param {Scene} scene @param {Lane} lane */
 function paintReplies(brush, scene, lane) {
   const { call, palette, now } = scene;
-  for (const reply of call.replies) {
-    if (!mayShow(brush, reply, now) || reply.firstAudio === null) continue;
+  call.replies.forEach((reply, index) => {
+    if (!mayShow(brush, reply, now) || reply.firstAudio === null) return;
     const pieces = sounding(call, reply, now);
     const end = pieces.at(-1)?.end ?? reply.firstAudio;
     const lost = unheard(reply);
     if (lost > 0) {
-      brush.box({ start: end, end: end + lost }, lane.top + 4, 18, palette.confirmed, { ghost: true, text: `${lost.toFixed(2)} s unheard` });
+      const next = call.replies[index + 1]?.firstAudio ?? Infinity;
+      brush.box({ start: end, end: Math.min(end + lost, next) }, lane.top + 4, 18, palette.confirmed, { ghost: true, text: `${lost.toFixed(2)} s unheard` });
     } else if (reply.ended === null && reply.seconds !== null) {
       const played = pieces.reduce((sum, piece) => sum + piece.end - piece.start, 0);
       const rest = Math.max(reply.seconds - played, 0);
@@ -222,14 +225,14 @@ function paintReplies(brush, scene, lane) {
     const said = words(reply);
     const shown = reply.heard === null ? "playing" : `${reply.heard.toFixed(2)} s heard`;
     const whole = reply.seconds === null ? "" : ` of ${reply.seconds.toFixed(2)} s`;
-    pieces.forEach((piece, index) => {
+    pieces.forEach((piece, number) => {
       brush.box(piece, lane.top + 4, 18, palette.bot, {
         soft: true,
-        text: index === 0 ? shown : "",
+        text: number === 0 ? shown : "",
         title: `${reply.id}: ${shown}${whole}${said.heard ? `\n${said.heard.slice(0, 300)}` : ""}`,
       });
     });
-  }
+  });
 }
 
 /** @param {Brush} brush @param {Scene} scene @param {Lane} lane */
