@@ -569,6 +569,50 @@ def test_report_and_record_are_downloads_that_are_no_pages_of_the_server(serve: 
     serve(scenario)
 
 
+def test_one_report_is_made_at_a_time_and_ends_with_the_server(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        call, shown = await registered(client)
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def endless(*arguments: object) -> bytes:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+            return b""
+
+        call.report = endless  # type: ignore[method-assign]
+        asked = asyncio.create_task(client.http.get("/playground/report.html", headers=bearer(shown.token)))
+        await begun.wait()
+        again = await client.http.get("/playground/report.html", headers=bearer(shown.token))
+        assert again.status_code == 429
+        await client.server.stop()
+        assert ended.is_set()
+        await asyncio.gather(asked, return_exceptions=True)
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(FishjamAgentsError("no process for it"), 500), (TimeoutError(), 503)]
+)
+def test_a_report_that_cannot_be_made_says_why(serve: Serve, error: Exception, status: int) -> None:
+    async def scenario(client: Client) -> None:
+        call, shown = await registered(client)
+
+        async def failing(*arguments: object) -> bytes:
+            raise error
+
+        call.report = failing  # type: ignore[method-assign]
+        for _ in range(2):
+            answer = await client.http.get("/playground/report.html", headers=bearer(shown.token))
+            assert answer.status_code == status
+            assert str(error) in answer.json()["errors"]
+
+    serve(scenario)
+
+
 def test_a_token_opens_its_own_call_and_is_gone_with_it(serve: Serve) -> None:
     async def scenario(client: Client) -> None:
         _, one = await registered(client)
