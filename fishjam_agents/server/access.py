@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from ..errors import ConfigError
 from ..loopback import is_loopback
 from ..urls import NO_HOST, NO_ORIGIN, Authority, read_authority, read_origin
-from .address import machine_names
+from .address import is_wildcard, machine_names
 
 _SHOWN = 100
 """Characters of what a stranger sent that its refusal repeats."""
@@ -57,7 +57,9 @@ class AccessPolicy:
         self._loopback_only = is_loopback(host)
         self._hosts = {_host_setting(text) for text in allowed_hosts}
         self._origins = {_origin_setting(text) for text in allowed_origins}
-        self._names = set() if self._loopback_only else {host.lower(), *machine_names()}
+        self._names = set() if self._loopback_only else set(machine_names())
+        if not is_wildcard(host):
+            self._names.add(host.lower())
 
     def refusal(self, header: Callable[[str], list[str]], *, page: bool = False) -> str | None:
         """The sentence with which a request is refused; None where it is served.
@@ -85,7 +87,8 @@ class AccessPolicy:
     def better_page(self, scheme: str, header: Callable[[str], list[str]]) -> str | None:
         """The URL of the page over HTTPS, for a browser that asked another machine for it in plain HTTP.
 
-        Its page would get no microphone (W3C Secure Contexts).
+        Its page would get no microphone (W3C Secure Contexts). A proxy, which `allowed_hosts` names, may have
+        spoken HTTPS already.
 
         Args:
             scheme: `http` or `https`.
@@ -93,9 +96,10 @@ class AccessPolicy:
         """
         [host] = header("host")
         authority = read_authority(host)
-        if not self.https or scheme == "https" or authority is None or is_loopback(authority.host):
+        if not self.https or scheme == "https" or authority is None:
             return None
-        return f"https://{host}/"
+        ours = authority.host in self._names or _is_address(authority.host)
+        return f"https://{host}/" if ours and not is_loopback(authority.host) else None
 
     def _names_us(self, host: Authority) -> bool:
         if is_loopback(host.host) or host.host in self._names:
@@ -123,11 +127,11 @@ def _navigates(header: Callable[[str], list[str]]) -> bool:
 
 
 def _is_address(host: str) -> bool:
+    """Return whether a host is an address of some machine. 0.0.0.0 is none, and leads to this one."""
     try:
-        ipaddress.ip_address(host)
+        return not ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
-    return True
 
 
 def _host_setting(text: str) -> Authority:

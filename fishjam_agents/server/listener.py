@@ -12,6 +12,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Sized
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .rate_limited_log import RateLimitedLog
@@ -111,7 +112,13 @@ class Listener:
                     self._begin(connection, self._tls), name="embedded server: arriving"
                 )
                 self._arriving.add(arriving)
-                arriving.add_done_callback(self._arriving.discard)
+                arriving.add_done_callback(partial(self._arrived, connection))
+
+    def _arrived(self, connection: socket.socket, arriving: asyncio.Task[None]) -> None:
+        self._arriving.discard(arriving)
+        if arriving.cancelled():
+            # It may not even have begun.
+            connection.close()
 
     async def _begin(self, connection: socket.socket, tls: ssl.SSLContext) -> None:
         try:
@@ -119,9 +126,6 @@ class Listener:
                 first = await _first_byte(connection)
         except (OSError, TimeoutError):
             connection.close()
-        except asyncio.CancelledError:
-            connection.close()
-            raise
         else:
             await self._set_up(connection, tls if first == _TLS_HANDSHAKE else None)
 
@@ -138,11 +142,9 @@ class Listener:
                 ssl_handshake_timeout=seconds,
                 ssl_shutdown_timeout=closing,
             )
-        except (OSError, asyncio.CancelledError) as error:
+        except OSError as error:
             # A browser that does not trust the certificate ends the handshake with an alert.
             connection.close()
-            if isinstance(error, asyncio.CancelledError):
-                raise
             _log.debug("a connection was not agreed on: %s", error)
         except Exception:  # noqa: BLE001 - whatever it is, the next client is served
             connection.close()

@@ -13,7 +13,8 @@ from starlette.datastructures import Headers
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.server import EmbeddedServer
-from fishjam_agents.server.access import HEADERS, AccessPolicy, machine_names
+from fishjam_agents.server.access import HEADERS, AccessPolicy
+from fishjam_agents.server.address import machine_names
 
 from .conftest import Client, Serve
 
@@ -50,8 +51,11 @@ HOSTS = [
     ("0.0.0.0", "192.168.1.5:5002", True),
     ("0.0.0.0", "[fe80::1]:5002", True),
     ("0.0.0.0", "localhost:5002", True),
-    ("0.0.0.0", sorted(machine_names())[0], True),
+    ("0.0.0.0", machine_names()[0], True),
     ("0.0.0.0", "evil.example:5002", False),
+    # To a browser this machine, and no origin that it trusts: it would not say whose page asks.
+    ("0.0.0.0", "0.0.0.0:5002", False),
+    ("::", "[::]:5002", False),
     ("laptop.example", "laptop.example:5002", True),
     ("laptop.example", "example:5002", False),
 ]
@@ -153,6 +157,22 @@ def test_an_origin_that_is_none_is_told_before_anything_starts(origin: str) -> N
 def test_a_host_that_is_none_is_told_before_anything_starts(host: str) -> None:
     with pytest.raises(ConfigError, match=r"allowed_hosts must be names like bot\.example"):
         EmbeddedServer(allowed_hosts=[host])
+
+
+def test_a_browser_is_sent_to_https_where_the_server_speaks_it() -> None:
+    policy = AccessPolicy("0.0.0.0", allowed_hosts=["bot.example"])
+
+    def better(host: str, scheme: str = "http") -> str | None:
+        return policy.better_page(scheme, lambda name: [host])
+
+    assert better("192.168.1.5:5002") is None
+    policy.https = True
+    assert better("192.168.1.5:5002") == "https://192.168.1.5:5002/"
+    assert better("192.168.1.5:5002", "https") is None
+    assert better(machine_names()[0]) == f"https://{machine_names()[0]}/"
+    # This machine's own page gets its microphone, and a proxy speaks HTTPS itself.
+    for host in ("localhost:5002", "127.0.0.1:5002", "bot.example"):
+        assert better(host) is None
 
 
 HEADER = st.one_of(

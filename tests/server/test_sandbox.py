@@ -62,7 +62,12 @@ def test_it_is_served_below_the_clouds_path_too_and_to_allowed_pages(serve: Serv
             answer = await http.get(path, headers={"origin": "http://localhost:5173"})
             assert answer.status_code == 200
             assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
-            for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+            for headers in (
+                {"origin": "http://evil.example"},
+                {"sec-fetch-site": "cross-site"},
+                # A browser that does not say whose page it is.
+                {"user-agent": "Mozilla/5.0 (Macintosh)"},
+            ):
                 assert (await http.get(path, headers=headers)).status_code == 403
 
     serve(scenario, allowed_origins=["http://localhost:5173"])

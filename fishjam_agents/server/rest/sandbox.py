@@ -44,6 +44,8 @@ class SandboxApi(Resource):
             try:
                 if not self._context.sandbox:
                     raise RequestError(404, OFF)
+                if _may_be_anybody(request):
+                    raise RequestError(403, "a browser must say whose page asks: use fetch")
                 return await answer(request)
             except RequestError as error:
                 return PlainTextResponse(str(error), error.status)
@@ -88,6 +90,16 @@ class SandboxApi(Resource):
         if public not in ("true", "false"):
             raise RequestError(400, f"public must be true or false, not {public}")
         return self._sandbox.room(_text(request, "roomName"), room_type, public=public == "true")
+
+
+def _may_be_anybody(request: Request) -> bool:
+    """Return whether the request may be a picture in anybody's page.
+
+    Every browser says whose page uses `fetch` (`Origin`), but not every one whose page embeds something
+    (`Sec-Fetch-Site`); and asking here makes rooms.
+    """
+    told = "origin" in request.headers or "sec-fetch-site" in request.headers
+    return not told and request.headers.get("user-agent", "").startswith("Mozilla/")
 
 
 def _text(request: Request, name: str) -> str:
