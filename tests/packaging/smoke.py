@@ -13,6 +13,9 @@ def main(package: str) -> None:
     files = found.files or []
     assert any(str(file) == f"{package}/py.typed" for file in files), "py.typed is not installed"
     assert not any(str(file).startswith("tests/") for file in files), "tests are installed"
+    if package == "fishjam_agents":
+        page = {file.name for file in files if "playground/static" in file.as_posix()}
+        assert {"index.html", "main.js", "style.css"} <= page, "the page of the playground is not installed"
     backends = [
         p for p in entry_points(group="fishjam_agents.backends") if p.dist and p.dist.name == found.name
     ]
