@@ -539,6 +539,35 @@ def test_a_guest_joins_and_watches_and_controls_nothing(serve: Serve) -> None:
     serve(scenario)
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "kept"),
+    [
+        ("bot.example.org", "https://bot.example.org", True),
+        ("bot.example.org:8443", "https://bot.example.org:8443", True),
+        ("bot.example.org", "http://localhost:5173", False),
+        ("127.0.0.1:{port}", "http://127.0.0.1:{port}", False),
+        ("bot.example.org", None, False),
+    ],
+)
+def test_a_guest_is_sent_where_the_page_was_opened_if_others_can_open_it(
+    serve: Serve, host: str, origin: str | None, kept: bool
+) -> None:
+    async def scenario(client: Client) -> None:
+        _, shown = await registered(client)
+        headers = {"host": host.format(port=client.server.port), **bearer(shown.token)}
+        if origin is not None:
+            headers["origin"] = origin.format(port=client.server.port)
+        answer = await client.http.post("/playground/guest", headers=headers)
+        address = headers["origin"] if kept else client.server.public_urls[0]
+        assert answer.json()["link"].startswith(f"{address}/#call=")
+
+    serve(
+        scenario,
+        allowed_hosts=("bot.example.org", "bot.example.org:8443"),
+        allowed_origins=("http://localhost:5173",),
+    )
+
+
 def test_guest_links_are_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(client: Client) -> None:
         _, shown = await registered(client)

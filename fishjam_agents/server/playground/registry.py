@@ -111,15 +111,18 @@ class RegisteredCall:
         known = room.peers if room is not None else {}
         return next((peer for peer in reversed(grant.peers) if peer in known), None)
 
-    def guest_link(self) -> str:
+    def guest_link(self, url: str | None = None) -> str:
         """A link for somebody who may join and watch.
+
+        Args:
+            url: As of `link`.
 
         Raises:
             RequestError: 429, there are too many.
         """
         if self._playground.tokens.count(self) > MAX_GUEST_LINKS:
             raise RequestError(429, f"this call has {MAX_GUEST_LINKS} guest links already: use one of them")
-        return self._playground.link(self._playground.tokens.issue(self, controls=False))
+        return self._playground.link(self._playground.tokens.issue(self, controls=False), url)
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(CLOCK_SECONDS, self._tick)

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ...errors import FishjamAgentsError
+from ...loopback import is_loopback
+from ...urls import read_authority, read_origin
 from ..errors import RequestError
 from ..rest.requests import json_body
 from ..rest.resource import Resource, RestContext, Routes
@@ -73,7 +75,7 @@ class PlaygroundApi(Resource):
         grant = self._grant(request)
         if not grant.controls:
             raise RequestError(403, "this is a guest link: ask who sent it for another one")
-        return JSONResponse({"link": grant.call.guest_link()}, headers=HEADERS)
+        return JSONResponse({"link": grant.call.guest_link(_address(request))}, headers=HEADERS)
 
     async def _report(self, request: Request) -> Response:
         call = self._grant(request).call
@@ -105,6 +107,19 @@ class PlaygroundApi(Resource):
         if grant is None:
             raise RequestError(401, "call token refused: open the link that `run` printed")
         return grant
+
+
+def _address(request: Request) -> str | None:
+    """The origin of a page of ours that others can open, too: that of a tunnel, unknown to the server.
+
+    None for a page that was opened on this machine itself, and for one of another origin.
+    """
+    text = request.headers.get("origin", "")
+    origin, host = read_origin(text), read_authority(request.headers.get("host", ""))
+    if origin is None or host is None:
+        return None
+    scheme, authority = origin
+    return text if authority == host.at(scheme) and not is_loopback(authority.host) else None
 
 
 def _download(content: bytes, name: str, kind: str) -> Response:
