@@ -78,8 +78,8 @@ class Hardware:
         block[: len(spoken)] = spoken
         if self.echo and self.played:
             played = np.concatenate(self.played)
-            # The block ends now, and both began together.
-            end = len(played) - round(self.echo_delay * output_rate)
+            # Both began together, and count the same time, however late their threads are.
+            end = round(((self.heard + frames) / rate - self.echo_delay) * output_rate)
             size = round(frames * output_rate / rate)
             echo = played[max(end - size, 0) : max(end, 0)]
             if len(echo) == size:
