@@ -175,9 +175,9 @@ def test_the_bots_own_voice_from_the_loudspeaker_does_not_interrupt_it(
             assert "barge_in_confirmed" not in call.kinds()
             assert "user_turn_ended" not in call.kinds()
             delay = call.bot.echo_delay
-            # The hardware's, and the blocks in which sound comes and goes.
+            # The hardware's and that of the blocks, less by how much later the loudspeaker was started.
             assert delay is not None
-            assert 0.06 <= delay <= 0.2
+            assert 0.0 < delay <= 0.3
 
     asyncio.run(scenario())
 
