@@ -98,7 +98,8 @@ def test_a_second_socket_takes_the_peer_over(serve: Serve) -> None:
             for socket in (one, two):
                 await socket.send(peer_auth(browser_token))
                 await socket.recv()
-            assert await closing(one) == (1000, "peer already connected")
+            # To Fishjam's web client a final reason: it does not take the peer over again.
+            assert await closing(one) == (1000, "reached peers limit")
             assert (await client.shown(room_id, browser_id))["status"] == "connected"
 
     serve(scenario)
