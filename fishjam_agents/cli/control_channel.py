@@ -44,11 +44,10 @@ class ControlChannel:
         """The next message; None when the other side is gone."""
         try:
             line = await self._reader.readline()
+            # What a process said as it died may be cut off.
+            message: Mapping[str, Any] | None = json.loads(line) if line.endswith(b"\n") else None
         except (OSError, ValueError):
             return None
-        if not line.endswith(b"\n"):
-            return None
-        message: Mapping[str, Any] = json.loads(line)
         return message
 
     def close(self) -> None:

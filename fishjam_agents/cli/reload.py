@@ -50,20 +50,19 @@ class Reloader:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        seen = self._state()
+        read = last = self._state()
         while True:
             try:
                 async with asyncio.timeout(WATCH_INTERVAL):
                     await self._wanted.wait()
             except TimeoutError:
-                state = await asyncio.to_thread(self._state)
-                if state == seen:
+                # What is being written is read when it is whole: when it was the same twice.
+                before, last = last, await asyncio.to_thread(self._state)
+                if last == read or last != before:
                     continue
-                # Half written files are read again when they are whole.
-                seen = state
             self._wanted.clear()
             await self._read()
-            seen = self._state()
+            read = last = await asyncio.to_thread(self._state)
 
     async def _read(self) -> None:
         source = self._settings.source

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.config import Config, pipeline_factory
-from fishjam_agents.observe.log import EventLog
+from fishjam_agents.observe.log import EventLog, log_room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
@@ -38,6 +38,8 @@ def make_bots(settings: Config) -> BotFactories:
 
 
 def _in_room(factory: Callable[[], AgentPipeline], room: RoomSnapshot) -> AgentPipeline:
+    # It is made in the task of its call, which the call's other tasks come from.
+    log_room.set(room.id)
     pipeline = factory()
     pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id))
     return pipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -35,51 +36,79 @@ def serve_rooms(settings: Config) -> None:
 
 
 async def _serve(settings: Config, bots: BotFactories) -> None:
-    async with AsyncExitStack() as stack:
-        url, token = settings.fishjam.id, settings.fishjam.management_token or ""
-        # A server in this process takes its rooms with it, whatever happens.
-        orphans: OrphanedAgents | None = None
-        if settings.fishjam.id == "local":
-            from fishjam_agents.cli.local_server import local_server
+    program: RoomsProcess | Supervisor | None = None
+    task = asyncio.current_task()
+    assert task is not None
 
-            server = await stack.enter_async_context(local_server(settings))
-            url, token = server.url, server.token
+    def drain() -> None:
+        say(f"No new rooms are taken; calls have {settings.workers.drain:g} s to end.")
+        if program is None:
+            task.cancel()
         else:
-            orphans = OrphanedAgents()
-        client = await stack.enter_async_context(AsyncFishjamClient(url, token))
-        await check_token(client)
-        if orphans is not None:
-            await orphans.remove(client)
-        created = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
-        claims = open_claims(settings, client.url)
-        if claims is not None:
-            stack.push_async_callback(claims.close)
-        program: RoomsProcess | Supervisor
-        calls: CallService
-        if settings.workers.processes == 1:
-            program = RoomsProcess(settings, bots, url, token, created, claims, orphans)
-            calls, reload = program.calls, program.reloader.reload
-        else:
-            program = _supervisor(settings, claims, url, token, created)
-            calls, reload = SupervisedCalls(program), program.reload
-        api = None
-        if settings.api is not None:
-            from fishjam_agents.cli.api_server import api_server
-
-            api = await stack.enter_async_context(api_server(settings.api, calls))
-
-        def drain() -> None:
-            say(f"No new rooms are taken; calls have {settings.workers.drain:g} s to end.")
             program.drain()
 
-        def stop() -> None:
-            say("goodbye")
+    def stop() -> None:
+        say("goodbye")
+        if program is None:
+            task.cancel()
+        else:
             program.stop()
 
-        with service_signals(drain, stop, reload):
-            say(_welcome(url, created, api))
-            freeze_gc()
-            await program.run()
+    def reload() -> None:
+        if isinstance(program, RoomsProcess):
+            program.reloader.reload()
+        elif program is not None:
+            program.reload()
+
+    with service_signals(drain, stop, reload):
+        try:
+            async with AsyncExitStack() as stack:
+                program, welcome = await _program(settings, bots, stack)
+                say(welcome)
+                freeze_gc()
+                await program.run()
+        except asyncio.CancelledError:
+            # It was asked to end while it began.
+            if program is not None:
+                raise
+
+
+async def _program(
+    settings: Config, bots: BotFactories, stack: AsyncExitStack
+) -> tuple[RoomsProcess | Supervisor, str]:
+    """What serves the rooms, and what to say about it; `stack` takes what is to be undone at the end."""
+    url, token = settings.fishjam.id, settings.fishjam.management_token or ""
+    # A server in this process takes its rooms with it, whatever happens.
+    orphans: OrphanedAgents | None = None
+    if settings.fishjam.id == "local":
+        from fishjam_agents.cli.local_server import local_server
+
+        server = await stack.enter_async_context(local_server(settings))
+        url, token = server.url, server.token
+    else:
+        orphans = OrphanedAgents()
+    client = await stack.enter_async_context(AsyncFishjamClient(url, token))
+    await check_token(client)
+    if orphans is not None:
+        await orphans.remove(client)
+    created = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
+    claims = open_claims(settings, client.url)
+    if claims is not None:
+        stack.push_async_callback(claims.close)
+    program: RoomsProcess | Supervisor
+    calls: CallService
+    if settings.workers.processes == 1:
+        program = RoomsProcess(settings, bots, url, token, created, claims, orphans)
+        calls = program.calls
+    else:
+        program = _supervisor(settings, claims, url, token, created)
+        calls = SupervisedCalls(program)
+    api = None
+    if settings.api is not None:
+        from fishjam_agents.cli.api_server import api_server
+
+        api = await stack.enter_async_context(api_server(settings.api, calls))
+    return program, _welcome(url, created, api)
 
 
 def _supervisor(

@@ -76,6 +76,13 @@ def load_config(
     else:
         agent, bots = read_agent(entries.get("agent"), reader, problems, optional=bool(unknown)), {}
     rooms = read_rooms(document, tuple(bots) or ("agent",), reader, problems)
+    for index, rule in enumerate(rooms):
+        if fishjam and fishjam.id == "local" and rule.id:
+            key = f"rooms[{index}].id"
+            problems.add(
+                reader.lines[key],
+                f"{key} names a room, but a local Fishjam starts without any: use create, or set fishjam.id",
+            )
     workers = reader.read(WorkersSettings, entries.get("workers"), "workers")
     api = reader.read(ApiSettings, entries.get("api"), "api")
     limits = reader.read(LimitSettings, entries.get("limits"), "limits")

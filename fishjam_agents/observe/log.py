@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -19,6 +20,10 @@ logger = logging.getLogger("fishjam_agents.call")
 
 _TALKATIVE = ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "uvicorn", "websockets")
 """Libraries whose own details hide the call's, and at DEBUG print headers with tokens in them."""
+
+
+log_room: ContextVar[str | None] = ContextVar("log_room", default=None)
+"""Id of the room whose call a task works for: log lines that name no room themselves get this one."""
 
 
 class EventLog:
@@ -66,6 +71,8 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line, followed by its traceback if it has one."""
         known = [(name, getattr(record, name, None)) for name in ("call", "room", "peer")]
+        if not known[1][1]:
+            known[1] = ("room", log_room.get())
         where = " ".join(f"{name} {value}" for name, value in known if value)
         if not where and not record.name.startswith("fishjam_agents"):
             where = record.name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -13,49 +12,29 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from fishjam_agents.backoff import Backoff
-from fishjam_agents.errors import ConfigError, FishjamAgentsError, ProtocolError
-from fishjam_agents.fishjam import (
-    AsyncFishjamClient,
-    FishjamNotifier,
-    InternalServerError,
-    NotFoundError,
-    Room,
-    ServiceUnavailableError,
-    UnreachableError,
-)
-from fishjam_agents.fishjam.notifier import NotifierEvent
+from fishjam_agents.errors import ConfigError, FishjamAgentsError
+from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier, Room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
 from fishjam_agents.worker.call_service import CallRequest
 from fishjam_agents.worker.call_settings import CallSettings, apply_settings
 from fishjam_agents.worker.call_state import CallPhase, CallState, after_end
+from fishjam_agents.worker.claim_keeper import ClaimKeeper
 from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
 from fishjam_agents.worker.reconcile import ForgetCall, StartCall, StopCall, WorkerView, reconcile
-from fishjam_agents.worker.room_call import ENDED_CALL_DEADLINE, RoomCall, delete_agent
+from fishjam_agents.worker.room_call import ENDED_CALL_DEADLINE, RoomCall
 from fishjam_agents.worker.room_rules import RoomRule
 from fishjam_agents.worker.room_snapshot import RoomSnapshot
-from fishjam_agents.worker.rooms_view import RoomsView
+from fishjam_agents.worker.rooms_follower import RoomsFollower
 from fishjam_agents.worker.settings import LimitSettings
 from fishjam_agents.worker.worker import SharedConnections, check_token
 
 logger = logging.getLogger(__name__)
 
-LISTING_INTERVAL = 30.0
-"""Seconds after which all rooms are listed even if nothing was told; up to a fifth more or less, so that
-processes do not ask at once (`GET /room` has no pages)."""
-SHORTEST_INTERVAL = 1.0
-"""Seconds between two looks: what is told meanwhile is one wake-up."""
-HURRIED_INTERVAL = 0.2
-"""The same for the first seconds after a process has died: its people hear nothing meanwhile."""
-HURRY = 3.0
-"""Seconds of that."""
 LAST_WORDS = 10.0
 """Seconds that bots have for what they are saying when the time to drain is over."""
 EMPTY_ROOM = 15.0
 """Seconds that a bot stays in a room without people, where `limits.empty_room` says nothing."""
-
-_PASSING = (UnreachableError, ServiceUnavailableError, InternalServerError, ProtocolError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +96,12 @@ class MultiRoomWorker:
         self._capacity = math.inf if max_calls is None else max_calls
         self._claims = claims
         self._overload = overload
-        self._view = RoomsView()
+        self._follower = RoomsFollower(self._decide, self._next_due)
         self._claimed: dict[str, float] = {}
-        self._to_clear: dict[str, str | None] = {}
-        self._wake = asyncio.Event()
-        self._hurry_until = 0.0
-        self._hurried = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = asyncio.Event()
         self._draining = False
-        self._known = False
         self._shared: SharedConnections | None = None
-        self._backoff = Backoff()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what others ask ---
@@ -141,13 +114,18 @@ class MultiRoomWorker:
     @property
     def rooms(self) -> Mapping[str, RoomSnapshot]:
         """The rooms as of the last look."""
-        return self._view.rooms
+        return self._follower.view.rooms
+
+    @property
+    def looks(self) -> int:
+        """Number of looks at the rooms."""
+        return self._follower.looks
 
     def not_ready(self) -> str | None:
         """The reason for which no new room is taken; None while rooms are."""
         if self._draining:
             return "it is draining"
-        if not self._known:
+        if not self._follower.is_known:
             return "the rooms are not known yet"
         if self.running >= self._capacity:
             return f"it has {self.running} calls, and workers.max_calls is {self._capacity:g}"
@@ -155,19 +133,17 @@ class MultiRoomWorker:
 
     def look_at(self, room: Room) -> None:
         """Take a room as it was looked up by somebody else."""
-        self._view.looked_up(room.id, room)
+        self._follower.view.looked_up(room.id, room)
 
     def set_members(self, members: Iterable[str]) -> None:
         """Share the rooms with these processes from now on; calls that go on stay where they are."""
         self.members = tuple(members)
         self._claimed.clear()
-        self._hurry_until = asyncio.get_running_loop().time() + HURRY
-        self._hurried.set()
-        self.wake()
+        self._follower.hurry()
 
     def wake(self) -> None:
         """Look at once, or a second after the last look."""
-        self._wake.set()
+        self._follower.wake()
 
     # --- running ---
 
@@ -185,15 +161,14 @@ class MultiRoomWorker:
         async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
             await check_token(client)
             notifier = FishjamNotifier(self._fishjam_id, self._management_token, reconnect=True)
-            notifier.subscribe(self._notified)
+            notifier.subscribe(self._follower.notified)
             self._shared = SharedConnections(client, notifier)
             following = asyncio.create_task(notifier.connect(), name="notifier of the worker")
-            looking = asyncio.create_task(self._look_for_ever(notifier), name="rooms of the worker")
+            looking = asyncio.create_task(self._follower.run(client, notifier), name="rooms of the worker")
             tasks = {following, looking}
             if self._claims is not None:
-                tasks.add(
-                    asyncio.create_task(self._renew_for_ever(self._claims), name="claims of the worker")
-                )
+                keeper = ClaimKeeper(self._claims, self.calls, self._claim_lost, self._cleared)
+                tasks.add(asyncio.create_task(keeper.run(client), name="claims of the worker"))
             over = asyncio.create_task(self._stopping.wait(), name="end of the worker")
             try:
                 done, _ = await asyncio.wait({*tasks, over}, return_when=asyncio.FIRST_COMPLETED)
@@ -215,7 +190,7 @@ class MultiRoomWorker:
         After so many seconds bots say no more than what they are saying, and leave.
         """
         self._draining = True
-        self._wake.set()
+        self.wake()
         logger.info("no new rooms are taken; %d calls have %g s to end", self.running, limit)
         self._note_idle()
         if await self._calls_end(limit):
@@ -236,62 +211,7 @@ class MultiRoomWorker:
         self._draining = True
         self._stopping.set()
 
-    # --- looking and deciding ---
-
-    def _notified(self, event: NotifierEvent) -> None:
-        if self._view.notified(event):
-            self._wake.set()
-
-    async def _look_for_ever(self, notifier: FishjamNotifier) -> None:
-        loop = asyncio.get_running_loop()
-        # Connected before the first listing, so that nothing falls between the two.
-        await notifier.wait_ready()
-        failures = 0
-        listing_at = loop.time()
-        while True:
-            self._wake.clear()
-            if loop.time() >= listing_at:
-                self._view.touch_all()
-            listing = self._view.next_lookup()
-            try:
-                if listing.everything:
-                    self._view.listed(await self.client.get_all_rooms())
-                    listing_at = loop.time() + LISTING_INTERVAL * random.uniform(0.8, 1.2)
-                    self._known = True
-                await asyncio.gather(*(self._look_up(room_id) for room_id in listing.rooms))
-            except _PASSING as error:
-                failures += 1
-                pause = self._backoff.delay(failures)
-                logger.warning("the rooms cannot be looked up: %s (next attempt in %.1f s)", error, pause)
-                self._view.touch_all()
-                await asyncio.sleep(pause)
-                continue
-            failures = 0
-            self.counters["looks"] += 1
-            self._decide()
-            await self._pause()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(min(listing_at, self._next_due())):
-                    await self._wake.wait()
-
-    async def _pause(self) -> None:
-        """Let what is told be one wake-up, for a while."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + SHORTEST_INTERVAL
-        while (now := loop.time()) < until:
-            if now < self._hurry_until:
-                # Set when others' rooms became ours in the middle of the pause.
-                until = min(until, now + HURRIED_INTERVAL)
-            self._hurried.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(until):
-                    await self._hurried.wait()
-
-    async def _look_up(self, room_id: str) -> None:
-        try:
-            self._view.looked_up(room_id, await self.client.get_room(room_id))
-        except NotFoundError:
-            self._view.looked_up(room_id, None)
+    # --- deciding ---
 
     def _next_due(self) -> float:
         restarts = (
@@ -305,10 +225,10 @@ class MultiRoomWorker:
         self._claimed = {room: at for room, at in self._claimed.items() if at > now}
         overload = self._overload()
         view = WorkerView(
-            self._view.rooms,
+            self.rooms,
             self.bots.rules,
             now=now,
-            accepts=self._known and not self._draining and overload is None,
+            accepts=self._follower.is_known and not self._draining and overload is None,
             restarts=not self._draining,
             capacity=self._capacity,
             members=self.members,
@@ -377,12 +297,12 @@ class MultiRoomWorker:
         except Exception as error:  # noqa: BLE001 - a bot's bug ends its own call and no other
             outcome = error
         self._ended(call, outcome, loop.time() - call.started, loop.time())
-        self._view.touch(room_id)
-        self._wake.set()
+        self._follower.view.touch(room_id)
+        self.wake()
         self._note_idle()
 
     def _make(self, call: RoomCall) -> AgentPipeline:
-        room = self._view.rooms.get(call.state.room_id) or RoomSnapshot(call.state.room_id)
+        room = self.rooms.get(call.state.room_id) or RoomSnapshot(call.state.room_id)
         make = self.bots.make.get(call.state.bot)
         if make is None:
             raise ConfigError(f"the bot {call.state.bot!r} is not configured any more")
@@ -395,7 +315,7 @@ class MultiRoomWorker:
     ) -> None:
         room_id, fields = call.state.room_id, call.log_fields
         if isinstance(outcome, HeldElsewhere):
-            self._claimed[room_id] = now + max(outcome.seconds, SHORTEST_INTERVAL)
+            self._claimed[room_id] = now + outcome.seconds
             self.counters["calls_held_elsewhere"] += 1
             del self.calls[room_id]
             self._finish(call, "another process serves the room")
@@ -456,41 +376,15 @@ class MultiRoomWorker:
         if not self.running:
             self._idle.set()
 
-    async def _renew_for_ever(self, claims: Claims) -> None:
-        while True:
-            await self._clear_expired(claims)
-            await asyncio.sleep(claims.renew_interval)
-            mine = set(self.calls)
-            try:
-                held = await claims.renew()
-            except FishjamAgentsError as error:
-                logger.warning("%s", error)
-                continue
-            for room_id in mine - held:
-                call = self.calls.get(room_id)
-                if call is None or not call.is_claimed:
-                    continue
-                logger.warning("another process has taken the room over", extra=_of(room_id))
-                if call.is_running:
-                    call.stop("claim_lost")
-                else:
-                    self._forget(room_id)
+    def _claim_lost(self, call: RoomCall) -> None:
+        if call.is_running:
+            call.stop("claim_lost")
+        else:
+            self._forget(call.state.room_id)
 
-    async def _clear_expired(self, claims: Claims) -> None:
-        """Delete the agents that crashed processes left behind, also in rooms that need no bot any more."""
-        try:
-            self._to_clear |= dict(await claims.take_expired())
-            for room_id, agent_id in list(self._to_clear.items()):
-                if agent_id is not None:
-                    await delete_agent(self.client, room_id, agent_id)
-                del self._to_clear[room_id]
-                # A call of ours that has come meanwhile keeps the claim.
-                if room_id not in self.calls:
-                    await claims.release(room_id)
-                self._claimed.pop(room_id, None)
-                self._wake.set()
-        except FishjamAgentsError as error:
-            logger.warning("what a process left behind is not cleared yet: %s", error)
+    def _cleared(self, room_id: str) -> None:
+        self._claimed.pop(room_id, None)
+        self.wake()
 
     async def _leave_all(self) -> None:
         for call in self.calls.values():

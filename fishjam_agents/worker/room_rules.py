@@ -14,6 +14,10 @@ RoomTypeName = Literal[
 ]
 """Types of rooms (Fishjam's OpenAPI document, `RoomType`); the last two are older names."""
 
+_OLD_NAMES = {"full_feature": "conference", "broadcaster": "livestream"}
+_LIVESTREAMS = frozenset({"livestream", "audio_only_livestream"})
+"""In these people watch, and nobody talks to a bot: they get one only where a rule names them."""
+
 
 @dataclass(frozen=True, slots=True)
 class RoomRule:
@@ -28,7 +32,7 @@ class RoomRule:
         type: Rooms of this type.
         peer: Entries in the metadata of a person in the room. What the application says of the person (the
             server's part) counts before what the person says.
-        every: Every room.
+        every: Every room but livestreams.
     """
 
     bot: str | None = None
@@ -69,16 +73,24 @@ class RoomRule:
 
     def fits(self, room: RoomSnapshot) -> bool:
         """Return whether a room gets this rule's bot; false of a rule whose rooms are not made yet."""
+        kind = _kind(room.type)
+        if kind in _LIVESTREAMS and self.type is None and not self.id:
+            return False
         return (
             self.create is None
             and (not self.id or room.id in self.id)
-            and (self.type is None or room.type == self.type)
+            and (self.type is None or kind == _kind(self.type))
             and (not self.peer or any(_says(self.peer, person.metadata) for person in room.people))
         )
 
     def with_rooms(self, ids: Iterable[str]) -> RoomRule:
         """The same rule once its rooms are made."""
         return replace(self, create=None, id=tuple(ids))
+
+
+def _kind(type: str) -> str:
+    """The type of a room by its name of today."""
+    return _OLD_NAMES.get(type, type)
 
 
 def _says(wanted: Mapping[str, Any], metadata: Sequence[Mapping[str, Any]]) -> bool:

@@ -201,6 +201,7 @@ class WorkerCalls:
         values: dict[str, float] = {
             f"{_PREFIX}calls": self._worker.running,
             f"{_PREFIX}rooms": len(self._worker.rooms),
+            f"{_PREFIX}looks_total": self._worker.looks,
             f"{_PREFIX}ready": float(self._worker.not_ready() is None),
             f"{_PREFIX}loop_lag_seconds": self._monitor.load.lag,
             f"{_PREFIX}cpu_cores": self._monitor.load.cpu,

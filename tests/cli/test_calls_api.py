@@ -106,7 +106,7 @@ def bots(room: Room) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fishjam_agents.worker.multi_room.SHORTEST_INTERVAL", 0.05)
+    monkeypatch.setattr("fishjam_agents.worker.rooms_follower.SHORTEST_INTERVAL", 0.05)
 
 
 def test_a_call_in_a_room_of_its_own() -> None:

@@ -192,3 +192,43 @@ def test_a_changed_file_counts_for_new_calls_and_a_broken_one_for_none(tmp_path:
             assert all(bots(room) for room in (first, second, third))
 
     asyncio.run(scenario())
+
+
+FAILING = """
+from fishjam_agents import AgentPipeline
+from fishjam_agents.backends import Parrot
+
+class Bot(AgentPipeline):
+    backend = Parrot()
+
+    async def on_start(self):
+        raise RuntimeError("a mistake of the user's")
+"""
+
+
+def test_what_goes_wrong_in_a_call_is_logged_with_its_room(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "failing_bot.py").write_text(FAILING)
+        config = written(tmp_path, "agent: {pipeline: 'failing_bot:Bot'}\nrooms: every\n")
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await program.says("Ctrl-C ends the calls.")
+            rooms = [server.rooms.create() for _ in range(2)]
+            for room in rooms:
+                await server.add_caller(room.id)
+            told = r"The hook on_start failed at \S*failing_bot\.py:9; the call goes on  \[.*room (\S+?)\]"
+            await until(lambda: {room.id for room in rooms} <= set(re.findall(told, program.logged)))
+
+    asyncio.run(scenario())
+
+
+def test_a_program_that_is_told_to_end_while_it_begins_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, PARROT + "rooms: {create: 30}\n")
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await until(lambda: "made a room" in program.logged)
+            program.signal(signal.SIGTERM)
+            assert await program.exits() == 0
+            assert not len(server.rooms)
+            assert not list((tmp_path / "fishjam-agents").glob("*.json"))
+
+    asyncio.run(scenario())

@@ -98,11 +98,15 @@ MISTAKES = {
     BOTS + "rooms: [{bot: poet, create: 1, type: conference}]": (
         "config.yaml:4: rooms[0] has both create and type: make two entries of it"
     ),
-    BOTS + "rooms: [{bot: poet, every: true, id: x}]": (
-        "config.yaml:4: rooms[0] has both every and id: keep one of them"
+    BOTS + "fishjam: {id: http://h, management_token: t}\nrooms: [{bot: poet, every: true, id: x}]": (
+        "config.yaml:5: rooms[0] has both every and id: keep one of them"
     ),
     BOTS + "rooms: [{bot: poet, create: 0}]": (
         "config.yaml:4: rooms[0].create must be 1 or more rooms, not 0"
+    ),
+    PARROT + "rooms: [{every: true}, {id: lobby}]": (
+        "config.yaml:2: rooms[1].id names a room, but a local Fishjam starts without any: use create, or set "
+        "fishjam.id"
     ),
     BOTS + "rooms: none": "config.yaml:4: rooms must be a list of rules, or every, not 'none'",
     BOTS: (

@@ -39,7 +39,7 @@ EVERY = (RoomRule("bot", every=True),)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fishjam_agents.worker.multi_room.SHORTEST_INTERVAL", 0.05)
+    monkeypatch.setattr("fishjam_agents.worker.rooms_follower.SHORTEST_INTERVAL", 0.05)
     monkeypatch.setattr("fishjam_agents.worker.call_state.RESTARTS", Backoff(first=0.05, longest=0.1))
 
 
@@ -134,7 +134,7 @@ def test_what_notifications_did_not_tell_is_found_in_the_next_listing(
                 notifications._subscribers = told
                 await until(lambda: bots(room))
 
-    monkeypatch.setattr("fishjam_agents.worker.multi_room.LISTING_INTERVAL", 0.5)
+    monkeypatch.setattr("fishjam_agents.worker.rooms_follower.LISTING_INTERVAL", 0.5)
     asyncio.run(scenario())
 
 
@@ -254,5 +254,38 @@ def test_a_server_that_restarts_loses_its_rooms_and_the_worker_goes_on() -> None
                 await again.add_caller(new.id)
                 await until(lambda: bots(new))
                 await until(lambda: set(worker.calls) == {new.id})
+
+    asyncio.run(scenario())
+
+
+def test_an_overloaded_process_takes_rooms_again_when_it_is_relieved() -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            busy: list[str] = ["it is busy"]
+            worker = worker_for(server, overload=lambda: busy[0] if busy else None)
+            async with running(worker):
+                await asyncio.sleep(0.3)
+                assert worker.not_ready() == "it is busy"
+                assert not bots(room)
+                busy.clear()
+                worker.wake()
+                await until(lambda: bots(room))
+
+    asyncio.run(scenario())
+
+
+def test_a_room_that_is_deleted_takes_its_call_with_it() -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            worker = worker_for(server)
+            async with running(worker):
+                await until(lambda: bots(room))
+                server.rooms.delete(room.id)
+                await until(lambda: not worker.calls)
+                assert worker.counters["calls_parked"] == 0
 
     asyncio.run(scenario())

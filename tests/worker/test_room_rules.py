@@ -20,6 +20,7 @@ RULES = (
     RoomRule("quiet", type="audio_only", peer={"plan": "gold"}),
     RoomRule("gold", peer={"plan": "gold"}),
     RoomRule("audio", type="audio_only"),
+    RoomRule("stage", type="livestream"),
     RoomRule("made", create=2),
 )
 
@@ -36,6 +37,9 @@ RULES = (
         (RoomSnapshot("c", people=(person({"plan": "free"}, {"plan": "gold"}),)), None),
         (RoomSnapshot("c", people=(person(), person({"plan": "gold"}))), "gold"),
         (RoomSnapshot("c"), None),
+        # Older names of types are the same types.
+        (RoomSnapshot("c", "broadcaster"), "stage"),
+        (RoomSnapshot("c", "livestream", (person({"plan": "gold"}),)), "stage"),
     ],
 )
 def test_the_first_rule_that_a_room_fits_counts(room: RoomSnapshot, bot: str | None) -> None:
@@ -50,3 +54,8 @@ def test_rooms_that_are_made_are_known_by_their_ids() -> None:
 
 def test_every_room() -> None:
     assert select_bot([RoomRule("any", every=True)], RoomSnapshot("z")) == "any"
+    assert select_bot([RoomRule("any", every=True)], RoomSnapshot("z", "full_feature")) == "any"
+
+
+def test_nobody_talks_to_a_bot_in_a_livestream() -> None:
+    assert select_bot([RoomRule("any", every=True)], RoomSnapshot("z", "audio_only_livestream")) is None
