@@ -26,8 +26,14 @@ ROWS = (
     "memory",
     "startup",
     "installed",
+    "browser_join",
+    "browser_echo",
+    "browser_barge_in",
+    "browser_cpu",
+    "browser_cycles",
+    "webrtc_peers",
 )
-"""Modules of `bench.rows`, in the order of the design's table."""
+"""Modules of `bench.rows`, in the order of the design's table; then what browsers need."""
 
 
 async def measure(names: list[str], *, quick: bool) -> list[Row]:

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
-_PACKAGES = ("websockets", "numpy", "betterproto", "soxr", "uvloop")
+_PACKAGES = ("websockets", "numpy", "betterproto", "soxr", "uvloop", "aiortc")
 
 
 def describe() -> str:
