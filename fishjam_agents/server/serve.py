@@ -29,6 +29,7 @@ from .playground import Playground
 from .playground.socket import EventSocket
 from .recordings import Recordings
 from .rooms import Rooms
+from .sandbox import Sandbox
 from .settings import PeerConfig
 from .sockets.agent import AgentSocket
 from .sockets.network import Network
@@ -134,7 +135,8 @@ class EmbeddedServer:
         self._browsers = Browsers(self.clock, self._tasks, host)
         self._broadcasts = Broadcasts(self._browsers)
         self._tls = tls
-        self._sandbox = is_loopback(host) if sandbox is None else sandbox
+        wanted = is_loopback(host) if sandbox is None else sandbox
+        self._sandbox = Sandbox(self.rooms) if wanted else None
         self._host = host
         self._port = port
         self._server: uvicorn.Server | None = None

@@ -14,7 +14,6 @@ from fishjam_agents.server.rest.resources import RESOURCES, make_resources
 
 from .conftest import Client, Serve
 
-
 PUBLIC = {
     "/api/v1/live/api/whip": {401},
     "/api/v1/live/api/whep": {401},

@@ -13,6 +13,7 @@ from ..broadcasts import Broadcasts
 from ..moq import MoqAccess
 from ..recordings import Recordings
 from ..rooms import Rooms
+from ..sandbox import Sandbox
 from ..vapi import VapiCalls
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -33,7 +34,7 @@ class RestContext:
         broadcasts: Connections to livestreams.
         url: Called for the server's base URL, known once it listens.
         peer_url: Called for the `peer_websocket_url` of a new peer with a request's scheme and `Host`.
-        sandbox: Whether tokens are given to whoever asks by name.
+        sandbox: Rooms for whoever asks by name; None where nobody is given any.
     """
 
     rooms: Rooms
@@ -43,7 +44,7 @@ class RestContext:
     broadcasts: Broadcasts
     url: Callable[[], str]
     peer_url: Callable[[str, str], str]
-    sandbox: bool
+    sandbox: Sandbox | None
 
 
 class Resource:

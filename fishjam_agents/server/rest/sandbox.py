@@ -16,17 +16,13 @@ from ..moq import ROOT
 from ..room import Room
 from ..sandbox import Sandbox, moq_grant, stream_type
 from .requests import path_id
-from .resource import Handler, Resource, RestContext, Routes
+from .resource import Handler, Resource, Routes
 
 OFF = "the sandbox is off: set fishjam.sandbox, or give the server --sandbox"
 
 
 class SandboxApi(Resource):
     """`/room-manager`."""
-
-    def __init__(self, context: RestContext) -> None:
-        super().__init__(context)
-        self._sandbox = Sandbox(context.rooms)
 
     def public_routes(self) -> Routes:
         """Routes that ask for no token."""
@@ -39,23 +35,24 @@ class SandboxApi(Resource):
             f"{base}/{{rest:path}}": {"GET": self._plain(self._nothing)},
         }
 
-    def _plain(self, answer: Callable[[Request], Awaitable[Response]]) -> Handler:
+    def _plain(self, answer: Callable[[Request, Sandbox], Awaitable[Response]]) -> Handler:
         async def handler(request: Request) -> Response:
             try:
-                if not self._context.sandbox:
+                sandbox = self._context.sandbox
+                if sandbox is None:
                     raise RequestError(404, OFF)
                 if _may_be_anybody(request):
                     raise RequestError(403, "a browser must say whose page asks: use fetch")
-                return await answer(request)
+                return await answer(request, sandbox)
             except RequestError as error:
                 return PlainTextResponse(str(error), error.status)
 
         return handler
 
-    async def _peer(self, request: Request) -> Response:
-        room = self._room(request, request.query_params.get("roomType"))
+    async def _peer(self, request: Request, sandbox: Sandbox) -> Response:
+        room = _room(request, sandbox, request.query_params.get("roomType"))
         name = _text(request, "peerName")
-        peer = self._sandbox.peer(room, name)
+        peer = sandbox.peer(room, name)
         return JSONResponse(
             {
                 "peerToken": self._context.rooms.token(room, peer),
@@ -64,32 +61,26 @@ class SandboxApi(Resource):
             }
         )
 
-    async def _stream(self, request: Request) -> Response:
-        room = self._room(request, stream_type(request.query_params.get("roomType")))
+    async def _stream(self, request: Request, sandbox: Sandbox) -> Response:
+        room = _room(request, sandbox, stream_type(request.query_params.get("roomType")))
         if room.livestream is None:
             raise RequestError(400, "the room of this name is no livestream: choose another name")
         return JSONResponse(
             {"streamerToken": room.livestream.new_token("streamer"), "room": _room_json(request, room)}
         )
 
-    async def _viewer(self, request: Request) -> Response:
-        room = self._sandbox.livestream(path_id(request, "name"))
+    async def _viewer(self, request: Request, sandbox: Sandbox) -> Response:
+        room = sandbox.livestream(path_id(request, "name"))
         assert room.livestream is not None
         return JSONResponse({"token": room.livestream.new_token("viewer")})
 
-    async def _moq(self, request: Request) -> Response:
+    async def _moq(self, request: Request, sandbox: Sandbox) -> Response:
         grant = moq_grant(path_id(request, "name"), path_id(request, "kind"))
         token = self._context.moq.token(grant)
         return JSONResponse({"connection_url": f"{self._context.url()}/{ROOT}?jwt={token}", "token": token})
 
-    async def _nothing(self, request: Request) -> Response:
+    async def _nothing(self, request: Request, sandbox: Sandbox) -> Response:
         raise RequestError(404, "the sandbox has nothing here")
-
-    def _room(self, request: Request, room_type: str | None) -> Room:
-        public = request.query_params.get("public", "false")
-        if public not in ("true", "false"):
-            raise RequestError(400, f"public must be true or false, not {public}")
-        return self._sandbox.room(_text(request, "roomName"), room_type, public=public == "true")
 
 
 def _may_be_anybody(request: Request) -> bool:
@@ -100,6 +91,13 @@ def _may_be_anybody(request: Request) -> bool:
     """
     told = "origin" in request.headers or "sec-fetch-site" in request.headers
     return not told and request.headers.get("user-agent", "").startswith("Mozilla/")
+
+
+def _room(request: Request, sandbox: Sandbox, room_type: str | None) -> Room:
+    public = request.query_params.get("public", "false")
+    if public not in ("true", "false"):
+        raise RequestError(400, f"public must be true or false, not {public}")
+    return sandbox.room(_text(request, "roomName"), room_type, public=public == "true")
 
 
 def _text(request: Request, name: str) -> str:
