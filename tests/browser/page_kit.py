@@ -29,6 +29,7 @@ PATIENCE = 40.0
 PARROT = "agent: {backend: {type: parrot}}\n"
 PUSH_TO_TALK = "agent: {backend: {type: parrot}, turns: {mode: push_to_talk}}\n"
 FRONT_DESK = "agent: {pipeline: 'front_desk:FrontDesk'}\n"
+SEEING = "agent: {pipeline: 'front_desk:Seeing'}\n"
 HOSTILE = "agent: {pipeline: 'front_desk:Hostile'}\n"
 expect.set_options(timeout=1000 * PATIENCE)
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

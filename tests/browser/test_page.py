@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .page_kit import FRONT_DESK, HOSTILE, PARROT, PUSH_TO_TALK, Playground, RunningBot, playground, running
+from .page_kit import (
+    FRONT_DESK,
+    HOSTILE,
+    PARROT,
+    PUSH_TO_TALK,
+    SEEING,
+    Playground,
+    RunningBot,
+    playground,
+    running,
+)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +185,26 @@ def test_push_to_talk_by_button_and_space_bar(window: Playground, tmp_path: Path
         window.page.mouse.up()
         expect(button).to_have_attribute("aria-pressed", "false")
         expect(window.page.locator("#lines .line:not(.bot)")).to_have_count(2)
+
+
+def test_a_camera_is_seen_by_the_others_until_it_is_switched_off(
+    window: Playground, chromium: Browser, tmp_path: Path
+) -> None:
+    with running(tmp_path, SEEING) as bot, playground(chromium) as other:
+        window.open(bot.link)
+        window.page.fill("#name", "Ada")
+        window.join()
+        other.open(bot.link)
+        other.join()
+        for _ in range(2):
+            window.page.click("#camera")
+            expect(window.page.locator("#videos figcaption")).to_have_text("Your camera")
+            expect(other.page.locator("#videos figcaption")).to_have_text("Ada")
+            other.page.wait_for_function("() => document.querySelector('#videos video').videoWidth > 0")
+            window.page.click("#camera")
+            expect(window.page.locator("#videos figure")).to_have_count(0)
+            expect(other.page.locator("#videos figure")).to_have_count(0)
+        assert other.complaints == []
 
 
 def test_mute_and_unmute(parrot: RunningBot, window: Playground) -> None:

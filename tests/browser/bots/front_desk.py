@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fishjam_agents import AgentPipeline, load_speech, tool
@@ -159,6 +159,19 @@ class FrontDesk(AgentPipeline):
         """
         await asyncio.sleep(0.4)
         return f"order {number}: left the warehouse at 7:40, due tomorrow 9:00 to 12:00"
+
+
+@dataclass(frozen=True)
+class SeeingDesk(Desk):
+    """The script of a model that takes pictures."""
+
+    capabilities = replace(Desk.capabilities, images=True)
+
+
+class Seeing(AgentPipeline):
+    """May look at a camera."""
+
+    backend = SeeingDesk()
 
 
 HOSTILE = "<script>window.broken = 1</script><img src=x onerror='window.broken = 1'>"

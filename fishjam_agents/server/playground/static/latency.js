@@ -12,6 +12,11 @@ import { replyOf, sounding } from "./call_replies.js";
  * @typedef {{ count: number, median: number, high: number, highName: "p95" | "max" }} Summary
  */
 
+/**
+ * Whether turns waited for their answers, once those are over: it is asked for with every picture of the timeline.
+ * @type {WeakMap<Turn, boolean>}
+ */
+const settled = new WeakMap();
 /** Below this number of values the 95th percentile is the greatest one, and called so. */
 const ENOUGH_FOR_P95 = 20;
 
@@ -61,6 +66,15 @@ export function responses(call, most) {
  * @param {Reply} reply
  */
 function waited(call, turn, reply) {
+  const known = settled.get(turn);
+  if (known !== undefined) return known;
+  const found = othersSpoke(call, turn, reply);
+  if (reply.ended !== null) settled.set(turn, found);
+  return found;
+}
+
+/** @param {Call} call @param {Turn} turn @param {Reply} reply */
+function othersSpoke(call, turn, reply) {
   const [start, end] = [turn.end, reply.firstAudio ?? reply.started];
   const spoken = call.speech.some(
     (speech) => speech.peer !== turn.peer && speech.start < end && (speech.end ?? end) > start,
@@ -69,6 +83,7 @@ function waited(call, turn, reply) {
   return call.replies.some(
     (other) =>
       other.id !== reply.id &&
+      other.started < end &&
       (other.ended === null || other.ended > start) &&
       sounding(call, other, end).some((piece) => piece.start < end && piece.end > start),
   );

@@ -7,6 +7,9 @@ import { LevelHistory } from "./level_history.js";
  *   peer: string }} Played
  */
 
+/** Peers whose levels are kept. */
+const MOST_HISTORIES = 24;
+
 export class Sound {
   /** @type {AudioContext | null} */
   #context = null;
@@ -45,6 +48,9 @@ export class Sound {
     if (history === undefined) {
       history = new LevelHistory();
       this.levels.set(peer, history);
+      // In a long call people come and go; nobody looks back at those who left first.
+      const [eldest] = this.levels.keys();
+      if (this.levels.size > MOST_HISTORIES) this.levels.delete(eldest);
     }
     return history;
   }

@@ -9,6 +9,8 @@ import { moment } from "./latency.js";
  *   interrupts: boolean, now: number, ended: string }} Shown
  */
 
+const HAS_KEYS = matchMedia("(hover: hover)").matches;
+const HOLD = HAS_KEYS ? "Hold the button, or the space bar, and speak." : "Hold the button and speak.";
 /** Milliseconds a state lasts before it is read out: many are shorter than their name. */
 const SPOKEN_AFTER = 500;
 
@@ -77,7 +79,7 @@ export class Stage {
       case "listening":
         if (!joined) return "Join to speak with it.";
         if (muted) return "You are muted: unmute to be heard.";
-        if (pushToTalk) return talking ? "It hears you while you hold the button." : "Hold the button, or the space bar, and speak.";
+        if (pushToTalk) return talking ? "It hears you while you hold the button." : HOLD;
         return "Say something.";
       case "hearing":
         return `for ${Math.max(now - bot.since, 0).toFixed(1)} s`;

@@ -28,6 +28,8 @@ export class Timeline {
   #right = null;
   #scale = 60;
   #painted = 0;
+  /** @type {{ now: number, call: Call | null }} */
+  #last = { now: NaN, call: null };
   /** @type {import("./timeline_brush.js").Hit[]} */
   #hits = [];
   #visible = true;
@@ -67,8 +69,11 @@ export class Timeline {
   frame(time) {
     const pace = this.still.matches ? STILL_FRAME : FRAME;
     if (!this.#visible || this.width === 0 || (this.#painted > 0 && time - this.#painted < pace)) return;
-    this.#painted = time;
     const shown = this.source();
+    // A call that is over stands still.
+    if (this.#painted > 0 && shown.now === this.#last.now && shown.call === this.#last.call) return;
+    this.#painted = time;
+    this.#last = shown;
     const gutter = this.#gutter;
     const lanes = lanesOf(shown.call, shown.people, shown.bot, gutter > 0);
     const height = heightOf(lanes);

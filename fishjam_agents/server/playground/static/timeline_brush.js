@@ -169,7 +169,15 @@ export class Brush {
     const start = Math.max(left, this.scene.gutter) + 6;
     const room = spill ? Infinity : left + width - start - 4;
     if (room < LEAST_TEXT) return;
-    this.#write(start, y, text, colour, "left", room, 550);
+    // Of "turn-1 · 2.5 s" the name alone, where there is no room for both.
+    const [name] = text.split(" · ");
+    this.#write(start, y, this.#width(text, 550) <= room ? text : name, colour, "left", room, 550);
+  }
+
+  /** @param {string} text @param {number} weight */
+  #width(text, weight) {
+    this.context.font = `${weight} 11.5px ${this.scene.palette.font}`;
+    return this.context.measureText(text).width;
   }
 
   /**

@@ -23,6 +23,8 @@ const WAVES = { person: 41, bot: 56 };
 /** Distances of the ruler's labels, seconds. */
 const RULER = [1, 2, 5, 10, 30, 60, 300];
 const LEAST_LABEL = 56;
+/** Seconds after the end of a turn in which its answer is looked for. */
+const LONGEST_ANSWER = 120;
 /** Width of one bar of a waveform with its gap, at least, pixels. */
 const BAR = 2.4;
 
@@ -160,7 +162,7 @@ function paintWave(brush, scene, peer, box, spans, colour) {
 function paintResponses(brush, scene, lane) {
   const { call, palette, now } = scene;
   for (const turn of call.turns) {
-    if (!brush.shows(turn.end, now)) continue;
+    if (!brush.shows(turn.end, Math.min(turn.end + LONGEST_ANSWER, now))) continue;
     const response = responseTo(call, turn);
     if (response === undefined) {
       if (turn.waiting || (turn.reply !== null && now - turn.decided < 30)) paintWaiting(brush, scene, lane, turn);
