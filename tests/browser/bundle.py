@@ -16,9 +16,15 @@ from tests.browser.locks import locked
 CLIENTS = Path(__file__).parent / "clients"
 """Sources of the pages, and the versions of what they use."""
 
-PAGES = {"ts": "ts.js", "react": "react.jsx", "bare": "bare.js", "live": "live.js"}
-"""Each client and the module of its page, `<client>.html`; `bare` is WebRTC alone, for the bench, and `live`
-the livestreams of the ts-client."""
+PAGES = {
+    "ts": "ts.js",
+    "react": "react.jsx",
+    "bare": "bare.js",
+    "live": "live.js",
+    "sandbox": "sandbox.jsx",
+}
+"""Each client and the module of its page, `<client>.html`; `bare` is WebRTC alone, for the bench, `live` the
+livestreams of the ts-client, and `sandbox` the react-client without a backend."""
 
 _MODULES = CLIENTS / "node_modules"
 _DIST = CLIENTS / "dist"
