@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fishjam_agents.fishjam import AsyncFishjamClient, RoomOptions
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.address import machine_addresses
+from tests.browser.client_page import ClientPage
 from tests.browser.conftest import Browse
+from tests.browser.sounds import RATE, same_words, words
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+
+ALIKE = 0.6
+"""Words that passed Opus have 0.8 and more (`same_words`), others 0.2 and less."""
 
 LOOK = """async () => {
     const socket = new WebSocket(location.origin.replace('http', 'ws') + '/socket/peer/websocket');
@@ -68,3 +75,28 @@ def test_a_phone_gets_its_microphone_over_https(browse: Browse, address: str) ->
             assert found == {"address": plain, "secure": False, "socket": True, "microphone": False}
 
     browse(scenario)
+
+
+def test_sound_flows_between_pages_that_use_the_network(browse: Browse, pages: str, address: str) -> None:
+    async def scenario(browser: Browser) -> None:
+        options = RoomOptions(room_type="audio_only_livestream", public=True)
+        async with (
+            EmbeddedServer("0.0.0.0", token="own", allowed_origins=[pages]) as server,
+            AsyncFishjamClient(server.url, "own") as client,
+        ):
+            room_id = (await client.create_room(options)).id
+            secure = f"https://{address}:{server.port}"
+            live = f"{secure}/api/v1/live/api"
+            streamer = await ClientPage.open(browser, pages, "live", secure)
+            viewer = await ClientPage.open(browser, pages, "live", secure)
+            token = await client.create_livestream_streamer_token(room_id)
+            await streamer.call("publish", f"{live}/whip", token)
+            await viewer.call("watch", f"{live}/whep/{room_id}")
+            for page in (streamer, viewer):
+                await page.until("() => app.states.at(-1) === 'connected'")
+            said = words("alice_question.wav")
+            await streamer.say(said)
+            await asyncio.sleep(len(said) / RATE + 1.0)
+            assert same_words(said, (await viewer.recording()).tracks["stream"])[0] > ALIKE
+
+    browse(scenario, flags=("--ignore-certificate-errors",))
