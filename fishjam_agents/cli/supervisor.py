@@ -19,6 +19,9 @@ from fishjam_agents.worker.sqlite_claims import SqliteClaims
 
 logger = logging.getLogger(__name__)
 
+QUIET = 5.0
+"""Seconds without a report after which a process is given no more rooms, and others take over those whose
+claims end."""
 SILENCE = 30.0
 """Seconds without a report after which a process hangs, and is killed: a machine that stands still for ten
 seconds costs none."""
@@ -223,10 +226,15 @@ class Supervisor:
                 self._share()
 
     async def _watch(self, worker: WorkerProcess) -> None:
-        """Kill a process that hangs."""
+        """Leave a process out that is quiet, and kill one that hangs."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1.0)
+            if loop.time() - worker.heard > QUIET and worker.member in self._sharing:
+                logger.warning("the process %s is quiet: it gets no more rooms", worker.member)
+                worker.not_ready = "it is quiet"
+                self._sharing.discard(worker.member)
+                self._share()
             if loop.time() - worker.heard > SILENCE:
                 logger.error("the process %s is silent for %g s and is killed", worker.member, SILENCE)
                 worker.process.kill()

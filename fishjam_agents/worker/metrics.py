@@ -47,5 +47,6 @@ def exposition(values: Mapping[str, Mapping[str, float]]) -> str:
         lines += [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind}"]
         for process, value in values.get(name, {}).items():
             label = f'{{process="{process}"}}' if process else ""
-            lines.append(f"{name}{label} {value:g}")
+            # Whole: a counter that is rounded seems to stand still.
+            lines.append(f"{name}{label} {int(value) if value == int(value) else value}")
     return "\n".join(lines) + "\n"

@@ -68,11 +68,27 @@ class RoomsView:
         """Take a notification, or what the notifier says of itself: whether something is stale now."""
         if isinstance(event, Reconnected):
             self._all_changed = True
-        elif isinstance(event, Disconnected) or not isinstance(event, _TELLING):
+        elif (
+            isinstance(event, Disconnected) or not isinstance(event, _TELLING) or self._changes_nothing(event)
+        ):
             return False
         else:
             self.touch(event.room_id)
         return True
+
+    def _changes_nothing(self, event: NotifierEvent) -> bool:
+        """Return whether a notification that comes often leaves open nothing that matters.
+
+        Tracks of people do not, and metadata - a button pressed to talk - in a room that has its bot, which
+        is looked up again when the bot leaves.
+        """
+        if isinstance(event, n.ServerMessageTrackAdded):
+            room = self.rooms.get(event.room_id)
+            return room is not None and any(person.id == event.peer_id for person in room.people)
+        if isinstance(event, n.ServerMessagePeerMetadataUpdated):
+            room = self.rooms.get(event.room_id)
+            return room is not None and bool(room.bots)
+        return False
 
     def touch(self, room_id: str) -> None:
         """A room has to be looked up again."""

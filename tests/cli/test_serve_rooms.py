@@ -232,3 +232,24 @@ def test_a_program_that_is_told_to_end_while_it_begins_leaves_nothing_behind(tmp
             assert not list((tmp_path / "fishjam-agents").glob("*.json"))
 
     asyncio.run(scenario())
+
+
+def test_claims_that_cannot_be_written_are_told_and_those_that_were_asked_for_are_needed(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        (tmp_path / "file").touch()
+        async with EmbeddedServer() as server:
+            config = written(tmp_path, PARROT + "rooms: every\n")
+            async with running(config, server, tmp_path / "file") as program:
+                await program.says("Ctrl-C ends the calls.")
+                assert "other processes are not known to this one" in program.logged
+                room = server.rooms.create()
+                await server.add_caller(room.id)
+                await until(lambda: bots(room))
+            config = written(tmp_path, PARROT + "rooms: every\nworkers: {claims: file/claims.db}\n")
+            async with running(config, server, tmp_path) as program:
+                assert await program.exits() == 1
+                assert "error: the claims in" in program.logged
+
+    asyncio.run(scenario())

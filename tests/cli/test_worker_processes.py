@@ -18,7 +18,7 @@ import pytest
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.worker.sqlite_claims import LIFETIME
 
-from .programs import Program, Watch, all_served, occupied, running, until
+from .programs import Program, Watch, all_served, bots, occupied, running, until
 
 CONFIG = """
 agent: {backend: {type: parrot}}
@@ -175,5 +175,28 @@ def test_processes_end_with_the_program_that_started_them(tmp_path: Path) -> Non
         found.program.signal(signal.SIGKILL)
         await until(lambda: not any(is_alive(pid) for pid in pids))
         assert {len(room.peers) for room in rooms} == {1}
+
+    play(tmp_path, scenario)
+
+
+def test_rooms_of_a_process_that_stands_still_are_taken_over(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        rooms = await occupied(found.server, 6)
+        await until(lambda: all_served(rooms))
+        before = await found.process_of({room.id for room in rooms})
+        victim = before[rooms[0].id]
+        lost = [room for room in rooms if before[room.id] == victim]
+        agents = {room.id: bots(room) for room in lost}
+        os.kill(found.pid(victim), signal.SIGSTOP)
+        try:
+            await until(lambda: all(bots(room) and bots(room) != agents[room.id] for room in lost))
+        finally:
+            os.kill(found.pid(victim), signal.SIGCONT)
+        # It finds its claims gone, and shares new rooms again.
+        await asyncio.sleep(4)
+        assert {found.watch.most[room.id] for room in rooms} == {1}
+        assert {len(room.peers) for room in rooms} == {2}
+        assert "is quiet: it gets no more rooms" in found.program.logged
+        assert f"the process {victim} ended" not in found.program.logged
 
     play(tmp_path, scenario)

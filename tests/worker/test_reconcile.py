@@ -291,3 +291,17 @@ def test_any_order_of_notifications_comes_to_the_same(steps: list[Any], chance: 
     served = {id for id, call in looker.calls.items() if call.phase is CallPhase.RUNNING}
     assert served == {id for id, people in fishjam.rooms.items() if people}
     assert not looker.view.is_stale
+
+
+def test_what_comes_often_and_changes_nothing_is_not_looked_up() -> None:
+    view = RoomsView()
+    view.next_lookup()
+    view.rooms = rooms(room("served", "b1"), room("waiting"))
+    metadata, track = n.ServerMessagePeerMetadataUpdated, n.ServerMessageTrackAdded
+    assert not view.notified(metadata("served", "ann", "{}"))
+    assert not view.notified(track(room_id="waiting", peer_id="ann"))
+    assert not view.is_stale
+    # Metadata may bring the waiting room its bot, and an unknown track may be a second bot's.
+    assert view.notified(metadata("waiting", "ann", "{}"))
+    assert view.notified(track(room_id="served", peer_id="b2"))
+    assert view.next_lookup().rooms == ("waiting", "served")
