@@ -85,5 +85,4 @@ class Broadcasts:
     def stop(self) -> None:
         """End every connection."""
         for livestream in tuple(self._broadcasts):
-            livestream.close()
-        self._sessions = {}
+            livestream.end_sessions()

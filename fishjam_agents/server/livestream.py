@@ -53,6 +53,7 @@ class Livestream:
         self._streamers: dict[str, str] = {}
         self._viewers: dict[str, str] = {}
         self._removed: set[str] = set()
+        self._closed = False
         # Whether backends were told of it.
         self._sessions: dict[LiveSession, bool] = {}
 
@@ -90,8 +91,14 @@ class Livestream:
         """Take a session, whose connection is to be made.
 
         Raises:
-            RequestError: 409, somebody streams already; 503, there are too many viewers.
+            RequestError: 404, the livestream has ended; 401, the streamer or viewer was removed; 409,
+                somebody streams already; 503, there are too many viewers.
         """
+        # Its offer may have been on its way for a while.
+        if self._closed:
+            raise RequestError(404, "Stream not found")
+        if not self.admits(session.holder_id):
+            raise RequestError(401, "Invalid token")
         of_its_kind = sum(other.role == session.role for other in self._sessions)
         if session.role == "streamer" and of_its_kind:
             raise RequestError(409, "Streamer already connected")
@@ -119,6 +126,11 @@ class Livestream:
             self._notifications.viewer_disconnected(self._room_id, session.holder_id)
 
     def close(self) -> None:
+        """End every session, and take no more."""
+        self._closed = True
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
         """End every session."""
         for session in tuple(self._sessions):
             session.end()

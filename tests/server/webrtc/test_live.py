@@ -300,6 +300,37 @@ def test_bad_offers_are_refused_and_leave_the_place_free(serve: Serve) -> None:
     serve(scenario)
 
 
+def test_an_offer_that_comes_after_the_end_is_refused(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        made = (await client.http.post("/livestream", json={"audioOnly": True})).json()["data"]
+        path = f"/livestream/{made['id']}"
+        viewers = [(await client.http.post(f"{path}/viewer")).json()["data"] for _ in range(2)]
+        async with viewer(client) as peer:
+            await peer.pc.setLocalDescription(await peer.pc.createOffer())
+            offer = peer.pc.localDescription.sdp.encode()
+            for deleted, status in ((f"{path}/viewer/{viewers[0]['id']}", 401), (path, 404)):
+                told = asyncio.Event()
+
+                async def slowly(told: asyncio.Event = told) -> AsyncIterator[bytes]:
+                    yield offer[:100]
+                    await told.wait()
+                    yield offer[100:]
+
+                headers = {
+                    "content-type": "application/sdp",
+                    "authorization": f"Bearer {viewers[status == 404]['token']}",
+                }
+                async with httpx.AsyncClient(base_url=client.server.url, headers=headers) as http:
+                    asking = asyncio.create_task(http.post(f"{BASE}/whep", content=slowly()))
+                    # Long enough to be let in, and not answered before the rest of the offer.
+                    await asyncio.sleep(0.2)
+                    assert (await client.http.delete(deleted)).status_code == 204
+                    told.set()
+                    assert (await asking).status_code == status
+
+    serve(scenario)
+
+
 def test_the_end_of_room_token_or_server_ends_the_connection(serve: Serve) -> None:
     async def scenario(client: Client) -> None:
         answer = await client.http.post("/livestream", json={"audioOnly": True})
