@@ -298,6 +298,10 @@ class Room:
         for peer, source in self._fanout.tick(ticks, self.peers.values(), self._taps):
             self.remove_track(peer, source)
 
+    def flush(self, source: Source, ticks: int) -> None:
+        """Hand on at once what came of a live source after tick `ticks`."""
+        self._fanout.flush(source, ticks, self.peers.values(), self._taps)
+
     def close(self) -> None:
         """Remove every peer and the room."""
         for peer in tuple(self.peers.values()):

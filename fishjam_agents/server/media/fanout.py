@@ -22,6 +22,10 @@ class _Route:
     by_rate: tuple[tuple[int, TrackDataEncoder, tuple[int, ...], tuple[AudioListener, ...]], ...]
 
 
+_Outbox = dict[int, list[bytes]]
+"""Position of a listener to the frames it gets in one write."""
+
+
 class Fanout:
     """The routes of one room, worked out once and used until `invalidate`.
 
@@ -41,31 +45,50 @@ class Fanout:
         routes = self._routes
         if routes is None:
             routes = self._routes = self._work_out(tuple(peers))
-        listeners = self._listeners
-        outbox: list[list[bytes]] = [[] for _ in listeners]
         finished: list[tuple[Peer, Source]] = []
+        outbox: _Outbox = {}
         for route in routes:
-            source = route.source
-            sounded = source.advance(ticks)
-            for source_listener in route.as_it_is:
-                source_listener.hear_source(route.peer, source, sounded, ticks)
-            if sounded:
-                for tap in taps:
-                    tap.add(route.peer, source)
-                for rate, encoder, positions, plain in route.by_rate:
-                    for packet in source.packets(rate):
-                        if positions:
-                            data = frame(encoder.encode(packet))
-                            for position in positions:
-                                outbox[position].append(data)
-                        for audio_listener in plain:
-                            audio_listener.hear_packet(route.peer, packet)
-            if source.finished:
-                finished.append((route.peer, source))
-        for listener, frames in zip(listeners, outbox, strict=True):
-            if frames:
-                listener.hear(frames[0] if len(frames) == 1 else b"".join(frames), len(frames))
+            self._close_window(route, ticks, taps, outbox)
+            if route.source.finished:
+                finished.append((route.peer, route.source))
+        self._send(outbox)
         return finished
+
+    def flush(self, source: Source, ticks: int, peers: Iterable[Peer], taps: Iterable[Tap]) -> None:
+        """Hand on what a source has to give between two ticks; `ticks` is the latest one."""
+        routes = self._routes
+        if routes is None:
+            routes = self._routes = self._work_out(tuple(peers))
+        for route in routes:
+            if route.source is source:
+                outbox: _Outbox = {}
+                self._close_window(route, ticks, taps, outbox)
+                self._send(outbox)
+                return
+
+    def _close_window(self, route: _Route, ticks: int, taps: Iterable[Tap], outbox: _Outbox) -> None:
+        """Ask a source what it sounded like, and hand it on or put it into the outbox."""
+        source = route.source
+        sounded = source.advance(ticks)
+        for source_listener in route.as_it_is:
+            source_listener.hear_source(route.peer, source, sounded, ticks)
+        if not sounded:
+            return
+        for tap in taps:
+            tap.add(route.peer, source)
+        for rate, encoder, positions, plain in route.by_rate:
+            for packet in source.packets(rate):
+                if positions:
+                    data = frame(encoder.encode(packet))
+                    for position in positions:
+                        outbox.setdefault(position, []).append(data)
+                for audio_listener in plain:
+                    audio_listener.hear_packet(route.peer, packet)
+
+    def _send(self, outbox: _Outbox) -> None:
+        listeners = self._listeners
+        for position, frames in outbox.items():
+            listeners[position].hear(frames[0] if len(frames) == 1 else b"".join(frames), len(frames))
 
     def _work_out(self, peers: tuple[Peer, ...]) -> tuple[_Route, ...]:
         hearing = [(peer, peer.listener) for peer in peers if peer.listener is not None]

@@ -33,6 +33,9 @@ CUTS = 1000
 """Number of interrupts that are remembered."""
 
 
+_NOTHING: Samples = np.empty(0, np.int16)
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """One `interrupt_track` as the listeners know it: the truth an estimate is compared with.
@@ -177,6 +180,14 @@ class Playout:
             else:
                 self._begun = end
         return segments
+
+    def in_play(self, position: int, count: int) -> Samples:
+        """Up to `count` samples of the chunk in play from `position` on: they will sound, come what may."""
+        if not self._begun:
+            return _NOTHING
+        start, _, samples = self._queue[0]
+        begin = position - start
+        return samples[begin : begin + count] if begin >= self._begun else _NOTHING
 
     def _count(self, start: int, end: int) -> None:
         self.played += end - start

@@ -36,6 +36,8 @@ class BrowserMicrophone:
         metadata: JSON text.
         voice_changed: Told when someone begins or ends to speak.
         now: Room time, in seconds.
+        arrived: Called when a packet has come, which may be handed on between two ticks: then `advance` is
+            called with the latest tick once more.
 
     Attributes:
         track: Id, type and metadata.
@@ -51,12 +53,17 @@ class BrowserMicrophone:
         metadata: str,
         voice_changed: Callable[[bool], None],
         now: Callable[[], float],
+        arrived: Callable[[], None] = lambda: None,
     ) -> None:
         self.track = Track(track_id, int(TrackType.AUDIO), metadata)
         self.buffer = ReceiveBuffer()
         self._paused = is_paused(metadata)
         self._activity = VoiceActivity(voice_changed)
         self._now = now
+        self._arrived = arrived
+        self._ticks = -1
+        # Whether anything came since the latest tick.
+        self._fresh = False
         self._decoder = OpusDecoder()
         self._samples: Samples = np.empty(0, np.int16)
         self._position = 0
@@ -75,6 +82,7 @@ class BrowserMicrophone:
     def put(self, sequence: int, timestamp: int, payload: bytes) -> None:
         """Take a packet as it arrives."""
         self.buffer.put(sequence, timestamp, payload, self._now())
+        self._arrived()
 
     def describe(self, metadata: str) -> Track:
         """Change the track's metadata; returns the track as it is now."""
@@ -84,10 +92,25 @@ class BrowserMicrophone:
 
     def advance(self, ticks: int) -> bool:
         """Part of `sources.Source`."""
+        ticked, self._ticks = ticks != self._ticks, ticks
+        now = self._now()
+        if self._take(now):
+            self._fresh = not ticked
+        elif ticked:
+            self._samples = self._samples[:0] if self._fresh else self._nothing(now)
+            self._fresh = False
+        else:
+            return False
+        self._watch(int(now * FRAMES_PER_SECOND))
+        return bool(len(self._samples))
+
+    def _take(self, now: float) -> bool:
+        """Decode what has come; whether anything has."""
         parts: list[Samples] = []
         payloads: list[tuple[int, bytes]] = []
         length = 0
-        for received in self.buffer.take(ticks / FRAMES_PER_SECOND):
+        self._payloads = []
+        for received in self.buffer.take(now):
             samples = self._decoder.decode(received.payload)
             if samples is None or not len(samples):
                 continue
@@ -98,22 +121,24 @@ class BrowserMicrophone:
             payloads.append((length, received.payload))
             parts.append(samples)
             length += len(samples)
-        self._payloads = []
-        if parts:
-            self._judge_silence(len(payloads))
-            self._missing = 0
-            self._samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            self._place(ticks, length)
-            self._payloads = [(self._position + at, payload) for at, payload in payloads]
-        elif self._end is None or self._paused:
-            self._samples = self._samples[:0]
-        else:
-            self._missing += 1
-            silent = self._missing > self._silent_after and self.buffer.empty
-            self._samples = np.zeros(PACKET_TICKS, np.int16) if silent else self._samples[:0]
-            self._position = ticks * PACKET_TICKS - PACKET_TICKS
-        self._watch(ticks - 1)
-        return bool(len(self._samples))
+        if not parts:
+            return False
+        self._judge_silence(len(payloads))
+        self._missing = 0
+        self._samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self._place(now, length)
+        self._payloads = [(self._position + at, payload) for at, payload in payloads]
+        return True
+
+    def _nothing(self, now: float) -> Samples:
+        """A window in which nothing came: silence, once that has lasted."""
+        if self._end is None or self._paused:
+            return self._samples[:0]
+        self._missing += 1
+        if self._missing <= self._silent_after or not self.buffer.empty:
+            return self._samples[:0]
+        self._position = round(now * CLOCK_RATE) - PACKET_TICKS
+        return np.zeros(PACKET_TICKS, np.int16)
 
     def packets(self, sample_rate: int) -> Sequence[bytes]:
         """Part of `sources.Source`."""
@@ -143,11 +168,11 @@ class BrowserMicrophone:
                 self._silent_after -= 1
                 self._calm = 0
 
-    def _place(self, ticks: int, length: int) -> None:
-        """Give what arrived its room time: it goes on where it ended, unless that is not now any more."""
-        now = ticks * PACKET_TICKS - length
+    def _place(self, now: float, length: int) -> None:
+        """Give what came its room time: it goes on where it ended, unless that is not now any more."""
+        begin = round(now * CLOCK_RATE) - length
         end = self._end
-        self._position = now if end is None or abs(now - end) > _TOLERANCE else end
+        self._position = begin if end is None or abs(begin - end) > _TOLERANCE else end
         self._end = self._position + length
 
     def _watch(self, window: int) -> None:

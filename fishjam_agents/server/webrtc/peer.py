@@ -295,7 +295,12 @@ class Browser:
         metadata = track.metadata or "null"
         if track.kind == "video":
             return BrowserCamera(track.id, metadata, self._media.tasks, now)
-        return BrowserMicrophone(track.id, metadata, voice_changed, now)
+
+        def arrived() -> None:
+            self._room.flush(microphone, self._media.clock.ticks)
+
+        microphone = BrowserMicrophone(track.id, metadata, voice_changed, now, arrived)
+        return microphone
 
     def _unpublish(self, track_id: str) -> None:
         source = self._sources.pop(track_id, None)

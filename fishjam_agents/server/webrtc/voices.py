@@ -1,7 +1,8 @@
 """Sound of a room as Opus for browsers: every source is encoded once, however many browsers hear it.
 
 A packet's time stamp is the room time of its first sample, so nothing drifts and nothing is queued: what an
-interrupt drops was not encoded.
+interrupt drops was not encoded. What an agent sent is handed on up to 20 ms ahead, as far as it is certain to
+be played: a packet that waited for its last sample to sound would wait a window longer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from ...audio.formats import FRAMES_PER_SECOND
 from ...audio.samples import Samples
-from ..media.sources import Source
+from ..media.sources import AgentTrack, Source
 from .microphone import BrowserMicrophone
 from .opus import CLOCK_RATE, PACKET_TICKS, OpusEncoder
 
@@ -43,16 +44,15 @@ class Voices:
 
     def packets(self, source: Source, sounded: bool, ticks: int) -> Sequence[OpusPacket]:
         """Packets of a source for the window that ends at tick `ticks`; encoded when first asked for."""
+        if isinstance(source, BrowserMicrophone):
+            # It is Opus already.
+            return [OpusPacket(*packet) for packet in source.opus()] if sounded else ()
         voice = self._voices.get(source)
         if voice is None:
             voice = self._voices[source] = _Voice(source.recording_rate)
         if voice.ticks != ticks:
             voice.ticks = ticks
-            if isinstance(source, BrowserMicrophone):
-                # It is Opus already.
-                voice.packets = [OpusPacket(*packet) for packet in source.opus()]
-            else:
-                voice.packets = voice.encode(source, sounded)
+            voice.packets = voice.encode(source, sounded)
         return voice.packets
 
 
@@ -66,6 +66,8 @@ class _Voice:
     _kept_samples: int = 0
     # Position after the last sample that was kept, at the source's rate.
     _end: int = -1
+    # Whether samples were taken before their window was over.
+    _ahead: bool = False
     # Position after the last packet, at 48 kHz.
     _sent: int = 0
     _quiet: int = TAIL_TICKS
@@ -74,18 +76,42 @@ class _Voice:
         segments = source.segments() if sounded else ()
         packets: list[OpusPacket] = []
         for segment in segments:
-            if segment.position != self._end:
+            # What was taken ahead of its time has been sent.
+            samples = (
+                segment.samples[max(self._end - segment.position, 0) :] if self._ahead else segment.samples
+            )
+            position = segment.position + len(segment.samples) - len(samples)
+            if not len(samples):
+                continue
+            if position != self._end:
                 packets += self._flush()
-            self._kept.append(segment.samples)
-            self._kept_samples += len(segment.samples)
-            self._end = segment.position + len(segment.samples)
+            self._add(samples, position)
             packets += self._whole()
-        if segments:
+        if segments and isinstance(source, AgentTrack):
+            packets += self._round_off(source)
+        if packets or (self._kept_samples and segments):
             self._quiet = 0
         elif self._quiet < TAIL_TICKS:
+            self._ahead = False
             self._quiet += 1
             packets += self._flush() or [self._packet(np.zeros(self._size, np.int16), self._sent)]
         return packets
+
+    def _round_off(self, source: AgentTrack) -> list[OpusPacket]:
+        """Fill the packet that has begun with what follows of the chunk in play, which no interrupt cuts."""
+        if not self._kept_samples:
+            return []
+        rest = source.playout.in_play(self._end, self._size - self._kept_samples)
+        if self._kept_samples + len(rest) < self._size:
+            return []
+        self._ahead = True
+        self._add(rest, self._end)
+        return self._whole()
+
+    def _add(self, samples: Samples, position: int) -> None:
+        self._kept.append(samples)
+        self._kept_samples += len(samples)
+        self._end = position + len(samples)
 
     @property
     def _size(self) -> int:
