@@ -13,7 +13,7 @@ from fishjam_agents.observe.replay.live import LiveRecorder
 from fishjam_agents.observe.timeline import VERSION, shown_event
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
-from fishjam_agents.server.media.recorder import RECORDING_RATE
+from fishjam_agents.server.media.recorder import RECORDING_RATE, RecentSound
 from fishjam_agents.server.playground import Controls, RegisteredCall
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.worker import JoinedRoom
@@ -101,16 +101,7 @@ class LiveCall:
     async def report(self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> bytes:
         """Part of `PlaygroundCall`."""
         sound = self._recorder.recent(self._clock.position)
-        offset = self._room_zero - sound.start
-        shown = (shown_event(event, offset, names) for event in events)
-        # The bot and whoever was there already were in the room a moment before its first sound.
-        since = 0.0 if sound.start > self._recorder.position else -1.0
-        timeline = {
-            "version": VERSION,
-            "duration": sound.duration,
-            "lag": round(self._clock.worst_lag, 4),
-            "events": [{**event, "at": max(event["at"], 0.0)} for event in shown if event["at"] >= since],
-        }
+        timeline = await asyncio.to_thread(self._timeline, events, names, sound)
         # Nobody who only wants to talk pays for it.
         from fishjam_agents.observe.report.process import render_apart
 
@@ -122,6 +113,20 @@ class LiveCall:
             name=f"{self.bot}, call {self._id}" if self._id is not None else self.bot,
             sound_limit=_SOUND_BYTES,
         )
+
+    def _timeline(
+        self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str], sound: RecentSound
+    ) -> dict[str, Any]:
+        """What happened while the sound that is kept was heard, on its time axis."""
+        shown = (shown_event(event, self._room_zero - sound.start, names) for event in events)
+        # The bot and whoever was there already were in the room a moment before its first sound.
+        since = 0.0 if sound.start > self._recorder.position else -1.0
+        return {
+            "version": VERSION,
+            "duration": sound.duration,
+            "lag": round(self._clock.worst_lag, 4),
+            "events": [{**event, "at": max(event["at"], 0.0)} for event in shown if event["at"] >= since],
+        }
 
     def record(self) -> str:
         """Part of `PlaygroundCall`."""

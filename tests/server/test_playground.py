@@ -648,8 +648,8 @@ def test_a_token_opens_its_own_call_and_is_gone_with_it(serve: Serve) -> None:
         _, other = await registered(client)
         guest = guest_token(await client.http.post("/playground/guest", headers=bearer(one.token)))
         async with page(client, one.token) as socket, page(client, other.token) as elsewhere:
-            assert (await told(socket, "hello"))["call"]["room"] == one.call.room_id
-            assert (await told(elsewhere, "hello"))["call"]["room"] == other.call.room_id
+            assert (await told(socket, "hello"))["call"]["room"] == one.source.room_id
+            assert (await told(elsewhere, "hello"))["call"]["room"] == other.source.room_id
             one.publish({"at": 1, "kind": "call_ended"})
             one.close("the bot ended it")
             assert (await told(socket, "events"))["events"] == [{"at": 1, "kind": "call_ended"}]

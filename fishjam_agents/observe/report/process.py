@@ -91,7 +91,7 @@ async def render_apart(
 async def _feed(stdin: asyncio.StreamWriter, head: Mapping[str, Any], room: Iterable[Samples]) -> None:
     # One that is gone says why on standard error.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        stdin.write(json.dumps(head).encode() + b"\n")
+        stdin.write(await asyncio.to_thread(lambda: json.dumps(head).encode() + b"\n"))
         for piece in room:
             stdin.write(piece.tobytes())
             # The loop has its turn, whether the process is slow or not.

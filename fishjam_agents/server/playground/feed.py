@@ -69,9 +69,11 @@ class EventFeed:
             if self._flush is None:
                 self._flush = self._loop.call_soon(self._send_pending)
 
-    def history(self) -> Sequence[dict[str, Any]]:
+    async def history(self) -> Sequence[dict[str, Any]]:
         """The events that are kept."""
-        return [json.loads(text) for text in self._history]
+        kept = tuple(self._history)
+        # A megabyte of them takes longer than a frame of audio may wait.
+        return await asyncio.to_thread(lambda: [json.loads(text) for text in kept])
 
     def watch(self, viewer: Viewer, hello: Mapping[str, Any]) -> None:
         """Send a viewer all that happened, then what happens; each event once.

@@ -31,18 +31,18 @@ class RegisteredCall:
     """One call on the playground.
 
     Args:
-        call: The call.
+        source: The call.
         playground: Where it is registered.
 
     Attributes:
-        call: The call.
+        source: The call.
         feed: Its events.
         token: The token of the printed link.
     """
 
-    def __init__(self, call: PlaygroundCall, playground: Playground) -> None:
-        self.call = call
-        self.feed = EventFeed(call.now)
+    def __init__(self, source: PlaygroundCall, playground: Playground) -> None:
+        self.source = source
+        self.feed = EventFeed(source.now)
         self._playground = playground
         self.token = playground.tokens.issue(self, controls=True)
         self._absent: dict[str, int] = {}
@@ -89,7 +89,7 @@ class RegisteredCall:
         Raises:
             RequestError: 409, the room is full; 410, it is gone; 429, too many have joined.
         """
-        room = self._playground.rooms.find(self.call.room_id)
+        room = self._playground.rooms.find(self.source.room_id)
         if room is None:
             raise RequestError(410, "the room of this call is gone")
         if len(self._absent) >= MAX_JOINED:
@@ -107,7 +107,7 @@ class RegisteredCall:
 
     def speaker(self, grant: Grant[RegisteredCall]) -> str | None:
         """The peer of who holds a token: the one that joined last with it and is still there."""
-        room = self._playground.rooms.find(self.call.room_id)
+        room = self._playground.rooms.find(self.source.room_id)
         known = room.peers if room is not None else {}
         return next((peer for peer in reversed(grant.peers) if peer in known), None)
 
@@ -130,7 +130,7 @@ class RegisteredCall:
         self._remove_absent()
 
     def _remove_absent(self) -> None:
-        room = self._playground.rooms.find(self.call.room_id)
+        room = self._playground.rooms.find(self.source.room_id)
         for peer_id in tuple(self._absent):
             peer = room.peers.get(peer_id) if room is not None else None
             if room is None or peer is None:

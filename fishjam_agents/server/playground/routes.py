@@ -68,7 +68,7 @@ class PlaygroundApi(Resource):
         name = _name((await json_body(request)).get("name"))
         token, peer_id = grant.call.join(grant, name)
         return JSONResponse(
-            {"peer_token": token, "peer_id": peer_id, "room_id": grant.call.call.room_id}, headers=HEADERS
+            {"peer_token": token, "peer_id": peer_id, "room_id": grant.call.source.room_id}, headers=HEADERS
         )
 
     async def _guest(self, request: Request) -> Response:
@@ -84,7 +84,7 @@ class PlaygroundApi(Resource):
         self._reporting.add(call)
         try:
             async with asyncio.timeout(REPORT_SECONDS):
-                page = await call.call.report(call.feed.history(), call.names)
+                page = await call.source.report(await call.feed.history(), call.names)
         except FishjamAgentsError as error:
             raise RequestError(500, str(error)) from error
         except TimeoutError as error:
@@ -94,7 +94,7 @@ class PlaygroundApi(Resource):
         return _download(page, "report.html", "text/html; charset=utf-8")
 
     async def _record(self, request: Request) -> Response:
-        call = self._grant(request).call.call
+        call = self._grant(request).call.source
         try:
             content = call.record()
         except FishjamAgentsError as error:

@@ -120,7 +120,7 @@ class EventSocket:
         self._disarm()
         self._grant = grant
         connection.admit(MAX_VIEWER_MESSAGE_BYTES)
-        shown = call.call
+        shown = call.source
         controls = shown.controls.as_json()
         if not grant.controls:
             # A microphone and a camera are everybody's; the button belongs to the microphone.
@@ -131,7 +131,7 @@ class EventSocket:
         )
 
     def _handle(self, grant: Grant[RegisteredCall], content: dict[str, Any]) -> None:
-        call, controls = grant.call.call, grant.call.call.controls
+        call, controls = grant.call.source, grant.call.source.controls
         kind = content.get("type")
         if kind in ("text", "interrupt") and not grant.controls:
             self.send(_error("this is a guest link: it has no controls"))
@@ -150,7 +150,7 @@ class EventSocket:
             self.send(_error(str(error)))
 
     def _submit(self, grant: Grant[RegisteredCall], text: object) -> None:
-        if not grant.call.call.controls.text:
+        if not grant.call.source.controls.text:
             self.send(_error("this bot takes no text"))
         elif not isinstance(text, str) or not text.strip():
             self.send(_error("there is nothing in this text"))
@@ -159,7 +159,7 @@ class EventSocket:
         else:
             # A lone surrogate is JSON, but no text that a model could be sent.
             words = text.encode("utf-8", "replace").decode().strip()
-            grant.call.call.submit_text(words, grant.call.speaker(grant))
+            grant.call.source.submit_text(words, grant.call.speaker(grant))
 
     def _is_flooding(self) -> bool:
         now = self._loop.time()
