@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fishjam_agents.backoff import Backoff
@@ -42,6 +43,7 @@ class CallState:
         not_before: Loop time before which it is not started again.
         requested: Whether it was asked for by the API, and so waits for nobody.
         message: Why it crashed last.
+        people: Who was in the room when it was over for them.
     """
 
     room_id: str
@@ -52,13 +54,21 @@ class CallState:
     not_before: float = 0.0
     requested: bool = False
     message: str | None = None
+    people: frozenset[str] = frozenset()
 
 
-def after_end(state: CallState, outcome: CallOutcome | Exception, lasted: float, now: float) -> CallState:
+def after_end(
+    state: CallState,
+    outcome: CallOutcome | Exception,
+    lasted: float,
+    now: float,
+    people: Iterable[str] = (),
+) -> CallState | None:
     """The state of a call that has ended: it waits for a restart, is parked, or is over.
 
     A call whose bot left, or whose time was up, is over: its room gets no other one until its people have
-    gone. One that crashed starts again, later each time, and after `MOST_FAILURES` crashes in a row, or one
+    gone. Where they had gone already there is nothing to remember: whoever is there now came anew. A call
+    that crashed starts again, later each time, and after `MOST_FAILURES` crashes in a row, or one
     that only the operator can mend, no more.
 
     Args:
@@ -66,9 +76,14 @@ def after_end(state: CallState, outcome: CallOutcome | Exception, lasted: float,
         outcome: Why it ended.
         lasted: Seconds it ran.
         now: Loop time.
+        people: Who is in the room.
     """
+    if outcome is CallOutcome.EMPTY_ROOM:
+        return None
     if isinstance(outcome, CallOutcome):
-        return replace(state, phase=CallPhase.ENDED, agent_id=None, failures=0, message=None)
+        return replace(
+            state, phase=CallPhase.ENDED, agent_id=None, failures=0, message=None, people=frozenset(people)
+        )
     failures = 1 if lasted >= STEADY_CALL else state.failures + 1
     hopeless = isinstance(outcome, ConfigError) or (
         isinstance(outcome, BackendError) and not outcome.retryable and outcome.failure in _HOPELESS
@@ -81,4 +96,5 @@ def after_end(state: CallState, outcome: CallOutcome | Exception, lasted: float,
         failures=failures,
         not_before=now if parked else now + RESTARTS.delay(failures),
         message=str(outcome) or type(outcome).__name__,
+        people=frozenset(people),
     )

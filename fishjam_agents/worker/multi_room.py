@@ -244,6 +244,8 @@ class MultiRoomWorker:
                     self.calls[action.room_id].stop(action.reason)
                 case ForgetCall():
                     self._forget(action.room_id)
+                    # Somebody else may be in the room already.
+                    self.wake()
                 case _:
                     assert_never(action)
 
@@ -324,11 +326,18 @@ class MultiRoomWorker:
             call.reason = "another bot serves the room"
             self._forget(room_id)
             return
-        call.state = after_end(call.state, outcome, lasted, now)
+        room = self.rooms.get(room_id)
+        people = () if room is None else [person.id for person in room.people]
+        state = after_end(call.state, outcome, lasted, now, people)
         if isinstance(outcome, CallOutcome):
             self.counters["calls_ended"] += 1
             logger.info("the call is over: %s", outcome.value, extra=fields)
             self._finish(call, outcome.value)
+        if state is None:
+            self._forget(room_id)
+            return
+        call.state = state
+        if isinstance(outcome, CallOutcome):
             return
         self.counters["calls_crashed"] += 1
         trace = None if isinstance(outcome, FishjamAgentsError) else outcome

@@ -92,8 +92,8 @@ def reconcile(view: WorkerView, calls: Mapping[str, CallState]) -> list[Action]:
     """Decide what to do now.
 
     A room's bot comes with the first person and stays while its call goes on; people who leave end the
-    call by `limits.empty_room`. A call that is over, or parked, is remembered until the people have gone,
-    so that nobody is greeted twice.
+    call by `limits.empty_room`. A call that is over, or parked, is remembered until those who were there have
+    gone, so that nobody is greeted twice.
 
     Args:
         view: The rooms and what else is known.
@@ -106,7 +106,7 @@ def reconcile(view: WorkerView, calls: Mapping[str, CallState]) -> list[Action]:
         if call.phase is CallPhase.RUNNING:
             if room is not None and _loses_tie(call, room):
                 actions.append(StopCall(room_id, "other_bot"))
-        elif room is None or not (room.people or (call.requested and call.phase is CallPhase.RESTARTING)):
+        elif room is None or not _is_remembered(call, room):
             actions.append(ForgetCall(room_id))
         elif _is_due(call, room, view) and running < view.capacity:
             actions.append(StartCall(room_id, call.bot))
@@ -122,6 +122,13 @@ def reconcile(view: WorkerView, calls: Mapping[str, CallState]) -> list[Action]:
             actions.append(StartCall(room.id, wanted))
             running += 1
     return actions
+
+
+def _is_remembered(call: CallState, room: RoomSnapshot) -> bool:
+    """Return whether a call that does not run still matters to somebody in its room."""
+    if call.phase is CallPhase.RESTARTING:
+        return call.requested or bool(room.people)
+    return any(person.id in call.people for person in room.people)
 
 
 def _is_due(call: CallState, room: RoomSnapshot, view: WorkerView) -> bool:

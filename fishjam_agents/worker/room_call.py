@@ -77,15 +77,16 @@ class RoomCall:
     def record(self, process: str = "") -> CallRecord:
         """The call as the API tells of it."""
         state = self.state
+        status: CallStatus
         match state.phase:
-            case CallPhase.RUNNING if self.ended is not None:
-                status: CallStatus = "ended"
+            case CallPhase.PARKED:
+                status = "parked"
+            case _ if self.ended is not None:
+                status = "ended"
             case CallPhase.RUNNING:
                 status = "running" if self.has_joined else "starting"
             case CallPhase.RESTARTING:
-                status = "restarting" if self.ended is None else "ended"
-            case CallPhase.PARKED:
-                status = "parked"
+                status = "restarting"
             case CallPhase.ENDED:
                 status = "ended"
             case _:

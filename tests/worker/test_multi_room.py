@@ -289,3 +289,31 @@ def test_a_room_that_is_deleted_takes_its_call_with_it() -> None:
                 assert worker.counters["calls_parked"] == 0
 
     asyncio.run(scenario())
+
+
+def test_somebody_who_comes_while_the_bot_leaves_an_empty_room_gets_a_bot() -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room = server.rooms.create()
+            ann = await server.add_caller(room.id)
+            worker = worker_for(server, Slow)
+            async with running(worker):
+                await until(lambda: bots(room))
+                before = bots(room)
+                ann.leave()
+                await until(Slow.leaving.is_set)
+                # The call has ended for want of people, and its bot is not gone yet.
+                await server.add_caller(room.id)
+                await until(lambda: bots(room) and bots(room) != before)
+                assert worker.counters["calls_started"] == 2
+
+    Slow.leaving = asyncio.Event()
+    asyncio.run(scenario())
+
+
+class Slow(Bot):
+    leaving: asyncio.Event
+
+    async def on_stop(self) -> None:
+        self.leaving.set()
+        await asyncio.sleep(0.5)

@@ -33,7 +33,7 @@ def room(id: str, *bots: str, people: tuple[Person, ...] = (ANN,)) -> RoomSnapsh
 
 
 def call(id: str, phase: CallPhase = CallPhase.RUNNING, **changes: Any) -> dict[str, CallState]:
-    return {id: CallState(id, "poet", phase, **changes)}
+    return {id: CallState(id, "poet", phase, **{"people": frozenset({"ann"}), **changes})}
 
 
 R, P, E = CallPhase.RESTARTING, CallPhase.PARKED, CallPhase.ENDED
@@ -102,6 +102,16 @@ TABLE: dict[str, tuple[WorkerView, dict[str, CallState], list[Action]]] = {
         call("r", E),
         [ForgetCall("r")],
     ),
+    "what is over is forgotten when others have come": (
+        WorkerView(rooms(room("r", people=(Person("bob"),))), EVERY),
+        call("r", E),
+        [ForgetCall("r")],
+    ),
+    "what is over is remembered while one of its people stays": (
+        WorkerView(rooms(room("r", people=(Person("bob"), ANN))), EVERY),
+        call("r", E),
+        [],
+    ),
     "what is over is forgotten with its room": (WorkerView({}, EVERY), call("r", E), [ForgetCall("r")]),
     "no new rooms over a limit": (WorkerView(rooms(room("r")), EVERY, accepts=False), {}, []),
     "as many calls as there may be": (
@@ -150,10 +160,16 @@ def test_when_a_process_goes_only_its_own_rooms_move() -> None:
 # --- what becomes of a call ---
 
 
+def ended(state: CallState, outcome: CallOutcome | Exception, lasted: float, now: float) -> CallState:
+    after = after_end(state, outcome, lasted, now)
+    assert after is not None
+    return after
+
+
 def test_a_crashed_call_waits_longer_each_time_and_is_parked_in_the_end() -> None:
     state, waits = CallState("r", "poet"), []
     for _ in range(MOST_FAILURES):
-        state = after_end(state, RuntimeError("boom"), 1.0, now=100.0)
+        state = ended(state, RuntimeError("boom"), 1.0, now=100.0)
         waits.append(state.not_before - 100)
     assert state.phase is P
     assert state.message == "boom"
@@ -161,7 +177,7 @@ def test_a_crashed_call_waits_longer_each_time_and_is_parked_in_the_end() -> Non
 
 
 def test_a_crash_after_a_long_call_is_the_first_one_again() -> None:
-    state = after_end(CallState("r", "poet", failures=4), RuntimeError(), STEADY_CALL, now=0.0)
+    state = ended(CallState("r", "poet", failures=4), RuntimeError(), STEADY_CALL, now=0.0)
     assert (state.phase, state.failures, state.message) == (R, 1, "RuntimeError")
 
 
@@ -175,13 +191,20 @@ def test_a_crash_after_a_long_call_is_the_first_one_again() -> None:
     ],
 )
 def test_what_only_the_operator_can_mend_is_parked_at_once(error: Exception, phase: CallPhase) -> None:
-    assert after_end(CallState("r", "poet"), error, 1.0, now=0.0).phase is phase
+    assert ended(CallState("r", "poet"), error, 1.0, now=0.0).phase is phase
 
 
-@pytest.mark.parametrize("outcome", list(CallOutcome))
+@pytest.mark.parametrize("outcome", [one for one in CallOutcome if one is not CallOutcome.EMPTY_ROOM])
 def test_a_call_that_ended_is_over(outcome: CallOutcome) -> None:
-    state = after_end(CallState("r", "poet", agent_id="a", failures=3), outcome, 1.0, now=0.0)
+    state = after_end(CallState("r", "poet", agent_id="a", failures=3), outcome, 1.0, 0.0, ["ann"])
+    assert state is not None
+    assert state.people == {"ann"}
     assert (state.phase, state.agent_id, state.failures) == (E, None, 0)
+
+
+def test_nothing_is_remembered_of_a_call_whose_people_had_gone() -> None:
+    # Whoever comes while its bot leaves gets one.
+    assert after_end(CallState("r", "poet", agent_id="a"), CallOutcome.EMPTY_ROOM, 1.0, now=0.0) is None
 
 
 # --- any order of notifications ---
@@ -245,9 +268,8 @@ class Looker:
         for id in lookup.rooms:
             self.view.looked_up(id, fishjam.room(id))
         # What `limits.empty_room` does, in a call that looks for itself.
-        for id, call in self.calls.items():
-            if not fishjam.rooms.get(id):
-                self.calls[id] = after_end(call, CallOutcome.EMPTY_ROOM, 1.0, 0.0)
+        for id in [id for id in self.calls if not fishjam.rooms.get(id)]:
+            del self.calls[id]
         # An end makes the worker look once more.
         for _ in range(2):
             for action in reconcile(WorkerView(self.view.rooms, EVERY), self.calls):
