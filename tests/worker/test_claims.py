@@ -169,8 +169,10 @@ def test_two_never_hold_a_room_whose_agent_may_connect(
             claims = processes[who]
             if step == "acquire":
                 claim = await claims.acquire(room)
-                if isinstance(claim, Claimed) and claim.orphan is not None:
-                    assert agents.pop(room)[1] == claim.orphan
+                if isinstance(claim, Claimed):
+                    # Who gets it is told of the agent that may be there, if any, and deletes it.
+                    _, agent = agents.pop(room, (who, claim.orphan))
+                    assert agent == claim.orphan
             elif step == "note":
                 agent = f"{who}-{number}"
                 if await claims.note_agent(room, agent):
@@ -187,8 +189,7 @@ def test_two_never_hold_a_room_whose_agent_may_connect(
                 assert {id for id, (holder, _) in agents.items() if holder == who} <= held
             elif step == "expired":
                 for id, orphan in await claims.take_expired():
-                    if orphan is not None:
-                        assert agents.pop(id)[1] == orphan
+                    assert agents.pop(id, (who, orphan))[1] == orphan
                     await claims.note_agent(id, None)
             else:
                 clock.now += LIFETIME / 2
