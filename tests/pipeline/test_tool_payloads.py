@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fishjam_agents import AgentPipeline, tool
@@ -15,6 +16,8 @@ from fishjam_agents.backends import port as p
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.log import EventLog
+from fishjam_agents.observe.replay.recorder import MemoryRecorder
+from fishjam_agents.observe.report import page as report
 from fishjam_agents.observe.timeline import Timeline, render
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 
@@ -86,6 +89,7 @@ def test_a_bot_redacts_what_is_shown_everywhere(converse: Converse, caplog: pyte
             return text.replace(CARD, "[card]")
 
     bot = cashier(Discreet)
+    bot.recorder = recorder = MemoryRecorder()
     timeline = Timeline()
     bot.observers += [timeline, EventLog("c", "r")]
     with caplog.at_level(logging.DEBUG, "fishjam_agents.call"):
@@ -94,9 +98,11 @@ def test_a_bot_redacts_what_is_shown_everywhere(converse: Converse, caplog: pyte
     assert started["arguments"] == '{"card":"[card]"}'
     assert called["result"] == '{"charged":"[card]"}'
     document = timeline.document(1.0)
-    for told in (caplog.text, json.dumps(document), render(document)):
+    page = report.render(room=np.zeros((16000, 2), np.int16), sample_rate=16000, timeline=document, name="c")
+    for told in (caplog.text, json.dumps(document), render(document), page):
         assert "[card]" in told
         assert CARD not in told
+    assert CARD not in recorder.text()
 
 
 def test_at_the_level_info_the_log_holds_none_of_it(
