@@ -59,8 +59,7 @@ class ClientPage:
             pages: Origin of the pages.
             client: `ts` or `react`.
             fishjam: The server's URL.
-            options: More of the page's query: `device`, with which the react-client publishes the microphone
-                as it is and not what `say` is given; `token`, with which the ts-client joins at once.
+            options: More of the page's query: `token`, with which the ts-client joins at once.
         """
         context = await browser.new_context()
         page = await context.new_page()

@@ -11,13 +11,10 @@ from fishjam_agents.fishjam import RoomOptions
 from tests.browser.client_page import ClientPage, PageError
 from tests.browser.conftest import Browse
 from tests.browser.room import browser_room
-from tests.browser.sounds import RATE, same_words, words
+from tests.browser.sounds import HEARD, NOT_HEARD, RATE, same_words, words
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
-
-_ALIKE = 0.6
-"""Words that passed Opus have 0.8 and more (`same_words`), others 0.2 and less."""
 
 
 def test_viewers_hear_what_the_streamer_says(browse: Browse, pages: str) -> None:
@@ -43,8 +40,8 @@ def test_viewers_hear_what_the_streamer_says(browse: Browse, pages: str) -> None
             await asyncio.sleep(len(said) / RATE + 1.0)
             for page in (viewer, guest):
                 heard = (await page.recording()).tracks["stream"]
-                assert same_words(said, heard)[0] > _ALIKE
-                assert same_words(words("bob_question.wav"), heard)[0] < _ALIKE / 2
+                assert same_words(said, heard)[0] > HEARD
+                assert same_words(words("bob_question.wav"), heard)[0] < NOT_HEARD
 
             other = await ClientPage.open(browser, pages, "live", url)
             with pytest.raises(PageError, match="streamer_already_connected"):

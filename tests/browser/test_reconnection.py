@@ -12,14 +12,13 @@ from fishjam_agents.backends import Parrot
 from tests.browser.client_page import ClientPage
 from tests.browser.conftest import Browse
 from tests.browser.room import browser_room
-from tests.browser.sounds import same_words, words
+from tests.browser.sounds import HEARD, same_words, words
 from tests.fishjam.proxy import proxy
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 CLIENTS = ("ts", "react")
-_ALIKE = 0.6
 
 
 class Bot(AgentPipeline):
@@ -48,7 +47,7 @@ def test_a_page_is_back_after_a_restart_of_the_server(browse: Browse, pages: str
                 await bot.until("reply_ended")
                 await asyncio.sleep(0.3)
                 heard = (await page.recording()).tracks[bot.peer_id]
-                assert same_words(said.samples, heard)[0] > _ALIKE
+                assert same_words(said.samples, heard)[0] > HEARD
 
     browse(scenario)
 
@@ -80,7 +79,7 @@ def test_a_page_whose_socket_is_cut_comes_back_into_its_call(
             await bot.until("reply_ended")
             await asyncio.sleep(0.3)
             heard = (await page.recording()).tracks[bot.peer_id]
-            assert same_words(said.samples, heard)[0] > _ALIKE
+            assert same_words(said.samples, heard)[0] > HEARD
 
     browse(scenario)
 
@@ -127,6 +126,6 @@ def test_the_newer_of_two_pages_with_one_token_has_the_call(browse: Browse, page
             await bot.until("reply_ended")
             await asyncio.sleep(0.3)
             heard = (await second.recording()).tracks[bot.peer_id]
-            assert same_words(said.samples, heard)[0] > _ALIKE
+            assert same_words(said.samples, heard)[0] > HEARD
 
     browse(scenario)

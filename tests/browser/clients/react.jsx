@@ -11,7 +11,7 @@ import { log, logData, logEventsOf } from "./client_log.js";
 import { colours } from "./picture.js";
 import { Sound } from "./sound.js";
 
-const options = new URLSearchParams(location.search);
+const FISHJAM = new URLSearchParams(location.search).get("fishjam");
 const sound = await Sound.open();
 // The provider's own default client, made here for its events to be logged.
 const client = new FishjamClient({ reconnect: true });
@@ -58,14 +58,13 @@ async function until(condition) {
 window.app = {
   log,
   sound,
+  startMicrophone: () => hooks.microphone.startMicrophone(),
   join: ({ token, metadata }) => hooks.connection.joinRoom({ peerToken: token, peerMetadata: metadata }),
   async publish() {
     const error = await hooks.microphone.toggleMicrophone();
     if (error) throw new Error(error.name);
     await until(({ microphone }) => microphone.isMicrophoneOn);
-    if (!options.has("device")) {
-      await hooks.microphone.setMicrophoneTrackMiddleware(() => ({ track: sound.microphone() }));
-    }
+    await hooks.microphone.setMicrophoneTrackMiddleware(() => ({ track: sound.microphone() }));
   },
   mute: () => hooks.microphone.toggleMicrophoneMute(),
   unmute: () => hooks.microphone.toggleMicrophoneMute(),
@@ -93,7 +92,7 @@ window.app = {
 };
 
 createRoot(document.getElementById("root")).render(
-  <FishjamProvider fishjamId={options.get("fishjam")} fishjamClient={client}>
+  <FishjamProvider fishjamId={FISHJAM} fishjamClient={client}>
     <Page />
   </FishjamProvider>,
 );
