@@ -56,8 +56,9 @@ demo:             ## a caller asks, the parrot answers, the caller talks over it
 screenshots:      ## take the pictures of docs/playground.md again, in real calls
 	uv run python -m tests.browser.screenshots
 
-events:           ## rewrite the table of events in docs/scenarios.md from their classes
+events:           ## rewrite the tables of events and of metrics in the docs from their definitions
 	uv run python -m tests.docs.event_table
+	uv run python -m tests.docs.metric_tables
 
 clients:          ## rewrite the methods of the REST clients from the endpoints that define them
 	uv run python -m fishjam_agents.fishjam.generate_clients

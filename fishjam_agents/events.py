@@ -428,6 +428,52 @@ class Outage(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AudioUnderrun(Event):
+    """The bot's voice ran out in mid-reply, `times` in the last second: its audio came too late."""
+
+    kind = "audio_underrun"
+    times: int
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the bot's voice ran out{'' if self.times == 1 else f' {self.times} times'}: gaps were heard"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDropped(Event):
+    """Audio was dropped in the last second, `seconds` of it.
+
+    `direction` is `input` (what was said, which the backend did not take) or `output` (replies that did not
+    fit into `playout.max_buffer`).
+    """
+
+    kind = "audio_dropped"
+    # The loss itself is told as a warning, by whoever had to drop it.
+    level = logging.DEBUG
+    direction: Literal["input", "output"]
+    seconds: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        whose = "callers said" if self.direction == "input" else "the bot was to say"
+        return f"{self.seconds:.1f} s of what {whose} were dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLag(Event):
+    """The event loop was late in the last second, by `seconds` at worst: nothing ran, and gaps may be heard.
+
+    There is none below 0.1 s.
+    """
+
+    kind = "loop_lag"
+    # Every call of the process tells of the same lag.
+    level = logging.DEBUG
+    seconds: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the event loop was {1000 * self.seconds:.0f} ms late"
+
+
+@dataclass(frozen=True, slots=True)
 class BackendWarning(BackendOriginated):
     """Something was lost or bent on the way to or from the backend.
 
@@ -472,12 +518,14 @@ class BackendUsage(BackendOriginated):
         amounts: Tokens or seconds, by the vendor's own names.
         cost: Price of it in the currency of the prices that were configured; None without any.
         total_cost: Price of the call so far.
+        backend: Which of several it was, where there are several.
     """
 
     kind = "backend_usage"
     amounts: Mapping[str, float]
     cost: float | None = None
     total_cost: float | None = None
+    backend: str | None = None
 
     def sentence(self, *, words: bool = False) -> str:
         amounts = ", ".join(f"{name} {amount:g}" for name, amount in self.amounts.items())

@@ -90,6 +90,11 @@ class BackendLink:
         self._reported_drop = 0.0
         self.connected = asyncio.Event()
 
+    @property
+    def dropped(self) -> float:
+        """Seconds of the user's audio that the backend did not take in time."""
+        return self._outbox.dropped
+
     def put(self, item: BackendInput) -> None:
         """Pass an input on, in order. Never waits."""
         if isinstance(item, UpdateInput):

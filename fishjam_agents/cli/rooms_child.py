@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fishjam_agents.cli.control_channel import ControlChannel
+from fishjam_agents.cli.control_channel import LONGEST_MESSAGE, ControlChannel
 from fishjam_agents.cli.interrupts import PATIENCE, end_after
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots
@@ -32,6 +33,8 @@ from fishjam_agents.worker.sqlite_claims import SqliteClaims
 
 REPORT_INTERVAL = 0.5
 """Seconds between two reports."""
+METRICS_EVERY = 10
+"""Reports of which one has the metrics of calls, which are long."""
 
 
 def main() -> None:
@@ -142,8 +145,10 @@ class _Child:
             self._channel.send("created", record=record.to_json())
 
     async def report(self) -> None:
-        while True:
+        for number in itertools.count():
             self.report_calls()
+            if number % METRICS_EVERY == 0:
+                self._report_metrics()
             self._channel.send(
                 "status",
                 not_ready=self._process.worker.not_ready(),
@@ -154,6 +159,12 @@ class _Child:
                 },
             )
             await asyncio.sleep(REPORT_INTERVAL)
+
+    def _report_metrics(self) -> None:
+        text = self._process.calls.call_metrics()
+        # With some thousand kinds of bots they would be too long for a message: the rest works without.
+        if len(text) < LONGEST_MESSAGE // 2:
+            self._channel.send("call_metrics", text=text)
 
     def report_calls(self) -> None:
         """Tell of calls that changed since the last time."""

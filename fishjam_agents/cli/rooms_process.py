@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias, cast
 
+from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.observe.log import EventLog, log_room
@@ -96,6 +97,7 @@ class RoomsProcess:
     ) -> None:
         self._settings = settings
         self._created = created
+        self._metrics = None if settings.api is None else call_metrics()
         self.monitor = LoadMonitor(settings.workers)
         self.worker = MultiRoomWorker(
             self._bots(settings, bots),
@@ -107,7 +109,7 @@ class RoomsProcess:
             overload=self.monitor.overload,
         )
         secret = None if settings.api is None else settings.api.token
-        self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans)
+        self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured)
         self.reloader = Reloader(settings, make_bots, self._apply)
         self._drain: asyncio.Task[None] | None = None
 
@@ -151,4 +153,19 @@ class RoomsProcess:
                 rule.create,
                 rule.bot,
             )
-        return Bots(rules, bots)
+        return Bots(rules, {name: partial(self._make, name, make) for name, make in bots.items()})
+
+    def _make(
+        self, name: str, make: Callable[[RoomSnapshot], AgentPipeline], room: RoomSnapshot
+    ) -> AgentPipeline:
+        pipeline = make(room)
+        if self._metrics is not None:
+            self._metrics.observe(pipeline, name)
+        return pipeline
+
+    def _measured(self) -> str:
+        if self._metrics is None:
+            return ""
+        from fishjam_agents.observe.metrics import text_of
+
+        return text_of(self._metrics.registry)

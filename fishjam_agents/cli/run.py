@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fishjam_agents.audio.wav import Clip
     from fishjam_agents.cli.playground import LiveCall
     from fishjam_agents.config import Config
+    from fishjam_agents.observe.metrics import CallMetrics
     from fishjam_agents.pipeline import AgentPipeline
     from fishjam_agents.server import EmbeddedServer
     from fishjam_agents.simulation import Scene
@@ -73,13 +74,19 @@ def run(
         serve_rooms(settings)
         return
     pipeline = pipeline_factory(settings)()
+    metrics: CallMetrics | None = None
+    if settings.observe.metrics is not None:
+        from fishjam_agents.cli.metrics import required_call_metrics
+
+        metrics = required_call_metrics()
+        metrics.observe(pipeline)
     clips = read_callers(caller or ())
     if listen is not None and (
         listen.is_dir() or not listen.parent.is_dir() or not os.access(listen.parent, os.W_OK)
     ):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
     setup_logging(settings.log)
-    run_on_loop(_Run(settings, pipeline, clips, listen, peer_token, open_page).run())
+    run_on_loop(_Run(settings, pipeline, metrics, clips, listen, peer_token, open_page).run())
 
 
 class _Run:
@@ -89,6 +96,7 @@ class _Run:
         self,
         settings: Config,
         pipeline: AgentPipeline,
+        metrics: CallMetrics | None,
         clips: Sequence[Clip],
         listen: Path | None,
         peer_token: bool,
@@ -96,6 +104,8 @@ class _Run:
     ) -> None:
         self._settings = settings
         self._pipeline = pipeline
+        self._metrics = metrics
+        self._metrics_url: str | None = None
         self._clips = clips
         self._listen = listen
         self._peer_token = peer_token
@@ -117,6 +127,11 @@ class _Run:
                 if self._settings.fishjam.id == "local":
                     server = local_server(self._settings)
                     self._server = await stack.enter_async_context(server)
+                if self._metrics is not None and self._settings.observe.metrics is not None:
+                    from fishjam_agents.cli.metrics import metrics_server
+
+                    served = metrics_server(self._settings.observe.metrics, self._metrics)
+                    self._metrics_url = await stack.enter_async_context(served)
                 outcome = await self._call()
         if isinstance(outcome, FishjamAgentsError):
             raise outcome
@@ -186,6 +201,8 @@ class _Run:
                 next_step += ["", *hear_it(config)]
         elif not self._peer_token:
             next_step += meet_it(config)
+        if self._metrics_url is not None:
+            next_step += ["", f"Prometheus finds its metrics at {self._metrics_url}"]
         say(welcome(url, where.room_id, next_step))
 
     def _show(self, server: EmbeddedServer, where: JoinedRoom) -> list[str]:

@@ -30,6 +30,11 @@ def serve_rooms(settings: Config) -> None:
     Raises:
         FishjamAgentsError: A bot cannot be made, or Fishjam not be used.
     """
+    if settings.observe.metrics is not None:
+        raise ConfigError(
+            f"{settings.where('observe.metrics')}: observe.metrics is for a file about one room: "
+            "this one serves /metrics at `api`"
+        )
     bots = make_bots(settings)
     setup_logging(settings.log)
     run_on_loop(_serve(settings, bots))

@@ -186,3 +186,13 @@ class SupervisedCalls:
             for name, value in worker.metrics.items():
                 found.setdefault(name, {})[worker.member] = value
         return found
+
+    def call_metrics(self) -> str:
+        """Part of `CallService`: as of some seconds ago."""
+        workers = self._supervisor.workers.values()
+        texts = {worker.member: worker.call_metrics for worker in workers if worker.call_metrics}
+        if not texts:
+            return ""
+        from fishjam_agents.observe.metrics import merged
+
+        return merged(texts)

@@ -42,6 +42,7 @@ class WorkerProcess:
         channel: Where it is told what to do.
         not_ready: Why it takes no new room; None while it does.
         metrics: Its last metrics.
+        call_metrics: Its last metrics of calls, as text.
         heard: Loop time of its last report.
     """
 
@@ -51,6 +52,7 @@ class WorkerProcess:
     channel: ControlChannel
     not_ready: str | None = "it starts"
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    call_metrics: str = ""
     heard: float = 0.0
 
 
@@ -216,6 +218,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while (message := await worker.channel.receive()) is not None:
             worker.heard = loop.time()
+            if message["kind"] == "call_metrics":
+                worker.call_metrics = message["text"]
+                continue
             if message["kind"] != "status":
                 for heard in self.heard:
                     heard(worker, message)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fishjam_agents.errors import SettingError
+
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
@@ -21,6 +23,25 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where Prometheus finds the metrics of `run`. A file about many rooms has them at `api`.
+
+    Attributes:
+        port: Port that `/metrics` is served on; 0 takes any.
+        host: Address it listens on.
+    """
+
+    port: int = 9464
+    host: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise SettingError(
+                "port", f"must be between 0 and 65535, not {self.port}", section="observe.metrics"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ObserveSettings:
     """Settings of what is kept of calls.
 
@@ -29,7 +50,9 @@ class ObserveSettings:
             sound, and words only where a policy of turn-taking judges them.
         tool_payloads: Whether events of tools hold arguments and results, as the bot's `redact` leaves them:
             in the log at `debug`, timelines, reports and on the playground.
+        metrics: Where Prometheus finds the metrics; None serves none.
     """
 
     record: Path | None = None
     tool_payloads: bool = False
+    metrics: MetricsSettings | None = None

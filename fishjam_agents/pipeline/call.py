@@ -15,6 +15,7 @@ from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Heard
+from fishjam_agents.pipeline.audio_health import AudioHealth
 from fishjam_agents.pipeline.background_audio import add_background_audio
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.context import CallContext
@@ -105,6 +106,7 @@ class Call:
         if room is not None and isinstance(self.turns, PushToTalkTurnController):
             self._buttons = PushToTalkButtons(room, self.turns.press, self.turns.release)
         self._goodbye: Goodbye | None = None
+        self._health = AudioHealth(context.emit, self.output, lambda: self._link.dropped)
         for watcher in add_background_audio(bot.background_audio, self.output):
             context.events.watch(watcher)
         if bot.idle.after is not None:
@@ -340,6 +342,7 @@ class Call:
             }
             reason = next((reason for kind, reason in kinds.items() if isinstance(failure, kind)), "error")
         message = None if failure is None else str(failure)
+        self._health.tell(self._context.now())
         self._context.emit(events.CallEnded(self._context.now(), reason, message))
 
     async def _run_ending(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
@@ -394,5 +397,6 @@ class Call:
             self.vision.tick(now)
             self.turns.tick()
             self._context.events.tick(now - self._context.zero)
+            self._health.tick(now - self._context.zero)
         except Exception as error:  # noqa: BLE001 - a call that stands still would be worse than its end
             self._context.end.fail_inside(error)

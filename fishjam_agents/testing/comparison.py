@@ -12,6 +12,8 @@ its ticks somewhere between the room's, and what waits for an event begins a tic
 _ROUNDING = 0.0005
 """Timelines are rounded to milliseconds."""
 _TIMES = ("at", "media_at")
+_OF_THE_MACHINE = frozenset({"loop_lag"})
+"""Kinds of events that tell of the machine and not of the call."""
 
 
 def difference(
@@ -20,13 +22,14 @@ def difference(
     """The first thing in which two calls differ, in words; None when they went alike.
 
     Alike are calls with the same kinds of events of the same peers in the same order, each at the same time
-    within the tolerance.
+    within the tolerance. What tells of the machine (`loop_lag`) is left out.
 
     Args:
         events: The events of a timeline, in order.
         others: Those of the other one.
         tolerance: Seconds.
     """
+    events, others = _of_the_call(events), _of_the_call(others)
     for number, (event, other) in enumerate(zip(events, others, strict=False), 1):
         if (event["kind"], event.get("peer")) != (other["kind"], other.get("peer")):
             return f"event {number} is {_words(event)}, and {_words(other)} there"
@@ -46,12 +49,16 @@ def distance(events: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, 
     return max(
         (
             abs(event[time] - other[time])
-            for event, other in zip(events, others, strict=True)
+            for event, other in zip(_of_the_call(events), _of_the_call(others), strict=True)
             for time in _TIMES
             if time in event
         ),
         default=0.0,
     )
+
+
+def _of_the_call(events: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return [event for event in events if event["kind"] not in _OF_THE_MACHINE]
 
 
 def _words(event: Mapping[str, Any]) -> str:

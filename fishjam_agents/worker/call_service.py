@@ -74,3 +74,7 @@ class CallService(Protocol):
     def metrics(self) -> Mapping[str, Mapping[str, float]]:
         """Values by the name of a metric, and by the process; see `METRICS`."""
         ...
+
+    def call_metrics(self) -> str:
+        """Metrics of calls in the text form of Prometheus; empty where nobody measures them."""
+        ...

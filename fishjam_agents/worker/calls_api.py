@@ -129,7 +129,8 @@ class CallsApi:
 
     async def _metrics(self, request: Request) -> Response:
         return PlainTextResponse(
-            exposition(self._service.metrics()), media_type="text/plain; version=0.0.4; charset=utf-8"
+            exposition(self._service.metrics()) + self._service.call_metrics(),
+            media_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
     def _authorize(self, request: Request) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from fishjam_agents.errors import FishjamAgentsError
@@ -41,6 +41,7 @@ class WorkerCalls:
         monitor: Its load.
         secret: Key of the signature of results; None leaves it out.
         orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
+        measured: Tells the metrics of calls, in the text form of Prometheus.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class WorkerCalls:
         monitor: LoadMonitor,
         secret: str | None = None,
         orphans: OrphanedAgents | None = None,
+        measured: Callable[[], str] = lambda: "",
     ) -> None:
         self._worker = worker
+        self._measured = measured
         self._monitor = monitor
         self._secret = secret
         self._orphans = orphans
@@ -211,3 +214,7 @@ class WorkerCalls:
             if name not in values:
                 values[name] = self._worker.counters[counter]
         return {name: {self._worker.member: value} for name, value in values.items()}
+
+    def call_metrics(self) -> str:
+        """Part of `CallService`."""
+        return self._measured()

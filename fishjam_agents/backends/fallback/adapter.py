@@ -249,6 +249,7 @@ class BackendAdapter:
             case OutOfBandResponse(question):
                 state.pending_input.forget_out_of_band(question)
             case BackendUsage():
+                event = replace(event, backend=active.name)
                 if event.total_cost is not None:
                     active.total_cost = event.total_cost
                     event = replace(event, total_cost=state.spent + event.total_cost)

@@ -75,8 +75,14 @@ class PeerSessions:
         self._said: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
         self._last: _Session | None = None
         self._count = 0
+        self._dropped_before = 0.0
         self._running = False
         self._over: asyncio.Future[BackendError | str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def dropped(self) -> float:
+        """Seconds of the users' audio that the backend did not take in time, all sessions."""
+        return self._dropped_before + sum(session.link.dropped for session in self._open.values())
 
     # --- peers ---
 
@@ -111,7 +117,8 @@ class PeerSessions:
         self._next()
 
     def _forget(self, session: _Session) -> None:
-        self._open.pop(session.peer, None)
+        if self._open.pop(session.peer, None) is not None:
+            self._dropped_before += session.link.dropped
         self._numbers.pop(session.number, None)
         if self._last is session:
             self._last = None

@@ -1,0 +1,77 @@
+"""What docs/operations.md and the dashboard say of metrics is what the code has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fishjam_agents.observe.metrics.definitions import METRICS, PARTS
+from fishjam_agents.worker.metrics import METRICS as PROGRAM
+from tests.docs.metric_tables import CALLS_HEAD, PAGE, PROGRAM_HEAD, calls_table, program_table, written
+from tests.docs.test_documents import blocks
+
+ROOT = Path(__file__).parents[2]
+TEXT = PAGE.read_text(encoding="utf-8")
+NAME = re.compile(r"fishjam_agents_\w+")
+
+
+def series() -> dict[str, set[str]]:
+    """Every name that Prometheus has of us, with the labels of its samples."""
+    found: dict[str, set[str]] = {name: {"process"} for name in PROGRAM}
+    for metric in METRICS:
+        labels = {*metric.labels, "process"}
+        if metric.kind == "histogram":
+            found[f"{metric.full_name}_bucket"] = labels | {"le"}
+            found[f"{metric.full_name}_sum"] = found[f"{metric.full_name}_count"] = labels
+        else:
+            found[metric.full_name] = labels
+    return found
+
+
+def verify(expression: str) -> None:
+    """An expression asks for series that there are, and groups them by labels that they have."""
+    known = series()
+    names = NAME.findall(expression)
+    assert names
+    assert set(names) <= known.keys(), expression
+    labels = set[str]().union(*(known[name] for name in names)) | {"instance", ""}
+    for group in re.findall(r"by \(([^)]*)\)", expression):
+        assert {label.strip() for label in group.split(",")} <= labels, expression
+    for name, chosen in re.findall(r"(fishjam_agents_\w+)\{([^}]*)\}", expression):
+        assert set(re.findall(r"(\w+)(?:=|!)", chosen)) <= known[name], expression
+
+
+def test_the_tables_of_metrics_are_those_of_the_code() -> None:
+    assert written(TEXT, CALLS_HEAD) == calls_table(), "run make events"
+    assert written(TEXT, PROGRAM_HEAD) == program_table(), "run make events"
+
+
+def test_parts_of_an_answer_are_named_in_the_help_of_their_metric() -> None:
+    (metric,) = [metric for metric in METRICS if "part" in metric.labels]
+    assert all(part in metric.help for part in PARTS)
+
+
+def test_alerts_ask_for_metrics_that_there_are() -> None:
+    (text,) = blocks(TEXT, "yaml")[-1:]
+    rules = yaml.safe_load(text)["groups"][0]["rules"]
+    assert len(rules) >= 5
+    for rule in rules:
+        verify(rule["expr"])
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are_and_shows_each_of_them() -> None:
+    dashboard: Any = json.loads((ROOT / "examples" / "worker" / "grafana.json").read_text(encoding="utf-8"))
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    for expression in expressions:
+        verify(expression)
+    shown = {name for expression in expressions for name in NAME.findall(expression)}
+    for metric in METRICS:
+        assert any(name.startswith(metric.full_name) for name in shown), metric.full_name
+    variable = dashboard["templating"]["list"][1]["query"]["query"]
+    assert set(NAME.findall(variable)) <= series().keys()
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
