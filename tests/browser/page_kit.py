@@ -65,11 +65,12 @@ class RunningBot:
         said: What it printed.
     """
 
-    def __init__(self, folder: Path, config: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, config: str, port: int = 0, token: str = "") -> None:
         self.said = ""
         self.link = ""
         path = folder / "config.yaml"
-        path.write_text(f"fishjam: {{id: local, port: {port}}}\n{config}")
+        secret = f", management_token: {token}" if token else ""
+        path.write_text(f"fishjam: {{id: local, port: {port}{secret}}}\n{config}")
         for bot in BOTS.glob("*.py"):
             code = bot.read_text().replace("Path(__file__).parents[3]", f"Path({str(BOTS.parents[2])!r})")
             (folder / bot.name).write_text(code)
@@ -118,9 +119,9 @@ class RunningBot:
 
 
 @contextmanager
-def running(folder: Path, config: str, port: int = 0) -> Iterator[RunningBot]:
-    """A bot that runs, and does not afterwards."""
-    bot = RunningBot(folder, config, port)
+def running(folder: Path, config: str, port: int = 0, token: str = "") -> Iterator[RunningBot]:
+    """A bot that runs, and does not afterwards; `token` is its server's management token."""
+    bot = RunningBot(folder, config, port, token)
     try:
         yield bot
     finally:

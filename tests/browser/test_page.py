@@ -207,6 +207,20 @@ def test_a_camera_is_seen_by_the_others_until_it_is_switched_off(
         assert other.complaints == []
 
 
+def test_leaving_gives_everything_back(parrot: RunningBot, window: Playground) -> None:
+    window.open(parrot.link)
+    session = window.context.new_cdp_session(window.page)
+    session.send("Performance.enable")
+    for _ in range(3):
+        window.join()
+        window.page.wait_for_timeout(500)
+        window.page.click("#leave")
+        window.room("out")
+    session.send("HeapProfiler.collectGarbage")
+    found = {item["name"]: item["value"] for item in session.send("Performance.getMetrics")["metrics"]}
+    assert (found["RTCPeerConnections"], found["AudioWorkletProcessors"]) == (0, 0)
+
+
 def test_mute_and_unmute(parrot: RunningBot, window: Playground) -> None:
     window.open(parrot.link)
     window.join()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -123,6 +124,31 @@ def test_a_bot_that_is_started_anew_has_a_new_link(window: Playground, tmp_path:
         window.page.goto(again.link)
         window.feed("open")
         window.join()
+
+
+def test_who_is_put_out_of_the_room_stays_out_until_they_join_again(
+    window: Playground, tmp_path: Path
+) -> None:
+    with running(tmp_path, PARROT, token="secret") as bot:
+        url = bot.link.split("/#")[0]
+        window.open(bot.link)
+        window.join()
+        with httpx.Client(headers={"Authorization": "Bearer secret"}, trust_env=False) as client:
+
+            def people(room: str) -> list[str]:
+                peers = client.get(f"{url}/room/{room}").json()["data"]["peers"]
+                return [peer["id"] for peer in peers if peer["type"] == "webrtc"]
+
+            (room,) = (room["id"] for room in client.get(f"{url}/room").json()["data"])
+            (peer,) = people(room)
+            assert client.delete(f"{url}/room/{room}/peer/{peer}").status_code == 204
+            window.room("failed")
+            expect(window.page.locator("[data-name=room]")).to_contain_text("you were removed from the room")
+            window.page.wait_for_timeout(1500)
+            assert people(room) == []
+            window.page.locator("[data-name=room]").get_by_role("button", name="Join again").click()
+            window.room("joined")
+            assert len(people(room)) == 1
 
 
 def test_ctrl_c_ends_the_call_on_the_page(window: Playground, tmp_path: Path) -> None:

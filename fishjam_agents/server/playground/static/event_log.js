@@ -30,6 +30,7 @@ export class EventLog {
   /** Number of the newest event that has been looked at. */
   #shown = 0;
   #all = true;
+  #dropped = 0;
 
   /** @param {(peer: string) => string} nameOf */
   constructor(nameOf) {
@@ -45,8 +46,12 @@ export class EventLog {
     this.panel.addEventListener("toggle", again);
   }
 
-  /** Forget all of them. */
-  clear() {
+  /**
+   * Forget all of them.
+   * @param {number} dropped How many came before the first that there will be.
+   */
+  clear(dropped) {
+    this.#dropped = dropped;
     this.#entries = [];
     this.#count = this.#shown = 0;
     this.#all = true;
@@ -63,7 +68,8 @@ export class EventLog {
 
   /** Show what has come, where somebody looks. To be called at most once a frame. */
   show() {
-    write(this.count, this.#count === 0 ? "none yet" : `${this.#count}, the newest first`);
+    const earlier = this.#dropped > 0 ? `; ${this.#dropped} earlier ones are not kept` : "";
+    write(this.count, this.#count === 0 ? "none yet" : `${this.#count}, the newest first${earlier}`);
     if (!this.panel.open || (!this.#all && this.#shown === this.#count)) return;
     const fresh = this.#all ? this.#entries.length : Math.min(this.#count - this.#shown, this.#entries.length);
     if (this.#all) this.rows.replaceChildren();

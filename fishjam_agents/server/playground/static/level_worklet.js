@@ -12,12 +12,12 @@ class LevelProcessor extends AudioWorkletProcessor {
   /** @param {Float32Array[][]} inputs */
   process(inputs) {
     const samples = inputs[0]?.[0];
-    const length = samples?.length ?? 128;
-    if (samples !== undefined) {
-      for (let index = 0; index < length; index++) {
-        const value = Math.abs(samples[index]);
-        if (value > this.peak) this.peak = value;
-      }
+    // Without an input it waits for the next one.
+    if (samples === undefined) return true;
+    const { length } = samples;
+    for (let index = 0; index < length; index++) {
+      const value = Math.abs(samples[index]);
+      if (value > this.peak) this.peak = value;
     }
     this.left -= length;
     if (this.left <= 0) {

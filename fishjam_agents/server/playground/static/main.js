@@ -117,7 +117,7 @@ class Page {
     this.clock.forget();
     this.clock.set(hello.now);
     this.call = NO_CALL;
-    this.log.clear();
+    this.log.clear(Number(hello.dropped) || 0);
     for (const event of hello.events) this.#take(event);
     this.dirty = true;
   }
@@ -172,7 +172,8 @@ class Page {
     this.botState = bot.name;
     const joined = participant.status.name === "joined";
     this.stage.show({
-      ...{ bot, now, joined, muted: participant.muted || participant.microphone === null, talking: participant.talking },
+      ...{ bot, now, joined, silent: participant.microphone === null },
+      ...{ muted: participant.muted, talking: participant.talking },
       ...{ begun: now > 0 || call.ended !== null, pushToTalk: offered.push_to_talk, interrupts: offered.interrupt },
       ended: this.feedStatus.reason || call.ended?.reason || "",
     });

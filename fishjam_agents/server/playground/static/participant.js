@@ -71,6 +71,7 @@ export class Participant {
     this.opening = true;
     this.listener.changed();
     const sounding = this.sound.start().catch(() => undefined);
+    if (!speaking) this.trouble = null;
     const ready = !speaking || (await this.#openMicrophone());
     await sounding;
     this.opening = false;
@@ -82,7 +83,7 @@ export class Participant {
   leave() {
     this.talk(false);
     this.room.leave();
-    this.sound.remove(OWN);
+    this.sound.stop();
     this.#closeMicrophone();
     this.setCamera(false);
     this.muted = false;
@@ -118,6 +119,7 @@ export class Participant {
       this.listener.changed();
       return;
     }
+    this.trouble = null;
     try {
       this.camera = await openCamera();
     } catch (error) {

@@ -13,7 +13,8 @@ import { socketAddressOf } from "./server_api.js";
  * @typedef {{ id: string, kind: Kind, track: MediaStreamTrack, transceiver: RTCRtpTransceiver, paused: boolean }} Slot
  *
  * What a lost connection is told with. `refused`: the token opens nothing (any more), trying again with it is vain.
- * @typedef {{ reason: string, refused: boolean }} Loss
+ * `removed`: somebody put this peer out of the room, which is to be respected.
+ * @typedef {{ reason: string, refused: boolean, removed: boolean }} Loss
  *
  * @typedef {{
  *   joined: (peer: string) => void, lost: (loss: Loss) => void,
@@ -30,6 +31,11 @@ const REFUSALS = new Set([
   "room not found",
   "peer not found",
   "reached peers limit",
+]);
+/** Close reasons that mean somebody's decision. */
+const REMOVALS = new Map([
+  ["peer removed", "you were removed from the room"],
+  ["room stopped", "the room was closed"],
 ]);
 /** Seconds until the server must have let us in. */
 const PATIENCE = 10;
@@ -293,7 +299,7 @@ export class PeerSession {
 
   /** @param {string} peer */
   #part(peer) {
-    if (peer === this.#peer) return this.#lose("peer not found", true);
+    if (peer === this.#peer) return this.#lose("peer removed", false);
     for (const [id, owner] of [...this.#owners]) if (owner === peer) this.#forget(id);
     this.#names.delete(peer);
     this.listener.people(this.#names);
@@ -312,7 +318,8 @@ export class PeerSession {
   #lose(reason, refused) {
     if (this.#closed) return;
     this.#end();
-    this.listener.lost({ reason, refused });
+    const removal = REMOVALS.get(reason);
+    this.listener.lost({ reason: removal ?? reason, refused, removed: removal !== undefined });
   }
 
   #end() {

@@ -111,7 +111,7 @@ export class Room {
           this.listener.joined(peer);
           this.listener.status({ name: "joined", reason: "" });
         },
-        lost: (loss) => this.#lost(loss.reason, loss.refused),
+        lost: ({ reason, refused, removed }) => this.#lost(reason, refused || removed, removed),
         trackAdded: this.listener.trackAdded,
         trackRemoved: this.listener.trackRemoved,
         people: this.listener.people,

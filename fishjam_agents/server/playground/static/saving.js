@@ -19,13 +19,19 @@ export function openSaving(api, notices, callId) {
     }
     button.disabled = false;
   };
+  /** @param {string} link A link that the browser does not let us copy. */
+  const show = (link) => {
+    const actions = [{ label: "Close", run: () => notices.set("guest", null) }];
+    notices.set("guest", { tone: "info", title: "Guest link, to copy:", advice: link, actions });
+  };
   report.addEventListener("click", () => void save(report, "report.html"));
   record.addEventListener("click", () => void save(record, "call.jsonl"));
   guest.addEventListener("click", async () => {
     guest.disabled = true;
     try {
       const link = await api.guestLink();
-      notices.tell((await copied(link)) ? "The guest link was copied: whoever opens it joins this call." : `Guest link: ${link}`);
+      if (await copied(link)) notices.tell("The guest link was copied: whoever opens it joins this call.");
+      else show(link);
     } catch (error) {
       notices.tell(`There is no guest link: ${messageOf(error)}`, "bad");
     }

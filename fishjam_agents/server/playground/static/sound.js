@@ -3,8 +3,8 @@
 import { LevelHistory } from "./level_history.js";
 
 /**
- * @typedef {{ element: HTMLAudioElement | null, nodes: AudioNode[], source: MediaStreamAudioSourceNode | null,
- *   peer: string }} Played
+ * @typedef {{ element: HTMLAudioElement | null, source: MediaStreamAudioSourceNode | null,
+ *   meter: AudioWorkletNode | null, peer: string }} Played
  */
 
 /** Peers whose levels are kept. */
@@ -18,6 +18,11 @@ export class Sound {
   /** @type {Map<string, Played>} */
   #played = new Map();
   #speaker = "";
+  /**
+   * Meters for the next sounds: Chromium keeps one and its processor as long as the context, whatever is let go.
+   * @type {AudioWorkletNode[]}
+   */
+  #idle = [];
   /** @type {Map<string, LevelHistory>} */
   levels = new Map();
 
@@ -31,6 +36,14 @@ export class Sound {
     this.#context ??= new AudioContext({ latencyHint: "interactive" });
     this.#ready ??= this.#context.audioWorklet.addModule(new URL("./level_worklet.js", import.meta.url).href);
     await Promise.all([this.#context.resume(), this.#ready]);
+  }
+
+  /** End, and give back what Chromium keeps as long as the context: a node for each sound there was. */
+  stop() {
+    for (const id of [...this.#played.keys()]) this.remove(id);
+    void this.#context?.close();
+    this.#context = this.#ready = null;
+    this.#idle = [];
   }
 
   /** Go on after the system has suspended the sound, as phones do. */
@@ -67,7 +80,7 @@ export class Sound {
     // Without an element that plays it, Chromium gives a remote stream no samples (crbug.com/933677).
     const element = played ? new Audio() : null;
     /** @type {Played} */
-    const item = { element, nodes: [], source: null, peer };
+    const item = { element, source: null, meter: null, peer };
     this.#played.set(id, item);
     if (element !== null) {
       element.srcObject = stream;
@@ -88,7 +101,11 @@ export class Sound {
     const item = this.#played.get(id);
     if (item === undefined) return;
     this.#played.delete(id);
-    for (const node of item.nodes) node.disconnect();
+    item.source?.disconnect();
+    if (item.meter !== null) {
+      item.meter.port.onmessage = null;
+      this.#idle.push(item.meter);
+    }
     if (item.element !== null) {
       item.element.pause();
       item.element.srcObject = null;
@@ -117,11 +134,10 @@ export class Sound {
   /** @param {AudioContext} context @param {Played} item @param {MediaStream} stream */
   #measure(context, item, stream) {
     const source = context.createMediaStreamSource(stream);
-    const meter = new AudioWorkletNode(context, "level", { numberOfOutputs: 1, outputChannelCount: [1] });
-    // It outputs silence; but what leads nowhere is not run.
-    source.connect(meter).connect(context.destination);
-    item.nodes = [source, meter];
+    const meter = this.#idle.pop() ?? newMeter(context);
+    source.connect(meter);
     item.source = source;
+    item.meter = meter;
     const history = this.levelsOf(item.peer);
     meter.port.onmessage = (/** @type {MessageEvent<[number, number]>} */ { data: [ended, peak] }) => {
       const ago = Math.max(context.currentTime - ended, 0);
@@ -129,4 +145,12 @@ export class Sound {
       if (now > 0) history.put(now - ago, peak);
     };
   }
+}
+
+/** @param {AudioContext} context */
+function newMeter(context) {
+  const meter = new AudioWorkletNode(context, "level", { numberOfOutputs: 1, outputChannelCount: [1] });
+  // It outputs silence; but what leads nowhere is not run.
+  meter.connect(context.destination);
+  return meter;
 }

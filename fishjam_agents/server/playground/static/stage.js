@@ -5,7 +5,7 @@ import { moment } from "./latency.js";
 
 /**
  * @typedef {import("./bot_state.js").BotState} BotState
- * @typedef {{ bot: BotState, begun: boolean, joined: boolean, muted: boolean, pushToTalk: boolean, talking: boolean,
+ * @typedef {{ bot: BotState, begun: boolean, joined: boolean, silent: boolean, muted: boolean, pushToTalk: boolean, talking: boolean,
  *   interrupts: boolean, now: number, ended: string }} Shown
  */
 
@@ -73,11 +73,12 @@ export class Stage {
   }
 
   /** @param {Shown} shown */
-  #detailOf({ bot, begun, joined, muted, pushToTalk, talking, now, ended }) {
+  #detailOf({ bot, begun, joined, silent, muted, pushToTalk, talking, now, ended }) {
     if (!begun) return joined ? "It is on its way into the room." : "Join to speak with the bot.";
     switch (bot.name) {
       case "listening":
         if (!joined) return "Join to speak with it.";
+        if (silent) return "You have no microphone here: leave and join again to speak.";
         if (muted) return "You are muted: unmute to be heard.";
         if (pushToTalk) return talking ? "It hears you while you hold the button." : HOLD;
         return "Say something.";
