@@ -18,6 +18,8 @@ from fishjam_agents.server.playground import Controls, RegisteredCall
 from fishjam_agents.server.playground import feed as feed_module
 from fishjam_agents.server.playground import registry as registry_module
 from fishjam_agents.server.playground import socket as socket_module
+from fishjam_agents.server.settings import PeerConfig
+from fishjam_agents.session import PeerType
 
 from .conftest import Client, Serve, closing
 from .sockets import peer_auth
@@ -586,9 +588,14 @@ def test_report_and_record_are_downloads_that_are_no_pages_of_the_server(serve: 
         _, shown = await registered(client)
         shown.publish({"at": 0, "kind": "call_started"})
         await client.http.post("/playground/join", json={"name": "Ada"}, headers=bearer(shown.token))
+        await client.peer(shown.source.room_id, metadata={"displayName": " Bob\u0000 "})
+        peer_id, _ = await client.peer(shown.source.room_id)
+        room = client.server.rooms.get(shown.source.room_id)
+        room.update_peer_metadata(room.peers[peer_id], {"displayName": 7, "username": "Cleo"})
+        room.update_peer_metadata(room.add_peer(PeerConfig(PeerType.WEBRTC)), ["no", "names"])
         report = await client.http.get("/playground/report.html", headers=bearer(shown.token))
         record = await client.http.get("/playground/call.jsonl", headers=bearer(shown.token))
-        assert report.text == "report of 1 for ['Ada']"
+        assert report.text == "report of 1 for ['Ada', 'Bob', 'Cleo']"
         assert record.text == '{"end": 1.0}\n'
         for answer, name in ((report, "report.html"), (record, "call.jsonl")):
             assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...session import PeerType
 from ..errors import RequestError
+from ..peer import Peer
 from ..rooms import Rooms
 from ..settings import PeerConfig
 from .call import PlaygroundCall
@@ -18,6 +20,10 @@ MAX_GUEST_LINKS = 100
 """Guest tokens of one call."""
 MAX_JOINED = 100
 """Peers of the page in one call, connected or not."""
+MAX_NAME = 40
+"""Characters of a person's name, as many as a bot is shown of it (`pipeline.peer_names`)."""
+_NAME_KEYS = ("displayName", "name", "username")
+"""Keys of metadata in which names are looked for: Fishjam prescribes none. As `pipeline.peer_names`."""
 MAX_NAMES = 1000
 """Names that are remembered for reports, also of people who have left."""
 ABSENT_SECONDS = 60
@@ -52,8 +58,11 @@ class RegisteredCall:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Names that people gave when they joined, by their peers."""
-        return self._names
+        """Names by peers: those that people gave when they joined here, and those that metadata tell."""
+        room = self._playground.rooms.find(self.source.room_id)
+        peers = room.peers.values() if room is not None else ()
+        told = {peer.id: name for peer in peers if (name := _peer_name(peer)) is not None}
+        return {**self._names, **told}
 
     def link(self, url: str | None = None) -> str:
         """The link to its page, with controls.
@@ -142,6 +151,22 @@ class RegisteredCall:
                 if self._absent[peer_id] * CLOCK_SECONDS >= ABSENT_SECONDS:
                     del self._absent[peer_id]
                     room.remove_peer(peer)
+
+
+def one_line(name: str) -> str | None:
+    """A name as it is shown: one line of at most `MAX_NAME` characters; None where nothing is left of it."""
+    plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in name)
+    return " ".join(plain.split())[:MAX_NAME] or None
+
+
+def _peer_name(peer: Peer) -> str | None:
+    """The name in a peer's metadata: the application's word counts before its own."""
+    for part in (peer.config.metadata, peer.client_metadata):
+        if isinstance(part, Mapping):
+            for key in _NAME_KEYS:
+                if isinstance(given := part.get(key), str) and (name := one_line(given)) is not None:
+                    return name
+    return None
 
 
 class Playground:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,10 +17,8 @@ from ..rest.requests import json_body
 from ..rest.resource import Resource, RestContext, Routes
 from .call_tokens import Grant
 from .pages import HEADERS, Pages
-from .registry import Playground, RegisteredCall
+from .registry import Playground, RegisteredCall, one_line
 
-MAX_NAME = 40
-"""Characters of a person's name, as many as a bot is shown of it (`pipeline.peer_names`)."""
 REPORT_SECONDS = 60.0
 """Seconds a report may take to be made."""
 
@@ -139,5 +136,4 @@ def _name(given: Any) -> str | None:
         return None
     if not isinstance(given, str):
         raise RequestError(400, f"Expected name to be a string, got: {given}")
-    shown = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in given)
-    return " ".join(shown.split())[:MAX_NAME] or None
+    return one_line(given)
