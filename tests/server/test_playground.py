@@ -238,7 +238,7 @@ def test_a_page_that_went_away_leaves_no_peer_behind(serve: Serve, monkeypatch: 
             assert stays["peer_id"] in room.peers
 
     monkeypatch.setattr(registry_module, "CLOCK_SECONDS", 0.02)
-    monkeypatch.setattr(registry_module, "ABSENT_SECONDS", 0.1)
+    monkeypatch.setattr(registry_module, "ABSENT_SECONDS", 2.0)
     serve(scenario)
 
 
@@ -403,8 +403,8 @@ def test_twenty_pages_see_the_same(serve: Serve) -> None:
             if n % 7 == 0:
                 await asyncio.sleep(0)
         assert await asyncio.gather(*watching) == [list(range(200))] * 20
-        await asyncio.sleep(0.1)
-        assert shown.feed.viewers == 0
+        while shown.feed.viewers:  # noqa: ASYNC110 - the server has no event to wait for
+            await asyncio.sleep(0.01)
 
     serve(scenario)
 
