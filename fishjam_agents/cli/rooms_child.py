@@ -114,7 +114,7 @@ class _Child:
     def _take(self, message: Mapping[str, Any]) -> None:
         match message["kind"]:
             case "members":
-                self._process.worker.set_members(message["members"])
+                self._process.worker.set_members(message["members"], message["hurry"])
             case "create":
                 task = asyncio.create_task(self._create(message), name="call of the API")
                 self._creating.add(task)

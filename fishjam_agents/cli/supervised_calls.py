@@ -77,6 +77,10 @@ class SupervisedCalls:
         if not ready:
             raise CallRefusedError(503, f"no new rooms are taken: {self.not_ready()}")
         if room_id is not None:
+            # The process that had the room last may remember its people, and still hold its claim.
+            for record in reversed(self._records.values()):
+                if record.room == room_id and record.process in ready:
+                    return ready[record.process]
             return ready[assigned_to(room_id, ready)]
         calls = {member: 0 for member in ready}
         for record in self._records.values():

@@ -44,6 +44,7 @@ class WorkerProcess:
         metrics: Its last metrics.
         call_metrics: Its last metrics of calls, as text.
         heard: Loop time of its last report.
+        has_started: Whether it was ready once.
     """
 
     member: str
@@ -54,6 +55,7 @@ class WorkerProcess:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     call_metrics: str = ""
     heard: float = 0.0
+    has_started: bool = False
 
 
 class Supervisor:
@@ -140,7 +142,12 @@ class Supervisor:
         failures = 0
         while not self._ending.is_set():
             begun = loop.time()
-            code = await self._one(member)
+            try:
+                code = await self._one(member)
+                end = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            except OSError as error:
+                # No memory or no descriptor for it, for now.
+                end = str(error)
             if self._ending.is_set():
                 return
             failures = 1 if loop.time() - begun >= STEADY else failures + 1
@@ -148,7 +155,7 @@ class Supervisor:
             logger.error(
                 "the process %s ended (%s)%s; its rooms go to the others, and it starts again in %.1f s",
                 member,
-                f"exit code {code}" if code >= 0 else f"signal {-code}",
+                end,
                 "" if failures == 1 else f", {failures} times in a row",
                 pause,
             )
@@ -183,7 +190,7 @@ class Supervisor:
             # Calls that the API asked for come before those of rules.
             for died in self.died:
                 died(worker)
-            self._share()
+            self._share(hurry=True)
         return code
 
     async def _start(self, member: str) -> WorkerProcess:
@@ -226,8 +233,11 @@ class Supervisor:
                     heard(worker, message)
                 continue
             worker.not_ready, worker.metrics = message["not_ready"], message["metrics"]
-            if worker.member not in self._sharing and worker.not_ready is None:
-                self._sharing.add(worker.member)
+            is_ready = worker.not_ready is None
+            worker.has_started |= is_ready
+            # One that is over a limit leaves rooms to those that are not.
+            if worker.has_started and is_ready != (worker.member in self._sharing):
+                self._sharing ^= {worker.member}
                 self._share()
 
     async def _watch(self, worker: WorkerProcess) -> None:
@@ -245,5 +255,5 @@ class Supervisor:
                 worker.process.kill()
                 return
 
-    def _share(self) -> None:
-        self._tell("members", members=self.members)
+    def _share(self, hurry: bool = False) -> None:
+        self._tell("members", members=self.members, hurry=hurry)

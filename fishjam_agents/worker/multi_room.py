@@ -135,11 +135,19 @@ class MultiRoomWorker:
         """Take a room as it was looked up by somebody else."""
         self._follower.view.looked_up(room.id, room)
 
-    def set_members(self, members: Iterable[str]) -> None:
-        """Share the rooms with these processes from now on; calls that go on stay where they are."""
+    def set_members(self, members: Iterable[str], hurry: bool = False) -> None:
+        """Share the rooms with these processes from now on; calls that go on stay where they are.
+
+        Args:
+            members: Their names.
+            hurry: Whether one of them has died, whose people wait for another bot.
+        """
         self.members = tuple(members)
         self._claimed.clear()
-        self._follower.hurry()
+        if hurry:
+            self._follower.hurry()
+        else:
+            self.wake()
 
     def wake(self) -> None:
         """Look at once, or a second after the last look."""
@@ -268,7 +276,8 @@ class MultiRoomWorker:
         if call.is_running:
             call.stop("api")
         elif call.state.phase is CallPhase.RESTARTING:
-            call.state = replace(call.state, phase=CallPhase.ENDED)
+            people = frozenset(self._people(call.state.room_id))
+            call.state = replace(call.state, phase=CallPhase.ENDED, people=people)
             self._finish(call, CallOutcome.STOPPED.value)
 
     def _start(self, action: StartCall) -> None:
@@ -326,9 +335,7 @@ class MultiRoomWorker:
             call.reason = "another bot serves the room"
             self._forget(room_id)
             return
-        room = self.rooms.get(room_id)
-        people = () if room is None else [person.id for person in room.people]
-        state = after_end(call.state, outcome, lasted, now, people)
+        state = after_end(call.state, outcome, lasted, now, self._people(room_id))
         if isinstance(outcome, CallOutcome):
             self.counters["calls_ended"] += 1
             logger.info("the call is over: %s", outcome.value, extra=fields)
@@ -360,6 +367,10 @@ class MultiRoomWorker:
                 extra=fields,
                 exc_info=trace,
             )
+
+    def _people(self, room_id: str) -> Sequence[str]:
+        room = self.rooms.get(room_id)
+        return () if room is None else [person.id for person in room.people]
 
     def _forget(self, room_id: str) -> None:
         call = self.calls.pop(room_id, None)

@@ -68,7 +68,7 @@ async def running(config: Path, server: EmbeddedServer, state: Path) -> AsyncIte
     )
     program = Program(process)
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(100):
             yield program
     finally:
         if process.returncode is None:

@@ -19,7 +19,10 @@ from .programs import ROOT, bots, running, until
 
 READY = "The bots join their rooms when the first person does."
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+    pytest.mark.timeout(180),
+]
 
 
 def written(folder: Path, text: str) -> Path:

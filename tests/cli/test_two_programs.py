@@ -20,7 +20,7 @@ CONFIG = "agent: {backend: {type: parrot}}\nrooms: every\nlimits: {empty_room: 1
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(180),
 ]
 
 

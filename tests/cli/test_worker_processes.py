@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.worker.rendezvous import assigned_to
 from fishjam_agents.worker.sqlite_claims import LIFETIME
 
 from .programs import Program, Watch, all_served, bots, occupied, running, until
@@ -23,14 +24,14 @@ from .programs import Program, Watch, all_served, bots, occupied, running, until
 CONFIG = """
 agent: {backend: {type: parrot}}
 rooms: RULES
-workers: {processes: 3, drain: 20}
+workers: {WORKERS, drain: 20}
 limits: {empty_room: 60}
 api: {port: 0}
 """
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(180),
 ]
 
 
@@ -62,9 +63,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, rules: str = "every") -> AsyncIterator[Served]:
+async def served(folder: Path, rules: str, workers: str) -> AsyncIterator[Served]:
     config = folder / "config.yaml"
-    config.write_text(CONFIG.replace("RULES", rules))
+    config.write_text(CONFIG.replace("RULES", rules).replace("WORKERS", workers))
     async with EmbeddedServer() as server, running(config, server, folder / "state") as program:
         await program.says("Ctrl-C ends the calls.")
         url = re.findall(r"^  API      (\S+)$", program.said, re.MULTILINE)[0]
@@ -76,9 +77,14 @@ async def served(folder: Path, rules: str = "every") -> AsyncIterator[Served]:
             yield Served(server, program, http)
 
 
-def play(folder: Path, scenario: Callable[[Served], Awaitable[None]], rules: str = "every") -> None:
+def play(
+    folder: Path,
+    scenario: Callable[[Served], Awaitable[None]],
+    rules: str = "every",
+    workers: str = "processes: 3",
+) -> None:
     async def run() -> None:
-        async with served(folder, rules) as found:
+        async with served(folder, rules, workers) as found:
             await scenario(found)
 
     asyncio.run(run())
@@ -200,3 +206,23 @@ def test_rooms_of_a_process_that_stands_still_are_taken_over(tmp_path: Path) -> 
         assert f"the process {victim} ended" not in found.program.logged
 
     play(tmp_path, scenario)
+
+
+def test_a_process_over_its_limit_leaves_rooms_to_the_others(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        members = ["w0", "w1", "w2"]
+        rooms = []
+        while len(rooms) < 3:
+            room = found.server.rooms.create()
+            if assigned_to(room.id, members) == "w1":
+                rooms.append(room)
+        for room in rooms:
+            await found.server.add_caller(room.id)
+        await until(lambda: all_served(rooms))
+        processes = await found.process_of({room.id for room in rooms})
+        assert sorted(processes.values()) == members
+        while (ready := await found.http.get("/readyz")).status_code == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert "w0: it has 1 calls, and workers.max_calls is 1" in ready.text
+
+    play(tmp_path, scenario, workers="processes: 3, max_calls: 1")
