@@ -358,11 +358,14 @@ def test_the_end_of_room_token_or_server_ends_the_connection(serve: Serve) -> No
             ("streamer_disconnected", made["id"]),
             ("room_deleted", ""),
         ]
-        async with streamer(client) as last:
-            await last.post("/whip", await token(client, await stream(client), "streamer"))
-            await until(lambda: last.pc.connectionState == "connected")
+        async with streamer(client) as last, viewer(client) as listening:
+            room_id = await stream(client)
+            await last.post("/whip", await token(client, room_id, "streamer"))
+            await listening.post("/whep", await token(client, room_id, "viewer"))
+            # Sound has come through: the server takes them for connected, too, and tells them of its end.
+            await hears(listening, 440)
             await client.server.stop()
-            await until(lambda: last.pc.connectionState == "closed")
+            await until(lambda: last.pc.connectionState == listening.pc.connectionState == "closed")
 
     serve(scenario)
 
