@@ -98,10 +98,20 @@ def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own() -> None:
 
 
 def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
-    _, text = blocks(README, "yaml")
+    _, text, _ = blocks(README, "yaml")
     config = tmp_path / "config.yaml"
     config.write_text(text)
     pipeline_factory(load_config(config))().verify()
+
+
+def test_the_configuration_for_many_rooms_of_the_readme_is_one(tmp_path: Path) -> None:
+    _, _, text = blocks(README, "yaml")
+    config = tmp_path / "config.yaml"
+    config.write_text(text)
+    settings = load_config(config)
+    assert [rule.bot for rule in settings.rooms] == ["poet", "clerk"]
+    for name in settings.bot_names():
+        pipeline_factory(settings.bot(name))().verify()
 
 
 def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
