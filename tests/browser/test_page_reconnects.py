@@ -126,11 +126,23 @@ def test_a_bot_that_is_started_anew_has_a_new_link(window: Playground, tmp_path:
         window.join()
 
 
+NOTE_TRACKS = """
+    window.tracks = [];
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      const stream = await open(wanted);
+      window.tracks.push(...stream.getTracks());
+      return stream;
+    };
+"""
+
+
 def test_who_is_put_out_of_the_room_stays_out_until_they_join_again(
     window: Playground, tmp_path: Path
 ) -> None:
     with running(tmp_path, PARROT, token="secret") as bot:
         url = bot.link.split("/#")[0]
+        window.page.add_init_script(NOTE_TRACKS)
         window.open(bot.link)
         window.join()
         with httpx.Client(headers={"Authorization": "Bearer secret"}, trust_env=False) as client:
@@ -146,6 +158,8 @@ def test_who_is_put_out_of_the_room_stays_out_until_they_join_again(
             expect(window.page.locator("[data-name=room]")).to_contain_text("you were removed from the room")
             window.page.wait_for_timeout(1500)
             assert people(room) == []
+            # Nor is its microphone open any more.
+            assert window.page.evaluate("tracks.map((track) => track.readyState)") == ["ended"]
             window.page.locator("[data-name=room]").get_by_role("button", name="Join again").click()
             window.room("joined")
             assert len(people(room)) == 1

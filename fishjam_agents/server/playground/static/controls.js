@@ -107,7 +107,10 @@ export class Controls {
       const text = this.text.value.trim();
       if (text && this.deeds.write(text)) this.text.value = "";
     });
-    this.microphones.addEventListener("change", () => void participant.choose(this.microphones.value));
+    this.microphones.addEventListener("change", async () => {
+      await participant.choose(this.microphones.value);
+      await this.list();
+    });
     this.speakers.addEventListener("change", () => {
       remember("speaker", this.speakers.value);
       this.deeds.playOn(this.speakers.value);

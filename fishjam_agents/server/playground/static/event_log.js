@@ -1,7 +1,7 @@
 // The events themselves, as they came: the last of them, filtered.
 
 import { element, foreign, get, write } from "./dom.js";
-import { isEvent } from "./call_model.js";
+import { isEvent, TROUBLE } from "./call_model.js";
 import { moment } from "./latency.js";
 
 /**
@@ -20,7 +20,7 @@ const GROUPS = {
   "barge-ins": (kind) => kind.startsWith("barge_in_"),
   replies: (kind) => kind.startsWith("reply_") || kind === "preemptive_reply",
   tools: (kind) => kind.startsWith("tool_"),
-  troubles: (kind) => ["error", "outage", "backend_warning", "backend_failure"].includes(kind),
+  troubles: (kind) => TROUBLE.has(kind) || ["audio_underrun", "audio_dropped", "loop_lag"].includes(kind),
 };
 
 export class EventLog {

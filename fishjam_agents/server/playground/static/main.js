@@ -215,7 +215,8 @@ class Page {
     // Without the server there is nothing to say of its room.
     this.notices.set("room", feedStatus.name === "open" ? aboutRoom(participant.status, join) : null);
     const out = participant.status.name === "out" || participant.status.name === "failed";
-    this.notices.set("devices", aboutDevices(participant.trouble, out ? join : undefined));
+    const again = participant.microphone?.readyState === "ended" ? () => void participant.choose(participant.device) : undefined;
+    this.notices.set("devices", aboutDevices(participant.trouble, out ? join : again));
   }
 
   #shortcuts() {

@@ -11,6 +11,8 @@ import { remember, remembered } from "./storage.js";
  */
 
 const OWN = "own";
+/** Names that are remembered. */
+const MOST_NAMES = 500;
 
 export class Participant {
   /** @type {RoomStatus} */
@@ -31,6 +33,9 @@ export class Participant {
   /** @type {Trouble | null} */
   trouble = null;
   device = remembered("microphone", "");
+  /** Counts the times in the room: what was asked for in one is not for the next. */
+  #stay = 0;
+  #openingCamera = false;
 
   /**
    * @param {import("./server_api.js").ServerApi} api
@@ -43,6 +48,8 @@ export class Participant {
     this.room = new Room(api, {
       status: (status) => {
         this.status = status;
+        // Who is out for good holds no device.
+        if (status.name === "failed") this.#release();
         listener.changed();
       },
       joined: (peer) => this.#joined(peer),
@@ -55,7 +62,7 @@ export class Participant {
         listener.video(id, null, "");
       },
       people: (names) => {
-        this.names = new Map(names);
+        this.#remember(names);
         listener.changed();
       },
     });
@@ -70,25 +77,31 @@ export class Participant {
     if (this.opening || (this.status.name !== "out" && this.status.name !== "failed")) return;
     this.opening = true;
     this.listener.changed();
-    const sounding = this.sound.start().catch(() => undefined);
+    const stay = ++this.#stay;
+    // Levels come when it has begun; nobody waits for that, since it needs a loudspeaker.
+    void this.sound.start().catch(() => undefined);
     if (!speaking) this.trouble = null;
     const ready = !speaking || (await this.#openMicrophone());
-    await sounding;
     this.opening = false;
     this.listener.changed();
-    if (ready) await this.room.join(name);
+    if (ready && stay === this.#stay) await this.room.join(name);
   }
 
   /** Leave the room, and give the devices back. */
   leave() {
     this.talk(false);
     this.room.leave();
+    this.#release();
+    this.listener.changed();
+  }
+
+  #release() {
+    this.#stay++;
     this.sound.stop();
     this.#closeMicrophone();
-    this.setCamera(false);
+    void this.setCamera(false);
     this.muted = false;
     this.peer = "";
-    this.listener.changed();
   }
 
   /** @param {boolean} muted */
@@ -119,12 +132,19 @@ export class Participant {
       this.listener.changed();
       return;
     }
+    if (this.#openingCamera) return;
+    this.#openingCamera = true;
     this.trouble = null;
+    const stay = this.#stay;
     try {
-      this.camera = await openCamera();
+      const camera = await openCamera();
+      // Who left while the browser asked is not filmed.
+      if (stay !== this.#stay) return camera.stop();
+      this.camera = camera;
     } catch (error) {
-      this.#fail(troubleOf(error, "camera"));
-      return;
+      return this.#fail(troubleOf(error, "camera"));
+    } finally {
+      this.#openingCamera = false;
     }
     this.camera.onended = () => void this.setCamera(false);
     this.room.publish("video", this.camera);
@@ -137,24 +157,32 @@ export class Participant {
    * @param {string} device
    */
   async choose(device) {
+    const [before, chosen] = [this.microphone, this.device];
     this.device = device;
-    remember("microphone", device);
-    if (this.microphone === null) return;
-    const before = this.microphone;
-    if (await this.#openMicrophone()) {
-      before.onended = null;
-      before.stop();
+    if (before !== null && !(await this.#openMicrophone())) {
+      this.device = chosen;
+      return;
     }
+    remember("microphone", device);
+    if (before === null || before === this.microphone) return;
+    before.onended = null;
+    before.stop();
   }
 
   /** @returns {Promise<boolean>} Whether there is one. */
   async #openMicrophone() {
+    const stay = this.#stay;
     try {
-      this.microphone = await openMicrophone(this.device).catch((error) => {
+      const opened = await openMicrophone(this.device).catch((error) => {
         // The one that was chosen some day is not there any more: the system's own does.
         if (!this.device || !(error instanceof DOMException) || error.name !== "OverconstrainedError") throw error;
         return openMicrophone("");
       });
+      if (stay !== this.#stay) {
+        opened.stop();
+        return false;
+      }
+      this.microphone = opened;
     } catch (error) {
       this.#fail(troubleOf(error, "microphone"));
       return false;
@@ -166,7 +194,7 @@ export class Participant {
       this.#fail({ title: "The microphone was disconnected", advice: "Connect it again or choose another one." });
     };
     this.room.publish("audio", track);
-    if (this.peer) await this.sound.add(OWN, this.peer, new MediaStream([track]), false);
+    if (this.peer) void this.sound.add(OWN, this.peer, new MediaStream([track]), false);
     this.listener.changed();
     return true;
   }
@@ -184,6 +212,15 @@ export class Participant {
     this.peer = peer;
     this.peers.add(peer);
     if (this.microphone !== null) void this.sound.add(OWN, peer, new MediaStream([this.microphone]), false);
+  }
+
+  /**
+   * Names stay known when people leave: what they said stays, too.
+   * @param {ReadonlyMap<string, string>} names
+   */
+  #remember(names) {
+    const known = [...this.names, ...[...names].filter(([, name]) => name !== "")];
+    this.names = new Map(known.slice(-MOST_NAMES));
   }
 
   /** @param {Trouble} trouble */

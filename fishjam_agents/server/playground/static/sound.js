@@ -88,7 +88,12 @@ export class Sound {
       void this.#route(element);
       void element.play().catch(() => {});
     }
-    await this.start();
+    try {
+      await this.start();
+    } catch {
+      // It is heard, and not measured.
+      return;
+    }
     if (this.#context === null || this.#played.get(id) !== item) return;
     this.#measure(this.#context, item, stream);
   }
