@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...audio.formats import FRAMES_PER_SECOND
+from ...audio.formats import FRAME_SECONDS, FRAMES_PER_SECOND
 from ...audio.resampling import StreamResampler, live_resampler
 from ...audio.samples import Samples
 from ...protocol import Track, TrackType
@@ -97,7 +97,9 @@ class BrowserMicrophone:
         if self._take(now):
             self._fresh = not ticked
         elif ticked:
-            self._samples = self._samples[:0] if self._fresh else self._nothing(now)
+            # A tick that is late is made up for before the network is read.
+            late = now - ticks / FRAMES_PER_SECOND > FRAME_SECONDS
+            self._samples = self._samples[:0] if self._fresh or late else self._nothing(now)
             self._fresh = False
         else:
             return False

@@ -170,6 +170,21 @@ def test_an_end_is_found_though_the_packets_stop() -> None:
     assert line.voice == [True, False]
 
 
+def test_ticks_that_are_made_up_for_are_no_silence() -> None:
+    line = Line()
+    for _ in range(10):
+        line.arrive(line.packet())
+        line.tick()
+    # The loop was held up for half a second: its ticks come first, then what the network had meanwhile.
+    line.now += 0.5
+    for _ in range(25):
+        line.ticks += 1
+        assert not line.microphone.advance(line.ticks) or line.now - line.ticks * TICK < TICK
+    line.arrive(*(line.packet() for _ in range(25)))
+    assert line.microphone.advance(line.ticks)
+    assert len(line.microphone.packets(16000)) == 25
+
+
 def test_a_muted_microphone_sends_nothing_and_keeps_no_tail() -> None:
     line = Line()
     for _ in range(10):
