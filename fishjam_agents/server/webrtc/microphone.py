@@ -71,6 +71,9 @@ class BrowserMicrophone:
         self._payloads: list[tuple[int, bytes]] = []
         self._missing = 0
         self._silent_after = _SILENT_TICKS
+        # The latest stretch without packets, in windows, and how many have come since the latest tick.
+        self._gap = 0
+        self._burst = 0
         self._calm = 0
         self._packetizers: dict[int, _Packetizer] = {}
 
@@ -94,6 +97,10 @@ class BrowserMicrophone:
         """Part of `sources.Source`."""
         ticked, self._ticks = ticks != self._ticks, ticks
         now = self._now()
+        if ticked:
+            if self._burst:
+                self._gap = 0
+            self._burst = 0
         if self._take(now):
             self._fresh = not ticked
         elif ticked:
@@ -126,7 +133,6 @@ class BrowserMicrophone:
         if not parts:
             return False
         self._judge_silence(len(payloads))
-        self._missing = 0
         self._samples = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._place(now, length)
         self._payloads = [(self._position + at, payload) for at, payload in payloads]
@@ -160,10 +166,13 @@ class BrowserMicrophone:
         return self._payloads
 
     def _judge_silence(self, packets: int) -> None:
-        """Packets came: were they only late?"""
-        if packets > 2 and self._missing > self._silent_after:
-            self._silent_after = min(self._missing + 1, _MAX_SILENT_TICKS)
-            self._calm = 0
+        """Packets came: were they only late? Then more of them come within a window than are spoken in it."""
+        if self._missing:
+            self._gap, self._missing = self._missing, 0
+        self._burst += packets
+        if self._burst > 2 and self._gap > self._silent_after:
+            self._silent_after = min(self._gap + 1, _MAX_SILENT_TICKS)
+            self._calm = self._gap = 0
         elif self._silent_after > _SILENT_TICKS:
             self._calm += 1
             if self._calm == _CALM_TICKS:

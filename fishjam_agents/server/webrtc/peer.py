@@ -39,6 +39,13 @@ ANSWER_SECONDS = 10.0
 """Longest time an answer may take: it asks nobody but this machine."""
 
 
+CONNECT_SECONDS = 30.0
+"""Seconds a browser may take to connect after its first answer: as long as it may be silent later on."""
+
+MAX_CHANNELS = 8
+"""Data channels that are fanned out for one browser: its client opens two. Our choice."""
+
+
 class Browser:
     """Part of `peer.SourceListener`: a WebRTC peer from its `connect` to its end.
 
@@ -72,6 +79,7 @@ class Browser:
         self._ended = False
         self._update: asyncio.Handle | None = None
         self._answering = False
+        self._deadline: asyncio.TimerHandle | None = None
         self._sources: dict[str, BrowserMicrophone | BrowserCamera] = {}
         self._outbound: dict[str, OutboundTrack] = {}
         self._views: dict[str, Callable[[], None]] = {}
@@ -119,6 +127,8 @@ class Browser:
         self._unwatch()
         if self._update is not None:
             self._update.cancel()
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._outbound = {}
         for unview in self._views.values():
             unview()
@@ -194,6 +204,8 @@ class Browser:
             self._answering = False
         if self._ended:
             return
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(CONNECT_SECONDS, self._give_up)
         self._send_tracks({offered.outgoing[mid]: track for mid, track in outgoing.items()})
         for source in sources.values():
             self._sources[source.track.id] = source
@@ -204,6 +216,7 @@ class Browser:
         """Send these tracks from now on, and no others."""
         for track_id in self._outbound.keys() - outbound.keys():
             self._views.pop(track_id, lambda: None)()
+            self._outbound[track_id].stop()
         for track_id in outbound.keys() - self._outbound.keys():
             camera = self._camera(track_id)
             if camera is not None:
@@ -231,7 +244,7 @@ class Browser:
 
     def channel_opened(self, label: str, channel: Channel) -> None:
         """Part of `connection.ConnectionEvents`."""
-        if not self._ended:
+        if not self._ended and len(self._peer.channels) < MAX_CHANNELS:
             self._room.open_channel(self._peer, label, channel)
 
     def channel_closed(self, label: str) -> None:
@@ -241,7 +254,7 @@ class Browser:
 
     def data_received(self, label: str, message: bytes) -> None:
         """Part of `connection.ConnectionEvents`."""
-        if self._ended:
+        if self._ended or label not in self._peer.channels:
             return
         try:
             decoded = decode(ChannelMessage, message)
@@ -278,6 +291,10 @@ class Browser:
         """Part of `connection.ConnectionEvents`."""
         # A client that is told so connects anew (Fishjam's web client SDK).
         self._close(1011, "media connection lost")
+
+    def _give_up(self) -> None:
+        if self._connection is not None and not self._connection.connected:
+            self.lost("not connected in time")
 
     def _fail(self, reason: str) -> None:
         """End it with an error after which the client does not connect anew (Fishjam's web client SDK)."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 from av.packet import Packet
 
@@ -98,8 +99,21 @@ class OutboundTrack(MediaStreamTrack):
         else:
             self._packets.append(packet)
 
+    def stop(self) -> None:
+        """Send nothing more: the sender ends."""
+        super().stop()
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and not wanted.done():
+            wanted.set_exception(MediaStreamError())
+
     async def recv(self) -> _Packet:
-        """Part of `MediaStreamTrack`: called by the sender for each packet."""
+        """Part of `MediaStreamTrack`: called by the sender for each packet.
+
+        Raises:
+            MediaStreamError: The track was stopped.
+        """
+        if self.readyState != "live":
+            raise MediaStreamError
         if self._packets:
             return self._packets.popleft()
         self._wanted = asyncio.get_running_loop().create_future()

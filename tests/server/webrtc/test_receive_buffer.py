@@ -112,11 +112,18 @@ def test_empty_packets_and_repeated_ones_are_left_out() -> None:
 class Line:
     """A microphone whose packets a test sends, tick by tick."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: bool = False) -> None:
         self.now = 0.0
         self.ticks = 0
         self.voice: list[bool] = []
-        self.microphone = BrowserMicrophone("mic", "null", self.voice.append, lambda: self.now)
+        self.given: list[bytes] = []
+        self.microphone = BrowserMicrophone(
+            "mic",
+            "null",
+            self.voice.append,
+            lambda: self.now,
+            self.flush if at_once else lambda: None,
+        )
         self.encoder = OpusEncoder(48000)
         self.number = 0
 
@@ -132,11 +139,19 @@ class Line:
         for packet in packets:
             self.microphone.put(*packet)
 
+    def flush(self) -> None:
+        """Hand on what has come, as the room does between two ticks."""
+        if self.microphone.advance(self.ticks):
+            self.given += self.microphone.packets(16000)
+
     def tick(self) -> list[bytes]:
-        """What an agent gets of the next window."""
+        """What an agent gets until the end of the next window."""
         self.ticks += 1
         self.now = self.ticks * TICK
-        return list(self.microphone.packets(16000)) if self.microphone.advance(self.ticks) else []
+        if self.microphone.advance(self.ticks):
+            self.given += self.microphone.packets(16000)
+        given, self.given = self.given, []
+        return given
 
 
 def loud(packet: bytes) -> bool:
@@ -235,9 +250,22 @@ def test_one_in_ten_packets_lost_costs_nothing_but_those() -> None:
     assert line.voice == [True]
 
 
+def test_packets_are_handed_on_at_once() -> None:
+    line = Line(at_once=True)
+    for number in range(20):
+        line.now = (number + 0.3) * TICK
+        line.arrive(line.packet())
+        assert [len(packet) for packet in line.given] == [640]
+        assert len(line.tick()) == 1
+    assert line.voice == [True]
+    after = [line.tick() for _ in range(10)]
+    assert [len(packets) for packets in after] == [0] * 3 + [1] * 7
+
+
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("in_order", [True, False])
-def test_jitter_of_300_ms_is_learnt(in_order: bool) -> None:
-    line = Line()
+def test_jitter_of_300_ms_is_learnt(in_order: bool, at_once: bool) -> None:
+    line = Line(at_once)
     chance = random.Random(2)
     under_way: list[tuple[float, tuple[int, int, bytes]]] = []
     at = 0.0
