@@ -58,6 +58,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         parts["payloads"] = "arguments and results of tools are in events, as the bot's redact leaves them"
     if config.observe.record is not None:
         parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
+    if config.observe.recording is not None:
+        recording = config.observe.recording
+        parts["recording"] = f"sound ({recording.format}) and words of every call, to {recording.folder}"
     if pipeline.backend.capabilities.images:
         parts["sees"] = _vision(pipeline.vision)
     tools = [_tool(tool) for tool in collect(pipeline, pipeline.tools)]

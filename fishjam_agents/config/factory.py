@@ -16,6 +16,7 @@ from fishjam_agents.config.imports import describe_error, folder_of, import_name
 from fishjam_agents.config.problems import alternatives, nearest
 from fishjam_agents.config.settings import Config
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
+from fishjam_agents.observe.recording import SoundRecorder
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.secrecy import conceal
@@ -152,6 +153,9 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
     agent = config.agent
     if config.observe.record is not None:
         pipeline.recorder = CallRecorder(config.observe.record)
+    if config.observe.recording is not None:
+        recording = config.observe.recording
+        pipeline.sound_recorder = SoundRecorder(recording.folder, recording.format)
     if config.observe.tool_payloads:
         pipeline.tool_payloads = True
     if agent.backend is not None:

@@ -42,6 +42,19 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """Recordings of what callers and bot say. Calls that are recorded have to be announced (`on_recording`).
+
+    Attributes:
+        folder: Folder for the sound, the transcript and the captions of every call.
+        format: Of the sound: WAV, or Opus in Ogg, which is about a sixteenth as long.
+    """
+
+    folder: Path
+    format: Literal["wav", "opus"] = "wav"
+
+
+@dataclass(frozen=True, slots=True)
 class ObserveSettings:
     """Settings of what is kept of calls.
 
@@ -50,9 +63,11 @@ class ObserveSettings:
             sound, and words only where a policy of turn-taking judges them.
         tool_payloads: Whether events of tools hold arguments and results, as the bot's `redact` leaves them:
             in the log at `debug`, timelines, reports and on the playground.
+        recording: What is recorded of calls, and where to; None records nothing.
         metrics: Where Prometheus finds the metrics; None serves none.
     """
 
     record: Path | None = None
     tool_payloads: bool = False
+    recording: RecordingSettings | None = None
     metrics: MetricsSettings | None = None

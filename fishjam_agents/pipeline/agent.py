@@ -22,7 +22,7 @@ from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.controls import CallControls
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.publish_track import publish_track
-from fishjam_agents.pipeline.recorder import Recorder
+from fishjam_agents.pipeline.recorder import Recorder, SoundRecorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
 from fishjam_agents.pipeline.verification import verify
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
@@ -62,6 +62,7 @@ class AgentPipeline(CallControls):
         tool_payloads: Whether events of tools hold arguments and results, as `redact` leaves them. They are
             what callers said and what your systems answered: off unless it is wanted.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
+        sound_recorder: Records what callers and bot say: `observe.recording.SoundRecorder`.
     """
 
     backend: Backend
@@ -79,6 +80,7 @@ class AgentPipeline(CallControls):
     apology: Samples | None = None
     tool_payloads: bool = False
     recorder: Recorder | None = None
+    sound_recorder: SoundRecorder | None = None
 
     def __init__(self) -> None:
         super().__init__()

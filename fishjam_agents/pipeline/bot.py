@@ -12,7 +12,7 @@ from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.idle import IdleSettings
-from fishjam_agents.pipeline.recorder import Recorder
+from fishjam_agents.pipeline.recorder import Recorder, SoundRecorder
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.tools.context import ToolHost
@@ -51,6 +51,7 @@ class Bot(Announcer, ToolHost, Protocol):
     greeting: Samples | None
     apology: Samples | None
     recorder: Recorder | None
+    sound_recorder: SoundRecorder | None
     tool_payloads: bool
     observers: list[Callable[[Event], None]]
 

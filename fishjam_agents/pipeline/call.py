@@ -18,6 +18,7 @@ from fishjam_agents.events import EndReason, Heard
 from fishjam_agents.pipeline.audio_health import AudioHealth
 from fishjam_agents.pipeline.background_audio import add_background_audio
 from fishjam_agents.pipeline.bot import Bot
+from fishjam_agents.pipeline.call_recording import CallRecording
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.goodbye import Goodbye
 from fishjam_agents.pipeline.idle_watch import IdleWatch
@@ -89,6 +90,9 @@ class Call:
         self.vision = VisionInput(context, bot.vision, session, room, self._link)
         recorder = bot.recorder
         self._record = None if recorder is None else recorder.open(context.id, context.turns, context.hearing)
+        self._recording: CallRecording | None = None
+        if bot.sound_recorder is not None:
+            self._recording = CallRecording(context, bot.sound_recorder, self.output)
         self.audio = RoomAudio(
             *(context, session, room, track, self.output, self._record, bot.make_stages, self._link),
             deliver=deliver,
@@ -96,10 +100,11 @@ class Call:
             joined=self._presence.joined,
             left=self._presence.left,
             take_image=self.vision.image,
+            record=None if self._recording is None else self._recording.heard,
         )
         self.switches = Switches(context, self.replies, self.output, self.audio, self.turns)
         offered = (bot, bot.tools, bot.mcp)
-        payloads = ToolPayloads(context, bot.tool_payloads, bot.redact)
+        payloads = ToolPayloads(bot.tool_payloads, context.redactor)
         self.tools = CallTools(*(context, *offered, self._link, self.send_text, self.turns.caller, payloads))
         self.questions = OutOfBandRequests(self.send_text)
         self._buttons: PushToTalkButtons | None = None
@@ -309,6 +314,8 @@ class Call:
             if self._buttons is not None:
                 self._buttons.open()
             context.start_hook("on_start")
+            if self._recording is not None:
+                self._recording.begin()
             await asyncio.wait([*tasks, context.end.failed], return_when=asyncio.FIRST_COMPLETED)
             self._raise_first(tasks)
             await self._run_ending(tasks)
@@ -332,6 +339,8 @@ class Call:
             context.start_hook("on_stop")
             await asyncio.gather(context.hooks.finish(), self.tools.close())
             await self.output.close()
+            if self._recording is not None:
+                await self._recording.finish()
 
     def _tell_end(self, failure: Exception | None) -> None:
         reason = self._context.end.reason or "stopped"

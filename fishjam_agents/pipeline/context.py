@@ -19,6 +19,8 @@ from fishjam_agents.pipeline.call_end import CallEnd
 from fishjam_agents.pipeline.event_stream import EventStream
 from fishjam_agents.pipeline.hooks import Hooks
 from fishjam_agents.pipeline.peer_names import PeerNames
+from fishjam_agents.pipeline.redaction import EventRedaction
+from fishjam_agents.pipeline.redactor import Redactor
 from fishjam_agents.session import RoomView
 from fishjam_agents.turns.settings import TurnSettings
 
@@ -33,6 +35,7 @@ class CallContext:
         zero: Loop time at which call time is zero.
         events: Its events.
         hooks: The bot's hooks.
+        redactor: Changes texts to what may be shown of them.
         end: Its end.
         capabilities: Of the backend.
         turns: Settings of turn-taking.
@@ -46,6 +49,7 @@ class CallContext:
     zero: float
     events: EventStream
     hooks: Hooks
+    redactor: Redactor
     end: CallEnd
     capabilities: Capabilities
     turns: TurnSettings
@@ -67,12 +71,17 @@ class CallContext:
         loop = asyncio.get_running_loop()
         zero = loop.time()
         stream = EventStream(bot.observers)
+        hooks = Hooks(bot, stream.emit, lambda: loop.time() - zero)
+        redactor = Redactor(call, bot.redact, hooks, stream.emit, lambda: loop.time() - zero)
+        if hooks.has("redact"):
+            stream.redaction = EventRedaction(redactor.text)
         return cls(
             id=call,
             loop=loop,
             zero=zero,
             events=stream,
-            hooks=Hooks(bot, stream.emit, lambda: loop.time() - zero),
+            hooks=hooks,
+            redactor=redactor,
             end=CallEnd(call),
             capabilities=bot.backend.capabilities,
             turns=bot.turns,

@@ -13,7 +13,8 @@ import inspect
 import logging
 import time
 import types
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fishjam_agents import events
@@ -84,10 +85,18 @@ class BotHooks:
     async def on_stop(self) -> None:
         """The call is over; has five seconds."""
 
-    def redact(self, text: str) -> str:
-        """Change arguments or a result of a tool to what may be shown in events (`tool_payloads`).
+    async def on_recording(self, file: Path) -> None:
+        """The call is being recorded into `file`: the moment to say so."""
 
-        Not a coroutine: an event waits for it. When it raises, nothing of that text is shown.
+    async def on_recorded(self, files: Sequence[Path]) -> None:
+        """The recording is complete: its sound, transcript and captions; has a minute to take them away."""
+
+    def redact(self, text: str) -> str:
+        """Change a text to what may be shown of it in events, and so in logs, transcripts and pages.
+
+        It is given what users say, sentences of replies, what was heard of them, and arguments and results
+        of tools (`tool_payloads`). Not a coroutine: an event waits for it. When it raises, nothing of that
+        text is shown.
         """
         return text
 
@@ -198,9 +207,13 @@ class Hooks:
 
     async def ending(self) -> None:
         """Run `on_ending`; cancelled when it outlasts its deadline."""
-        task = self._loop.create_task(self._guard(self._call("on_ending"), "on_ending"), name="on_ending")
+        await self.run_to_end("on_ending", ENDING_DEADLINE)
+
+    async def run_to_end(self, name: str, deadline: float, *arguments: Any) -> None:
+        """Run the hook `name` and wait for it; cancelled when it outlasts the deadline, in seconds."""
+        task = self._loop.create_task(self._guard(self._call(name, *arguments), name), name=name)
         try:
-            await self._end({task}, ENDING_DEADLINE)
+            await self._end({task}, deadline)
         except asyncio.CancelledError:
             task.cancel()
             await self._end({task}, CANCEL_DEADLINE)

@@ -1,9 +1,13 @@
-"""Interface of a recorder of calls; `observe.replay` has one."""
+"""Interfaces of recorders: of what is decided (`observe.replay`), and of sound (`observe.recording`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.turns.decision_log import DecisionLogs
 from fishjam_agents.turns.settings import TurnSettings
@@ -27,5 +31,52 @@ class Recorder(Protocol):
             call: Its id.
             turns: Its settings of turn-taking.
             hearing: Its settings of hearing.
+        """
+        ...
+
+
+class SoundRecording(Protocol):
+    """The recording of one call. Times are call time, in seconds."""
+
+    @property
+    def path(self) -> Path:
+        """The file of the sound."""
+        ...
+
+    def heard(self, track: str, data: bytes, now: float) -> None:
+        """Take a packet of a microphone: 16-bit little-endian mono PCM at the room's rate."""
+        ...
+
+    def sent(self, samples: Samples, end: float) -> None:
+        """Take a chunk of the bot's voice, whose last sample plays at `end`."""
+        ...
+
+    def cut(self, at: float) -> None:
+        """Take back what would play at `at` or later."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Take an event of the call, its words as they may be shown."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """Take notice of the time; called every 20 ms."""
+        ...
+
+    async def finish(self, now: float) -> Sequence[Path]:
+        """End the recording, within a bound; returns its files, complete."""
+        ...
+
+
+class SoundRecorder(Protocol):
+    """Makes recordings. Must neither block nor raise: a call does not wait for its recording."""
+
+    def open(self, call: str, room_rate: int, voice_rate: int) -> SoundRecording:
+        """Begin the recording of a call.
+
+        Args:
+            call: Its id.
+            room_rate: Hz of the room's audio.
+            voice_rate: Hz of the bot's track.
         """
         ...

@@ -43,6 +43,7 @@ class RoomAudio:
         joined: Takes every peer that is there, once.
         left: Takes every peer that is gone.
         take_image: Takes a still.
+        record: Takes every packet that counts, with its track and call time; None where nothing is recorded.
 
     Attributes:
         is_closed: Whether nobody is heard at all.
@@ -64,6 +65,7 @@ class RoomAudio:
         joined: Callable[[str], None],
         left: Callable[[str], None],
         take_image: Callable[[Any], None],
+        record: Callable[[str, bytes, float], None] | None = None,
     ) -> None:
         self.is_closed = False
         self._context = context
@@ -78,6 +80,7 @@ class RoomAudio:
         self._deliver = deliver
         self._may_interrupt = may_interrupt
         self._take_image = take_image
+        self._record = record
         self._has_failed = False
         hearing = context.hearing
         if hearing.echo_guard:
@@ -198,6 +201,8 @@ class RoomAudio:
         microphone = self._registry.input(frame, now)
         if microphone is None or self.is_closed:
             return
+        if self._record is not None:
+            self._record(frame.track.id, frame.data, now)
         barge_in = self._output.active and self._may_interrupt(microphone.peer)
         if not microphone.feed(frame.data, now, barge_in) and microphone.damaged in (1, 100, 10000):
             message = f"dropped audio of {len(frame.data)} bytes: empty, odd-length or over one second"

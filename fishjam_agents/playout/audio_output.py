@@ -37,6 +37,18 @@ class AudioOutputListener(Protocol):
         ...
 
 
+class PlayoutTap(Protocol):
+    """Taker of what plays when; times are loop time in seconds. Called synchronously."""
+
+    def sent(self, samples: Samples, end: float) -> None:
+        """A chunk was sent, whose last sample plays at `end`."""
+        ...
+
+    def cut(self, at: float) -> None:
+        """What would play at `at` or later never does."""
+        ...
+
+
 class AudioOutput:
     """Paced playout of replies on one track.
 
@@ -49,6 +61,7 @@ class AudioOutput:
 
     Attributes:
         reference: Told of what plays when, for the echo guard; None without one.
+        recording: Told of the same; None where nothing is recorded.
     """
 
     def __init__(
@@ -68,6 +81,7 @@ class AudioOutput:
         self._resamplers: dict[str, StreamResampler] = {}
         self._announced: set[str] = set()
         self.reference: EchoReference | None = None
+        self.recording: PlayoutTap | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -205,6 +219,8 @@ class AudioOutput:
         self._sender.send(chunk.tobytes())
         if self.reference is not None:
             self.reference.sent(chunk, self._schedule.until)
+        if self.recording is not None:
+            self.recording.sent(chunk, self._schedule.until)
 
     def _announce(self) -> None:
         for reply in self._schedule.sounding():
@@ -238,8 +254,11 @@ class AudioOutput:
     def _cut(self, tail: Samples = _NOTHING) -> None:
         """Have the server drop what it has not played, and send what fades it out."""
         self._sender.interrupt()
+        end = self._schedule.until - len(tail) / self._rates[1]
         if self.reference is not None:
-            self.reference.cut(self._schedule.until - len(tail) / self._rates[1])
+            self.reference.cut(end)
+        if self.recording is not None:
+            self.recording.cut(end)
         if len(tail):
             self._send_chunk(tail)
 

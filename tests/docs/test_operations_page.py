@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.observe.metrics.definitions import METRICS, PARTS
 from fishjam_agents.worker.metrics import METRICS as PROGRAM
 from tests.docs.metric_tables import CALLS_HEAD, PAGE, PROGRAM_HEAD, calls_table, program_table, written
@@ -75,3 +76,13 @@ def test_the_dashboard_asks_for_metrics_that_there_are_and_shows_each_of_them() 
     assert set(NAME.findall(variable)) <= series().keys()
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
+
+
+def test_the_redaction_of_the_page_hides_a_card() -> None:
+    names: dict[str, Any] = {}
+    (code,) = blocks(TEXT, "python")
+    exec(code, names)
+    bot = names["Cashier"]()
+    bot.backend = Parrot()
+    bot.verify()
+    assert bot.redact("it is 4111 1111 1111 1111, born 1987") == "it is [card], born 1987"
