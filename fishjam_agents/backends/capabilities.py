@@ -28,6 +28,7 @@ class Capabilities:
             somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
         control: Takes messages of its vendor's own (`control`).
         out_of_band: Answers questions beside the conversation, in writing (`ask`).
+        conversation: Tells its model what was said before this process (`BackendContext.conversation`).
     """
 
     input_rate: int = 16000
@@ -46,3 +47,4 @@ class Capabilities:
     replies_wait: bool = False
     control: bool = False
     out_of_band: bool = False
+    conversation: bool = False

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+from fishjam_agents.backends.conversation import PastConversation, told_in_words
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
     Backend,
@@ -26,6 +28,7 @@ from fishjam_agents.backends.port import (
     SessionRefresh,
     ToolDeclaration,
     UpdateInput,
+    ignore_handle,
 )
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backoff import Backoff
@@ -57,6 +60,8 @@ class BackendLink:
         outage: Told the length of an outage when it is over, in seconds.
         instructions: The system prompt.
         turn_mode: Who rules over turns.
+        conversation: What was said before this process served the call.
+        keep_handle: Takes the handle of the vendor's session.
 
     Attributes:
         tools: The tools on offer; set them before `run`.
@@ -75,6 +80,8 @@ class BackendLink:
         outage: Callable[[float], None],
         instructions: str | None = None,
         turn_mode: Literal["local", "backend"] = "local",
+        conversation: PastConversation | None = None,
+        keep_handle: Callable[[str], None] = ignore_handle,
     ) -> None:
         self._backend = backend
         self._call = call
@@ -83,6 +90,8 @@ class BackendLink:
         self._instructions = instructions
         self._owner = turn_mode
         self._memory: dict[str, Any] = {}
+        self._conversation = conversation
+        self._keep_handle = keep_handle
         self.tools: Sequence[ToolDeclaration] = ()
         self._outbox = Outbox(backend.audio_kept)
         self._inline: InlineSession | None = None
@@ -101,6 +110,8 @@ class BackendLink:
             # Also for the connections that follow.
             self._instructions = self._instructions if item.instructions is None else item.instructions
             self.tools = self.tools if item.tools is None else item.tools
+            if item.instructions is not None:
+                item = replace(item, instructions=self._told(item.instructions))
         if self._inline is not None:
             self._handle(self._inline, item)
             return
@@ -190,13 +201,21 @@ class BackendLink:
         context = BackendContext(
             self._call,
             self._emit,
-            self._instructions,
+            self._told(self._instructions),
             self.tools,
             attempt,
             self._owner,
             self._memory,
+            self._conversation,
+            self._keep_handle,
         )
         return Connecting(self._backend, context, self.connect_deadline)
+
+    def _told(self, instructions: str | None) -> str | None:
+        """Instructions, with what was said before where the backend tells it in no other way."""
+        if self._conversation is None or self._backend.capabilities.conversation:
+            return instructions
+        return told_in_words(instructions, self._conversation)
 
     async def _serve(self, session: BackendSession | InlineSession) -> None:
         if isinstance(session, InlineSession):

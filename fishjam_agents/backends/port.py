@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.capabilities import Capabilities
+from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.events import (
     BackendEvent,
     Interrupted,
@@ -111,6 +112,10 @@ __all__ = [
 ]
 
 
+def ignore_handle(handle: str) -> None:
+    """Take a handle by which nobody will resume anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendContext:
     """Parameters of a backend's connection.
@@ -125,6 +130,11 @@ class BackendContext:
             are announced.
         memory: The same object for every connection of the call: what a backend has to remember over
             reconnects, under names of its own.
+        conversation: What was said and done in the call before this process served it; None in a call that
+            began here. With the capability `conversation` the backend tells its model, else the instructions
+            hold it in words.
+        keep_handle: Takes the handle by which the vendor's session can be resumed from here, also by another
+            process; a later one takes its place.
     """
 
     id: str
@@ -134,6 +144,8 @@ class BackendContext:
     attempt: int = 0
     turn_mode: Literal["local", "backend"] = "local"
     memory: MutableMapping[str, Any] = field(default_factory=dict)
+    conversation: PastConversation | None = None
+    keep_handle: Callable[[str], None] = ignore_handle
 
 
 class SessionRefresh(Exception):  # noqa: N818 - not an error: the plan

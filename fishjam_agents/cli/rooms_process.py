@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TypeAlias, cast
 
 from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.config import Config, pipeline_factory
+from fishjam_agents.journal.encryption import fernet
+from fishjam_agents.journal.journal import Journals
+from fishjam_agents.journal.sqlite_store import SqliteJournals
 from fishjam_agents.observe.log import EventLog, log_room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
 from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
 from fishjam_agents.worker.load import LoadMonitor
+from fishjam_agents.worker.orphaned_agents import state_folder
 from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
 
@@ -66,6 +71,21 @@ def open_claims(settings: Config, url: str, owner: str | None = None) -> SqliteC
         return None
 
 
+def open_journals(settings: Config) -> Journals | None:
+    """Open the store of the journals of a file; None where it has no `journal`.
+
+    Raises:
+        JournalError: It cannot be used.
+        MissingExtraError: It is to be encrypted, and `cryptography` is not installed.
+    """
+    journal = settings.journal
+    if journal is None:
+        return None
+    cipher = None if journal.key is None else fernet(journal.key)
+    store = SqliteJournals(journal.path or state_folder() / "journal.db", cipher)
+    return Journals(store, journal.resume, journal.keep)
+
+
 class RoomsProcess:
     """The parts of one process, and their tasks.
 
@@ -99,6 +119,7 @@ class RoomsProcess:
         self._created = created
         self._metrics = None if settings.api is None else call_metrics()
         self.monitor = LoadMonitor(settings.workers)
+        self._journals = open_journals(settings)
         self.worker = MultiRoomWorker(
             self._bots(settings, bots),
             fishjam_id=url,
@@ -107,6 +128,7 @@ class RoomsProcess:
             max_calls=settings.workers.max_calls,
             claims=claims,
             overload=self.monitor.overload,
+            journals=self._journals,
         )
         secret = None if settings.api is None else settings.api.token
         self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured)
@@ -115,6 +137,10 @@ class RoomsProcess:
 
     async def run(self) -> None:
         """Serve rooms until `drain` or `stop`; raises as `MultiRoomWorker.run`."""
+        async with self._journals or nullcontext():
+            await self._run()
+
+    async def _run(self) -> None:
         side = [
             asyncio.create_task(self.monitor.run(), name="load of the process"),
             asyncio.create_task(self.reloader.run(), name="configuration"),

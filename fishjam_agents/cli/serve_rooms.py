@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.output import say
-from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots, open_claims
+from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots, open_claims, open_journals
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.cli.supervised_calls import SupervisedCalls
 from fishjam_agents.cli.supervisor import Supervisor
@@ -114,6 +114,13 @@ async def _program(
 
         api = await stack.enter_async_context(api_server(settings.api, calls))
     return program, _welcome(url, created, api)
+
+
+async def _check_journal(settings: Config) -> None:
+    """See that the processes to come can use the journal: none of them could tell why not."""
+    journals = open_journals(settings)
+    if journals is not None:
+        await journals.store.close()
 
 
 def _supervisor(

@@ -97,6 +97,11 @@ def describe_rooms(config: Config) -> list[str]:
     parts.append(("workers", ", ".join([processes, *limits])))
     if config.api is not None:
         parts.append(("api", f"http://{config.api.host}:{config.api.port}"))
+    if config.journal is not None:
+        journal = config.journal
+        encrypted = "" if journal.key is None else ", encrypted"
+        kept = f"kept for {journal.keep / 86400:g} days, calls go on within {journal.resume:g} s"
+        parts.append(("journal", f"{kept}{encrypted}"))
     return [f"{name:<9} {value}" for name, value in parts]
 
 

@@ -16,8 +16,10 @@ from fishjam_agents.config.renamed import rename
 from fishjam_agents.config.rooms import read_rooms
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, Config
+from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.fishjam.addressing import base_url
+from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.secrecy import shown_url
@@ -32,7 +34,19 @@ from fishjam_agents.worker.settings import (
 ID_VARIABLE = "FISHJAM_ID"
 TOKEN_VARIABLE = "FISHJAM_MANAGEMENT_TOKEN"
 
-_SECTIONS = ("fishjam", "room", "agent", "bots", "rooms", "limits", "workers", "api", "log", "observe")
+_SECTIONS = (
+    "fishjam",
+    "room",
+    "agent",
+    "bots",
+    "rooms",
+    "limits",
+    "workers",
+    "api",
+    "journal",
+    "log",
+    "observe",
+)
 
 
 def load_config(
@@ -85,6 +99,7 @@ def load_config(
             )
     workers = reader.read(WorkersSettings, entries.get("workers"), "workers")
     api = reader.read(ApiSettings, entries.get("api"), "api")
+    journal = reader.read(JournalSettings, expanded(entries.get("journal"), "journal"), "journal")
     limits = reader.read(LimitSettings, entries.get("limits"), "limits")
     log = reader.read(LogSettings, entries.get("log"), "log")
     if log and log.settings.file and not log.settings.file.parent.is_dir():
@@ -99,6 +114,7 @@ def load_config(
     assert limits is not None
     assert workers is not None
     assert api is not None
+    assert journal is not None
     assert log is not None
     assert observe is not None
     return Config(
@@ -113,6 +129,7 @@ def load_config(
         rooms,
         workers.settings,
         api.settings if _is_given(entries.get("api")) else None,
+        journal.settings if _is_given(entries.get("journal")) else None,
         lines=reader.lines,
         hidden=problems.hidden,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.problems import SourceLocation
+from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.tools.mcp_server import McpServer
@@ -111,6 +112,7 @@ class Config:
         rooms: Which rooms get which bot; empty where the file is about one room.
         workers: The program that serves many rooms.
         api: Its HTTP interface, None where it has none.
+        journal: Where calls are written down, so that they go on in another process; None nowhere.
         agent_key: The key that `agent` was read from: `bots.NAME` of one of several bots.
         lines: Where each key the file gives stands, by its path (`agent.turns.mode`).
         hidden: What its variables hold, with how they are written: never to stand in a message.
@@ -127,6 +129,7 @@ class Config:
     rooms: tuple[RoomRule, ...] = ()
     workers: WorkersSettings = WorkersSettings()  # noqa: RUF009 - frozen
     api: ApiSettings | None = None
+    journal: JournalSettings | None = None
     agent_key: str = "agent"
     lines: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False)
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -43,6 +43,10 @@ def _port(number: Scalar) -> Node:
     return _mapping(number, port=number)
 
 
+def _path(file: Scalar) -> Node:
+    return _mapping(file, path=file)
+
+
 def _rooms(word: Scalar) -> Node:
     if word.text != "every":
         return word
@@ -63,6 +67,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "hearing": _mode,
         "idle.goodbye": _words,
         "idle.prompt": _words,
+        "journal": _path,
         "rooms": _rooms,
         "rooms.id": _one,
         "tools": _one,
@@ -76,7 +81,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
 `greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`, `tls: off`."""
+`api: 8081`, `journal: calls.db`, `tls: off`."""
 _LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 

@@ -17,6 +17,7 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.controls import CallControls
@@ -61,6 +62,8 @@ class AgentPipeline(CallControls):
         observers: Called synchronously with every event; quick functions only.
         tool_payloads: Whether events of tools hold arguments and results, as `redact` leaves them. They are
             what callers said and what your systems answered: off unless it is wanted.
+        journal: Writes down what is said and done, so that the conversation goes on in another process; one
+            for each run. `run CONFIG` sets it where the file has a `journal`.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
         sound_recorder: Records what callers and bot say: `observe.recording.SoundRecorder`.
     """
@@ -81,6 +84,7 @@ class AgentPipeline(CallControls):
     tool_payloads: bool = False
     recorder: Recorder | None = None
     sound_recorder: SoundRecorder | None = None
+    journal: CallJournal | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +122,9 @@ class AgentPipeline(CallControls):
         """
         if input_format.channels != 1:
             raise ValueError("input_format must be mono: Fishjam sends agents mono audio")
+        if self.journal is not None and self.journal.earlier is not None:
+            changed = self.journal.earlier.instructions
+            self.instructions = self.instructions if changed is None else changed
         context = self._begin(room, input_format)
         try:
             track = await publish_track(session, context.capabilities, self.playout)
@@ -171,5 +178,5 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
 )
 """Settings classes of a pipeline by its attributes, which are the sections of `agent` in config.yaml, too."""
 
-_READ_ONCE = frozenset({"backend", "tools", "mcp", *SECTIONS})
+_READ_ONCE = frozenset({"backend", "tools", "mcp", "journal", *SECTIONS})
 """Settings that a call reads when it begins."""

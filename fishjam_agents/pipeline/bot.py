@@ -11,6 +11,7 @@ from fishjam_agents.backends.port import Backend
 from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.recorder import Recorder, SoundRecorder
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
@@ -52,6 +53,7 @@ class Bot(Announcer, ToolHost, Protocol):
     apology: Samples | None
     recorder: Recorder | None
     sound_recorder: SoundRecorder | None
+    journal: CallJournal | None
     tool_payloads: bool
     observers: list[Callable[[Event], None]]
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, assert_never
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
+from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
@@ -20,8 +21,10 @@ from fishjam_agents.pipeline.background_audio import add_background_audio
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.call_recording import CallRecording
 from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.continuation import Continuation
 from fishjam_agents.pipeline.goodbye import Goodbye
 from fishjam_agents.pipeline.idle_watch import IdleWatch
+from fishjam_agents.pipeline.journal_watcher import JournalWatcher, begin_journal
 from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
 from fishjam_agents.pipeline.ports import put_from_any_thread
 from fishjam_agents.pipeline.presence import Presence
@@ -78,6 +81,7 @@ class Call:
         capabilities, playout = context.capabilities, bot.playout
         source = capabilities.output_rate or 24000
         self.output = AudioOutput(track, track_rate(session, capabilities, playout), source, playout, self)
+        self._journaled: JournalWatcher | None = None
         self._link = self._make_link()
         self.replies = Replies(context, self.output, self._link, self._reply_begins, self._addressee)
         self.turns = self._make_turns()
@@ -86,7 +90,10 @@ class Call:
         if context.turns.mode == "local" and context.hearing.mode != "mix":
             crosstalk = CrossTalk(deliver)
             deliver = crosstalk.deliver
-        self._presence = Presence(context, self.replies, self.turns, crosstalk, bot.greeting)
+        if bot.journal is not None:
+            self._journaled = begin_journal(context, bot, bot.journal, self.replies)
+        greeting = None if self._earlier is not None else bot.greeting
+        self._presence = Presence(context, self.replies, self.turns, crosstalk, greeting)
         self.vision = VisionInput(context, bot.vision, session, room, self._link)
         recorder = bot.recorder
         self._record = None if recorder is None else recorder.open(context.id, context.turns, context.hearing)
@@ -105,7 +112,10 @@ class Call:
         self.switches = Switches(context, self.replies, self.output, self.audio, self.turns)
         offered = (bot, bot.tools, bot.mcp)
         payloads = ToolPayloads(bot.tool_payloads, context.redactor)
-        self.tools = CallTools(*(context, *offered, self._link, self.send_text, self.turns.caller, payloads))
+        self.tools = CallTools(
+            *(context, *offered, self._link, self.send_text, self.turns.caller, payloads),
+            journal=bot.journal,
+        )
         self.questions = OutOfBandRequests(self.send_text)
         self._buttons: PushToTalkButtons | None = None
         if room is not None and isinstance(self.turns, PushToTalkTurnController):
@@ -116,6 +126,13 @@ class Call:
             context.events.watch(watcher)
         if bot.idle.after is not None:
             context.events.watch(IdleWatch(context, bot.idle, bot, self.audio))
+
+    @property
+    def _earlier(self) -> PastConversation | None:
+        """What was said before this process served the call."""
+        journal = self._bot.journal
+        # Sessions of peers begin anew: a conversation of several is none of them.
+        return None if journal is None or self._context.hearing.mode == "per_peer" else journal.earlier
 
     def _make_link(self) -> BackendLink | PeerSessions:
         hearing = self._context.hearing
@@ -142,7 +159,14 @@ class Call:
     def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
         mode: Literal["local", "backend"] = "backend" if self._context.turns.mode == "backend" else "local"
         backend, instructions = self._bot.backend, self._bot.instructions
-        return BackendLink(backend, self._context.id, emit, self._backend_outage, instructions, mode)
+        return BackendLink(
+            *(backend, self._context.id, emit, self._backend_outage, instructions, mode, self._earlier),
+            keep_handle=self._keep_handle,
+        )
+
+    def _keep_handle(self, handle: str) -> None:
+        if self._journaled is not None and isinstance(self._link, BackendLink):
+            self._journaled.handle_came(handle)
 
     # --- the app ---
 
@@ -167,6 +191,8 @@ class Call:
 
     def instruct(self, instructions: str) -> None:
         """Give the model new instructions; from whichever thread."""
+        if self._journaled is not None:
+            self._journaled.instructed(instructions)
         put_from_any_thread(self._context.loop, self._link, port.UpdateInput(instructions=instructions))
 
     def put(self, entry: port.BackendInput) -> None:
@@ -179,6 +205,9 @@ class Call:
         Raises:
             BackendError: The peer has no session.
         """
+        is_said = isinstance(entry, port.TextInput) and not (entry.note or entry.verbatim)
+        if self._journaled is not None and is_said:
+            self._journaled.written(entry.text, peer)
         if isinstance(self._link, PeerSessions):
             self._link.send_text(entry, peer)
         else:
@@ -333,6 +362,8 @@ class Call:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.vision.close()
+            if self._journaled is not None:
+                self._journaled.end()
             self.replies.close()
             self.questions.close()
             self._tell_end(failure)
@@ -372,6 +403,7 @@ class Call:
     async def _converse(self) -> None:
         context = self._context
         self._link.tools = await self.tools.open()
+        continuing = self._begin_continuing()
         try:
             reason = await self._link.run()
         except BackendError as error:
@@ -381,9 +413,23 @@ class Call:
                 self.replies.play(apology, interruptible=False)
                 await self._finish_speaking()
             raise
+        finally:
+            if continuing is not None:
+                continuing.cancel()
+                await asyncio.gather(continuing, return_exceptions=True)
         context.emit(events.BackendEnded(context.now(), reason))
         context.end.note("model")
         await self._finish_speaking()
+
+    def _begin_continuing(self) -> asyncio.Task[None] | None:
+        journal, earlier = self._bot.journal, self._earlier
+        if journal is None or earlier is None:
+            return None
+        continuation = Continuation(
+            *(self._context, journal, earlier, self.tools, self._link.put),
+            is_visited=self._presence.was_visited,
+        )
+        return self._context.loop.create_task(continuation.run(), name=f"continuation-{self._context.id}")
 
     async def _finish_speaking(self) -> None:
         """Wait until what is to be said has been played."""

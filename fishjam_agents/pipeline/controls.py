@@ -12,6 +12,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import EndReason, Heard
+from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.background_audio import Background
 from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.context import CallContext
@@ -27,9 +28,11 @@ class CallControls(BotHooks):
 
     Attributes:
         backend: The model.
+        journal: The call's journal.
     """
 
     backend: Backend
+    journal: CallJournal | None
 
     def __init__(self) -> None:
         self._context: CallContext | None = None
@@ -39,6 +42,11 @@ class CallControls(BotHooks):
     def call_id(self) -> str | None:
         """Id of the running call, None between calls."""
         return None if self._context is None else self._context.id
+
+    @property
+    def continued(self) -> bool:
+        """True if the conversation was begun by a process that was lost: nobody is to be greeted again."""
+        return self.journal is not None and self.journal.earlier is not None
 
     @property
     def connecting(self) -> bool:

@@ -10,8 +10,11 @@ from typing import Any
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
+from fishjam_agents.backends.conversation import ToolLine
 from fishjam_agents.backends.tracebacks import SEE, raised_at
 from fishjam_agents.errors import BackendError
+from fishjam_agents.journal.entries import ToolEnded, ToolIntended
+from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.pipeline.tool_payloads import ToolPayloads
@@ -39,6 +42,7 @@ class CallTools:
         send_text: Passes text to the backend, or to a peer's session of it.
         caller: Returns whose words brought a tool call about, by its id.
         payloads: Shows arguments and results in events, or does not.
+        journal: The call's journal, which has each call before it is run; None without one.
     """
 
     def __init__(
@@ -51,7 +55,10 @@ class CallTools:
         send_text: Callable[[port.TextInput, str | None], None],
         caller: Callable[[str], str | None],
         payloads: ToolPayloads,
+        journal: CallJournal | None = None,
     ) -> None:
+        self._journal = journal
+        self._again: dict[str, str] = {}
         self._context = context
         self._bot = bot
         self._functions = functions
@@ -70,6 +77,7 @@ class CallTools:
             self._warn,
             self._note,
             progress=context.capabilities.background_tools,
+            ready=None if journal is None else self._intended,
         )
 
     async def open(self) -> Sequence[port.ToolDeclaration]:
@@ -115,6 +123,27 @@ class CallTools:
         await self._runner.close()
         await asyncio.gather(*(connection.close() for connection in self._connections))
 
+    async def run_again(self, line: ToolLine) -> str | None:
+        """Run a tool again whose process was lost while it ran, if that may be.
+
+        Returns:
+            Its answer. None of a tool that is not idempotent, or not there any more: a call that asks for the
+            same is told once that nobody knows what came of it.
+        """
+        call = port.ToolCall(f"again-{line.call}", line.name, line.arguments)
+        tool = self._runner.tools.get(line.name)
+        if tool is None or not tool.idempotent:
+            self._runner.unknown.append(call)
+            return None
+        self._again[call.call] = line.call
+        return await self._runner.run_again(call)
+
+    async def _intended(self) -> None:
+        assert self._journal is not None
+        if not await self._journal.written():
+            message = "the journal takes too long: should this process be lost, a tool may be run twice"
+            self._context.emit(events.ErrorRaised(self._context.now(), message, "journal"))
+
     def _make_context(self, call: port.ToolCall, tool: Tool, report: Callable[[str], None]) -> ToolContext:
         peer = self._caller(call.call) if call.peer is None else call.peer
         return ToolContext(call.call, tool.name, self._bot, peer, report)
@@ -122,11 +151,16 @@ class CallTools:
     def _started(self, call: port.ToolCall) -> None:
         arguments = self._payloads.text(call.arguments)
         self._context.emit(events.ToolStarted(self._context.now(), call.name, call.call, arguments))
+        if self._journal is not None:
+            again = self._again.get(call.call, "")
+            self._journal.put(ToolIntended(self._journal.now(), call.call, call.name, call.arguments, again))
 
     def _told(self, name: str, call: str, outcome: Outcome, seconds: float, text: str) -> None:
         result = self._payloads.text(text) if text else None
         now = self._context.now()
         self._context.emit(events.ToolCalled(now, name, call, outcome, round(seconds, 3), result))
+        if self._journal is not None:
+            self._journal.put(ToolEnded(self._journal.now(), call, outcome, text))
 
     def _failed(self, name: str, error: Exception) -> None:
         # What a tool raises may hold what a caller said, or a key: the whole of it at debug level only.

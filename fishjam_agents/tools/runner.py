@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from fishjam_agents.backends.conversation import UNKNOWN_OUTCOME
 from fishjam_agents.backends.port import ToolCall, ToolResultInput
 from fishjam_agents.tools.context import ToolContext, ToolError
 from fishjam_agents.tools.results import UnspeakableError, as_text
@@ -22,7 +23,8 @@ _REMEMBERED = 1024
 """Ids of calls that are remembered, so that none runs twice."""
 _END_DEADLINE = 5.0
 """Seconds that tools may go on when the call is over, and then again to end when they are cancelled."""
-_NOT_AGAIN = "It was not run again. Call it once more only if that is wanted once more."
+_ONCE_MORE = "Call it once more only if that is wanted once more."
+_NOT_AGAIN = f"It was not run again. {_ONCE_MORE}"
 
 
 class ToolRunner:
@@ -41,9 +43,12 @@ class ToolRunner:
         warn: Takes a sentence about something that was lost.
         note: Takes a call and what the model is to know of its outcome, and not to answer.
         progress: Whether the backend takes reports, and scheduling.
+        ready: Awaited before each run, once `started` was told of it.
 
     Attributes:
         tools: What may be called, by name.
+        unknown: Calls of a process that was lost, of which nobody knows what came of them. One that asks for
+            the same is not run, but told so, once.
     """
 
     def __init__(
@@ -57,8 +62,11 @@ class ToolRunner:
         note: Callable[[ToolCall, str], None],
         *,
         progress: bool,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.tools: Mapping[str, Tool] = {}
+        self.unknown: list[ToolCall] = []
+        self._ready = ready
         self._put = put
         self._context = context
         self._started = started
@@ -83,6 +91,11 @@ class ToolRunner:
             earlier = self._runs.take_repeated(call, self._loop.time())
             if earlier is not None:
                 self._repeat(call, earlier)
+                return
+            if self._take_unknown(call):
+                self._told(call.name, call.call, "repeated", 0.0, "")
+                text = f"{UNKNOWN_OUTCOME} {_ONCE_MORE}"
+                self._put(ToolResultInput(call.call, text, call.name, error=True))
                 return
         refusal = self._refusal(call)
         if refusal is not None:
@@ -113,6 +126,34 @@ class ToolRunner:
             run.wanted = False
             run.lost = self._loop.time() if lost else run.lost
 
+    async def run_again(self, call: ToolCall) -> str:
+        """Run a tool once more whose process was lost while it ran; no model waits for the answer.
+
+        Args:
+            call: The call, of a tool that is there and idempotent, under an id of its own.
+
+        Returns:
+            What the model is to be told.
+        """
+        tool = self.tools[call.name]
+        self._remember(call.call)
+        self._started(call)
+        context = self._context(call, tool, lambda report: None)
+        begun = self._loop.time()
+        outcome: Outcome = "ok"
+        try:
+            async with asyncio.timeout(tool.timeout):
+                text, _ = await _work(tool, call.arguments, context, self._ready)
+        except TimeoutError:
+            outcome, text = "timeout", f"{tool.name} did not answer within {tool.timeout:g} s"
+        except (ToolError, UnspeakableError) as error:
+            outcome, text = "error", f"{tool.name}: {error}"
+        except Exception as error:  # noqa: BLE001 - a tool's bug ends its run and nothing else
+            self._failed(tool.name, error)
+            outcome, text = "error", f"{tool.name} failed ({type(error).__name__})"
+        self._told(call.name, call.call, outcome, self._loop.time() - begun, text)
+        return text
+
     async def close(self) -> None:
         """End what runs: most of it has a while to come to its end by itself."""
         self._closed = True
@@ -131,6 +172,13 @@ class ToolRunner:
             _, late = await asyncio.wait(self._work, timeout=_END_DEADLINE)
             for work in late:
                 logger.warning("The %s was cancelled and does not end", work.get_name())
+
+    def _take_unknown(self, call: ToolCall) -> bool:
+        for unknown in self.unknown:
+            if unknown.name == call.name and same_arguments(unknown, call):
+                self.unknown.remove(unknown)
+                return True
+        return False
 
     def _remember(self, call: str) -> None:
         self._seen[call] = None
@@ -157,7 +205,9 @@ class ToolRunner:
         run: ToolRun
         self._started(call)
         context = self._context(call, tool, lambda report: self._report(run, report))
-        work = self._loop.create_task(_work(tool, call.arguments, context), name=f"tool {tool.name}")
+        work = self._loop.create_task(
+            _work(tool, call.arguments, context, self._ready), name=f"tool {tool.name}"
+        )
         run = ToolRun(call, call.call, tool, self._loop.time(), work, self._timer(call.call, tool))
         self._work.add(work)
         self._runs.add(run)
@@ -246,7 +296,14 @@ class ToolRunner:
         self._put(ToolResultInput(call, text, tool.name, error=run.failed, scheduling=scheduling))
 
 
-async def _work(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> tuple[str, bool]:
+async def _work(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    context: ToolContext,
+    ready: Callable[[], Awaitable[None]] | None,
+) -> tuple[str, bool]:
+    if ready is not None:
+        await ready()
     try:
         return as_text(await tool.invoke(arguments, context), tool.max_result)
     except SystemExit as error:

@@ -85,6 +85,7 @@ def function_tool(function: Callable[..., Any], label: str) -> Tool:
     return Tool(
         *(declaration, invoke, options.timeout, options.max_result, options.scheduling),
         threaded=not coroutine,
+        idempotent=options.idempotent,
     )
 
 

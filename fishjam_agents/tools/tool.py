@@ -31,6 +31,7 @@ class ToolOptions:
     blocking: bool = True
     scheduling: Scheduling | None = None
     cancellable: bool = False
+    idempotent: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout <= 3600:
@@ -54,6 +55,7 @@ class Tool:
         max_result: Characters beyond which an answer is cut.
         scheduling: What the model does with the result, of a tool that does not block.
         threaded: Whether it runs in a thread, which nothing can end.
+        idempotent: Whether to run it twice comes to the same as once.
     """
 
     declaration: ToolDeclaration
@@ -62,6 +64,7 @@ class Tool:
     max_result: int = MAX_RESULT
     scheduling: Scheduling | None = None
     threaded: bool = False
+    idempotent: bool = False
 
     @property
     def name(self) -> str:
@@ -88,6 +91,7 @@ def tool(
     blocking: bool = True,
     scheduling: Scheduling | None = None,
     cancellable: bool = False,
+    idempotent: bool = False,
 ) -> Callable[[FunctionT], FunctionT]: ...
 
 
@@ -102,6 +106,7 @@ def tool(
     blocking: bool = True,
     scheduling: Scheduling | None = None,
     cancellable: bool = False,
+    idempotent: bool = False,
 ) -> FunctionT | Callable[[FunctionT], FunctionT]:
     """Offer a method of an `AgentPipeline`, or a function, to the model.
 
@@ -118,11 +123,13 @@ def tool(
         scheduling: What the model does with the result of a tool that does not block.
         cancellable: Whether it is cancelled when the user speaks over it, or the model takes the call back:
             for a search, not for what changes something. By default a tool that began is run to its end.
+        idempotent: Whether to run it twice comes to the same as once: it is run again when the process was
+            lost while it ran (`journal`). Of any other the model is told that its outcome is unknown.
 
     Raises:
         ValueError: The options do not go together.
     """
-    given = ToolOptions(name, description, timeout, max_result, blocking, scheduling, cancellable)
+    given = ToolOptions(name, description, timeout, max_result, blocking, scheduling, cancellable, idempotent)
 
     def mark(marked: FunctionT) -> FunctionT:
         setattr(marked, MARK, given)

@@ -14,6 +14,8 @@ from typing import assert_never
 
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier, Room
+from fishjam_agents.journal.journal import CallJournal, Journals
+from fishjam_agents.journal.store import CallPlace
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
 from fishjam_agents.worker.call_service import CallRequest
@@ -61,6 +63,7 @@ class MultiRoomWorker:
         max_calls: Most calls at once, None for any number.
         claims: Who serves which room; None where nobody else can.
         overload: What the process is over the limit of, as a sentence; None while it is not.
+        journals: Where calls are written down, so that they go on in another process; None nowhere.
 
     Attributes:
         bots: What calls are made from; a new value counts for new calls.
@@ -82,6 +85,7 @@ class MultiRoomWorker:
         max_calls: int | None = None,
         claims: Claims | None = None,
         overload: Callable[[], str | None] = lambda: None,
+        journals: Journals | None = None,
     ) -> None:
         self.bots = bots
         self.calls: dict[str, RoomCall] = {}
@@ -96,6 +100,7 @@ class MultiRoomWorker:
         self._capacity = math.inf if max_calls is None else max_calls
         self._claims = claims
         self._overload = overload
+        self._journals = journals
         self._follower = RoomsFollower(self._decide, self._next_due)
         self._claimed: dict[str, float] = {}
         self._idle = asyncio.Event()
@@ -302,7 +307,13 @@ class MultiRoomWorker:
         outcome: CallOutcome | HeldElsewhere | Exception
         assert self._shared is not None
         try:
-            outcome = await call.serve(lambda: self._make(call), self._shared, self._limits, self._claims)
+            outcome = await call.serve(
+                lambda: self._make(call),
+                self._shared,
+                self._limits,
+                self._claims,
+                None if self._journals is None else lambda: self._open_journal(call),
+            )
         except FishjamAgentsError as error:
             outcome = error
         except Exception as error:  # noqa: BLE001 - a bot's bug ends its own call and no other
@@ -311,6 +322,13 @@ class MultiRoomWorker:
         self._follower.view.touch(room_id)
         self.wake()
         self._note_idle()
+
+    async def _open_journal(self, call: RoomCall) -> CallJournal | None:
+        assert self._journals is not None
+        room = self.rooms.get(call.state.room_id)
+        present = None if room is None else {person.id for person in room.people}
+        place = CallPlace(self.client.url, call.state.room_id, call.state.bot)
+        return await self._journals.open(place, present)
 
     def _make(self, call: RoomCall) -> AgentPipeline:
         room = self.rooms.get(call.state.room_id) or RoomSnapshot(call.state.room_id)

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, NotFoundError
+from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
 from fishjam_agents.worker.call_record import CallRecord, CallStatus
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 ENDED_CALL_DEADLINE = 20.0
 """Seconds a call that was told to stop may take: `Worker` promises 7 to hooks, and 2 to each request."""
+
+
+_GOES_ON_ELSEWHERE = frozenset({"worker_stopped", "claim_lost", "other_bot"})
+"""Reasons to stop after which another process has the room, and the conversation."""
 
 
 class RoomCall:
@@ -63,6 +68,7 @@ class RoomCall:
         self.has_joined = False
         self.task: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
+        self._drained = False
 
     @property
     def is_running(self) -> bool:
@@ -114,6 +120,7 @@ class RoomCall:
 
     def end_after_speech(self) -> None:
         """Let the bot finish what it is saying, and leave."""
+        self._drained = True
         if self.pipeline is not None and self.pipeline.call_id is not None:
             with suppress(FishjamAgentsError):
                 self.pipeline.end_call()
@@ -124,6 +131,7 @@ class RoomCall:
         shared: SharedConnections,
         limits: LimitSettings,
         claims: Claims | None,
+        open_journal: Callable[[], Awaitable[CallJournal | None]] | None = None,
     ) -> CallOutcome | HeldElsewhere:
         """Be in the room until the call ends.
 
@@ -132,6 +140,7 @@ class RoomCall:
             shared: The connections of the process.
             limits: Limits of the call.
             claims: Who serves which room; None where nobody else can.
+            open_journal: Opens the call's journal, once the claim is ours; None without journals.
 
         Returns:
             Why it ended; or that somebody else serves the room.
@@ -152,6 +161,8 @@ class RoomCall:
         if self.stopping is not None:
             return CallOutcome.STOPPED
         self.pipeline = make()
+        journal = None if open_journal is None else await open_journal()
+        self.pipeline.journal = journal
         self._worker = Worker(
             self.pipeline,
             fishjam_id=shared.client.url,
@@ -163,7 +174,10 @@ class RoomCall:
             before_connect=lambda agent_id: self._note(claims, agent_id),
         )
         try:
-            return await self._worker.run()
+            outcome = await self._worker.run()
+            if journal is not None and self.stopping not in _GOES_ON_ELSEWHERE and not self._drained:
+                journal.end(outcome.value)
+            return outcome
         finally:
             self._worker = self.pipeline = None
             self.has_joined = False

@@ -11,7 +11,7 @@ import pytest
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade, LLMToolCall, LLMUsage, Reasoning
-from fishjam_agents.backends.cascade.history import CUT
+from fishjam_agents.backends.conversation import CUT
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, VirtualClock
 from fishjam_agents.tools import tool

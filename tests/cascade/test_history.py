@@ -9,7 +9,8 @@ import pytest
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade, ContextFullError, LLMChunk, LLMToolCall, Message
 from fishjam_agents.backends.cascade.context import tokens
-from fishjam_agents.backends.cascade.history import CUT, IMAGES, History
+from fishjam_agents.backends.cascade.history import IMAGES, History
+from fishjam_agents.backends.conversation import CUT
 from fishjam_agents.events import Heard
 from fishjam_agents.testing import VirtualClock
 from tests.cascade.components import Answers, Speaks, Understands

@@ -84,6 +84,7 @@ class Cascade(Backend):
             verbatim_say=True,
             replies_wait=True,
             out_of_band=True,
+            conversation=True,
         )
 
     @property

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from fishjam_agents.backends.cascade.components import LLMToolCall, Message
 from fishjam_agents.backends.cascade.context import tokens, without_oldest
+from fishjam_agents.backends.conversation import (
+    CUT,
+    UNKNOWN_OUTCOME,
+    BotLine,
+    PastConversation,
+    ToolLine,
+    UserLine,
+)
 from fishjam_agents.events import Heard
 
-CUT = " [interrupted]"
-"""Marks words of the assistant after which nothing was heard any more."""
 _ROOM = 0.8
 """The share of the limit that is kept when it is reached."""
 _REPLIES = 64
@@ -111,6 +118,21 @@ class History:
                 del self._messages[index]
         if last is not None:
             self._messages[last] = replace(self._messages[last], text=self._messages[last].text + CUT)
+
+    def continues(self, conversation: PastConversation) -> None:
+        """What was said before this process served the call."""
+        for line in conversation.lines:
+            match line:
+                case UserLine():
+                    self._add(Message("user", line.text))
+                case BotLine():
+                    if line.heard:
+                        self._add(Message("assistant", line.heard + (CUT if line.cut else "")))
+                case ToolLine():
+                    answer = UNKNOWN_OUTCOME if line.result is None else line.result
+                    self.called([LLMToolCall(line.call, line.name, line.arguments)], [answer])
+                case _:
+                    assert_never(line)
 
     def full(self, fits: int) -> None:
         """A model has no room for more tokens than these."""

@@ -60,6 +60,8 @@ class CascadeSession(port.BackendSession):
         self._stt = stt
         self._preemptive = preemptive
         self._history = History(context.instructions, history)
+        if context.conversation is not None:
+            self._history.continues(context.conversation)
         self._tools: Sequence[port.ToolDeclaration] = context.tools
         self._calls = ToolCalls(self._emit, self._history, lambda: self._tools)
         self._means = ReplyDependencies(

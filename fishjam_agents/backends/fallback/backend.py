@@ -22,6 +22,7 @@ from fishjam_agents.backends.port import (
     Capabilities,
     ConversationEnded,
     SessionRefresh,
+    ignore_handle,
 )
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, FishjamAgentsError, SettingError
@@ -93,6 +94,7 @@ class Fallback(Backend):
             input_rate=next((one.input_rate for one in every if one.input_rate), 0),
             output_rate=next((one.output_rate for one in every if one.output_rate), 0),
             cancel=True,
+            conversation=True,
             wants_pauses=any(one.wants_pauses for one in every),
             own_turn_detection=all(one.own_turn_detection for one in every),
             replies_wait=all(one.replies_wait for one in every),
@@ -176,6 +178,8 @@ class Fallback(Backend):
         if state is None:
             policy = FailoverPolicy(self.names, self.attempts, self.recovery)
             state = context.memory[MEMORY] = FallbackState(policy, context)
+            if context.conversation is not None:
+                state.transcript.continues(context.conversation)
         state.context = context
         return state
 
@@ -197,7 +201,15 @@ class Fallback(Backend):
     def _dial(self, index: int, state: FallbackState, **own: Any) -> Connecting:
         backend, context = self.backends[index], state.context
         tools = context.tools if backend.capabilities.tools else ()
-        own_context = replace(context, tools=tools, attempt=state.connections[index], **own)
+        # What was said before is part of the transcript, and a handle of one is of no use to another.
+        own_context = replace(
+            context,
+            tools=tools,
+            attempt=state.connections[index],
+            conversation=None,
+            keep_handle=ignore_handle,
+            **own,
+        )
         state.connections[index] += 1
         return Connecting(backend, own_context, self.deadline, _CLOSE_DEADLINE)
 

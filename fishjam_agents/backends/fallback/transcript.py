@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
+from fishjam_agents.backends.conversation import (
+    UNKNOWN_OUTCOME,
+    BotLine,
+    PastConversation,
+    ToolLine,
+    UserLine,
+)
 from fishjam_agents.events import Heard
 
 _CHARACTERS = 8000
@@ -36,6 +43,20 @@ class Transcript:
         """Return the text for the end of the instructions; empty if nothing was said."""
         lines = [str(line) for line in self._lines if line.text.strip()]
         return "\n".join([_INTRODUCTION, *lines, _REQUEST]) if lines else ""
+
+    def continues(self, conversation: PastConversation) -> None:
+        """What was said before this process served the call."""
+        for line in conversation.lines:
+            match line:
+                case UserLine():
+                    self.user(line.text)
+                case BotLine():
+                    if line.heard:
+                        self._add(_Line("you", line.heard + (_BROKEN_OFF if line.cut else "")))
+                case ToolLine():
+                    self.note(f"[{line.name} was called: {line.result or UNKNOWN_OUTCOME}]")
+                case _:
+                    assert_never(line)
 
     def user(self, text: str) -> None:
         """The user said or wrote something."""

@@ -35,6 +35,7 @@ class Gemini(GeminiSettings, Backend):
             tools=True,
             background_tools=self.family.background_tools,
             text=True,
+            conversation=True,
         )
 
     def check(self) -> None:

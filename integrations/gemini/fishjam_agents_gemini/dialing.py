@@ -49,7 +49,11 @@ async def dial(settings: GeminiSettings, context: BackendContext, stack: AsyncEx
     Raises:
         BackendError: It cannot be opened.
     """
-    memory: SessionContinuity = context.memory.setdefault(MEMORY, SessionContinuity())
+    memory: SessionContinuity | None = context.memory.get(MEMORY)
+    if memory is None:
+        memory = context.memory[MEMORY] = SessionContinuity()
+        if context.conversation is not None:
+            memory.continues(context.conversation, asyncio.get_running_loop().time())
     key = None if settings.vertex is not None else settings.key()
     # The import takes half a second and the client reads certificates: not in the loop that plays audio.
     try:
@@ -115,6 +119,7 @@ class _Dialer:
         memory.stumbles = 0
         if memory.opened:
             self._take_back(memory.forget_session())
+        memory.handle = None
         return live, False
 
     def _take_back(self, calls: Sequence[str]) -> None:

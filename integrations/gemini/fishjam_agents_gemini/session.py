@@ -78,6 +78,7 @@ class GeminiSession(BackendSession):
     ) -> None:
         self._settings = settings
         self._emit = context.emit
+        self._keep_handle = context.keep_handle
         self._local = context.turn_mode == "local"
         self._memory = memory
         self._live = live
@@ -324,6 +325,7 @@ class GeminiSession(BackendSession):
         if update.resumable and update.new_handle:
             self._memory.handle = update.new_handle
             self._memory.handle_at = self._loop.time()
+            self._keep_handle(update.new_handle)
             self._memory.covered(turn_open=self._turn_open)
             self._reconnect.handle_came()
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from fishjam_agents.backends.conversation import (
+    CUT,
+    UNKNOWN_OUTCOME,
+    BotLine,
+    PastConversation,
+    ToolLine,
+    UserLine,
+)
 from fishjam_agents.backends.port import AudioInput, BackendInput, TextInput
 
 if TYPE_CHECKING:
     from fishjam_agents.backends.port import ToolDeclaration
 
+BACKEND = "Gemini"
+"""Name of the backend's class, by which a handle is known to be its own."""
 HANDLE_LIFE = 7200.0
 """Seconds a resumption handle is good for (session management guide)."""
 _REPLAYED = 15.0
@@ -78,6 +88,29 @@ class SessionContinuity:
         self._since_words.clear()
         self._forget(gone)
         return gone
+
+    def continues(self, conversation: PastConversation, now: float) -> None:
+        """What was said before this process served the call.
+
+        The session is resumed only if it knows all of that; else a new one is told.
+
+        Args:
+            conversation: The conversation.
+            now: Loop time.
+        """
+        for line in conversation.lines:
+            match line:
+                case UserLine():
+                    self.note("user", line.text)
+                case BotLine():
+                    self.note("model", f"{line.heard}{CUT if line.cut else ''}" if line.heard else "")
+                case ToolLine():
+                    self.note("user", f"[{line.name} was called: {line.result or UNKNOWN_OUTCOME}]")
+                case _:
+                    assert_never(line)
+        is_known = conversation.handle_lines == len(conversation.lines) and not conversation.unworded
+        if conversation.handle_of == BACKEND and is_known:
+            self.handle, self.handle_at = conversation.handle, now - conversation.handle_age
 
     # --- what was said ---
 

@@ -22,6 +22,8 @@ from fishjam_agents_openai.realtime.settings import RealtimeSettings
 if TYPE_CHECKING:
     from openai.types.websocket_connection_options import WebSocketConnectionOptions
 
+MEMORY = "openai_realtime"
+"""The name in `BackendContext.memory`."""
 _MAX_FRAME = 16 * 2**20
 """Bytes of the largest message that is taken."""
 _CLOSE_SECONDS = 1.0
@@ -49,6 +51,7 @@ class Realtime(RealtimeSettings, Backend):
         text=True,
         control=True,
         out_of_band=True,
+        conversation=True,
     )
 
     @asynccontextmanager
@@ -58,9 +61,11 @@ class Realtime(RealtimeSettings, Backend):
         Raises:
             BackendError: It cannot be opened; `failure` says why.
         """
-        memory: Memory = context.memory.setdefault(
-            "openai_realtime", Memory(context.instructions, context.tools)
-        )
+        memory: Memory | None = context.memory.get(MEMORY)
+        if memory is None:
+            memory = context.memory[MEMORY] = Memory(context.instructions, context.tools)
+            if context.conversation is not None:
+                memory.continues(context.conversation)
         # The import takes half a second: not in the loop that plays audio.
         await self.load()
         async with AsyncExitStack() as stack:

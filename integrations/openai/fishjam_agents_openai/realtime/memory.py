@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from typing import assert_never
 
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.backends.conversation import (
+    UNKNOWN_OUTCOME,
+    BotLine,
+    PastConversation,
+    ToolLine,
+    UserLine,
+)
 from fishjam_agents.backends.port import ToolDeclaration
-from fishjam_agents_openai.realtime.history import RATE, History, HistoryItem
+from fishjam_agents_openai.realtime.history import CUT, RATE, History, HistoryItem
 
 _OPEN = 15.0
 """Seconds of a turn that is not over which are said again to the next connection."""
@@ -48,6 +58,23 @@ class Memory:
         self._seconds = 0.0
         self._unnamed: deque[HistoryItem] = deque()
         self._named: dict[str, HistoryItem] = {}
+
+    def continues(self, conversation: PastConversation) -> None:
+        """What was said before this process served the call."""
+        for line in conversation.lines:
+            match line:
+                case UserLine():
+                    self.history.add(HistoryItem("user", line.text, peer=line.peer))
+                case BotLine():
+                    cut = CUT if line.cut else ""
+                    self.history.add(HistoryItem("assistant", f"{line.heard}{cut}" if line.heard else ""))
+                case ToolLine():
+                    call = _fitting(line.call)
+                    arguments = json.dumps(dict(line.arguments), ensure_ascii=False)
+                    self.history.add(HistoryItem("call", arguments, call, line.name))
+                    self.history.add(HistoryItem("result", line.result or UNKNOWN_OUTCOME, call))
+                case _:
+                    assert_never(line)
 
     # --- the user's sound ---
 
@@ -127,3 +154,8 @@ class Memory:
         self.pending.discard(call)
         self.history.add(HistoryItem("result", result, call))
         return known and not self.pending
+
+
+def _fitting(call: str) -> str:
+    """An id of a call in at most 32 characters, as the service takes them."""
+    return f"past_{hashlib.sha256(call.encode()).hexdigest()[:16]}"

@@ -1,0 +1,154 @@
+"""From the entries of a call to the conversation that goes on: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fishjam_agents.backends.conversation import (
+    BotLine,
+    ConversationLine,
+    PastConversation,
+    ToolLine,
+    UserLine,
+)
+from fishjam_agents.journal.entries import (
+    BotHeard,
+    BotSaid,
+    HandleCame,
+    InstructionsChanged,
+    JournalEntry,
+    ToolEnded,
+    ToolIntended,
+    TurnEnded,
+    UserSaid,
+)
+
+_NOT_KNOWN = frozenset({"cancelled", "abandoned"})
+"""Outcomes after which nobody knows what a tool has done: the call ended while it ran."""
+
+
+@dataclass(slots=True)
+class _Reply:
+    text: str = ""
+    heard: str = ""
+    over: bool = False
+    cut: bool = False
+
+    def line(self) -> BotLine | None:
+        if self.over:
+            return BotLine(self.heard, cut=self.cut) if self.heard.strip() else None
+        heard = self.heard.rstrip()
+        unheard = self.text[len(self.heard) :].strip()
+        return BotLine(heard.strip(), unheard, cut=True) if heard.strip() or unheard else None
+
+
+@dataclass(slots=True)
+class _Tool:
+    id: str
+    intended: ToolIntended
+    result: str | None = None
+
+    def line(self) -> ToolLine:
+        return ToolLine(self.id, self.intended.name, self.intended.arguments, self.result)
+
+
+def recover(entries: Iterable[tuple[int, JournalEntry]], now: float) -> PastConversation:
+    """Return the conversation as far as it is known.
+
+    Args:
+        entries: In order, each with the number of the process that wrote it. Ids of replies and of calls are
+            unique in a process only.
+        now: Seconds since the epoch.
+    """
+    return _Recovery(entries).conversation(now)
+
+
+class _Recovery:
+    def __init__(self, entries: Iterable[tuple[int, JournalEntry]]) -> None:
+        self._lines: list[UserLine | _Reply | _Tool] = []
+        self._replies: dict[tuple[int, str], _Reply] = {}
+        self._tools: dict[str, _Tool] = {}
+        self._last = 0.0
+        self._instructions: str | None = None
+        self._unanswered = self._unworded = False
+        self._handle: HandleCame | None = None
+        self._handle_lines = 0
+        for epoch, entry in entries:
+            self._last = max(self._last, entry.at)
+            self._take(epoch, entry)
+
+    def _take(self, epoch: int, entry: JournalEntry) -> None:
+        if isinstance(entry, InstructionsChanged):
+            self._instructions = entry.instructions
+        elif isinstance(entry, TurnEnded):
+            self._unanswered = self._unworded = True
+        elif isinstance(entry, UserSaid):
+            self._lines.append(UserLine(entry.text, entry.peer))
+            self._unanswered, self._unworded = True, False
+        elif isinstance(entry, BotSaid):
+            self._reply(epoch, entry.reply).text += entry.text
+            self._unanswered = self._unworded = False
+        elif isinstance(entry, BotHeard):
+            self._heard(epoch, entry)
+        elif isinstance(entry, ToolIntended):
+            id = f"{entry.call}~{epoch}"
+            if entry.again in self._tools:
+                self._tools[id] = self._tools[entry.again]
+                return
+            self._tools[id] = _Tool(id, entry)
+            self._lines.append(self._tools[id])
+            self._unanswered, self._unworded = True, False
+        elif isinstance(entry, ToolEnded):
+            # A process that goes on with the call knows those of the ones before by their whole ids.
+            known = self._tools.get(f"{entry.call}~{epoch}") or self._tools.get(entry.call)
+            if known is not None and entry.outcome not in _NOT_KNOWN:
+                known.result = entry.result
+        elif isinstance(entry, HandleCame):
+            self._handle, self._handle_lines = entry, len(self._lines)
+
+    def _reply(self, epoch: int, id: str) -> _Reply:
+        reply = self._replies.get((epoch, id))
+        if reply is None:
+            # A process that speaks was told before what had not been heard.
+            for (earlier, _), lost in self._replies.items():
+                if earlier < epoch and not lost.over:
+                    lost.over = lost.cut = True
+            reply = self._replies[epoch, id] = _Reply()
+            self._lines.append(reply)
+        return reply
+
+    def _heard(self, epoch: int, entry: BotHeard) -> None:
+        reply = self._replies.get((epoch, entry.reply))
+        if reply is None:
+            # Sound without words.
+            if entry.seconds:
+                self._unanswered = self._unworded = False
+            return
+        reply.heard = entry.text
+        reply.over = reply.over or entry.over
+        reply.cut = reply.cut or entry.cut
+
+    def conversation(self, now: float) -> PastConversation:
+        lines: list[ConversationLine] = []
+        handle_lines = 0
+        for index, line in enumerate(self._lines):
+            if index == self._handle_lines:
+                handle_lines = len(lines)
+            shown = line if isinstance(line, UserLine) else line.line()
+            if shown is not None:
+                lines.append(shown)
+        if self._handle_lines >= len(self._lines):
+            handle_lines = len(lines)
+        handle = self._handle
+        return PastConversation(
+            lines,
+            lost=max(0.0, now - self._last),
+            instructions=self._instructions,
+            unanswered=self._unanswered,
+            unworded=self._unworded,
+            handle=None if handle is None else handle.handle,
+            handle_of=None if handle is None else handle.backend,
+            handle_age=0.0 if handle is None else max(0.0, now - handle.at),
+            handle_lines=handle_lines,
+        )

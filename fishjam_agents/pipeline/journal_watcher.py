@@ -1,0 +1,117 @@
+"""Writes what happens in a call to its journal."""
+
+from __future__ import annotations
+
+from fishjam_agents import events
+from fishjam_agents.events import Event, Heard
+from fishjam_agents.journal.entries import (
+    BotHeard,
+    BotSaid,
+    CallBegan,
+    HandleCame,
+    InstructionsChanged,
+    PeerCame,
+    TurnEnded,
+    UserSaid,
+)
+from fishjam_agents.journal.journal import CallJournal
+from fishjam_agents.pipeline.bot import Bot
+from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.replies import Replies
+
+INTERVAL = 0.2
+"""Seconds after which new words, and what was heard of them, are written."""
+
+
+class JournalWatcher:
+    """A `Watcher` of one call.
+
+    Args:
+        context: The call.
+        journal: Its journal.
+        replies: Its replies.
+        backend: Name of the backend's class.
+    """
+
+    def __init__(self, context: CallContext, journal: CallJournal, replies: Replies, backend: str) -> None:
+        self._context = context
+        self._journal = journal
+        self._replies = replies
+        self._backend = backend
+        self._words: dict[str, str] = {}
+        self._heard: Heard | None = None
+        self._next = 0.0
+        self._ending = False
+
+    def event(self, event: Event) -> None:
+        """Part of `Watcher`."""
+        journal, now = self._journal, self._journal.now()
+        if isinstance(event, events.ReplyText):
+            self._words[event.reply] = self._words.get(event.reply, "") + event.text
+        elif isinstance(event, (events.ReplyEnded, events.ReplyInterrupted)):
+            cut = isinstance(event, events.ReplyInterrupted)
+            self._write_words()
+            self._write_heard(event.heard, over=not (cut and self._ending), cut=cut)
+        elif isinstance(event, events.UserTurnEnded):
+            if event.reason != "cancelled":
+                self._write_words()
+                journal.put(TurnEnded(now, event.turn, event.peer))
+        elif isinstance(event, events.UserTranscript):
+            if event.final and event.text.strip():
+                self._write_words()
+                journal.put(UserSaid(now, event.text, event.peer))
+        elif isinstance(event, events.PeerJoined):
+            journal.put(PeerCame(now, event.peer))
+
+    def tick(self, now: float) -> None:
+        """Part of `Watcher`."""
+        if now < self._next:
+            return
+        self._next = now + INTERVAL
+        self._write_words()
+        reply = self._replies.current_reply
+        if reply is None:
+            return
+        heard = self._replies.heard(reply)
+        if self._heard is None or (heard.reply, heard.text) != (self._heard.reply, self._heard.text):
+            self._write_heard(heard)
+
+    def written(self, text: str, peer: str | None) -> None:
+        """Take what the model is told in writing, to be answered."""
+        self._write_words()
+        self._journal.put(UserSaid(self._journal.now(), text, peer))
+
+    def instructed(self, instructions: str) -> None:
+        """Take new instructions; from whichever thread."""
+        entry = InstructionsChanged(self._journal.now(), instructions)
+        self._context.loop.call_soon_threadsafe(self._journal.put, entry)
+
+    def handle_came(self, handle: str) -> None:
+        """Take the handle of the vendor's session."""
+        self._write_words()
+        self._journal.put(HandleCame(self._journal.now(), self._backend, handle))
+
+    def end(self) -> None:
+        """The call ends: what is cut from now on was cut by nobody in the room."""
+        self._ending = True
+        self._write_words()
+
+    def _write_words(self) -> None:
+        if self._words:
+            words, self._words = self._words, {}
+            for reply, text in words.items():
+                self._journal.put(BotSaid(self._journal.now(), reply, text))
+
+    def _write_heard(self, heard: Heard, *, over: bool = False, cut: bool = False) -> None:
+        self._heard = heard
+        seconds = round(heard.seconds, 3)
+        self._journal.put(BotHeard(self._journal.now(), heard.reply, heard.text, seconds, over, cut))
+
+
+def begin_journal(context: CallContext, bot: Bot, journal: CallJournal, replies: Replies) -> JournalWatcher:
+    """Have the journal of a call written from now on."""
+    backend = type(bot.backend).__name__
+    journal.put(CallBegan(journal.now(), backend, bot.instructions))
+    watcher = JournalWatcher(context, journal, replies, backend)
+    context.events.watch(watcher)
+    return watcher

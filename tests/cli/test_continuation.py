@@ -1,0 +1,267 @@
+"""A process is killed in the middle of a conversation, and another one goes on with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.callers import Caller
+from fishjam_agents.server.room import Room
+
+from .programs import ROOT, Program, Watch, bots, running, until
+
+BOT = '''
+import asyncio, json, os
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from fishjam_agents import AgentPipeline, tool
+from fishjam_agents.backends.cascade import (
+    Cascade, LanguageModel, LLMToolCall, SpeechToText, TextToSpeech, Transcript
+)
+
+HERE = Path(__file__).parent
+SCRIPT = json.loads((HERE / "script.json").read_text())
+LONG = "One one one one. Two two two two. Three three three three. Four four four four."
+
+
+def note(kind, **data):
+    with (HERE / "what.jsonl").open("a") as file:
+        file.write(json.dumps({"kind": kind, "pid": os.getpid(), **data}) + "\\n")
+
+
+@dataclass(frozen=True, eq=False)
+class Ears(SpeechToText):
+    in_process: ClassVar[bool] = True
+
+    async def transcribe(self, audio):
+        yield Transcript("What is there to tell?", final=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Model(LanguageModel):
+    in_process: ClassVar[bool] = True
+
+    async def reply(self, messages, tools):
+        said = [(message.role, message.text) for message in messages]
+        note("asked", messages=said)
+        last = messages[-1]
+        if last.role == "tool":
+            yield "The tool said " + last.text[:40]
+        elif "line was lost" in last.text:
+            yield "And so I go on."
+        elif SCRIPT["tool"]:
+            yield LLMToolCall("c1", SCRIPT["tool"], {"seat": 7})
+        else:
+            yield SCRIPT["reply"]
+
+
+@dataclass(frozen=True, eq=False)
+class Voice(TextToSpeech):
+    sample_rate: int = 24000
+    in_process: ClassVar[bool] = True
+
+    async def speak(self, text):
+        note("spoken", text=text)
+        samples = np.arange(int(len(text) * 0.06 * self.sample_rate))
+        yield (8000 * np.sin(samples / 10)).astype("<i2").tobytes()
+
+
+class Bot(AgentPipeline):
+    backend = Cascade(stt=[Ears()], llm=[Model()], tts=[Voice()])
+
+    async def on_peer_joined(self, peer):
+        note("joined", continued=self.continued)
+
+    async def on_reply_ended(self, speech):
+        note("ended")
+
+    @tool
+    async def book(self, seat: int) -> str:
+        """Book a seat."""
+        note("booked", seat=seat)
+        await asyncio.sleep(SCRIPT["takes"])
+        return "booked"
+
+    @tool(idempotent=True)
+    async def look_up(self, seat: int) -> str:
+        """Look a seat up."""
+        note("looked", seat=seat)
+        await asyncio.sleep(0.1 if self.continued else SCRIPT["takes"])
+        return "it is free"
+'''
+
+CONFIG = """
+agent: {pipeline: 'told_bot:Bot'}
+rooms: every
+workers: {processes: 2, max_loop_lag: null, max_cpu: null}
+journal: {path: journal.db}
+limits: {empty_room: 60}
+"""
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+    pytest.mark.timeout(120),
+]
+
+
+@dataclass
+class Told:
+    """A conversation, and what the bots have done in it."""
+
+    server: EmbeddedServer
+    program: Program
+    room: Room
+    caller: Caller
+    watch: Watch
+    folder: Path
+
+    def what(self, kind: str, after: int = 0) -> list[dict[str, Any]]:
+        file = self.folder / "what.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [event for line in lines if (event := json.loads(line))["kind"] == kind][after:]
+
+    def speak(self) -> None:
+        self.caller.say(read_wav(ROOT / "audio_fixtures" / "alice_yes.wav"))
+
+    def kill(self) -> None:
+        """Kill the process whose bot is in the room."""
+        pid = self.what("joined")[-1]["pid"]
+        os.kill(pid, signal.SIGKILL)
+
+    async def back(self) -> float:
+        """Seconds until a bot of another process is in the room and has seen the caller."""
+        begun = time.perf_counter()
+        await until(lambda: len(self.what("joined")) == 2)
+        seconds = time.perf_counter() - begun
+        first, second = self.what("joined")
+        assert first["pid"] != second["pid"]
+        assert (first["continued"], second["continued"]) == (False, True)
+        print(f"rejoined after {seconds:.2f} s")
+        return seconds
+
+
+@asynccontextmanager
+async def told(
+    folder: Path, *, reply: str = "Yes.", tool: str = "", takes: float = 30.0
+) -> AsyncIterator[Told]:
+    (folder / "told_bot.py").write_text(BOT)
+    (folder / "script.json").write_text(json.dumps({"reply": reply, "tool": tool, "takes": takes}))
+    config = folder / "config.yaml"
+    config.write_text(CONFIG)
+    async with EmbeddedServer() as server, running(config, server, folder / "state") as program:
+        await program.says("Ctrl-C ends the calls.")
+        await until(lambda: len(re.findall(r"the process w\d has the id", program.logged)) == 2)
+        watch = Watch(server)
+        room = server.rooms.create()
+        caller = await server.add_caller(room.id)
+        found = Told(server, program, room, caller, watch, folder)
+        await until(lambda: found.what("joined"))
+        await until(lambda: bots(room))
+        yield found
+        assert watch.most[room.id] == 1
+
+
+LONG = "One one one one. Two two two two. Three three three three. Four four four four."
+
+
+def test_killed_in_the_middle_of_a_reply(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with told(tmp_path, reply=LONG) as call:
+            call.speak()
+            await until(lambda: call.what("spoken"))
+            # The first sentence, and some of the second.
+            await asyncio.sleep(1.6)
+            call.kill()
+            await call.back()
+            await until(lambda: len(call.what("asked")) == 2)
+            messages = call.what("asked")[1]["messages"]
+            assert messages[0] == ["user", "What is there to tell?"]
+            role, heard = messages[1]
+            assert role == "assistant"
+            heard = heard.removesuffix(" [interrupted]")
+            assert heard
+            assert LONG.startswith(heard)
+            assert len(heard) < len(LONG) - 20
+            gap = messages[2][1]
+            assert gap.startswith("[The line was lost for ")
+            assert f'heard was "{heard}", not heard was "{LONG[len(heard) :].strip()}"' in gap
+            assert len(messages) == 3
+            await until(lambda: call.what("spoken")[-1]["text"] == "And so I go on.")
+
+    asyncio.run(scenario())
+
+
+def test_killed_in_a_tool(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with told(tmp_path, tool="book") as call:
+            call.speak()
+            await until(lambda: call.what("booked"))
+            call.kill()
+            await call.back()
+            await until(lambda: len(call.what("asked")) == 2)
+            messages = call.what("asked")[1]["messages"]
+            assert [role for role, _ in messages] == ["user", "assistant", "tool", "user"]
+            assert messages[2][1].startswith("The outcome is unknown")
+            assert 'book({"seat":7}) had been called. The outcome is unknown' in messages[3][1]
+            await until(lambda: call.what("spoken"))
+            assert len(call.what("booked")) == 1
+
+    asyncio.run(scenario())
+
+
+def test_killed_in_a_tool_that_may_run_twice(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with told(tmp_path, tool="look_up") as call:
+            call.speak()
+            await until(lambda: call.what("looked"))
+            call.kill()
+            await call.back()
+            await until(lambda: len(call.what("asked")) == 2)
+            gap = call.what("asked")[1]["messages"][-1][1]
+            assert 'look_up({"seat":7}) had been called, was run again and answered: it is free' in gap
+            assert len(call.what("looked")) == 2
+
+    asyncio.run(scenario())
+
+
+def test_killed_between_turns(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with told(tmp_path) as call:
+            call.speak()
+            await until(lambda: call.what("ended"))
+            # On disk within a commit.
+            await asyncio.sleep(0.5)
+            call.kill()
+            await call.back()
+            await asyncio.sleep(1)
+            # Nothing is owed: the model is told with the next words.
+            assert len(call.what("asked")) == 1
+            call.speak()
+            await until(lambda: len(call.what("asked")) == 2)
+            before, answer, words = call.what("asked")[1]["messages"]
+            assert before == ["user", "What is there to tell?"]
+            assert answer == ["assistant", "Yes."]
+            assert re.fullmatch(
+                r"\[The line was lost for \d+ s and is back\. .*\] What is there .*", words[1]
+            )
+
+    asyncio.run(scenario())
