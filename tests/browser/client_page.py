@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 import numpy as np
 import numpy.typing as npt
 
-from tests.browser.sounds import RATE, Recording
+from tests.browser.sounds import HEARD, RATE, Recording, same_words
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -136,3 +137,22 @@ class ClientPage:
     async def recording(self) -> Recording:
         """Whatever it said and heard so far."""
         return Recording.read(await self.call("sound.recording"))
+
+    async def until_heard(
+        self, samples: npt.NDArray[np.int16], track: str, patience: float = PATIENCE
+    ) -> Recording:
+        """Wait until something that was said is heard on a track; whatever it said and heard by then.
+
+        Raises:
+            PageError: It was not heard in time.
+        """
+        end = asyncio.get_running_loop().time() + patience
+        while True:
+            await asyncio.sleep(1.0)
+            recording = await self.recording()
+            # Elsewhere: the loop may be the server's, which carries the sound.
+            heard, _ = await asyncio.to_thread(same_words, samples, recording.tracks.get(track, np.zeros(0)))
+            if heard > HEARD:
+                return recording
+            if asyncio.get_running_loop().time() > end:
+                raise PageError(f"{heard:.0%} of what was said was heard on {track} in time")

@@ -29,7 +29,7 @@ SILENCE = MICROPHONE.with_name("silence.wav")
 _HERE = Path(__file__).parent
 _AT_ONCE = 2
 """Chromiums that may run at the same time: each takes most of a core while a call goes on."""
-_DEADLINE = 90.0
+_DEADLINE = 120.0
 """Seconds a scenario may take."""
 
 

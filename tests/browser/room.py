@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fishjam_agents.events import Event
 from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.worker.settings import RoomSettings
 from fishjam_agents.worker.worker import Worker
-from tests.browser.client_page import PATIENCE
+from tests.browser.client_page import PATIENCE, ClientPage, PageError, Said
 
 
 class RunningBot:
@@ -53,6 +56,30 @@ class RunningBot:
         except TimeoutError as error:
             raise TimeoutError(f"not {count} {kind}: {[event.kind for event in self.events]}") from error
         return self.of(kind)[-1]
+
+
+async def answered(
+    page: ClientPage, bot: RunningBot, samples: npt.NDArray[np.int16], *listeners: ClientPage
+) -> Said:
+    """Say something to a parrot until everybody has heard it repeat that; what was said last.
+
+    On a machine with other work to do sound has holes now and then, so it is said up to three times.
+
+    Raises:
+        PageError: It was never heard.
+    """
+    for again in (True, True, False):
+        replies = len(bot.of("reply_ended"))
+        said = await page.say(samples)
+        await bot.until("reply_ended", replies + 1)
+        try:
+            for listener in (page, *listeners):
+                await listener.until_heard(samples, bot.peer_id, patience=4.0)
+            break
+        except PageError:
+            if not again:
+                raise
+    return said
 
 
 class BrowserRoom:

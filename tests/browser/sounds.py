@@ -27,7 +27,7 @@ _ALIKE = 0.6
 _PAUSE = -35.0
 """dB below full scale: pieces that are as quiet have no waveform to compare."""
 
-HEARD = 0.5
+HEARD = 0.4
 """Part of it from which something said counts as heard (`same_words`); other words have 0.15 and less."""
 NOT_HEARD = 0.25
 
@@ -88,6 +88,8 @@ def same_words(said: npt.NDArray[Any], sound: npt.NDArray[Any]) -> tuple[float, 
     The place is found by spectrograms. There waveforms are compared, in pieces: a browser stretches what it
     plays by some milliseconds, to keep its buffer at the length it wants; a busy machine tears holes in it.
     """
+    if len(sound) <= len(said):
+        return 0.0, 0
     _, row = _match(_spectrogram(said), _spectrogram(sound))
     begin = row * _HOP
     found = []

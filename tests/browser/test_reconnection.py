@@ -11,8 +11,8 @@ from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import Parrot
 from tests.browser.client_page import ClientPage
 from tests.browser.conftest import Browse
-from tests.browser.room import browser_room
-from tests.browser.sounds import HEARD, same_words, words
+from tests.browser.room import answered, browser_room
+from tests.browser.sounds import words
 from tests.fishjam.proxy import proxy
 
 if TYPE_CHECKING:
@@ -43,11 +43,7 @@ def test_a_page_is_back_after_a_restart_of_the_server(browse: Browse, pages: str
             await page.until_event("localTrackAdded", 2)
             async with room.bot(Bot()) as bot:
                 await page.until_event("trackReady")
-                said = await page.say(words("alice_question.wav"))
-                await bot.until("reply_ended")
-                await asyncio.sleep(0.3)
-                heard = (await page.recording()).tracks[bot.peer_id]
-                assert same_words(said.samples, heard)[0] > HEARD
+                await answered(page, bot, words("alice_question.wav"))
 
     browse(scenario)
 
@@ -75,11 +71,7 @@ def test_a_page_whose_socket_is_cut_comes_back_into_its_call(
             await page.until_event("joined", 2)
             await page.until_event("localTrackAdded", 2)
             await page.until_event("trackReady", 2)
-            said = await page.say(words("alice_question.wav"))
-            await bot.until("reply_ended")
-            await asyncio.sleep(0.3)
-            heard = (await page.recording()).tracks[bot.peer_id]
-            assert same_words(said.samples, heard)[0] > HEARD
+            await answered(page, bot, words("alice_question.wav"))
 
     browse(scenario)
 
@@ -122,10 +114,6 @@ def test_the_newer_of_two_pages_with_one_token_has_the_call(browse: Browse, page
             await second.call("publish")
             await second.until_event("trackReady")
             await first.until_event("socketClose")
-            said = await second.say(words("alice_question.wav"))
-            await bot.until("reply_ended")
-            await asyncio.sleep(0.3)
-            heard = (await second.recording()).tracks[bot.peer_id]
-            assert same_words(said.samples, heard)[0] > HEARD
+            await answered(second, bot, words("alice_question.wav"))
 
     browse(scenario)
