@@ -52,12 +52,22 @@ def run(
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page on which one talks to the bot in the browser.")
     ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Start again whenever the file, or a Python module, changes.")
+    ] = False,
 ) -> None:
     """Put the bot into a room and keep it there until Ctrl-C; or bots into all rooms that the file names."""
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.config import load_config, pipeline_factory
     from fishjam_agents.observe.log import setup_logging
 
+    if reload:
+        from fishjam_agents.cli.development import run_again_on_changes
+
+        words = ["run", str(config), *(["--peer-token"] if peer_token else [])]
+        words += [word for wav in caller or () for word in ("--caller", str(wav))]
+        words += [] if listen is None else ["--listen", str(listen)]
+        raise typer.Exit(run_again_on_changes(config, [*words, *(["--open"] if open_page else [])]))
     settings = load_config(config)
     if caller and settings.fishjam.id != "local":
         raise ConfigError("--caller needs a Fishjam on this machine: set fishjam.id to local")

@@ -52,9 +52,9 @@ class Program:
 
 
 @asynccontextmanager
-async def running(config: Path, server: EmbeddedServer, state: Path) -> AsyncIterator[Program]:
+async def running(config: Path, server: EmbeddedServer, state: Path, *options: str) -> AsyncIterator[Program]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
+        *(sys.executable, "-m", "fishjam_agents", "run", str(config), *options),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

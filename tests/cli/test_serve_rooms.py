@@ -256,3 +256,25 @@ def test_claims_that_cannot_be_written_are_told_and_those_that_were_asked_for_ar
                 assert "error: the claims in" in program.logged
 
     asyncio.run(scenario())
+
+
+def test_run_reload_starts_the_bot_again_after_a_change_and_after_a_mistake(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, PARROT)
+        async with EmbeddedServer() as server, running(config, server, tmp_path, "--reload") as program:
+            await program.says("Ctrl-C ends the call.")
+            [first] = server.rooms
+            written(tmp_path, "agent: {backend: {type: no-such}}\n")
+            await program.says("config.yaml or a module changed: starting again")
+            await program.says("The bot has ended; it starts again when a file changes.")
+            assert "no backend of type 'no-such'" in program.logged
+            assert not len(server.rooms)
+            written(tmp_path, PARROT + "log: {level: info}\n")
+            await until(lambda: program.said.count("Ctrl-C ends the call.") == 2)
+            [second] = server.rooms
+            assert second.id != first.id
+            program.signal(signal.SIGINT)
+            assert await program.exits() == 0
+            assert not len(server.rooms)
+
+    asyncio.run(scenario())
