@@ -463,6 +463,24 @@ def test_a_flood_of_messages_is_cut_off(serve: Serve) -> None:
     serve(scenario)
 
 
+def test_who_shares_a_link_with_others_says_who_writes(serve: Serve) -> None:
+    async def scenario(client: Client) -> None:
+        call, shown = await registered(client)
+        answer = await client.http.post("/playground/guest", headers=bearer(shown.token))
+        tokens = (shown.token, shown.token, guest_token(answer))
+        joins = [await client.http.post("/playground/join", headers=bearer(token)) for token in tokens]
+        first, last, guest = (joined.json()["peer_id"] for joined in joins)
+        async with page(client, shown.token) as socket:
+            await told(socket, "hello")
+            for named in (first, last, guest, "", None, [first]):
+                await socket.send(json.dumps({"type": "text", "text": "x", "peer": named}))
+            while len(call.asked) < 6:  # noqa: ASYNC110 - the call is asked without a word back
+                await asyncio.sleep(0.005)
+        assert [asked[1] for asked in call.asked] == [first, last, last, last, last, last]
+
+    serve(scenario)
+
+
 def test_what_is_written_reaches_the_bot_as_the_words_of_who_joined(serve: Serve) -> None:
     async def scenario(client: Client) -> None:
         call, shown = await registered(client)

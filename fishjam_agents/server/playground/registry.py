@@ -114,11 +114,15 @@ class RegisteredCall:
         grant.peers[:] = [*(known for known in grant.peers if known in room.peers), peer.id]
         return self._playground.rooms.token(room, peer), peer.id
 
-    def speaker(self, grant: Grant[RegisteredCall]) -> str | None:
-        """The peer of who holds a token: the one that joined last with it and is still there."""
+    def speaker(self, grant: Grant[RegisteredCall], named: object = None) -> str | None:
+        """The peer of who holds a token.
+
+        It is the one `named`, where that one joined with it and is still there; else the last that did.
+        """
         room = self._playground.rooms.find(self.source.room_id)
         known = room.peers if room is not None else {}
-        return next((peer for peer in reversed(grant.peers) if peer in known), None)
+        joined = [peer for peer in grant.peers if peer in known]
+        return named if named in joined and isinstance(named, str) else joined[-1] if joined else None
 
     def guest_link(self, url: str | None = None) -> str:
         """A link for somebody who may join and watch.

@@ -139,7 +139,7 @@ class EventSocket:
         try:
             match kind:
                 case "text":
-                    self._submit(grant, content.get("text"))
+                    self._submit(grant, content.get("text"), content.get("peer"))
                 case "interrupt" if controls.interrupt:
                     call.interrupt()
                 case "interrupt":
@@ -149,7 +149,7 @@ class EventSocket:
         except FishjamAgentsError as error:
             self.send(_error(str(error)))
 
-    def _submit(self, grant: Grant[RegisteredCall], text: object) -> None:
+    def _submit(self, grant: Grant[RegisteredCall], text: object, peer: object) -> None:
         if not grant.call.source.controls.text:
             self.send(_error("this bot takes no text"))
         elif not isinstance(text, str) or not text.strip():
@@ -159,7 +159,7 @@ class EventSocket:
         else:
             # A lone surrogate is JSON, but no text that a model could be sent.
             words = text.encode("utf-8", "replace").decode().strip()
-            grant.call.source.submit_text(words, grant.call.speaker(grant))
+            grant.call.source.submit_text(words, grant.call.speaker(grant, peer))
 
     def _is_flooding(self) -> bool:
         now = self._loop.time()

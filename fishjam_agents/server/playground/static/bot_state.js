@@ -24,12 +24,14 @@ export function botState(call, now) {
   if (reply !== undefined && suspicion !== undefined) {
     return state("paused", suspicion.suspected ?? suspicion.onset, suspicion.peer);
   }
-  if (reply !== undefined && reply.firstAudio !== null) return state("speaking", reply.firstAudio, reply.peer);
+  if (reply !== undefined && reply.firstAudio !== null)
+    return state("speaking", reply.firstAudio, reply.peer);
   const turn = openTurns(call, now).at(-1);
   if (turn !== undefined) return state("hearing", turn.start, turn.peer);
   const thought = thinking(call, now);
   if (thought !== undefined) return thought;
-  if (call.inputMuted) return state("deaf", call.notices.findLast((item) => item.kind === "mute_changed")?.at ?? 0);
+  if (call.inputMuted)
+    return state("deaf", call.notices.findLast((item) => item.kind === "mute_changed")?.at ?? 0);
   return state("listening", idleSince(call));
 }
 
@@ -49,7 +51,11 @@ function thinking(call, now) {
   }
   if (waiting !== undefined) return state("thinking", waiting.decided, waiting.peer);
   const line = call.lines.at(-1);
-  if (line !== undefined && line.at > now - LONGEST_THOUGHT && line.at > (call.replies.at(-1)?.started ?? 0)) {
+  if (
+    line !== undefined &&
+    line.at > now - LONGEST_THOUGHT &&
+    line.at > (call.replies.at(-1)?.started ?? 0)
+  ) {
     return state("thinking", line.at, line.peer);
   }
   if (begun === undefined) return undefined;

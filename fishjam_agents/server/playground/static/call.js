@@ -26,7 +26,10 @@ export function reduce(call, event) {
 
 /** @type {Reducer} */
 function notice(call, event) {
-  return { ...call, notices: appended(call.notices, { at: event.at, kind: event.kind, text: noticeText(event) }) };
+  return {
+    ...call,
+    notices: appended(call.notices, { at: event.at, kind: event.kind, text: noticeText(event) }),
+  };
 }
 
 /** @param {Event} event */
@@ -49,8 +52,11 @@ function noticeText(event) {
 function failed(call, event) {
   const told = notice(call, event);
   // Whoever waits for an answer is told that none comes.
-  const unanswered = event.kind === "backend_failure" ? event.retryable !== true : event.unanswered !== undefined;
-  return unanswered ? { ...told, turns: told.turns.map((turn) => (turn.waiting ? { ...turn, waiting: false } : turn)) } : told;
+  const unanswered =
+    event.kind === "backend_failure" ? event.retryable !== true : event.unanswered !== undefined;
+  return unanswered
+    ? { ...told, turns: told.turns.map((turn) => (turn.waiting ? { ...turn, waiting: false } : turn)) }
+    : told;
 }
 
 /** @type {Reducer} */
@@ -64,7 +70,11 @@ function toolStarted(call, event) {
     arguments: textOf(event.arguments),
     result: "",
   };
-  return { ...call, tools: appended(call.tools, started), counts: { ...call.counts, tools: call.counts.tools + 1 } };
+  return {
+    ...call,
+    tools: appended(call.tools, started),
+    counts: { ...call.counts, tools: call.counts.tools + 1 },
+  };
 }
 
 /** @type {Reducer} */
@@ -92,7 +102,10 @@ const reducers = new Map([
   ["backend_failure", failed],
   ["tool_started", toolStarted],
   ["tool_called", toolCalled],
-  ["backend_usage", (call, event) => ({ ...call, cost: numberOf(event.total_cost, call.cost ?? NaN) || call.cost })],
+  [
+    "backend_usage",
+    (call, event) => ({ ...call, cost: numberOf(event.total_cost, call.cost ?? NaN) || call.cost }),
+  ],
   [
     "mute_changed",
     (call, event) => ({

@@ -40,7 +40,13 @@ function settled(verdict) {
     });
     if (index >= 0 || verdict === "withdrawn") return { ...call, counts, bargeIns };
     const unsuspected = suspected(call, event).bargeIns.at(-1);
-    const added = /** @type {BargeIn} */ ({ ...unsuspected, suspected: null, verdict, settled: event.at, pending: false });
+    const added = /** @type {BargeIn} */ ({
+      ...unsuspected,
+      suspected: null,
+      verdict,
+      settled: event.at,
+      pending: false,
+    });
     return { ...call, counts, bargeIns: appended(bargeIns, added) };
   };
 }

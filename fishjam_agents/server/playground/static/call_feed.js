@@ -52,7 +52,7 @@ export class CallFeed {
 
   /**
    * Tell the server something; false where there is no connection.
-   * @param {{ type: "text", text: string } | { type: "interrupt" }} message
+   * @param {{ type: "text", text: string, peer: string } | { type: "interrupt" }} message
    */
   send(message) {
     if (this.#socket?.readyState !== WebSocket.OPEN || !this.#welcomed) return false;

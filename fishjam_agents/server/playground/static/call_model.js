@@ -84,7 +84,9 @@ export const NO_CALL = Object.freeze({
  * @returns {value is Event}
  */
 export function isEvent(value) {
-  return typeof value === "object" && value !== null && typeof value.kind === "string" && Number.isFinite(value.at);
+  return (
+    typeof value === "object" && value !== null && typeof value.kind === "string" && Number.isFinite(value.at)
+  );
 }
 
 /**
@@ -119,7 +121,8 @@ export function replacedLast(list, fits, change) {
  * @returns {string}
  */
 export function textOf(value) {
-  const text = typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
+  const text =
+    typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
   return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)} …` : text;
 }
 

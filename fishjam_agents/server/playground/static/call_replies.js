@@ -43,7 +43,11 @@ function started(call, event) {
 function changed(change) {
   return (call, event) => ({
     ...call,
-    replies: replacedLast(call.replies, (reply) => reply.id === event.reply, (reply) => change(reply, event)),
+    replies: replacedLast(
+      call.replies,
+      (reply) => reply.id === event.reply,
+      (reply) => change(reply, event),
+    ),
   });
 }
 
@@ -80,7 +84,8 @@ export function answered(call) {
   for (const reply of replies.slice(-RECENT)) {
     if (reply.answers !== null) continue;
     const ready = turns.filter(
-      (turn) => turn.waiting && turn.end <= reply.started && (reply.peer === null || reply.peer === turn.peer),
+      (turn) =>
+        turn.waiting && turn.end <= reply.started && (reply.peer === null || reply.peer === turn.peer),
     );
     if (ready.length === 0) continue;
     const latest = ready.reduce((one, other) => (other.end >= one.end ? other : one));
@@ -88,7 +93,11 @@ export function answered(call) {
       if (turn === latest) return { ...turn, waiting: false, reply: reply.id };
       return turn.peer === latest.peer && ready.includes(turn) ? { ...turn, waiting: false } : turn;
     });
-    replies = replacedLast(replies, (item) => item === reply, (item) => ({ ...item, answers: latest.id }));
+    replies = replacedLast(
+      replies,
+      (item) => item === reply,
+      (item) => ({ ...item, answers: latest.id }),
+    );
   }
   return turns === call.turns ? call : { ...call, turns, replies };
 }

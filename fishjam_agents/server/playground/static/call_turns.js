@@ -23,7 +23,11 @@ function left(call, event) {
   return {
     ...call,
     open,
-    people: replacedLast(call.people, (person) => person.id === id, (person) => ({ ...person, left: event.at })),
+    people: replacedLast(
+      call.people,
+      (person) => person.id === id,
+      (person) => ({ ...person, left: event.at }),
+    ),
   };
 }
 
@@ -37,7 +41,9 @@ function startedSpeaking(call, event) {
   return {
     ...call,
     open,
-    speech: sounds ? call.speech : appended(call.speech, { peer, track, start, end: null, noticed: event.at }),
+    speech: sounds
+      ? call.speech
+      : appended(call.speech, { peer, track, start, end: null, noticed: event.at }),
   };
 }
 

@@ -64,7 +64,10 @@ export class Controls {
     write(this.muteButton.lastElementChild ?? this.muteButton, participant.muted ? "Unmute" : "Mute");
     this.cameraButton.hidden = !offered.camera;
     this.cameraButton.setAttribute("aria-pressed", String(participant.camera !== null));
-    write(this.cameraButton.lastElementChild ?? this.cameraButton, participant.camera === null ? "Camera" : "Camera off");
+    write(
+      this.cameraButton.lastElementChild ?? this.cameraButton,
+      participant.camera === null ? "Camera" : "Camera off",
+    );
     this.interruptButton.hidden = !offered.interrupt;
     this.talkButton.hidden = !offered.push_to_talk || participant.microphone === null;
     this.talkButton.disabled = participant.status.name !== "joined" || participant.muted;
@@ -87,7 +90,12 @@ export class Controls {
     fill(this.microphones, await devices("audioinput"), this.participant.device, "Microphone of the system");
     get("speaker-field", HTMLLabelElement).hidden = !CHOOSES_SPEAKER;
     if (CHOOSES_SPEAKER) {
-      fill(this.speakers, await devices("audiooutput"), remembered("speaker", ""), "Loudspeaker of the system");
+      fill(
+        this.speakers,
+        await devices("audiooutput"),
+        remembered("speaker", ""),
+        "Loudspeaker of the system",
+      );
     }
   }
 
@@ -99,7 +107,10 @@ export class Controls {
     });
     this.listening.addEventListener("click", () => void participant.join(this.name.value.trim(), false));
     this.muteButton.addEventListener("click", () => participant.mute(!participant.muted));
-    this.cameraButton.addEventListener("click", () => void participant.setCamera(participant.camera === null));
+    this.cameraButton.addEventListener(
+      "click",
+      () => void participant.setCamera(participant.camera === null),
+    );
     this.interruptButton.addEventListener("click", () => this.deeds.interrupt());
     get("leave", HTMLButtonElement).addEventListener("click", () => participant.leave());
     this.writing.addEventListener("submit", (event) => {
@@ -143,6 +154,8 @@ export class Controls {
 /** @param {HTMLSelectElement} select @param {Array<{ id: string, name: string }>} found @param {string} chosen @param {string} own */
 function fill(select, found, chosen, own) {
   const listed = found.filter(({ id }) => id !== "" && id !== "default");
-  select.replaceChildren(...[{ id: "", name: own }, ...listed].map(({ id, name }) => element("option", { value: id }, name)));
+  select.replaceChildren(
+    ...[{ id: "", name: own }, ...listed].map(({ id, name }) => element("option", { value: id }, name)),
+  );
   select.value = listed.some(({ id }) => id === chosen) ? chosen : "";
 }

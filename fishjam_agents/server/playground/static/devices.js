@@ -10,13 +10,15 @@ export function missingAbility() {
   if (!window.isSecureContext) {
     return {
       title: "Browsers give no microphone to this address",
-      advice: "Open the page by https:// or on this machine by http://127.0.0.1 to speak. You can watch the call here.",
+      advice:
+        "Open the page by https:// or on this machine by http://127.0.0.1 to speak. You can watch the call here.",
     };
   }
   if (!("RTCPeerConnection" in window) || !navigator.mediaDevices || !("AudioWorkletNode" in window)) {
     return {
       title: "This browser has no WebRTC",
-      advice: "Open the link in a current Chrome, Edge, Firefox or Safari to speak. You can watch the call here.",
+      advice:
+        "Open the link in a current Chrome, Edge, Firefox or Safari to speak. You can watch the call here.",
     };
   }
   return undefined;
@@ -47,7 +49,10 @@ export function troubleOf(error, device) {
         advice: `Close the program that uses the ${device}, then try again.`,
       };
     default:
-      return { title: `The ${device} cannot be opened`, advice: error instanceof Error ? error.message : String(error) };
+      return {
+        title: `The ${device} cannot be opened`,
+        advice: error instanceof Error ? error.message : String(error),
+      };
   }
 }
 
@@ -84,5 +89,8 @@ export const CHOOSES_SPEAKER = "setSinkId" in HTMLMediaElement.prototype;
 export async function devices(kind) {
   const found = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === kind);
   const noun = kind === "audioinput" ? "Microphone" : "Loudspeaker";
-  return found.map((device, index) => ({ id: device.deviceId, name: device.label || `${noun} ${index + 1}` }));
+  return found.map((device, index) => ({
+    id: device.deviceId,
+    name: device.label || `${noun} ${index + 1}`,
+  }));
 }

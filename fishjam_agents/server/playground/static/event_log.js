@@ -71,13 +71,19 @@ export class EventLog {
     const earlier = this.#dropped > 0 ? `; ${this.#dropped} earlier ones are not kept` : "";
     write(this.count, this.#count === 0 ? "none yet" : `${this.#count}, the newest first${earlier}`);
     if (!this.panel.open || (!this.#all && this.#shown === this.#count)) return;
-    const fresh = this.#all ? this.#entries.length : Math.min(this.#count - this.#shown, this.#entries.length);
+    const fresh = this.#all
+      ? this.#entries.length
+      : Math.min(this.#count - this.#shown, this.#entries.length);
     if (this.#all) this.rows.replaceChildren();
     this.#all = false;
     this.#shown = this.#count;
     /** @type {HTMLElement[]} */
     const rows = [];
-    for (let index = this.#entries.length - 1; index >= this.#entries.length - fresh && rows.length < ROWS; index--) {
+    for (
+      let index = this.#entries.length - 1;
+      index >= this.#entries.length - fresh && rows.length < ROWS;
+      index--
+    ) {
       if (this.#fits(this.#entries[index])) rows.push(this.#row(this.#entries[index]));
     }
     this.rows.prepend(...rows);
@@ -89,7 +95,10 @@ export class EventLog {
     const group = GROUPS[this.kind.value];
     if (group !== undefined && !group(event.kind)) return false;
     const wanted = this.text.value.trim().toLowerCase();
-    return !wanted || `${event.kind} ${this.nameOf(String(event.peer ?? ""))} ${details}`.toLowerCase().includes(wanted);
+    return (
+      !wanted ||
+      `${event.kind} ${this.nameOf(String(event.peer ?? ""))} ${details}`.toLowerCase().includes(wanted)
+    );
   }
 
   /** @param {Entry} entry */
@@ -108,6 +117,8 @@ export class EventLog {
 /** @param {Event} event */
 function detailsOf(event) {
   const parts = Object.entries(event).filter(([key]) => !KNOWN.has(key));
-  const text = parts.map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
+  const text = parts
+    .map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(", ");
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }

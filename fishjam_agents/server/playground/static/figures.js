@@ -28,7 +28,14 @@ export class Figures {
   /** @param {Call} call */
   show(call) {
     const found = responses(call, call.turns.length);
-    const fresh = JSON.stringify([found.at(-1), found.length, call.counts, call.bargeIns.at(-1), call.replies.at(-1)?.heard, call.cost]);
+    const fresh = JSON.stringify([
+      found.at(-1),
+      found.length,
+      call.counts,
+      call.bargeIns.at(-1),
+      call.replies.at(-1)?.heard,
+      call.cost,
+    ]);
     if (fresh === this.last) return;
     this.last = fresh;
     this.tiles.replaceChildren(...this.#tiles(call, found));
@@ -37,7 +44,12 @@ export class Figures {
     this.chart.hidden = this.table.hidden = !shown;
     if (!shown) return;
     this.chart.replaceChildren(chartOf(found.slice(-CHARTED)), legendOf());
-    this.rows.replaceChildren(...found.slice(-ROWS).reverse().flatMap((response) => this.#rows(response)));
+    this.rows.replaceChildren(
+      ...found
+        .slice(-ROWS)
+        .reverse()
+        .flatMap((response) => this.#rows(response)),
+    );
   }
 
   /** @param {Call} call @param {Response[]} found */
@@ -66,7 +78,12 @@ export class Figures {
 
   /** @param {Response} response */
   #rows({ turn, endOfTurn, model, response, parts, waited }) {
-    const head = element("th", { scope: "row" }, foreign(turn.id), element("small", {}, foreign(this.nameOf(turn.peer))));
+    const head = element(
+      "th",
+      { scope: "row" },
+      foreign(turn.id),
+      element("small", {}, foreign(this.nameOf(turn.peer))),
+    );
     const whole = waited ? `waited ${response.toFixed(1)} s` : milliseconds(response);
     const cells = [milliseconds(endOfTurn), waited ? "–" : milliseconds(model), whole];
     const row = element("tr", {}, head, ...cells.map((text) => element("td", { class: "number" }, text)));
@@ -80,7 +97,10 @@ export class Figures {
 function latencyTile(label, values, waited) {
   const found = summary(values);
   if (found === undefined) return tile(label, "–", "", waited ? `${waited} waited` : "none yet");
-  let note = found.count === 1 ? "one so far" : `median of ${found.count}, ${found.highName} ${milliseconds(found.high)}`;
+  let note =
+    found.count === 1
+      ? "one so far"
+      : `median of ${found.count}, ${found.highName} ${milliseconds(found.high)}`;
   if (waited) note += `; ${waited} waited`;
   return tile(label, (found.median * 1000).toFixed(0), "ms", note);
 }
@@ -88,7 +108,13 @@ function latencyTile(label, values, waited) {
 /** @param {string} label @param {string} value @param {string} unit @param {string} note */
 function tile(label, value, unit, note) {
   const figure = element("dd", { class: "figure" }, value, unit ? element("small", {}, unit) : null);
-  return element("div", { class: "tile" }, element("dt", {}, label), figure, element("dd", { class: "note" }, note));
+  return element(
+    "div",
+    { class: "tile" },
+    element("dt", {}, label),
+    figure,
+    element("dd", { class: "note" }, note),
+  );
 }
 
 /** @param {Response[]} found */
@@ -102,29 +128,63 @@ function chartOf(found) {
   const y = (seconds) => bottom - ((bottom - top) * Math.min(Math.max(seconds, 0), ceiling)) / ceiling;
   const each = Math.min((width - left) / Math.max(found.length, 8), 40);
   const median = summary(counted.map(({ response }) => response));
-  const title = median === undefined ? "No answer to count" : `Response latency of the last ${found.length}: median ${milliseconds(median.median)}, ${median.highName} ${milliseconds(median.high)}`;
+  const title =
+    median === undefined
+      ? "No answer to count"
+      : `Response latency of the last ${found.length}: median ${milliseconds(median.median)}, ${median.highName} ${milliseconds(median.high)}`;
   const lines = [];
   for (let seconds = 0; seconds <= ceiling + 1e-9; seconds += step) {
     lines.push(graphic("line", { x1: left, x2: width, y1: y(seconds), y2: y(seconds), class: "axis" }));
-    lines.push(graphic("text", { x: left - 6, y: y(seconds) + 4, class: "tick" }, seconds === 0 ? "0" : `${Number(seconds.toFixed(2))} s`));
+    lines.push(
+      graphic(
+        "text",
+        { x: left - 6, y: y(seconds) + 4, class: "tick" },
+        seconds === 0 ? "0" : `${Number(seconds.toFixed(2))} s`,
+      ),
+    );
   }
   const bars = found.flatMap((response, index) => {
     const x = left + index * each + each * 0.16;
     const size = each * 0.68;
-    if (response.waited) return [graphic("rect", { x, y: bottom - 3, width: size, height: 3, class: "waited" })];
+    if (response.waited)
+      return [graphic("rect", { x, y: bottom - 3, width: size, height: 3, class: "waited" })];
     const ended = y(Math.min(response.endOfTurn, response.response));
     const whole = y(response.response);
     return [
-      graphic("rect", { x, y: whole, width: size, height: Math.max(ended - whole, 0), class: "model", rx: 1.5 }),
-      graphic("rect", { x, y: ended, width: size, height: Math.max(bottom - ended, 0), class: "end", rx: 1.5 }),
+      graphic("rect", {
+        x,
+        y: whole,
+        width: size,
+        height: Math.max(ended - whole, 0),
+        class: "model",
+        rx: 1.5,
+      }),
+      graphic("rect", {
+        x,
+        y: ended,
+        width: size,
+        height: Math.max(bottom - ended, 0),
+        class: "end",
+        rx: 1.5,
+      }),
     ];
   });
   const marks =
     median === undefined || counted.length < 2
       ? []
       : [
-          graphic("line", { x1: left, x2: width, y1: y(median.median), y2: y(median.median), class: "median" }),
-          graphic("text", { x: width, y: y(median.median) - 4, class: "median" }, `median ${milliseconds(median.median)}`),
+          graphic("line", {
+            x1: left,
+            x2: width,
+            y1: y(median.median),
+            y2: y(median.median),
+            class: "median",
+          }),
+          graphic(
+            "text",
+            { x: width, y: y(median.median) - 4, class: "median" },
+            `median ${milliseconds(median.median)}`,
+          ),
         ];
   return graphic(
     "svg",

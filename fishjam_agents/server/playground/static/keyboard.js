@@ -21,7 +21,9 @@ export function openKeyboard(shortcuts) {
     list.replaceChildren(
       ...shortcuts
         .filter((shortcut) => shortcut.ready())
-        .map(({ shown, does }) => element("div", {}, element("dt", {}, element("kbd", {}, shown)), element("dd", {}, does))),
+        .map(({ shown, does }) =>
+          element("div", {}, element("dt", {}, element("kbd", {}, shown)), element("dd", {}, does)),
+        ),
     );
     dialog.showModal();
   };

@@ -23,7 +23,8 @@ export class LevelHistory {
     if (step < 0 || step < this.end - size) return;
     if (step >= this.end) {
       // What was not measured was silence here; of a long gap only what is kept is cleared.
-      for (let empty = Math.max(this.end, step - size + 1); empty <= step; empty++) this.values[empty % size] = 0;
+      for (let empty = Math.max(this.end, step - size + 1); empty <= step; empty++)
+        this.values[empty % size] = 0;
       this.end = step + 1;
     }
     const value = Math.round(255 * Math.min(Math.max(peak, 0), 1));

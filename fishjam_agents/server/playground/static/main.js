@@ -140,12 +140,13 @@ class Page {
   }
 
   #interrupt() {
-    if (!this.feed.send({ type: "interrupt" })) this.notices.tell("There is no connection: nothing was interrupted.", "warn");
+    if (!this.feed.send({ type: "interrupt" }))
+      this.notices.tell("There is no connection: nothing was interrupted.", "warn");
   }
 
   /** @param {string} text */
   #write(text) {
-    const sent = this.feed.send({ type: "text", text });
+    const sent = this.feed.send({ type: "text", text, peer: this.participant.peer });
     if (!sent) this.notices.tell("There is no connection: the text was not sent.", "warn");
     return sent;
   }
@@ -174,7 +175,11 @@ class Page {
     this.stage.show({
       ...{ bot, now, joined, silent: participant.microphone === null },
       ...{ muted: participant.muted, talking: participant.talking },
-      ...{ begun: now > 0 || call.ended !== null, pushToTalk: offered.push_to_talk, interrupts: offered.interrupt },
+      ...{
+        begun: now > 0 || call.ended !== null,
+        pushToTalk: offered.push_to_talk,
+        interrupts: offered.interrupt,
+      },
       ended: this.feedStatus.reason || call.ended?.reason || "",
     });
     const own = this.sound.levels.get(participant.peer)?.latest(now) ?? 0;
@@ -197,7 +202,10 @@ class Page {
     const chip = get("connection", HTMLElement);
     chip.dataset.tone = connection.tone;
     write(chip, this.guest && open ? `${connection.words} as a guest` : connection.words);
-    const facts = [this.about.id && `call ${this.about.id}`, this.about.room && `room ${this.about.room.slice(0, 8)}`];
+    const facts = [
+      this.about.id && `call ${this.about.id}`,
+      this.about.room && `room ${this.about.room.slice(0, 8)}`,
+    ];
     write(get("facts", HTMLElement), facts.filter(Boolean).join(" · "));
     for (const id of ["save-report", "save-call"]) get(id, HTMLButtonElement).hidden = !open;
     get("guest", HTMLButtonElement).hidden = !open || this.guest;
@@ -210,12 +218,21 @@ class Page {
   #notify() {
     const { participant, feedStatus } = this;
     const join = () => this.controls.join();
-    this.notices.set("ability", this.trouble ? { tone: "warn", title: `${this.trouble.title}.`, advice: this.trouble.advice } : null);
-    this.notices.set("feed", this.token ? aboutFeed(feedStatus, this.welcomed, () => this.feed.open()) : NO_LINK);
+    this.notices.set(
+      "ability",
+      this.trouble ? { tone: "warn", title: `${this.trouble.title}.`, advice: this.trouble.advice } : null,
+    );
+    this.notices.set(
+      "feed",
+      this.token ? aboutFeed(feedStatus, this.welcomed, () => this.feed.open()) : NO_LINK,
+    );
     // Without the server there is nothing to say of its room.
     this.notices.set("room", feedStatus.name === "open" ? aboutRoom(participant.status, join) : null);
     const out = participant.status.name === "out" || participant.status.name === "failed";
-    const again = participant.microphone?.readyState === "ended" ? () => void participant.choose(participant.device) : undefined;
+    const again =
+      participant.microphone?.readyState === "ended"
+        ? () => void participant.choose(participant.device)
+        : undefined;
     this.notices.set("devices", aboutDevices(participant.trouble, out ? join : again));
   }
 
@@ -226,17 +243,46 @@ class Page {
     const always = () => true;
     return [
       {
-        ...{ key: " ", shown: "Space", does: "hold to talk", ready: () => speaks() && this.offered.push_to_talk },
+        ...{
+          key: " ",
+          shown: "Space",
+          does: "hold to talk",
+          ready: () => speaks() && this.offered.push_to_talk,
+        },
         ...{ down: () => participant.talk(true), up: () => participant.talk(false) },
       },
-      { key: "j", shown: "J", does: "join the call", ready: () => !controls.form.hidden && !controls.joinButton.disabled, down: () => controls.join() },
-      { key: "m", shown: "M", does: "mute or unmute", ready: speaks, down: () => participant.mute(!participant.muted) },
+      {
+        key: "j",
+        shown: "J",
+        does: "join the call",
+        ready: () => !controls.form.hidden && !controls.joinButton.disabled,
+        down: () => controls.join(),
+      },
+      {
+        key: "m",
+        shown: "M",
+        does: "mute or unmute",
+        ready: speaks,
+        down: () => participant.mute(!participant.muted),
+      },
       {
         ...{ key: "c", shown: "C", does: "camera on or off", ready: () => inRoom() && this.offered.camera },
         down: () => void participant.setCamera(participant.camera === null),
       },
-      { key: "i", shown: "I", does: "interrupt the bot", ready: () => this.offered.interrupt, down: () => this.#interrupt() },
-      { key: "t", shown: "T", does: "write to the bot", ready: () => !controls.writing.hidden, down: () => controls.text.focus() },
+      {
+        key: "i",
+        shown: "I",
+        does: "interrupt the bot",
+        ready: () => this.offered.interrupt,
+        down: () => this.#interrupt(),
+      },
+      {
+        key: "t",
+        shown: "T",
+        does: "write to the bot",
+        ready: () => !controls.writing.hidden,
+        down: () => controls.text.focus(),
+      },
       { key: "l", shown: "L", does: "timeline back to now", ready: always, down: () => timeline.follow() },
       { key: "+", shown: "+", does: "zoom in", ready: always, down: () => timeline.zoom(1.5) },
       { key: "-", shown: "−", does: "zoom out", ready: always, down: () => timeline.zoom(1 / 1.5) },
@@ -251,7 +297,12 @@ function showVideo(id, track, peer) {
   box.querySelector(`[data-track="${CSS.escape(id)}"]`)?.remove();
   if (track !== null) {
     const video = document.createElement("video");
-    Object.assign(video, { autoplay: true, muted: true, playsInline: true, srcObject: new MediaStream([track]) });
+    Object.assign(video, {
+      autoplay: true,
+      muted: true,
+      playsInline: true,
+      srcObject: new MediaStream([track]),
+    });
     const name = id === "own" ? "Your camera" : page.people.nameOf(peer);
     box.append(element("figure", { "data-track": id }, video, element("figcaption", {}, foreign(name))));
   }

@@ -175,7 +175,8 @@ export class Participant {
     try {
       const opened = await openMicrophone(this.device).catch((error) => {
         // The one that was chosen some day is not there any more: the system's own does.
-        if (!this.device || !(error instanceof DOMException) || error.name !== "OverconstrainedError") throw error;
+        if (!this.device || !(error instanceof DOMException) || error.name !== "OverconstrainedError")
+          throw error;
         return openMicrophone("");
       });
       if (stay !== this.#stay) {
@@ -191,7 +192,10 @@ export class Participant {
     const track = this.microphone;
     track.enabled = !this.muted;
     track.onended = () => {
-      this.#fail({ title: "The microphone was disconnected", advice: "Connect it again or choose another one." });
+      this.#fail({
+        title: "The microphone was disconnected",
+        advice: "Connect it again or choose another one.",
+      });
     };
     this.room.publish("audio", track);
     if (this.peer) void this.sound.add(OWN, this.peer, new MediaStream([track]), false);

@@ -82,7 +82,10 @@ const ServerEvent = message({
     message({ endpointId: one(1), endpoints: map(2, Endpoint), iceServers: many(3, IceServer) }),
   ),
   error: one(8, message({ message: one(1) })),
-  offerData: one(9, message({ tracksTypes: one(1, message({ audio: one(1, "int32"), video: one(2, "int32") })) })),
+  offerData: one(
+    9,
+    message({ tracksTypes: one(1, message({ audio: one(1, "int32"), video: one(2, "int32") })) }),
+  ),
   candidate: one(10, Candidate),
   sdpAnswer: one(11, message({ sdp: one(1), midToTrackId: map(2) })),
   vadNotification: one(12, message({ trackId: one(1), status: one(2, "int32") })),
@@ -161,7 +164,8 @@ function encoded(schema, value) {
       for (const each of item) put(out, number, field.type, each, true);
     } else if (field.kind === "map") {
       const entry = message({ key: one(1), value: one(2, field.type) });
-      for (const [key, each] of Object.entries(item)) putBytes(out, number, encoded(entry, { key, value: each }));
+      for (const [key, each] of Object.entries(item))
+        putBytes(out, number, encoded(entry, { key, value: each }));
     } else {
       put(out, number, field.type, item, false);
     }
@@ -191,7 +195,8 @@ class Reader {
 
   /** @param {number} length */
   take(length) {
-    if (length < 0 || length > this.bytes.length - this.at) throw new ProtocolError("a message ends within a field");
+    if (length < 0 || length > this.bytes.length - this.at)
+      throw new ProtocolError("a message ends within a field");
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
@@ -217,7 +222,10 @@ function decoded(schema, bytes) {
     if (field === undefined || wire !== wireOf(field)) {
       reader.skip(wire);
     } else if (field.kind === "map") {
-      const entry = decoded(message({ key: one(1), value: one(2, field.type) }), reader.take(reader.varint()));
+      const entry = decoded(
+        message({ key: one(1), value: one(2, field.type) }),
+        reader.take(reader.varint()),
+      );
       value[field.name][entry.key] = entry.value ?? defaults(/** @type {Schema} */ (field.type));
     } else if (field.kind === "many") {
       value[field.name].push(read(reader, field.type));

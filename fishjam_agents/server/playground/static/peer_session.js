@@ -84,7 +84,10 @@ export class PeerSession {
       const reason = event.reason.trim().toLowerCase();
       this.#lose(reason || "the connection was lost", REFUSALS.has(reason));
     };
-    this.patience = setTimeout(() => this.#lose("the server took too long to answer", false), 1000 * PATIENCE);
+    this.patience = setTimeout(
+      () => this.#lose("the server took too long to answer", false),
+      1000 * PATIENCE,
+    );
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.absence = undefined;
   }
@@ -162,26 +165,33 @@ export class PeerSession {
   #receive(data) {
     if (!(data instanceof ArrayBuffer)) return;
     // One after the other: a round is asynchronous, and the next message may speak of what it made.
-    this.#queue = this.#queue.then(() => this.#take(data)).catch((error) => this.#lose(messageOf(error), false));
+    this.#queue = this.#queue
+      .then(() => this.#take(data))
+      .catch((error) => this.#lose(messageOf(error), false));
   }
 
   /** @param {ArrayBuffer} data */
   async #take(data) {
     if (this.#closed) return;
     const { authenticated, serverMediaEvent: event } = decode(data);
-    if (authenticated !== undefined) this.#event({ connect: { metadataJson: JSON.stringify(this.metadata) } });
+    if (authenticated !== undefined)
+      this.#event({ connect: { metadataJson: JSON.stringify(this.metadata) } });
     if (event === undefined) return;
     if (event.connected !== undefined) this.#join(event.connected);
     else if (!this.#peer) return;
-    else if (event.offerData !== undefined) await this.#offer(event.offerData.tracksTypes ?? { audio: 0, video: 0 });
+    else if (event.offerData !== undefined)
+      await this.#offer(event.offerData.tracksTypes ?? { audio: 0, video: 0 });
     else if (event.sdpAnswer !== undefined) await this.#answer(event.sdpAnswer);
     else if (event.candidate !== undefined) await this.#remoteCandidate(event.candidate);
-    else if (event.tracksAdded !== undefined) this.#own(event.tracksAdded.endpointId, event.tracksAdded.tracks);
-    else if (event.tracksRemoved !== undefined) event.tracksRemoved.trackIds.forEach((/** @type {string} */ id) => this.#forget(id));
+    else if (event.tracksAdded !== undefined)
+      this.#own(event.tracksAdded.endpointId, event.tracksAdded.tracks);
+    else if (event.tracksRemoved !== undefined)
+      event.tracksRemoved.trackIds.forEach((/** @type {string} */ id) => this.#forget(id));
     else if (event.endpointAdded !== undefined) this.#meet(event.endpointAdded);
     else if (event.endpointUpdated !== undefined) this.#meet(event.endpointUpdated);
     else if (event.endpointRemoved !== undefined) this.#part(event.endpointRemoved.endpointId);
-    else if (event.error !== undefined) this.#lose(event.error.message || "the server refused to let us in", false);
+    else if (event.error !== undefined)
+      this.#lose(event.error.message || "the server refused to let us in", false);
   }
 
   /** @param {Message} connected */
@@ -266,7 +276,10 @@ export class PeerSession {
   /** @param {Message} candidate */
   async #remoteCandidate(candidate) {
     try {
-      await this.#connection?.addIceCandidate({ candidate: candidate.candidate, sdpMid: candidate.sdpMid || "0" });
+      await this.#connection?.addIceCandidate({
+        candidate: candidate.candidate,
+        sdpMid: candidate.sdpMid || "0",
+      });
     } catch {
       // Those in the answer suffice; one that this browser cannot use is none.
     }
@@ -310,7 +323,10 @@ export class PeerSession {
     clearTimeout(this.absence);
     if (state === "failed") this.#lose("no media gets through", false);
     if (state === "disconnected") {
-      this.absence = setTimeout(() => this.#lose("no media gets through any more", false), 1000 * DISCONNECTED);
+      this.absence = setTimeout(
+        () => this.#lose("no media gets through any more", false),
+        1000 * DISCONNECTED,
+      );
     }
   }
 

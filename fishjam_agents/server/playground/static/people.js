@@ -5,7 +5,8 @@
  * @typedef {{ id: string, name: string, colour: number }} Shown
  */
 
-const COLOURS = 4;
+/** Colours of the others. */
+const COLOURS = 3;
 /** Characters of an id that stand for whoever gave no name. */
 const SHORT = 8;
 /** Seconds that somebody who left keeps a lane. */
@@ -46,7 +47,7 @@ export class People {
     let colour = this.#colours.get(peer);
     if (colour === undefined) {
       // The first colour is that of whoever looks at the page.
-      colour = (this.#colours.size + 1) % COLOURS;
+      colour = 1 + (this.#colours.size % COLOURS);
       if (this.#colours.size < MOST) this.#colours.set(peer, colour);
     }
     return colour;
@@ -62,9 +63,13 @@ export class People {
     const { participant } = this;
     const { botPeer } = this.bot();
     const there = call.people
-      .filter((person) => person.left === null || (person.left > now - LINGERS && spoke(call, person.id, now)))
+      .filter(
+        (person) => person.left === null || (person.left > now - LINGERS && spoke(call, person.id, now)),
+      )
       .map((person) => person.id);
-    const unnamed = call.speech.some((speech) => speech.peer === "" && (speech.end ?? now) > now - LINGERS) ? [""] : [];
+    const unnamed = call.speech.some((speech) => speech.peer === "" && (speech.end ?? now) > now - LINGERS)
+      ? [""]
+      : [];
     const ids = new Set([...(participant.peer ? [participant.peer] : []), ...there, ...unnamed]);
     ids.delete(botPeer);
     return [...ids].map((id) => ({ id, name: this.nameOf(id), colour: this.colourOf(id) }));

@@ -8,7 +8,9 @@ import { get } from "./dom.js";
  * @param {() => string} callId
  */
 export function openSaving(api, notices, callId) {
-  const [report, record, guest] = ["save-report", "save-call", "guest"].map((id) => get(id, HTMLButtonElement));
+  const [report, record, guest] = ["save-report", "save-call", "guest"].map((id) =>
+    get(id, HTMLButtonElement),
+  );
   /** @param {HTMLButtonElement} button @param {"report.html" | "call.jsonl"} file */
   const save = async (button, file) => {
     button.disabled = true;

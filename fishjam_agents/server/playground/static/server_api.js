@@ -75,7 +75,11 @@ export class ServerApi {
     const headers = { Authorization: `Bearer ${this.token}`, "Content-Type": "application/json" };
     let answer;
     try {
-      answer = await fetch(addressOf(path), { ...request, headers, signal: AbortSignal.timeout(1000 * patience) });
+      answer = await fetch(addressOf(path), {
+        ...request,
+        headers,
+        signal: AbortSignal.timeout(1000 * patience),
+      });
     } catch (error) {
       const late = error instanceof DOMException && error.name === "TimeoutError";
       throw new RefusedError(0, late ? "the server took too long to answer" : "the server cannot be reached");

@@ -12,7 +12,8 @@
 export const NO_LINK = {
   tone: "bad",
   title: "This page needs the link of a call.",
-  advice: "Start a bot with “python -m fishjam_agents run CONFIG” and open the link that it prints: it ends in #call=…",
+  advice:
+    "Start a bot with “python -m fishjam_agents run CONFIG” and open the link that it prints: it ends in #call=…",
 };
 
 /**
@@ -38,21 +39,31 @@ export function aboutFeed(status, welcomed, retry) {
       return {
         tone: "bad",
         title: "The server is gone.",
-        advice: "Start the bot again. It prints a new link; this one works only with the call it was made for.",
+        advice:
+          "Start the bot again. It prints a new link; this one works only with the call it was made for.",
         actions: [{ label: "Try again", run: retry }],
       };
     case "refused":
       return welcomed
-        ? { tone: "bad", title: "This call is over.", advice: "The bot was started again: open the new link that it printed." }
+        ? {
+            tone: "bad",
+            title: "This call is over.",
+            advice: "The bot was started again: open the new link that it printed.",
+          }
         : {
             tone: "bad",
             title: "The link was refused.",
-            advice: "It belongs to a call that is over, or was copied in part. Open the newest link that the bot printed.",
+            advice:
+              "It belongs to a call that is over, or was copied in part. Open the newest link that the bot printed.",
           };
     case "full":
       return { tone: "bad", title: "The server takes no more pages.", advice: status.reason };
     case "over":
-      return { tone: "info", title: "The call is over.", advice: "Start the bot again and open its new link to talk again." };
+      return {
+        tone: "info",
+        title: "The call is over.",
+        advice: "Start the bot again and open its new link to talk again.",
+      };
   }
 }
 
@@ -102,7 +113,8 @@ export function aboutDevices(trouble, retry) {
  */
 export function connectionOf(feed, room) {
   if (feed === "over") return { tone: "quiet", words: "Call over" };
-  if (feed === "refused" || feed === "full" || feed === "gone") return { tone: "bad", words: "Not connected" };
+  if (feed === "refused" || feed === "full" || feed === "gone")
+    return { tone: "bad", words: "Not connected" };
   if (feed === "waiting" || room === "waiting") return { tone: "warn", words: "Reconnecting" };
   if (feed === "connecting" || room === "joining") return { tone: "quiet", words: "Connecting" };
   return room === "joined" ? { tone: "good", words: "In the call" } : { tone: "quiet", words: "Watching" };

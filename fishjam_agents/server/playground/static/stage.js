@@ -85,7 +85,9 @@ export class Stage {
       case "hearing":
         return `for ${Math.max(now - bot.since, 0).toFixed(1)} s`;
       case "thinking":
-        return bot.tool === null ? `for ${Math.max(now - bot.since, 0).toFixed(1)} s` : `waits for the tool ${bot.tool}`;
+        return bot.tool === null
+          ? `for ${Math.max(now - bot.since, 0).toFixed(1)} s`
+          : `waits for the tool ${bot.tool}`;
       case "speaking":
         if (!joined) return `since ${moment(bot.since)} s`;
         return pushToTalk ? "Press the button to interrupt it." : "Speak over it to interrupt it.";

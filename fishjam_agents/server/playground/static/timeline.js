@@ -195,13 +195,18 @@ export class Timeline {
     if (event.pointerType === "touch") return;
     const bounds = this.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top];
-    const hit = this.#hits.findLast((item) => item.left <= x && x <= item.right && item.top <= y && y <= item.bottom);
+    const hit = this.#hits.findLast(
+      (item) => item.left <= x && x <= item.right && item.top <= y && y <= item.bottom,
+    );
     this.tip.hidden = x < this.#gutter;
     if (this.tip.hidden) return;
     const seconds = (this.width - this.#gutter) / this.#scale;
     const at = this.#rightOf(this.source().now) - seconds + (x - this.#gutter) / this.#scale;
     const title = hit === undefined ? "" : hit.title;
-    this.tip.replaceChildren(element("b", {}, `${moment(Math.max(at, 0), 2)} s`), title ? foreign(title) : "");
+    this.tip.replaceChildren(
+      element("b", {}, `${moment(Math.max(at, 0), 2)} s`),
+      title ? foreign(title) : "",
+    );
     const left = Math.min(Math.max(x + 12, 0), Math.max(this.width - this.tip.offsetWidth - 4, 0));
     this.tip.style.transform = `translate(${left}px, ${Math.max(y - this.tip.offsetHeight - 8, 0)}px)`;
   }

@@ -90,7 +90,12 @@ export class Brush {
   /** @param {number} y */
   axis(y) {
     this.context.fillStyle = this.scene.palette.line;
-    this.context.fillRect(this.scene.gutter, y - 0.5, Math.min(this.x(this.scene.now), this.scene.width) - this.scene.gutter, 1);
+    this.context.fillRect(
+      this.scene.gutter,
+      y - 0.5,
+      Math.min(this.x(this.scene.now), this.scene.width) - this.scene.gutter,
+      1,
+    );
   }
 
   /** @param {number} at @param {number} seconds @param {number} middle @param {number} half @param {string} colour */
@@ -105,7 +110,12 @@ export class Brush {
     const { context, scene } = this;
     context.globalAlpha = alpha;
     context.fillStyle = colour;
-    context.fillRect(this.x(span.start), top, Math.max((span.end - span.start) * scene.perSecond, 2), scene.height - top);
+    context.fillRect(
+      this.x(span.start),
+      top,
+      Math.max((span.end - span.start) * scene.perSecond, 2),
+      scene.height - top,
+    );
     context.globalAlpha = 1;
   }
 
@@ -203,7 +213,13 @@ export class Brush {
   /** @param {Span} span @param {number} top @param {number} height @param {string} title @returns {Hit} */
   hit(span, top, height, title) {
     const left = this.x(span.start);
-    const hit = { left: left - 2, right: Math.max(this.x(span.end), left + 4) + 2, top, bottom: top + height, title };
+    const hit = {
+      left: left - 2,
+      right: Math.max(this.x(span.end), left + 4) + 2,
+      top,
+      bottom: top + height,
+      title,
+    };
     this.hits.push(hit);
     return hit;
   }
@@ -216,7 +232,11 @@ export class Brush {
     context.textAlign = "left";
     context.fillStyle = colour;
     const y = column ? lane.top + lane.height / 2 : lane.top + lane.height - 9;
-    context.fillText(fitted(context, lane.label, column ? scene.gutter - 12 : scene.width / 2), column ? 0 : 2, y);
+    context.fillText(
+      fitted(context, lane.label, column ? scene.gutter - 12 : scene.width / 2),
+      column ? 0 : 2,
+      y,
+    );
   }
 }
 

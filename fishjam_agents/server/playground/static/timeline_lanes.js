@@ -10,7 +10,16 @@
 export const MOST_PEOPLE = 6;
 /** Pixels for a name below a waveform. */
 const NAME = 16;
-const HEIGHTS = { ruler: 22, person: 70, responses: 22, bargeIns: 22, bot: 62, replies: 28, tools: 24, notices: 20 };
+const HEIGHTS = {
+  ruler: 22,
+  person: 70,
+  responses: 22,
+  bargeIns: 22,
+  bot: 62,
+  replies: 28,
+  tools: 24,
+  notices: 20,
+};
 
 /**
  * The lanes of a call, from the top.

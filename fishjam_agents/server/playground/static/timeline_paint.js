@@ -83,7 +83,8 @@ function paintBands(brush, scene, top) {
   for (const item of scene.call.bargeIns) {
     const end = item.settled ?? (item.pending ? now : (item.suspected ?? item.onset));
     if (!brush.shows(item.onset, end)) continue;
-    const colour = item.verdict === "confirmed" ? palette.confirmed : item.pending ? palette.suspected : palette.withdrawn;
+    const colour =
+      item.verdict === "confirmed" ? palette.confirmed : item.pending ? palette.suspected : palette.withdrawn;
     brush.band({ start: item.onset, end }, top, colour, item.verdict === "confirmed" || item.pending);
     if (item.suspected !== null) {
       brush.shade({ start: item.onset, end: Math.min(item.suspected, end) }, top, palette.suspected, 0.34);
@@ -114,7 +115,12 @@ function paintPerson(brush, scene, lane) {
     if (hit) hit.detail = turn.said;
   }
   for (const turn of openTurns(call, now)) {
-    if (own(turn)) brush.box({ start: turn.start, end: now }, lane.top + 2, 17, colour, { soft: true, open: true, text: "speaking" });
+    if (own(turn))
+      brush.box({ start: turn.start, end: now }, lane.top + 2, 17, colour, {
+        soft: true,
+        open: true,
+        text: "speaking",
+      });
   }
 }
 
@@ -133,7 +139,10 @@ function paintBot(brush, scene, lane) {
  */
 function mayShow(brush, reply, now) {
   if (reply.firstAudio === null) return false;
-  return brush.shows(reply.firstAudio, (reply.ended ?? now) + unheard(reply) + (reply.ended === null ? (reply.seconds ?? 0) : 0));
+  return brush.shows(
+    reply.firstAudio,
+    (reply.ended ?? now) + unheard(reply) + (reply.ended === null ? (reply.seconds ?? 0) : 0),
+  );
 }
 
 /**
@@ -165,21 +174,34 @@ function paintResponses(brush, scene, lane) {
     if (!brush.shows(turn.end, Math.min(turn.end + LONGEST_ANSWER, now))) continue;
     const response = responseTo(call, turn);
     if (response === undefined) {
-      if (turn.waiting || (turn.reply !== null && now - turn.decided < 30)) paintWaiting(brush, scene, lane, turn);
+      if (turn.waiting || (turn.reply !== null && now - turn.decided < 30))
+        paintWaiting(brush, scene, lane, turn);
       continue;
     }
     const first = turn.end + response.response;
     if (!brush.shows(turn.end, first + 1)) continue;
     if (response.waited) {
-      brush.text(first + 3 / scene.perSecond, lane.top + 11, `waited ${response.response.toFixed(1)} s`, palette.muted);
+      brush.text(
+        first + 3 / scene.perSecond,
+        lane.top + 11,
+        `waited ${response.response.toFixed(1)} s`,
+        palette.muted,
+      );
       continue;
     }
     brush.box({ start: turn.end, end: first }, lane.top + 15, 4, palette.bot, { radius: 2 });
-    brush.box({ start: turn.end, end: Math.min(turn.decided, first) }, lane.top + 15, 4, palette.people[0], { radius: 2 });
+    brush.box({ start: turn.end, end: Math.min(turn.decided, first) }, lane.top + 15, 4, palette.people[0], {
+      radius: 2,
+    });
     brush.text((turn.end + first) / 2, lane.top + 8, milliseconds(response.response), palette.ink, "center");
     const parts = response.parts.map(([name, seconds]) => `\n${name} ${milliseconds(seconds)}`).join("");
     const sum = `end of turn ${milliseconds(response.endOfTurn)} + model ${milliseconds(response.model)}`;
-    brush.hit({ start: turn.end, end: first }, lane.top, lane.height, `Response ${milliseconds(response.response)}: ${sum}${parts}`);
+    brush.hit(
+      { start: turn.end, end: first },
+      lane.top,
+      lane.height,
+      `Response ${milliseconds(response.response)}: ${sum}${parts}`,
+    );
   }
 }
 
@@ -188,7 +210,9 @@ function paintWaiting(brush, scene, lane, turn) {
   const { palette, now } = scene;
   if (turn.reason === "cancelled" || now - turn.end > 30) return;
   brush.box({ start: turn.end, end: now }, lane.top + 15, 4, palette.bot, { radius: 2, soft: true });
-  brush.box({ start: turn.end, end: Math.min(turn.decided, now) }, lane.top + 15, 4, palette.people[0], { radius: 2 });
+  brush.box({ start: turn.end, end: Math.min(turn.decided, now) }, lane.top + 15, 4, palette.people[0], {
+    radius: 2,
+  });
 }
 
 /** @param {Brush} brush @param {Scene} scene @param {Lane} lane */
@@ -202,8 +226,20 @@ function paintBargeIns(brush, scene, lane) {
     let text = noticed === null ? "silent already" : `suspected ${milliseconds(noticed)}`;
     if (item.settled !== null) text += `, ${item.verdict} ${milliseconds(verdict(item))}`;
     const colour = item.verdict === "open" ? scene.palette.suspected : scene.palette[item.verdict];
-    brush.text(start + 4 / scene.perSecond, lane.top + lane.height / 2, text, colour, "left", (next - start) * scene.perSecond - 8);
-    brush.hit({ start: item.onset, end: start }, lane.top, lane.height, `Over the bot at ${moment(item.onset, 2)} s: ${text}`);
+    brush.text(
+      start + 4 / scene.perSecond,
+      lane.top + lane.height / 2,
+      text,
+      colour,
+      "left",
+      (next - start) * scene.perSecond - 8,
+    );
+    brush.hit(
+      { start: item.onset, end: start },
+      lane.top,
+      lane.height,
+      `Over the bot at ${moment(item.onset, 2)} s: ${text}`,
+    );
   });
 }
 
@@ -216,12 +252,23 @@ function paintReplies(brush, scene, lane) {
     const end = pieces.at(-1)?.end ?? reply.firstAudio;
     const lost = unheard(reply);
     if (lost > 0) {
-      const next = call.replies[index + 1]?.firstAudio ?? Infinity;
-      brush.box({ start: end, end: Math.min(end + lost, next) }, lane.top + 4, 18, palette.confirmed, { ghost: true, text: `${lost.toFixed(2)} s unheard` });
+      const next =
+        call.replies.find((other, place) => place > index && other.firstAudio !== null)?.firstAudio ??
+        Infinity;
+      brush.box({ start: end, end: Math.min(end + lost, next) }, lane.top + 4, 18, palette.confirmed, {
+        ghost: true,
+        text: `${lost.toFixed(2)} s unheard`,
+      });
     } else if (reply.ended === null && reply.seconds !== null) {
       const played = pieces.reduce((sum, piece) => sum + piece.end - piece.start, 0);
       const rest = Math.max(reply.seconds - played, 0);
-      brush.box({ start: Math.max(now, end), end: Math.max(now, end) + rest }, lane.top + 4, 18, palette.bot, { ghost: true });
+      brush.box(
+        { start: Math.max(now, end), end: Math.max(now, end) + rest },
+        lane.top + 4,
+        18,
+        palette.bot,
+        { ghost: true },
+      );
     }
     brush.box({ start: reply.firstAudio, end }, lane.top + 12, 2, palette.bot, { soft: true });
     const said = words(reply);
@@ -245,13 +292,19 @@ function paintTools(brush, scene, lane) {
     if (!brush.shows(tool.started, end + 2)) continue;
     const failed = tool.outcome !== null && !["ok", "repeated", "elsewhere"].includes(tool.outcome);
     const took = `${(end - tool.started).toFixed(2)} s`;
-    brush.box({ start: tool.started, end }, lane.top + 3, 17, failed ? palette.confirmed : palette.people[2], {
-      soft: true,
-      open: tool.ended === null,
-      text: tool.tool,
-      spill: true,
-      title: `${tool.tool}: ${tool.outcome ?? "running"}, ${took}`,
-    });
+    brush.box(
+      { start: tool.started, end },
+      lane.top + 3,
+      17,
+      failed ? palette.confirmed : palette.people[2],
+      {
+        soft: true,
+        open: tool.ended === null,
+        text: tool.tool,
+        spill: true,
+        title: `${tool.tool}: ${tool.outcome ?? "running"}, ${took}`,
+      },
+    );
   }
 }
 
@@ -263,7 +316,19 @@ function paintNotices(brush, scene, lane) {
     if (!brush.shows(notice.at, Math.min(next, notice.at + 12))) return;
     const colour = TROUBLE.has(notice.kind) ? scene.palette.suspected : scene.palette.muted;
     brush.box({ start: notice.at, end: notice.at }, lane.top + 2, 16, colour, {});
-    brush.text(notice.at + 5 / scene.perSecond, lane.top + 10, notice.text, colour, "left", (next - notice.at) * scene.perSecond - 8);
-    brush.hit({ start: notice.at, end: notice.at + 60 / scene.perSecond }, lane.top, lane.height, `${moment(notice.at, 2)} s: ${notice.text}`);
+    brush.text(
+      notice.at + 5 / scene.perSecond,
+      lane.top + 10,
+      notice.text,
+      colour,
+      "left",
+      (next - notice.at) * scene.perSecond - 8,
+    );
+    brush.hit(
+      { start: notice.at, end: notice.at + 60 / scene.perSecond },
+      lane.top,
+      lane.height,
+      `${moment(notice.at, 2)} s: ${notice.text}`,
+    );
   });
 }

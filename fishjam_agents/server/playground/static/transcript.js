@@ -82,15 +82,30 @@ export class Transcript {
     /** @type {Entry[]} */
     const entries = [];
     for (const turn of call.turns.slice(-ROWS)) {
-      entries.push({ at: turn.start, key: `turn ${turn.id}`, source: turn, fill: (row) => this.#turn(row, turn) });
+      entries.push({
+        at: turn.start,
+        key: `turn ${turn.id}`,
+        source: turn,
+        fill: (row) => this.#turn(row, turn),
+      });
     }
     for (const open of openTurns(call, now)) {
       const text = `${call.finals.get(open.peer) ?? ""} ${call.partials.get(open.peer) ?? ""}`.trim();
       const source = `${open.peer} ${text}`;
-      entries.push({ at: open.start, key: `open ${open.track}`, source, fill: (row) => this.#open(row, open.peer, open.start, text) });
+      entries.push({
+        at: open.start,
+        key: `open ${open.track}`,
+        source,
+        fill: (row) => this.#open(row, open.peer, open.start, text),
+      });
     }
     for (const reply of call.replies.slice(-ROWS)) {
-      entries.push({ at: reply.started, key: `reply ${reply.id}`, source: reply, fill: (row) => this.#reply(row, reply) });
+      entries.push({
+        at: reply.started,
+        key: `reply ${reply.id}`,
+        source: reply,
+        fill: (row) => this.#reply(row, reply),
+      });
     }
     for (const line of call.lines.slice(-ROWS)) {
       const fill = (/** @type {HTMLElement} */ row) => {
@@ -100,14 +115,24 @@ export class Transcript {
       entries.push({ at: line.at, key: `line ${line.at}`, source: line, fill });
     }
     for (const tool of call.tools.slice(-ROWS)) {
-      entries.push({ at: tool.started, key: `tool ${tool.call} ${tool.started}`, source: tool, fill: (row) => this.#tool(row, tool) });
+      entries.push({
+        at: tool.started,
+        key: `tool ${tool.call} ${tool.started}`,
+        source: tool,
+        fill: (row) => this.#tool(row, tool),
+      });
     }
     call.notices.slice(-ROWS).forEach((notice, index) => {
       const fill = (/** @type {HTMLElement} */ row) => {
         row.className = TROUBLE.has(notice.kind) ? "note trouble" : "note";
         row.append(element("time", {}, moment(notice.at)), element("p", {}, foreign(notice.text)));
       };
-      entries.push({ at: notice.at, key: `notice ${notice.at} ${notice.kind} ${index && notice.text}`, source: notice, fill });
+      entries.push({
+        at: notice.at,
+        key: `notice ${notice.at} ${notice.kind} ${index && notice.text}`,
+        source: notice,
+        fill,
+      });
     });
     return entries.sort((one, other) => one.at - other.at).slice(-ROWS);
   }
@@ -129,7 +154,12 @@ export class Transcript {
   /** @param {HTMLElement} row @param {number} at @param {string} name @param {number | null} colour @param {string} note */
   #head(row, at, name, colour, note) {
     row.className = colour === null ? "line bot" : `line c${colour}`;
-    const head = element("p", { class: "head" }, element("b", {}, foreign(name)), element("time", {}, `${moment(at)} s`));
+    const head = element(
+      "p",
+      { class: "head" },
+      element("b", {}, foreign(name)),
+      element("time", {}, `${moment(at)} s`),
+    );
     if (note) head.append(element("small", {}, note));
     row.append(head);
   }
@@ -138,7 +168,13 @@ export class Transcript {
   #turn(row, turn) {
     const seconds = `${(turn.end - turn.start).toFixed(1)} s of speech`;
     const reason = REASONS.get(turn.reason);
-    this.#head(row, turn.start, this.nameOf(turn.peer), this.colourOf(turn.peer), reason ? `${seconds}, ${reason}` : seconds);
+    this.#head(
+      row,
+      turn.start,
+      this.nameOf(turn.peer),
+      this.colourOf(turn.peer),
+      reason ? `${seconds}, ${reason}` : seconds,
+    );
     const text = `${turn.said} ${turn.partial}`.trim();
     if (text) row.append(element("p", { class: "words" }, foreign(text)));
   }
@@ -156,7 +192,10 @@ export class Transcript {
     const text = element("p", { class: "words" });
     if (said.heard) text.append(element("bdi", { class: reply.heard === null ? "coming" : "" }, said.heard));
     if (said.unheard) {
-      text.append(element("span", { class: "hidden" }, " Not heard: "), element("s", {}, foreign(said.unheard)));
+      text.append(
+        element("span", { class: "hidden" }, " Not heard: "),
+        element("s", {}, foreign(said.unheard)),
+      );
     }
     if (said.heard || said.unheard) row.append(text);
     if (reply.seconds !== null && reply.heard !== null && (unheard(reply) > 0 || !reply.text)) {
@@ -168,7 +207,8 @@ export class Transcript {
 
   /** @param {HTMLElement} row @param {ToolCall} tool */
   #tool(row, tool) {
-    const took = tool.ended === null ? "running" : `${tool.outcome}, ${(tool.ended - tool.started).toFixed(2)} s`;
+    const took =
+      tool.ended === null ? "running" : `${tool.outcome}, ${(tool.ended - tool.started).toFixed(2)} s`;
     const failed = tool.outcome !== null && !["ok", "repeated", "elsewhere"].includes(tool.outcome);
     row.className = failed ? "note tool trouble" : "note tool";
     row.append(element("time", {}, moment(tool.started)));
@@ -178,7 +218,8 @@ export class Transcript {
       return;
     }
     const content = element("dl");
-    if (tool.arguments) content.append(element("dt", {}, "arguments"), element("dd", {}, foreign(tool.arguments)));
+    if (tool.arguments)
+      content.append(element("dt", {}, "arguments"), element("dd", {}, foreign(tool.arguments)));
     if (tool.result) content.append(element("dt", {}, "result"), element("dd", {}, foreign(tool.result)));
     row.append(element("details", {}, element("summary", {}, title), content));
   }
