@@ -46,7 +46,7 @@ def main() -> None:
     try:
         settings = load_config(Path(config))
         bots = make_bots(settings)
-        setup_logging(settings.log)
+        setup_logging(settings.log, settings.secrets)
         run_on_loop(_serve(settings, bots, socket.socket(fileno=int(descriptor))))
     except FishjamAgentsError as error:
         for line in str(error).split("\n"):

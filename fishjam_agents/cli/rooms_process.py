@@ -15,7 +15,7 @@ from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.journal.encryption import fernet
 from fishjam_agents.journal.journal import Journals
 from fishjam_agents.journal.sqlite_store import SqliteJournals
-from fishjam_agents.observe.log import EventLog, log_room
+from fishjam_agents.observe.log import EventLog, log_bot, log_room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
@@ -40,14 +40,15 @@ def make_bots(settings: Config) -> BotFactories:
     factories = {name: pipeline_factory(settings.bot(name)) for name in settings.bot_names()}
     for factory in factories.values():
         factory()
-    return {name: partial(_in_room, factory) for name, factory in factories.items()}
+    return {name: partial(_in_room, name, factory) for name, factory in factories.items()}
 
 
-def _in_room(factory: Callable[[], AgentPipeline], room: RoomSnapshot) -> AgentPipeline:
+def _in_room(bot: str, factory: Callable[[], AgentPipeline], room: RoomSnapshot) -> AgentPipeline:
     # It is made in the task of its call, which the call's other tasks come from.
     log_room.set(room.id)
+    log_bot.set(bot)
     pipeline = factory()
-    pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id))
+    pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id, bot=bot))
     return pipeline
 
 

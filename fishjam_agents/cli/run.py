@@ -95,7 +95,7 @@ def run(
         listen.is_dir() or not listen.parent.is_dir() or not os.access(listen.parent, os.W_OK)
     ):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
-    setup_logging(settings.log)
+    setup_logging(settings.log, settings.secrets)
     run_on_loop(_Run(settings, pipeline, metrics, clips, listen, peer_token, open_page).run())
 
 
@@ -200,7 +200,7 @@ class _Run:
         from fishjam_agents.cli.welcome import hear_it, meet_it, welcome
         from fishjam_agents.observe.log import EventLog
 
-        self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id))
+        self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id, bot="agent"))
         config = self._settings.source
         next_step = []
         if self._clips:

@@ -36,7 +36,7 @@ def serve_rooms(settings: Config) -> None:
             "this one serves /metrics at `api`"
         )
     bots = make_bots(settings)
-    setup_logging(settings.log)
+    setup_logging(settings.log, settings.secrets)
     run_on_loop(_serve(settings, bots))
 
 

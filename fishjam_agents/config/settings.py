@@ -135,6 +135,15 @@ class Config:
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
+    def secrets(self) -> Mapping[str, str]:
+        """What is never to stand in a log, and what to say in its place."""
+        tokens = {
+            "fishjam.management_token": self.fishjam.management_token,
+            "api.token": None if self.api is None else self.api.token,
+        }
+        return {token: f"<{name}>" for name, token in tokens.items() if token} | dict(self.hidden)
+
+    @property
     def is_multi_room(self) -> bool:
         """True if the file is about many rooms, or about calls that come by the API."""
         return bool(self.rooms) or self.api is not None

@@ -16,10 +16,12 @@ class LogSettings:
     Attributes:
         level: The least that is logged. What people say is logged at `debug` only.
         file: Where to; None is standard error.
+        format: `text` for people, or `json`: every line an object.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: Path | None = None
+    format: Literal["text", "json"] = "text"
 
 
 @dataclass(frozen=True, slots=True)

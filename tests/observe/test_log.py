@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from fishjam_agents import events
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, ConfigError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import EventLog, LogSettings, setup_logging
-from fishjam_agents.observe.log import LineFormatter
+from fishjam_agents.observe.json_log import JsonFormatter
+from fishjam_agents.observe.log import LineFormatter, log_room
 
 HEARD = Heard("r1", 1.25, "the secret plan")
 
@@ -197,3 +199,80 @@ def test_a_traceback_follows_its_line(log: io.StringIO) -> None:
 def test_a_log_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"log\.file .*bot\.log cannot be written \(No such file"):
         setup_logging(LogSettings(file=tmp_path / "missing" / "bot.log"))
+
+
+# --- as JSON ---
+
+
+@pytest.fixture
+def json_log(log: io.StringIO) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Lines that are logged as JSON, read."""
+    setup_logging(LogSettings(format="json"), {"sk-123456789": "${KEY}"})
+    (ours,) = [h for h in logging.getLogger().handlers if isinstance(h.formatter, JsonFormatter)]
+    assert isinstance(ours, logging.StreamHandler)
+    ours.setStream(log)
+    yield lambda: [json.loads(line) for line in log.getvalue().splitlines()]
+    logging.captureWarnings(False)
+    logging.getLogger().removeHandler(ours)
+
+
+def test_every_event_is_an_object_a_line_and_no_words_at_info(
+    json_log: Callable[[], list[dict[str, Any]]], log: io.StringIO
+) -> None:
+    observer = EventLog(lambda: "1a2b", "room-1", bot="clerk")
+    for event, _, _ in LINES:
+        observer(event)
+    lines = json_log()
+    assert len(lines) == len([level for _, level, _ in LINES if level != "DEBUG"])
+    assert "secret" not in log.getvalue()
+    joined = lines[0]
+    assert joined.pop("time").endswith("+00:00")
+    assert joined == {
+        "level": "INFO",
+        "logger": "fishjam_agents.call",
+        "message": "ann is in the room",
+        "call": "1a2b",
+        "room": "room-1",
+        "bot": "clerk",
+        "peer": "ann",
+        "event": "peer_joined",
+        "fields": {"at": 1},
+    }
+    (ended,) = [line for line in lines if line.get("event") == "reply_ended"]
+    assert ended["fields"] == {"at": 1, "reply": "r1", "heard": {"seconds": 1.25}}
+
+
+def test_words_are_fields_at_debug(json_log: Callable[[], list[dict[str, Any]]]) -> None:
+    logging.getLogger().setLevel(logging.DEBUG)
+    EventLog("c1", "room-1")(events.UserTranscript("the secret plan", True, "ann", at=1))
+    assert json_log()[-1]["fields"] == {"at": 1, "text": "the secret plan", "final": True}
+
+
+def test_whatever_is_logged_is_one_line_and_holds_no_secret(
+    json_log: Callable[[], list[dict[str, Any]]], log: io.StringIO
+) -> None:
+    mine = logging.getLogger("mybot")
+    log_room.set("room-7")
+    try:
+        raise ValueError("the key sk-123456789\nis wrong\x1b[31m")
+    except ValueError:
+        mine.exception("it failed: %s", "sk-123456789", extra={"room": None})
+    mine.info("two\nlines \u202e \x1b[2J", extra={"fields": object()})
+    mine.warning("%s", {"nan": float("nan")})
+    failed, two, _ = json_log()
+    assert failed["message"] == "it failed: ${KEY}"
+    assert failed["room"] == "room-7"
+    assert "ValueError: the key ${KEY}" in failed["exception"]
+    assert two["message"] == "two\nlines \u202e \x1b[2J"
+    assert log.getvalue().isascii()
+    assert "\x1b" not in log.getvalue()
+    log_room.set(None)
+
+
+def test_lines_for_people_hold_no_secret_either(log: io.StringIO) -> None:
+    setup_logging(LogSettings(), {"sk-123456789": "${KEY}"})
+    (ours,) = [h for h in logging.getLogger().handlers if isinstance(h.formatter, LineFormatter)]
+    assert isinstance(ours, logging.StreamHandler)
+    ours.setStream(log)
+    logging.getLogger("mybot").info("it is sk-123456789")
+    assert "it is ${KEY}" in log.getvalue()
