@@ -15,6 +15,7 @@ from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.journal.encryption import fernet
 from fishjam_agents.journal.journal import Journals
 from fishjam_agents.journal.sqlite_store import SqliteJournals
+from fishjam_agents.observe.event_webhooks import EventWebhooks
 from fishjam_agents.observe.log import EventLog, log_bot, log_room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
@@ -119,6 +120,7 @@ class RoomsProcess:
         self._settings = settings
         self._created = created
         self._metrics = None if settings.api is None else call_metrics()
+        self._webhooks = EventWebhooks(settings.observe.webhooks)
         self.monitor = LoadMonitor(settings.workers)
         self._journals = open_journals(settings)
         self.worker = MultiRoomWorker(
@@ -149,6 +151,7 @@ class RoomsProcess:
         try:
             await self.worker.run(self.calls.close)
         finally:
+            await self._webhooks.close()
             if self._drain is not None:
                 side.append(self._drain)
             for task in side:
@@ -188,6 +191,7 @@ class RoomsProcess:
         pipeline = make(room)
         if self._metrics is not None:
             self._metrics.observe(pipeline, name)
+        self._webhooks.observe(pipeline, room.id, name)
         return pipeline
 
     def _measured(self) -> str:

@@ -112,10 +112,13 @@ class _Run:
         peer_token: bool,
         open_page: bool,
     ) -> None:
+        from fishjam_agents.observe.event_webhooks import EventWebhooks
+
         self._settings = settings
         self._pipeline = pipeline
         self._metrics = metrics
         self._metrics_url: str | None = None
+        self._webhooks = EventWebhooks(settings.observe.webhooks)
         self._clips = clips
         self._listen = listen
         self._peer_token = peer_token
@@ -142,7 +145,10 @@ class _Run:
 
                     served = metrics_server(self._settings.observe.metrics, self._metrics)
                     self._metrics_url = await stack.enter_async_context(served)
-                outcome = await self._call()
+                try:
+                    outcome = await self._call()
+                finally:
+                    await self._webhooks.close()
         if isinstance(outcome, FishjamAgentsError):
             raise outcome
         if outcome is not CallOutcome.STOPPED:
@@ -200,6 +206,7 @@ class _Run:
         from fishjam_agents.cli.welcome import hear_it, meet_it, welcome
         from fishjam_agents.observe.log import EventLog
 
+        self._webhooks.observe(self._pipeline, where.room_id)
         self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id, bot="agent"))
         config = self._settings.source
         next_step = []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.events import KINDS
+from fishjam_agents.urls import has_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,32 @@ class RecordingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """A receiver of events of calls.
+
+    Attributes:
+        url: Where they are posted, each as it happens.
+        secret: Key of their signature; None leaves it out.
+        events: Kinds of the events that it gets.
+    """
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
+    events: tuple[str, ...] = ("call_started", "call_ended", "backend_failure")
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in ("http", "https") or not has_host(self.url):
+            raise SettingError("url", "must be an http or https URL", section="observe.webhooks")
+        for kind in self.events:
+            if kind not in KINDS:
+                near = difflib.get_close_matches(kind, KINDS, n=1)
+                hint = f": did you mean {near[0]}?" if near else ""
+                raise SettingError(
+                    "events", f"has {kind!r}, which no event is{hint}", section="observe.webhooks"
+                )
+
+
+@dataclass(frozen=True, slots=True)
 class ObserveSettings:
     """Settings of what is kept of calls.
 
@@ -66,10 +96,12 @@ class ObserveSettings:
         tool_payloads: Whether events of tools hold arguments and results, as the bot's `redact` leaves them:
             in the log at `debug`, timelines, reports and on the playground.
         recording: What is recorded of calls, and where to; None records nothing.
+        webhooks: Receivers of events of calls.
         metrics: Where Prometheus finds the metrics; None serves none.
     """
 
     record: Path | None = None
     tool_payloads: bool = False
     recording: RecordingSettings | None = None
+    webhooks: tuple[WebhookSettings, ...] = ()
     metrics: MetricsSettings | None = None

@@ -20,6 +20,7 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
+from fishjam_agents.signed_post import SIGNATURE
 from fishjam_agents.worker import (
     ApiSettings,
     Bots,
@@ -29,7 +30,6 @@ from fishjam_agents.worker import (
     WorkersSettings,
 )
 from fishjam_agents.worker.load import LoadMonitor
-from fishjam_agents.worker.result_webhook import SIGNATURE
 from fishjam_agents.worker.worker_calls import WorkerCalls
 
 TOKEN = "secret"
