@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -19,7 +17,6 @@ from .address import authority, is_wildcard, listen, machine_addresses
 from .broadcasts import Broadcasts
 from .browsers import Browsers
 from .callers import Caller
-from .listener import Listener
 from .media.clock import RoomClock
 from .media.microphone import PreparedClip
 from .media.recorder import Recorder
@@ -43,7 +40,9 @@ from .vapi import VapiCalls
 from .webhooks import Target, Webhooks
 
 if TYPE_CHECKING:
-    import uvicorn
+    from starlette.types import ASGIApp
+
+    from .http_server import HttpServer
 
 STOP_SECONDS = 2.0
 """Seconds that `EmbeddedServer.stop` may take."""
@@ -139,9 +138,7 @@ class EmbeddedServer:
         self._sandbox = Sandbox(self.rooms) if wanted else None
         self._host = host
         self._port = port
-        self._server: uvicorn.Server | None = None
-        self._socket: socket.socket | None = None
-        self._listener: Listener | None = None
+        self._server: HttpServer | None = None
 
     @property
     def port(self) -> int:
@@ -183,44 +180,18 @@ class EmbeddedServer:
         """
         if self._server is not None:
             raise FishjamAgentsError("the embedded server runs already: stop it first")
-        uvicorn, http, app = self._web()
+        make_server, app = self._web()
         secure = tls_context(self._tls, self._host)
-        self._socket = await listen(self._host, self._port)
-        self._port = self._access.port = self._socket.getsockname()[1]
+        listening = await listen(self._host, self._port)
+        self._port = self._access.port = listening.getsockname()[1]
         self._access.https = secure is not None
-
         throttle = Throttle()
 
-        def websocket(*, server_state: Any, **_: Any) -> Connection:
-            return Connection(self._endpoint, self._access.refusal, server_state.connections, throttle)
+        def websocket(connections: set[Any]) -> Connection:
+            return Connection(self._endpoint, self._access.refusal, connections, throttle)
 
-        config = uvicorn.Config(
-            app,
-            http=http,
-            # uvicorn calls its WebSocket protocol class with keywords and expects nothing but a protocol.
-            ws=websocket,
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        config.load()
-        server = uvicorn.Server(config)
-        server.lifespan = config.lifespan_class(config)
-        # Not `serve`: it takes over SIGINT and SIGTERM, which belong to the program.
-        # No sockets: it would take connections without end.
-        await server.startup(sockets=[])
-        state = server.server_state
-        self._listener = Listener(
-            self._socket,
-            lambda: http(config=config, server_state=state, app_state=server.lifespan.state),  # type: ignore[call-arg]
-            state.connections,
-            tls=secure,
-        )
+        server = make_server(app, listening, websocket=websocket, tls=secure)
+        await server.start()
         self._server = server
         self._tasks.start()
         self.clock.start()
@@ -235,19 +206,8 @@ class EmbeddedServer:
         self._calls.stop()
         self._broadcasts.stop()
         self.clock.stop()
-        if self._listener is not None:
-            await self._listener.stop()
-        listening = [self._socket] if self._socket is not None else []
-        try:
-            async with asyncio.timeout(STOP_SECONDS - DRAIN_SECONDS - 0.3):
-                await server.shutdown(sockets=listening)
-        except TimeoutError:
-            pass
-        for connection in tuple(server.server_state.connections):
-            connection.transport.abort()
+        await server.stop(STOP_SECONDS - DRAIN_SECONDS - 0.3)
         await self._tasks.stop(DRAIN_SECONDS)
-        # One turn of the loop, in which aborted transports report their end.
-        await asyncio.sleep(0)
 
     async def __aenter__(self) -> EmbeddedServer:
         await self.start()
@@ -334,15 +294,13 @@ class EmbeddedServer:
         url = (room and room.config.webhook_url) or self.webhook_url
         return Target(url, room is not None and room.config.batch_webhook_notifications) if url else None
 
-    def _web(self) -> tuple[Any, type[asyncio.Protocol], Any]:
-        """The module uvicorn, what speaks HTTP, and the REST application, imported when a server starts."""
+    def _web(self) -> tuple[type[HttpServer], ASGIApp]:
+        """What serves HTTP, and what is served, imported when a server starts."""
         try:
-            import uvicorn
-
+            from .http_server import HttpServer
             from .playground.routes import PlaygroundApi
             from .rest.access_control import AccessControl
             from .rest.application import RestApi
-            from .rest.http import HttpConnection
             from .rest.resource import RestContext
             from .rest.resources import make_resources
         except ModuleNotFoundError as error:
@@ -361,4 +319,4 @@ class EmbeddedServer:
         )
         resources = [*make_resources(context), PlaygroundApi(context, self.playground)]
         app = AccessControl(RestApi(self.token, resources).app(), self._access)
-        return uvicorn, HttpConnection, app
+        return HttpServer, app

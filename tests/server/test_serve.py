@@ -57,7 +57,8 @@ def test_a_missing_extra_names_the_install_line(monkeypatch: pytest.MonkeyPatch)
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return real(name, *arguments, **named)
 
-    monkeypatch.delitem(sys.modules, "uvicorn", raising=False)
+    for name in ("uvicorn", "fishjam_agents.server.http_server"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(builtins, "__import__", without_uvicorn)
 
     async def scenario() -> None:
