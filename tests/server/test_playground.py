@@ -317,14 +317,18 @@ def test_every_turn_of_the_loop_may_be_the_one_in_which_a_page_comes(serve: Serv
     serve(scenario)
 
 
-def test_the_history_is_bounded_and_says_what_it_lost(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", ["x" * 100, "\u8a71" * 33], ids=["Latin", "Kanji"])
+def test_the_history_is_bounded_and_says_what_it_lost(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
     async def scenario(client: Client) -> None:
         _, shown = await registered(client)
         for n in range(1000):
-            shown.publish({"at": n, "kind": "tick", "text": "x" * 100})
+            shown.publish({"at": n, "kind": "tick", "text": words})
         async with page(client, shown.token) as socket:
             hello = await told(socket, "hello")
-        assert 10 < len(hello["events"]) < 100
+        # Bytes are counted, of which a word may have three for each letter.
+        assert 60 < len(hello["events"]) < 75
         assert hello["dropped"] + len(hello["events"]) == 1000
         assert hello["events"][-1]["at"] == 999
 

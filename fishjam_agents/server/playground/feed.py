@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ...json_limits import readable_json
@@ -44,7 +44,8 @@ class EventFeed:
     def __init__(self, now: Callable[[], float]) -> None:
         self.dropped = 0
         self._now = now
-        self._history: deque[str] = deque()
+        # Each with its size in bytes.
+        self._history: deque[tuple[str, int]] = deque()
         self._bytes = 0
         self._pending: list[str] = []
         self._flush: asyncio.Handle | None = None
@@ -59,10 +60,11 @@ class EventFeed:
     def publish(self, event: Mapping[str, Any]) -> None:
         """Take an event in the form of a timeline. Viewers get it at the end of this turn of the loop."""
         text = readable_json(event, allow_nan=False)
-        self._history.append(text)
-        self._bytes += len(text)
+        size = len(text.encode())
+        self._history.append((text, size))
+        self._bytes += size
         while self._bytes > MAX_HISTORY_BYTES and len(self._history) > 1:
-            self._bytes -= len(self._history.popleft())
+            self._bytes -= self._history.popleft()[1]
             self.dropped += 1
         if self._viewers:
             self._pending.append(text)
@@ -71,7 +73,7 @@ class EventFeed:
 
     async def history(self) -> Sequence[dict[str, Any]]:
         """The events that are kept."""
-        kept = tuple(self._history)
+        kept = [text for text, _ in self._history]
         # A megabyte of them takes longer than a frame of audio may wait.
         return await asyncio.to_thread(lambda: [json.loads(text) for text in kept])
 
@@ -85,7 +87,7 @@ class EventFeed:
         self._send_pending()
         self._viewers.add(viewer)
         head = {**hello, "now": self._seconds(), "dropped": self.dropped}
-        viewer.send(_message(head, self._history))
+        viewer.send(_message(head, (text for text, _ in self._history)))
 
     def unwatch(self, viewer: Viewer) -> None:
         """Send a viewer nothing more."""
@@ -121,5 +123,5 @@ class EventFeed:
         return round(self._now(), 3)
 
 
-def _message(head: Mapping[str, Any], events: deque[str] | list[str]) -> bytes:
+def _message(head: Mapping[str, Any], events: Iterable[str]) -> bytes:
     return text_frame(f'{json.dumps(head)[:-1]}, "events": [{", ".join(events)}]}}')
