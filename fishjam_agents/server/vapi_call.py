@@ -76,6 +76,7 @@ class VapiCall:
             await self._crash(earliest, str(error) or f"no answer within {CALL_SECONDS:g} s")
             return
         except Exception:
+            # A bug of ours: the backend is told that the peer is gone, and the log why.
             await self._crash(earliest, "the embedded server failed, see its log")
             raise
         async with socket:
@@ -181,7 +182,7 @@ class VapiCall:
     # --- what it hears ---
 
     def hear_packet(self, publisher: Peer, packet: bytes) -> None:
-        """Part of `peer.Ear`."""
+        """Part of `peer.AudioListener`."""
         self._heard[publisher.id] = self._heard.get(publisher.id, b"") + packet
 
     def _ticked(self, ticks: int) -> None:

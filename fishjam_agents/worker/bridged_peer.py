@@ -36,7 +36,7 @@ class RoomBridgedPeer:
 
     @property
     def peer_id(self) -> str:
-        """Part of `backends.remote.Guest`."""
+        """Part of `backends.remote.BridgedPeer`."""
         return self._peer_id
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class RoomBridgedPeer:
             self._gone.set()
 
     async def joined(self) -> None:
-        """Part of `backends.remote.Guest`."""
+        """Part of `backends.remote.BridgedPeer`."""
         waits = [asyncio.create_task(event.wait()) for event in (self._connected, self._gone)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=JOIN_DEADLINE)
@@ -66,7 +66,7 @@ class RoomBridgedPeer:
                 wait.cancel()
 
     async def left(self) -> str | None:
-        """Part of `backends.remote.Guest`."""
+        """Part of `backends.remote.BridgedPeer`."""
         await self.joined()
         if not self._connected.is_set() and not self._gone.is_set():
             return f"it was not connected within {JOIN_DEADLINE:g} s"
