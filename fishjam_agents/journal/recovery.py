@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from fishjam_agents.backends.conversation import (
     BotLine,
@@ -30,17 +30,31 @@ _NOT_KNOWN = frozenset({"cancelled", "abandoned"})
 
 @dataclass(slots=True)
 class _Reply:
-    text: str = ""
     heard: str = ""
     over: bool = False
     cut: bool = False
+    parts: list[_Part] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """Words of a reply between two calls of tools."""
+
+    reply: _Reply
+    text: str = ""
 
     def line(self) -> BotLine | None:
-        if self.over:
-            return BotLine(self.heard, cut=self.cut) if self.heard.strip() else None
-        heard = self.heard.rstrip()
-        unheard = self.text[len(self.heard) :].strip()
-        return BotLine(heard.strip(), unheard, cut=True) if heard.strip() or unheard else None
+        reply = self.reply
+        before = 0
+        for part in reply.parts:
+            if part is self:
+                break
+            before += len(part.text)
+        is_last = self is reply.parts[-1]
+        heard = reply.heard[before:] if is_last else reply.heard[before : before + len(self.text)]
+        unheard = "" if reply.over else self.text[len(heard) :].strip()
+        cut = bool(unheard) or (reply.cut and (is_last or len(heard) < len(self.text)))
+        return BotLine(heard.strip(), unheard, cut) if heard.strip() or unheard else None
 
 
 @dataclass(slots=True)
@@ -66,7 +80,7 @@ def recover(entries: Iterable[tuple[int, JournalEntry]], now: float) -> PastConv
 
 class _Recovery:
     def __init__(self, entries: Iterable[tuple[int, JournalEntry]]) -> None:
-        self._lines: list[UserLine | _Reply | _Tool] = []
+        self._lines: list[UserLine | _Part | _Tool] = []
         self._replies: dict[tuple[int, str], _Reply] = {}
         self._tools: dict[str, _Tool] = {}
         self._last = 0.0
@@ -87,7 +101,7 @@ class _Recovery:
             self._lines.append(UserLine(entry.text, entry.peer))
             self._unanswered, self._unworded = True, False
         elif isinstance(entry, BotSaid):
-            self._reply(epoch, entry.reply).text += entry.text
+            self._part(epoch, entry.reply).text += entry.text
             self._unanswered = self._unworded = False
         elif isinstance(entry, BotHeard):
             self._heard(epoch, entry)
@@ -107,7 +121,7 @@ class _Recovery:
         elif isinstance(entry, HandleCame):
             self._handle, self._handle_lines = entry, len(self._lines)
 
-    def _reply(self, epoch: int, id: str) -> _Reply:
+    def _part(self, epoch: int, id: str) -> _Part:
         reply = self._replies.get((epoch, id))
         if reply is None:
             # A process that speaks was told before what had not been heard.
@@ -115,8 +129,17 @@ class _Recovery:
                 if earlier < epoch and not lost.over:
                     lost.over = lost.cut = True
             reply = self._replies[epoch, id] = _Reply()
-            self._lines.append(reply)
-        return reply
+        if not reply.parts or any(isinstance(line, _Tool) for line in self._after(reply.parts[-1])):
+            reply.parts.append(_Part(reply))
+            self._lines.append(reply.parts[-1])
+        return reply.parts[-1]
+
+    def _after(self, part: _Part) -> Iterator[UserLine | _Part | _Tool]:
+        """The lines after one, the last first."""
+        for line in reversed(self._lines):
+            if line is part:
+                return
+            yield line
 
     def _heard(self, epoch: int, entry: BotHeard) -> None:
         reply = self._replies.get((epoch, entry.reply))

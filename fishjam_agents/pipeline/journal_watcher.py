@@ -60,6 +60,9 @@ class JournalWatcher:
             if event.final and event.text.strip():
                 self._write_words()
                 journal.put(UserSaid(now, event.text, event.peer))
+        elif isinstance(event, (events.ToolStarted, events.ToolCalled)):
+            # `CallTools` writes these, with what the tool was given; words come before them.
+            self._write_words()
         elif isinstance(event, events.PeerJoined):
             journal.put(PeerCame(now, event.peer))
 

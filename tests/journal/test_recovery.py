@@ -39,6 +39,26 @@ def test_a_reply_lost_on_its_way_is_split_where_it_was_heard_to() -> None:
     assert (found.unanswered, found.lost) == (False, 7.0)
 
 
+def test_words_after_a_tool_stand_after_it() -> None:
+    said = (
+        BotSaid(1, "r", "Let me look. "),
+        ToolIntended(1, "a", "look_up"),
+        ToolEnded(2, "a", "ok", "free"),
+        BotSaid(2, "r", "It is free. Shall I book it?"),
+    )
+    look, tool = BotLine("Let me look."), ToolLine("a~1", "look_up", {}, "free")
+    half = recovered(*said, BotHeard(3, "r", "Let me look. It is free.", 2.0))
+    assert half.lines == [look, tool, BotLine("It is free.", "Shall I book it?", cut=True)]
+    begun = recovered(*said, BotHeard(3, "r", "Let me", 0.4))
+    assert begun.lines == [
+        BotLine("Let me", "look.", cut=True),
+        tool,
+        BotLine("", "It is free. Shall I book it?", cut=True),
+    ]
+    whole = recovered(*said, BotHeard(3, "r", "Let me look. It is free. Shall I book it?", 4.0, over=True))
+    assert whole.lines == [look, tool, BotLine("It is free. Shall I book it?")]
+
+
 def test_what_a_user_cut_short_is_not_owed() -> None:
     found = recovered(
         BotSaid(2, "r", "It is sunny. Take a hat."), BotHeard(3, "r", "It is", 0.4, over=True, cut=True)
