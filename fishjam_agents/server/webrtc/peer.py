@@ -188,6 +188,9 @@ class Browser:
         self._media.tasks.spawn(self._answer(offer.sdp, offered), f"an answer to {self._peer.id}")
 
     async def _answer(self, sdp: str, offered: Offered) -> None:
+        if self._ended:
+            # A connection that is begun now would be ended by nobody.
+            return
         for track_id in offered.removed:
             self._unpublish(track_id)
         sources = {mid: self._source(track) for mid, track in offered.added.items()}
