@@ -185,12 +185,11 @@ class Browser:
             self._fail(str(error))
             return
         self._answering = True
-        self._media.tasks.spawn(self._answer(offer.sdp, offered), f"an answer to {self._peer.id}")
+        # Begun here and not in the task: one begun after the browser's end would be ended by nobody.
+        answer = self._answer(self._begun(), offer.sdp, offered)
+        self._media.tasks.spawn(answer, f"an answer to {self._peer.id}")
 
-    async def _answer(self, sdp: str, offered: Offered) -> None:
-        if self._ended:
-            # A connection that is begun now would be ended by nobody.
-            return
+    async def _answer(self, connection: Connection, sdp: str, offered: Offered) -> None:
         for track_id in offered.removed:
             self._unpublish(track_id)
         sources = {mid: self._source(track) for mid, track in offered.added.items()}
@@ -198,7 +197,7 @@ class Browser:
         outgoing = {mid: track for mid, track in sent.items() if track is not None}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self._begun().answer(sdp, sources, outgoing)
+                answer = await connection.answer(sdp, sources, outgoing)
         except (OfferError, TimeoutError) as error:
             if not self._ended:
                 self._fail(str(error) or "the offer was not answered in time")
