@@ -86,10 +86,11 @@ class RunningBot:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         deadline = time.monotonic() + PATIENCE
-        while not self.link:
-            assert self._process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
+        while not self.link and self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
+        if not self.link:
+            self.stop()
+            raise AssertionError(f"the bot did not start: {self.said}")
 
     @property
     def port(self) -> int:
