@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from fishjam_agents._version import __version__
 from fishjam_agents.cli.extensions import add_extension, installed_commands
 
-COMMANDS = ("run", "console", "simulate", "replay", "report", "server", "check")
+COMMANDS = ("run", "console", "simulate", "replay", "report", "server", "check", "top")
 """Each is the function of that name in the module of that name."""
 
 
