@@ -7,6 +7,7 @@ import gc
 import logging
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -61,26 +62,29 @@ def exchange(number: int, at: float) -> Iterator[Event]:
     yield events.PeerLeft(at + 4.5, f"peer-{number}")
 
 
-@pytest.fixture
-def only_our_log(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def only_our_log(path: Path) -> Iterator[None]:
     """The log of a program; pytest's own handlers would keep every record."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     for handler in before:
         root.removeHandler(handler)
-    setup_logging(LogSettings(format="json", file=tmp_path / "bot.log"))
-    yield tmp_path / "bot.log"
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
-        handler.close()
-    for handler in before:
-        root.addHandler(handler)
-    root.setLevel(level)
-    logging.captureWarnings(False)
+    setup_logging(LogSettings(format="json", file=path))
+    try:
+        yield
+    finally:
+        for handler in list(root.handlers):
+            root.removeHandler(handler)
+            handler.close()
+        for handler in before:
+            root.addHandler(handler)
+        root.setLevel(level)
+        logging.captureWarnings(False)
 
 
 @pytest.mark.timeout(300)
-def test_an_hour_grows_nothing_but_files(tmp_path: Path, only_our_log: Path) -> None:
+def test_an_hour_grows_nothing_but_files(tmp_path: Path) -> None:
+    log = tmp_path / "bot.log"
 
     async def hour() -> int:
         bot = AgentPipeline()
@@ -118,7 +122,8 @@ def test_an_hour_grows_nothing_but_files(tmp_path: Path, only_our_log: Path) -> 
 
     tracemalloc.start(1)
     try:
-        growth = VirtualClock(2 * 3600.0).run(hour())
+        with only_our_log(log):
+            growth = VirtualClock(2 * 3600.0).run(hour())
     finally:
         tracemalloc.stop()
     assert growth < GROWTH
@@ -126,4 +131,4 @@ def test_an_hour_grows_nothing_but_files(tmp_path: Path, only_our_log: Path) -> 
     assert read_wav(sound).seconds > 3590
     (lines,) = (tmp_path / "calls").glob("*.transcript.jsonl")
     assert len(lines.read_text().splitlines()) == 2 * 720
-    assert len(only_our_log.read_text().splitlines()) > 5 * 720
+    assert len(log.read_text().splitlines()) > 5 * 720
