@@ -18,6 +18,7 @@ from fishjam_agents.journal.sqlite_store import SqliteJournals
 from fishjam_agents.observe.event_webhooks import EventWebhooks
 from fishjam_agents.observe.log import EventLog, log_bot, log_room
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.preload import preload
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
 from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
@@ -32,15 +33,22 @@ BotFactories: TypeAlias = Mapping[str, Callable[[RoomSnapshot], AgentPipeline]]
 """What makes the bots of a file for a room, by their names."""
 
 
-def make_bots(settings: Config) -> BotFactories:
+def make_bots(settings: Config, *, loads: bool = True) -> BotFactories:
     """Return what makes the bots of a file; each was made once to see that it can be.
+
+    Args:
+        settings: The file.
+        loads: Whether they run in this process: what their models import is imported now, so that a call that
+            is taken over from another process does not wait for it.
 
     Raises:
         ConfigError: One cannot be made.
     """
     factories = {name: pipeline_factory(settings.bot(name)) for name in settings.bot_names()}
     for factory in factories.values():
-        factory()
+        pipeline = factory()
+        if loads:
+            preload(pipeline)
     return {name: partial(_in_room, name, factory) for name, factory in factories.items()}
 
 

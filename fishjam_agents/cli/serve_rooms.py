@@ -35,7 +35,7 @@ def serve_rooms(settings: Config) -> None:
             f"{settings.where('observe.metrics')}: observe.metrics is for a file about one room: "
             "this one serves /metrics at `api`"
         )
-    bots = make_bots(settings)
+    bots = make_bots(settings, loads=settings.workers.processes == 1)
     setup_logging(settings.log, settings.secrets)
     run_on_loop(_serve(settings, bots))
 

@@ -16,11 +16,12 @@ from fishjam_agents.observe.log import EventLog
 from fishjam_agents.observe.replay.recorder import MemoryRecorder
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.preload import preload
 from fishjam_agents.server import EmbeddedServer, RoomClock
 from fishjam_agents.simulation.result import SimulationResult
 from fishjam_agents.simulation.scene import LONGEST_SECONDS, Scene
 from fishjam_agents.simulation.sounds import Prepared, prepare
-from fishjam_agents.simulation.warm_up import load, short_collections
+from fishjam_agents.simulation.warm_up import short_collections
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
 from fishjam_agents.testing.memory import MemoryRoom
 from fishjam_agents.testing.scenario import Scenario
@@ -68,7 +69,7 @@ async def simulate(
         ValueError: There is no caller.
     """
     cast = prepare(callers)
-    await asyncio.to_thread(load, pipeline)
+    await asyncio.to_thread(preload, pipeline)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
             EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter)

@@ -191,8 +191,10 @@ def test_killed_in_the_middle_of_a_reply(tmp_path: Path) -> None:
             # The first sentence, and some of the second.
             await asyncio.sleep(1.6)
             call.kill()
+            begun = time.perf_counter()
             await call.back()
             await until(lambda: len(call.what("asked")) == 2)
+            print(f"went on after {time.perf_counter() - begun:.2f} s")
             messages = call.what("asked")[1]["messages"]
             assert messages[0] == ["user", "What is there to tell?"]
             role, heard = messages[1]

@@ -13,8 +13,9 @@ from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Backend, Fallback, Parrot
 from fishjam_agents.backends.registry import find
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.preload import preload
 from fishjam_agents.simulation import simulate
-from fishjam_agents.simulation.warm_up import load, short_collections
+from fishjam_agents.simulation.warm_up import short_collections
 
 SILENCE = read_wav(Path(__file__).parents[2] / "audio_fixtures" / "silence.wav")
 
@@ -25,7 +26,7 @@ def loaded_by(backend: object, monkeypatch: pytest.MonkeyPatch, *names: str) -> 
         monkeypatch.delitem(sys.modules, name, raising=False)
     bot = AgentPipeline()
     bot.backend = backend  # type: ignore[assignment]
-    load(bot)
+    preload(bot)
     return [name for name in names if name in sys.modules]
 
 
@@ -47,7 +48,7 @@ def test_what_a_vendor_s_backend_loads_is_there(name: str) -> None:
     backend = find(name, Backend)  # type: ignore[type-abstract]
     bot = AgentPipeline()
     bot.backend = backend()
-    load(bot)
+    preload(bot)
     assert backend.loads
     assert all(module in sys.modules for module in backend.loads)
 

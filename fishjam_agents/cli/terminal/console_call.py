@@ -21,8 +21,8 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.observe.log import EventLog, setup_logging
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.preload import preload
 from fishjam_agents.simulation.scene import EndRule
-from fishjam_agents.simulation.warm_up import load
 from fishjam_agents.worker.call_outcome import REASONS
 from fishjam_agents.worker.limits import CallLimits
 
@@ -71,7 +71,7 @@ class ConsoleCall:
             )
         self._task = asyncio.current_task()
         with interrupts(self._leave), suppress(asyncio.CancelledError):
-            await asyncio.to_thread(load, pipeline)
+            await asyncio.to_thread(preload, pipeline)
             rate = audio_sample_rate(pipeline.backend.capabilities.input_rate)
             async with DeviceSession(self._device, rate) as session:
                 self._session = session

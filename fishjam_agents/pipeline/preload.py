@@ -1,0 +1,22 @@
+"""Imports that would make the first call late, made before it begins."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+
+from fishjam_agents.pipeline import AgentPipeline
+
+
+def preload(pipeline: AgentPipeline) -> None:
+    """Import what the bot's model and tools import when they are connected.
+
+    A vendor's client takes a second, in which everything else in the process stands still again and again
+    although it is loaded in a thread: the first call would be late by it.
+    """
+    # A bot without a backend is refused where it is run.
+    loads = getattr(getattr(pipeline, "backend", None), "loads", ())
+    for name in (*loads, *(("mcp",) if pipeline.mcp else ())):
+        # What is not installed is told by whoever needs it, in words of its own.
+        with suppress(ImportError):
+            import_module(name)
