@@ -49,6 +49,22 @@ def read_json(text: str | bytes, limit: int = MAX_JSON_DEPTH) -> Any:
     return value
 
 
+def strict_json(value: Any) -> str:
+    """`value` as JSON text that every client can read.
+
+    Python reads NaN and lone surrogates that other parsers refuse: one room's metadata would spoil the
+    listing of all rooms.
+
+    Raises:
+        ValueError: `value` holds such a thing, or is nested deeper than `MAX_JSON_DEPTH`.
+    """
+    if depth_of(value) > MAX_JSON_DEPTH:
+        raise ValueError(f"JSON is nested deeper than {MAX_JSON_DEPTH}")
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text.encode()
+    return text
+
+
 def readable_json(value: Any, **options: Any) -> str:
     r"""Encode JSON with its words as they are, not as `\u00eb`.
 

@@ -46,6 +46,17 @@ def has_host(url: str) -> bool:
         return False
 
 
+def is_http_url(url: str) -> bool:
+    """Return whether something can be asked of, or posted to, a URL: `http` or `https`, with a host."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        # Its brackets do not match.
+        return False
+    # Clients take no control characters (RFC 3986, section 2).
+    return scheme in _PORTS and has_host(url) and url.isprintable()
+
+
 def read_authority(text: str) -> Authority | None:
     """`host` or `host:port` (RFC 3986, section 3.2, without user information); None if it is neither."""
     match = _AUTHORITY.fullmatch(text)

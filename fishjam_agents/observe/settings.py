@@ -6,11 +6,10 @@ import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from fishjam_agents.errors import SettingError
 from fishjam_agents.events import KINDS
-from fishjam_agents.urls import has_host
+from fishjam_agents.urls import is_http_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class WebhookSettings:
     events: tuple[str, ...] = ("call_started", "call_ended", "backend_failure")
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not has_host(self.url):
+        if not is_http_url(self.url):
             raise SettingError("url", "must be an http or https URL", section="observe.webhooks")
         for kind in self.events:
             if kind not in KINDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from ..json_limits import MAX_JSON_DEPTH, depth_of, read_json
+from ..json_limits import read_json, strict_json
 from ..protocol import Track, TrackType
 from ..session import PeerType
 from .media.sources import Source
@@ -149,20 +149,4 @@ def metadata_text(text: str) -> str:
         strict_json(read_json(text))
     except ValueError:
         return json.dumps(text)
-    return text
-
-
-def strict_json(value: Any) -> str:
-    """`value` as JSON text that every client can read.
-
-    Python reads NaN and lone surrogates that other parsers refuse: one room's metadata would spoil the
-    listing of all rooms.
-
-    Raises:
-        ValueError: `value` holds such a thing, or is nested deeper than `MAX_JSON_DEPTH`.
-    """
-    if depth_of(value) > MAX_JSON_DEPTH:
-        raise ValueError(f"JSON is nested deeper than {MAX_JSON_DEPTH}")
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    text.encode()
     return text

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,8 +17,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.json_limits import read_json, strict_json
 from fishjam_agents.loopback import is_loopback
-from fishjam_agents.urls import has_host, read_authority
+from fishjam_agents.urls import is_http_url, read_authority
 from fishjam_agents.worker.call_record import CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest, CallService
 from fishjam_agents.worker.call_settings import CallSettings
@@ -165,8 +164,10 @@ def _call_request(body: bytes) -> CallRequest:
         HTTPException: 400, it is none.
     """
     try:
-        data = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
+        data = read_json(body or b"{}")
+        # Half a surrogate pair is JSON, but no text that a server or a model could be sent.
+        strict_json(data)
+    except ValueError as error:
         raise HTTPException(400, f"the body is no JSON: {error}") from error
     if not isinstance(data, dict):
         raise HTTPException(400, "the body must be a JSON object")
@@ -184,7 +185,7 @@ def _call_request(body: bytes) -> CallRequest:
         if not isinstance(value, str) or not value:
             raise HTTPException(400, f"keys.{name} must be text")
     webhook = data.get("webhook")
-    if webhook is not None and not (urlsplit(webhook).scheme in ("http", "https") and has_host(webhook)):
+    if webhook is not None and not is_http_url(webhook):
         raise HTTPException(400, "webhook must be an http or https URL")
     settings = CallSettings(data.get("instructions"), variables, data.get("voice"), keys)
     return CallRequest(uuid.uuid4().hex, data.get("room"), data.get("bot"), settings, webhook)

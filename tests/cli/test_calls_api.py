@@ -197,6 +197,16 @@ def test_what_cannot_be_made_is_refused_in_one_sentence() -> None:
             assert (answer.status_code, answer.json()) == (status, {"error": sentence})
         plain = await found.http.post("/calls", content="{}", headers={"content-type": "text/plain"})
         assert plain.status_code == 415
+        for url in ("http://[::1", "http://127.0.0.1/\x01", "http://127.0.0.1:70000/", "http:///done"):
+            answer = await found.post({"bot": "poet", "webhook": url})
+            assert (answer.status_code, url) == (400, url)
+        for field in ("room", "instructions", "webhook"):
+            answer = await found.http.post(
+                "/calls",
+                content=json.dumps({"bot": "poet", field: "http://half\ud800"}),
+                headers={"content-type": "application/json"},
+            )
+            assert (answer.status_code, "is no JSON" in answer.json()["error"]) == (400, True)
         huge = await found.post({"instructions": "x" * 300_000})
         assert huge.status_code == 413
         assert (await found.http.get("/calls/none")).status_code == 404

@@ -8,9 +8,8 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ...json_limits import read_json
+from ...json_limits import read_json, strict_json
 from ..errors import RequestError
-from ..peer import strict_json
 from .multipart import parse_multipart
 
 MAX_BODY_BYTES = 1024 * 1024

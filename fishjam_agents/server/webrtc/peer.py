@@ -10,13 +10,13 @@ from typing import Any
 import betterproto
 
 from ...errors import ProtocolError
-from ...json_limits import read_json
+from ...json_limits import read_json, strict_json
 from ...protocol import decode, encode
 from ...protocol.generated import media_peer
 from ...protocol.generated.media import ChannelMessage
 from ...protocol.peer_encoder import encode_error
 from ..media.sources import Source
-from ..peer import REFUSED, Peer, metadata_text, strict_json
+from ..peer import REFUSED, Peer, metadata_text
 from ..room import Room
 from .camera import BrowserCamera
 from .connection import Channel, Connection
