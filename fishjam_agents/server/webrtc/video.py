@@ -20,6 +20,9 @@ _H264_KEY = 5
 _QUALITY = 4
 """Quantiser scale of the JPEG: 2 is the best, 31 the worst. Our choice: some 60 kB at 640 x 480."""
 
+MAX_PIXELS = 4096 * 4096
+"""Largest picture that is decoded: a key frame of 0.4 MB can ask for 16000 x 16000, and for gigabytes of
+memory. Our choice: a screen of 5120 x 2880 is within it."""
 
 _TIME_BASE = Fraction(1, 1)
 
@@ -33,11 +36,12 @@ def is_keyframe(codec: str, frame: bytes) -> bool:
 
 
 def jpeg(codec: str, keyframe: bytes) -> bytes | None:
-    """A JPEG of a frame that needs no other; None if it is damaged. Takes some milliseconds."""
+    """A JPEG of a frame that needs no other; None if it is damaged or too large. Takes some milliseconds."""
     decoder: Any = av.CodecContext.create("h264" if codec == "h264" else "vp8", "r")
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     assert isinstance(decoder, VideoCodecContext)
     assert isinstance(encoder, VideoCodecContext)
+    decoder.options = {"max_pixels": str(MAX_PIXELS)}
     try:
         frames = [*decoder.decode(av.Packet(keyframe)), *decoder.decode(None)]
         if not frames:

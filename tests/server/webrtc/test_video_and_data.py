@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from fishjam_agents.protocol import encode_capture_image
-from fishjam_agents.server.webrtc.video import is_keyframe, jpeg
+from fishjam_agents.server.webrtc.video import MAX_PIXELS, is_keyframe, jpeg
 
 from ..conftest import Client, Serve
 from ..sockets import until
 from .agent import attend
 from .browser import Picture, join
 
+MAX_SIDE = math.isqrt(MAX_PIXELS)
 CAMERA = {"type": "camera", "paused": False}
 
 
@@ -133,6 +139,21 @@ def test_messages_go_to_the_other_browsers_by_the_channel_they_came_by(serve: Se
             ]
 
     serve(scenario)
+
+
+@pytest.mark.parametrize("side", [MAX_SIDE, 5000])
+def test_a_key_frame_that_asks_for_too_much_memory_gives_no_picture(side: int) -> None:
+    encoder = av.CodecContext.create("libvpx", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width = encoder.height = side
+    encoder.pix_fmt = "yuv420p"
+    encoder.time_base = Fraction(1, 30)
+    black = VideoFrame(side, side, "yuv420p")
+    for plane in black.planes:
+        plane.update(bytes(plane.buffer_size))
+    key = b"".join(bytes(packet) for packet in (*encoder.encode(black), *encoder.encode(None)))
+    assert is_keyframe("vp8", key)
+    assert (jpeg("vp8", key) is None) == (side > MAX_SIDE)
 
 
 def test_damaged_frames_give_no_picture() -> None:
