@@ -172,10 +172,15 @@ KINDS: Mapping[str, type[JournalEntry]] = {
 
 def encode(entry: JournalEntry) -> bytes:
     """Return the fields of an entry but `at` as JSON."""
-    data = asdict(entry)
-    del data["at"]
-    # What a tool is called with is what a model wrote, and JSON; anything else is shown as text.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    try:
+        data = asdict(entry)
+        del data["at"]
+        # What a tool is called with is what a model wrote, and JSON; anything else is shown as text. Models
+        # write halves of surrogate pairs, too, which are no UTF-8.
+        return json.dumps(data, separators=(",", ":"), default=str).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        logger.warning("an entry of the kind %s cannot be written and is left empty: %r", entry.kind, error)
+        return b"{}"
 
 
 def decode(kind: str, at: float, body: bytes) -> JournalEntry | None:

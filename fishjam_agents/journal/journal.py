@@ -138,7 +138,7 @@ class Journals:
         except (JournalError, TimeoutError) as error:
             logger.warning("the call has no journal: %s", str(error) or "its store does not answer")
             return None
-        earlier = recover(opened.entries, self._clock()) if opened.key.epoch > 1 else None
+        earlier = _recovered(opened, self._clock()) if opened.key.epoch > 1 else None
         journal = CallJournal(opened.key, self._writer, self._clock, earlier)
         self._open[opened.key] = journal
         return journal
@@ -158,6 +158,15 @@ class Journals:
             except (JournalError, TimeoutError) as error:
                 logger.warning("old journals are not deleted yet: %s", error)
             await asyncio.sleep(PURGE_INTERVAL)
+
+
+def _recovered(opened: OpenedJournal, now: float) -> PastConversation | None:
+    try:
+        return recover(opened.entries, now)
+    except Exception:
+        # A file that was tampered with must not keep a room without a bot.
+        logger.exception("the journal of the call %s makes no sense: it begins anew", opened.key.call)
+        return None
 
 
 def _is_of_others(opened: OpenedJournal, present: Collection[str]) -> bool:

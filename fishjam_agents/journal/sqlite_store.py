@@ -125,7 +125,8 @@ class SqliteJournals:
                     )
                 return lost
 
-        return await self._run(work)
+        # Without a deadline: what is given up and tried again may have been written.
+        return await self._run(work, None)
 
     async def read(self, call: str) -> Sequence[tuple[int, JournalEntry]]:
         """Part of `JournalStore`."""
@@ -256,9 +257,9 @@ class SqliteJournals:
             raise
         connection.execute("COMMIT")
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], deadline: float | None = DEADLINE) -> T:
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(deadline):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError, RuntimeError) as error:
             raise self._problem(error) from error

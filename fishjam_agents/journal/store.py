@@ -82,7 +82,7 @@ class JournalStore(Protocol):
     """Journals of many calls, shared by all processes that may take a call over.
 
     Entries are only ever appended, and deleted with their call. Every method raises `JournalError` where the
-    store cannot be used, and has a deadline of its own.
+    store cannot be used, and all but `append` have a deadline of their own.
     """
 
     async def open(self, place: CallPlace, now: float, resume: float) -> OpenedJournal:
@@ -98,6 +98,8 @@ class JournalStore(Protocol):
 
     async def append(self, entries: Sequence[tuple[CallKey, JournalEntry]]) -> Set[CallKey]:
         """Write entries, all or none; returns once they are on disk.
+
+        It fails only if nothing was written and nothing will be: the same entries are given again then.
 
         Returns:
             Those whose right was lost, or whose journal was deleted: nothing of theirs was written.

@@ -83,12 +83,15 @@ class JournalWriter:
                 before = self._begun - len(self._waiting)
                 try:
                     lost = await self._store.append(batch)
-                except (JournalError, TimeoutError) as error:
+                except JournalError as error:
                     failures += 1
                     if failures == 1 or failures % 20 == 0:
                         logger.warning("calls go on without their journal for now: %s", error)
                     await asyncio.sleep(self._backoff.delay(failures))
                     continue
+                except Exception:
+                    logger.exception("%d entries of the journal are left out: its store failed", len(batch))
+                    lost = frozenset()
                 failures = 0
                 # Some of them may have been dropped meanwhile.
                 dropped = self._done - before

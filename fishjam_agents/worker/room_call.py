@@ -161,8 +161,9 @@ class RoomCall:
         if self.stopping is not None:
             return CallOutcome.STOPPED
         self.pipeline = make()
-        journal = None if open_journal is None else await open_journal()
-        self.pipeline.journal = journal
+        journal = None
+        if open_journal is not None:
+            journal = self.pipeline.journal = await open_journal()
         self._worker = Worker(
             self.pipeline,
             fishjam_id=shared.client.url,

@@ -133,6 +133,16 @@ def test_a_handle_knows_the_lines_before_it() -> None:
     assert (found.handle, found.handle_of, found.handle_age, found.handle_lines) == ("h1", "Gemini", 5.0, 1)
 
 
+def test_whatever_a_model_writes_can_be_written() -> None:
+    half = ToolIntended(1.0, "a", "book", {"name": "\ud83d", "nan": float("nan")})
+    read = decode("tool_intended", 1.0, encode(half))
+    assert isinstance(read, ToolIntended)
+    assert read.arguments["name"] == "\ud83d"
+    endless: dict[str, object] = {}
+    endless["self"] = endless
+    assert decode("tool_intended", 1.0, encode(ToolIntended(1.0, "a", "book", endless))) == ToolIntended(1.0)
+
+
 def test_entries_of_other_releases_are_read_as_far_as_they_are_known() -> None:
     entry = UserSaid(1.5, "Grüße", "p")
     assert decode("user_said", 1.5, encode(entry)) == entry
