@@ -60,6 +60,10 @@ class Browsers:
             self._importing = [loaded]
             self._tasks.spawn(self._load(), "the import of WebRTC")
 
+    def warm_up(self) -> None:
+        """Import what browsers need before the first of them has to wait for it."""
+        self.load(lambda: None)
+
     def add(
         self,
         room: Room,

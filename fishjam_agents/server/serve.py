@@ -317,6 +317,9 @@ class EmbeddedServer:
             self._peer_url,
             self._sandbox,
         )
-        resources = [*make_resources(context), PlaygroundApi(context, self.playground)]
+        resources = [
+            *make_resources(context),
+            PlaygroundApi(context, self.playground, self._browsers.warm_up),
+        ]
         app = AccessControl(RestApi(self.token, resources).app(), self._access)
         return HttpServer, app

@@ -20,7 +20,9 @@ PACKAGES = ["fishjam_agents", "fishjam_agents.turns", "fishjam_agents.fishjam"]
 
 ELSEWHERE = {
     "BridgedPeer": "made by the worker, for a model that Fishjam itself brings into the room",
+    "CallJournal": "opened by the worker for a call",
     "Recorder": "a protocol; `observe.replay.CallRecorder` is one",
+    "SoundRecorder": "a protocol; `observe.recording.SoundRecorder` is one",
     "ToolDeclaration": "made by `tool`, read by backends",
 }
 """What `AgentPipeline` names and its subclasses do not, and why."""

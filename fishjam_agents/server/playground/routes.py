@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -29,11 +30,13 @@ class PlaygroundApi(Resource):
     Args:
         context: Parts of the server.
         playground: The calls.
+        opened: Called when a browser asks for the page: somebody is about to join.
     """
 
-    def __init__(self, context: RestContext, playground: Playground) -> None:
+    def __init__(self, context: RestContext, playground: Playground, opened: Callable[[], None]) -> None:
         super().__init__(context)
         self._playground = playground
+        self._opened = opened
         self._pages = Pages()
         self._reporting: set[RegisteredCall] = set()
 
@@ -49,6 +52,7 @@ class PlaygroundApi(Resource):
         }
 
     async def _index(self, request: Request) -> Response:
+        self._opened()
         return self._page("index.html")
 
     async def _file(self, request: Request) -> Response:
