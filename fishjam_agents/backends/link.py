@@ -30,6 +30,7 @@ from fishjam_agents.backends.port import (
     UpdateInput,
     ignore_handle,
 )
+from fishjam_agents.backends.reconnect_pace import ReconnectPace
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import TRIED_AGAIN, BackendError
@@ -196,6 +197,7 @@ class BackendLink:
                 lost_at = loop.time() if served else started
             self._emit(BackendFailure.of(error, retryable=True))
             await asyncio.sleep(BACKOFF.delay(failures))
+            await asyncio.sleep(ReconnectPace.shared().reserve(type(self._backend).__name__, loop.time()))
 
     def _open(self, attempt: int) -> Connecting:
         context = BackendContext(
