@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
+from fishjam_agents.cli.tracing import call_tracing
 from fishjam_agents.config import Config, pipeline_factory
 from fishjam_agents.journal.encryption import fernet
 from fishjam_agents.journal.journal import Journals
@@ -26,6 +27,9 @@ from fishjam_agents.worker.load import LoadMonitor
 from fishjam_agents.worker.orphaned_agents import state_folder
 from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
+
+if TYPE_CHECKING:
+    from fishjam_agents.observe.tracing import CallTracing
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +133,7 @@ class RoomsProcess:
         self._created = created
         self._metrics = None if settings.api is None else call_metrics()
         self._webhooks = EventWebhooks(settings.observe.webhooks)
+        self._tracing: CallTracing | None = None
         self.monitor = LoadMonitor(settings.workers)
         self._journals = open_journals(settings)
         self.worker = MultiRoomWorker(
@@ -148,7 +153,10 @@ class RoomsProcess:
 
     async def run(self) -> None:
         """Serve rooms until `drain` or `stop`; raises as `MultiRoomWorker.run`."""
-        async with self._journals or nullcontext():
+        async with (
+            self._journals or nullcontext(),
+            call_tracing(self._settings.observe.tracing) as self._tracing,
+        ):
             await self._run()
 
     async def _run(self) -> None:
@@ -200,6 +208,8 @@ class RoomsProcess:
         if self._metrics is not None:
             self._metrics.observe(pipeline, name)
         self._webhooks.observe(pipeline, room.id, name)
+        if self._tracing is not None:
+            self._tracing.observe(pipeline, room.id, name)
         return pipeline
 
     def _measured(self) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fishjam_agents.cli.playground import LiveCall
     from fishjam_agents.config import Config
     from fishjam_agents.observe.metrics import CallMetrics
+    from fishjam_agents.observe.tracing import CallTracing
     from fishjam_agents.pipeline import AgentPipeline
     from fishjam_agents.server import EmbeddedServer
     from fishjam_agents.simulation import Scene
@@ -118,6 +119,7 @@ class _Run:
         self._pipeline = pipeline
         self._metrics = metrics
         self._metrics_url: str | None = None
+        self._tracing: CallTracing | None = None
         self._webhooks = EventWebhooks(settings.observe.webhooks)
         self._clips = clips
         self._listen = listen
@@ -145,6 +147,9 @@ class _Run:
 
                     served = metrics_server(self._settings.observe.metrics, self._metrics)
                     self._metrics_url = await stack.enter_async_context(served)
+                from fishjam_agents.cli.tracing import call_tracing
+
+                self._tracing = await stack.enter_async_context(call_tracing(self._settings.observe.tracing))
                 try:
                     outcome = await self._call()
                 finally:
@@ -207,6 +212,8 @@ class _Run:
         from fishjam_agents.observe.log import EventLog
 
         self._webhooks.observe(self._pipeline, where.room_id)
+        if self._tracing is not None:
+            self._tracing.observe(self._pipeline, where.room_id)
         self._pipeline.observers.append(EventLog(lambda: self._pipeline.call_id, where.room_id, bot="agent"))
         config = self._settings.source
         next_step = []

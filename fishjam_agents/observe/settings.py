@@ -86,6 +86,24 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingSettings:
+    """Traces for OpenTelemetry.
+
+    Attributes:
+        endpoint: Where they go, by OTLP over HTTP: `http://127.0.0.1:4318/v1/traces`; None takes it from the
+            environment (`OTEL_EXPORTER_OTLP_ENDPOINT`), else that one.
+        service: The name of the service in them.
+    """
+
+    endpoint: str | None = None
+    service: str = "fishjam_agents"
+
+    def __post_init__(self) -> None:
+        if self.endpoint is not None and not is_http_url(self.endpoint):
+            raise SettingError("endpoint", "must be an http or https URL", section="observe.tracing")
+
+
+@dataclass(frozen=True, slots=True)
 class ObserveSettings:
     """Settings of what is kept of calls.
 
@@ -96,6 +114,7 @@ class ObserveSettings:
             in the log at `debug`, timelines, reports and on the playground.
         recording: What is recorded of calls, and where to; None records nothing.
         webhooks: Receivers of events of calls.
+        tracing: Where traces go; None makes none.
         metrics: Where Prometheus finds the metrics; None serves none.
     """
 
@@ -103,4 +122,5 @@ class ObserveSettings:
     tool_payloads: bool = False
     recording: RecordingSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = ()
+    tracing: TracingSettings | None = None
     metrics: MetricsSettings | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from fishjam_agents import events
 from fishjam_agents.audio.wav import read_wav
@@ -23,6 +24,7 @@ from fishjam_agents.observe.metrics import CallMetrics
 from fishjam_agents.observe.recording import SoundRecorder
 from fishjam_agents.observe.recording.writer import WRITER
 from fishjam_agents.observe.replay import CallRecorder
+from fishjam_agents.observe.tracing import CallTracing
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.event_stream import EventStream
 from fishjam_agents.pipeline.redaction import EventRedaction
@@ -91,6 +93,9 @@ def test_an_hour_grows_nothing_but_files(tmp_path: Path) -> None:
         bot.backend = Parrot()
         bot.observers.append(EventLog("c1", "room-1", bot="agent"))
         CallMetrics().observe(bot)
+        CallTracing(TracerProvider(shutdown_on_exit=False)).observe(bot, "room-1")
+        # What begins a trace.
+        bot.observers[-1](events.CallStarted(0.0))
         record = CallRecorder(tmp_path / "records").open("c1", bot.turns, bot.hearing)
         recording = SoundRecorder(tmp_path / "calls").open("c1", RATE, RATE)
         stream = EventStream(bot.observers)
