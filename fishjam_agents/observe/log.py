@@ -21,7 +21,18 @@ from fishjam_agents.secrecy import conceal
 
 logger = logging.getLogger("fishjam_agents.call")
 
-_TALKATIVE = ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "uvicorn", "websockets")
+_TALKATIVE = (
+    "aioice",
+    "aiortc",
+    "asyncio",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "openai",
+    "uvicorn",
+    "websockets",
+)
 """Libraries whose own details hide the call's, and at DEBUG print headers with tokens in them."""
 
 

@@ -231,6 +231,7 @@ def test_mute_and_unmute(parrot: RunningBot, window: Playground) -> None:
     expect(window.page.locator("#mute")).to_have_attribute("aria-pressed", "true")
     # Nobody is heard any more: the turn ends, though the caller speaks on.
     window.bot("speaking")
+    expect(window.page.locator("#detail")).to_have_text("You are muted: unmute to be heard.")
     window.page.click("#mute")
     expect(window.page.locator("#mute span")).to_have_text("Mute")
     window.page.click("#devices summary")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .page_kit import NOWHERE, STATIC, Playground, ScriptedServer, scripted_page
+from .page_kit import NOWHERE, STATIC, Playground, ScriptedServer, modules, run, scripted_page
 
 LINK = f"{NOWHERE}/#call=token"
 SPOKEN = {"peer": "ann", "track": "t"}
@@ -84,6 +84,7 @@ def test_a_lost_server_is_waited_for_and_its_history_is_not_doubled(
     expect(opened.page.locator("#lines .line")).to_have_count(2)
     server.close(1011, "crashed")
     expect(notice(opened.page, "feed")).to_contain_text("The server does not answer")
+    expect(opened.page.locator("#state")).to_have_text("No connection")
     opened.feed("open")
     expect(notice(opened.page, "feed")).to_have_count(0)
     # The next hello has no history: neither has the page.
@@ -93,6 +94,7 @@ def test_a_lost_server_is_waited_for_and_its_history_is_not_doubled(
     server.refuse = (4401, "call token refused")
     server.close(1001, "stopped")
     expect(notice(opened.page, "feed")).to_contain_text("open the new link")
+    expect(opened.page.locator("#state")).to_have_text("Call over")
 
 
 def test_a_call_that_is_over_says_why_and_stands_still(window: tuple[Playground, ScriptedServer]) -> None:
@@ -241,6 +243,51 @@ def corner(page: Page, selector: str, across: float, down: float) -> tuple[float
     return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
 
+# Which words are painted whole, and which are cut off by the picture's edges: the canvas is asked.
+CUT = """
+    async (spans) => {
+      const { Brush } = await import("/playground/timeline_brush.js");
+      const written = [];
+      const context = new Proxy(document.createElement("canvas").getContext("2d"), {
+        get: (target, name) => {
+          if (name === "fillText") return (text) => written.push(text);
+          const value = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+        set: (target, name, value) => Reflect.set(target, name, value),
+      });
+      const palette = { ink: "#000", font: "sans-serif" };
+      const brush = new Brush(context, { from: 10, perSecond: 50, gutter: 100, width: 600, palette });
+      for (const at of [10.1, 15, 19.9]) brush.whole(at, 10, `${at}`.padStart(7), "#000");
+      const look = { text: "1.54 s unheard", short: "1.54 s" };
+      for (const end of [15, 11.5, 10.7]) brush.box({ start: 10, end }, 0, 18, "#000", look);
+      // The box goes on behind the edge: its words do not.
+      brush.box({ start: 18.5, end: 30 }, 0, 18, "#000", look);
+      return written.map((text) => text.trim());
+    }
+"""
+
+
+def test_the_timeline_writes_no_half_numbers(chromium: Browser) -> None:
+    with modules(chromium) as page:
+        assert page.evaluate(CUT) == ["15", "1.54 s unheard", "1.54 s", "1.54 s"]
+
+
+def test_moments_have_one_unit(chromium: Browser) -> None:
+    with modules(chromium) as page:
+        body = "return a.map((seconds) => m.clockTime(seconds));"
+        assert run(page, "latency.js", body, [7.94, 59.96, 67.9]) == ["7.9 s", "1:00.0", "1:07.9"]
+
+
+def test_events_tell_what_was_heard_in_words(window: tuple[Playground, ScriptedServer]) -> None:
+    opened, server = window
+    opened.open(LINK)
+    opened.page.click("#log summary")
+    server.events(6.0, *TURN)
+    row = opened.page.locator("#log-rows tr", has_text="reply_interrupted")
+    expect(row).to_contain_text("heard (seconds 2, text It will rain,)")
+
+
 def test_every_control_has_a_name(window: tuple[Playground, ScriptedServer]) -> None:
     opened, server = window
     opened.open(LINK)
@@ -265,6 +312,8 @@ def test_a_phone_scrolls_its_parts_and_not_the_page(chromium: Browser, scheme: A
         assert opened.page.evaluate(width) == 390
         server.events(6.0, *TURN, *({"kind": "peer_joined", "at": 6, "peer": f"p{n}" * 20} for n in range(9)))
         expect(opened.page.locator("#lines .line")).to_have_count(2)
+        table = opened.page.locator("#latency-table")
+        assert table.evaluate("(box) => box.scrollWidth - box.clientWidth") == 0
         opened.page.tap("#log summary")
         server.send(type="error", message="w" * 300)
         expect(opened.page.locator(".notice")).to_have_count(1)

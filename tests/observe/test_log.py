@@ -104,7 +104,18 @@ LINES: list[tuple[Event, str, str]] = [
 def log() -> Iterator[io.StringIO]:
     """What is logged, under settings that are put back."""
     root = logging.getLogger()
-    names = ("asyncio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "uvicorn", "websockets")
+    names = (
+        "aioice",
+        "aiortc",
+        "asyncio",
+        "httpcore",
+        "httpcore2",
+        "httpx",
+        "httpx2",
+        "openai",
+        "uvicorn",
+        "websockets",
+    )
     before = root.level, {name: logging.getLogger(name).level for name in names}
     setup_logging(LogSettings())
     ours = next(handler for handler in root.handlers if isinstance(handler.formatter, LineFormatter))
@@ -165,7 +176,7 @@ def test_a_line_names_call_room_and_peer(log: io.StringIO) -> None:
 def test_lines_of_others_end_with_their_logger(log: io.StringIO) -> None:
     logging.getLogger("mybot").info("hello")
     logging.getLogger("fishjam_agents.pipeline.call").info("ours")
-    for name in ("httpx", "httpx2"):
+    for name in ("httpx", "httpx2", "aioice.ice"):
         logging.getLogger(name).info("GET https://example.org?token=secret")
     assert [line.split(" ", 1)[1] for line in log.getvalue().splitlines()] == [
         "INFO    hello  [mybot]",

@@ -188,16 +188,19 @@ class ConsoleCall:
         device, session = self._device, self._session
         counters = device.counters
         lines = ["goodbye"]
-        if self._gaps or counters.underflows:
-            lines.append(
-                f"The bot's voice had {self._gaps} gaps because its sound came too late, and the loudspeaker "
-                f"{counters.underflows} because this machine was too busy."
-            )
+        if self._gaps:
+            lines.append(f"Gaps in the bot's voice because its sound came too late: {self._gaps}.")
+        if counters.underflows:
+            lines.append(f"Gaps in the loudspeaker because this machine was too busy: {counters.underflows}.")
         dropped = 0.0 if session is None else session.microphone.dropped
-        if counters.overflows or dropped:
+        if counters.overflows:
             lines.append(
-                f"Sound of the microphone was lost {counters.overflows} times in the device, and "
-                f"{dropped:.2f} s of it here: this machine was too busy."
+                "Losses of the microphone's sound in the device because this machine was too busy: "
+                f"{counters.overflows}."
+            )
+        if dropped:
+            lines.append(
+                f"{dropped:.2f} s of the microphone's sound were dropped: this machine was too busy."
             )
         if isinstance(device, WavDevice) and device.lag > _LAG_LIMIT:
             lines.append(f"This machine was up to {1000 * device.lag:.0f} ms late: the times are not exact.")

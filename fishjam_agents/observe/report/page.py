@@ -186,7 +186,7 @@ def _player(sound: Sound) -> Markup:
         aria_label="Recording of the call",
     )
     said = (
-        f"Sound: {sound.description}, inside this page. The original is room.wav."
+        f"Sound: {sound.description}, inside this page; a room.wav beside it is the original."
         if sound.uri
         else "The call is too long to be inside this page: the player needs room.wav in the same folder."
     )

@@ -117,8 +117,14 @@ export class EventLog {
 /** @param {Event} event */
 function detailsOf(event) {
   const parts = Object.entries(event).filter(([key]) => !KNOWN.has(key));
-  const text = parts
-    .map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(", ");
+  const text = parts.map(([key, value]) => `${key} ${valueOf(value)}`).join(", ");
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
+}
+
+/** @param {unknown} value */
+function valueOf(value) {
+  if (typeof value === "string") return value;
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return JSON.stringify(value);
+  const known = Object.entries(value).filter(([, inner]) => inner !== "");
+  return `(${known.map(([key, inner]) => `${key} ${valueOf(inner)}`).join(", ")})`;
 }

@@ -142,3 +142,13 @@ export function moment(seconds, digits = 1) {
   const rest = (rounded - 60 * minutes).toFixed(digits);
   return minutes === 0 ? rest : `${minutes}:${rest.padStart(digits ? digits + 3 : 2, "0")}`;
 }
+
+/**
+ * The same where its unit is not said otherwise: `7.9 s`, `1:07.9`.
+ * @param {number} seconds
+ * @param {number} [digits]
+ */
+export function clockTime(seconds, digits = 1) {
+  const text = moment(seconds, digits);
+  return text.includes(":") ? text : `${text} s`;
+}

@@ -11,7 +11,7 @@ import { element, foreign, get, write } from "./dom.js";
 import { EventLog } from "./event_log.js";
 import { Figures } from "./figures.js";
 import { openKeyboard } from "./keyboard.js";
-import { moment } from "./latency.js";
+import { clockTime } from "./latency.js";
 import { Notices } from "./notices.js";
 import { Participant } from "./participant.js";
 import { People } from "./people.js";
@@ -160,7 +160,7 @@ class Page {
       this.#show(now);
     }
     this.log.show();
-    write(this.time, `${moment(now)} s`);
+    write(this.time, clockTime(now));
     this.timeline.frame(time);
   }
 
@@ -181,12 +181,20 @@ class Page {
         interrupts: offered.interrupt,
       },
       ended: this.feedStatus.reason || call.ended?.reason || "",
+      lost: this.#lost(),
     });
     const own = this.sound.levels.get(participant.peer)?.latest(now) ?? 0;
     const heard = bot.name === "hearing" && bot.peer ? bot.peer : participant.peer;
     const level = bot.name === "speaking" ? this.about.botPeer : heard;
     this.stage.level(this.sound.levels.get(level)?.latest(now) ?? 0);
     this.controls.level(own);
+  }
+
+  /** @returns {"server" | "call" | null} What this page has heard of before, and does not any more. */
+  #lost() {
+    const { name } = this.feedStatus;
+    if (!this.welcomed || name === "open" || name === "over") return null;
+    return name === "refused" ? "call" : "server";
   }
 
   /** @param {number} now */

@@ -32,7 +32,7 @@ export function openSaving(api, notices, callId) {
     guest.disabled = true;
     try {
       const link = await api.guestLink();
-      if (await copied(link)) notices.tell("The guest link was copied: whoever opens it joins this call.");
+      if (await copied(link)) notices.tell("The guest link was copied: whoever opens it can join this call.");
       else show(link);
     } catch (error) {
       notices.tell(`There is no guest link: ${messageOf(error)}`, "bad");

@@ -1,12 +1,14 @@
 // The bot's state in one word, with what to do now.
 
 import { get, write } from "./dom.js";
-import { moment } from "./latency.js";
+import { clockTime } from "./latency.js";
 
 /**
  * @typedef {import("./bot_state.js").BotState} BotState
  * @typedef {{ bot: BotState, begun: boolean, joined: boolean, silent: boolean, muted: boolean, pushToTalk: boolean, talking: boolean,
- *   interrupts: boolean, now: number, ended: string }} Shown
+ *   interrupts: boolean, now: number, ended: string, lost: "server" | "call" | null }} Shown
+ *
+ * `lost` is what this page heard of before and does not any more, so that nobody knows what the bot does.
  */
 
 const HAS_KEYS = matchMedia("(hover: hover)").matches;
@@ -34,7 +36,7 @@ export class Stage {
     const word = this.#wordOf(shown);
     write(this.word, word);
     write(this.detail, this.#detailOf(shown));
-    const state = shown.begun ? shown.bot.name : "none";
+    const state = shown.begun && shown.lost === null ? shown.bot.name : "none";
     if (this.main.dataset.state !== state) this.main.dataset.state = state;
     if (word !== this.#spoken) {
       this.#spoken = word;
@@ -52,7 +54,8 @@ export class Stage {
   }
 
   /** @param {Shown} shown */
-  #wordOf({ bot, begun, joined }) {
+  #wordOf({ bot, begun, joined, lost }) {
+    if (lost !== null) return lost === "call" ? "Call over" : "No connection";
     if (!begun) return joined ? "Waiting for the bot" : "Not joined";
     switch (bot.name) {
       case "listening":
@@ -73,13 +76,13 @@ export class Stage {
   }
 
   /** @param {Shown} shown */
-  #detailOf({ bot, begun, joined, silent, muted, pushToTalk, talking, now, ended }) {
+  #detailOf({ bot, begun, joined, silent, muted, pushToTalk, talking, now, ended, lost }) {
+    if (lost !== null) return lost === "call" ? "The bot was started again." : "What the bot does is not known now.";
     if (!begun) return joined ? "It is on its way into the room." : "Join to speak with the bot.";
     switch (bot.name) {
       case "listening":
         if (!joined) return "Join to speak with it.";
-        if (silent) return "You have no microphone here: leave and join again to speak.";
-        if (muted) return "You are muted: unmute to be heard.";
+        if (silent || muted) return this.#unheard(silent);
         if (pushToTalk) return talking ? "It hears you while you hold the button." : HOLD;
         return "Say something.";
       case "hearing":
@@ -89,7 +92,8 @@ export class Stage {
           ? `for ${Math.max(now - bot.since, 0).toFixed(1)} s`
           : `waits for the tool ${bot.tool}`;
       case "speaking":
-        if (!joined) return `since ${moment(bot.since)} s`;
+        if (!joined) return `since ${clockTime(bot.since)}`;
+        if (silent || muted) return this.#unheard(silent);
         return pushToTalk ? "Press the button to interrupt it." : "Speak over it to interrupt it.";
       case "paused":
         return `${bot.peer ? this.nameOf(bot.peer) : "Somebody"} may be speaking over it.`;
@@ -98,6 +102,11 @@ export class Stage {
       case "over":
         return ended;
     }
+  }
+
+  /** @param {boolean} silent Whether there is no microphone, which is then not just muted. */
+  #unheard(silent) {
+    return silent ? "You have no microphone here: leave and join again to speak." : "You are muted: unmute to be heard.";
   }
 
   /** @param {string | null} peer */

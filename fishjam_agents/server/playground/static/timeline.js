@@ -1,7 +1,7 @@
 // The timeline on the page: follows the call or stays where somebody scrolled to, zooms, and says what is under the pointer.
 
 import { element, foreign, get } from "./dom.js";
-import { moment } from "./latency.js";
+import { clockTime } from "./latency.js";
 import { heightOf, lanesOf } from "./timeline_lanes.js";
 import { paint } from "./timeline_paint.js";
 import { paletteOf } from "./timeline_palette.js";
@@ -203,10 +203,7 @@ export class Timeline {
     const seconds = (this.width - this.#gutter) / this.#scale;
     const at = this.#rightOf(this.source().now) - seconds + (x - this.#gutter) / this.#scale;
     const title = hit === undefined ? "" : hit.title;
-    this.tip.replaceChildren(
-      element("b", {}, `${moment(Math.max(at, 0), 2)} s`),
-      title ? foreign(title) : "",
-    );
+    this.tip.replaceChildren(element("b", {}, clockTime(at, 2)), title ? foreign(title) : "");
     const left = Math.min(Math.max(x + 12, 0), Math.max(this.width - this.tip.offsetWidth - 4, 0));
     this.tip.style.transform = `translate(${left}px, ${Math.max(y - this.tip.offsetHeight - 8, 0)}px)`;
   }

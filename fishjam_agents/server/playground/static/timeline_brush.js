@@ -7,8 +7,8 @@
  * @typedef {{ left: number, right: number, top: number, bottom: number, title: string, detail?: string }} Hit
  *
  * How a box looks: `soft` is a tint, `ghost` a dashed outline, `open` fades out to the right, `spill` lets its text
- * stand beside it where it is too narrow.
- * @typedef {{ radius?: number, soft?: boolean, ghost?: boolean, open?: boolean, spill?: boolean, text?: string,
+ * stand beside it where it is too narrow, `short` stands for a text there is no room for.
+ * @typedef {{ radius?: number, soft?: boolean, ghost?: boolean, open?: boolean, spill?: boolean, text?: string, short?: string,
  *   title?: string }} Look
  */
 
@@ -84,7 +84,8 @@ export class Brush {
     const { context, scene } = this;
     context.fillStyle = scene.palette.quiet;
     context.fillRect(this.x(at), height - 5, 1, 5);
-    this.text(at, height / 2 - 3, label, scene.palette.muted, at === 0 ? "left" : "center");
+    if (at === 0) this.text(at, height / 2 - 3, label, scene.palette.muted);
+    else this.whole(at, height / 2 - 3, label, scene.palette.muted);
   }
 
   /** @param {number} y */
@@ -157,7 +158,7 @@ export class Brush {
       context.fill();
     }
     context.globalAlpha = 1;
-    if (look.text) this.#inside(look.text, left, width, top + height / 2 + 0.5, colour, look.spill === true);
+    if (look.text) this.#inside(look, left, width, top + height / 2 + 0.5, colour);
     return look.title ? this.hit(span, top, height, look.title) : undefined;
   }
 
@@ -172,16 +173,15 @@ export class Brush {
 
   /**
    * Words of a box, kept in sight while its beginning has left the page.
-   * @param {string} text @param {number} left @param {number} width @param {number} y @param {string} colour
-   * @param {boolean} spill
+   * @param {Look} look @param {number} left @param {number} width @param {number} y @param {string} colour
    */
-  #inside(text, left, width, y, colour, spill) {
+  #inside({ text = "", short = "", spill = false }, left, width, y, colour) {
     const start = Math.max(left, this.scene.gutter) + 6;
-    const room = spill ? Infinity : left + width - start - 4;
+    const room = (spill ? this.scene.width : Math.min(left + width, this.scene.width)) - start - 4;
     if (room < LEAST_TEXT) return;
-    // Of "turn-1 · 2.5 s" the name alone, where there is no room for both.
-    const [name] = text.split(" · ");
-    this.#write(start, y, this.#width(text, 550) <= room ? text : name, colour, "left", room, 550);
+    const shown = !short || this.#width(text, 550) <= room ? text : short;
+    // Of a short one nothing can be spared.
+    if (shown !== short || this.#width(short, 550) <= room) this.#write(start, y, shown, colour, "left", room, 550);
   }
 
   /** @param {string} text @param {number} weight */
@@ -196,6 +196,15 @@ export class Brush {
    */
   text(at, y, text, colour, align = "left", room = Infinity) {
     if (room >= LEAST_TEXT) this.#write(this.x(at), y, text, colour, align, room, 500);
+  }
+
+  /**
+   * A text around a moment, where all of it fits into the picture: half a number would be another number.
+   * @param {number} at @param {number} y @param {string} text @param {string} colour
+   */
+  whole(at, y, text, colour) {
+    const [x, half] = [this.x(at), this.#width(text, 500) / 2];
+    if (x - half >= this.scene.gutter && x + half <= this.scene.width) this.#write(x, y, text, colour, "center", Infinity, 500);
   }
 
   /**

@@ -1,7 +1,7 @@
 // Paints the timeline: the look of report.html, while the call goes on.
 
 import { sounding, unheard, words } from "./call_replies.js";
-import { milliseconds, moment, responseTo, silence, verdict } from "./latency.js";
+import { clockTime, milliseconds, moment, responseTo, silence, verdict } from "./latency.js";
 import { STEP } from "./level_history.js";
 import { Brush } from "./timeline_brush.js";
 import { openTurns, TROUBLE } from "./call_model.js";
@@ -110,7 +110,8 @@ function paintPerson(brush, scene, lane) {
     const hit = brush.box(turn, lane.top + 2, 17, colour, {
       soft: true,
       text: `${turn.id} · ${seconds.toFixed(1)} s`,
-      title: `${turn.id}: ${moment(turn.start, 2)} to ${moment(turn.end, 2)} s${turn.said ? `\n${turn.said}` : ""}`,
+      short: turn.id,
+      title: `${turn.id}: ${moment(turn.start, 2)} to ${clockTime(turn.end, 2)}${turn.said ? `\n${turn.said}` : ""}`,
     });
     if (hit) hit.detail = turn.said;
   }
@@ -193,7 +194,7 @@ function paintResponses(brush, scene, lane) {
     brush.box({ start: turn.end, end: Math.min(turn.decided, first) }, lane.top + 15, 4, palette.people[0], {
       radius: 2,
     });
-    brush.text((turn.end + first) / 2, lane.top + 8, milliseconds(response.response), palette.ink, "center");
+    brush.whole((turn.end + first) / 2, lane.top + 8, milliseconds(response.response), palette.ink);
     const parts = response.parts.map(([name, seconds]) => `\n${name} ${milliseconds(seconds)}`).join("");
     const sum = `end of turn ${milliseconds(response.endOfTurn)} + model ${milliseconds(response.model)}`;
     brush.hit(
@@ -238,7 +239,7 @@ function paintBargeIns(brush, scene, lane) {
       { start: item.onset, end: start },
       lane.top,
       lane.height,
-      `Over the bot at ${moment(item.onset, 2)} s: ${text}`,
+      `Over the bot at ${clockTime(item.onset, 2)}: ${text}`,
     );
   });
 }
@@ -258,6 +259,7 @@ function paintReplies(brush, scene, lane) {
       brush.box({ start: end, end: Math.min(end + lost, next) }, lane.top + 4, 18, palette.confirmed, {
         ghost: true,
         text: `${lost.toFixed(2)} s unheard`,
+        short: `${lost.toFixed(2)} s`,
       });
     } else if (reply.ended === null && reply.seconds !== null) {
       const played = pieces.reduce((sum, piece) => sum + piece.end - piece.start, 0);
@@ -278,6 +280,7 @@ function paintReplies(brush, scene, lane) {
       brush.box(piece, lane.top + 4, 18, palette.bot, {
         soft: true,
         text: number === 0 ? shown : "",
+        short: number === 0 && reply.heard !== null ? `${reply.heard.toFixed(2)} s` : "",
         title: `${reply.id}: ${shown}${whole}${said.heard ? `\n${said.heard.slice(0, 300)}` : ""}`,
       });
     });
@@ -328,7 +331,7 @@ function paintNotices(brush, scene, lane) {
       { start: notice.at, end: notice.at + 60 / scene.perSecond },
       lane.top,
       lane.height,
-      `${moment(notice.at, 2)} s: ${notice.text}`,
+      `${clockTime(notice.at, 2)}: ${notice.text}`,
     );
   });
 }

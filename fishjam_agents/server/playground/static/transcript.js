@@ -1,7 +1,7 @@
 // Who said what: turns and replies in their order, the unheard rest struck through, tool calls between them.
 
 import { element, foreign, get, write } from "./dom.js";
-import { moment } from "./latency.js";
+import { clockTime, moment } from "./latency.js";
 import { unheard, words } from "./call_replies.js";
 import { openTurns, TROUBLE } from "./call_model.js";
 
@@ -154,12 +154,7 @@ export class Transcript {
   /** @param {HTMLElement} row @param {number} at @param {string} name @param {number | null} colour @param {string} note */
   #head(row, at, name, colour, note) {
     row.className = colour === null ? "line bot" : `line c${colour}`;
-    const head = element(
-      "p",
-      { class: "head" },
-      element("b", {}, foreign(name)),
-      element("time", {}, `${moment(at)} s`),
-    );
+    const head = element("p", { class: "head" }, element("b", {}, foreign(name)), element("time", {}, clockTime(at)));
     if (note) head.append(element("small", {}, note));
     row.append(head);
   }
