@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.printable import printable
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def top(
     from rich.live import Live
 
     from fishjam_agents.loopback import is_loopback_url
+    from fishjam_agents.urls import is_http_url
 
+    if not is_http_url(url):
+        raise ConfigError(f"{url} is no address of a program: give its URL, as http://127.0.0.1:8081")
     token = os.environ.get(TOKEN_VARIABLE)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     console = Console(highlight=False)

@@ -59,6 +59,13 @@ def test_an_address_where_nothing_answers_is_told(capsys: pytest.CaptureFixture[
     assert complaint.endswith("is `api` in its file, and is that its address?\n")
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "localhost:8081", "http://127.0.0.1:70000", ""])
+def test_what_is_no_address_is_refused(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    code, printed, complaint = command(capsys, "top", url)
+    assert (code, printed) == (2, "")
+    assert complaint == f"error: {url} is no address of a program: give its URL, as http://127.0.0.1:8081\n"
+
+
 def call(status: str, **values: object) -> dict[str, object]:
     return {
         "id": "0123456789abcdef",
