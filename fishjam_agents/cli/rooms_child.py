@@ -148,7 +148,7 @@ class _Child:
         for number in itertools.count():
             self.report_calls()
             if number % METRICS_EVERY == 0:
-                self._report_metrics()
+                await self._report_metrics()
             self._channel.send(
                 "status",
                 not_ready=self._process.worker.not_ready(),
@@ -160,8 +160,8 @@ class _Child:
             )
             await asyncio.sleep(REPORT_INTERVAL)
 
-    def _report_metrics(self) -> None:
-        text = self._process.calls.call_metrics()
+    async def _report_metrics(self) -> None:
+        text = await asyncio.to_thread(self._process.calls.call_metrics)
         # With some thousand kinds of bots they would be too long for a message: the rest works without.
         if len(text) < LONGEST_MESSAGE // 2:
             self._channel.send("call_metrics", text=text)

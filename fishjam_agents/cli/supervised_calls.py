@@ -193,7 +193,7 @@ class SupervisedCalls:
 
     def call_metrics(self) -> str:
         """Part of `CallService`: as of some seconds ago."""
-        workers = self._supervisor.workers.values()
+        workers = tuple(self._supervisor.workers.values())
         texts = {worker.member: worker.call_metrics for worker in workers if worker.call_metrics}
         if not texts:
             return ""

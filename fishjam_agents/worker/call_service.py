@@ -76,5 +76,8 @@ class CallService(Protocol):
         ...
 
     def call_metrics(self) -> str:
-        """Metrics of calls in the text form of Prometheus; empty where nobody measures them."""
+        """Metrics of calls in the text form of Prometheus; empty where nobody measures them.
+
+        Called from a thread beside the loop.
+        """
         ...

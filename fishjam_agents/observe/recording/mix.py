@@ -22,6 +22,10 @@ _FINE = 0.04
 """Seconds of lost packets that are not made up yet."""
 
 
+_SPARE = 24000
+"""Samples by which the buffer grows beyond what is needed."""
+
+
 class StereoMix:
     """Sound that is not written yet, as sums. Positions are samples since the call began.
 
@@ -57,7 +61,8 @@ class StereoMix:
     def _reach(self, length: int) -> None:
         missing = length - len(self._sums)
         if missing > 0:
-            self._sums = np.concatenate((self._sums, np.zeros((missing, 2), np.int32)))
+            # With room for what comes next: it comes 50 times a second.
+            self._sums = np.concatenate((self._sums, np.zeros((missing + _SPARE, 2), np.int32)))
 
 
 class TrackPlacement:
