@@ -59,13 +59,16 @@ class SupervisedCalls:
         finally:
             del self._answers[request.id]
         self._keep(record, worker)
-        self._requests[record.id] = dataclasses.replace(
-            request,
-            room=record.room,
-            bot=record.bot,
-            made_room=request.made_room or request.room is None,
-        )
-        return self._records[record.id]
+        record = self._records[record.id]
+        # It may be over by now, and then nobody asks for it again.
+        if record.status not in FINAL:
+            self._requests[record.id] = dataclasses.replace(
+                request,
+                room=record.room,
+                bot=record.bot,
+                made_room=request.made_room or request.room is None,
+            )
+        return record
 
     def _choose(self, room_id: str | None) -> WorkerProcess:
         """The process for a call: the one its room is assigned to, else the one with the fewest calls."""

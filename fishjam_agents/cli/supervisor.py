@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +160,9 @@ class Supervisor:
                 "" if failures == 1 else f", {failures} times in a row",
                 pause,
             )
-            ending = asyncio.create_task(self._ending.wait())
-            await asyncio.wait({ending}, timeout=pause)
-            ending.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._ending.wait()
 
     async def _one(self, member: str) -> int:
         """One process from start to end; returns its exit code."""
@@ -178,7 +179,9 @@ class Supervisor:
                 await worker.process.wait()
             watching.cancel()
             listening.cancel()
-            await asyncio.gather(watching, listening, return_exceptions=True)
+            for end in await asyncio.gather(watching, listening, return_exceptions=True):
+                if isinstance(end, Exception):
+                    logger.error("the process %s was not followed any more", member, exc_info=end)
             worker.channel.close()
             self.workers.pop(member, None)
         self._sharing.discard(member)
@@ -195,14 +198,18 @@ class Supervisor:
 
     async def _start(self, member: str) -> WorkerProcess:
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "fishjam_agents.cli.rooms_child"),
-                *(str(self._config), str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C is for the program, which tells its processes.
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "fishjam_agents.cli.rooms_child"),
+                    *(str(self._config), str(theirs.fileno())),
+                    pass_fds=[theirs.fileno()],
+                    # Ctrl-C is for the program, which tells its processes.
+                    start_new_session=True,
+                )
+        except BaseException:
+            ours.close()
+            raise
         self._generation += 1
         owner = f"{self._claims.owner}.{member}.{self._generation}"
         channel = await ControlChannel.open(ours)
