@@ -11,6 +11,7 @@ import typer
 
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.printable import printable
+from fishjam_agents.secrecy import shown_url
 
 if TYPE_CHECKING:
     import httpx
@@ -41,7 +42,9 @@ def top(
     from fishjam_agents.urls import is_http_url
 
     if not is_http_url(url):
-        raise ConfigError(f"{url} is no address of a program: give its URL, as http://127.0.0.1:8081")
+        raise ConfigError(
+            f"{shown_url(url)} is no address of a program: give its URL, as http://127.0.0.1:8081"
+        )
     token = os.environ.get(TOKEN_VARIABLE)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     console = Console(highlight=False)
@@ -73,12 +76,13 @@ def _look(http: httpx.Client, ended: bool) -> RenderableType:
     """
     import httpx
 
+    address = shown_url(str(http.base_url))
     try:
         ready = http.get("/readyz")
         answer = http.get("/calls")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise FishjamAgentsError(
-            f"no program answers at {http.base_url} ({error}): is `api` in its file, and is that its address?"
+            f"no program answers at {address} ({error}): is `api` in its file, and is that its address?"
         ) from error
     if answer.status_code in (401, 403):
         raise FishjamAgentsError(f"the API refuses the token: set {TOKEN_VARIABLE} to what `api.token` is")
@@ -89,7 +93,7 @@ def _look(http: httpx.Client, ended: bool) -> RenderableType:
         )
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
         raise FishjamAgentsError(
-            f"what answers at {http.base_url} is no API of this program ({error}): check the address"
+            f"what answers at {address} is no API of this program ({error}): check the address"
         ) from error
 
 

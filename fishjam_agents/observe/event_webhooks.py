@@ -94,7 +94,7 @@ class _Delivery:
             self._sending = True
             task = asyncio.get_running_loop().create_task(self._send(), name="webhook")
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._sent)
 
     async def _send(self) -> None:
         settings, lost = self._settings, 0
@@ -110,6 +110,11 @@ class _Delivery:
                 self._sending = False
         except asyncio.CancelledError:
             problem, lost = "the program ends", lost + len(self._waiting) + 1
+            self._kinds = frozenset()
+            raise
+        except Exception as error:
+            problem, lost = repr(error), lost + 1
+            self._sending = False
             raise
         finally:
             lost += self._dropped
@@ -120,3 +125,9 @@ class _Delivery:
                     *(lost, shown_url(settings.url), problem or "it is too slow"),
                     extra=self._about,
                 )
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            url = shown_url(self._settings.url)
+            logger.error("events could not be posted to %s", url, exc_info=error, extra=self._about)

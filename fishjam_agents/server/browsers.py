@@ -50,13 +50,13 @@ class Browsers:
     def load(self, loaded: Callable[[], None]) -> None:
         """Import what browsers need, and then call `loaded`: at once if it is imported.
 
-        It takes a good part of a second, so it is done in a thread; whether it is installed shows in `add`.
+        Never, if the server is stopped. It takes a good part of a second, so it is done in a thread; whether it is installed shows in `add`.
         """
         if self._imported:
             loaded()
         elif self._importing is not None:
             self._importing.append(loaded)
-        else:
+        elif self._tasks.running:
             self._importing = [loaded]
             self._tasks.spawn(self._load(), "the import of WebRTC")
 

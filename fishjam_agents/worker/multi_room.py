@@ -191,11 +191,13 @@ class MultiRoomWorker:
                 for task in (*tasks - {following}, over):
                     task.cancel()
                 await asyncio.gather(*tasks - {following}, over, return_exceptions=True)
-                await self._leave_all()
-                if at_end is not None:
-                    await at_end()
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+                try:
+                    await self._leave_all()
+                    if at_end is not None:
+                        await at_end()
+                finally:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
 
     async def drain(self, limit: float) -> None:
         """Take no new room; return when the calls that run have ended.

@@ -53,9 +53,11 @@ def test_it_shows_the_calls_of_a_program(
 def test_an_address_where_nothing_answers_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    code, printed, complaint = command(capsys, "top", f"http://127.0.0.1:{port}")
+    code, printed, complaint = command(capsys, "top", f"http://me:s3cret@127.0.0.1:{port}")
     assert (code, printed) == (1, "")
-    assert complaint.startswith(f"error: no program answers at http://127.0.0.1:{port}")
+    assert complaint.startswith("error: no program answers at http://")
+    assert f"127.0.0.1:{port}" in complaint
+    assert "s3cret" not in complaint
     assert complaint.endswith("is `api` in its file, and is that its address?\n")
 
 
