@@ -50,8 +50,8 @@ class Browsers:
     def load(self, loaded: Callable[[], None]) -> None:
         """Import what browsers need, and then call `loaded`: at once if it is imported.
 
-        Never, if the server is stopped. It takes a good part of a second, so it is done in a thread; whether it
-        is installed shows in `add`.
+        Never, if the server is stopped. It takes a good part of a second, so it is done in a thread; whether
+        it is installed shows in `add`.
         """
         if self._imported:
             loaded()
