@@ -40,8 +40,8 @@ def test_its_files_are_complete() -> None:
 
 
 def test_it_lists_the_routes_and_controls_and_close_codes_there_are() -> None:
-    # Which routes there are depends on neither.
-    routes = PlaygroundApi(None, None).public_routes()  # type: ignore[arg-type]
+    # Which routes there are depends on none of them.
+    routes = PlaygroundApi(None, None, None).public_routes()  # type: ignore[arg-type]
     for path in routes:
         assert path.replace("{file:path}", "FILE") + "`" in PAGE, path
     for control in Controls().as_json():
