@@ -12,7 +12,7 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]/?#@:\\,%*]+)(?::(
 
 NO_HOST = "must be names like bot.example or bot.example:8443, not {!r}"
 NO_ORIGIN = "must be origins like http://localhost:5173 (scheme, host and port alone), not {!r}"
-"""What is wrong with an entry that `read_authority` or `read_origin` cannot read, as the sentence about its
+"""Fault of an entry that `read_authority` or `read_origin` cannot read, as the sentence about its
 setting goes on."""
 
 

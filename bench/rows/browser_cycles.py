@@ -1,4 +1,4 @@
-"""What is left in the server of pages that joined and left."""
+"""Leftovers in the server of pages that joined and left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a page is in its room, and how soon an agent hears it."""
+"""Time from page load to the room, and from there to an agent."""
 
 from __future__ import annotations
 

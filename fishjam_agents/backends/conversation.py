@@ -55,7 +55,7 @@ UNKNOWN_OUTCOME = "The outcome is unknown: the line was lost while it ran. It wa
 
 @dataclass(frozen=True, slots=True)
 class PastConversation:
-    """What was said and done, oldest first.
+    """Messages and tool calls, oldest first.
 
     Attributes:
         lines: The lines.

@@ -117,7 +117,7 @@ class LiveCall:
     def _timeline(
         self, events: Sequence[Mapping[str, Any]], names: Mapping[str, str], sound: RecentSound
     ) -> dict[str, Any]:
-        """What happened while the sound that is kept was heard, on its time axis."""
+        """Events of the time whose sound is kept, on its time axis."""
         shown = (shown_event(event, self._room_zero - sound.start, names) for event in events)
         # The bot and whoever was there already were in the room a moment before its first sound.
         since = 0.0 if sound.start > self._recorder.position else -1.0

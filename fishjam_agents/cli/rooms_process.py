@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BotFactories: TypeAlias = Mapping[str, Callable[[RoomSnapshot], AgentPipeline]]
-"""What makes the bots of a file for a room, by their names."""
+"""Factories of a file's bots, by name."""
 
 
 def make_bots(settings: Config, *, loads: bool = True) -> BotFactories:

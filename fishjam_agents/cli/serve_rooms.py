@@ -81,7 +81,7 @@ async def _serve(settings: Config, bots: BotFactories) -> None:
 async def _program(
     settings: Config, bots: BotFactories, stack: AsyncExitStack
 ) -> tuple[RoomsProcess | Supervisor, str]:
-    """What serves the rooms, and what to say about it; `stack` takes what is to be undone at the end."""
+    """Make the service of the rooms, and its welcome; `stack` takes what is to be undone at the end."""
     url, token = settings.fishjam.id, settings.fishjam.management_token or ""
     # A server in this process takes its rooms with it, whatever happens.
     orphans: OrphanedAgents | None = None

@@ -84,7 +84,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
 
 
 def describe_rooms(config: Config) -> list[str]:
-    """Which rooms of a file about many get which bot, one `name  value` line for each part."""
+    """Rooms and bots of a file about many rooms, one `name  value` line for each part."""
     workers = config.workers
     limits = [
         f"{name} {value:g}"

@@ -136,7 +136,7 @@ class Config:
 
     @property
     def secrets(self) -> Mapping[str, str]:
-        """What is never to stand in a log, and what to say in its place."""
+        """Values that never stand in a log, and the words in their place."""
         tokens = {
             "fishjam.management_token": self.fishjam.management_token,
             "api.token": None if self.api is None else self.api.token,

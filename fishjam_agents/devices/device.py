@@ -71,7 +71,7 @@ class AudioDevice(Protocol):
 
     @property
     def counters(self) -> Counters:
-        """How often it failed to keep time."""
+        """Number of times it failed to keep time."""
         ...
 
     def start(self, capture: Capture, render: Render, failed: Failed) -> None:

@@ -47,12 +47,12 @@ class DeviceTrack:
         self._resampler.clear()
 
     def playout_estimate(self) -> DevicePlayoutEstimate:
-        """What was played, which is known here."""
+        """Playout estimate, here the truth."""
         return DevicePlayoutEstimate(self._queue, self._rate, self._clock() - self._queue.now())
 
 
 class DevicePlayoutEstimate:
-    """What of a track left for the loudspeaker. Is a `session.PlayoutEstimate`.
+    """Audio of a track that left for the loudspeaker: a `session.PlayoutEstimate`.
 
     Counts are the queue's and exact. Times follow the device's clock smoothly, because the echo guard takes
     chunks that follow each other for one sound.

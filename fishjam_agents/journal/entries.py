@@ -120,7 +120,7 @@ class ToolIntended(JournalEntry):
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded(JournalEntry):
-    """What came of a call of a tool.
+    """Outcome of a tool call.
 
     Attributes:
         call: The call.

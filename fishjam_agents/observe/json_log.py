@@ -13,7 +13,7 @@ from fishjam_agents.events import Event
 from fishjam_agents.secrecy import conceal
 
 ABOUT = ("call", "room", "bot", "peer")
-"""What a line may be about, each a field of it."""
+"""Fields by which a line tells its subject."""
 _WORDS = frozenset({"text", "heard", "arguments", "result"})
 """Fields of events with what people say, and what tools are given and answer."""
 

@@ -29,7 +29,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Where Prometheus finds the metrics of `run`. A file about many rooms has them at `api`.
+    """Address of the metrics of `run`. A file about many rooms has them at `api`.
 
     Attributes:
         port: Port that `/metrics` is served on; 0 takes any.

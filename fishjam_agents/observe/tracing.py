@@ -36,7 +36,7 @@ _TOKENS = {
     "output_tokens": "gen_ai.usage.output_tokens",
     "completion_tokens": "gen_ai.usage.output_tokens",
 }
-"""What vendors count under names that the conventions know."""
+"""Counts of vendors under names that the conventions know."""
 
 
 class CallTracing:

@@ -129,7 +129,7 @@ class Call:
 
     @property
     def _earlier(self) -> PastConversation | None:
-        """What was said before this process served the call."""
+        """Messages of before this process served the call."""
         journal = self._bot.journal
         # Sessions of peers begin anew: a conversation of several is none of them.
         return None if journal is None or self._context.hearing.mode == "per_peer" else journal.earlier

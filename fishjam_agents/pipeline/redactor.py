@@ -39,7 +39,7 @@ class Redactor:
         self._now = now
 
     def text(self, text: str) -> str | None:
-        """What may be shown of a text; None for nothing."""
+        """Return the part of a text that may be shown; None for nothing."""
         try:
             redacted: object = self._redact(text)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a bug of the bot

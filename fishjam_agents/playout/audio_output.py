@@ -45,7 +45,7 @@ class PlayoutTap(Protocol):
         ...
 
     def cut(self, at: float) -> None:
-        """What would play at `at` or later never does."""
+        """Drop what would play at `at` or later."""
         ...
 
 

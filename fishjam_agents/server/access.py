@@ -1,4 +1,4 @@
-"""Who may reach the server out of a browser: which names it answers to, and whose pages it serves.
+"""Access out of browsers: the names the server answers to, and the pages it serves.
 
 Two things would let any page on the web use a server that listens on loopback. Its script may send requests
 there, and with DNS rebinding, a name of its own that resolves to 127.0.0.1, even read the answers. So `Host`
@@ -34,7 +34,7 @@ HEADERS = (
 
 
 class AccessPolicy:
-    """What a request must say of where it comes from.
+    """Demands on a request's Host and Origin.
 
     Args:
         host: The address the server listens on.

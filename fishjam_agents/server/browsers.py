@@ -91,7 +91,7 @@ class Browsers:
         return browser
 
     async def media(self) -> Media:
-        """What all connections share, those of livestreams included.
+        """Parts that all connections share, those of livestreams included.
 
         Raises:
             MissingExtraError: aiortc is not installed.

@@ -24,7 +24,7 @@ class LiveSession(Protocol):
 
     @property
     def role(self) -> LivestreamRole:
-        """Which of the two it is."""
+        """Role: one of the two."""
         ...
 
     def end(self) -> None:

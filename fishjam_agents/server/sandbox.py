@@ -24,7 +24,7 @@ MAX_NAMES = 1000
 them. Our choice."""
 
 MOQ_ACCESS = {"publisher": (True, False), "subscriber": (False, True), "full-access": (True, True)}
-"""Whether a kind of access may publish, and whether it may subscribe."""
+"""Rights to publish and to subscribe, by kind of access."""
 
 
 class Sandbox:

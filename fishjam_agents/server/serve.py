@@ -295,7 +295,7 @@ class EmbeddedServer:
         return Target(url, room is not None and room.config.batch_webhook_notifications) if url else None
 
     def _web(self) -> tuple[type[HttpServer], ASGIApp]:
-        """What serves HTTP, and what is served, imported when a server starts."""
+        """HTTP server and application, imported when a server starts."""
         try:
             from .http_server import HttpServer
             from .playground.routes import PlaygroundApi

@@ -28,7 +28,7 @@ LIFETIME_DAYS = 90
 
 
 def tls_context(tls: Tls, host: str) -> ssl.SSLContext | None:
-    """What speaks TLS for the server; None where it speaks plain HTTP alone.
+    """Make the server's TLS; None where it speaks plain HTTP alone.
 
     Args:
         tls: What the user wants.

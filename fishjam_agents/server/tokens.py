@@ -25,7 +25,7 @@ LIFETIME_SECONDS = 24 * 3600
 
 LivestreamRole: TypeAlias = Literal["streamer", "viewer"]
 Role: TypeAlias = Literal["peer"] | LivestreamRole
-"""What a token's holder is to its room: in it, or sending or watching a livestream."""
+"""Role of a token's holder: in the room, or sending or watching a livestream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What would put the first calls off, put off before they begin."""
+"""Warm-up: what would hold up the first calls, done before they begin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _open = 0
-"""How many of `short_collections` are open."""
+"""Number of open `short_collections`."""
 
 
 @contextmanager

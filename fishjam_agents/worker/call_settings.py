@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Registered)
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What the calls API may say of a call.
+    """Settings of a call that the calls API may give.
 
     Attributes:
         instructions: In place of the bot's.

@@ -22,7 +22,7 @@ _HOPELESS = frozenset({"auth", "config", "quota"})
 
 
 class CallPhase(enum.Enum):
-    """What a room's call is at; the value is its name in the API."""
+    """State of a room's call; the value is its name in the API."""
 
     RUNNING = "running"
     RESTARTING = "restarting"

@@ -160,7 +160,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _call_request(body: bytes) -> CallRequest:
-    """What a request asks for.
+    """Read a request for a call.
 
     Raises:
         HTTPException: 400, it is none.

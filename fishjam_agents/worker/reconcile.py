@@ -19,7 +19,7 @@ from fishjam_agents.worker.room_snapshot import RoomSnapshot
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """What is known when a decision is due.
+    """Knowledge on which a decision is made.
 
     Attributes:
         rooms: The rooms by their id, the oldest first.
@@ -76,7 +76,7 @@ class StopCall:
 
 @dataclass(frozen=True, slots=True)
 class ForgetCall:
-    """What is remembered of a room's call is no longer needed.
+    """Order to forget a room's call.
 
     Attributes:
         room_id: The room.

@@ -77,7 +77,7 @@ class RoomCall:
 
     @property
     def log_fields(self) -> dict[str, str]:
-        """What log lines about it carry."""
+        """Fields of log lines about it."""
         return {"room": self.state.room_id}
 
     def record(self, process: str = "") -> CallRecord:

@@ -36,7 +36,7 @@ _TELLING = (
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What to ask the server next.
+    """Next question to the server.
 
     Attributes:
         everything: List all rooms.
@@ -99,7 +99,7 @@ class RoomsView:
         self._all_changed = True
 
     def next_lookup(self) -> Lookup:
-        """What to ask for now; what is told from here on is asked for the time after.
+        """Return what to ask for now; what is told from here on is asked for the time after.
 
         An answer goes to `listed` or `looked_up`; where none comes, `touch` or `touch_all` has to follow.
         """
@@ -122,7 +122,7 @@ class RoomsView:
 
 
 def snapshot(room: Room) -> RoomSnapshot:
-    """What matters of a room that REST describes."""
+    """Return what matters of a room that REST describes."""
     peers = [peer for peer in state_of(room).peers.values() if peer.connected]
     return RoomSnapshot(
         room.id,

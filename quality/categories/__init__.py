@@ -1,4 +1,4 @@
-"""What is measured, one module for each: the categories of Full-Duplex-Bench, and noise, onset and echo.
+"""Measured categories, one module for each: those of Full-Duplex-Bench, and noise, onset and echo.
 
 Full-Duplex-Bench (arXiv:2503.04721) asks of a full-duplex model: does it stay quiet in a pause, does it take
 its turn and how soon, does it give way to an interruption. Its first version also asks whether the model

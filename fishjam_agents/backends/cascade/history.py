@@ -120,7 +120,7 @@ class History:
             self._messages[last] = replace(self._messages[last], text=self._messages[last].text + CUT)
 
     def continues(self, conversation: PastConversation) -> None:
-        """What was said before this process served the call."""
+        """Messages of before this process served the call."""
         for line in conversation.lines:
             match line:
                 case UserLine():

@@ -45,7 +45,7 @@ class Transcript:
         return "\n".join([_INTRODUCTION, *lines, _REQUEST]) if lines else ""
 
     def continues(self, conversation: PastConversation) -> None:
-        """What was said before this process served the call."""
+        """Messages of before this process served the call."""
         for line in conversation.lines:
             match line:
                 case UserLine():

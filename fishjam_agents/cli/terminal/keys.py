@@ -16,7 +16,7 @@ _LOOK = 0.05
 """Seconds between two looks at the keyboard on Windows, which tells nobody of a key."""
 CTRL_C = "\x03"
 _OTHER_KEYS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
-"""What cursor and function keys send, and Alt with another key (ECMA-48, 5.4): none of ours."""
+"""Sequences of cursor and function keys, and of Alt with another key (ECMA-48, 5.4): none of ours."""
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Transcript:
         return None
 
     def _when(self, event: events.UserTranscript) -> tuple[float, float, str | None]:
-        """When words were spoken: in a turn that goes on, else in the last one."""
+        """Return the time of words: in a turn that goes on, else in the last one."""
         for started in reversed(self._speaking.values()):
             if event.peer in (None, started.peer):
                 return round(started.media_at, 3), round(event.at, 3), event.peer or started.peer

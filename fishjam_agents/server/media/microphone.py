@@ -100,7 +100,7 @@ class Microphone:
 
     @property
     def speaking(self) -> bool:
-        """Whether someone speaks into it."""
+        """True while someone speaks into it."""
         return self._activity.speaking
 
     def update_metadata(self, **changes: Any) -> Track:

@@ -75,7 +75,7 @@ class Mix:
         return np.zeros((_BLOCK, self._channels), np.int16) if closed is None else closed
 
     def copy(self) -> Mix:
-        """What it holds now: cheap, since seconds that are complete are shared."""
+        """Copy of the present content: cheap, since seconds that are complete are shared."""
         copied = Mix(self._channels, self._keep)
         copied._closed = dict(self._closed)
         copied._open = {index: block.copy() for index, block in self._open.items()}

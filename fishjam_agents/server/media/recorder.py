@@ -185,7 +185,7 @@ class Recorder(Tap):
         return Recording(length / RECORDING_RATE, self._room.samples(length), views)
 
     def recent(self, position: float) -> RecentSound:
-        """What is kept of the room's sound, up to room time `position`; the recording goes on."""
+        """Return what is kept of the room's sound, up to room time `position`; the recording goes on."""
         end = max(round(position * RECORDING_RATE) - self._zero, 0)
         first = 0 if self._keep is None else max(end // RECORDING_RATE - self._keep, 0)
         return RecentSound(self.position + first, end - first * RECORDING_RATE, self._room.copy(), first)

@@ -24,7 +24,7 @@ class Source(Protocol):
 
     @property
     def speaking(self) -> bool | None:
-        """Whether someone speaks; None for a source whose voice activity is nobody's concern."""
+        """True while someone speaks; None for a source whose voice activity is nobody's concern."""
         ...
 
     @property

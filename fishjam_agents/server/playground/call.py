@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the page offers beside a microphone.
+    """Controls of the page beside a microphone.
 
     Attributes:
         push_to_talk: Whether turns are opened by a button (`turns.mode: push_to_talk`).
@@ -58,7 +58,7 @@ class PlaygroundCall(Protocol):
 
     @property
     def controls(self) -> Controls:
-        """What whoever has a token with controls may do."""
+        """Controls for holders of a token that has them."""
         ...
 
     def now(self) -> float:
@@ -95,5 +95,5 @@ class PlaygroundCall(Protocol):
         ...
 
     def record(self) -> str:
-        """What `replay` reads of the call up to now, `call.jsonl`."""
+        """Record of the call up to now for `replay`: `call.jsonl`."""
         ...

@@ -12,7 +12,7 @@ CallT = TypeVar("CallT")
 
 @dataclass(slots=True, eq=False)
 class Grant(Generic[CallT]):
-    """What one token opens.
+    """Rights of one token.
 
     Attributes:
         call: The call.
@@ -38,7 +38,7 @@ class CallTokens(Generic[CallT]):
         return token
 
     def read(self, token: str) -> Grant[CallT] | None:
-        """What a token opens; None where it is not, or no longer, one of a call."""
+        """Return the rights of a token; None where it is not, or no longer, one of a call."""
         given = token.encode("utf-8", "replace")
         found = None
         # All of them are compared, each in constant time: how long it takes says nothing about any.
@@ -52,5 +52,5 @@ class CallTokens(Generic[CallT]):
         self._grants = {token: grant for token, grant in self._grants.items() if grant.call is not call}
 
     def count(self, call: CallT) -> int:
-        """How many tokens a call has."""
+        """Number of a call's tokens."""
         return sum(grant.call is call for grant in self._grants.values())

@@ -54,7 +54,7 @@ class EventFeed:
 
     @property
     def viewers(self) -> int:
-        """How many watch."""
+        """Number of viewers."""
         return len(self._viewers)
 
     def publish(self, event: Mapping[str, Any]) -> None:

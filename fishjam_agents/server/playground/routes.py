@@ -135,7 +135,7 @@ def _download(content: bytes, name: str, kind: str) -> Response:
 
 
 def _name(given: Any) -> str | None:
-    """What a person wants to be called: one line, or nothing."""
+    """Return the name a person asks for: one line, or nothing."""
     if given is None:
         return None
     if not isinstance(given, str):

@@ -15,7 +15,7 @@ from .requests import path_id, read_body
 from .resource import Resource, Routes
 
 BASE = "/api/v1/live/api"
-"""Where Fishjam's clients look for it, below the origin of its URL."""
+"""Path at which Fishjam's clients look for it, below the origin of its URL."""
 
 MAX_SDP_BYTES = 256 * 1024
 """Largest offer, and largest fragment with candidates. Our choice."""

@@ -16,7 +16,7 @@ from .video import is_keyframe, jpeg
 _log = logging.getLogger(__name__)
 
 ASK_SECONDS = 0.5
-"""How often a browser is asked for a key frame at most."""
+"""Shortest time between two requests for a key frame, in seconds."""
 
 FRESH_SECONDS = 0.5
 """Age up to which the last key frame is what is seen now."""
@@ -26,7 +26,7 @@ MAX_REQUESTS = 4
 
 
 class Viewer(Protocol):
-    """What a frame is passed on to."""
+    """Receiver of frames."""
 
     def push(self, payload: bytes, position: int) -> None:
         """Take a frame; `position` is its time stamp, in ticks of 90 kHz."""

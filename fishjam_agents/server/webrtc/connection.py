@@ -39,7 +39,7 @@ MAX_BUFFERED = 1024 * 1024
 
 
 class ConnectionEvents(Protocol):
-    """What a connection tells its owner."""
+    """Callbacks by which a connection tells its owner."""
 
     def lost(self, state: str) -> None:
         """It has failed, or the browser ended it."""

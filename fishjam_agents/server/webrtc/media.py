@@ -1,4 +1,4 @@
-"""What all browsers of a server share: the encoders, and how each peer looks to the others."""
+"""Parts that all browsers of a server share: the encoders, and the views of each peer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .voices import Voices
 
 
 class Media:
-    """What all browsers of a server share.
+    """Parts that all browsers of a server share.
 
     Args:
         clock: Room time.
@@ -34,18 +34,18 @@ class Media:
         self._host = host
 
     def addresses(self) -> list[str]:
-        """Where this machine can be reached now: a laptop changes its networks."""
+        """Return this machine's present addresses: a laptop changes its networks."""
         return host_addresses(self._host, sys.platform, interface_addresses())
 
 
 class Views:
-    """How peers look to browsers: worked out once after each change of a peer, however many look."""
+    """Views of peers for browsers: worked out once after each change of a peer, however many look."""
 
     def __init__(self) -> None:
         self._views: WeakKeyDictionary[Peer, tuple[int, EndpointView]] = WeakKeyDictionary()
 
     def of(self, peer: Peer, viewer: Peer) -> EndpointView:
-        """How `peer` looks to `viewer`; the same object until something changes, if it hears everyone."""
+        """Return `viewer`'s view of `peer`; the same object until something changes, if it hears everyone."""
         if viewer.config.manual:
             return _view(peer, viewer)
         version, view = self._views.get(peer, (-1, None))

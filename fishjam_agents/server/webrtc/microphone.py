@@ -23,7 +23,7 @@ a track is replaced, and whoever listens must still find the end of what was sai
 _TOLERANCE = round(GAP_SECONDS * CLOCK_RATE)
 _SILENT_TICKS = round(SILENCE_SECONDS * FRAMES_PER_SECOND)
 _MAX_SILENT_TICKS = 20
-"""Where packets come in bursts, silence begins later, up to this: a gap between bursts is no silence."""
+"""Longest wait for silence where packets come in bursts: a gap between bursts is no silence."""
 _CALM_TICKS = 500
 """After so many windows without a burst it begins one window earlier again."""
 
@@ -79,7 +79,7 @@ class BrowserMicrophone:
 
     @property
     def speaking(self) -> bool:
-        """Whether someone speaks into it."""
+        """True while someone speaks into it."""
         return self._activity.speaking
 
     def put(self, sequence: int, timestamp: int, payload: bytes) -> None:

@@ -226,7 +226,7 @@ class Browser:
         self._outbound = outbound
 
     def _track(self, track_id: str) -> OutboundTrack | None:
-        """What carries a track to the browser; None if the track has gone meanwhile."""
+        """Return the sender of a track to the browser; None if the track has gone meanwhile."""
         track = self._outbound.get(track_id)
         if track is not None:
             return track

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HOLE_SECONDS = 0.06
-"""How long later packets wait for a missing one at first. Our choice: three packets."""
+"""First wait of later packets for a missing one, in seconds. Our choice: three packets."""
 
 MAX_HOLE_SECONDS = 0.4
-"""How long they wait at most, where packets come after they were given up."""
+"""Longest such wait, in seconds, where packets come after they were given up."""
 
 _LESS_PATIENT = 0.999
 """Factor of the wait with each packet that comes: it halves in 14 s."""

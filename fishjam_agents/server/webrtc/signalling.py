@@ -88,7 +88,7 @@ class LocalTrack:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What an offer changes.
+    """Changes by an offer.
 
     Attributes:
         added: Mid to each track that the browser publishes from now on.
@@ -110,7 +110,7 @@ class _Told:
 
 @dataclass(slots=True)
 class Negotiation:
-    """What one browser was told, and the round that is under way."""
+    """State of one browser's negotiation: what it was told, and the round that is under way."""
 
     _endpoints: dict[str, EndpointView] = field(default_factory=dict)
     # Endpoints with tracks that wait for the end of the round.

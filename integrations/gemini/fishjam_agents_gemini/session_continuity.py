@@ -90,7 +90,7 @@ class SessionContinuity:
         return gone
 
     def continues(self, conversation: PastConversation, now: float) -> None:
-        """What was said before this process served the call.
+        """Messages of before this process served the call.
 
         The session is resumed only if it knows all of that; else a new one is told.
 

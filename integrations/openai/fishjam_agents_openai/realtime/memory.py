@@ -60,7 +60,7 @@ class Memory:
         self._named: dict[str, HistoryItem] = {}
 
     def continues(self, conversation: PastConversation) -> None:
-        """What was said before this process served the call."""
+        """Messages of before this process served the call."""
         for line in conversation.lines:
             match line:
                 case UserLine():
