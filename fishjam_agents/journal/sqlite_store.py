@@ -7,21 +7,19 @@ synced: what was written is there after a crash of the machine, too.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fishjam_agents.journal.encryption import Cipher
 from fishjam_agents.journal.entries import CallEnded, JournalEntry, decode, encode
 from fishjam_agents.journal.store import CallKey, CallPlace, JournalError, JournalSummary, OpenedJournal
+from fishjam_agents.sqlite_file import Rows, open_database, transaction
 
-BUSY_SECONDS = 3.0
-"""Seconds a statement waits for other processes."""
 DEADLINE = 8.0
 """Seconds a whole operation may take, a disk that hangs included."""
 
@@ -52,7 +50,6 @@ CREATE INDEX IF NOT EXISTS entries_by_call ON entries (call, number);
 """
 
 T = TypeVar("T")
-_Rows = Callable[[str, tuple[object, ...]], list[Any]]
 
 
 class SqliteJournals:
@@ -83,7 +80,7 @@ class SqliteJournals:
         """Part of `JournalStore`."""
 
         def work() -> OpenedJournal:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 where = (place.fishjam, place.room, place.bot)
                 found = rows(
                     "SELECT id, epoch FROM calls WHERE fishjam = ? AND room = ? AND bot = ? "
@@ -105,7 +102,7 @@ class SqliteJournals:
 
         def work() -> Set[CallKey]:
             bodies = [(key, entry, self._sealed(encode(entry))) for key, entry in entries]
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 lost = {
                     key
                     for key in dict.fromkeys(key for key, _ in entries)
@@ -132,7 +129,7 @@ class SqliteJournals:
         """Part of `JournalStore`."""
 
         def work() -> Sequence[tuple[int, JournalEntry]]:
-            with self._transaction("BEGIN") as rows:
+            with transaction(self._connection, "BEGIN") as rows:
                 return self._read(rows, call)
 
         return await self._run(work)
@@ -141,7 +138,7 @@ class SqliteJournals:
         """Part of `JournalStore`."""
 
         def work() -> Sequence[JournalSummary]:
-            with self._transaction("BEGIN") as rows:
+            with transaction(self._connection, "BEGIN") as rows:
                 found = rows(
                     "SELECT id, fishjam, room, bot, epoch, begun, last, ended, "
                     "(SELECT count(*) FROM entries WHERE call = id) FROM calls ORDER BY begun",
@@ -158,7 +155,7 @@ class SqliteJournals:
         """Part of `JournalStore`."""
 
         def work() -> bool:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 rows("DELETE FROM entries WHERE call = ?", (call,))
                 deleted = bool(rows("DELETE FROM calls WHERE id = ? RETURNING id", (call,)))
             self._forget_deleted()
@@ -170,7 +167,7 @@ class SqliteJournals:
         """Part of `JournalStore`."""
 
         def work() -> int:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 old = rows("DELETE FROM calls WHERE last < ? RETURNING id", (before,))
                 for (id,) in old:
                     rows("DELETE FROM entries WHERE call = ?", (id,))
@@ -190,30 +187,10 @@ class SqliteJournals:
     # --- in the thread ---
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # It holds what people said.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        os.close(descriptor)
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            # What was deleted is not left in the file's free pages.
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("BEGIN IMMEDIATE")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise sqlite3.DatabaseError(f"it is of format {version}, newer than this program")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        # It holds what people said: what was deleted is not left in free pages.
+        return open_database(self._path, _SCHEMA, VERSION, synchronous="FULL", secure_delete=True)
 
-    def _read(self, rows: _Rows, call: str) -> Sequence[tuple[int, JournalEntry]]:
+    def _read(self, rows: Rows, call: str) -> Sequence[tuple[int, JournalEntry]]:
         found = rows(
             "SELECT number, epoch, at, kind, encrypted, body FROM entries WHERE call = ? ORDER BY number",
             (call,),
@@ -243,19 +220,6 @@ class SqliteJournals:
         """Empty the write-ahead log, in which pages stand as they were before."""
         with suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    @contextmanager
-    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[_Rows]:
-        """Statements that no other process comes between."""
-        connection = self._connection
-        connection.execute(begin)
-        try:
-            yield lambda statement, values: connection.execute(statement, values).fetchall()
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
 
     async def _run(self, work: Callable[[], T], deadline: float | None = DEADLINE) -> T:
         try:

@@ -12,12 +12,13 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from fishjam_agents.sqlite_file import open_database, transaction
 from fishjam_agents.worker.claims import Claimed, ClaimStoreError, HeldElsewhere
 from fishjam_agents.worker.orphaned_agents import state_folder
 
@@ -25,8 +26,6 @@ LIFETIME = 10.0
 """Seconds a claim holds without being renewed: longer than an overloaded machine keeps a process waiting."""
 RENEWALS = 4
 """Renewals in the lifetime of a claim."""
-BUSY_SECONDS = 3.0
-"""Seconds a statement waits for other processes."""
 DEADLINE = 8.0
 """Seconds a whole operation may take, a disk that hangs included."""
 
@@ -102,7 +101,7 @@ class SqliteClaims:
 
         def take() -> Claimed | HeldElsewhere:
             now = self._clock()
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 found = rows(
                     "SELECT owner, agent, expires FROM claims WHERE fishjam = ? AND room = ?",
                     (self._fishjam, room_id),
@@ -123,7 +122,7 @@ class SqliteClaims:
         """Part of `Claims`."""
 
         def note() -> bool:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 mine = rows(
                     "UPDATE claims SET agent = ?, expires = ? WHERE fishjam = ? AND room = ? AND owner = ? "
                     "RETURNING room",
@@ -137,7 +136,7 @@ class SqliteClaims:
         """Part of `Claims`."""
 
         def renew() -> Set[str]:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 # Also what has expired meanwhile: it is still ours, since nobody has taken it.
                 held = rows(
                     "UPDATE claims SET expires = ? WHERE fishjam = ? AND owner = ? RETURNING room",
@@ -151,7 +150,7 @@ class SqliteClaims:
         """Part of `Claims`."""
 
         def release() -> None:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 rows(
                     "DELETE FROM claims WHERE fishjam = ? AND room = ? AND owner = ?",
                     (self._fishjam, room_id, self.owner),
@@ -164,7 +163,7 @@ class SqliteClaims:
 
         def take() -> Sequence[tuple[str, str | None]]:
             now = self._clock()
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 taken = rows(
                     "UPDATE claims SET owner = ?, expires = ? WHERE fishjam = ? AND owner != ? "
                     "AND NOT (expires > ? AND expires <= ?) RETURNING room, agent",
@@ -182,7 +181,7 @@ class SqliteClaims:
         """
 
         def expire() -> None:
-            with self._transaction() as rows:
+            with transaction(self._connection) as rows:
                 rows("UPDATE claims SET expires = 0 WHERE fishjam = ? AND owner = ?", (self._fishjam, owner))
 
         await self._run(expire)
@@ -192,7 +191,7 @@ class SqliteClaims:
 
         def close() -> None:
             mine = (self._fishjam, self.owner)
-            with suppress(sqlite3.Error), self._transaction() as rows:
+            with suppress(sqlite3.Error), transaction(self._connection) as rows:
                 # Those with an agent are left to whoever deletes it.
                 rows("DELETE FROM claims WHERE fishjam = ? AND owner = ? AND agent IS NULL", mine)
                 rows("UPDATE claims SET expires = 0 WHERE fishjam = ? AND owner = ?", mine)
@@ -206,36 +205,8 @@ class SqliteClaims:
     # --- in the thread ---
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Who may write this file decides who serves which room.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        os.close(descriptor)
-        connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A crash of the machine may lose the last claims; its processes are gone then, too.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > _VERSION:
-                raise sqlite3.DatabaseError(f"it is of format {version}, newer than this program")
-            connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Callable[[str, tuple[object, ...]], list[Any]]]:
-        """Statements that no other process comes between."""
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield lambda statement, values: connection.execute(statement, values).fetchall()
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+        # A crash of the machine may lose the last claims; its processes are gone then, too.
+        return open_database(self._path, _SCHEMA, _VERSION, synchronous="NORMAL")
 
     def _holds(self, expires: float, now: float) -> bool:
         return now < expires <= now + self._lifetime
