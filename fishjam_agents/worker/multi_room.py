@@ -1,12 +1,10 @@
-"""One process that serves many rooms: looks at them, decides, starts and ends calls."""
+"""One process that serves many rooms: looks at them, decides, starts calls."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,11 +18,12 @@ from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.call_outcome import CallOutcome
 from fishjam_agents.worker.call_service import CallRequest
 from fishjam_agents.worker.call_settings import CallSettings, apply_settings
-from fishjam_agents.worker.call_state import CallPhase, CallState, after_end
+from fishjam_agents.worker.call_state import CallPhase, CallState
 from fishjam_agents.worker.claim_keeper import ClaimKeeper
-from fishjam_agents.worker.claims import ClaimLostError, Claims, HeldElsewhere
+from fishjam_agents.worker.claims import Claims, HeldElsewhere
 from fishjam_agents.worker.reconcile import ForgetCall, StartCall, StopCall, WorkerView, reconcile
-from fishjam_agents.worker.room_call import ENDED_CALL_DEADLINE, RoomCall
+from fishjam_agents.worker.room_call import RoomCall
+from fishjam_agents.worker.room_calls import RoomCalls
 from fishjam_agents.worker.room_rules import RoomRule
 from fishjam_agents.worker.room_snapshot import RoomSnapshot
 from fishjam_agents.worker.rooms_follower import RoomsFollower
@@ -88,11 +87,8 @@ class MultiRoomWorker:
         journals: Journals | None = None,
     ) -> None:
         self.bots = bots
-        self.calls: dict[str, RoomCall] = {}
-        self.counters: Counter[str] = Counter()
         self.members: tuple[str, ...] = ()
         self.member = ""
-        self.finished: list[Callable[[RoomCall], None]] = []
         self.reserved: set[str] = set()
         self._fishjam_id = fishjam_id
         self._management_token = management_token
@@ -102,19 +98,20 @@ class MultiRoomWorker:
         self._overload = overload
         self._journals = journals
         self._follower = RoomsFollower(self._decide, self._next_due)
-        self._claimed: dict[str, float] = {}
-        self._idle = asyncio.Event()
+        self._calls = RoomCalls(claims, lambda: self.rooms)
+        self.calls = self._calls.by_room
+        self.counters = self._calls.counters
+        self.finished = self._calls.finished
         self._stopping = asyncio.Event()
         self._draining = False
         self._shared: SharedConnections | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what others ask ---
 
     @property
     def running(self) -> int:
         """Number of calls whose bot is in its room or on its way."""
-        return sum(call.is_running for call in self.calls.values())
+        return self._calls.running
 
     @property
     def rooms(self) -> Mapping[str, RoomSnapshot]:
@@ -148,7 +145,7 @@ class MultiRoomWorker:
             hurry: Whether one of them has died, whose people wait for another bot.
         """
         self.members = tuple(members)
-        self._claimed.clear()
+        self._calls.held_elsewhere.clear()
         if hurry:
             self._follower.hurry()
         else:
@@ -180,7 +177,7 @@ class MultiRoomWorker:
             looking = asyncio.create_task(self._follower.run(client, notifier), name="rooms of the worker")
             tasks = {following, looking}
             if self._claims is not None:
-                keeper = ClaimKeeper(self._claims, self.calls, self._claim_lost, self._cleared)
+                keeper = ClaimKeeper(self._claims, self.calls, self._calls.claim_lost, self._cleared)
                 tasks.add(asyncio.create_task(keeper.run(client), name="claims of the worker"))
             over = asyncio.create_task(self._stopping.wait(), name="end of the worker")
             try:
@@ -192,7 +189,7 @@ class MultiRoomWorker:
                     task.cancel()
                 await asyncio.gather(*tasks - {following}, over, return_exceptions=True)
                 try:
-                    await self._leave_all()
+                    await self._calls.leave_all()
                     if at_end is not None:
                         await at_end()
                 finally:
@@ -207,7 +204,7 @@ class MultiRoomWorker:
         self._draining = True
         self.wake()
         logger.info("no new rooms are taken; %d calls have %g s to end", self.running, limit)
-        self._note_idle()
+        self._calls.note_idle()
         if await self._calls_end(limit):
             return
         logger.info("%d calls have not ended within %g s: their bots leave", self.running, limit)
@@ -218,8 +215,8 @@ class MultiRoomWorker:
     async def _calls_end(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        return self._idle.is_set()
+                await self._calls.idle.wait()
+        return self._calls.idle.is_set()
 
     def stop(self) -> None:
         """End: bots leave their rooms, then `run` returns."""
@@ -232,12 +229,14 @@ class MultiRoomWorker:
         restarts = (
             call.state.not_before for call in self.calls.values() if call.state.phase is CallPhase.RESTARTING
         )
-        return min((*restarts, *self._claimed.values()), default=math.inf)
+        return min((*restarts, *self._calls.held_elsewhere.values()), default=math.inf)
 
     def _decide(self) -> None:
         """Start and end what the rooms as they are ask for."""
         now = asyncio.get_running_loop().time()
-        self._claimed = {room: at for room, at in self._claimed.items() if at > now}
+        held = self._calls.held_elsewhere
+        for room_id in [room_id for room_id, at in held.items() if at <= now]:
+            del held[room_id]
         overload = self._overload()
         view = WorkerView(
             self.rooms,
@@ -248,17 +247,19 @@ class MultiRoomWorker:
             capacity=self._capacity,
             members=self.members,
             member=self.member,
-            claimed=self._claimed.keys() | self.reserved,
+            claimed=held.keys() | self.reserved,
         )
         for action in reconcile(view, {room: call.state for room, call in self.calls.items()}):
             match action:
                 case StartCall():
                     self._start(action)
                 case StopCall():
-                    logger.warning("another bot is in the room: this one leaves", extra=_of(action.room_id))
+                    logger.warning(
+                        "another bot is in the room: this one leaves", extra={"room": action.room_id}
+                    )
                     self.calls[action.room_id].stop(action.reason)
                 case ForgetCall():
-                    self._forget(action.room_id)
+                    self._calls.forget(action.room_id)
                     # Somebody else may be in the room already.
                     self.wake()
                 case _:
@@ -275,17 +276,12 @@ class MultiRoomWorker:
             request: What is asked for.
         """
         self.calls[room_id] = call = RoomCall(CallState(room_id, bot, requested=True), request)
-        self._run(call)
+        self._calls.run(call, self._serve)
         return call
 
     def end(self, call: RoomCall) -> None:
         """End a call for good: its bot leaves, and does not come back while people stay."""
-        if call.is_running:
-            call.stop("api")
-        elif call.state.phase is CallPhase.RESTARTING:
-            people = frozenset(self._people(call.state.room_id))
-            call.state = replace(call.state, phase=CallPhase.ENDED, people=people)
-            self._finish(call, CallOutcome.STOPPED.value)
+        self._calls.end(call)
 
     def _start(self, action: StartCall) -> None:
         call = self.calls.get(action.room_id)
@@ -293,19 +289,9 @@ class MultiRoomWorker:
             call = self.calls[action.room_id] = RoomCall(CallState(action.room_id, action.bot))
         else:
             call.state = replace(call.state, phase=CallPhase.RUNNING)
-        self._run(call)
-
-    def _run(self, call: RoomCall) -> None:
-        room_id = call.state.room_id
-        call.started = asyncio.get_running_loop().time()
-        call.task = asyncio.create_task(self._serve(call), name=f"call in room {room_id}")
-        self._tasks.add(call.task)
-        call.task.add_done_callback(self._tasks.discard)
-        self._idle.clear()
-        self.counters["calls_started"] += 1
+        self._calls.run(call, self._serve)
 
     async def _serve(self, call: RoomCall) -> None:
-        room_id, loop = call.state.room_id, asyncio.get_running_loop()
         outcome: CallOutcome | HeldElsewhere | Exception
         assert self._shared is not None
         try:
@@ -320,10 +306,10 @@ class MultiRoomWorker:
             outcome = error
         except Exception as error:  # noqa: BLE001 - a bot's bug ends its own call and no other
             outcome = error
-        self._ended(call, outcome, loop.time() - call.started, loop.time())
-        self._follower.view.touch(room_id)
+        self._calls.take_end(call, outcome)
+        self._follower.view.touch(call.state.room_id)
         self.wake()
-        self._note_idle()
+        self._calls.note_idle()
 
     async def _open_journal(self, call: RoomCall) -> CallJournal | None:
         assert self._journals is not None
@@ -341,109 +327,12 @@ class MultiRoomWorker:
         apply_settings(pipeline, CallSettings() if call.request is None else call.request.settings, room)
         return pipeline
 
-    def _ended(
-        self, call: RoomCall, outcome: CallOutcome | HeldElsewhere | Exception, lasted: float, now: float
-    ) -> None:
-        room_id, fields = call.state.room_id, call.log_fields
-        if isinstance(outcome, HeldElsewhere):
-            self._claimed[room_id] = now + outcome.seconds
-            self.counters["calls_held_elsewhere"] += 1
-            del self.calls[room_id]
-            self._finish(call, "another process serves the room")
-            return
-        if isinstance(outcome, ClaimLostError) or call.stopping in ("other_bot", "claim_lost"):
-            call.reason = "another bot serves the room"
-            self._forget(room_id)
-            return
-        state = after_end(call.state, outcome, lasted, now, self._people(room_id))
-        if isinstance(outcome, CallOutcome):
-            self.counters["calls_ended"] += 1
-            logger.info("the call is over: %s", outcome.value, extra=fields)
-            self._finish(call, outcome.value)
-        if state is None:
-            self._forget(room_id)
-            return
-        call.state = state
-        if isinstance(outcome, CallOutcome):
-            return
-        self.counters["calls_crashed"] += 1
-        trace = None if isinstance(outcome, FishjamAgentsError) else outcome
-        if call.state.phase is CallPhase.PARKED:
-            self.counters["calls_parked"] += 1
-            logger.error(
-                "the call failed %s and is not started again while its people stay: %s",
-                "once" if call.state.failures == 1 else f"{call.state.failures} times in a row",
-                call.state.message,
-                extra=fields,
-                exc_info=trace,
-            )
-            self._finish(call, call.state.message)
-        else:
-            wait = call.state.not_before - now
-            logger.warning(
-                "the call failed and starts again in %.1f s: %s",
-                wait,
-                call.state.message,
-                extra=fields,
-                exc_info=trace,
-            )
-
-    def _people(self, room_id: str) -> Sequence[str]:
-        room = self.rooms.get(room_id)
-        return () if room is None else [person.id for person in room.people]
-
-    def _forget(self, room_id: str) -> None:
-        call = self.calls.pop(room_id, None)
-        if call is not None and call.ended is None:
-            self._finish(call, call.reason or "nobody was left in the room")
-        if self._claims is not None:
-            task = asyncio.create_task(self._release(self._claims, room_id), name=f"release {room_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    def _finish(self, call: RoomCall, reason: str | None) -> None:
-        call.ended, call.reason = time.time(), reason
-        for finished in self.finished:
-            finished(call)
-
-    async def _release(self, claims: Claims, room_id: str) -> None:
-        try:
-            await claims.release(room_id)
-        except FishjamAgentsError as error:
-            logger.warning("%s", error, extra=_of(room_id))
-
-    def _note_idle(self) -> None:
-        if not self.running:
-            self._idle.set()
-
-    def _claim_lost(self, call: RoomCall) -> None:
-        if call.is_running:
-            call.stop("claim_lost")
-        else:
-            self._forget(call.state.room_id)
-
     def _cleared(self, room_id: str) -> None:
-        self._claimed.pop(room_id, None)
+        self._calls.held_elsewhere.pop(room_id, None)
         self.wake()
-
-    async def _leave_all(self) -> None:
-        for call in self.calls.values():
-            call.stop("worker_stopped")
-        while self._tasks:
-            done, late = await asyncio.wait(self._tasks, timeout=ENDED_CALL_DEADLINE)
-            if late and not done:
-                for task in late:
-                    logger.error("%s does not end and is cut off", task.get_name())
-                    task.cancel()
-                await asyncio.wait(late, timeout=1.0)
-                return
 
     @property
     def client(self) -> AsyncFishjamClient:
         """The client of its Fishjam, while it runs."""
         assert self._shared is not None
         return self._shared.client
-
-
-def _of(room_id: str) -> dict[str, str]:
-    return {"room": room_id}
