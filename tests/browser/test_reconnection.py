@@ -9,11 +9,11 @@ import pytest
 
 from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import Parrot
+from fishjam_agents.testing import FaultProxy, Reset
 from tests.browser.client_page import ClientPage
 from tests.browser.conftest import Browse
 from tests.browser.room import answered, browser_room
 from tests.browser.sounds import words
-from tests.fishjam.proxy import proxy
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -58,7 +58,7 @@ def test_a_page_whose_socket_is_cut_comes_back_into_its_call(
         async with (
             browser_room(pages) as room,
             room.bot(Bot()) as bot,
-            proxy(room.server.url) as between,
+            FaultProxy(room.server.url) as between,
         ):
             _, token = await room.token()
             page = await ClientPage.open(browser, pages, client, between.url)
@@ -67,7 +67,7 @@ def test_a_page_whose_socket_is_cut_comes_back_into_its_call(
             await page.until_event("localTrackAdded")
             await page.until_event("trackReady")
 
-            between.cut(half=half)
+            between.inject(Reset("client" if half else "both"))
             await page.until_event("joined", 2)
             await page.until_event("localTrackAdded", 2)
             await page.until_event("trackReady", 2)

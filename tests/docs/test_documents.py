@@ -121,7 +121,7 @@ def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
     (tmp_path / "test_page.py").write_text(page)
     result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_page.py")
     assert result.returncode == 0, result.stdout
-    assert "4 passed" in result.stdout
+    assert "5 passed" in result.stdout
 
 
 def test_the_policies_of_the_turn_taking_page_are_policies(tmp_path: Path) -> None:

@@ -34,8 +34,7 @@ from fishjam_agents.protocol import decode, decode_agent_request, decode_agent_r
 from fishjam_agents.protocol.generated.notifications import ServerMessage
 from fishjam_agents.protocol.generated.peer import PeerMessage
 from fishjam_agents.server import EmbeddedServer
-
-from .proxy import Proxy, proxy
+from fishjam_agents.testing import FaultProxy, Refuse, Reset
 
 WORLDS = 4
 """Worlds that fall apart at the same time, each with its own seed."""
@@ -128,7 +127,9 @@ class Bot:
 class World:
     """A server behind a proxy, rooms followed through it, bots in them."""
 
-    def __init__(self, seed: int, server: EmbeddedServer, between: Proxy, client: AsyncFishjamClient) -> None:
+    def __init__(
+        self, seed: int, server: EmbeddedServer, between: FaultProxy, client: AsyncFishjamClient
+    ) -> None:
         self.dice = random.Random(seed)
         self.server = server
         self.between = between
@@ -145,17 +146,19 @@ class World:
             while loop.time() < end:
                 await self._happen()
                 await asyncio.sleep(self.dice.uniform(0.0, 0.03))
-        self.between.refusing = False
+        self.between.clear()
 
     async def _cut(self, end: float) -> None:
         loop = asyncio.get_running_loop()
         while loop.time() < end:
             await asyncio.sleep(self.dice.uniform(0.02, 0.4))
-            self.between.refusing = self.dice.random() < 0.2
+            self.between.clear()
+            if self.dice.random() < 0.2:
+                self.between.inject(Refuse("reset"))
             if self.between.connections:
                 everything = self.dice.random() < 0.2
-                one = None if everything else self.dice.randrange(self.between.connections)
-                self.between.cut(one, half=self.dice.random() < 0.3)
+                cut = self.between.connections if everything else [self.dice.choice(self.between.connections)]
+                self.between.inject(Reset("client" if self.dice.random() < 0.3 else "both"), cut)
 
     async def _happen(self) -> None:
         room_id = self.dice.choice(self.replays).room.id
@@ -189,7 +192,7 @@ class World:
 async def a_world(seed: int) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(EmbeddedServer())
-        between = await stack.enter_async_context(proxy(server.url))
+        between = await stack.enter_async_context(FaultProxy(server.url))
         direct = await stack.enter_async_context(AsyncFishjamClient(server.url, server.token))
         shaken = await stack.enter_async_context(AsyncFishjamClient(between.url, server.token))
         notifier = FishjamNotifier(between.url, server.token, reconnect=True, backoff=QUICK)
@@ -303,14 +306,14 @@ def test_a_room_that_goes_while_it_is_followed_through_cuts_is_told() -> None:
             replay = world.replays[2]
             deleted = asyncio.Event()
             replay.room.on("room_deleted", deleted.set)
-            world.between.refusing = True
-            world.between.cut()
+            world.between.inject(Refuse("reset"))
+            world.between.inject(Reset())
             for bot in world.bots:
                 await bot.session.disconnect()
             await world.client.delete_room(replay.room.id)
             with pytest.raises(NotFoundError):
                 await world.client.get_room(replay.room.id)
-            world.between.refusing = False
+            world.between.clear()
             await deleted.wait()
             assert replay.peers == {}
             assert replay.mistakes == []

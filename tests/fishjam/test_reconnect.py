@@ -21,15 +21,17 @@ from fishjam_agents.fishjam import (
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.peer import Peer
 from fishjam_agents.session import OutgoingAudioTrackOptions
+from fishjam_agents.testing import FaultProxy, Refuse, Reset
 
-from .proxy import Proxy, proxy
 from .stubs import QUICK
 
 
 class Call:
     """An agent in a room behind a proxy, and what its session yields."""
 
-    def __init__(self, server: EmbeddedServer, between: Proxy, peer: Peer, session: AgentSession) -> None:
+    def __init__(
+        self, server: EmbeddedServer, between: FaultProxy, peer: Peer, session: AgentSession
+    ) -> None:
         self.server = server
         self.between = between
         self.peer = peer
@@ -52,7 +54,7 @@ async def a_call(**options: Any) -> AsyncIterator[Call]:
     async with (
         asyncio.timeout(10),
         EmbeddedServer() as server,
-        proxy(server.url) as between,
+        FaultProxy(server.url) as between,
         AsyncFishjamClient(server.url, server.token) as client,
     ):
         room = await client.create_room()
@@ -77,7 +79,7 @@ def test_a_lost_connection_comes_back_with_its_tracks_under_new_ids_behind_the_s
             await call.holds(lambda: len(call.peer.sources) == 3)
             await call.session.remove_track(gone)
             before = [track.id for track in tracks]
-            call.between.cut()
+            call.between.inject(Reset())
             back = await call.frames.get()
             assert isinstance(back, Reconnected)
             assert back.attempts == 1
@@ -101,17 +103,17 @@ def test_audio_sent_during_an_outage_is_dropped_and_tracks_added_then_are_publis
         async with a_call() as call:
             first = await call.session.add_track()
             await call.holds(lambda: len(call.peer.sources) == 1)
-            call.between.refusing = True
-            call.between.cut()
+            call.between.inject(Refuse("reset"))
+            call.between.inject(Reset())
             await call.holds(lambda: not call.peer.connected)
-            await call.holds(lambda: call.between.accepted > 2)
+            await call.holds(lambda: call.between.statistics.connections > 2)
             await first.send_chunk(bytes(960))
             await first.interrupt()
             await call.session.capture_image("video")
             second = await call.session.add_track()
             third = await call.session.add_track()
             await call.session.remove_track(third)
-            call.between.refusing = False
+            call.between.clear()
             back = await call.frames.get()
             assert back.attempts > 1
             await call.holds(lambda: list(call.peer.sources) == [first.id, second.id])
@@ -128,7 +130,7 @@ def test_a_session_that_is_only_sent_to_comes_back_too() -> None:
             for _ in range(3):
                 await call.holds(lambda: track.id in call.peer.sources and track.id not in seen)
                 seen.append(track.id)
-                call.between.cut()
+                call.between.inject(Reset())
 
     asyncio.run(scenario())
 
@@ -141,7 +143,7 @@ def test_what_is_listened_to_comes_back_too() -> None:
             listening = asyncio.create_task(call.session.listen(heard.put_nowait))
             for _ in range(2):
                 await asyncio.sleep(0)
-                call.between.cut()
+                call.between.inject(Reset())
                 assert isinstance(await heard.get(), Reconnected)
             await call.session.disconnect()
             await listening
@@ -153,8 +155,8 @@ def test_a_connection_that_does_not_come_back_is_given_up_with_a_sentence() -> N
     async def scenario() -> None:
         async with a_call(give_up_after=0.2) as call:
             track = await call.session.add_track()
-            call.between.refusing = True
-            call.between.cut()
+            call.between.inject(Refuse("reset"))
+            call.between.inject(Reset())
             with pytest.raises(SessionLostError, match=r"lost and did not come back within 0\.2 s .*running"):
                 await call.receiving
             with pytest.raises(SessionLostError):
@@ -166,9 +168,9 @@ def test_a_connection_that_does_not_come_back_is_given_up_with_a_sentence() -> N
 def test_leaving_during_an_outage_ends_receiving() -> None:
     async def scenario() -> None:
         async with a_call() as call:
-            call.between.refusing = True
-            call.between.cut()
-            await call.holds(lambda: call.between.accepted > 2)
+            call.between.inject(Refuse("reset"))
+            call.between.inject(Reset())
+            await call.holds(lambda: call.between.statistics.connections > 2)
             await call.session.disconnect()
             await call.receiving
 

@@ -26,8 +26,8 @@ from fishjam_agents.protocol import (
     encode_authenticated,
 )
 from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.testing import FaultProxy, Reset
 
-from .proxy import proxy
 from .stubs import QUICK, Script, websocket_server
 
 
@@ -130,7 +130,7 @@ def test_a_call_older_than_its_token_survives_a_blip() -> None:
         async with (
             asyncio.timeout(10),
             EmbeddedServer(now=lambda: wall) as server,
-            proxy(server.url) as between,
+            FaultProxy(server.url) as between,
             AsyncFishjamClient(server.url, server.token) as client,
         ):
             room = await client.create_room()
@@ -142,7 +142,7 @@ def test_a_call_older_than_its_token_survives_a_blip() -> None:
                 received = session.receive()
                 for _ in range(2):
                     wall += 25 * 3600.0
-                    between.cut()
+                    between.inject(Reset())
                     assert isinstance(await anext(received), Reconnected)
 
     asyncio.run(scenario())

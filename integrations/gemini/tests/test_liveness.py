@@ -14,7 +14,7 @@ from fishjam_agents_gemini.session import GeminiSession
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.backends import response_watchdog
-from integrations.gemini.tests.proxy import Proxy
+from fishjam_agents.testing import FaultProxy, HalfOpen
 from integrations.gemini.tests.talk import FRAME, Talk, heard, numbered, spoken, talking, voice
 
 Run = Callable[..., None]
@@ -171,12 +171,12 @@ def test_a_way_that_goes_dead_without_a_word_is_noticed_and_nothing_is_lost(
     turns = [numbered(1, 0.2), numbered(2, 0.2)]
 
     async def test(emulator: GeminiEmulator) -> None:
-        async with Proxy(emulator.url) as proxy:
+        async with FaultProxy(emulator.url) as proxy:
             backend = Gemini(base_url=proxy.url, answer_timeout=0.2)
             async with talking(backend, turn_mode=turn_mode) as talk:
                 await said(talk, turns[0])
                 await talk.until(p.BackendUsage)
-                proxy.go_dead()
+                proxy.inject(HalfOpen(), "live")
                 await said(talk, turns[1])
                 failed = await talk.until(p.BackendFailure)
                 await talk.until(p.BackendUsage, 2)
