@@ -32,6 +32,14 @@ def shown_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "***" if parts.query else "", ""))
 
 
+def password_in(url: str | None) -> str | None:
+    """The password that stands in a URL, as it is written there; None where there is none."""
+    try:
+        return None if url is None else urlsplit(url).password
+    except ValueError:
+        return None
+
+
 def conceal(sentence: str, secrets: Mapping[str, str]) -> str:
     """A sentence with each secret replaced.
 

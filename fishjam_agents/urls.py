@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+"""Schemes of a Redis (redis-py, `Redis.from_url`)."""
+
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\[\]/?#@:\\,%*]+)(?::(?P<port>[0-9]{1,5}))?")
 
 NO_HOST = "must be names like bot.example or bot.example:8443, not {!r}"
@@ -55,6 +58,17 @@ def is_http_url(url: str) -> bool:
         return False
     # Clients take no control characters (RFC 3986, section 2).
     return scheme in _PORTS and has_host(url) and url.isprintable()
+
+
+def is_redis_url(url: str) -> bool:
+    """Return whether a URL can be one of Redis: with a host, or of `unix` with a path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if not url.isprintable():
+        return False
+    return bool(parts.path) if parts.scheme == "unix" else parts.scheme in REDIS_SCHEMES and has_host(url)
 
 
 def read_authority(text: str) -> Authority | None:

@@ -13,18 +13,15 @@ from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.cli.tracing import call_tracing
 from fishjam_agents.config import Config, pipeline_factory
-from fishjam_agents.journal.encryption import fernet
 from fishjam_agents.journal.journal import Journals
-from fishjam_agents.journal.sqlite_store import SqliteJournals
 from fishjam_agents.observe.event_webhooks import EventWebhooks
 from fishjam_agents.observe.log import EventLog, log_bot, log_room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.preload import preload
-from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot
+from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot, shared_stores
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
 from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
 from fishjam_agents.worker.load import LoadMonitor
-from fishjam_agents.worker.orphaned_agents import state_folder
 from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
 
@@ -90,14 +87,9 @@ def open_journals(settings: Config) -> Journals | None:
 
     Raises:
         JournalError: It cannot be used.
-        MissingExtraError: It is to be encrypted, and `cryptography` is not installed.
+        MissingExtraError: It needs a library that is not installed.
     """
-    journal = settings.journal
-    if journal is None:
-        return None
-    cipher = None if journal.key is None else fernet(journal.key)
-    store = SqliteJournals(journal.path or state_folder() / "journal.db", cipher)
-    return Journals(store, journal.resume, journal.keep)
+    return None if settings.journal is None else shared_stores.open_journals(settings.journal)
 
 
 class RoomsProcess:

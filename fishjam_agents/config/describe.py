@@ -17,6 +17,7 @@ from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.playout.settings import BackgroundAudioSettings
+from fishjam_agents.secrecy import shown_url
 from fishjam_agents.session import FISHJAM
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.schema import summary
@@ -100,7 +101,8 @@ def describe_rooms(config: Config) -> list[str]:
     if config.journal is not None:
         journal = config.journal
         encrypted = "" if journal.key is None else ", encrypted"
-        kept = f"kept for {journal.keep / 86400:g} days, calls go on within {journal.resume:g} s"
+        where = "" if journal.url is None else f"in {shown_url(journal.url)}, "
+        kept = f"{where}kept for {journal.keep / 86400:g} days, calls go on within {journal.resume:g} s"
         parts.append(("journal", f"{kept}{encrypted}"))
     return [f"{name:<9} {value}" for name, value in parts]
 

@@ -13,6 +13,7 @@ from fishjam_agents.config.problems import SourceLocation
 from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.agent import SECTIONS
+from fishjam_agents.secrecy import password_in
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.worker.room_rules import RoomRule
 from fishjam_agents.worker.settings import (
@@ -140,6 +141,8 @@ class Config:
         tokens = {
             "fishjam.management_token": self.fishjam.management_token,
             "api.token": None if self.api is None else self.api.token,
+            "journal.key": None if self.journal is None else self.journal.key,
+            "journal.url": None if self.journal is None else password_in(self.journal.url),
         }
         return {token: f"<{name}>" for name, token in tokens.items() if token} | dict(self.hidden)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
+from fishjam_agents.urls import REDIS_SCHEMES
 
 
 def _mode(word: Scalar) -> Node:
@@ -43,8 +44,10 @@ def _port(number: Scalar) -> Node:
     return _mapping(number, port=number)
 
 
-def _path(file: Scalar) -> Node:
-    return _mapping(file, path=file)
+def _store(address: Scalar) -> Node:
+    if address.text.partition("://")[0] in REDIS_SCHEMES:
+        return _mapping(address, type=Scalar("redis", address.line, False, "redis"), url=address)
+    return _mapping(address, path=address)
 
 
 def _rooms(word: Scalar) -> Node:
@@ -67,7 +70,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "hearing": _mode,
         "idle.goodbye": _words,
         "idle.prompt": _words,
-        "journal": _path,
+        "journal": _store,
         "rooms": _rooms,
         "rooms.id": _one,
         "tools": _one,
@@ -81,7 +84,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
 `greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`, `journal: calls.db`, `tls: off`."""
+`api: 8081`, `journal: calls.db`, `journal: redis://store`, `tls: off`."""
 _LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 

@@ -63,8 +63,10 @@ class CallJournal:
             self._writer.put(self._key, entry)
 
     async def written(self) -> bool:
-        """Wait until all entries so far are on disk; false if that takes too long."""
-        return self._lost or await self._writer.written(INTENT_DEADLINE)
+        """Wait until all entries so far are on disk; false if that takes too long, or the store is away."""
+        if self._lost:
+            return True
+        return not self._writer.is_failing and await self._writer.written(INTENT_DEADLINE)
 
     def end(self, reason: str) -> None:
         """The call is over for good: no process goes on with it."""
@@ -126,7 +128,8 @@ class Journals:
             The journal; None where the store cannot be used, and the call goes on without.
         """
         # Also what this process wrote of the call before it failed is part of what was said.
-        await self._writer.written(OPEN_DEADLINE)
+        if not self._writer.is_failing:
+            await self._writer.written(OPEN_DEADLINE)
         try:
             async with asyncio.timeout(OPEN_DEADLINE):
                 opened = await self.store.open(place, self._clock(), self._resume)

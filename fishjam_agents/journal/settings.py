@@ -6,8 +6,10 @@ import base64
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.urls import is_redis_url
 
 MAKE_KEY = '`python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"`'
 
@@ -17,19 +19,39 @@ class JournalSettings:
     """The journal of calls, by which a conversation goes on when its process was lost. Durations in seconds.
 
     Attributes:
+        type: `sqlite`: a file, for the processes of one machine; `redis`: for those of many.
         path: The SQLite file, shared by all processes that may take a call over; on a local disk. None takes
             `journal.db` in the user's state folder.
+        url: The Redis: `redis://`, `rediss://` (TLS) or `unix://`.
         resume: A call whose process was lost longer ago begins anew.
         keep: Journals are deleted so long after their last entry.
         key: Fernet key by which what is said is encrypted; several, with commas between them, to change it.
     """
 
+    type: Literal["sqlite", "redis"] = "sqlite"
     path: Path | None = None
+    url: str | None = field(default=None, repr=False)
     resume: float = 60.0
     keep: float = 7 * 86400.0
     key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if (self.type == "redis") != (self.url is not None):
+            raise SettingError(
+                "url",
+                "and type: redis belong together",
+                "give both, or neither for a SQLite file",
+                section="journal",
+                fields=["type"],
+            )
+        if self.url is not None and not is_redis_url(self.url):
+            raise SettingError(
+                "url", "is no address of a Redis", "write it as redis://HOST:6379/0", section="journal"
+            )
+        if self.url is not None and self.path is not None:
+            raise SettingError(
+                "path", "is a SQLite file, and type is redis", "keep one of them", section="journal"
+            )
         if not 0 <= self.resume <= 86400:
             raise SettingError(
                 "resume", f"must be between 0 and 86400 seconds, not {self.resume:g}", section="journal"

@@ -38,6 +38,12 @@ class JournalWriter:
         self._written: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._backoff = Backoff(first=0.2, longest=5.0)
+        self._failures = 0
+
+    @property
+    def is_failing(self) -> bool:
+        """True while the store takes nothing: nobody should wait for it."""
+        return self._failures > 0
 
     def put(self, key: CallKey, entry: JournalEntry) -> None:
         """Have an entry written. Never waits."""
@@ -74,7 +80,6 @@ class JournalWriter:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _write(self) -> None:
-        failures = 0
         while True:
             await self._more.wait()
             self._more.clear()
@@ -84,15 +89,17 @@ class JournalWriter:
                 try:
                     lost = await self._store.append(batch)
                 except JournalError as error:
-                    failures += 1
-                    if failures == 1 or failures % 20 == 0:
+                    self._failures += 1
+                    if self._failures == 1 or self._failures % 20 == 0:
                         logger.warning("calls go on without their journal for now: %s", error)
-                    await asyncio.sleep(self._backoff.delay(failures))
+                    await asyncio.sleep(self._backoff.delay(self._failures))
                     continue
                 except Exception:
                     logger.exception("%d entries of the journal are left out: its store failed", len(batch))
                     lost = frozenset()
-                failures = 0
+                if self._failures:
+                    logger.info("the journal's store takes entries again")
+                self._failures = 0
                 # Some of them may have been dropped meanwhile.
                 dropped = self._done - before
                 for _ in range(len(batch) - dropped):

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,12 @@ from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.callers import Caller
 from fishjam_agents.server.room import Room
 
+from ..journal.stores import redis_server
 from .programs import ROOT, Program, Watch, bots, running, until
 
 BOT = '''
 import asyncio, json, os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -113,7 +114,6 @@ CONFIG = """
 agent: {pipeline: 'told_bot:Bot'}
 rooms: every
 workers: {processes: 2, max_loop_lag: null, max_cpu: null}
-journal: {path: journal.db}
 limits: {empty_room: 60}
 """
 
@@ -161,12 +161,17 @@ class Told:
 
 @asynccontextmanager
 async def told(
-    folder: Path, *, reply: str = "Yes.", tool: str = "", takes: float = 30.0
+    folder: Path,
+    *,
+    reply: str = "Yes.",
+    tool: str = "",
+    takes: float = 30.0,
+    journal: str = "journal.db",
 ) -> AsyncIterator[Told]:
     (folder / "told_bot.py").write_text(BOT)
     (folder / "script.json").write_text(json.dumps({"reply": reply, "tool": tool, "takes": takes}))
     config = folder / "config.yaml"
-    config.write_text(CONFIG)
+    config.write_text(f"{CONFIG}journal: {journal}\n")
     async with EmbeddedServer() as server, running(config, server, folder / "state") as program:
         await program.says("Ctrl-C ends the calls.")
         await until(lambda: len(re.findall(r"the process w\d has the id", program.logged)) == 2)
@@ -183,9 +188,18 @@ async def told(
 LONG = "One one one one. Two two two two. Three three three three. Four four four four."
 
 
-def test_killed_in_the_middle_of_a_reply(tmp_path: Path) -> None:
+@pytest.fixture(params=["a file", "Redis"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "a file":
+        yield "journal.db"
+        return
+    with redis_server(tmp_path / "redis") as redis:
+        yield redis.url
+
+
+def test_killed_in_the_middle_of_a_reply(tmp_path: Path, journal: str) -> None:
     async def scenario() -> None:
-        async with told(tmp_path, reply=LONG) as call:
+        async with told(tmp_path, reply=LONG, journal=journal) as call:
             call.speak()
             await until(lambda: call.what("spoken"))
             # The first sentence, and some of the second.

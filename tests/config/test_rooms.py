@@ -8,7 +8,9 @@ import pytest
 
 from fishjam_agents.backends import Parrot
 from fishjam_agents.config import Config, describe, load_config, pipeline_factory
+from fishjam_agents.config.describe import describe_rooms
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.worker import ApiSettings, RoomRule, WorkersSettings
 
 BOTS = "bots:\n  poet: {backend: {type: parrot, delay: 1}}\n  clerk: {backend: {type: parrot}}\n"
@@ -50,6 +52,17 @@ api: {token: t}
     assert config.workers == WorkersSettings(processes=2, max_calls=40, drain=5)
     assert config.api == ApiSettings(token="t")
     assert config.bot_names() == ("poet", "clerk")
+
+
+def test_a_journal_is_a_file_or_an_address_and_its_password_a_secret(tmp_path: Path) -> None:
+    config = load(PARROT + "rooms: every\njournal: calls.db\n")
+    assert config.journal == JournalSettings(path=Path("calls.db"))
+    config = load(PARROT + "rooms: every\njournal: rediss://user:sesame@store:6380/1\n")
+    assert config.journal == JournalSettings(type="redis", url="rediss://user:sesame@store:6380/1")
+    assert config.secrets == {"sesame": "<journal.url>"}
+    assert "sesame" not in repr(config)
+    (told,) = [line for line in describe_rooms(config) if line.startswith("journal")]
+    assert told.startswith("journal   in rediss://***@store:6380/1, kept for 7 days")
 
 
 def test_short_forms() -> None:

@@ -37,6 +37,8 @@ LEAKS = (
     "agent: {backend: {type: parrot}}\nfishjam: {id: '${SECRET} with blanks', management_token: x}",
     "agent: {backend: {type: parrot}}\nfishjam: {management_token: '${SECRET}\u00e9\n\n '}",
     "agent: {backend: {type: parrot}}\nfishjam: {host: '${SECRET}'}",
+    "agent: {backend: {type: parrot}}\nrooms: every\njournal: {url: 'redis://u:${SECRET}@h'}",
+    "agent: {backend: {type: parrot}}\nrooms: every\njournal: {type: redis, url: '${SECRET}'}",
     "agent: {backend: {type: parrot}}\nlimits: {max_call: '${SECRET}'}",
 )
 
