@@ -72,7 +72,7 @@ def document(results: Mapping[int, Parts], vad: str, command: str) -> str:
         [
             _HEAD,
             "## Figures\n",
-            f"`{command}`: {_versions()}; detector `{vad}`.\n",
+            f"`{command}`: {versions()}; detector `{vad}`.\n",
             figures(results),
             "",
             _METHOD,
@@ -123,7 +123,8 @@ def _tables(seed: int, parts: Parts) -> list[str]:
     return sections
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Versions that the figures depend on."""
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     return f"Python {platform.python_version()}, {packages}, espeak-ng {espeak_version()}"
 
