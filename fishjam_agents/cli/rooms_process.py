@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -22,6 +23,8 @@ from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSna
 from fishjam_agents.worker.claims import Claims, ClaimStoreError
 from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
 from fishjam_agents.worker.load import LoadMonitor
+from fishjam_agents.worker.settings import ShardSettings
+from fishjam_agents.worker.shard_rooms import ShardRooms
 from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
 
@@ -92,6 +95,13 @@ def open_journals(settings: Config) -> Journals | None:
     return None if settings.journal is None else shared_stores.open_journals(settings.journal)
 
 
+def shard_rooms(shard: ShardSettings | None) -> ShardRooms | None:
+    """Return the rooms of the shard that a file says this machine is; None where it is the only one."""
+    if shard is None or shard.number is None:
+        return None
+    return ShardRooms(shard.number, shard.count, math.inf if shard.takeover is None else shard.takeover)
+
+
 class RoomsProcess:
     """The parts of one process, and their tasks.
 
@@ -137,6 +147,7 @@ class RoomsProcess:
             claims=claims,
             overload=self.monitor.overload,
             journals=self._journals,
+            shard=shard_rooms(settings.workers.shard),
         )
         secret = None if settings.api is None else settings.api.token
         self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured)

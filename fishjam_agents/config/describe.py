@@ -95,7 +95,9 @@ def describe_rooms(config: Config) -> list[str]:
     processes = "1 process" if workers.processes == 1 else f"{workers.processes} processes"
     parts = [("fishjam", _fishjam(config))]
     parts += [("rooms", f"{_rule(rule)}: {rule.bot}") for rule in config.rooms]
-    parts.append(("workers", ", ".join([processes, *limits])))
+    shard = workers.shard
+    share = [] if shard is None else [f"shard {shard.number} of {shard.count} (they begin with 0)"]
+    parts.append(("workers", ", ".join([processes, *share, *limits])))
     if config.api is not None:
         parts.append(("api", f"http://{config.api.host}:{config.api.port}"))
     if config.journal is not None:

@@ -13,7 +13,7 @@ from fishjam_agents.config.document import Node, Scalar, Section, held_in, read_
 from fishjam_agents.config.overlay import overlay
 from fishjam_agents.config.problems import Problems
 from fishjam_agents.config.renamed import rename
-from fishjam_agents.config.rooms import read_rooms
+from fishjam_agents.config.rooms import check_shard, read_rooms
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, Config
 from fishjam_agents.config.shorthand import expanded
@@ -98,6 +98,9 @@ def load_config(
                 f"{key} names a room, but a local Fishjam starts without any: use create, or set fishjam.id",
             )
     workers = reader.read(WorkersSettings, entries.get("workers"), "workers")
+    if workers and fishjam:
+        for place, problem in check_shard(workers.settings, rooms, fishjam, reader.lines):
+            problems.add(place, problem)
     api = reader.read(ApiSettings, entries.get("api"), "api")
     journal = reader.read(JournalSettings, expanded(entries.get("journal"), "journal"), "journal")
     limits = reader.read(LimitSettings, entries.get("limits"), "limits")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
-from fishjam_agents.config.problems import Problems, alternatives, nearest
+from fishjam_agents.config.problems import Problems, SourceLocation, alternatives, nearest
 from fishjam_agents.config.sections import SectionReader
 from fishjam_agents.config.shorthand import expanded
 from fishjam_agents.config.values import show
 from fishjam_agents.worker.room_rules import RoomRule
+from fishjam_agents.worker.settings import FishjamSettings, WorkersSettings
 
 
 def read_rooms(
@@ -41,6 +42,26 @@ def read_rooms(
                 "(`rooms: every`) or api",
             )
     return rules
+
+
+def check_shard(
+    workers: WorkersSettings,
+    rules: Iterable[RoomRule],
+    fishjam: FishjamSettings,
+    lines: Mapping[str, SourceLocation],
+) -> Iterator[tuple[SourceLocation | None, str]]:
+    """What does not go together with `workers.shard`, with the lines where it stands."""
+    if workers.shard is None:
+        return
+    if fishjam.id == "local":
+        yield lines.get("workers.shard"), "workers.shard is for machines that share a Fishjam: set fishjam.id"
+    for index, rule in enumerate(rules):
+        if rule.create is not None:
+            key = f"rooms[{index}].create"
+            yield (
+                lines.get(key),
+                f"{key} would make rooms on each machine of workers.shard: make them in your application",
+            )
 
 
 def _rules(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
@@ -38,6 +39,19 @@ def _words(word: Scalar) -> Node:
 
 def _processes(number: Scalar) -> Node:
     return _mapping(number, processes=number)
+
+
+def _shard(text: Scalar) -> Node:
+    """`2/3`, `${HOSTNAME}/3`."""
+    index, slash, count = text.text.rpartition("/")
+    if not slash:
+        return _mapping(text, index=text)
+    source = text.source.rpartition("/")
+    return _mapping(
+        text,
+        index=replace(text, text=index, source=source[0], quoted=True),
+        count=replace(text, text=count, source=source[2], quoted=True),
+    )
 
 
 def _port(number: Scalar) -> Node:
@@ -80,11 +94,12 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "background_audio.ambient": _wav,
         "background_audio.thinking": _wav,
         "workers": _processes,
+        "workers.shard": _shard,
     }
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
 `greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`, `journal: calls.db`, `journal: redis://store`, `tls: off`."""
+`api: 8081`, `journal: calls.db`, `journal: redis://store`, `tls: off`, `shard: 2/3`."""
 _LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 

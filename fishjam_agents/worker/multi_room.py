@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -28,6 +28,7 @@ from fishjam_agents.worker.room_rules import RoomRule
 from fishjam_agents.worker.room_snapshot import RoomSnapshot
 from fishjam_agents.worker.rooms_follower import RoomsFollower
 from fishjam_agents.worker.settings import LimitSettings
+from fishjam_agents.worker.shard_rooms import ShardRooms
 from fishjam_agents.worker.worker import SharedConnections, check_token
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class MultiRoomWorker:
         claims: Who serves which room; None where nobody else can.
         overload: What the process is over the limit of, as a sentence; None while it is not.
         journals: Where calls are written down, so that they go on in another process; None nowhere.
+        shard: The rooms of the machines that share them with this one; None where it serves all.
 
     Attributes:
         bots: What calls are made from; a new value counts for new calls.
@@ -85,6 +87,7 @@ class MultiRoomWorker:
         claims: Claims | None = None,
         overload: Callable[[], str | None] = lambda: None,
         journals: Journals | None = None,
+        shard: ShardRooms | None = None,
     ) -> None:
         self.bots = bots
         self.members: tuple[str, ...] = ()
@@ -97,6 +100,7 @@ class MultiRoomWorker:
         self._claims = claims
         self._overload = overload
         self._journals = journals
+        self._shard = shard
         self._follower = RoomsFollower(self._decide, self._next_due)
         self._calls = RoomCalls(claims, lambda: self.rooms)
         self.calls = self._calls.by_room
@@ -229,7 +233,8 @@ class MultiRoomWorker:
         restarts = (
             call.state.not_before for call in self.calls.values() if call.state.phase is CallPhase.RESTARTING
         )
-        return min((*restarts, *self._calls.held_elsewhere.values()), default=math.inf)
+        takeover = math.inf if self._shard is None else self._shard.next_due()
+        return min((takeover, *restarts, *self._calls.held_elsewhere.values()))
 
     def _decide(self) -> None:
         """Start and end what the rooms as they are ask for."""
@@ -237,6 +242,10 @@ class MultiRoomWorker:
         held = self._calls.held_elsewhere
         for room_id in [room_id for room_id, at in held.items() if at <= now]:
             del held[room_id]
+        others: Set[str] = frozenset()
+        if self._shard is not None:
+            self._shard.looked(self.rooms, now)
+            others = self._shard.left_to_others(now)
         overload = self._overload()
         view = WorkerView(
             self.rooms,
@@ -247,7 +256,7 @@ class MultiRoomWorker:
             capacity=self._capacity,
             members=self.members,
             member=self.member,
-            claimed=held.keys() | self.reserved,
+            claimed=held.keys() | self.reserved | others,
         )
         for action in reconcile(view, {room: call.state for room, call in self.calls.items()}):
             match action:
@@ -301,6 +310,7 @@ class MultiRoomWorker:
                 self._limits,
                 self._claims,
                 None if self._journals is None else lambda: self._open_journal(call),
+                () if self._shard is None else self._shard.lost_bots(call.state.room_id),
             )
         except FishjamAgentsError as error:
             outcome = error

@@ -30,7 +30,7 @@ class WorkerView:
         capacity: Calls that may run at once.
         members: The processes that share the rooms; empty where there is one.
         member: Which of them this is.
-        claimed: Rooms that somebody else holds the claim of, until it is worth another attempt.
+        claimed: Rooms that are left to others now: somebody holds their claim, or another shard serves them.
     """
 
     rooms: Mapping[str, RoomSnapshot]

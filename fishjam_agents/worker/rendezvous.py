@@ -19,6 +19,18 @@ def assigned_to(room_id: str, members: Iterable[str]) -> str:
     return max(members, key=lambda member: (_weight(room_id, member), member))
 
 
+def rank_of(member: str, room_id: str, members: Iterable[str]) -> int:
+    """The place of a member for a room: 0 if the room is assigned to it, 1 if it is next, and so on.
+
+    Args:
+        member: One of the members.
+        room_id: The room.
+        members: Names of all of them, in any order.
+    """
+    own = (_weight(room_id, member), member)
+    return sum((_weight(room_id, other), other) > own for other in members)
+
+
 def _weight(room_id: str, member: str) -> bytes:
     # The zero byte keeps ("a", "bc") from ("ab", "c").
     return hashlib.blake2b(f"{room_id}\0{member}".encode(), digest_size=8).digest()

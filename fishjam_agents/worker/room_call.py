@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
@@ -132,6 +132,7 @@ class RoomCall:
         limits: LimitSettings,
         claims: Claims | None,
         open_journal: Callable[[], Awaitable[CallJournal | None]] | None = None,
+        lost: Iterable[str] = (),
     ) -> CallOutcome | HeldElsewhere:
         """Be in the room until the call ends.
 
@@ -141,6 +142,7 @@ class RoomCall:
             limits: Limits of the call.
             claims: Who serves which room; None where nobody else can.
             open_journal: Opens the call's journal, once the claim is ours; None without journals.
+            lost: Bots of others in the room whose connection is lost: deleted, so that they do not come back.
 
         Returns:
             Why it ended; or that somebody else serves the room.
@@ -157,7 +159,9 @@ class RoomCall:
                 return claim
             self.is_claimed = True
             if claim.orphan is not None:
-                await delete_agent(shared.client, room_id, claim.orphan)
+                lost = {*lost, claim.orphan}
+        for agent_id in lost:
+            await delete_agent(shared.client, room_id, agent_id)
         if self.stopping is not None:
             return CallOutcome.STOPPED
         self.pipeline = make()

@@ -29,9 +29,11 @@ class RoomSnapshot:
         type: What it is for (`conference`, ...).
         people: The people who are connected.
         bots: Ids of the bots of this package that are connected: agents whose track bears our mark.
+        disconnected: Ids of agents that are there and not connected, whoever made them.
     """
 
     id: str
     type: str = "conference"
     people: tuple[Person, ...] = ()
     bots: tuple[str, ...] = ()
+    disconnected: tuple[str, ...] = ()

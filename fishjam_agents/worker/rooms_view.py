@@ -123,7 +123,8 @@ class RoomsView:
 
 def snapshot(room: Room) -> RoomSnapshot:
     """Return what matters of a room that REST describes."""
-    peers = [peer for peer in state_of(room).peers.values() if peer.connected]
+    everybody = state_of(room).peers.values()
+    peers = [peer for peer in everybody if peer.connected]
     return RoomSnapshot(
         room.id,
         str(room.config.room_type),
@@ -133,6 +134,7 @@ def snapshot(room: Room) -> RoomSnapshot:
             if peer.type is PeerType.WEBRTC
         ),
         tuple(peer.id for peer in peers if peer.type is PeerType.AGENT and _is_bot(peer)),
+        tuple(peer.id for peer in everybody if peer.type is PeerType.AGENT and not peer.connected),
     )
 
 

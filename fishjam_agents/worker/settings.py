@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,9 @@ from typing import Literal
 from fishjam_agents.errors import SettingError
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.urls import NO_HOST, NO_ORIGIN, read_authority, read_origin
+
+MOST_SHARDS = 1000
+"""Machines that may share the rooms: each looks at all of them, and asks for each room who comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,55 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardSettings:
+    """One of several machines that share the rooms of a Fishjam, and nothing else.
+
+    Attributes:
+        index: Which of them this is, from 0: a number, or a name that ends with it, as a pod's (`bots-2`).
+        count: How many there are, the same on each of them.
+        takeover: Seconds that people in a room of another machine wait for a bot before this one takes it;
+            None leaves it to the other one.
+    """
+
+    index: int | str
+    count: int
+    takeover: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_SHARDS:
+            raise SettingError(
+                "count", f"must be between 1 and {MOST_SHARDS}, not {self.count}", section="shard"
+            )
+        number = self.number
+        last = self.count - 1
+        if number is None:
+            raise SettingError(
+                "index",
+                f"{self.index} does not end with a number",
+                f"use one from 0 to {last}, or the name of a StatefulSet's pod, as bots-{last}",
+                section="shard",
+            )
+        if not 0 <= number <= last:
+            raise SettingError(
+                "index",
+                f"must be between 0 and {last}, since count is {self.count}, not {number}",
+                section="shard",
+            )
+        if self.takeover is not None and not 0 < self.takeover < math.inf:
+            raise SettingError(
+                "takeover", f"must be a positive number of seconds, not {self.takeover:g}", section="shard"
+            )
+
+    @property
+    def number(self) -> int | None:
+        """Number of this machine; None of a name that has none at its end."""
+        if isinstance(self.index, int):
+            return self.index
+        found = re.fullmatch(r"(?:.*-)?([0-9]{1,6})", self.index.strip())
+        return None if found is None else int(found[1])
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersSettings:
     """A program that serves many rooms. Durations in seconds; None is no limit.
 
@@ -144,6 +197,7 @@ class WorkersSettings:
         max_loop_lag: A process whose event loop is later than this takes no further rooms.
         max_cpu: A process that keeps more than this share of one core busy takes no further rooms.
         drain: Time that calls have to end by themselves when the program is asked to end.
+        shard: Which of several machines this is; None where it is the only one.
         claims: The file in which processes note who serves which room, to be shared by all that serve
             one Fishjam; None takes one in the user's state folder, by the address of the Fishjam.
     """
@@ -153,6 +207,7 @@ class WorkersSettings:
     max_loop_lag: float | None = 0.05
     max_cpu: float | None = 0.9
     drain: float = 60.0
+    shard: ShardSettings | None = None
     claims: Path | None = None
 
     def __post_init__(self) -> None:

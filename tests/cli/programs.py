@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -52,7 +52,9 @@ class Program:
 
 
 @asynccontextmanager
-async def running(config: Path, server: EmbeddedServer, state: Path, *options: str) -> AsyncIterator[Program]:
+async def running(
+    config: Path, server: EmbeddedServer, state: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "fishjam_agents", "run", str(config), *options),
         cwd=ROOT,
@@ -64,6 +66,7 @@ async def running(config: Path, server: EmbeddedServer, state: Path, *options: s
             "FISHJAM_MANAGEMENT_TOKEN": server.token,
             "XDG_STATE_HOME": str(state),
             "API_PORT": "0",
+            **(environ or {}),
         },
     )
     program = Program(process)

@@ -12,6 +12,7 @@ from fishjam_agents.config.describe import describe_rooms
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.worker import ApiSettings, RoomRule, WorkersSettings
+from fishjam_agents.worker.settings import ShardSettings
 
 BOTS = "bots:\n  poet: {backend: {type: parrot, delay: 1}}\n  clerk: {backend: {type: parrot}}\n"
 PARROT = "agent: {backend: {type: parrot}}\n"
@@ -71,6 +72,26 @@ def test_short_forms() -> None:
     assert config.workers.processes == 3
     assert config.api == ApiSettings(port=8080)
     assert load(PARROT + "rooms: {create: 1}\n").rooms == (RoomRule("agent", create=1),)
+
+
+FISHJAM = "fishjam: {id: http://127.0.0.1:1, management_token: t}\n"
+
+
+@pytest.mark.parametrize(
+    ("shard", "settings"),
+    [
+        ("{index: 2, count: 3}", ShardSettings("2", 3)),
+        ('{index: "${HOSTNAME}", count: 3, takeover: null}', ShardSettings("bots-1", 3, None)),
+        ("{index: 0, count: '${REPLICAS}', takeover: 30}", ShardSettings("0", 4, 30.0)),
+        ("2/3", ShardSettings("2", 3)),
+        ('"${HOSTNAME}/${REPLICAS}"', ShardSettings("bots-1", 4)),
+    ],
+)
+def test_the_shard_of_a_machine(shard: str, settings: ShardSettings) -> None:
+    Path("config.yaml").write_text(FISHJAM + PARROT + f"rooms: every\nworkers: {{shard: {shard}}}\n")
+    config = load_config("config.yaml", {"HOSTNAME": "bots-1", "REPLICAS": "4"})
+    assert config.workers.shard == settings
+    assert f"shard {settings.number} of {settings.count}" in "\n".join(describe_rooms(config))
 
 
 def test_a_file_about_one_room_is_about_one_room() -> None:
@@ -153,6 +174,32 @@ MISTAKES = {
     ),
     PARROT + "rooms: every\nworkers: 0": (
         "config.yaml:3: workers.processes must be between 1 and 256, not 0"
+    ),
+    FISHJAM + PARROT + "rooms: every\nworkers: {shard: 3/3}": (
+        "config.yaml:4: workers.shard.index must be between 0 and 2, since count is 3, not 3"
+    ),
+    FISHJAM + PARROT + "rooms: every\nworkers: {shard: {index: laptop, count: 3}}": (
+        "config.yaml:4: workers.shard.index laptop does not end with a number: use one from 0 to 2, or the "
+        "name of a StatefulSet's pod, as bots-2"
+    ),
+    FISHJAM + PARROT + "rooms: every\nworkers: {shard: bots-1}": (
+        "config.yaml:4: workers.shard.count is missing: give it"
+    ),
+    FISHJAM + PARROT + "rooms: every\nworkers: {shard: 0/0}": (
+        "config.yaml:4: workers.shard.count must be between 1 and 1000, not 0"
+    ),
+    FISHJAM + PARROT + "rooms: every\nworkers: {shard: {index: 0, count: 2, takeover: 0}}": (
+        "config.yaml:4: workers.shard.takeover must be a positive number of seconds, not 0"
+    ),
+    FISHJAM + PARROT + "rooms: every\nworkers: {shard: 0/many}": (
+        "config.yaml:4: workers.shard.count must be a whole number, not 'many'"
+    ),
+    PARROT + "rooms: every\nworkers: {shard: 0/2}": (
+        "config.yaml:3: workers.shard is for machines that share a Fishjam: set fishjam.id"
+    ),
+    FISHJAM + PARROT + "rooms: {create: 2}\nworkers: {shard: 0/2}": (
+        "config.yaml:3: rooms[0].create would make rooms on each machine of workers.shard: make them in your "
+        "application"
     ),
 }
 
