@@ -143,7 +143,7 @@ def make_bot(kind: str, model_url: str = "") -> AgentPipeline:
         bot.backend = Echo()
         bot.turns = TurnSettings(mode="backend", silence_locally=False)
         # It says what it hears, which is an echo to the guard: its dearest case, and nobody's.
-        bot.hearing = HearingSettings(echo_guard=False)
+        bot.hearing = HearingSettings(echo="none")
     else:
         bot.backend = RemoteModel(model_url) if kind == "model" else Talker()
     return bot

@@ -56,7 +56,7 @@ _METHOD = """\
 * Babble is ten voices at once. A second near voice or a television is not tried: it is speech, and no
   detector that listens for speech can know that it is not meant.
 * Music, dogs, whispering, children, far-field microphones: not tried. The network is perfect here.
-* The echo is linear, with a fixed delay and no echo canceller in the way; loudspeakers distort.
+* The echo is linear and without jitter, and no canceller of a browser's comes and goes; loudspeakers distort.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -97,14 +98,21 @@ class EchoReference:
         """Hz of the bot's track."""
         return self._rate
 
+    @property
+    def until(self) -> float:
+        """Time at which the last sound that was sent has played; minus infinity before the first."""
+        return self._sounds[-1].end if self._sounds else -inf
+
     def sound(self, at: float, seconds: float) -> Samples:
         """Audio played in the `seconds` before `at`: int16 mono at the track's rate, zeros for nothing."""
         size = round(seconds * self._rate)
         sound: Samples = np.zeros(size, np.int16)
-        for chunk in self._sounds:
+        for chunk in reversed(self._sounds):
             begin = size - round((at - chunk.start) * self._rate)
-            if begin >= size or begin + len(chunk.samples) <= 0:
+            if begin >= size:
                 continue
+            if begin + len(chunk.samples) <= 0:
+                break
             piece = chunk.samples[max(-begin, 0) : size - begin]
             begin = max(begin, 0)
             sound[begin : begin + len(piece)] = piece

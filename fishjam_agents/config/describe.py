@@ -12,7 +12,7 @@ from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.problems import alternatives
 from fishjam_agents.config.settings import Config
 from fishjam_agents.fishjam.options import audio_sample_rate
-from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.hearing.settings import EchoName, HearingSettings
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
@@ -292,11 +292,17 @@ def _without_words(pipeline: AgentPipeline) -> str | None:
     )
 
 
+_ECHO: dict[EchoName, str] = {
+    "guard": "echo guard on",
+    "aec3": "echo cancelled by WebRTC's AEC3, echo guard on",
+    "none": "echo guard off",
+}
+
+
 def _hearing(settings: HearingSettings) -> str:
     agents = "other agents too" if settings.agents else "no other agents"
     tracks = f"tracks of type {' or '.join(settings.tracks) or 'none'}"
-    guard = "echo guard on" if settings.echo_guard else "echo guard off"
-    return ", ".join([settings.mode, *_mode(settings), agents, tracks, guard])
+    return ", ".join([settings.mode, *_mode(settings), agents, tracks, _ECHO[settings.echo]])
 
 
 def _mode(settings: HearingSettings) -> list[str]:

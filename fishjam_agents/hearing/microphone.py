@@ -15,6 +15,8 @@ from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
+from fishjam_agents.hearing.arrivals import Arrivals
+from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
 from fishjam_agents.hearing.ring import Ring
@@ -70,6 +72,7 @@ class Microphone:
         machine: The turn machine.
         loudspeakers: What knows the echo of what the bot says, so that it is no speech; None without echo
             guard.
+        canceller: What takes that echo out of the sound before; None without one.
     """
 
     def __init__(
@@ -109,6 +112,8 @@ class Microphone:
         self._turn: list[tuple[float, Samples]] | None = None
         self._last_packet: float | None = None
         self.loudspeakers: Loudspeakers | None = None
+        self.canceller: EchoCanceller | None = None
+        self._arrivals = Arrivals()
 
     @property
     def media(self) -> float:
@@ -138,9 +143,9 @@ class Microphone:
         for frame in self._reblocker.process(samples):
             if self._stages:
                 for staged in self._staged.process(self._run_stages(frame)):
-                    self._hear(staged, now, barge_in)
+                    self._clean(staged, now, barge_in)
             else:
-                self._hear(frame, now, barge_in)
+                self._clean(frame, now, barge_in)
         self._clock.received(len(samples), now)
         return True
 
@@ -157,6 +162,16 @@ class Microphone:
                 self._stages.remove(stage)
                 self._stage_failed(self, stage, error)
         return frame
+
+    def _clean(self, frame: Samples, now: float, barge_in: bool) -> None:
+        canceller = self.canceller
+        if canceller is None:
+            self._hear(frame, now, barge_in)
+            return
+        if not canceller.active:
+            self._arrivals.settle()
+        for placed, at in self._arrivals.take(frame, now):
+            self._hear(canceller.clean(placed, at), now, barge_in)
 
     def _hear(self, frame: Samples, now: float, barge_in: bool) -> None:
         self._clock.heard(len(frame), now)
@@ -255,7 +270,13 @@ class Microphone:
     def change_track(self, track: str) -> None:
         """Go on under the id of another track, perhaps from another device."""
         self.track = track
+        self._forget_echo()
         self._forget_noise()
+
+    def _forget_echo(self) -> None:
+        self._arrivals.reset()
+        if self.canceller is not None:
+            self.canceller.reset()
 
     def _forget_noise(self) -> None:
         # A turn goes on in the noise it began in: packets that are late are no other room.
@@ -271,6 +292,7 @@ class Microphone:
         self._clock.restart()
         self._last_packet = None
         self._detector.restart()
+        self._forget_echo()
         for stage in self._stages:
             stage.reset()
 

@@ -9,6 +9,7 @@ import numpy as np
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.microphone import is_damaged
 from fishjam_agents.hearing.ring import Ring
@@ -36,6 +37,7 @@ class MixInput:
         format: What packets hold: 16-bit mono at the rate asked of the server.
         ended: Told that the peer left or the connection was lost, with the reason.
         reference: What the bot says; None without echo guard.
+        canceller: What takes the echo out of the voice; None without one.
 
     Attributes:
         peer: Id of the speaker.
@@ -44,6 +46,7 @@ class MixInput:
         loud: Whether the voice is within a word, by the frames that were mixed.
         loudspeaker: The bot's voice in it; None without echo guard.
         ring: What was mixed of it lately, where there is a loudspeaker.
+        canceller: What takes the echo out of what is mixed.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class MixInput:
         format: AudioFormat,
         ended: Callable[[MixInput, str], None],
         reference: EchoReference | None = None,
+        canceller: EchoCanceller | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
@@ -60,6 +64,7 @@ class MixInput:
         self.loud = False
         self.loudspeaker = None if reference is None else Loudspeaker(reference, format.sample_rate)
         self.ring = Ring()
+        self.canceller = canceller
         self._rate = format.sample_rate
         self._size = format.frame_samples
         self._max = round(MAX_BACKLOG * format.sample_rate)
@@ -102,8 +107,10 @@ class MixInput:
         return 0.0 if self._last_packet is None else now - self._last_packet
 
     def change_track(self, track: str) -> None:
-        """Go on under the id of another track."""
+        """Go on under the id of another track, perhaps from another device."""
         self.track = track
+        if self.canceller is not None:
+            self.canceller.reset()
 
     def next_frame(self) -> Samples | None:
         """20 ms, or None while there is nothing to mix in. Skips what is quiet while it is behind."""
@@ -131,6 +138,8 @@ class MixInput:
         """Forget what has come."""
         self._queue = self._queue[:0]
         self.ring.clear()
+        if self.canceller is not None:
+            self.canceller.reset()
         self._flowing = False
         self.loud = False
         self._last_packet = None

@@ -15,6 +15,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.mixing import mix_softly
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudness import Loudness
 from fishjam_agents.hearing.loudspeaker import MixedLoudspeakers
 from fishjam_agents.hearing.microphone import MAX_PACKET, QUIET_AFTER, Deliver, Microphone
@@ -34,6 +35,7 @@ class Mixer:
         deliver: Told of every frame of the mix with what follows from it; the microphone's `peer` is then
             who was clearly loudest, or None.
         reference: What the bot says; None without echo guard.
+        cancel: Makes an echo canceller for a voice; None without.
 
     Attributes:
         microphone: The mix, with its own voice detection and turn machine.
@@ -45,9 +47,11 @@ class Mixer:
         make: Callable[[str | None, str, Deliver], Microphone],
         deliver: Deliver,
         reference: EchoReference | None = None,
+        cancel: Callable[[], EchoCanceller] | None = None,
     ) -> None:
         self._format = format
         self._reference = reference
+        self._cancel = cancel
         self._deliver = deliver
         self._voices: list[MixInput] = []
         self._loudness: Loudness[str] = Loudness()
@@ -60,7 +64,8 @@ class Mixer:
 
     def add(self, peer: str, track: str) -> MixInput:
         """A peer's microphone joins the mix."""
-        voice = MixInput(peer, track, self._format, self._ended, self._reference)
+        canceller = None if self._cancel is None else self._cancel()
+        voice = MixInput(peer, track, self._format, self._ended, self._reference, canceller)
         self._voices.append(voice)
         return voice
 
@@ -108,6 +113,8 @@ class Mixer:
             frame = voice.next_frame()
             if frame is None:
                 continue
+            if voice.canceller is not None:
+                frame = voice.canceller.clean(frame, end)
             frames.append(frame)
             if voice.loudspeaker is not None:
                 voice.ring.append(end, frame)

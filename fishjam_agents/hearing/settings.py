@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from fishjam_agents.audio.detectors import DETECTORS, DetectorName
 from fishjam_agents.errors import SettingError
+
+EchoName = Literal["guard", "aec3", "none"]
+ECHOES: tuple[EchoName, ...] = get_args(EchoName)
+"""Choices of `hearing.echo`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,10 @@ class HearingSettings:
             taken gets the next that is free.
         vad: The voice detector: `default`; `silero` where music or a television plays (the extra `silero`);
             `webrtc` or `energy` alone. How readily it hears speech is `turns.preset`.
-        echo_guard: Whether the bot's own voice, come back through a loudspeaker, is kept from interrupting it
-            and from the model.
+        echo: How the bot's own voice, come back through a loudspeaker, is kept from interrupting it and from
+            the model. `guard`: it counts as noise. `aec3`: it is taken out of the sound, too, by WebRTC's
+            echo canceller (the extra `aec3`), so that callers interrupt who are no louder than it. `none`:
+            nothing is done.
     """
 
     mode: Literal["active_speaker", "mix", "per_peer"] = "active_speaker"
@@ -40,12 +46,16 @@ class HearingSettings:
     interrupts: Literal["addressee", "anybody"] = "addressee"
     max_sessions: int = 4
     vad: DetectorName = "default"
-    echo_guard: bool = True
+    echo: EchoName = "guard"
 
     def __post_init__(self) -> None:
         if self.vad not in DETECTORS:
             raise SettingError(
                 "vad", f"is {self.vad!r}", f"use one of {', '.join(DETECTORS)}", section="hearing"
+            )
+        if self.echo not in ECHOES:
+            raise SettingError(
+                "echo", f"is {self.echo!r}", f"use one of {', '.join(ECHOES)}", section="hearing"
             )
         if not 1 <= self.max_sessions <= 64:
             raise SettingError(

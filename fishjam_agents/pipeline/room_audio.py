@@ -11,6 +11,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
+from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.microphone import Deliver, Microphone
 from fishjam_agents.hearing.mix_input import MixInput
@@ -83,12 +84,13 @@ class RoomAudio:
         self._record = record
         self._has_failed = False
         hearing = context.hearing
-        if hearing.echo_guard:
+        if hearing.echo != "none":
             output.reference = EchoReference(output.sample_rate, context.zero)
         self._mixer: Mixer | None = None
         if hearing.mode == "mix":
             format, reference = context.room_format, output.reference
-            self._mixer = Mixer(format, self._make_microphone, deliver, reference)
+            cancel = self._make_canceller if hearing.echo == "aec3" else None
+            self._mixer = Mixer(format, self._make_microphone, deliver, reference, cancel)
         self._registry: PeerRegistry[Microphone | MixInput] = PeerRegistry(
             *(hearing, media_server_of(session), room, self._own_tracks, self._make_input, joined, left)
         )
@@ -223,7 +225,15 @@ class RoomAudio:
     def _make_input(self, peer: str, track: str) -> Microphone | MixInput:
         if self._mixer is not None:
             return self._mixer.add(peer, track)
-        return self._make_microphone(peer, track, self._deliver)
+        microphone = self._make_microphone(peer, track, self._deliver)
+        if self._context.hearing.echo == "aec3":
+            microphone.canceller = self._make_canceller()
+        return microphone
+
+    def _make_canceller(self) -> EchoCanceller:
+        reference = self._output.reference
+        assert reference is not None
+        return EchoCanceller(reference, self._context.room_format.sample_rate)
 
     def _make_microphone(self, peer: str | None, track: str, deliver: Deliver) -> Microphone:
         context, reference = self._context, self._output.reference

@@ -8,6 +8,7 @@ from typing import Any
 from fishjam_agents.audio.detectors import require
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.hearing import echo_canceller
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.hooks import verify_hooks
 from fishjam_agents.pipeline.idle import check_announcement
@@ -59,6 +60,8 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
     _verify_tools(bot, backend)
     _verify_vision(bot, backend)
     require(bot.hearing.vad)
+    if bot.hearing.echo == "aec3":
+        echo_canceller.require()
     backend.check()
 
 

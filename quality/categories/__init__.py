@@ -7,6 +7,6 @@ gives backchannels; a bot that gives none can only be asked to survive them, as 
 
 from __future__ import annotations
 
-NAMES = ("noise", "onset", "turn_taking", "pause", "backchannel", "interruption", "echo")
+NAMES = ("noise", "onset", "turn_taking", "pause", "backchannel", "interruption", "echo", "loudspeaker")
 """Modules with a function `measure(bench) -> Part`, in the order of the report. `places` is no part of
 it, as its sounds are to be installed first: `python -m quality.recorded`."""

@@ -185,7 +185,7 @@ def test_the_bots_own_voice_from_the_loudspeaker_does_not_interrupt_it(
 def test_without_the_guard_its_own_voice_interrupts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Unguarded(AgentPipeline):
         backend = Parrot()
-        hearing = HearingSettings(echo_guard=False)
+        hearing = HearingSettings(echo="none")
 
     async def scenario() -> None:
         library = FakeSoundDevice(48000, 48000)

@@ -56,7 +56,7 @@ def test_the_configuration_of_the_page_is_one(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("FISHJAM_ID", raising=False)
     (tmp_path / "config.yaml").write_text(block("yaml"))
     pipeline = pipeline_factory(load_config(tmp_path / "config.yaml"))()
-    assert not pipeline.hearing.echo_guard
+    assert pipeline.hearing.echo == "none"
     assert pipeline.turns.preset == "sensitive"
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port as p
-from fishjam_agents.hearing.settings import HearingSettings
+from fishjam_agents.hearing.settings import EchoName, HearingSettings
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.testing import MemoryCall, MemoryPeer, Scripted
 from fishjam_agents.turns.settings import TurnSettings
-from quality.categories.echo import EchoPath, EchoRoom
+from quality.echo_room import EchoPath, EchoRoom
 from tests.pipeline.conftest import speech
 
 DELAY = 0.16
@@ -25,7 +27,8 @@ VOICE = np.concatenate([speech(name, 24000) for name in ("bob_long.wav", "bob_nu
 def call(
     script: Callable[[MemoryCall, MemoryPeer], Awaitable[None]],
     *,
-    guard: bool = True,
+    echo: EchoName = "guard",
+    mode: Literal["active_speaker", "mix"] = "active_speaker",
     turn_mode: str = "local",
     loss: float = -12.0,
     rate: int = 24000,
@@ -35,7 +38,7 @@ def call(
     bot = AgentPipeline()
     bot.backend = backend
     bot.turns = TurnSettings(mode=turn_mode)  # type: ignore[arg-type]
-    bot.hearing = HearingSettings(echo_guard=guard)
+    bot.hearing = HearingSettings(mode=mode, echo=echo)
     bot.playout = PlayoutSettings(sample_rate=rate)  # type: ignore[arg-type]
 
     async def lead(happened: MemoryCall) -> None:
@@ -47,19 +50,24 @@ def call(
     return MemoryCall(bot, room=EchoRoom(path, ROOM_NOISE, 30.0, rate)).play(lead), backend
 
 
+def rms(sound: Samples) -> float:
+    return float(np.sqrt(np.mean(np.square(sound.astype(np.float64)))))
+
+
 async def only_listen(_: MemoryCall, __: MemoryPeer) -> None:
     await asyncio.sleep(len(VOICE) / 24000 + 1.0)
 
 
+@pytest.mark.parametrize("echo", ["guard", "aec3"])
 @pytest.mark.parametrize("rate", [16000, 24000])
-def test_the_bots_echo_is_no_barge_in(rate: int) -> None:
-    happened, _ = call(only_listen, rate=rate)
+def test_the_bots_echo_is_no_barge_in(rate: int, echo: EchoName) -> None:
+    happened, _ = call(only_listen, rate=rate, echo=echo)
     assert not [kind for kind in happened.kinds if kind.startswith(("barge_in", "user_"))]
     assert happened.of("reply_ended")
 
 
 def test_without_the_guard_the_bot_interrupts_itself() -> None:
-    happened, _ = call(only_listen, guard=False)
+    happened, _ = call(only_listen, echo="none")
     assert happened.of("barge_in_suspected")
 
 
@@ -71,6 +79,24 @@ def test_who_speaks_over_the_echo_interrupts() -> None:
     happened, _ = call(script, loss=-20.0)
     (confirmed,) = happened.of("barge_in_confirmed")
     assert confirmed.media_at == pytest.approx(3.0, abs=0.2)
+
+
+@pytest.mark.parametrize("mode", ["active_speaker", "mix"])
+@pytest.mark.parametrize("loss", [-6.0, -12.0])
+def test_behind_the_canceller_who_is_no_louder_than_the_echo_interrupts(
+    loss: float, mode: Literal["active_speaker", "mix"]
+) -> None:
+    words = speech("alice_long.wav")
+    echo = rms(VOICE) * 10 ** (loss / 20)
+    words = (words * (echo / rms(words))).astype(np.int16)
+
+    async def script(_: MemoryCall, alice: MemoryPeer) -> None:
+        await asyncio.sleep(2.5)
+        await alice.speak(words)
+
+    happened, _ = call(script, loss=loss, echo="aec3", mode=mode)
+    (confirmed,) = happened.of("barge_in_confirmed")
+    assert confirmed.media_at == pytest.approx(3.0, abs=0.35)
 
 
 def test_a_turn_over_an_echo_begins_with_its_own_words() -> None:

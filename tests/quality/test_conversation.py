@@ -12,8 +12,9 @@ from audio_fixtures.corpus import RATE, rng_for
 from fishjam_agents.testing import VirtualClock
 from quality.bench import Bench
 from quality.categories import echo
-from quality.categories.echo import EchoRoom, echo_path
 from quality.conversation import Call, _ramp, disturb, skipped
+from quality.echo_calls import EchoOutcome, alone, interrupted
+from quality.echo_room import EchoRoom, echo_path
 from quality.microphone import VADS
 from quality.sounds import at_level, grunt, to_samples, white
 
@@ -42,10 +43,10 @@ def test_a_grunt_silences_the_reply_and_a_sentence_ends_it() -> None:
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_without_an_echo_the_bot_is_interrupted_by_its_callers_and_by_nothing_else() -> None:
-    outcome = echo._Outcome()
+    outcome = EchoOutcome()
     path = echo_path(rng_for(1), echo._CONTROL, 0.1, room=False)
-    echo._alone(BENCH, rng_for(1), path, outcome)
-    echo._interrupted(BENCH, rng_for(1), path, echo._CONTROL, outcome)
+    alone(BENCH, rng_for(1), path, outcome)
+    interrupted(BENCH, rng_for(1), path, -30.0, outcome)
     assert outcome.replying > 5
     assert (outcome.suspected, outcome.confirmed) == (0, 0)
     assert (outcome.caught, outcome.interruptions) == (2, 2)

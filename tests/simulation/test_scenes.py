@@ -97,7 +97,7 @@ def test_noise_is_there_all_through() -> None:
 
 def test_the_bots_voice_comes_back_as_late_as_the_echo_says() -> None:
     pipeline = bot(Wav(FIXTURES / "babble.wav"))
-    pipeline.hearing = HearingSettings(echo_guard=False)
+    pipeline.hearing = HearingSettings(echo="none")
     scenario = Scenario({"ann": Caller((Line(YES),), echo=Echo(-20, 0.2))}, seconds=4)
     result = simulate_fast(pipeline, scenario)
     words, voice = result.room[round(2.2 * RATE) :].astype(float).T

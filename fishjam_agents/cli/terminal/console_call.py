@@ -223,7 +223,7 @@ class ConsoleCall:
         )
 
     def _echo(self) -> str:
-        if not self._pipeline.hearing.echo_guard:
+        if self._pipeline.hearing.echo == "none":
             return "echo guard off"
         delay = self._pipeline.echo_delay
         return "echo guard on" if delay is None else f"echo after {1000 * delay:.0f} ms, guarded"

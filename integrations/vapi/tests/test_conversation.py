@@ -24,7 +24,7 @@ KEY = "vapi-private-key-1234"
 class Receptionist(AgentPipeline):
     turns = TurnSettings(mode="backend")
     # These callers wear headphones: what they say during the bot's first words is no echo.
-    hearing = HearingSettings(echo_guard=False)
+    hearing = HearingSettings(echo="none")
 
     def __init__(self, vapi: Any, **settings: Any) -> None:
         super().__init__()
