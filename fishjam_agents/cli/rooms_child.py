@@ -29,7 +29,7 @@ from fishjam_agents.worker.call_record import CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.call_settings import CallSettings
 from fishjam_agents.worker.created_rooms import CreatedRooms
-from fishjam_agents.worker.sqlite_claims import SqliteClaims
+from fishjam_agents.worker.shared_stores import claims_at
 
 REPORT_INTERVAL = 0.5
 """Seconds between two reports."""
@@ -59,7 +59,7 @@ async def _serve(settings: Config, bots: BotFactories, end: socket.socket) -> No
     hello = await channel.receive()
     if hello is None:
         return
-    claims = SqliteClaims(Path(hello["claims"]), hello["fishjam"], hello["owner"])
+    claims = claims_at(hello["claims"], hello["fishjam"], hello["owner"])
     created = [CreatedRooms(made["bot"], made["create"], tuple(made["ids"])) for made in hello["created"]]
     local = settings.fishjam.id == "local"
     process = RoomsProcess(

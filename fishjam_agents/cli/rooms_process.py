@@ -20,12 +20,12 @@ from fishjam_agents.observe.log import EventLog, log_bot, log_room
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.preload import preload
 from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSnapshot, shared_stores
-from fishjam_agents.worker.claims import Claims, ClaimStoreError
+from fishjam_agents.worker.claims import Claims, ClaimStoreError, ProcessClaims
 from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
 from fishjam_agents.worker.load import LoadMonitor
 from fishjam_agents.worker.settings import ShardSettings
 from fishjam_agents.worker.shard_rooms import ShardRooms
-from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
+from fishjam_agents.worker.sqlite_claims import default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
 
 if TYPE_CHECKING:
@@ -65,7 +65,13 @@ def _in_room(bot: str, factory: Callable[[], AgentPipeline], room: RoomSnapshot)
     return pipeline
 
 
-def open_claims(settings: Config, url: str, owner: str | None = None) -> SqliteClaims | None:
+def claims_address(settings: Config) -> str:
+    """The store of claims of a file: a path, or the URL of a Redis."""
+    claims = settings.workers.claims
+    return str(default_path()) if claims is None else claims.address
+
+
+def open_claims(settings: Config, url: str, owner: str | None = None) -> ProcessClaims | None:
     """Open the store of claims of a file; None where the one in the user's state folder cannot be used.
 
     Args:
@@ -77,7 +83,7 @@ def open_claims(settings: Config, url: str, owner: str | None = None) -> SqliteC
         ClaimStoreError: The one that the file names cannot be used.
     """
     try:
-        return SqliteClaims(settings.workers.claims or default_path(), url, owner)
+        return shared_stores.claims_at(claims_address(settings), url, owner)
     except ClaimStoreError as error:
         if settings.workers.claims is not None:
             raise

@@ -9,7 +9,14 @@ from contextlib import AsyncExitStack
 
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.output import say
-from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots, open_claims, open_journals
+from fishjam_agents.cli.rooms_process import (
+    BotFactories,
+    RoomsProcess,
+    claims_address,
+    make_bots,
+    open_claims,
+    open_journals,
+)
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.cli.supervised_calls import SupervisedCalls
 from fishjam_agents.cli.supervisor import Supervisor
@@ -19,8 +26,8 @@ from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.observe.log import setup_logging
 from fishjam_agents.worker import OrphanedAgents
 from fishjam_agents.worker.call_service import CallService
+from fishjam_agents.worker.claims import ProcessClaims
 from fishjam_agents.worker.created_rooms import CreatedRooms, created_rooms
-from fishjam_agents.worker.sqlite_claims import SqliteClaims, default_path
 from fishjam_agents.worker.worker import check_token
 
 
@@ -124,14 +131,14 @@ async def _check_journal(settings: Config) -> None:
 
 
 def _supervisor(
-    settings: Config, claims: SqliteClaims | None, url: str, token: str, created: Sequence[CreatedRooms]
+    settings: Config, claims: ProcessClaims | None, url: str, token: str, created: Sequence[CreatedRooms]
 ) -> Supervisor:
     if sys.platform == "win32":
         raise ConfigError("workers.processes above 1 needs Linux or macOS: start several programs instead")
     if claims is None:
         raise ConfigError("several processes need a file for their claims: name one in workers.claims")
-    path = settings.workers.claims or default_path()
-    return Supervisor(settings.source, settings.workers.processes, claims, path, url, token, created)
+    address = claims_address(settings)
+    return Supervisor(settings.source, settings.workers.processes, claims, address, url, token, created)
 
 
 def _welcome(url: str, created: Sequence[CreatedRooms], api: str | None) -> str:

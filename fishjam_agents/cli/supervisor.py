@@ -15,8 +15,8 @@ from typing import Any
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.cli.control_channel import ControlChannel
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.worker.claims import ProcessClaims
 from fishjam_agents.worker.created_rooms import CreatedRooms
-from fishjam_agents.worker.sqlite_claims import SqliteClaims
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Supervisor:
         config: The file that they read.
         processes: How many there are.
         claims: The claims that they share, opened by this process.
-        path: The file of those claims.
+        address: Where they are: a file, or the URL of a Redis.
         fishjam: Base URL of the Fishjam.
         token: Its management token.
         created: Rooms that were made for the file's rules.
@@ -81,8 +81,8 @@ class Supervisor:
         self,
         config: Path,
         processes: int,
-        claims: SqliteClaims,
-        path: Path,
+        claims: ProcessClaims,
+        address: str,
         fishjam: str,
         token: str,
         created: Sequence[CreatedRooms],
@@ -92,7 +92,7 @@ class Supervisor:
         self.died: list[Callable[[WorkerProcess], None]] = []
         self._config = config
         self._claims = claims
-        self._path = path
+        self._address = address
         self._fishjam = fishjam
         self._token = token
         self._created = created
@@ -221,7 +221,7 @@ class Supervisor:
             member=member,
             owner=owner,
             members=self.members,
-            claims=str(self._path),
+            claims=self._address,
             fishjam=self._fishjam,
             token=self._token,
             created=[dataclasses.asdict(rooms) for rooms in self._created],

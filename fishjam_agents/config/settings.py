@@ -142,6 +142,7 @@ class Config:
             "fishjam.management_token": self.fishjam.management_token,
             "api.token": None if self.api is None else self.api.token,
             "journal.key": None if self.journal is None else self.journal.key,
+            "workers.claims": None if self.workers.claims is None else password_in(self.workers.claims.url),
             "journal.url": None if self.journal is None else password_in(self.journal.url),
         }
         return {token: f"<{name}>" for name, token in tokens.items() if token} | dict(self.hidden)

@@ -59,9 +59,17 @@ def _port(number: Scalar) -> Node:
 
 
 def _store(address: Scalar) -> Node:
-    if address.text.partition("://")[0] in REDIS_SCHEMES:
-        return _mapping(address, type=Scalar("redis", address.line, False, "redis"), url=address)
-    return _mapping(address, path=address)
+    if not _is_url(address):
+        return _mapping(address, path=address)
+    return _mapping(address, type=Scalar("redis", address.line, False, "redis"), url=address)
+
+
+def _claims(address: Scalar) -> Node:
+    return _mapping(address, url=address) if _is_url(address) else _mapping(address, path=address)
+
+
+def _is_url(address: Scalar) -> bool:
+    return address.text.partition("://")[0] in REDIS_SCHEMES
 
 
 def _rooms(word: Scalar) -> Node:
@@ -95,11 +103,13 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "background_audio.thinking": _wav,
         "workers": _processes,
         "workers.shard": _shard,
+        "workers.claims": _claims,
     }
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
 `greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`, `journal: calls.db`, `journal: redis://store`, `tls: off`, `shard: 2/3`."""
+`api: 8081`, `journal: calls.db`, `journal: redis://store`, `workers.claims: redis://store`, `tls: off`,
+`shard: 2/3`."""
 _LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 

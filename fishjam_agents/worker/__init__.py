@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fishjam_agents.worker.room_snapshot import Person, RoomSnapshot
     from fishjam_agents.worker.settings import (
         ApiSettings,
+        ClaimsSettings,
         FishjamSettings,
         LimitSettings,
         RoomSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "ApiSettings",
     "Bots",
     "CallOutcome",
+    "ClaimsSettings",
     "FishjamSettings",
     "JoinedRoom",
     "LimitSettings",
@@ -46,6 +48,7 @@ _HOMES = {
     "ApiSettings": "settings",
     "Bots": "multi_room",
     "CallOutcome": "call_outcome",
+    "ClaimsSettings": "settings",
     "FishjamSettings": "settings",
     "OrphanedAgents": "orphaned_agents",
     "LimitSettings": "settings",

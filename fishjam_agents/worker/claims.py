@@ -80,3 +80,16 @@ class Claims(Protocol):
     async def close(self) -> None:
         """Give every claim up and let go of the store."""
         ...
+
+
+class ProcessClaims(Claims, Protocol):
+    """Claims in a store that programs with several processes use, too."""
+
+    @property
+    def owner(self) -> str:
+        """Name of the process; no other one has it."""
+        ...
+
+    async def expire(self, owner: str) -> None:
+        """End the claims of a process that is known to be gone; who takes them deletes its agents."""
+        ...

@@ -10,7 +10,7 @@ from typing import Literal
 
 from fishjam_agents.errors import SettingError
 from fishjam_agents.loopback import is_loopback
-from fishjam_agents.urls import NO_HOST, NO_ORIGIN, read_authority, read_origin
+from fishjam_agents.urls import NO_HOST, NO_ORIGIN, is_redis_url, read_authority, read_origin
 
 MOST_SHARDS = 1000
 """Machines that may share the rooms: each looks at all of them, and asks for each room who comes first."""
@@ -188,6 +188,34 @@ class ShardSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimsSettings:
+    """The store in which processes note who serves which room, shared by all that serve one Fishjam.
+
+    Attributes:
+        path: A SQLite file, for the processes of one machine.
+        url: A Redis, for those of many: `redis://`, `rediss://` (TLS) or `unix://`.
+    """
+
+    path: Path | None = None
+    url: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.url is None):
+            raise SettingError(
+                None, "is a path or a url", "give one of them", section="claims", fields=["path", "url"]
+            )
+        if self.url is not None and not is_redis_url(self.url):
+            raise SettingError(
+                "url", "is no address of a Redis", "write it as redis://HOST:6379/0", section="claims"
+            )
+
+    @property
+    def address(self) -> str:
+        """The one or the other."""
+        return self.url or str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class WorkersSettings:
     """A program that serves many rooms. Durations in seconds; None is no limit.
 
@@ -198,8 +226,7 @@ class WorkersSettings:
         max_cpu: A process that keeps more than this share of one core busy takes no further rooms.
         drain: Time that calls have to end by themselves when the program is asked to end.
         shard: Which of several machines this is; None where it is the only one.
-        claims: The file in which processes note who serves which room, to be shared by all that serve
-            one Fishjam; None takes one in the user's state folder, by the address of the Fishjam.
+        claims: Where processes note who serves which room; None takes a file in the user's state folder.
     """
 
     processes: int = 1
@@ -208,7 +235,7 @@ class WorkersSettings:
     max_cpu: float | None = 0.9
     drain: float = 60.0
     shard: ShardSettings | None = None
-    claims: Path | None = None
+    claims: ClaimsSettings | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.processes <= 256:

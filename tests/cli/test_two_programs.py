@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from fishjam_agents.server import EmbeddedServer
 
+from ..journal.stores import redis_server
 from .programs import Program, Watch, all_served, bots, occupied, running, until
 
 CONFIG = "agent: {backend: {type: parrot}}\nrooms: every\nlimits: {empty_room: 1}\n"
@@ -24,14 +25,27 @@ pytestmark = [
 ]
 
 
-def play(folder: Path, scenario: Callable[[EmbeddedServer, Program, Program], Awaitable[None]]) -> None:
+@pytest.fixture(params=["one machine", "two machines and Redis"])
+def claims(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
+    """The address of the claims' Redis; None for the file in the state folder of a machine."""
+    if request.param == "one machine":
+        yield None
+        return
+    with redis_server(tmp_path / "redis") as redis:
+        yield redis.url
+
+
+def play(
+    folder: Path,
+    scenario: Callable[[EmbeddedServer, Program, Program], Awaitable[None]],
+    claims: str | None = None,
+) -> None:
     async def run() -> None:
         config = folder / "config.yaml"
-        config.write_text(CONFIG)
+        config.write_text(CONFIG if claims is None else f"{CONFIG}workers: {{claims: '{claims}'}}\n")
+        states = [folder / name for name in (("state", "state") if claims is None else ("first", "second"))]
         async with EmbeddedServer() as server, AsyncExitStack() as stack:
-            programs = [
-                await stack.enter_async_context(running(config, server, folder / "state")) for _ in range(2)
-            ]
+            programs = [await stack.enter_async_context(running(config, server, state)) for state in states]
             for program in programs:
                 await program.says("Ctrl-C ends the calls.")
             await scenario(server, *programs)
@@ -52,7 +66,9 @@ def test_no_room_ever_has_two_bots(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
-def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(tmp_path: Path) -> None:
+def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(
+    tmp_path: Path, claims: str | None
+) -> None:
     async def scenario(server: EmbeddedServer, first: Program, second: Program) -> None:
         watch = Watch(server)
         rooms = await occupied(server, 6)
@@ -67,10 +83,12 @@ def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(t
         assert {watch.most[room.id] for room in rooms} == {1}
         assert {room.id for room in rooms if bots(room) == [before[room.id]]} == kept
 
-    play(tmp_path, scenario)
+    play(tmp_path, scenario, claims)
 
 
-def test_a_program_that_stood_still_finds_its_rooms_taken_and_lets_them_be(tmp_path: Path) -> None:
+def test_a_program_that_stood_still_finds_its_rooms_taken_and_lets_them_be(
+    tmp_path: Path, claims: str | None
+) -> None:
     async def scenario(server: EmbeddedServer, first: Program, second: Program) -> None:
         watch = Watch(server)
         rooms = await occupied(server, 6)
@@ -85,4 +103,4 @@ def test_a_program_that_stood_still_finds_its_rooms_taken_and_lets_them_be(tmp_p
         assert {watch.most[room.id] for room in rooms} == {1}
         assert {len(room.peers) for room in rooms} == {2}
 
-    play(tmp_path, scenario)
+    play(tmp_path, scenario, claims)

@@ -11,7 +11,7 @@ from fishjam_agents.config import Config, describe, load_config, pipeline_factor
 from fishjam_agents.config.describe import describe_rooms
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.journal.settings import JournalSettings
-from fishjam_agents.worker import ApiSettings, RoomRule, WorkersSettings
+from fishjam_agents.worker import ApiSettings, ClaimsSettings, RoomRule, WorkersSettings
 from fishjam_agents.worker.settings import ShardSettings
 
 BOTS = "bots:\n  poet: {backend: {type: parrot, delay: 1}}\n  clerk: {backend: {type: parrot}}\n"
@@ -64,6 +64,21 @@ def test_a_journal_is_a_file_or_an_address_and_its_password_a_secret(tmp_path: P
     assert "sesame" not in repr(config)
     (told,) = [line for line in describe_rooms(config) if line.startswith("journal")]
     assert told.startswith("journal   in rediss://***@store:6380/1, kept for 7 days")
+
+
+def test_claims_are_in_a_file_or_at_an_address() -> None:
+    for text, claims in (
+        ("claims.db", ClaimsSettings(path=Path("claims.db"))),
+        ("redis://:sesame@store/2", ClaimsSettings(url="redis://:sesame@store/2")),
+    ):
+        config = load(PARROT + f"rooms: every\nworkers: {{claims: '{text}'}}\n")
+        assert config.workers == WorkersSettings(claims=claims)
+        assert "sesame" not in repr(config)
+    assert config.secrets == {"sesame": "<workers.claims>"}
+    with pytest.raises(ConfigError, match=r"workers\.claims is a path or a url: give one of them"):
+        load(PARROT + "rooms: every\nworkers: {claims: {path: a, url: redis://b}}\n")
+    with pytest.raises(ConfigError, match=r"workers\.claims\.url is no address of a Redis: write it as"):
+        load(PARROT + "rooms: every\nworkers: {claims: {url: 'http://b'}}\n")
 
 
 def test_short_forms() -> None:

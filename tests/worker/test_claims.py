@@ -1,18 +1,25 @@
-"""Claims of rooms in a SQLite file."""
+"""Claims of rooms in a SQLite file and in a Redis: the same tests for both."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fishjam_agents.worker.claims import Claimed, ClaimStoreError, HeldElsewhere
+from fishjam_agents.testing.redis_server import RedisServer
+from fishjam_agents.worker.claims import Claimed, ClaimStoreError, HeldElsewhere, ProcessClaims
+from fishjam_agents.worker.redis_claims import RedisClaims
+from fishjam_agents.worker.shared_stores import claims_at
 from fishjam_agents.worker.sqlite_claims import LIFETIME, SqliteClaims
+
+from ..journal.stores import redis_server
 
 SERVER = "http://fishjam"
 
@@ -24,17 +31,36 @@ class Clock:
         return self.now
 
 
+Opener: TypeAlias = Callable[[str, str, Callable[[], float]], ProcessClaims]
+"""Opens the store for a server, an owner and a clock."""
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """A store that is empty."""
+    if request.param == "sqlite":
+        return lambda server, owner, clock: SqliteClaims(tmp_path / "claims.db", server, owner, clock=clock)
+    redis_url = request.getfixturevalue("redis_url")
+    return lambda server, owner, clock: RedisClaims(redis_url, server + str(tmp_path), owner, clock=clock)
+
+
 class Processes:
-    """Some processes that share a file."""
+    """Some processes that share a store."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, store: Opener) -> None:
         self.clock = Clock()
-        self.ann, self.bob = (SqliteClaims(path, SERVER, name, clock=self.clock) for name in ("ann", "bob"))
+        self.ann, self.bob = (store(SERVER, name, self.clock) for name in ("ann", "bob"))
 
 
-def play(path: Path, scenario: Callable[[Processes], Awaitable[None]]) -> None:
+def play(store: Opener, scenario: Callable[[Processes], Awaitable[None]]) -> None:
     async def run() -> None:
-        processes = Processes(path)
+        processes = Processes(store)
         try:
             await scenario(processes)
         finally:
@@ -44,7 +70,7 @@ def play(path: Path, scenario: Callable[[Processes], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_room_is_held_by_one_process_until_it_gives_it_up(tmp_path: Path) -> None:
+def test_a_room_is_held_by_one_process_until_it_gives_it_up(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
         assert await p.ann.acquire("r") == Claimed()
         assert await p.ann.acquire("r") == Claimed()
@@ -55,10 +81,10 @@ def test_a_room_is_held_by_one_process_until_it_gives_it_up(tmp_path: Path) -> N
         await p.ann.release("r")
         assert await p.bob.acquire("r") == Claimed()
 
-    play(tmp_path / "claims.db", scenario)
+    play(store, scenario)
 
 
-def test_who_takes_a_room_over_is_told_of_the_agent_and_its_holder_loses_it(tmp_path: Path) -> None:
+def test_who_takes_a_room_over_is_told_of_the_agent_and_its_holder_loses_it(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
         await p.ann.acquire("r")
         assert await p.ann.note_agent("r", "a1")
@@ -74,30 +100,30 @@ def test_who_takes_a_room_over_is_told_of_the_agent_and_its_holder_loses_it(tmp_
         assert not await p.bob.note_agent("r", "b1")
         assert await p.bob.renew() == set()
 
-    play(tmp_path / "claims.db", scenario)
+    play(store, scenario)
 
 
-def test_what_nobody_took_is_still_ours_after_a_stall(tmp_path: Path) -> None:
+def test_what_nobody_took_is_still_ours_after_a_stall(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
         await p.ann.acquire("r")
         p.clock.now += 100 * LIFETIME
         assert await p.ann.renew() == {"r"}
         assert await p.bob.acquire("r") == HeldElsewhere(LIFETIME)
 
-    play(tmp_path / "claims.db", scenario)
+    play(store, scenario)
 
 
-def test_claims_of_an_earlier_boot_have_ended(tmp_path: Path) -> None:
+def test_claims_of_an_earlier_boot_have_ended(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
         await p.ann.acquire("r")
         # The machine's clock begins anew.
         p.clock.now = 5.0
         assert await p.bob.acquire("r") == Claimed()
 
-    play(tmp_path / "claims.db", scenario)
+    play(store, scenario)
 
 
-def test_claims_that_ended_are_taken_together_and_each_once(tmp_path: Path) -> None:
+def test_claims_that_ended_are_taken_together_and_each_once(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
         for room in ("r", "s"):
             await p.ann.acquire(room)
@@ -109,22 +135,22 @@ def test_claims_that_ended_are_taken_together_and_each_once(tmp_path: Path) -> N
         await p.bob.expire("bob")
         assert len(await p.ann.take_expired()) == 2
 
-    play(tmp_path / "claims.db", scenario)
+    play(store, scenario)
 
 
-def test_rooms_of_other_servers_are_other_rooms(tmp_path: Path) -> None:
+def test_rooms_of_other_servers_are_other_rooms(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
-        other = SqliteClaims(tmp_path / "claims.db", "http://other", "eve", clock=p.clock)
+        other = store("http://other", "eve", p.clock)
         await p.ann.acquire("r")
         assert await other.acquire("r") == Claimed()
         p.clock.now += LIFETIME
         assert [room for room, _ in await p.bob.take_expired()] == ["r"]
         await other.close()
 
-    play(tmp_path / "claims.db", scenario)
+    play(store, scenario)
 
 
-def test_closing_gives_up_what_is_clean_and_leaves_agents_to_be_found(tmp_path: Path) -> None:
+def test_closing_gives_up_what_is_clean_and_leaves_agents_to_be_found(store: Opener) -> None:
     async def scenario(p: Processes) -> None:
         await p.ann.acquire("r")
         await p.ann.note_agent("r", "a1")
@@ -134,16 +160,15 @@ def test_closing_gives_up_what_is_clean_and_leaves_agents_to_be_found(tmp_path: 
         assert await p.bob.acquire("s") == Claimed()
         p.ann = p.bob
 
-    path = tmp_path / "claims.db"
-
     async def run() -> None:
-        p = Processes(path)
+        p = Processes(store)
         await scenario(p)
         await p.bob.close()
 
     asyncio.run(run())
 
 
+EXAMPLES = itertools.count()
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["acquire", "note", "release", "renew", "pass", "expired"]),
@@ -155,15 +180,16 @@ STEPS = st.lists(
 
 
 @pytest.mark.timeout(180)
-@given(STEPS)
+@given(steps=STEPS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_two_never_hold_a_room_whose_agent_may_connect(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]]
+    store: Opener, steps: list[tuple[str, int, str]]
 ) -> None:
     """Whoever notes an agent has the room, and knew of every agent that was noted there and not deleted."""
 
-    async def run(path: Path) -> None:
+    async def run(server: str) -> None:
         clock = Clock()
-        processes = [SqliteClaims(path, SERVER, str(index), clock=clock) for index in range(3)]
+        processes = [store(server, str(index), clock) for index in range(3)]
         agents: dict[str, tuple[int, str]] = {}
         for number, (step, who, room) in enumerate(steps):
             claims = processes[who]
@@ -196,7 +222,58 @@ def test_two_never_hold_a_room_whose_agent_may_connect(
         for claims in processes:
             await claims.close()
 
-    asyncio.run(run(tmp_path_factory.mktemp("claims") / "claims.db"))
+    # Rooms of another server are others: each example has its own.
+    asyncio.run(run(f"{SERVER}/{next(EXAMPLES)}"))
+
+
+def test_a_redis_that_comes_back_empty_is_told_of_claims_unless_somebody_was_first(tmp_path: Path) -> None:
+    async def scenario(server: RedisServer) -> None:
+        ann, bob = (RedisClaims(server.url, SERVER, name) for name in ("ann", "bob"))
+        for room in ("r", "s"):
+            assert await ann.acquire(room) == Claimed()
+            assert await ann.note_agent(room, f"agent in {room}")
+        server.kill()
+        with pytest.raises(ClaimStoreError, match=r"the claims in redis://127.* cannot be used .*: see that"):
+            await ann.renew()
+        await asyncio.to_thread(server.start)
+        assert await bob.acquire("s") == Claimed()
+        assert await ann.renew() == {"r"}
+        assert isinstance(await bob.acquire("r"), HeldElsewhere)
+        assert not await ann.note_agent("s", "another")
+        await ann.expire("ann")
+        assert await bob.acquire("r") == Claimed("agent in r")
+        await ann.close()
+        await bob.close()
+
+    with redis_server(tmp_path / "redis") as server:
+        asyncio.run(scenario(server))
+
+
+def test_claims_in_redis_end_by_its_clock(redis_url: str) -> None:
+    async def run() -> None:
+        ann, bob = (RedisClaims(redis_url, "http://clock", name, lifetime=0.5) for name in ("ann", "bob"))
+        assert await ann.acquire("r") == Claimed()
+        assert await ann.note_agent("r", "a1")
+        held = await bob.acquire("r")
+        assert isinstance(held, HeldElsewhere)
+        assert 0 < held.seconds <= 0.5
+        await asyncio.sleep(held.seconds + 0.05)
+        assert await bob.acquire("r") == Claimed("a1")
+        assert await ann.renew() == set()
+        await ann.close()
+        await bob.close()
+
+    asyncio.run(run())
+
+
+def test_addresses_say_which_store_it_is(tmp_path: Path, redis_url: str) -> None:
+    async def run() -> None:
+        for address, kind in ((str(tmp_path / "c.db"), SqliteClaims), (redis_url, RedisClaims)):
+            claims = claims_at(address, SERVER)
+            assert isinstance(claims, kind)
+            await claims.close()
+
+    asyncio.run(run())
 
 
 def test_a_file_that_cannot_be_used_is_told_in_one_sentence(tmp_path: Path) -> None:
