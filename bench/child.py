@@ -26,6 +26,20 @@ class Child:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, cores)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._process.kill()
+        await self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     async def hear(self, timeout: float) -> dict[str, Any]:
         """The next line it says.
 

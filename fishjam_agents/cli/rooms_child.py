@@ -11,7 +11,7 @@ import itertools
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,16 @@ async def _serve(settings: Config, bots: BotFactories, end: socket.socket) -> No
     if hello is None:
         return
     claims = claims_at(hello["claims"], hello["fishjam"], hello["owner"])
-    created = [CreatedRooms(made["bot"], made["create"], tuple(made["ids"])) for made in hello["created"]]
     local = settings.fishjam.id == "local"
     process = RoomsProcess(
         settings,
         bots,
         hello["fishjam"],
         hello["token"],
-        created,
+        _created(hello["created"]),
         claims,
         None if local else OrphanedAgents(),
+        lambda: channel.send("rooms_missing"),
     )
     process.worker.member = hello["member"]
     process.worker.members = tuple(hello["members"])
@@ -115,6 +115,8 @@ class _Child:
         match message["kind"]:
             case "members":
                 self._process.worker.set_members(message["members"], message["hurry"])
+            case "created_rooms":
+                self._process.set_created(_created(message["created"]))
             case "create":
                 task = asyncio.create_task(self._create(message), name="call of the API")
                 self._creating.add(task)
@@ -173,6 +175,10 @@ class _Child:
             if self._told.get(id) != record:
                 self._channel.send("call", record=record.to_json())
         self._told = now
+
+
+def _created(data: Iterable[Mapping[str, Any]]) -> list[CreatedRooms]:
+    return [CreatedRooms(made["bot"], made["create"], tuple(made["ids"])) for made in data]
 
 
 def request_to(request: CallRequest) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class RoomsProcess:
         created: Rooms that were made for its rules.
         claims: Who serves which room; None where nobody else can.
         orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
+        renew: Called after a look that misses one of the rooms that were made; `set_created` may follow.
 
     Attributes:
         worker: Serves the rooms.
@@ -136,9 +137,12 @@ class RoomsProcess:
         created: Sequence[CreatedRooms],
         claims: Claims | None = None,
         orphans: OrphanedAgents | None = None,
+        renew: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._created = created
+        self._renew = renew
+        self._latest = settings, bots
         self._metrics = None if settings.api is None else call_metrics()
         self._webhooks = EventWebhooks(settings.observe.webhooks)
         self._tracing: CallTracing | None = None
@@ -155,6 +159,7 @@ class RoomsProcess:
             journals=self._journals,
             shard=shard_rooms(settings.workers.shard),
         )
+        self.worker.looked.append(self._looked)
         secret = None if settings.api is None else settings.api.token
         self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured)
         self.reloader = Reloader(settings, make_bots, self._apply)
@@ -196,8 +201,18 @@ class RoomsProcess:
         """End now: bots leave their rooms."""
         self.worker.stop()
 
+    def set_created(self, created: Sequence[CreatedRooms]) -> None:
+        """Use these rooms from now on for rules that ask for some."""
+        self._created = created
+        self._apply(*self._latest)
+
+    def _looked(self) -> None:
+        if any(room_id not in self.worker.rooms for made in self._created for room_id in made.ids):
+            self._renew()
+
     def _apply(self, settings: Config, bots: object) -> None:
-        self.worker.bots = self._bots(settings, cast(BotFactories, bots))
+        self._latest = settings, cast(BotFactories, bots)
+        self.worker.bots = self._bots(*self._latest)
         self.worker.wake()
 
     def _bots(self, settings: Config, bots: BotFactories) -> Bots:

@@ -27,7 +27,7 @@ from fishjam_agents.observe.log import setup_logging
 from fishjam_agents.worker import OrphanedAgents
 from fishjam_agents.worker.call_service import CallService
 from fishjam_agents.worker.claims import ProcessClaims
-from fishjam_agents.worker.created_rooms import CreatedRooms, created_rooms
+from fishjam_agents.worker.created_rooms import CreatedRooms, RoomMaker
 from fishjam_agents.worker.worker import check_token
 
 
@@ -103,24 +103,25 @@ async def _program(
     await check_token(client)
     if orphans is not None:
         await orphans.remove(client)
-    created = await stack.enter_async_context(created_rooms(client, settings.rooms, orphans))
+    rooms = await stack.enter_async_context(RoomMaker(client, settings.rooms, orphans))
     claims = open_claims(settings, client.url)
     if claims is not None:
         stack.push_async_callback(claims.close)
     program: RoomsProcess | Supervisor
     calls: CallService
     if settings.workers.processes == 1:
-        program = RoomsProcess(settings, bots, url, token, created, claims, orphans)
+        program = RoomsProcess(settings, bots, url, token, rooms.created, claims, orphans, rooms.renew)
+        rooms.changed.append(program.set_created)
         calls = program.calls
     else:
-        program = _supervisor(settings, claims, url, token, created)
+        program = _supervisor(settings, claims, url, token, rooms)
         calls = SupervisedCalls(program)
     api = None
     if settings.api is not None:
         from fishjam_agents.cli.api_server import api_server
 
         api = await stack.enter_async_context(api_server(settings.api, calls))
-    return program, _welcome(url, created, api)
+    return program, _welcome(url, rooms.created, api)
 
 
 async def _check_journal(settings: Config) -> None:
@@ -131,14 +132,16 @@ async def _check_journal(settings: Config) -> None:
 
 
 def _supervisor(
-    settings: Config, claims: ProcessClaims | None, url: str, token: str, created: Sequence[CreatedRooms]
+    settings: Config, claims: ProcessClaims | None, url: str, token: str, rooms: RoomMaker
 ) -> Supervisor:
     if sys.platform == "win32":
         raise ConfigError("workers.processes above 1 needs Linux or macOS: start several programs instead")
     if claims is None:
         raise ConfigError("several processes need a file for their claims: name one in workers.claims")
     address = claims_address(settings)
-    return Supervisor(settings.source, settings.workers.processes, claims, address, url, token, created)
+    supervisor = Supervisor(settings.source, settings.workers.processes, claims, address, url, token, rooms)
+    rooms.changed.append(supervisor.set_created)
+    return supervisor
 
 
 def _welcome(url: str, created: Sequence[CreatedRooms], api: str | None) -> str:

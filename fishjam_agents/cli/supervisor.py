@@ -16,7 +16,7 @@ from fishjam_agents.backoff import Backoff
 from fishjam_agents.cli.control_channel import ControlChannel
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.worker.claims import ProcessClaims
-from fishjam_agents.worker.created_rooms import CreatedRooms
+from fishjam_agents.worker.created_rooms import CreatedRooms, RoomMaker
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Supervisor:
         address: Where they are: a file, or the URL of a Redis.
         fishjam: Base URL of the Fishjam.
         token: Its management token.
-        created: Rooms that were made for the file's rules.
+        rooms: Makes the rooms that the file's rules ask for.
 
     Attributes:
         workers: Those that run, by their names.
@@ -85,7 +85,7 @@ class Supervisor:
         address: str,
         fishjam: str,
         token: str,
-        created: Sequence[CreatedRooms],
+        rooms: RoomMaker,
     ) -> None:
         self.workers: dict[str, WorkerProcess] = {}
         self.heard: list[Callable[[WorkerProcess, Mapping[str, Any]], None]] = []
@@ -95,7 +95,7 @@ class Supervisor:
         self._address = address
         self._fishjam = fishjam
         self._token = token
-        self._created = created
+        self._rooms = rooms
         self._members = [f"w{index}" for index in range(processes)]
         self._sharing = set(self._members)
         self._ending = asyncio.Event()
@@ -132,6 +132,10 @@ class Supervisor:
     def reload(self) -> None:
         """Let processes read their configuration again."""
         self._tell("reload")
+
+    def set_created(self, created: Sequence[CreatedRooms]) -> None:
+        """Tell processes which rooms there are now for rules that ask for some."""
+        self._tell("created_rooms", created=[dataclasses.asdict(made) for made in created])
 
     def _tell(self, kind: str, **content: Any) -> None:
         for worker in self.workers.values():
@@ -224,7 +228,7 @@ class Supervisor:
             claims=self._address,
             fishjam=self._fishjam,
             token=self._token,
-            created=[dataclasses.asdict(rooms) for rooms in self._created],
+            created=[dataclasses.asdict(made) for made in self._rooms.created],
         )
         return worker
 
@@ -234,6 +238,9 @@ class Supervisor:
             worker.heard = loop.time()
             if message["kind"] == "call_metrics":
                 worker.call_metrics = message["text"]
+                continue
+            if message["kind"] == "rooms_missing":
+                self._rooms.renew()
                 continue
             if message["kind"] != "status":
                 for heard in self.heard:

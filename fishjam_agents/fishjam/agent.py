@@ -169,6 +169,14 @@ class AgentSession:
         """True while the connection is up: false after the end, and during an outage."""
         return self._socket.state is State.OPEN
 
+    def hurry(self) -> None:
+        """Make the next attempt to come back within a second, since the server can be reached again.
+
+        Does nothing while connected, nor without `reconnect`.
+        """
+        if self._reconnector is not None and not self.connected:
+            self._reconnector.hurry()
+
     async def receive(self) -> AsyncIterator[TrackData | TrackImage | Reconnected]:
         """Yield what the other peers say and the stills that were asked for.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,9 @@ GIVE_UP_AFTER = 60.0
 
 Refresh: TypeAlias = Callable[[], "Awaitable[str | None] | str | None"]
 """Asks whether the agent is still wanted: its token for the next attempt, or None to end the session."""
+
+HURRIED_WITHIN = 1.0
+"""Seconds within which the next attempt comes after `hurry`, left to chance: all agents of a process do."""
 
 TAKEN_OVER = "peer already connected"
 """Reason for which Fishjam refuses, or cuts off, a peer's second socket (`fishjam-dev/fishjam`)."""
@@ -63,6 +67,7 @@ class Reconnector:
         self._give_up_after = give_up_after
         self._backoff = backoff
         self._failures = 0
+        self._hurry = asyncio.Event()
         self._outcomes: WeakKeyDictionary[DirectConnection, asyncio.Future[Reconnected | None]] = (
             WeakKeyDictionary()
         )
@@ -79,6 +84,10 @@ class Reconnector:
         """Raise why the connection was given up, if it was."""
         if self.error is not None:
             raise self.error
+
+    def hurry(self) -> None:
+        """The server can be reached again, as somebody else knows: make the next attempt within a second."""
+        self._hurry.set()
 
     @asynccontextmanager
     async def watching(self, socket: DirectConnection, resources: AsyncExitStack) -> AsyncIterator[None]:
@@ -143,20 +152,24 @@ class Reconnector:
         attempts = 0
         goodbye = isinstance(lost, SessionClosedError)
         refused: AgentAuthError | None = None
+        renewed = False
         try:
             async with asyncio.timeout(self._give_up_after):
                 while True:
-                    if self._failures:
-                        await asyncio.sleep(self._backoff.delay(self._failures))
+                    # A token that was refused is asked for at once: the server is there.
+                    if self._failures and (refused is None or renewed):
+                        await self._pause(self._backoff.delay(self._failures))
                     attempts += 1
                     self._failures += 1
                     token: str | None = None
+                    renewed = refused is not None
                     try:
                         if goodbye or refused is not None:
                             token = await self._ask(lost)
                         async with AsyncExitStack() as resources:
                             opened = await resources.enter_async_context(self._dial(token))
                             await self._adopt(opened)
+                            self._hurry.clear()
                             return opened, resources.pop_all(), attempts
                     except AgentAuthError as error:
                         # A socket whose end the server has not noticed still holds the place.
@@ -181,6 +194,17 @@ class Reconnector:
                 f"({reason}): is the server still running?",
                 code,
             ) from error
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, shorter where somebody knows that the server is back."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._hurry.wait()
+        if self._hurry.is_set():
+            self._hurry.clear()
+            await asyncio.sleep(min(random.uniform(0, HURRIED_WITHIN), max(until - loop.time(), 0)))
 
     async def _ask(self, lost: Exception) -> str:
         assert self._refresh is not None

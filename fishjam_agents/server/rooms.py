@@ -57,10 +57,15 @@ class Rooms:
             raise room_not_found(room_id)
         return room
 
-    def create(self, config: RoomConfig | None = None) -> Room:
-        """Make a room."""
+    def create(self, config: RoomConfig | None = None, room_id: str | None = None) -> Room:
+        """Make a room.
+
+        Args:
+            config: What it is made with.
+            room_id: Its id, one that no other room has; None chooses one, as Fishjam always does.
+        """
         config = config or RoomConfig()
-        room_id = str(uuid.uuid4())
+        room_id = room_id or str(uuid.uuid4())
         livestream = None
         if config.room_type in LIVESTREAM_TYPES:
             livestream = Livestream(

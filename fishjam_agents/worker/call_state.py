@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fishjam_agents.backoff import Backoff
-from fishjam_agents.errors import BackendError, ConfigError
+from fishjam_agents.errors import BackendError, ConfigError, SessionError
+from fishjam_agents.fishjam import UnreachableError
 from fishjam_agents.worker.call_outcome import CallOutcome
 
 RESTARTS = Backoff(first=1.0, longest=30.0)
@@ -63,6 +64,8 @@ def after_end(
     lasted: float,
     now: float,
     people: Iterable[str] = (),
+    *,
+    server_was_away: bool = False,
 ) -> CallState | None:
     """The state of a call that has ended: it waits for a restart, is parked, or is over.
 
@@ -77,12 +80,23 @@ def after_end(
         lasted: Seconds it ran.
         now: Loop time.
         people: Who is in the room.
+        server_was_away: Whether the server was away since it began. If its session failed, it is not to
+            blame then, and starts again at once.
     """
     if outcome is CallOutcome.EMPTY_ROOM:
         return None
     if isinstance(outcome, CallOutcome):
         return replace(
             state, phase=CallPhase.ENDED, agent_id=None, failures=0, message=None, people=frozenset(people)
+        )
+    if server_was_away and isinstance(outcome, (SessionError, UnreachableError)):
+        return replace(
+            state,
+            phase=CallPhase.RESTARTING,
+            agent_id=None,
+            not_before=now,
+            message=str(outcome),
+            people=frozenset(people),
         )
     failures = 1 if lasted >= STEADY_CALL else state.failures + 1
     hopeless = isinstance(outcome, ConfigError) or (

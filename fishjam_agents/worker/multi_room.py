@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier, Room
 from fishjam_agents.journal.journal import CallJournal, Journals
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 LAST_WORDS = 10.0
 """Seconds that bots have for what they are saying when the time to drain is over."""
+RECONNECTS = Backoff(longest=1.0)
+"""Delays before the notifier connects again: one connection, by which all calls know the server is back."""
 EMPTY_ROOM = 15.0
 """Seconds that a bot stays in a room without people, where `limits.empty_room` says nothing."""
 
@@ -71,6 +74,7 @@ class MultiRoomWorker:
         calls: Calls by their room, with those that are over while their people are still there.
         counters: Totals since the start, by name.
         finished: Called with each call when it is over for good.
+        looked: Called after each look at the rooms.
         reserved: Rooms that a call of the API is about to begin in, which rules leave alone.
         members: The processes that share the rooms; empty where there is one.
         member: Which of them this is.
@@ -93,6 +97,7 @@ class MultiRoomWorker:
         self.members: tuple[str, ...] = ()
         self.member = ""
         self.reserved: set[str] = set()
+        self.looked: list[Callable[[], None]] = []
         self._fishjam_id = fishjam_id
         self._management_token = management_token
         self._limits = limits if limits.empty_room is not None else replace(limits, empty_room=EMPTY_ROOM)
@@ -174,7 +179,9 @@ class MultiRoomWorker:
         """
         async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
             await check_token(client)
-            notifier = FishjamNotifier(self._fishjam_id, self._management_token, reconnect=True)
+            notifier = FishjamNotifier(
+                self._fishjam_id, self._management_token, reconnect=True, backoff=RECONNECTS
+            )
             notifier.subscribe(self._follower.notified)
             self._shared = SharedConnections(client, notifier)
             following = asyncio.create_task(notifier.connect(), name="notifier of the worker")
@@ -273,6 +280,8 @@ class MultiRoomWorker:
                     self.wake()
                 case _:
                     assert_never(action)
+        for looked in self.looked:
+            looked()
 
     # --- calls ---
 
@@ -316,7 +325,7 @@ class MultiRoomWorker:
             outcome = error
         except Exception as error:  # noqa: BLE001 - a bot's bug ends its own call and no other
             outcome = error
-        self._calls.take_end(call, outcome)
+        self._calls.take_end(call, outcome, server_was_away=call.started < self._follower.back_at)
         self._follower.view.touch(call.state.room_id)
         self.wake()
         self._calls.note_idle()

@@ -76,12 +76,19 @@ class RoomCalls:
             call.state = replace(call.state, phase=CallPhase.ENDED, people=people)
             self._finish(call, CallOutcome.STOPPED.value)
 
-    def take_end(self, call: RoomCall, outcome: CallOutcome | HeldElsewhere | Exception) -> None:
+    def take_end(
+        self,
+        call: RoomCall,
+        outcome: CallOutcome | HeldElsewhere | Exception,
+        *,
+        server_was_away: bool = False,
+    ) -> None:
         """Take what a call that ran came to: it is over, starts again later, or is not ours.
 
         Args:
             call: The call.
             outcome: Why it ended.
+            server_was_away: Whether the server was away since it began.
         """
         now = asyncio.get_running_loop().time()
         room_id = call.state.room_id
@@ -95,7 +102,14 @@ class RoomCalls:
             call.reason = "another bot serves the room"
             self.forget(room_id)
             return
-        state = after_end(call.state, outcome, now - call.started, now, self._people(room_id))
+        state = after_end(
+            call.state,
+            outcome,
+            now - call.started,
+            now,
+            self._people(room_id),
+            server_was_away=server_was_away,
+        )
         if isinstance(outcome, CallOutcome):
             self.counters["calls_ended"] += 1
             logger.info("the call is over: %s", outcome.value, extra=call.log_fields)
@@ -134,7 +148,8 @@ class RoomCalls:
         """Forget the call of a room, and give its claim up."""
         call = self.by_room.pop(room_id, None)
         if call is not None and call.ended is None:
-            self._finish(call, call.reason or "nobody was left in the room")
+            gone = room_id not in self._rooms()
+            self._finish(call, call.reason or ("its room is gone" if gone else "nobody was left in the room"))
         if self._claims is not None:
             self._spawn(self._release(self._claims, room_id), f"release {room_id}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,9 +13,11 @@ from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import ProtocolError
 from fishjam_agents.fishjam import (
     AsyncFishjamClient,
+    Disconnected,
     FishjamNotifier,
     InternalServerError,
     NotFoundError,
+    Reconnected,
     ServiceUnavailableError,
     UnreachableError,
 )
@@ -29,7 +32,7 @@ processes do not ask at once (`GET /room` has no pages)."""
 SHORTEST_INTERVAL = 1.0
 """Seconds between two looks: what is told meanwhile is one wake-up."""
 HURRIED_INTERVAL = 0.2
-"""The same for the first seconds after a process has died: its people hear nothing meanwhile."""
+"""The same for a while after a process has died, or the server is back: people hear nothing meanwhile."""
 HURRY = 3.0
 """Seconds of that."""
 
@@ -47,21 +50,30 @@ class RoomsFollower:
         view: The rooms.
         is_known: Whether all rooms were listed once.
         looks: Number of looks.
+        back_at: Loop time at which the server was there again after it was away; infinite while it is away.
     """
 
     def __init__(self, looked: Callable[[], None], due: Callable[[], float]) -> None:
         self.view = RoomsView()
         self.is_known = False
         self.looks = 0
+        self.back_at = -math.inf
         self._looked = looked
         self._due = due
         self._wake = asyncio.Event()
         self._hurried = asyncio.Event()
+        self._back = asyncio.Event()
         self._hurry_until = 0.0
         self._backoff = Backoff()
 
     def notified(self, event: NotifierEvent) -> None:
         """Take what a notifier tells."""
+        if isinstance(event, Disconnected):
+            self.back_at = math.inf
+        elif isinstance(event, Reconnected):
+            self.back_at = asyncio.get_running_loop().time()
+            self._back.set()
+            self.hurry()
         if self.view.notified(event):
             self._wake.set()
 
@@ -102,7 +114,10 @@ class RoomsFollower:
                 pause = self._backoff.delay(failures)
                 logger.warning("the rooms cannot be looked up: %s (next attempt in %.1f s)", error, pause)
                 self.view.touch_all()
-                await asyncio.sleep(pause)
+                self._back.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._back.wait()
                 continue
             failures = 0
             if lookup.everything:

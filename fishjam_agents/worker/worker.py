@@ -16,14 +16,17 @@ from fishjam_agents.fishjam import (
     Agent,
     AgentOptions,
     AgentOutputOptions,
+    AgentSession,
     AsyncFishjamClient,
     FishjamNotifier,
     LiveRoom,
     NotFoundError,
     Peer,
     PeerOptionsVapi,
+    Reconnected,
     UnauthorizedError,
 )
+from fishjam_agents.fishjam.notifier import NotifierEvent
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.bridged_peer import RoomBridgedPeer
@@ -211,12 +214,31 @@ class Worker:
                 give_up_after=self._limits.reconnect,
             ) as session,
             self._limited(feed, agent.id),
+            self._hurried(session, feed),
         ):
             await self._pipeline.run(
                 session,
                 input_format=AudioFormat(audio_sample_rate(self._pipeline.backend.capabilities.input_rate)),
                 room=feed,
             )
+
+    @asynccontextmanager
+    async def _hurried(self, session: AgentSession, feed: LiveRoom) -> AsyncIterator[None]:
+        """Let a session that was lost hurry when the room is heard of again."""
+
+        def told(event: NotifierEvent) -> None:
+            if isinstance(event, Reconnected):
+                session.hurry()
+
+        if self._shared is None:
+            feed.on("reconnected", session.hurry)
+            yield
+            return
+        unsubscribe = self._shared.notifier.subscribe(told, feed.id)
+        try:
+            yield
+        finally:
+            unsubscribe()
 
     @asynccontextmanager
     async def _invite(

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
@@ -51,9 +52,18 @@ class Program:
         return code
 
 
+class Reachable(Protocol):
+    """A server: the embedded one, or one in another process."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+
+
 @asynccontextmanager
 async def running(
-    config: Path, server: EmbeddedServer, state: Path, *options: str, environ: Mapping[str, str] | None = None
+    config: Path, server: Reachable, state: Path, *options: str, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "fishjam_agents", "run", str(config), *options),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
+from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import AudioError, SessionError
 from fishjam_agents.fishjam import (
     Agent,
@@ -46,7 +47,7 @@ def with_agent(
     async def run() -> None:
         async with asyncio.timeout(10), websocket_server(serve) as url:
             agent = Agent("agent", "room", "token", url)
-            async with agent.connect(reconnect=True, backoff=QUICK, **options) as session:
+            async with agent.connect(reconnect=True, **{"backoff": QUICK, **options}) as session:
                 await scenario(session, tokens)
 
     asyncio.run(run())
@@ -156,6 +157,40 @@ def test_a_place_that_a_half_open_socket_still_holds_is_waited_for() -> None:
 
     taken = closing(1000, "peer already connected", admitted=False)
     with_agent([closing(1011, "crash"), taken, taken, leave_at_once], scenario)
+
+
+def test_a_refused_token_is_asked_for_without_a_pause() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        frame = await anext(session.receive())
+        assert isinstance(frame, Reconnected)
+        assert tokens == ["token", "token", "fresh"]
+
+    expired = closing(1000, "expired token", admitted=False)
+    # The pause after the second failure would be longer than the test may take.
+    with_agent(
+        [closing(1011, "crash"), expired, leave_at_once],
+        scenario,
+        refresh=lambda: "fresh",
+        backoff=Backoff(first=600, longest=600),
+    )
+
+
+def test_a_pause_ends_when_the_server_is_known_to_be_back() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        received = asyncio.create_task(anext(session.receive()))
+        while len(tokens) < 2:  # noqa: ASYNC110 - the script has no event to wait for
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert not received.done()
+        session.hurry()
+        assert isinstance(await received, Reconnected)
+        assert len(tokens) == 3
+
+    with_agent(
+        [closing(1011, "crash"), closing_without_a_word, leave_at_once],
+        scenario,
+        backoff=Backoff(first=600, longest=600),
+    )
 
 
 def test_a_goodbye_without_anybody_to_ask_is_the_end() -> None:

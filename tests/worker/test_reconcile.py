@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fishjam_agents.errors import BackendError, ConfigError
+from fishjam_agents.fishjam import AgentAuthError, SessionLostError
 from fishjam_agents.fishjam.models import Room
 from fishjam_agents.fishjam.reconnect import Reconnected
 from fishjam_agents.protocol.generated import notifications as n
@@ -327,3 +328,22 @@ def test_what_comes_often_and_changes_nothing_is_not_looked_up() -> None:
     assert view.notified(metadata("waiting", "ann", "{}"))
     assert view.notified(track(room_id="served", peer_id="b2"))
     assert view.next_lookup().rooms == ("waiting", "served")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_blamed"),
+    [
+        (SessionLostError("gone", 1006), False),
+        (AgentAuthError("invalid token"), False),
+        (BackendError("the model is away"), True),
+        (ValueError("a bot's bug"), True),
+    ],
+)
+def test_a_call_is_not_blamed_for_a_server_that_was_away(outcome: Exception, is_blamed: bool) -> None:
+    state = CallState("r", "poet", agent_id="a", failures=MOST_FAILURES - 1)
+    after = after_end(state, outcome, 1.0, 7.0, ["ann"], server_was_away=True)
+    assert after is not None
+    assert after.phase is (P if is_blamed else R)
+    assert after.agent_id is None
+    if not is_blamed:
+        assert (after.not_before, after.failures) == (7.0, MOST_FAILURES - 1)
