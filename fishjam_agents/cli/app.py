@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from fishjam_agents._version import __version__
-from fishjam_agents.cli.extensions import add_extension, installed_commands
+from fishjam_agents.cli.extensions import OFFERED, add_extension, add_missing, installed_commands
 
 COMMANDS = ("run", "console", "simulate", "replay", "report", "server", "check", "top")
 """Each is the function of that name in the module of that name."""
@@ -25,6 +25,8 @@ class _Commands(TyperGroup):
             command.command(cmd_name)(getattr(import_module(f"fishjam_agents.cli.{cmd_name}"), cmd_name))
         elif (point := installed_commands().get(cmd_name)) is not None:
             add_extension(command, point)
+        elif cmd_name in OFFERED:
+            add_missing(command, cmd_name)
         else:
             return None
         return typer.main.get_command(command)

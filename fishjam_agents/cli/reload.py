@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 WATCH_INTERVAL = 1.0
 """Seconds between two looks at the files."""
 
-_FIXED = ("fishjam", "workers", "api", "journal", "limits", "log")
+_FIXED = ("fishjam", "workers", "api", "journal", "ray", "limits", "log")
 """Sections that count for the whole life of the program."""
 
 

@@ -23,7 +23,7 @@ from fishjam_agents.worker import Bots, MultiRoomWorker, OrphanedAgents, RoomSna
 from fishjam_agents.worker.claims import Claims, ClaimStoreError, ProcessClaims
 from fishjam_agents.worker.created_rooms import CreatedRooms, resolve
 from fishjam_agents.worker.load import LoadMonitor
-from fishjam_agents.worker.settings import ShardSettings
+from fishjam_agents.worker.settings import ShardSettings, WorkersSettings
 from fishjam_agents.worker.shard_rooms import ShardRooms
 from fishjam_agents.worker.sqlite_claims import default_path
 from fishjam_agents.worker.worker_calls import WorkerCalls
@@ -120,6 +120,9 @@ class RoomsProcess:
         claims: Who serves which room; None where nobody else can.
         orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
         renew: Called after a look that misses one of the rooms that were made; `set_created` may follow.
+        told: Whether somebody else decides which calls begin, and goes on with those that this process has to
+            let go.
+        workers: Limits of the process; None takes those of the file.
 
     Attributes:
         worker: Serves the rooms.
@@ -138,30 +141,35 @@ class RoomsProcess:
         claims: Claims | None = None,
         orphans: OrphanedAgents | None = None,
         renew: Callable[[], None] = lambda: None,
+        told: bool = False,
+        workers: WorkersSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._workers = workers or settings.workers
+        self._told = told
         self._created = created
         self._renew = renew
         self._latest = settings, bots
         self._metrics = None if settings.api is None else call_metrics()
         self._webhooks = EventWebhooks(settings.observe.webhooks)
         self._tracing: CallTracing | None = None
-        self.monitor = LoadMonitor(settings.workers)
+        self.monitor = LoadMonitor(self._workers)
         self._journals = open_journals(settings)
         self.worker = MultiRoomWorker(
             self._bots(settings, bots),
             fishjam_id=url,
             management_token=token,
             limits=settings.limits,
-            max_calls=settings.workers.max_calls,
+            max_calls=self._workers.max_calls,
             claims=claims,
             overload=self.monitor.overload,
             journals=self._journals,
-            shard=shard_rooms(settings.workers.shard),
+            shard=None if told else shard_rooms(settings.workers.shard),
+            told=told,
         )
         self.worker.looked.append(self._looked)
         secret = None if settings.api is None else settings.api.token
-        self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured)
+        self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured, told)
         self.reloader = Reloader(settings, make_bots, self._apply)
         self._drain: asyncio.Task[None] | None = None
 
@@ -194,7 +202,7 @@ class RoomsProcess:
             self._drain = asyncio.create_task(self._drained(), name="drain")
 
     async def _drained(self) -> None:
-        await self.worker.drain(self._settings.workers.drain)
+        await self.worker.drain(self._workers.drain)
         self.worker.stop()
 
     def stop(self) -> None:
@@ -217,7 +225,7 @@ class RoomsProcess:
 
     def _bots(self, settings: Config, bots: BotFactories) -> Bots:
         rules, missing = resolve(settings.rooms, self._created)
-        for rule in missing:
+        for rule in () if self._told else missing:
             logger.warning(
                 "rooms are made at the start only: restart the program for create: %s of %s",
                 rule.create,

@@ -106,6 +106,10 @@ def describe_rooms(config: Config) -> list[str]:
         where = "" if journal.url is None else f"in {shown_url(journal.url)}, "
         kept = f"{where}kept for {journal.keep / 86400:g} days, calls go on within {journal.resume:g} s"
         parts.append(("journal", f"{kept}{encrypted}"))
+    if config.ray is not None:
+        ray = config.ray
+        replicas = f"{ray.min_replicas} to {ray.max_replicas} replicas of {ray.target} calls"
+        parts.append(("ray", f"{replicas}, {ray.cpus:g} cores each, drain {ray.drain:g}"))
     return [f"{name:<9} {value}" for name, value in parts]
 
 

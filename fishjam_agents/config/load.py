@@ -23,6 +23,7 @@ from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.secrecy import shown_url
+from fishjam_agents.worker.ray_settings import RaySettings
 from fishjam_agents.worker.settings import (
     ApiSettings,
     FishjamSettings,
@@ -44,6 +45,7 @@ _SECTIONS = (
     "workers",
     "api",
     "journal",
+    "ray",
     "log",
     "observe",
 )
@@ -103,6 +105,14 @@ def load_config(
             problems.add(place, problem)
     api = reader.read(ApiSettings, entries.get("api"), "api")
     journal = reader.read(JournalSettings, expanded(entries.get("journal"), "journal"), "journal")
+    ray = reader.read(RaySettings, entries.get("ray"), "ray")
+    most = workers.settings.max_calls if workers else None
+    if _is_given(entries.get("ray")) and ray and most is not None and most <= ray.settings.target:
+        problems.add(
+            reader.lines["workers.max_calls"],
+            f"workers.max_calls is {most}, with which no replica gets beyond ray.target "
+            f"({ray.settings.target}) and there are never more of them: raise one, or lower the other",
+        )
     limits = reader.read(LimitSettings, entries.get("limits"), "limits")
     log = reader.read(LogSettings, entries.get("log"), "log")
     if log and log.settings.file and not log.settings.file.parent.is_dir():
@@ -118,6 +128,7 @@ def load_config(
     assert workers is not None
     assert api is not None
     assert journal is not None
+    assert ray is not None
     assert log is not None
     assert observe is not None
     return Config(
@@ -133,6 +144,7 @@ def load_config(
         workers.settings,
         api.settings if _is_given(entries.get("api")) else None,
         journal.settings if _is_given(entries.get("journal")) else None,
+        ray.settings if _is_given(entries.get("ray")) else None,
         lines=reader.lines,
         hidden=problems.hidden,
     )

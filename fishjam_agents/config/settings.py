@@ -15,6 +15,7 @@ from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.secrecy import password_in
 from fishjam_agents.tools.mcp_server import McpServer
+from fishjam_agents.worker.ray_settings import RaySettings
 from fishjam_agents.worker.room_rules import RoomRule
 from fishjam_agents.worker.settings import (
     ApiSettings,
@@ -114,6 +115,7 @@ class Config:
         workers: The program that serves many rooms.
         api: Its HTTP interface, None where it has none.
         journal: Where calls are written down, so that they go on in another process; None nowhere.
+        ray: The replicas of a service on Ray; None where the file says nothing of them.
         agent_key: The key that `agent` was read from: `bots.NAME` of one of several bots.
         lines: Where each key the file gives stands, by its path (`agent.turns.mode`).
         hidden: What its variables hold, with how they are written: never to stand in a message.
@@ -131,6 +133,7 @@ class Config:
     workers: WorkersSettings = WorkersSettings()  # noqa: RUF009 - frozen
     api: ApiSettings | None = None
     journal: JournalSettings | None = None
+    ray: RaySettings | None = None
     agent_key: str = "agent"
     lines: Mapping[str, SourceLocation] = field(default_factory=dict, repr=False)
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -68,6 +68,8 @@ class MultiRoomWorker:
         overload: What the process is over the limit of, as a sentence; None while it is not.
         journals: Where calls are written down, so that they go on in another process; None nowhere.
         shard: The rooms of the machines that share them with this one; None where it serves all.
+        told: Whether somebody else decides which calls begin, with `begin`: rules do nothing then, and only
+            the rooms of its own calls are looked at.
 
     Attributes:
         bots: What calls are made from; a new value counts for new calls.
@@ -92,6 +94,7 @@ class MultiRoomWorker:
         overload: Callable[[], str | None] = lambda: None,
         journals: Journals | None = None,
         shard: ShardRooms | None = None,
+        told: bool = False,
     ) -> None:
         self.bots = bots
         self.members: tuple[str, ...] = ()
@@ -106,7 +109,8 @@ class MultiRoomWorker:
         self._overload = overload
         self._journals = journals
         self._shard = shard
-        self._follower = RoomsFollower(self._decide, self._next_due)
+        self._told = told
+        self._follower = RoomsFollower(self._decide, self._next_due, (lambda: self.calls) if told else None)
         self._calls = RoomCalls(claims, lambda: self.rooms)
         self.calls = self._calls.by_room
         self.counters = self._calls.counters
@@ -256,7 +260,7 @@ class MultiRoomWorker:
         overload = self._overload()
         view = WorkerView(
             self.rooms,
-            self.bots.rules,
+            () if self._told else self.bots.rules,
             now=now,
             accepts=self._follower.is_known and not self._draining and overload is None,
             restarts=not self._draining,
@@ -285,15 +289,16 @@ class MultiRoomWorker:
 
     # --- calls ---
 
-    def begin(self, room_id: str, bot: str, request: CallRequest) -> RoomCall:
-        """Begin a call that the API asks for, whoever is in the room; the caller has asked `not_ready`.
+    def begin(self, room_id: str, bot: str, request: CallRequest | None) -> RoomCall:
+        """Begin a call, whoever is in the room; the caller has asked `not_ready`.
 
         Args:
             room_id: The room, in which no call of this worker goes on.
             bot: The kind of bot.
-            request: What is asked for.
+            request: What the API asks for; None for a call by a rule that somebody else has applied.
         """
-        self.calls[room_id] = call = RoomCall(CallState(room_id, bot, requested=True), request)
+        state = CallState(room_id, bot, requested=request is not None)
+        self.calls[room_id] = call = RoomCall(state, request)
         self._calls.run(call, self._serve)
         return call
 

@@ -76,6 +76,11 @@ class RoomCall:
         return self.state.phase is CallPhase.RUNNING
 
     @property
+    def goes_on_elsewhere(self) -> bool:
+        """True if it was told to leave so that another process has the room, and the conversation."""
+        return self.stopping in _GOES_ON_ELSEWHERE or self._drained
+
+    @property
     def log_fields(self) -> dict[str, str]:
         """Fields of log lines about it."""
         return {"room": self.state.room_id}
@@ -180,7 +185,7 @@ class RoomCall:
         )
         try:
             outcome = await self._worker.run()
-            if journal is not None and self.stopping not in _GOES_ON_ELSEWHERE and not self._drained:
+            if journal is not None and not self.goes_on_elsewhere:
                 journal.end(outcome.value)
             return outcome
         finally:

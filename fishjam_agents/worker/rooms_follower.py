@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from fishjam_agents.backoff import Backoff
@@ -45,6 +45,7 @@ class RoomsFollower:
     Args:
         looked: Called after each look, to decide what to do.
         due: Loop time at which to call it again although nothing was told.
+        only: Tells the rooms that matter at the moment; None where all do.
 
     Attributes:
         view: The rooms.
@@ -53,8 +54,13 @@ class RoomsFollower:
         back_at: Loop time at which the server was there again after it was away; infinite while it is away.
     """
 
-    def __init__(self, looked: Callable[[], None], due: Callable[[], float]) -> None:
-        self.view = RoomsView()
+    def __init__(
+        self,
+        looked: Callable[[], None],
+        due: Callable[[], float],
+        only: Callable[[], Collection[str]] | None = None,
+    ) -> None:
+        self.view = RoomsView(only)
         self.is_known = False
         self.looks = 0
         self.back_at = -math.inf
@@ -131,8 +137,9 @@ class RoomsFollower:
                     await self._wake.wait()
 
     async def _look(self, client: AsyncFishjamClient, lookup: Lookup) -> None:
-        if lookup.everything:
+        if lookup.rooms is None:
             self.view.listed(await client.get_all_rooms())
+            return
         looking = [asyncio.create_task(self._look_up(client, room_id)) for room_id in lookup.rooms]
         try:
             for task in looking:

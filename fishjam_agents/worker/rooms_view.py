@@ -6,7 +6,7 @@ order they come, or how often, and what is lost is made up by the next full list
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fishjam_agents.fishjam.live_state import state_of
@@ -39,23 +39,27 @@ class Lookup:
     """Next question to the server.
 
     Attributes:
-        everything: List all rooms.
-        rooms: Rooms to look up one by one.
+        everything: Whether all rooms that matter are known after it.
+        rooms: Rooms to look up one by one; None lists all there are.
     """
 
     everything: bool = False
-    rooms: tuple[str, ...] = ()
+    rooms: tuple[str, ...] | None = ()
 
 
 class RoomsView:
     """The rooms. Everything has to be looked up at first.
 
+    Args:
+        only: Tells the rooms that matter at the moment; None where all do.
+
     Attributes:
         rooms: As of the last lookups, by their id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: Callable[[], Collection[str]] | None = None) -> None:
         self.rooms: dict[str, RoomSnapshot] = {}
+        self._only = only
         self._changed: dict[str, None] = {}
         self._all_changed = True
 
@@ -69,7 +73,10 @@ class RoomsView:
         if isinstance(event, Reconnected):
             self._all_changed = True
         elif (
-            isinstance(event, Disconnected) or not isinstance(event, _TELLING) or self._changes_nothing(event)
+            isinstance(event, Disconnected)
+            or not isinstance(event, _TELLING)
+            or (self._only is not None and event.room_id not in self._only())
+            or self._changes_nothing(event)
         ):
             return False
         else:
@@ -103,8 +110,15 @@ class RoomsView:
 
         An answer goes to `listed` or `looked_up`; where none comes, `touch` or `touch_all` has to follow.
         """
-        everything = self._all_changed or len(self._changed) > MOST_LOOKUPS
-        wanted = Lookup(everything, () if everything else tuple(self._changed))
+        everything = self._all_changed or (self._only is None and len(self._changed) > MOST_LOOKUPS)
+        if not everything:
+            wanted = Lookup(rooms=tuple(self._changed))
+        elif self._only is None:
+            wanted = Lookup(everything=True, rooms=None)
+        else:
+            only = self._only()
+            self.rooms = {id: room for id, room in self.rooms.items() if id in only}
+            wanted = Lookup(everything=True, rooms=tuple(only))
         self._all_changed = False
         self._changed.clear()
         return wanted

@@ -42,6 +42,8 @@ class WorkerCalls:
         secret: Key of the signature of results; None leaves it out.
         orphans: Remembers rooms that a crash would leave behind; None remembers nothing.
         measured: Tells the metrics of calls, in the text form of Prometheus.
+        moves: Whether another process goes on with calls that this one has to let go: their rooms stay, and
+            no result is posted.
     """
 
     def __init__(
@@ -51,9 +53,11 @@ class WorkerCalls:
         secret: str | None = None,
         orphans: OrphanedAgents | None = None,
         measured: Callable[[], str] = lambda: "",
+        moves: bool = False,
     ) -> None:
         self._worker = worker
         self._measured = measured
+        self._moves = moves
         self._monitor = monitor
         self._secret = secret
         self._orphans = orphans
@@ -155,6 +159,8 @@ class WorkerCalls:
             note.forget()
 
     def _finished(self, call: RoomCall) -> None:
+        if self._moves and call.goes_on_elsewhere:
+            return
         record = call.record(self._worker.member)
         self._over[call.id] = record
         while len(self._over) > KEPT_RECORDS:

@@ -57,6 +57,15 @@ def test_a_command_that_cannot_be_loaded_says_so(offer, capsys: pytest.CaptureFi
     assert err.startswith("error: the command 'shout' (elsewhere_commands:missing) cannot be loaded")
 
 
+def test_a_command_of_ours_that_is_not_installed_says_how_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "installed_commands", dict)
+    code, _, err = command(capsys, "ray", "up", "config.yaml")
+    assert code == 2
+    assert err == "error: the command 'ray' needs fishjam-agents-ray: pip install fishjam-agents-ray\n"
+
+
 def test_no_distribution_replaces_a_command_of_ours(offer, capsys: pytest.CaptureFixture[str]) -> None:
     offer("check", "elsewhere_commands:main")
     code, out, _ = command(capsys, "check", "--help")

@@ -23,7 +23,7 @@ MISTAKES = {
     "agnt: {}\n" + PARROT: "config.yaml:1: agnt is not a setting: did you mean agent?",
     "colour: red\n" + PARROT: (
         "config.yaml:1: colour is not a setting: use fishjam, room, agent, bots, rooms, limits, workers, "
-        "api, journal, log or observe"
+        "api, journal, ray, log or observe"
     ),
     "turns: {}\n" + PARROT: "config.yaml:1: turns is not a setting: did you mean agent.turns?",
     "agent:\n  backend: {type: parrot, dely: 1}": (

@@ -12,6 +12,7 @@ from fishjam_agents.config.describe import describe_rooms
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.worker import ApiSettings, ClaimsSettings, RoomRule, WorkersSettings
+from fishjam_agents.worker.ray_settings import RaySettings
 from fishjam_agents.worker.settings import ShardSettings
 
 BOTS = "bots:\n  poet: {backend: {type: parrot, delay: 1}}\n  clerk: {backend: {type: parrot}}\n"
@@ -79,6 +80,12 @@ def test_claims_are_in_a_file_or_at_an_address() -> None:
         load(PARROT + "rooms: every\nworkers: {claims: {path: a, url: redis://b}}\n")
     with pytest.raises(ConfigError, match=r"workers\.claims\.url is no address of a Redis: write it as"):
         load(PARROT + "rooms: every\nworkers: {claims: {url: 'http://b'}}\n")
+
+
+def test_replicas_on_ray_are_shown() -> None:
+    config = load(PARROT + "rooms: every\nray: {max_replicas: 8, target: 40}\n")
+    assert config.ray == RaySettings(max_replicas=8, target=40)
+    assert "ray       1 to 8 replicas of 40 calls, 0.5 cores each, drain 3600" in describe_rooms(config)
 
 
 def test_short_forms() -> None:
@@ -186,6 +193,18 @@ MISTAKES = {
     ),
     PARROT + "rooms: every\napi: {host: 0.0.0.0}": (
         "config.yaml:3: api.host 0.0.0.0 can be reached from other machines: set api.token, too"
+    ),
+    PARROT + "ray: {target: 5}": (
+        "config.yaml:2: the file has ray, and nothing that brings a bot into a room: add rooms "
+        "(`rooms: every`) or api"
+    ),
+    PARROT + "rooms: every\nray: {min_replicas: 3, max_replicas: 2}": (
+        "config.yaml:3: ray.max_replicas must be at least ray.min_replicas (3), not 2"
+    ),
+    PARROT + "rooms: every\nray: {cpus: 0}": "config.yaml:3: ray.cpus must be positive, not 0",
+    PARROT + "rooms: every\nray: {target: 20}\nworkers: {max_calls: 20}": (
+        "config.yaml:4: workers.max_calls is 20, with which no replica gets beyond ray.target (20) and there "
+        "are never more of them: raise one, or lower the other"
     ),
     PARROT + "rooms: every\nworkers: 0": (
         "config.yaml:3: workers.processes must be between 1 and 256, not 0"

@@ -264,9 +264,9 @@ class Looker:
 
     def look(self, fishjam: Fishjam) -> None:
         lookup = self.view.next_lookup()
-        if lookup.everything:
+        if lookup.rooms is None:
             self.view.listed([room for id in fishjam.rooms if (room := fishjam.room(id))])
-        for id in lookup.rooms:
+        for id in lookup.rooms or ():
             self.view.looked_up(id, fishjam.room(id))
         # What `limits.empty_room` does, in a call that looks for itself.
         for id in [id for id in self.calls if not fishjam.rooms.get(id)]:
