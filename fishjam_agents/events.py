@@ -121,8 +121,34 @@ class UserStoppedSpeaking(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EndOfTurnPredicted(Event):
+    """A model that hears turns was asked at a pause; `media_at` is the turn's last sound before it.
+
+    Attributes:
+        probability: That the turn is complete, 0 to 1, as the policy is told.
+        took: Seconds from the question to the answer.
+    """
+
+    kind = "end_of_turn_predicted"
+    level = logging.DEBUG
+    media_at: float
+    peer: str | None
+    track: str
+    probability: float
+    took: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{person(self.peer)}'s turn sounds complete with a probability of {self.probability:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
 class UserTurnEnded(Event):
-    """A turn is complete; `start` and `media_at` are where its speech began and ended."""
+    """A turn is complete; `start` and `media_at` are where its speech began and ended.
+
+    Attributes:
+        rule: The rule of the end-of-turn policy that ended it, of one that has several.
+        probability: What the policy was told by its model, of one that has a model.
+    """
 
     kind = "user_turn_ended"
     media_at: float
@@ -131,9 +157,14 @@ class UserTurnEnded(Event):
     start: float
     turn: str
     reason: str = "silence"
+    rule: str | None = None
+    probability: float | None = None
 
     def sentence(self, *, words: bool = False) -> str:
         why = "" if self.reason == "silence" else f" (ended by: {self.reason})"
+        if self.reason == "silence" and self.rule is not None:
+            told = "" if self.probability is None else f", probability {self.probability:.2f}"
+            why = f" ({self.rule}{told})"
         return f"{person(self.peer)} finished a turn of {self.media_at - self.start:.1f} s{why}"
 
 

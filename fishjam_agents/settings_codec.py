@@ -6,6 +6,7 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from functools import cache
+from pathlib import PurePath
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter
@@ -70,6 +71,8 @@ def dump(value: Any, hint: Any) -> Any:
     """A setting as JSON data; of an object that no file can hold, its `repr` under the key `OBJECT`."""
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
+    if isinstance(value, PurePath):
+        return str(value)
     for name, kind in variants(hint).items():
         if type(value) is kind:
             entries = {key: dump(getattr(value, key), inner) for key, inner in field_hints(kind).items()}

@@ -48,6 +48,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "speaks": _ARROW.join(_output(pipeline)),
         "vad": _vad(pipeline),
         "turns": _turns(pipeline),
+        **_turn_model(pipeline),
         "barge-in": _barge_in(pipeline),
         "hearing": _hearing(pipeline.hearing),
         "limits": _limits(config),
@@ -259,6 +260,17 @@ def _turns(pipeline: AgentPipeline) -> str:
         return f'mode push_to_talk, pressed while the metadata of a peer say {{"{BUTTON}": true}}'
     shown = [f"mode {settings.mode}", f"end_of_turn {settings.ending}"]
     return ", ".join(shown + _changes(pipeline, "turns", _SHOWN_APART))
+
+
+def _turn_model(pipeline: AgentPipeline) -> dict[str, str]:
+    """Return what the policy that ends turns hears them with; it is loaded to see that it can be."""
+    turns = pipeline.turns
+    if not turns.ending.hears:
+        return {}
+    if not turns.hears:
+        return {"model": f"not asked: turns.mode {turns.mode} ends turns without the policy"}
+    loaded = turns.ending.load()
+    return {} if loaded is None else {"model": loaded}
 
 
 def _changes(pipeline: AgentPipeline, section: str, apart: Collection[str] = ()) -> list[str]:

@@ -6,6 +6,7 @@ Everything here is synchronous, from the bytes of a packet to the events of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -21,8 +22,9 @@ from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.hearing.turn_sound import TurnSound
 from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
-from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnMachine, TurnStarted
+from fishjam_agents.turns.machine import SpeechEnded, TurnEnded, TurnEvent, TurnMachine, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
 
 Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
@@ -38,6 +40,24 @@ ECHO_PRE_ROLL = 0.1
 soft first sound, and hardly a word of the bot's."""
 _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
+
+
+class TurnPredictor(Protocol):
+    """Taker of the sound of turns at their pauses (`EndOfTurn.predict`)."""
+
+    def paused(self, microphone: Microphone, pause: float, sound: Samples) -> None:
+        """Take a pause of 0.2 s in an open turn.
+
+        Args:
+            microphone: Whose.
+            pause: Where it began, media time.
+            sound: The turn up to now, its last 8 s: int16 mono at 16 kHz.
+        """
+        ...
+
+    def resumed(self, microphone: Microphone) -> None:
+        """Take notice that the pause is over, or the turn."""
+        ...
 
 
 def is_damaged(data: bytes, sample_rate: int) -> bool:
@@ -59,6 +79,7 @@ class Microphone:
         stage_failed: Told once of each stage that raised.
         decision_logs: Where the turn machine's inputs are recorded, None for nowhere.
         vad: Which voice detector.
+        predictor: Takes the sound of turns where the policy that ends them hears; then the last 8 s are kept.
 
     Raises:
         MissingExtraError: The voice detector needs a package that is not installed.
@@ -86,6 +107,7 @@ class Microphone:
         stage_failed: Callable[[Microphone, Stage, Exception], None],
         decision_logs: DecisionLogs | None = None,
         vad: DetectorName = "default",
+        predictor: TurnPredictor | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
@@ -110,6 +132,9 @@ class Microphone:
         self._by_hand = turns.mode == "push_to_talk"
         self._ring = Ring()
         self._turn: list[tuple[float, Samples]] | None = None
+        self._predictor = predictor
+        self._sound = None if predictor is None else TurnSound()
+        self._heard_from = 0.0
         self._last_packet: float | None = None
         self.loudspeakers: Loudspeakers | None = None
         self.canceller: EchoCanceller | None = None
@@ -187,12 +212,15 @@ class Microphone:
             for block in self._vad_blocks.process(self._to_vad.process(frame)):
                 events = (*events, *self._decide(block, barge_in))
         self._tell(frame, events)
+        if events:
+            self._predict(events)
 
     def _tell(self, frame: Samples | None, events: Sequence[TurnEvent]) -> None:
         """Deliver a frame, or its silence, with what follows from it: the turn's audio is there meanwhile."""
         for event in events:
             if isinstance(event, TurnStarted):
-                self._turn = self._ring.timed(event.at - self._pre_roll)
+                self._heard_from = event.at - self._pre_roll
+                self._turn = self._ring.timed(self._heard_from)
         self._deliver(self, frame, events)
         for event in events:
             if isinstance(event, TurnEnded):
@@ -203,7 +231,19 @@ class Microphone:
         in_speech, loudspeakers = machine.in_speech, self.loudspeakers
         playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
         decision = self._detector.feed(block, in_speech, machine.accumulating, playing)
+        if self._sound is not None:
+            self._sound.append(block)
         return machine.feed(decision, self.media, barge_in)
+
+    def _predict(self, events: Sequence[TurnEvent]) -> None:
+        """Have it judged how the turn sounds, once in each pause; what goes on needs no judgement."""
+        if self._predictor is None or self._sound is None:
+            return
+        pause = self.machine.paused_since
+        if pause is not None and any(isinstance(event, SpeechEnded) for event in events):
+            self._predictor.paused(self, pause, self._sound.last(self.media - self._heard_from))
+        else:
+            self._predictor.resumed(self)
 
     @property
     def echo_expected(self) -> bool:
@@ -289,6 +329,8 @@ class Microphone:
         self._staged.clear()
         self._vad_blocks.clear()
         self._ring.clear()
+        if self._sound is not None:
+            self._sound.clear()
         self._clock.restart()
         self._last_packet = None
         self._detector.restart()

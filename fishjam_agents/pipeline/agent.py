@@ -127,6 +127,8 @@ class AgentPipeline(CallControls):
             self.instructions = self.instructions if changed is None else changed
         context = self._begin(room, input_format)
         try:
+            if self.turns.hears:
+                await context.loop.run_in_executor(None, self.turns.ending.load)
             track = await publish_track(session, context.capabilities, self.playout)
             call = self._call = Call(self, context, session, track, room)
             await call.run()

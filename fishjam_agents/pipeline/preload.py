@@ -1,4 +1,4 @@
-"""Imports that would make the first call late, made before it begins."""
+"""Imports and models that would make the first call late, loaded before it begins."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from fishjam_agents.pipeline import AgentPipeline
 
 
 def preload(pipeline: AgentPipeline) -> None:
-    """Import what the bot's model and tools import when they are connected.
+    """Load what hears the end of turns, and import what the bot's model and tools import when connected.
 
     A vendor's client takes a second, in which everything else in the process stands still again and again
     although it is loaded in a thread: the first call would be late by it.
     """
+    if pipeline.turns.hears:
+        pipeline.turns.ending.load()
     # A bot without a backend is refused where it is run.
     loads = getattr(getattr(pipeline, "backend", None), "loads", ())
     for name in (*loads, *(("mcp",) if pipeline.mcp else ())):

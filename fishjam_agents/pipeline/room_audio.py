@@ -20,6 +20,7 @@ from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.peer_registry import PeerRegistry
 from fishjam_agents.pipeline.ports import BackendInputSink
+from fishjam_agents.pipeline.turn_taking.end_of_turn import make_predictor
 from fishjam_agents.playout.audio_output import AudioOutput
 from fishjam_agents.session import OutgoingTrack, RoomView, Session, media_server_of
 from fishjam_agents.turns.decision_log import DecisionLogs
@@ -83,6 +84,7 @@ class RoomAudio:
         self._take_image = take_image
         self._record = record
         self._has_failed = False
+        self._predictor = make_predictor(context)
         hearing = context.hearing
         if hearing.echo != "none":
             output.reference = EchoReference(output.sample_rate, context.zero)
@@ -242,6 +244,7 @@ class RoomAudio:
             *(peer, track, format, turns, self._make_stages(), deliver, self._stage_failed),
             decision_logs=self._logs,
             vad=context.hearing.vad,
+            predictor=self._predictor,
         )
         if reference is not None:
             microphone.loudspeakers = Loudspeaker(reference, format.sample_rate)

@@ -65,6 +65,8 @@ def _fields(where: str, settings: object) -> Iterator[tuple[str, object, Any]]:
 
 def _matches(value: object, hint: Any) -> bool:
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
     if origin in (Union, types.UnionType):
         return any(_matches(value, one) for one in arguments)
     if origin is Annotated:
@@ -105,6 +107,9 @@ def _described(value: object) -> str:
     return "None" if value is None else f"{article} {type(value).__name__}"
 
 
+_ENDING = ("silence", "fresh", "resumed", "rule", "load", "verify", "predict")
+
+
 def verify_policies(bot: str, turns: TurnSettings) -> None:
     """Check the policies of turn-taking, which may be the user's own.
 
@@ -115,7 +120,7 @@ def verify_policies(bot: str, turns: TurnSettings) -> None:
         _verify_methods(policy, BargeInPolicy, f"{bot}.turns.barge_in", ("allows", "protects", "waits"))
     ending = turns.ending
     where = f"{bot}.turns.end_of_turn"
-    _verify_methods(ending, EndOfTurn, where, ("silence", "fresh", "resumed"))
+    _verify_methods(ending, EndOfTurn, where, _ENDING)
     fresh = ending.fresh()
     if not isinstance(fresh, EndOfTurn):
         raise FishjamAgentsError(

@@ -62,6 +62,8 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
     require(bot.hearing.vad)
     if bot.hearing.echo == "aec3":
         echo_canceller.require()
+    if bot.turns.hears:
+        bot.turns.ending.verify()
     backend.check()
 
 

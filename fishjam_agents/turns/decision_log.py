@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, Mapping[str, type]] = {
     "expect_words": {},
     "understood": {"text": str, "final": bool},
     "model_done": {},
+    "predicted": {"pause": float, "probability": float},
 }
 """Methods of a machine that are called besides those for audio, and the types of their arguments."""
 
@@ -117,6 +118,12 @@ class RecordedMachine(TurnMachine):
         self._nested = False
         if self.judges_words:
             self._log.command("understood", {"text": text, "final": final}, events)
+        return events
+
+    def predicted(self, pause: float, probability: float) -> Sequence[TurnEvent]:
+        """As `TurnMachine.predicted`."""
+        events = super().predicted(pause, probability)
+        self._log.command("predicted", {"pause": pause, "probability": probability}, events)
         return events
 
     def model_done(self) -> Sequence[TurnEvent]:

@@ -14,7 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import SettingError
+
+PAUSE = 0.2
+"""Seconds of quiet after which speech counts as paused, and a policy that hears is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,9 @@ class Pause:
         spoken: From the turn's onset to its last sound.
         words: What has been understood of the turn, "" while nothing has, or where nobody transcribes.
         model_done: Whether the model's own turn detection heard the user stop (`UserSpeech(speaking=False)`).
+        probability: Answer of the policy's own `predict` about the sound up to this pause: that the turn is
+            complete, 0 to 1. None while there is none.
+        onset: Where the turn began, media time: another one is another turn.
     """
 
     quiet: float
@@ -34,6 +41,8 @@ class Pause:
     spoken: float
     words: str = ""
     model_done: bool = False
+    probability: float | None = None
+    onset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +50,19 @@ class EndOfTurn(ABC):
     """Policy of how much quiet ends a turn: subclass it, or wrap a function in `Model`.
 
     `silence` runs on the frame path: it must neither block nor take longer than a fraction of a millisecond.
+    A policy that `hears` is asked about the sound of a turn, too, once in each pause and off that path.
 
     Attributes:
         types: The policies that `turns.end_of_turn` of a config.yaml may name.
         needs_words: Whether it is of little use without transcripts.
+        uses_words: Whether it looks at words where there are any.
+        hears: Whether `predict` is asked.
     """
 
     types: ClassVar[dict[str, type[EndOfTurn]]] = {}
     needs_words: ClassVar[bool] = False
+    uses_words: ClassVar[bool] = False
+    hears: ClassVar[bool] = False
 
     @abstractmethod
     def silence(self, pause: Pause) -> float:
@@ -60,6 +74,43 @@ class EndOfTurn(ABC):
 
     def resumed(self, quiet: float) -> None:  # noqa: B027 - only who learns listens
         """The speaker went on after so many seconds of quiet, whether or not the turn had been ended."""
+
+    def rule(self, pause: Pause) -> str:
+        """Name the rule that ends a turn now, for events and reports; "" where there is only one."""
+        return ""
+
+    def load(self) -> str | None:
+        """Load what `predict` needs, before the first call and in a thread.
+
+        Returns:
+            What was loaded, for `check`; None where there is nothing to load.
+
+        Raises:
+            FishjamAgentsError: It cannot be: a sentence that says what to do.
+        """
+        return None
+
+    def verify(self) -> None:
+        """See whether what `load` loads is there, without reading it.
+
+        Raises:
+            FishjamAgentsError: It is not.
+        """
+        return None
+
+    def predict(self, sound: Samples) -> float | None:
+        """Judge by its sound whether a turn is complete: the answer becomes `Pause.probability`.
+
+        Called in a thread, once in each pause, when it is 0.2 s long. One thread serves all calls of a
+        process: an answer that takes longer than the pause comes to nothing.
+
+        Args:
+            sound: The turn so far with its pre-roll, its last 8 s, and the quiet: int16 mono at 16 kHz.
+
+        Returns:
+            Probability that it is complete, 0 to 1; None for no answer.
+        """
+        return None
 
 
 _ADAPTIVE = (0.58, 0.74)
@@ -95,7 +146,7 @@ class Fixed(EndOfTurn):
     seconds: float = 0.6
 
     def __post_init__(self) -> None:
-        _check("seconds", self.seconds, 0.1, 10.0)
+        check_seconds("seconds", self.seconds, 0.1, 10.0)
 
     def silence(self, pause: Pause) -> float:
         """The seconds it was given."""
@@ -130,8 +181,8 @@ class PerSpeaker(EndOfTurn):
     most: float = 0.9
 
     def __post_init__(self) -> None:
-        _check("least", self.least, 0.1, 10.0)
-        _check("most", self.most, self.least, 10.0)
+        check_seconds("least", self.least, 0.1, 10.0)
+        check_seconds("most", self.most, self.least, 10.0)
 
     def fresh(self) -> EndOfTurn:
         """One that knows nobody yet."""
@@ -163,6 +214,11 @@ class _OneSpeaker(PerSpeaker):
 _ENDS = tuple(".?!…。？！")  # noqa: RUF001 - the marks of other scripts are meant
 
 
+def is_sentence(words: str) -> bool:
+    """Return whether words end as a sentence does: with a full stop, question or exclamation mark."""
+    return words.rstrip(" \"'”’»)").endswith(_ENDS)  # noqa: RUF001 - typographic quotes are meant
+
+
 @dataclass(frozen=True, slots=True)
 class Punctuation(EndOfTurn):
     """Sooner after what reads like a whole sentence, later after half of one; without words `Adaptive`.
@@ -178,8 +234,8 @@ class Punctuation(EndOfTurn):
     incomplete: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("complete", self.complete, 0.1, 10.0)
-        _check("incomplete", self.incomplete, 0.1, 10.0)
+        check_seconds("complete", self.complete, 0.1, 10.0)
+        check_seconds("incomplete", self.incomplete, 0.1, 10.0)
         if self.complete > self.incomplete:
             raise SettingError(
                 "complete",
@@ -190,10 +246,9 @@ class Punctuation(EndOfTurn):
 
     def silence(self, pause: Pause) -> float:
         """Seconds of quiet, by the last character of what was understood."""
-        words = pause.words.rstrip(" \"'”’»)")  # noqa: RUF001 - typographic quotes are meant
-        if not words:
+        if not pause.words:
             return Adaptive().silence(pause)
-        return self.complete if words.endswith(_ENDS) else self.incomplete
+        return self.complete if is_sentence(pause.words) else self.incomplete
 
     def __str__(self) -> str:
         return f"by punctuation, {self.complete:g} s after a sentence, else {self.incomplete:g} s"
@@ -213,7 +268,7 @@ class BackendEnds(EndOfTurn):
     limit: float = 2.0
 
     def __post_init__(self) -> None:
-        _check("limit", self.limit, 0.3, 10.0)
+        check_seconds("limit", self.limit, 0.3, 10.0)
 
     def silence(self, pause: Pause) -> float:
         """Nothing more once the model is sure, else the limit."""
@@ -242,8 +297,8 @@ class Model(EndOfTurn):
     most: float = 1.5
 
     def __post_init__(self) -> None:
-        _check("least", self.least, 0.0, 10.0)
-        _check("most", self.most, self.least, 10.0)
+        check_seconds("least", self.least, 0.0, 10.0)
+        check_seconds("most", self.most, self.least, 10.0)
 
     def silence(self, pause: Pause) -> float:
         """Between `most` and `least`, in proportion to how sure the model is."""
@@ -261,6 +316,11 @@ EndOfTurn.types.update(
 )
 
 
-def _check(name: str, value: float, low: float, high: float) -> None:
+def check_seconds(name: str, value: float, low: float, high: float) -> None:
+    """Check a setting in seconds.
+
+    Raises:
+        SettingError: It is out of its bounds.
+    """
     if not low <= value <= high:
         raise SettingError(name, f"must be between {low:g} and {high:g} seconds, not {value:g}")

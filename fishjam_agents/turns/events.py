@@ -28,11 +28,21 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """A turn from `start` to `end` is complete."""
+    """A turn from `start` to `end` is complete.
+
+    Attributes:
+        start: Its onset.
+        end: Its last sound.
+        reason: As `events.Turn.reason` lists it.
+        rule: The rule of the policy that ended it (`EndOfTurn.rule`), None where it has only one.
+        probability: What the policy was told by its model (`Pause.probability`).
+    """
 
     start: float
     end: float
     reason: str = "silence"
+    rule: str | None = None
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.decision import Decision
-from fishjam_agents.turns.endpointing import Pause
+from fishjam_agents.turns.endpointing import PAUSE, Pause
 from fishjam_agents.turns.events import (
     CANCELLED,
     Confirmed,
@@ -50,8 +50,6 @@ __all__ = [
 
 _TAIL_FRAMES = 8
 """Soft ends of words keep speech alive for at most 160 ms after the last voiced frame."""
-_PAUSE = 0.2
-"""Seconds of quiet after which speech counts as paused."""
 VERDICT = 1.5
 """Seconds after its onset at which a suspicion has its verdict, whatever goes on."""
 _LATE_WORDS = 1.0
@@ -99,6 +97,7 @@ class TurnMachine:
         "_model_done",
         "_noise",
         "_onset",
+        "_probability",
         "_quiet",
         "_settings",
         "_speaking",
@@ -121,7 +120,8 @@ class TurnMachine:
         self._between = Resumption()
         self._noise = NoiseMemory()
         self._voicing = Voicing()
-        self.judges_words = self._ending.needs_words or self._judge.needs_words
+        ending = self._ending
+        self.judges_words = ending.needs_words or ending.uses_words or self._judge.needs_words
         self.state = State.IDLE
         self.barge_in = False
         self._unvoiced = 0
@@ -139,6 +139,7 @@ class TurnMachine:
         self._speaking = False
         self._judge.clear()
         self._model_done = False
+        self._probability: float | None = None
 
     @property
     def in_speech(self) -> bool:
@@ -154,6 +155,11 @@ class TurnMachine:
     def turn_open(self) -> bool:
         """True if a turn has started and not ended."""
         return self.state is State.SPEAKING
+
+    @property
+    def paused_since(self) -> float | None:
+        """Media time of an open turn's last sound, while it is quiet; else None."""
+        return self._last_sound if self.state is State.SPEAKING and self._quiet else None
 
     def feed(self, decision: Decision, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
         """Take the decision on one 20 ms frame.
@@ -329,30 +335,45 @@ class TurnMachine:
         self._model_done = True
         return NOTHING
 
+    def predicted(self, pause: float, probability: float) -> Sequence[TurnEvent]:
+        """Take what the policy's model says of the turn up to a pause; it counts from the next frame on.
+
+        Args:
+            pause: Where the pause began (`paused_since`); of another one than this it is out of date.
+            probability: That the turn is complete, 0 to 1.
+        """
+        if pause == self.paused_since:
+            self._probability = probability
+        return NOTHING
+
     def _in_turn(self, decision: Decision, voiced: bool, at: float) -> Sequence[TurnEvent]:
         if at - self._onset >= self._settings.max_turn:
             return self.end(at, "limit")
         if voiced or (self._unvoiced <= _TAIL_FRAMES and decision.tail):
             if voiced:
                 self._model_done = False
-                if self._quiet * FRAME_SECONDS + 1e-9 >= _PAUSE:
+                if self._quiet * FRAME_SECONDS + 1e-9 >= PAUSE:
                     self._ending.resumed(self._quiet * FRAME_SECONDS)
             self._quiet = 0
             self._last_sound = at
+            self._probability = None
             if voiced and not self._speaking:
                 self._speaking = True
                 return (SpeechStarted(at - FRAME_SECONDS),)
             return NOTHING
         self._quiet += 1
         quiet = self._quiet * FRAME_SECONDS
-        pause = Pause(quiet, decision.snr, self._last_sound - self._onset, self.words, self._model_done)
+        onset, last = self._onset, self._last_sound
+        pause = Pause(
+            *(quiet, decision.snr, last - onset, self.words, self._model_done, self._probability, onset)
+        )
         ending = self._ending
         if quiet + 1e-9 >= seconds(ending.silence, ending.silence(pause)):
-            return self.end(self._last_sound, "silence")
+            return self._end_turn(last, "silence", ending.rule(pause) or None)
         return self._paused(quiet)
 
     def _paused(self, quiet: float) -> Sequence[TurnEvent]:
-        if self._speaking and quiet + 1e-9 >= _PAUSE:
+        if self._speaking and quiet + 1e-9 >= PAUSE:
             self._speaking = False
             return (SpeechEnded(self._last_sound),)
         return NOTHING
@@ -393,9 +414,10 @@ class TurnMachine:
         if self.state is State.IDLE:
             self._evidence = 0.0
             return NOTHING
-        if self.state is State.SUSPECTED:
-            return self._cancel()
-        ended = TurnEnded(self._onset, at, reason)
+        return self._cancel() if self.state is State.SUSPECTED else self._end_turn(at, reason)
+
+    def _end_turn(self, at: float, reason: str, rule: str | None = None) -> Sequence[TurnEvent]:
+        ended = TurnEnded(self._onset, at, reason, rule, self._probability)
         self._judge.turn_over(at - self._onset)
         self._between.turn_ended(at if reason == "silence" else None)
         events = (SpeechEnded(at), ended) if self._speaking else (ended,)

@@ -33,6 +33,19 @@ def seconds(method: Callable[..., object], answer: object) -> float:
     raise PolicyError(method, answer, "seconds as a number")
 
 
+def probability(method: Callable[..., object], answer: object) -> float | None:
+    """An answer from 0 to 1, or None for none.
+
+    Raises:
+        PolicyError: It is something else.
+    """
+    if answer is None:
+        return None
+    if isinstance(answer, Real) and 0.0 <= float(answer) <= 1.0:
+        return float(answer)
+    raise PolicyError(method, answer, "a probability from 0 to 1, or None")
+
+
 def verdict(method: Callable[..., object], answer: object) -> bool:
     """An answer that is yes or no.
 

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.turns.dictation import Dictation
 from fishjam_agents.turns.endpointing import Adaptive, EndOfTurn, Fixed
 from fishjam_agents.turns.policies import BargeIn, BargeInPolicy
+from fishjam_agents.turns.smart_turn import SmartTurn
+
+# Policies in modules of their own, which settings may name.
+EndOfTurn.types.update(dictation=Dictation, smart_turn=SmartTurn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ class TurnSettings:
     def ending(self) -> EndOfTurn:
         """The policy that ends turns."""
         return self.end_of_turn if self.end_silence is None else Fixed(self.end_silence)
+
+    @property
+    def hears(self) -> bool:
+        """True if the policy that ends turns is asked how they sound (`EndOfTurn.predict`)."""
+        return self.mode == "local" and self.ending.hears
 
     @property
     def policies(self) -> tuple[BargeInPolicy, ...]:

@@ -129,7 +129,7 @@ def test_the_policies_of_the_turn_taking_page_are_policies(tmp_path: Path) -> No
     names: dict[str, object] = {}
     for block in blocks(page, "python"):
         exec(block, names)
-    for name in ("Bot", "Patient"):
+    for name in ("Bot", "Listener", "Patient"):
         names[name]().verify()  # type: ignore[operator]
     config = tmp_path / "config.yaml"
     config.write_text(blocks(page, "yaml")[0])

@@ -32,6 +32,16 @@ LINES: list[tuple[Event, str, str]] = [
         "INFO",
         "ann finished a turn of 2.5 s (ended by: missing)",
     ),
+    (
+        events.UserTurnEnded(4, 3.5, "ann", "t", 1, "turn-1", "silence", "complete", 0.934),
+        "INFO",
+        "ann finished a turn of 2.5 s (complete, probability 0.93)",
+    ),
+    (
+        events.EndOfTurnPredicted(4, 3.5, "ann", "t", 0.934, 0.03),
+        "DEBUG",
+        "ann's turn sounds complete with a probability of 0.93",
+    ),
     (events.BargeInSuspected(1, 1, "ann", "t"), "INFO", "ann may be speaking over the bot: it pauses"),
     (events.BargeInConfirmed(1, 1, "ann", "t"), "INFO", "ann speaks over the bot: its reply is over"),
     (events.BargeInWithdrawn(1, 1, "ann", "t"), "INFO", "ann did not speak over the bot: it goes on"),

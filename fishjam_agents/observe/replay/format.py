@@ -213,7 +213,14 @@ def _short(number: float) -> float:
 def _with_events(plain: dict[str, Any], events: Sequence[TurnEvent]) -> dict[str, Any]:
     if events:
         plain["events"] = [
-            {"event": type(event).__name__, **{f.name: getattr(event, f.name) for f in fields(event)}}
+            {
+                "event": type(event).__name__,
+                **{name: value for name, value in _told(event) if value is not None},
+            }
             for event in events
         ]
     return plain
+
+
+def _told(event: TurnEvent) -> list[tuple[str, Any]]:
+    return [(item.name, getattr(event, item.name)) for item in fields(event)]

@@ -195,9 +195,10 @@ class FloorTurnController(TurnController):
                 context.start_hook("on_speech_started", peer)
             case SpeechEnded(at):
                 context.emit(events.UserStoppedSpeaking(now, at, peer, track))
-            case TurnEnded(start, end, reason):
+            case TurnEnded(start, end, reason, rule, probability):
                 turn = Turn(context.next_turn_id(), peer, track, start, end, reason)
-                context.emit(events.UserTurnEnded(now, end, peer, track, start, turn.id, reason))
+                told = (rule, None if probability is None else round(probability, 4))
+                context.emit(events.UserTurnEnded(now, end, peer, track, start, turn.id, reason, *told))
                 if reason != CANCELLED:
                     context.start_hook("on_turn", turn)
                 return turn
