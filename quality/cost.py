@@ -14,6 +14,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.errors import MissingExtraError
+from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.ring import Ring
 from quality.figures import markdown
@@ -69,6 +70,25 @@ def idle_guard() -> float:
     return 1e6 * (time.process_time() - begun) / (100 * _FRAMES)
 
 
+def canceller(speaks: bool) -> list[float]:
+    """Microseconds per frame that the echo canceller adds, in each of some rounds."""
+    heard = speech_like(_FRAMES * 0.02, -30.0)
+    reference = EchoReference(SAMPLE_RATE)
+    cancel = EchoCanceller(reference, SAMPLE_RATE)
+    at = 0.0
+    rounds = []
+    for _ in range(_ROUNDS):
+        begun = time.process_time()
+        for begin in range(0, len(heard), FRAME_SAMPLES):
+            at += 0.02
+            frame = heard[begin : begin + FRAME_SAMPLES]
+            if speaks:
+                reference.sent(frame, at + 0.02)
+            cancel.clean(frame, at)
+        rounds.append(1e6 * (time.process_time() - begun) / _FRAMES)
+    return rounds
+
+
 def main() -> int:
     """Print the table."""
     rows = []
@@ -86,6 +106,11 @@ def main() -> int:
         made = 1e3 * (time.process_time() - begun) / _ROUNDS
         rows.append((name, f"{median(alone):.0f}", f"{median(guarded):.0f}", f"{made:.1f}"))
     rows.append(("the guard alone", f"{idle_guard():.1f}", "", ""))
+    try:
+        silent, speaks = (f"{median(canceller(each)):.1f}" for each in (False, True))
+        rows.append(("the canceller `aec3` alone", silent, speaks, ""))
+    except MissingExtraError as error:
+        sys.stderr.write(f"{error}\n")
     columns = ("detector", "bot silent, us", "bot speaks, with echo guard, us", "one microphone more, ms")
     sys.stdout.write(markdown(columns, rows) + "\n")
     return 0
