@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fishjam_agents.audio.wav import Clip
     from fishjam_agents.cli.playground import LiveCall
     from fishjam_agents.config import Config
+    from fishjam_agents.journal.journal import Journals
     from fishjam_agents.observe.metrics import CallMetrics
     from fishjam_agents.observe.tracing import CallTracing
     from fishjam_agents.pipeline import AgentPipeline
@@ -123,6 +124,7 @@ class _Run:
         self._webhooks = EventWebhooks(settings.observe.webhooks)
         self._clips = clips
         self._listen = listen
+        self._journals: Journals | None = None
         self._peer_token = peer_token
         self._open_page = open_page
         self._live: LiveCall | None = None
@@ -147,6 +149,11 @@ class _Run:
 
                     served = metrics_server(self._settings.observe.metrics, self._metrics)
                     self._metrics_url = await stack.enter_async_context(served)
+                if self._settings.journal is not None:
+                    from fishjam_agents.worker.shared_stores import open_journals
+
+                    journals = open_journals(self._settings.journal)
+                    self._journals = await stack.enter_async_context(journals)
                 from fishjam_agents.cli.tracing import call_tracing
 
                 self._tracing = await stack.enter_async_context(call_tracing(self._settings.observe.tracing))
@@ -169,6 +176,7 @@ class _Run:
 
     async def _call(self) -> CallOutcome | FishjamAgentsError:
         from fishjam_agents.worker import OrphanedAgents, Worker
+        from fishjam_agents.worker.one_room_journal import OneRoomJournal
 
         fishjam = self._settings.fishjam
         if self._server is not None:
@@ -191,6 +199,7 @@ class _Run:
             placed=placed,
             # The embedded server takes its rooms with it, whatever happens.
             orphans=None if self._server is not None else OrphanedAgents(),
+            journal=None if self._journals is None else OneRoomJournal(self._journals),
         )
         if self._left:
             self._worker.stop()

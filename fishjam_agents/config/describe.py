@@ -13,6 +13,7 @@ from fishjam_agents.config.problems import alternatives
 from fishjam_agents.config.settings import Config
 from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.hearing.settings import EchoName, HearingSettings
+from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
@@ -58,6 +59,8 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         parts["backends"] = _stand_ins(pipeline.backend)
     if pipeline.tool_payloads:
         parts["payloads"] = "arguments and results of tools are in events, as the bot's redact leaves them"
+    if config.journal is not None:
+        parts["journal"] = _journal(config.journal)
     if config.observe.record is not None:
         parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
     if config.observe.recording is not None:
@@ -102,16 +105,19 @@ def describe_rooms(config: Config) -> list[str]:
     if config.api is not None:
         parts.append(("api", f"http://{config.api.host}:{config.api.port}"))
     if config.journal is not None:
-        journal = config.journal
-        encrypted = "" if journal.key is None else ", encrypted"
-        where = "" if journal.url is None else f"in {shown_url(journal.url)}, "
-        kept = f"{where}kept for {journal.keep / 86400:g} days, calls go on within {journal.resume:g} s"
-        parts.append(("journal", f"{kept}{encrypted}"))
+        parts.append(("journal", _journal(config.journal)))
     if config.ray is not None:
         ray = config.ray
         replicas = f"{ray.min_replicas} to {ray.max_replicas} replicas of {ray.target} calls"
         parts.append(("ray", f"{replicas}, {ray.cpus:g} cores each, drain {ray.drain:g}"))
     return [f"{name:<9} {value}" for name, value in parts]
+
+
+def _journal(journal: JournalSettings) -> str:
+    encrypted = "" if journal.key is None else ", encrypted"
+    where = "" if journal.url is None else f"in {shown_url(journal.url)}, "
+    kept = f"{where}kept for {journal.keep / 86400:g} days, calls go on within {journal.resume:g} s"
+    return f"{kept}{encrypted}"
 
 
 def _rule(rule: RoomRule) -> str:

@@ -29,7 +29,7 @@ def read_rooms(
     rules = _rules(entries.get("rooms"), bots, reader, problems)
     if "room" in entries and "rooms" in entries:
         problems.add(lines["room"], "the file has both room and rooms: make room an entry of rooms")
-    for key in ("room", "bots", "workers", "journal", "ray"):
+    for key in ("room", "bots", "workers", "ray"):
         node = entries.get(key)
         if node is None or (isinstance(node, Scalar) and node.null) or "rooms" in entries:
             continue

@@ -146,6 +146,17 @@ class Journals:
         self._open[opened.key] = journal
         return journal
 
+    async def is_open(self, place: CallPlace) -> bool:
+        """Return whether a call in a place was lost a moment ago and would go on; false if unknown."""
+        try:
+            async with asyncio.timeout(OPEN_DEADLINE):
+                calls = await self.store.calls()
+        except (JournalError, TimeoutError) as error:
+            logger.warning("%s", str(error) or "the journal's store does not answer")
+            return False
+        since = self._clock() - self._resume
+        return any(call.place == place and not call.ended and call.last >= since for call in calls)
+
     def _lost(self, key: CallKey) -> None:
         journal = self._open.get(key)
         if journal is not None:

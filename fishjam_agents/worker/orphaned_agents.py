@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,17 @@ class OrphanedAgents:
             return None
         return Note(path, descriptor)
 
-    async def remove(self, client: AsyncFishjamClient) -> None:
+    async def remove(self, client: AsyncFishjamClient) -> Sequence[str]:
         """Delete the agents on the client's server whose process is gone, and their rooms if nobody is there.
 
         What cannot be deleted now is left for the next start.
+
+        Returns:
+            Rooms that were made for them and stay, because people are there.
         """
+        occupied: dict[str, None] = {}
         if sys.platform == "win32" or not self._folder.is_dir():
-            return
+            return ()
         for path in sorted(self._folder.glob("*.json")):
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -102,7 +107,8 @@ class OrphanedAgents:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 content = _read(descriptor)
                 if content is not None and content["fishjam"] == client.url:
-                    await _delete(client, content)
+                    if await _delete(client, content):
+                        occupied[content["room"]] = None
                     note.forget()
             except OSError:
                 # Its process lives.
@@ -111,6 +117,7 @@ class OrphanedAgents:
                 logger.warning("an agent of an earlier run could not be deleted: %s", error)
             finally:
                 note.close()
+        return tuple(occupied)
 
 
 def _read(descriptor: int) -> dict[str, Any] | None:
@@ -124,7 +131,8 @@ def _read(descriptor: int) -> dict[str, Any] | None:
     return content if usable else None
 
 
-async def _delete(client: AsyncFishjamClient, content: dict[str, Any]) -> None:
+async def _delete(client: AsyncFishjamClient, content: dict[str, Any]) -> bool:
+    """Delete an agent, and the room that was made for it; true if people keep that room."""
     room_id = content["room"]
     peer_id = content.get("peer")
     if peer_id is not None:
@@ -134,10 +142,12 @@ async def _delete(client: AsyncFishjamClient, content: dict[str, Any]) -> None:
         except NotFoundError:
             logger.debug("the agent %s was gone already", peer_id)
     if content.get("made_room") is not True:
-        return
+        return False
     try:
         room = await client.get_room(room_id)
-        if not any(peer.status == "connected" for peer in room.peers):
-            await client.delete_room(room_id)
+        if any(peer.status == "connected" for peer in room.peers):
+            return True
+        await client.delete_room(room_id)
     except NotFoundError:
         logger.debug("the room %s was gone already", room_id)
+    return False

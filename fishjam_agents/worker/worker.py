@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from fishjam_agents.worker.bridged_peer import RoomBridgedPeer
 from fishjam_agents.worker.call_outcome import REASONS, CallOutcome
 from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.managed_resources import managed_resource
+from fishjam_agents.worker.one_room_journal import OneRoomJournal
 from fishjam_agents.worker.orphaned_agents import Note, OrphanedAgents
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 from fishjam_agents.worker.unanswered import new_agent, new_room
@@ -105,6 +106,7 @@ class Worker:
             that ends with this process.
         shared: Connections that many bots use together; None makes some for this one.
         before_connect: Awaited with the id of the bot's peer before it connects; an error ends the call.
+        journal: Where the call is written down, so that the next run goes on with it; None nowhere.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Worker:
         orphans: OrphanedAgents | None = None,
         shared: SharedConnections | None = None,
         before_connect: Callable[[str], Awaitable[None]] | None = None,
+        journal: OneRoomJournal | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._fishjam_id = fishjam_id
@@ -129,6 +132,8 @@ class Worker:
         self._orphans = orphans
         self._shared = shared
         self._before_connect = before_connect
+        self._journal = journal
+        self._occupied: Sequence[str] = ()
         self._task: asyncio.Task[CallOutcome] | None = None
         self._ending: CallOutcome | None = None
         self._leaving = False
@@ -188,11 +193,16 @@ class Worker:
             self._place(client) as room_id,
             self._follow(client, room_id) as feed,
         ):
+            if self._journal is not None:
+                await self._journal.open(self._pipeline, client.url, feed)
             if isinstance(self._pipeline.backend, RemoteBackend):
                 await self._pipeline.attend(lambda wanted: self._invite(client, feed, wanted), feed)
             else:
                 await self._speak(client, feed)
-        return self._ending or CallOutcome.FINISHED
+        outcome = self._ending or CallOutcome.FINISHED
+        if self._journal is not None:
+            self._journal.end(outcome, made_room=self._room.id is None)
+        return outcome
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncFishjamClient]:
@@ -202,7 +212,7 @@ class Worker:
         async with AsyncFishjamClient(self._fishjam_id, self._management_token) as client:
             await self._check(client)
             if self._orphans is not None:
-                await self._orphans.remove(client)
+                self._occupied = await self._orphans.remove(client)
             yield client
 
     async def _speak(self, client: AsyncFishjamClient, feed: LiveRoom) -> None:
@@ -287,12 +297,16 @@ class Worker:
 
         async def make() -> str:
             nonlocal note
-            async with new_room(client):
-                room = await client.create_room()
+            room_id = None
+            if self._journal is not None:
+                room_id = await self._journal.left_behind(client.url, self._occupied)
+            if room_id is None:
+                async with new_room(client):
+                    room_id = (await client.create_room()).id
             if self._orphans is not None:
                 # Before its agent is made: until that is noted, too, a crash would leave the room behind.
-                note = self._orphans.note(client.url, room.id, None, made_room=True)
-            return room.id
+                note = self._orphans.note(client.url, room_id, None, made_room=True)
+            return room_id
 
         async def remove(room_id: str) -> None:
             await client.delete_room(room_id)
