@@ -133,6 +133,7 @@ class BackendError(FishjamAgentsError):
         failure: What kind of failure it is; by default `network` if retryable, else `internal`.
         backend: Which of several backends failed, None where there is one.
         fallback: Which one follows it, None if it is tried again, or is the last.
+        retry_after: Seconds for which the service asks to be left alone (`Retry-After`), None if it does not.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class BackendError(FishjamAgentsError):
         failure: FailureKind | None = None,
         backend: str | None = None,
         fallback: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         self.reason = reason
         self.subject = subject
@@ -152,6 +154,7 @@ class BackendError(FishjamAgentsError):
         super().__init__(f"{subject} {self.cause}" if subject else self.cause)
         self.backend = backend
         self.fallback = fallback
+        self.retry_after = retry_after
         self.retryable = retryable
         self.failure: FailureKind = failure or ("network" if retryable else "internal")
 

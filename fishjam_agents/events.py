@@ -604,6 +604,34 @@ class BackendFailure(BackendOriginated):
 
 
 @dataclass(frozen=True, slots=True)
+class VendorUnavailable(BackendOriginated):
+    """The call waits for a vendor, which fails for all calls of the process, or whose limit is reached.
+
+    `vendor` names the service, `reason` says which of the two.
+    """
+
+    kind = "vendor_unavailable"
+    level = logging.WARNING
+    vendor: str
+    reason: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"the call waits: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class VendorAvailable(BackendOriginated):
+    """The call waits no more, after `seconds`: it asks the vendor."""
+
+    kind = "vendor_available"
+    vendor: str
+    seconds: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.vendor} is asked again, after {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorRaised(Event):
     """User code, a stage or a peer's input failed; the call goes on."""
 

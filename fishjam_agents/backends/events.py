@@ -19,6 +19,8 @@ from fishjam_agents.events import (
     ReplyLatency,
     ReplyStarted,
     UserTranscript,
+    VendorAvailable,
+    VendorUnavailable,
 )
 
 
@@ -139,4 +141,6 @@ BackendEvent = (
     | VendorEvent
     | BackendWarning
     | BackendFailure
+    | VendorUnavailable
+    | VendorAvailable
 )

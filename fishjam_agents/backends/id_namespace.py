@@ -26,6 +26,8 @@ from fishjam_agents.events import (
     ReplyLatency,
     ReplyStarted,
     UserTranscript,
+    VendorAvailable,
+    VendorUnavailable,
 )
 
 
@@ -64,6 +66,8 @@ class IdNamespace:
             case UserSpeech() | UserTranscript() | PreemptiveReply() | OutOfBandResponse():
                 return event
             case VendorEvent() | BackendUsage() | BackendWarning() | BackendFailure():
+                return event
+            case VendorUnavailable() | VendorAvailable():
                 return event
             case _:
                 assert_never(event)

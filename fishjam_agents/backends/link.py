@@ -30,8 +30,15 @@ from fishjam_agents.backends.port import (
     UpdateInput,
     ignore_handle,
 )
-from fishjam_agents.backends.reconnect_pace import ReconnectPace
 from fishjam_agents.backends.tracebacks import SEE, describe
+from fishjam_agents.backends.vendors import (
+    LimitReachedError,
+    VendorAccount,
+    Vendors,
+    VendorUnavailableError,
+    VendorUse,
+    telling,
+)
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import TRIED_AGAIN, BackendError
 from fishjam_agents.race import race
@@ -39,6 +46,8 @@ from fishjam_agents.race import race
 logger = logging.getLogger(__name__)
 
 CONNECT_DEADLINE = 15.0
+VENDOR_PATIENCE = 30.0
+"""Seconds a call waits for a vendor that fails for all calls, or whose limit of requests is reached."""
 SEND_DEADLINE = 10.0
 CLOSE_DEADLINE = 5.0
 MAX_ATTEMPTS = 6
@@ -63,6 +72,7 @@ class BackendLink:
         turn_mode: Who rules over turns.
         conversation: What was said before this process served the call.
         keep_handle: Takes the handle of the vendor's session.
+        vendors: Use that the session makes of accounts at vendors.
 
     Attributes:
         tools: The tools on offer; set them before `run`.
@@ -83,6 +93,7 @@ class BackendLink:
         turn_mode: Literal["local", "backend"] = "local",
         conversation: PastConversation | None = None,
         keep_handle: Callable[[str], None] = ignore_handle,
+        vendors: VendorUse | None = None,
     ) -> None:
         self._backend = backend
         self._call = call
@@ -93,6 +104,7 @@ class BackendLink:
         self._memory: dict[str, Any] = {}
         self._conversation = conversation
         self._keep_handle = keep_handle
+        self._vendors = VendorUse() if vendors is None else vendors
         self.tools: Sequence[ToolDeclaration] = ()
         self._outbox = Outbox(backend.audio_kept)
         self._inline: InlineSession | None = None
@@ -143,8 +155,15 @@ class BackendLink:
             Why it did.
 
         Raises:
-            BackendError: The backend failed in a way only the user can mend, or too often in a row.
+            BackendError: The backend failed in a way only the user can mend, or too often in a row; or it
+                could not be asked at all for `VENDOR_PATIENCE`.
         """
+        try:
+            return await self._run()
+        finally:
+            self._vendors.close()
+
+    async def _run(self) -> str:
         loop = asyncio.get_running_loop()
         attempt = failures = 0
         lost_at: float | None = None
@@ -183,7 +202,8 @@ class BackendLink:
                 failures = 0
             else:
                 failures = 1 if loop.time() - started > STEADY else failures + 1
-            if not error.retryable:
+            if not error.retryable or isinstance(error, VendorUnavailableError | LimitReachedError):
+                # It has waited for its turn already, as long as a call waits.
                 raise error
             if failures >= MAX_ATTEMPTS:
                 raise BackendError(
@@ -197,7 +217,6 @@ class BackendLink:
                 lost_at = loop.time() if served else started
             self._emit(BackendFailure.of(error, retryable=True))
             await asyncio.sleep(BACKOFF.delay(failures))
-            await asyncio.sleep(ReconnectPace.shared().reserve(type(self._backend).__name__, loop.time()))
 
     def _open(self, attempt: int) -> Connecting:
         context = BackendContext(
@@ -210,6 +229,7 @@ class BackendLink:
             self._memory,
             self._conversation,
             self._keep_handle,
+            self._vendors,
         )
         return Connecting(self._backend, context, self.connect_deadline)
 
@@ -246,13 +266,15 @@ class BackendLink:
 
 
 class Connecting:
-    """A backend's session, entered and left under deadlines.
+    """A backend's session, entered and left under deadlines; its vendor is asked as all calls together may.
 
     Args:
         backend: What to connect to.
         context: What it is told.
-        deadline: Seconds until the session must be open.
+        deadline: Seconds until the session must be open, once the vendor may be asked.
         close_deadline: Seconds after which it is left as it is.
+        patience: Seconds to wait until the vendor may be asked.
+        paced: Whether to wait for a turn of reconnects; by default where it is one.
     """
 
     def __init__(
@@ -261,12 +283,34 @@ class Connecting:
         context: BackendContext,
         deadline: float,
         close_deadline: float = CLOSE_DEADLINE,
+        patience: float = VENDOR_PATIENCE,
+        paced: bool | None = None,
     ) -> None:
+        self._backend = backend
+        self._context = context
         self._deadline = deadline
         self._close_deadline = close_deadline
+        self._patience = patience
+        self._paced = context.attempt > 0 if paced is None else paced
+        self._account: VendorAccount | None = None
         self._manager = backend.connect(context)
 
     async def __aenter__(self) -> BackendSession | InlineSession:
+        endpoint = self._backend.endpoint
+        if endpoint is None:
+            return await self._connect()
+        vendors = self._context.vendors
+        account = self._account = Vendors.shared().account(endpoint, self._backend.limits)
+        vendors.hold(account)
+        # A key that has changed is another account.
+        vendors.keep_only(account)
+        permit = await vendors.admit(account, self._context.emit, patience=self._patience, paced=self._paced)
+        with telling(permit):
+            session = await self._connect()
+            permit.succeeded()
+        return session
+
+    async def _connect(self) -> BackendSession | InlineSession:
         try:
             async with asyncio.timeout(self._deadline):
                 return await self._manager.__aenter__()
@@ -276,6 +320,8 @@ class Connecting:
             ) from error
 
     async def __aexit__(self, *exc: Any) -> None:
+        if self._account is not None and isinstance(exc[1], BackendError):
+            self._account.lost(exc[1])
         try:
             async with asyncio.timeout(self._close_deadline):
                 await self._manager.__aexit__(*exc)

@@ -49,6 +49,14 @@ from fishjam_agents.backends.inputs import (
     TurnStartedInput,
     UpdateInput,
 )
+from fishjam_agents.backends.vendors import (
+    CallVendors,
+    LimitReachedError,
+    VendorEndpoint,
+    VendorLimits,
+    Vendors,
+    VendorUse,
+)
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import (
     BackendFailure,
@@ -60,6 +68,8 @@ from fishjam_agents.events import (
     ReplyStarted,
     Unanswered,
     UserTranscript,
+    VendorAvailable,
+    VendorUnavailable,
 )
 
 __all__ = [
@@ -108,7 +118,11 @@ __all__ = [
     "UpdateInput",
     "UserSpeech",
     "UserTranscript",
+    "VendorAvailable",
+    "VendorEndpoint",
     "VendorEvent",
+    "VendorLimits",
+    "VendorUnavailable",
 ]
 
 
@@ -135,6 +149,7 @@ class BackendContext:
             hold it in words.
         keep_handle: Takes the handle by which the vendor's session can be resumed from here, also by another
             process; a later one takes its place.
+        vendors: Use that the session makes of accounts at vendors; the same object for every connection.
     """
 
     id: str
@@ -146,6 +161,7 @@ class BackendContext:
     memory: MutableMapping[str, Any] = field(default_factory=dict)
     conversation: PastConversation | None = None
     keep_handle: Callable[[str], None] = ignore_handle
+    vendors: VendorUse = field(default_factory=VendorUse)
 
 
 class SessionRefresh(Exception):  # noqa: N818 - not an error: the plan
@@ -207,11 +223,46 @@ class Registered:
         entry_points: The group of entry points in which implementations have their names.
         what: What one is called in messages.
         loads: Names of the modules that connecting imports, where that takes its time.
+        limits: Limits of the account it uses.
     """
 
     entry_points: ClassVar[str]
     what: ClassVar[str]
     loads: ClassVar[Sequence[str]] = ()
+    limits: VendorLimits = VendorLimits()
+
+    @property
+    def endpoint(self) -> VendorEndpoint | None:
+        """The account at a vendor that it uses as of now; None if it uses none.
+
+        All calls of a process that use one share its limits, its circuit breaker and the pace of its
+        reconnects (`backends.vendors`).
+        """
+        return None
+
+    def reserve(self, call: CallVendors) -> None:
+        """Take the place at the account that a call needs; outside of a running call.
+
+        Raises:
+            LimitReachedError: There is none.
+        """
+        if (endpoint := self.endpoint) is not None:
+            call.reserve(Vendors.shared().account(endpoint, self.limits))
+
+
+def reserve_first(parts: Sequence[Registered], call: CallVendors) -> None:
+    """Take a place for a call at the first of several accounts that stand in for one another.
+
+    Raises:
+        LimitReachedError: None has one.
+    """
+    for part in parts[:-1]:
+        try:
+            part.reserve(call)
+        except LimitReachedError:
+            continue
+        return
+    parts[-1].reserve(call)
 
 
 class Backend(Registered, ABC):
@@ -231,6 +282,11 @@ class Backend(Registered, ABC):
     capabilities: ClassVar[Capabilities] = Capabilities()
     audio_kept: ClassVar[float] = 10.0
     in_process: ClassVar[bool] = False
+
+    @property
+    def endpoint(self) -> VendorEndpoint | None:
+        """By its class, where it says no more."""
+        return None if self.in_process else VendorEndpoint(type(self).__name__)
 
     @property
     def chain(self) -> Sequence[Backend]:

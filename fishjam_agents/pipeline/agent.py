@@ -13,6 +13,7 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
+from fishjam_agents.backends.vendors import CallVendors
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
@@ -64,6 +65,8 @@ class AgentPipeline(CallControls):
             what callers said and what your systems answered: off unless it is wanted.
         journal: Writes down what is said and done, so that the conversation goes on in another process; one
             for each run. `run CONFIG` sets it where the file has a `journal`.
+        vendors: Places at vendors that were taken for the call before it began, and what it waits for; one
+            for each run. Without it sessions take their own.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
         sound_recorder: Records what callers and bot say: `observe.recording.SoundRecorder`.
     """
@@ -85,6 +88,7 @@ class AgentPipeline(CallControls):
     recorder: Recorder | None = None
     sound_recorder: SoundRecorder | None = None
     journal: CallJournal | None = None
+    vendors: CallVendors | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,7 +154,9 @@ class AgentPipeline(CallControls):
         try:
             if not isinstance(self.backend, RemoteBackend):
                 raise FishjamAgentsError(f"{type(self.backend).__name__} has audio to carry: use run()")
-            call = self._call = RemoteRun(context, self.backend, self.instructions, invite, room)
+            call = self._call = RemoteRun(
+                context, self.backend, self.instructions, invite, room, self.vendors
+            )
             await call.run()
         finally:
             self._context = self._call = None
@@ -180,5 +186,5 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
 )
 """Settings classes of a pipeline by its attributes, which are the sections of `agent` in config.yaml, too."""
 
-_READ_ONCE = frozenset({"backend", "tools", "mcp", "journal", *SECTIONS})
+_READ_ONCE = frozenset({"backend", "tools", "mcp", "journal", "vendors", *SECTIONS})
 """Settings that a call reads when it begins."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import Backend
+from fishjam_agents.backends.vendors import CallVendors
 from fishjam_agents.events import Event
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
@@ -54,6 +55,7 @@ class Bot(Announcer, ToolHost, Protocol):
     recorder: Recorder | None
     sound_recorder: SoundRecorder | None
     journal: CallJournal | None
+    vendors: CallVendors | None
     tool_payloads: bool
     observers: list[Callable[[Event], None]]
 

@@ -14,6 +14,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.backends.tracebacks import of_a_user
+from fishjam_agents.backends.vendors import VendorUse
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Heard
 from fishjam_agents.pipeline.audio_health import AudioHealth
@@ -162,6 +163,7 @@ class Call:
         return BackendLink(
             *(backend, self._context.id, emit, self._backend_outage, instructions, mode, self._earlier),
             keep_handle=self._keep_handle,
+            vendors=VendorUse(self._bot.vendors),
         )
 
     def _keep_handle(self, handle: str) -> None:
@@ -294,6 +296,8 @@ class Call:
             case port.VendorEvent():
                 context.start_hook("on_vendor_event", event.kind, event.message)
             case port.ReplyLatency() | port.PreemptiveReply() | port.BackendUsage() | port.BackendWarning():
+                context.emit(event.stamped(context.now()))
+            case port.VendorUnavailable() | port.VendorAvailable():
                 context.emit(event.stamped(context.now()))
             case port.BackendFailure():
                 self._backend_failed(event, peer)

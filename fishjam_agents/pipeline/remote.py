@@ -9,7 +9,9 @@ from typing import Any, TypeAlias, assert_never
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
+from fishjam_agents.backends.link import VENDOR_PATIENCE
 from fishjam_agents.backends.remote import BridgedPeer, RemoteBackend, RemoteCall, VapiInvitation
+from fishjam_agents.backends.vendors import CallVendors, Vendors, VendorUse, telling
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.ports import put_from_any_thread
@@ -35,6 +37,7 @@ class RemoteRun:
         instructions: The system prompt.
         invite: Brings the model into the room.
         room: What is known of the room.
+        vendors: Places that were taken for the call; None where none was.
     """
 
     def __init__(
@@ -44,12 +47,14 @@ class RemoteRun:
         instructions: str | None,
         invite: Invite,
         room: RoomView,
+        vendors: CallVendors | None = None,
     ) -> None:
         self._context = context
         self._backend = backend
         self._instructions = instructions
         self._invite = invite
         self._room = room
+        self._vendors = vendors
         self._waiting: asyncio.Queue[port.BackendInput] = asyncio.Queue(MAX_WAITING)
         self._present: set[str] = set()
 
@@ -92,6 +97,19 @@ class RemoteRun:
 
     async def _begin(self, stack: AsyncExitStack) -> RemoteCall:
         conversation = port.BackendContext(self._context.id, self._backend_event, self._instructions)
+        endpoint, use = self._backend.endpoint, VendorUse(self._vendors)
+        stack.callback(use.close)
+        if endpoint is None:
+            return await self._call(conversation, stack)
+        account = Vendors.shared().account(endpoint, self._backend.limits)
+        use.hold(account)
+        permit = await use.admit(account, self._backend_event, patience=VENDOR_PATIENCE)
+        with telling(permit):
+            call = await self._call(conversation, stack)
+            permit.succeeded()
+        return call
+
+    async def _call(self, conversation: port.BackendContext, stack: AsyncExitStack) -> RemoteCall:
         try:
             async with asyncio.timeout(BEGIN_DEADLINE):
                 return await stack.enter_async_context(self._backend.call(conversation))
@@ -174,6 +192,8 @@ class RemoteRun:
                 context.emit(event.stamped(context.now()))
                 context.start_hook("on_transcript", event.text, event.final, event.peer)
             case port.BackendWarning() | port.BackendUsage():
+                context.emit(event.stamped(context.now()))
+            case port.VendorUnavailable() | port.VendorAvailable():
                 context.emit(event.stamped(context.now()))
             case port.ReplyStarted() | port.ReplyAudio() | port.ReplyTextDelta() | port.ReplyAudioEnded():
                 pass

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
 from fishjam_agents.backends.cascade.components import (
     STT_RATE,
     Component,
@@ -25,7 +26,9 @@ from fishjam_agents.backends.port import (
     BackendWarning,
     Capabilities,
     ToolDeclaration,
+    reserve_first,
 )
+from fishjam_agents.backends.vendors import CallVendors, LimitReachedError, VendorEndpoint
 from fishjam_agents.errors import SettingError
 
 LEAST_HISTORY = 500
@@ -102,6 +105,16 @@ class Cascade(Backend):
         """Names of the modules that connecting the parts imports."""
         return [name for part in self.components for name in part.loads]
 
+    @property
+    def endpoint(self) -> VendorEndpoint | None:
+        """None: each part has its own."""
+        return None
+
+    def reserve(self, call: CallVendors) -> None:
+        """Take a place for each job, at the account of the first of its parts that has one."""
+        for parts in (self.stt, self.llm, self.tts):
+            reserve_first(parts, call)
+
     def check(self) -> None:
         """Check the parts."""
         for part in self.components:
@@ -120,15 +133,30 @@ class Cascade(Backend):
             tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
             limits = (self.deadline, warn, self.fallback_after)
             jobs = (
-                FallbackComponent("speech to text", stt, *limits),
-                FallbackComponent("the language model", llm, *limits),
-                FallbackComponent("text to speech", tts, *limits),
+                FallbackComponent("speech to text", stt, *limits, _vendors(self.stt, context)),
+                FallbackComponent("the language model", llm, *limits, _vendors(self.llm, context)),
+                FallbackComponent("text to speech", tts, *limits, _vendors(self.tts, context)),
             )
             for job in jobs:
                 calls.push_async_callback(job.close)
             session = CascadeSession(context, *jobs, self.history, self.filler, self.preemptive)
             calls.push_async_callback(session.close)
             yield session
+
+
+def _vendors(parts: Sequence[Component], context: BackendContext) -> Sequence[ComponentVendor]:
+    """Return the ways to the accounts of the parts for one job; the call has a place at one of them.
+
+    Raises:
+        LimitReachedError: None has one.
+    """
+    vendors = [ComponentVendor(part, context.vendors, context.emit) for part in parts]
+    for vendor in vendors[:-1]:
+        with suppress(LimitReachedError):
+            vendor.hold()
+            return vendors
+    vendors[-1].hold()
+    return vendors
 
 
 def _sighted(settings: LanguageModel, connected: LanguageModel) -> LanguageModel:

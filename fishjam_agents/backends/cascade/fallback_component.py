@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Generic, TypeVar
 
 from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end, within
+from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
 from fishjam_agents.backends.cascade.components import ContextFullError
 from fishjam_agents.backends.health import HealthTracker
 from fishjam_agents.backends.tracebacks import SEE, describe
+from fishjam_agents.backends.vendors import LimitReachedError, VendorUnavailableError, telling
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError
 
@@ -21,12 +23,54 @@ logger = logging.getLogger(__name__)
 RECOVERY = 30.0
 """Seconds after which a part that failed is tried again; doubled each time it fails again."""
 _BACKOFF = Backoff(RECOVERY, 480.0, jitter=0.0)
+_REPEATS = 4
+"""Attempts after a failure of a part that nothing can stand in for, unless its vendor fails for all calls."""
+_MOMENT = Backoff(0.25, 1.0)
+"""Seconds until a part that nothing can stand in for is asked again."""
 P = TypeVar("P")
 T = TypeVar("T")
 
 
 class ComponentError(BackendError):
     """A part has a bug: no other one stands in for it, or nobody would ever see it."""
+
+
+class Repeats:
+    """Attempts to ask one part again that nothing can stand in for.
+
+    A failure by chance is worth a few. While the vendor fails for all calls it is worth waiting for: they ask
+    one at a time then.
+
+    Args:
+        until: Loop time after which there is none.
+
+    Attributes:
+        count: Attempts so far.
+    """
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+        self.count = 0
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self._until - asyncio.get_running_loop().time())
+
+    async def worth_it(self, error: BackendError, vendor: ComponentVendor | None) -> bool:
+        """Return, after a moment, whether to ask again."""
+        asked = not isinstance(error, VendorUnavailableError | LimitReachedError)
+        passes = error.retryable and error.failure == "network"
+        if vendor is None or not vendor.is_shared or not asked or not passes:
+            return False
+        if not vendor.fails and self.count >= _REPEATS:
+            return False
+        self.count += 1
+        pause = _MOMENT.delay(self.count)
+        if pause >= self.left:
+            return False
+        await asyncio.sleep(pause)
+        return True
 
 
 class FallbackComponent(Generic[P]):
@@ -45,6 +89,7 @@ class FallbackComponent(Generic[P]):
         warn: Told when one part stands in for another.
         patience: Seconds it may take for its first piece where another can stand in; None as long as
             `deadline`.
+        vendors: Ways to the parts' accounts, one for each part; None where they use none.
     """
 
     def __init__(
@@ -54,6 +99,7 @@ class FallbackComponent(Generic[P]):
         deadline: float,
         warn: Callable[[str], None],
         patience: float | None = None,
+        vendors: Sequence[ComponentVendor] | None = None,
     ) -> None:
         self._what = what
         self._parts = parts
@@ -62,6 +108,7 @@ class FallbackComponent(Generic[P]):
         self._warn = warn
         self._health = HealthTracker(len(parts), _BACKOFF)
         self._trials: dict[int, asyncio.Task[None]] = {}
+        self._vendors: Sequence[ComponentVendor | None] = vendors or [None] * len(parts)
 
     async def ask(
         self, request: Callable[[P], AsyncIterator[T]], *, restart: bool = False
@@ -79,33 +126,59 @@ class FallbackComponent(Generic[P]):
         """
         order = self._health.order()
         self._try_again(order[0], request)
-        for position, index in enumerate(order):
-            last = position == len(order) - 1
-            deadline = self._deadline if last else self._patience
+        repeats = Repeats(asyncio.get_running_loop().time() + 2 * self._deadline)
+        position = 0
+        while True:
+            index, last = order[position], position == len(order) - 1
             begun = False
+            try:
+                async with aclosing(self._ask(index, request, repeats, last=last)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                self._health.recovered(index)
+                return
+            except (ComponentError, ContextFullError):
+                raise
+            except BackendError as error:
+                if last and not begun and await repeats.worth_it(error, self._vendors[index]):
+                    continue
+                self._rest(index)
+                if last or (begun and not restart):
+                    raise
+                self._warn(f"{self._what} failed ({error}): the next one stands in")
+            position += 1
+
+    async def _ask(
+        self, index: int, request: Callable[[P], AsyncIterator[T]], repeats: Repeats, *, last: bool
+    ) -> AsyncGenerator[T, None]:
+        """Yield what one part yields, once its vendor may be asked."""
+        vendor, permit = self._vendors[index], None
+        if vendor is not None:
+            # While another one can stand in nobody waits for a vendor.
+            patience = min(self._deadline, repeats.left) if last else 0.0
+            permit = await vendor.admit(patience, paced=repeats.count > 0)
+        deadline = self._deadline if last else self._patience
+        with telling(permit):
             pieces = request(self._parts[index])
             try:
                 while True:
                     try:
                         piece = await self._next(pieces, deadline)
                     except StopAsyncIteration:
-                        self._health.recovered(index)
-                        return
+                        break
                     except BackendError:
                         raise
                     except Exception as bug:
                         raise self._buggy(index, bug) from bug
-                    begun, deadline = True, self._deadline
+                    if permit is not None:
+                        permit.succeeded()
+                    deadline = self._deadline
                     yield piece
-            except (ComponentError, ContextFullError):
-                raise
-            except BackendError as error:
-                self._rest(index)
-                if last or (begun and not restart):
-                    raise
-                self._warn(f"{self._what} failed ({error}): the next one stands in")
             finally:
                 await self._close(pieces)
+            if permit is not None:
+                permit.succeeded()
 
     async def close(self) -> None:
         """Give up what is being tried."""
@@ -153,12 +226,17 @@ class FallbackComponent(Generic[P]):
                 task.add_done_callback(partial(self._tried, index))
 
     async def _trial(self, index: int, request: Callable[[P], AsyncIterator[T]]) -> None:
-        pieces = request(self._parts[index])
-        try:
-            with suppress(StopAsyncIteration):
-                await self._next(pieces, self._patience)
-        finally:
-            await self._close(pieces)
+        vendor = self._vendors[index]
+        permit = None if vendor is None else await vendor.admit(0.0, paced=True)
+        with telling(permit):
+            pieces = request(self._parts[index])
+            try:
+                with suppress(StopAsyncIteration):
+                    await self._next(pieces, self._patience)
+            finally:
+                await self._close(pieces)
+            if permit is not None:
+                permit.succeeded()
 
     def _tried(self, index: int, task: asyncio.Task[None]) -> None:
         del self._trials[index]

@@ -45,7 +45,9 @@ from fishjam_agents.backends.port import (
     UpdateInput,
     UserSpeech,
     UserTranscript,
+    VendorAvailable,
     VendorEvent,
+    VendorUnavailable,
 )
 
 _OUTPUT_RATE = 24000
@@ -255,7 +257,7 @@ class BackendAdapter:
                     event = replace(event, total_cost=state.spent + event.total_cost)
             case Interrupted() | UserSpeech() | PreemptiveReply() | VendorEvent():
                 pass
-            case BackendWarning() | BackendFailure():
+            case BackendWarning() | BackendFailure() | VendorUnavailable() | VendorAvailable():
                 pass
             case _:
                 assert_never(event)

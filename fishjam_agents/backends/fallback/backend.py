@@ -18,13 +18,22 @@ from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, REFRE
 from fishjam_agents.backends.port import (
     Backend,
     BackendContext,
+    BackendEvent,
     BackendSession,
     Capabilities,
     ConversationEnded,
     SessionRefresh,
     ignore_handle,
+    reserve_first,
 )
 from fishjam_agents.backends.remote import RemoteBackend
+from fishjam_agents.backends.vendors import (
+    CallVendors,
+    LimitReachedError,
+    VendorEndpoint,
+    VendorUnavailableError,
+    VendorUse,
+)
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, FishjamAgentsError, SettingError
 
 logger = logging.getLogger(__name__)
@@ -99,6 +108,15 @@ class Fallback(Backend):
             own_turn_detection=all(one.own_turn_detection for one in every),
             replies_wait=all(one.replies_wait for one in every),
         )
+
+    @property
+    def endpoint(self) -> VendorEndpoint | None:
+        """None: each of them has its own."""
+        return None
+
+    def reserve(self, call: CallVendors) -> None:
+        """Take a place at the account of the first that has one."""
+        reserve_first(self.backends, call)
 
     @property
     def audio_kept(self) -> float:  # type: ignore[override]
@@ -194,11 +212,17 @@ class Fallback(Backend):
             active.briefing = str(state.transcript)
             active.begun = False
         instructions = active.instructions(state.context.instructions)
+        # While another one can stand in nobody waits for a vendor.
+        spare = state.policy.another(active.index, asyncio.get_running_loop().time())
+        patience = 0.0 if spare else _LONGEST_DEADLINE - self.deadline
         return self._dial(
-            active.index, state, emit=adapter.take, instructions=instructions, memory=active.memory
+            *(active.index, state, patience),
+            emit=adapter.take,
+            instructions=instructions,
+            memory=active.memory,
         )
 
-    def _dial(self, index: int, state: FallbackState, **own: Any) -> Connecting:
+    def _dial(self, index: int, state: FallbackState, patience: float, **own: Any) -> Connecting:
         backend, context = self.backends[index], state.context
         tools = context.tools if backend.capabilities.tools else ()
         # What was said before is part of the transcript, and a handle of one is of no use to another.
@@ -210,8 +234,10 @@ class Fallback(Backend):
             keep_handle=ignore_handle,
             **own,
         )
+        # All calls that lose one vendor come to its fallback at the same moment.
+        paced = state.connections.total() > 0
         state.connections[index] += 1
-        return Connecting(backend, own_context, self.deadline, _CLOSE_DEADLINE)
+        return Connecting(backend, own_context, self.deadline, _CLOSE_DEADLINE, patience, paced)
 
     async def _begin(self, session: FallbackSession, active: ActiveBackend, asked: float) -> None:
         if active.begun:
@@ -238,9 +264,16 @@ class Fallback(Backend):
         adapter.end_replies()
         if following != active.index:
             state.end()
+            state.context.vendors.close()
         if following != active.index or not active.memory:
             adapter.lose_calls()
         if raised is failure:
+            if isinstance(failure, VendorUnavailableError | LimitReachedError) and failure.retryable:
+                # The link takes those for the end of a wait, and here there was none.
+                reason, action = failure.reason, failure.action
+                told = BackendError(reason, action=action, retryable=True, failure=failure.failure)
+                told.backend = active.name
+                raise told from failure
             failure.backend = active.name
             raise failure
         raise raised from failure
@@ -248,8 +281,9 @@ class Fallback(Backend):
     async def _probe(self, index: int, state: FallbackState) -> bool:
         """Return whether a backend connects, beside the one that serves the call; else it rests again."""
         health = state.policy.health
+        vendors = VendorUse()
         try:
-            async with self._dial(index, state, emit=lambda event: None, memory={}):
+            async with self._dial(index, state, 0.0, emit=_ignore, memory={}, vendors=vendors):
                 health.rested(index)
                 return True
         except Exception as error:  # noqa: BLE001 - whatever it is, the fallback goes on
@@ -260,6 +294,12 @@ class Fallback(Backend):
             else:
                 health[index].lost = True
             return False
+        finally:
+            vendors.close()
+
+
+def _ignore(event: BackendEvent) -> None:
+    """Take an event of a session that serves nobody."""
 
 
 def _failure(error: Exception, name: str) -> BackendError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fishjam_agents.backends.health import HealthTracker
 from fishjam_agents.backends.link import STEADY
 from fishjam_agents.backends.port import Failover
+from fishjam_agents.backends.vendors import VendorUnavailableError
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError
 
@@ -53,7 +54,8 @@ class FailoverPolicy:
             health.failures = 0
             self._tried.clear()
         health.failures += 1
-        if error.retryable and error.failure not in _NOT_AT_ONCE and health.failures < self._attempts:
+        at_once = error.failure not in _NOT_AT_ONCE and not isinstance(error, VendorUnavailableError)
+        if error.retryable and at_once and health.failures < self._attempts:
             return index, error
         if error.retryable:
             self.health.rest(index, now)
@@ -75,6 +77,14 @@ class FailoverPolicy:
             failure=error.failure,
             backend=name,
             fallback=fallback,
+        )
+
+    def another(self, than: int, now: float) -> bool:
+        """Return whether another backend may be used at once."""
+        every = ((index, self.health[index]) for index in range(len(self._names)))
+        return any(
+            index != than and not health.lost and (health.rests_until is None or health.rests_until <= now)
+            for index, health in every
         )
 
     def _none_left(self, error: BackendError) -> BackendError:

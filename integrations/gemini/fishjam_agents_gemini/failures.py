@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from fishjam_agents.backends.port import BackendWarning, Unanswered
+from fishjam_agents.backends.vendors.retry_after import retry_after
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, FailureKind
 
 _REASON_LENGTH = 200
@@ -72,7 +73,10 @@ def classify(
     else:
         failure = ("internal", False, f"its client failed ({reason})", "see the log at debug level")
     kind, retryable, said, action = failure
-    return BackendError(said, subject="Gemini:", action=action, retryable=retryable, failure=kind)
+    wish = retry_after(error.response.headers) if isinstance(error, InvalidStatus) else None
+    return BackendError(
+        said, subject="Gemini:", action=action, retryable=retryable, failure=kind, retry_after=wish
+    )
 
 
 def session_is_gone(error: BaseException) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fishjam_agents.backends.link import CONNECT_DEADLINE
+from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
+from fishjam_agents.backends.vendors.endpoint import fingerprint
 from fishjam_agents.errors import SettingError
 
 from .models import Family, family_of
@@ -143,6 +145,7 @@ class GeminiSettings:
         max_image: Largest image that is sent, in bytes.
         setup_timeout: Seconds the service may take to accept the setup.
         answer_timeout: Seconds it may take to answer before the connection is looked after.
+        limits: Limits of the account, for all calls of a process.
     """
 
     model: str = "gemini-3.8-live"
@@ -174,6 +177,7 @@ class GeminiSettings:
     max_image: int = 4_000_000
     setup_timeout: float = 10.0
     answer_timeout: float = 20.0
+    limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -194,6 +198,14 @@ class GeminiSettings:
     def family(self) -> Family:
         """The family of the model."""
         return family_of(self.model)
+
+    @property
+    def endpoint(self) -> VendorEndpoint:
+        """The account: by project for Vertex AI, by key otherwise."""
+        if (vertex := self.vertex) is not None:
+            address = self.base_url or f"{vertex.location}/{vertex.project}"
+            return VendorEndpoint("Gemini on Vertex AI", address)
+        return VendorEndpoint("Gemini", self.base_url or "", fingerprint(self.key()))
 
     def key(self) -> str | None:
         """The key to be used: the setting, else the environment's."""

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from fishjam_agents.backends.cascade import ContextFullError
+from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
+from fishjam_agents.backends.vendors.endpoint import fingerprint
+from fishjam_agents.backends.vendors.retry_after import retry_after
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.urls import has_host
@@ -54,6 +57,7 @@ class Access:
         headers: Further headers of every request: `api-key` for Azure. Shown nowhere.
         query: Further fields of every address: `api-version` for Azure. Shown nowhere.
         timeout: Seconds until an answer must begin, and between two pieces of it.
+        limits: Limits of the account, for all calls of a process.
     """
 
     loads: ClassVar[Sequence[str]] = (
@@ -71,6 +75,7 @@ class Access:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
+    limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
 
     def check(self) -> None:
         """Verify address and key.
@@ -86,6 +91,12 @@ class Access:
             raise ConfigError(f"timeout must be above 0, not {self.timeout:g}: write seconds, such as 10")
         if self.address == BASE_URL and not self._key() and not self.headers:
             raise ConfigError(f"there is no key for OpenAI: set {KEY} or api_key, or a base_url of your own")
+
+    @property
+    def endpoint(self) -> VendorEndpoint:
+        """The account: each kind of request has limits of its own, and may fail by itself."""
+        secrets = (self._key(), *self.headers.values(), *self.query.values())
+        return VendorEndpoint(f"OpenAI {type(self).__name__}", self.address, fingerprint(*secrets))
 
     @property
     def address(self) -> str:
@@ -243,14 +254,15 @@ def as_backend_errors(what: str, secrets: Sequence[str] = ()) -> Iterator[None]:
 
 def _refusal(what: str, error: openai.APIStatusError, said: str) -> BackendError:
     status = error.status_code
+    wish = retry_after(error.response.headers)
     if status in (402, 429):
         empty = status == 402 or error.code == "insufficient_quota"
-        wait = error.response.headers.get("retry-after", "")
-        advice = f"try again in {wait} s" if wait.isdigit() else "see the limits of the account"
+        advice = "see the limits of the account" if wish is None else f"try again in {wish:.0f} s"
         return BackendError(
             f"{what} was refused: too many requests, or no credit ({said}): {advice}",
             retryable=not empty,
             failure="quota",
+            retry_after=wish,
         )
     if _is_full(error, said):
         return _full(what, said)
@@ -263,7 +275,9 @@ def _refusal(what: str, error: openai.APIStatusError, said: str) -> BackendError
             retryable=error.code in _ONCE,
             failure=kind,
         )
-    return BackendError(f"{what} failed at the server, status {status} ({said}): try again", retryable=True)
+    return BackendError(
+        f"{what} failed at the server, status {status} ({said}): try again", retryable=True, retry_after=wish
+    )
 
 
 def _is_full(error: openai.APIError, said: str) -> bool:

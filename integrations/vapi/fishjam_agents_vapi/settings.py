@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fishjam_agents.backends.port import Backend, ToolDeclaration
+from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
+from fishjam_agents.backends.vendors.endpoint import fingerprint
 from fishjam_agents.errors import ConfigError, SettingError
 from fishjam_agents.secrecy import shown_url
 from fishjam_agents.urls import has_host
@@ -32,6 +34,7 @@ class CallSettings(Backend):
         name: Name of the call in Vapi's dashboard.
         api_key: A private key; None takes `VAPI_API_KEY`.
         url: Vapi's API; None takes `VAPI_URL`, and without it Vapi's own.
+        limits: Limits of the account, for all calls of a process.
     """
 
     assistant_id: str | None = None
@@ -42,6 +45,7 @@ class CallSettings(Backend):
     name: str | None = None
     api_key: str | None = field(default=None, repr=False)
     url: str | None = None
+    limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         given = [name for name in _WHO if getattr(self, name)]
@@ -50,6 +54,11 @@ class CallSettings(Backend):
             raise SettingError(
                 None, f"{what} given", "give one of them, who answers the call", fields=given or _WHO
             )
+
+    @property
+    def endpoint(self) -> VendorEndpoint:
+        """The account, by its key."""
+        return VendorEndpoint("Vapi", self.api_url, fingerprint(self._given_key))
 
     @property
     def api_url(self) -> str:
@@ -63,7 +72,7 @@ class CallSettings(Backend):
         Raises:
             ConfigError: There is none, or it can be no key.
         """
-        key = (self.api_key or os.environ.get(KEY_VARIABLE) or "").strip()
+        key = self._given_key
         if not key:
             raise ConfigError(
                 f"Vapi needs a key: set api_key, or {KEY_VARIABLE}, to a private key of your account"
@@ -71,6 +80,10 @@ class CallSettings(Backend):
         if not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigError(f"the key for Vapi can be none: check api_key, or {KEY_VARIABLE}")
         return key
+
+    @property
+    def _given_key(self) -> str:
+        return (self.api_key or os.environ.get(KEY_VARIABLE) or "").strip()
 
     def check(self) -> None:
         """See that there is a key and an address.

@@ -34,6 +34,8 @@ class GeminiEmulator:
             access token of Google Cloud where a client asks for Vertex AI.
         binary: Whether messages are sent as binary frames, as the service is said to do.
         handles: Whether sessions can be resumed.
+        port: Where it listens; 0 is any that is free.
+        folder: Where its certificate goes, for one that takes the place of another; None makes one.
 
     Attributes:
         url: What `base_url` has to be.
@@ -44,13 +46,21 @@ class GeminiEmulator:
             with its reason, a message (dict), `silence` or `abort` in place of setupComplete; None for
             nothing unusual.
         refusing: What becomes of every connection once there are no `refusals`.
+        retry_after: What `Retry-After` says where an HTTP status refuses a connection; None is not sent.
         models: The models there are; None has any.
         unknown_handle: Close code and reason for a resumption handle that is unknown or expired. The service
             mostly says this, and sometimes 1007 with "Invalid session handle".
     """
 
     def __init__(
-        self, answer: Answer = parrot, *, key: str = "test-key", binary: bool = True, handles: bool = True
+        self,
+        answer: Answer = parrot,
+        *,
+        key: str = "test-key",
+        binary: bool = True,
+        handles: bool = True,
+        port: int = 0,
+        folder: Path | None = None,
     ) -> None:
         self.answer = answer
         self.key = key
@@ -61,6 +71,7 @@ class GeminiEmulator:
         self.answers: deque[Answer] = deque()
         self.refusals: deque[Refusal] = deque()
         self.refusing: Refusal = None
+        self.retry_after: int | None = None
         self.models: set[str] | None = None
         self.unknown_handle = (1008, "BidiGenerateContent session not found")
         self.url = ""
@@ -68,7 +79,9 @@ class GeminiEmulator:
         self.upgrades = 0
         self._calls = itertools.count(1)
         self._arrived = asyncio.Condition()
-        self._folder: tempfile.TemporaryDirectory[str]
+        self._port = port
+        self._given_folder = folder
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._server: Server
 
     @property
@@ -84,12 +97,15 @@ class GeminiEmulator:
     async def __aenter__(self) -> GeminiEmulator:
         from websockets.asyncio.server import serve
 
-        self._folder = temporary_folder()
-        self.certificate, context = make_certificate(Path(self._folder.name))
+        folder = self._given_folder
+        if folder is None:
+            self._folder = temporary_folder()
+            folder = Path(self._folder.name)
+        self.certificate, context = make_certificate(folder)
         self._server = await serve(
             self._serve,
             HOST,
-            0,
+            self._port,
             ssl=context,
             process_request=self._upgrade,
             max_size=None,
@@ -107,7 +123,8 @@ class GeminiEmulator:
                 connection.thaw()
         self._server.close()
         await self._server.wait_closed()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     async def connection(self, number: int) -> Connection:
         """Wait for the connection of that number, counted from 0, to have sent its setup."""
@@ -123,7 +140,12 @@ class GeminiEmulator:
             status = HTTPStatus(refusal)
             if self.refusals:
                 self.refusals.popleft()
-        return None if status is None else socket.respond(status, "refused\n")
+        if status is None:
+            return None
+        response = socket.respond(status, "refused\n")
+        if self.retry_after is not None:
+            response.headers["Retry-After"] = str(self.retry_after)
+        return response
 
     async def _serve(self, socket: ServerConnection) -> None:
         connection = Connection(self, socket)

@@ -68,6 +68,7 @@ class RealtimeEmulator:
         key_refused: Whether another key is refused with 401 or by an error on the open socket and code 3000.
         stumbles: How many sessions, from now on, are answered with an error of the server.
         refuse: A status with which connections are refused, or the close that ends each at once.
+        retry_after: What `Retry-After` says where a status refuses a connection; None is not sent.
         mute: Whether it takes connections and never says a word.
         beta: Whether it knows only names and sessions of the old beta.
         model: Made for each connection; what it gives is said where there are no `answers`.
@@ -84,6 +85,7 @@ class RealtimeEmulator:
     key_refused: Literal["status", "close"] = "status"
     stumbles: int = 0
     refuse: int | Close | None = None
+    retry_after: int | None = None
     mute: bool = False
     beta: bool = False
     model: Callable[[EmulatorConnection], Callable[[], Sequence[ScriptStep]]] | None = None
@@ -155,7 +157,10 @@ class RealtimeEmulator:
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if isinstance(self.refuse, int):
-            return connection.respond(HTTPStatus(self.refuse), "refused\n")
+            response = connection.respond(HTTPStatus(self.refuse), "refused\n")
+            if self.retry_after is not None:
+                response.headers["Retry-After"] = str(self.retry_after)
+            return response
         if self.key_refused == "status" and not self._knows(request):
             return connection.respond(HTTPStatus.UNAUTHORIZED, "Incorrect API key provided\n")
         return None

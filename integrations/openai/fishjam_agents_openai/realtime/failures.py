@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from fishjam_agents.backends.vendors.retry_after import retry_after
 from fishjam_agents.errors import BackendError, FailureKind
 
 BENIGN = frozenset(
@@ -84,10 +85,14 @@ def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
         hidden = _hidden(str(error), secrets)
         if hidden == str(error):
             raise
-        raise BackendError(hidden, failure=error.failure, retryable=error.retryable) from None
+        wish = error.retry_after
+        raise BackendError(
+            hidden, failure=error.failure, retryable=error.retryable, retry_after=wish
+        ) from None
     except InvalidStatus as error:
         body = (error.response.body or b"").decode(errors="replace")
-        raise _refused(error.response.status_code, body) from error
+        wish = retry_after(error.response.headers)
+        raise _refused(error.response.status_code, body, wish) from error
     except ConnectionClosed as error:
         received, sent = error.rcvd, error.sent
         raise _closed(
@@ -106,12 +111,15 @@ def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
         ) from error
 
 
-def _refused(status: int, body: str) -> BackendError:
+def _refused(status: int, body: str, wish: float | None) -> BackendError:
     kind, advice, retryable = _STATUS.get(status, ("network", "try again later", True))
     if "insufficient_quota" in body:
         kind, advice, retryable = _FATAL["insufficient_quota"]
     return BackendError(
-        f"OpenAI Realtime refuses the connection with {status}: {advice}", failure=kind, retryable=retryable
+        f"OpenAI Realtime refuses the connection with {status}: {advice}",
+        failure=kind,
+        retryable=retryable,
+        retry_after=wish,
     )
 
 

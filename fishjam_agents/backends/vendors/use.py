@@ -1,0 +1,119 @@
+"""Use that one call makes of vendors: its places, and what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeAlias
+
+from fishjam_agents.backends.vendors.account import Permit, VendorAccount
+from fishjam_agents.events import VendorAvailable, VendorUnavailable
+
+Emit: TypeAlias = Callable[[VendorUnavailable | VendorAvailable], None]
+
+
+class CallVendors:
+    """Places that were taken for a call before it begins, and what its sessions wait for."""
+
+    def __init__(self) -> None:
+        self._reserved: list[VendorAccount] = []
+        self._waits: dict[object, str] = {}
+
+    @property
+    def waiting(self) -> str | None:
+        """What it waits for, in words; None while it does not."""
+        return next(iter(self._waits.values()), None)
+
+    def reserve(self, account: VendorAccount) -> None:
+        """Take a place for a session to come.
+
+        Raises:
+            LimitReachedError: There is none.
+        """
+        account.take_place()
+        self._reserved.append(account)
+
+    def claim(self, account: VendorAccount) -> bool:
+        """Hand a place that was reserved to a session; false if none was."""
+        if account not in self._reserved:
+            return False
+        self._reserved.remove(account)
+        return True
+
+    def begin_wait(self, reason: str) -> object:
+        """Take note that a session waits; `end_wait` takes what this returns."""
+        wait = object()
+        self._waits[wait] = reason
+        return wait
+
+    def end_wait(self, wait: object) -> None:
+        """Take note that it waits no more."""
+        del self._waits[wait]
+
+    def close(self) -> None:
+        """Give back what no session has taken."""
+        while self._reserved:
+            self._reserved.pop().leave_place()
+
+
+class VendorUse:
+    """Places of one session of a call, kept while it is connected anew.
+
+    Args:
+        call: What its call has reserved; None where nothing was.
+    """
+
+    def __init__(self, call: CallVendors | None = None) -> None:
+        self._call = CallVendors() if call is None else call
+        self._held: list[VendorAccount] = []
+
+    def hold(self, account: VendorAccount) -> None:
+        """Take a place at an account, unless the session has one there.
+
+        Raises:
+            LimitReachedError: There is none.
+        """
+        if account not in self._held:
+            if not self._call.claim(account):
+                account.take_place()
+            self._held.append(account)
+
+    def release(self, account: VendorAccount) -> None:
+        """Give the place at an account back, if the session has one there."""
+        with suppress(ValueError):
+            self._held.remove(account)
+            account.leave_place()
+
+    def keep_only(self, account: VendorAccount) -> None:
+        """Give back all places but the one at an account."""
+        for other in [held for held in self._held if held is not account]:
+            self.release(other)
+
+    def close(self) -> None:
+        """Give back all places."""
+        while self._held:
+            self._held.pop().leave_place()
+
+    async def admit(
+        self, account: VendorAccount, emit: Emit, *, patience: float, paced: bool = False
+    ) -> Permit:
+        """Wait for leave to ask, and tell of it; as `VendorAccount.admit`."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        wait: object | None = None
+        vendor = account.endpoint.vendor
+
+        def waits(reason: str) -> None:
+            nonlocal wait
+            wait = self._call.begin_wait(reason)
+            emit(VendorUnavailable(vendor, reason))
+
+        try:
+            permit = await account.admit(self, patience=patience, paced=paced, waits=waits)
+        finally:
+            if wait is not None:
+                self._call.end_wait(wait)
+        if wait is not None:
+            emit(VendorAvailable(vendor, round(loop.time() - begun, 3)))
+        return permit
