@@ -1,0 +1,1 @@
+"""Bots of many rooms on many machines, by Ray Serve."""

@@ -1,0 +1,85 @@
+"""The service as its parts know it: one configuration, one Fishjam, one Serve application."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fishjam_agents.config import Config, load_config
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.worker.created_rooms import CreatedRooms
+from fishjam_agents.worker.ray_settings import RaySettings
+from fishjam_agents.worker.settings import WorkersSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What every part of the service is given.
+
+    Attributes:
+        application: Name of the Serve application.
+        config: The config.yaml, readable at this path on every machine.
+        fishjam: The Fishjam.
+        token: Its management token.
+        created: Rooms that were made for rules.
+    """
+
+    application: str
+    config: Path
+    fishjam: str
+    token: str = field(repr=False)
+    created: tuple[CreatedRooms, ...] = ()
+
+    def load(self) -> Config:
+        """Read the configuration.
+
+        Raises:
+            ConfigError: It cannot be used as written.
+        """
+        return load_config(self.config)
+
+    def ray(self, settings: Config) -> RaySettings:
+        """Settings of the replicas."""
+        return settings.ray or RaySettings()
+
+    def process_limits(self, settings: Config) -> WorkersSettings:
+        """Limits of a replica: those of a process, where `ray` does not say more."""
+        ray = self.ray(settings)
+        most = settings.workers.max_calls
+        if most is None:
+            most = math.ceil(1.5 * ray.target)
+        return dataclasses.replace(settings.workers, max_calls=most, drain=ray.drain)
+
+    @classmethod
+    def of_file(cls, application: str, config: Path) -> Service:
+        """Make the service of a file whose Fishjam runs elsewhere.
+
+        Raises:
+            ConfigError: It cannot be used as written, or not by several machines.
+        """
+        settings = load_config(config)
+        problem = not_for_machines(settings)
+        if problem is not None:
+            raise ConfigError(problem)
+        return cls(application, config, settings.fishjam.id, settings.fishjam.management_token or "")
+
+
+def not_for_machines(settings: Config) -> str | None:
+    """What of a file only one machine can do, as a sentence; None where there is nothing."""
+    if not settings.is_multi_room:
+        return f"{settings.source} is about one room: Ray is for many, add rooms (`rooms: every`) or api"
+    if settings.fishjam.id == "local":
+        return (
+            f"{settings.where('fishjam.id')}: fishjam.id is local, which other machines do not reach: "
+            "name a Fishjam"
+        )
+    for index, rule in enumerate(settings.rooms):
+        if rule.create is not None:
+            where = settings.where(f"rooms[{index}].create")
+            return (
+                f"{where}: rooms[{index}].create needs a program that deletes the rooms at its end: "
+                "use id, or the calls API"
+            )
+    return None

@@ -1,0 +1,116 @@
+"""Kill and hang what can be, one after the other, under calls; prints what an observer saw as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from cluster import Cluster, cluster, kill, ledgers, replicas, run, until, watchers
+
+SETTLED = 60.0
+"""Seconds that the service has to be whole again before the next kill."""
+
+
+async def step(made: Cluster, name: str, do: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    """Do something to the service; returns what the observer saw until it was whole again."""
+    watch = made.watch
+    await until(lambda: watch.exactly_one() and len(replicas()) == 2 and len(watchers()) == 1, SETTLED)
+    await asyncio.sleep(1)
+    watch.mark()
+    before = len(made.connections())
+    began = time.monotonic()
+    await do()
+    await asyncio.sleep(1)
+    # A room that appears meanwhile waits no longer than the others.
+    room = await made.call()
+    asked = time.monotonic()
+    await until(lambda: watch.now.get(room) == 1, SETTLED)
+    new_room = time.monotonic() - asked
+    await until(watch.exactly_one, SETTLED)
+    await asyncio.sleep(3)
+    made.hang_up(room)
+    gaps = [gap for gaps in watch.seen.gaps.values() for gap in gaps]
+    again = Counter(note["room"] for note in made.connections()[before:] if note["room"] != room)
+    told = Counter(note["room"] for note in made.connections()[before:] if note["past"])
+    figures = {
+        "rooms": len(watch.rooms),
+        "interrupted": len(watch.seen.gaps),
+        "longest_gap": round(max(gaps, default=0.0), 2),
+        "new_room": round(new_room, 2),
+        "doubles": len(watch.seen.doubles),
+        "gone_on_once": sum(count == 1 for count in told.values()),
+        "gone_on_again": sum(count > 1 for count in again.values()),
+        "begun_anew": sum(1 for room in again if room not in told),
+        "looks": watch.seen.looks,
+        "longest_look": round(watch.seen.longest_look, 2),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    print(name, figures, file=sys.stderr, flush=True)
+    return figures
+
+
+async def scenario() -> dict[str, Any]:
+    calls, full = int(os.environ.get("CALLS", "8")), bool(os.environ.get("FULL"))
+    settings = {"min_replicas": 2, "max_replicas": 2, "target": calls, "cpus": 1, "drain": 5}
+    async with cluster(settings, [1, 1]) as made:
+        for _ in range(calls):
+            await made.call()
+        await until(made.watch.exactly_one, SETTLED)
+
+        async def replica() -> None:
+            kill(made.busiest(replicas()))
+
+        async def watcher() -> None:
+            kill(watchers()[0])
+
+        async def ledger() -> None:
+            kill(ledgers()[0])
+
+        async def both() -> None:
+            kill(watchers()[0])
+            kill(made.busiest(replicas()))
+
+        async def frozen_watcher() -> None:
+            (pid,) = watchers()
+            os.kill(pid, signal.SIGSTOP)
+            await until(lambda: any(other != pid for other in watchers()), SETTLED)
+            await asyncio.sleep(3)
+            # The zombie wakes and believes that it rules.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+        async def frozen_ledger() -> None:
+            os.kill(ledgers()[0], signal.SIGSTOP)
+            await asyncio.sleep(8)
+
+        async def node() -> None:
+            made.kill_node()
+
+        async def call_anew() -> None:
+            """Spread the calls over the replicas again: after a kill all are at one."""
+            for room in list(made.callers):
+                made.hang_up(room)
+            for _ in range(calls):
+                await made.call()
+
+        steps = {"replica": replica, "watcher": watcher, "ledger": ledger, "frozen watcher": frozen_watcher}
+        if full:
+            steps |= {"watcher and replica": both, "frozen ledger": frozen_ledger}
+            steps |= {f"replica {n}": replica for n in range(2, 6)}
+            steps |= {f"watcher {n}": watcher for n in range(2, 6)}
+        figures = {name: await step(made, name, do) for name, do in steps.items()}
+        await until(lambda: len(replicas()) == 2, SETTLED)
+        await call_anew()
+        figures["node"] = await step(made, "node", node)
+        return figures
+
+
+if __name__ == "__main__":
+    run(scenario)

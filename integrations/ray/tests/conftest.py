@@ -1,0 +1,80 @@
+"""Scenarios that run Ray: each a program in a network and a process namespace of its own.
+
+Ray listens on all interfaces there are. In such a namespace there is loopback and nothing else, and the end
+of its first process, however it comes, ends everything that was started in it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parent / "cluster"
+DEADLINE = 280.0
+"""Seconds of a scenario, a slow machine's included."""
+# The first process does nothing but reap: what is orphaned by a kill is no zombie that counts as alive.
+INIT = ["bash", "-c", '"$@"; code=$?; exit $code', "init"]
+
+
+@functools.cache
+def namespace() -> list[str] | str:
+    """The command that runs a command in namespaces, or the reason for which there is none."""
+    if sys.platform != "linux" or shutil.which("unshare") is None:
+        return "network namespaces need Linux and unshare (Debian: util-linux)"
+    command = ["unshare", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
+    if os.geteuid() != 0:
+        command += ["--user", "--map-root-user"]
+    tried = subprocess.run([*command, *INIT, "true"], capture_output=True, text=True, check=False)
+    return command if tried.returncode == 0 else f"no namespaces here: {tried.stderr.strip()}"
+
+
+def in_namespace(command: list[str], environment: dict[str, str], deadline: float) -> str:
+    """Run a command in namespaces of its own; returns what it printed.
+
+    Raises:
+        AssertionError: It failed, or took too long.
+    """
+    unshare = namespace()
+    if isinstance(unshare, str):
+        pytest.skip(unshare)
+    process = subprocess.Popen(
+        [*unshare, *INIT, *command],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=deadline)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, err = process.communicate()
+        pytest.fail(f"not over within {deadline:g} s:\n{err[-8000:]}")
+    finally:
+        process.kill()
+    assert process.returncode == 0, err[-8000:]
+    return out
+
+
+@pytest.fixture(scope="session")
+def scenario() -> Callable[..., dict[str, Any]]:
+    """Run a program of `cluster/`; returns the figures that it prints last."""
+    pytest.importorskip("ray", reason="Ray is not installed: uv sync --all-packages")
+
+    def scenario(name: str, **environment: str) -> dict[str, Any]:
+        out = in_namespace([sys.executable, str(FOLDER / name)], environment, DEADLINE)
+        figures: dict[str, Any] = json.loads(out.splitlines()[-1])
+        print(name, json.dumps(figures))
+        return figures
+
+    return scenario
