@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fishjam_agents.errors import MissingExtraError
+from fishjam_agents.journal.store import JournalStore
 from fishjam_agents.server.address import authority, listen
 from fishjam_agents.worker.call_service import CallService
 from fishjam_agents.worker.settings import ApiSettings
@@ -15,8 +16,15 @@ STOP_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def api_server(settings: ApiSettings, service: CallService) -> AsyncIterator[str]:
+async def api_server(
+    settings: ApiSettings, service: CallService, journals: JournalStore | None = None
+) -> AsyncIterator[str]:
     """Serve the API; yields its URL.
+
+    Args:
+        settings: Where, and for whom.
+        service: Whoever serves the rooms.
+        journals: Where calls are written down; None nowhere.
 
     Raises:
         FishjamAgentsError: The port is in use, or the address is not one of this machine.
@@ -31,7 +39,7 @@ async def api_server(settings: ApiSettings, service: CallService) -> AsyncIterat
         raise
     listening = await listen(settings.host, settings.port)
     url = f"http://{authority(settings.host, listening.getsockname()[1])}"
-    server = HttpServer(CallsApi(service, settings.token).app(), listening)
+    server = HttpServer(CallsApi(service, settings.token, journals).app(), listening)
     await server.start()
     try:
         yield url

@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 from fishjam_agents._version import __version__
 from fishjam_agents.cli.extensions import OFFERED, add_extension, add_missing, installed_commands
 
-COMMANDS = ("run", "console", "simulate", "replay", "report", "server", "check", "top")
-"""Each is the function of that name in the module of that name."""
+COMMANDS = ("run", "console", "simulate", "replay", "report", "server", "check", "top", "journal")
+"""Each is the function of that name in the module of that name, or a group of commands."""
 
 
 class _Commands(TyperGroup):
@@ -22,7 +22,10 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         if cmd_name in COMMANDS:
-            command.command(cmd_name)(getattr(import_module(f"fishjam_agents.cli.{cmd_name}"), cmd_name))
+            found = getattr(import_module(f"fishjam_agents.cli.{cmd_name}"), cmd_name)
+            if isinstance(found, typer.Typer):
+                return typer.main.get_command(found)
+            command.command(cmd_name)(found)
         elif (point := installed_commands().get(cmd_name)) is not None:
             add_extension(command, point)
         elif cmd_name in OFFERED:

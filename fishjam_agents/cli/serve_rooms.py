@@ -28,6 +28,7 @@ from fishjam_agents.worker import OrphanedAgents
 from fishjam_agents.worker.call_service import CallService
 from fishjam_agents.worker.claims import ProcessClaims
 from fishjam_agents.worker.created_rooms import CreatedRooms, RoomMaker
+from fishjam_agents.worker.shared_stores import journal_store
 from fishjam_agents.worker.worker import check_token
 
 
@@ -120,7 +121,11 @@ async def _program(
     if settings.api is not None:
         from fishjam_agents.cli.api_server import api_server
 
-        api = await stack.enter_async_context(api_server(settings.api, calls))
+        # Of its own: those of the calls are in the processes that serve them.
+        store = None if settings.journal is None else journal_store(settings.journal)
+        if store is not None:
+            stack.push_async_callback(store.close)
+        api = await stack.enter_async_context(api_server(settings.api, calls, store))
     return program, _welcome(url, rooms.created, api)
 
 

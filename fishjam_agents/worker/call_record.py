@@ -26,6 +26,7 @@ class CallRecord:
         reason: Why it ended, or why it failed last; None while it goes well.
         failures: Crashes in a row.
         process: Which process serves it; empty where there is one.
+        journal: Id of its journal, the same for all processes that served it; None without one.
     """
 
     id: str
@@ -38,6 +39,7 @@ class CallRecord:
     reason: str | None = None
     failures: int = 0
     process: str = ""
+    journal: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON data."""

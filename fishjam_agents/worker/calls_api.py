@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.journal.store import JournalError, JournalStore
 from fishjam_agents.json_limits import read_json, strict_json
 from fishjam_agents.loopback import is_loopback
 from fishjam_agents.urls import is_http_url, read_authority
@@ -39,10 +40,12 @@ class CallsApi:
     Args:
         service: Whoever serves the rooms.
         token: What callers of `/calls` present; None asks for none, and serves this machine only.
+        journals: Where calls are written down; None nowhere.
     """
 
-    def __init__(self, service: CallService, token: str | None) -> None:
+    def __init__(self, service: CallService, token: str | None, journals: JournalStore | None = None) -> None:
         self._service = service
+        self._journals = journals
         self._authorization = None if token is None else f"Bearer {token}".encode()
         self._keys: OrderedDict[str, tuple[str, asyncio.Future[CallRecord]]] = OrderedDict()
 
@@ -54,6 +57,7 @@ class CallsApi:
                 Route("/calls", self._list, methods=["GET"]),
                 Route("/calls/{id}", self._get, methods=["GET"]),
                 Route("/calls/{id}", self._delete, methods=["DELETE"]),
+                Route("/calls/{id}/journal", self._delete_journal, methods=["DELETE"]),
                 Route("/healthz", self._health, methods=["GET"]),
                 Route("/readyz", self._ready, methods=["GET"]),
                 Route("/metrics", self._metrics, methods=["GET"]),
@@ -61,6 +65,7 @@ class CallsApi:
             exception_handlers={
                 HTTPException: _http_error,
                 CallRefusedError: _refused,
+                JournalError: _away,
                 FishjamAgentsError: _failed,
                 Exception: _broken,
             },
@@ -115,6 +120,17 @@ class CallsApi:
         self._authorize(request)
         if not self._service.end(request.path_params["id"]):
             raise HTTPException(404, "there is no such call, or it is long over")
+        return Response(status_code=204)
+
+    async def _delete_journal(self, request: Request) -> Response:
+        """Delete what is written down of a call, by its id here or by that of its journal."""
+        self._authorize(request)
+        if self._journals is None:
+            raise HTTPException(404, "calls are not written down: the file has no journal")
+        record = self._service.record(request.path_params["id"])
+        journal = request.path_params["id"] if record is None else record.journal
+        if journal is None or not await self._journals.delete(journal):
+            raise HTTPException(404, "nothing is written down of such a call")
         return Response(status_code=204)
 
     async def _health(self, request: Request) -> Response:
@@ -215,6 +231,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, CallRefusedError)
     headers = {"retry-after": "5"} if error.status == 503 else None
     return JSONResponse({"error": str(error)}, error.status, headers)
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 503, {"retry-after": "5"})
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -69,6 +69,7 @@ class RoomCall:
         self.task: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
         self._drained = False
+        self._journal_id: str | None = None
 
     @property
     def is_running(self) -> bool:
@@ -114,6 +115,7 @@ class RoomCall:
             reason,
             state.failures,
             process,
+            self._journal_id,
         )
 
     def stop(self, reason: str) -> None:
@@ -173,6 +175,7 @@ class RoomCall:
         journal = None
         if open_journal is not None:
             journal = self.pipeline.journal = await open_journal()
+            self._journal_id = None if journal is None else journal.call
         self._worker = Worker(
             self.pipeline,
             fishjam_id=shared.client.url,

@@ -16,11 +16,15 @@ import pytest
 
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.cli.api_server import api_server
+from fishjam_agents.journal.journal import Journals
+from fishjam_agents.journal.redis_store import RedisJournals
+from fishjam_agents.journal.store import CallPlace
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
 from fishjam_agents.signed_post import SIGNATURE
+from fishjam_agents.testing.memory_journals import MemoryJournals
 from fishjam_agents.worker import (
     ApiSettings,
     Bots,
@@ -64,7 +68,9 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(token: str | None = TOKEN, max_calls: int | None = None) -> AsyncIterator[Parts]:
+async def parts(
+    token: str | None = TOKEN, max_calls: int | None = None, journals: Journals | None = None
+) -> AsyncIterator[Parts]:
     Bot.said = []
     async with asyncio.timeout(30), EmbeddedServer() as server:
 
@@ -77,9 +83,11 @@ async def parts(token: str | None = TOKEN, max_calls: int | None = None) -> Asyn
             management_token=server.token,
             limits=LimitSettings(empty_room=0.3),
             max_calls=max_calls,
+            journals=journals,
         )
         calls = WorkerCalls(worker, LoadMonitor(WorkersSettings()), token)
-        async with api_server(ApiSettings(port=0, token=token), calls) as url:
+        store = None if journals is None else journals.store
+        async with api_server(ApiSettings(port=0, token=token), calls, store) as url:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
                 running = asyncio.create_task(worker.run(calls.close))
@@ -156,6 +164,60 @@ def test_a_call_in_a_room_with_people_is_ended_by_a_delete() -> None:
         assert (await found.post({"bot": "clerk", "room": room.id})).status_code == 201
 
     play(scenario)
+
+
+def test_what_is_written_down_of_a_call_is_deleted_while_it_goes_on() -> None:
+    store = MemoryJournals()
+
+    async def scenario(found: Parts) -> None:
+        room = found.server.rooms.create()
+        await found.server.add_caller(room.id)
+        record = (await found.post({"bot": "poet", "room": room.id})).json()
+        record = await found.becomes(record["id"], "running")
+        (call,) = await store.calls()
+        assert record["journal"] == call.call
+        path = f"/calls/{record['id']}/journal"
+        async with httpx.AsyncClient(base_url=found.http.base_url, trust_env=False) as stranger:
+            assert (await stranger.delete(path)).status_code == 401
+        assert (await found.http.delete(path)).status_code == 204
+        assert await store.calls() == []
+        # The call goes on, and whoever comes is not written down any more.
+        await found.server.add_caller(room.id)
+        await asyncio.sleep(0.5)
+        assert (await found.http.get(f"/calls/{record['id']}")).json()["status"] == "running"
+        assert await store.read(call.call) == []
+        again = await found.http.delete(path)
+        assert (again.status_code, again.json()) == (404, {"error": "nothing is written down of such a call"})
+        # A call that this program has forgotten is deleted by the id of its journal.
+        old = await store.open(CallPlace("f", "r", "b"), 1, 60)
+        assert (await found.http.delete(f"/calls/{old.key.call}/journal")).status_code == 204
+
+    async def run() -> None:
+        async with Journals(store, 60, 3600) as journals, parts(journals=journals) as found:
+            await scenario(found)
+
+    asyncio.run(run())
+
+
+def test_without_a_journal_there_is_nothing_to_delete() -> None:
+    async def scenario(found: Parts) -> None:
+        answer = await found.http.delete("/calls/x/journal")
+        assert (answer.status_code, "has no journal" in answer.json()["error"]) == (404, True)
+
+    play(scenario)
+
+
+def test_a_journal_whose_store_is_away_is_deleted_later() -> None:
+    pytest.importorskip("redis")
+    store = RedisJournals("redis://127.0.0.1:1/0", 3600)
+
+    async def run() -> None:
+        async with Journals(store, 60, 3600) as journals, parts(journals=journals) as found:
+            answer = await found.http.delete("/calls/x/journal")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert "cannot be used" in answer.json()["error"]
+
+    asyncio.run(run())
 
 
 def test_the_same_idempotency_key_makes_one_call() -> None:
