@@ -283,11 +283,9 @@ class EmbeddedServer:
                 return None
 
     def _peer_url(self, scheme: str, host: str) -> str:
-        # With its scheme: without one, Fishjam's server SDKs assume https.
-        if is_wildcard(self._host):
-            # However the backend came here, its peers come the same way.
-            return f"{scheme.replace('http', 'ws')}://{host}/socket/peer/websocket"
-        return f"ws://{authority(self._host, self._port)}/socket/peer/websocket"
+        # However the backend came here (a tunnel, a proxy, another name), its peers come the same way. With
+        # its scheme: without one, Fishjam's server SDKs assume https.
+        return f"{scheme.replace('http', 'ws')}://{host}/socket/peer/websocket"
 
     def _webhook_target(self, room_id: str) -> Target | None:
         room = self.rooms.find(room_id)

@@ -57,7 +57,7 @@ class Injection(ActiveFault):
         proxy: FaultProxy,
         fault: Fault,
         scope: Scope | Collection[ProxiedConnection],
-        path: str,
+        path: str | tuple[str, ...],
         count: int | None,
     ) -> None:
         super().__init__(fault)
@@ -190,7 +190,7 @@ class FaultProxy:
         fault: Fault,
         scope: Scope | Collection[ProxiedConnection] | None = None,
         *,
-        path: str = "",
+        path: str | tuple[str, ...] = "",
         count: int | None = None,
     ) -> Injection:
         """Let a fault happen.
@@ -200,8 +200,8 @@ class FaultProxy:
             scope: Connections it is for: those that are open (`live`), those to come (`next`), both (`all`),
                 or some of `connections`. None takes what the fault is usually for: `live` for `Cut` and
                 `Reset`, `next` for `Refuse`, else `all`.
-            path: Only connections whose first HTTP request is for a path that begins so. Connections through
-                TLS have none.
+            path: Only connections whose first HTTP request is for a path that begins so, or in one of these
+                ways. Connections through TLS have none.
             count: How many connections it is for at most; None is all.
 
         Returns:

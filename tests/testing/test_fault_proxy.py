@@ -14,6 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError, InvalidMessage
 
+from fishjam_agents.fishjam import AsyncFishjamClient
+from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.testing import Cut, FaultProxy, Garble, HalfOpen, Refuse, Reset, Slow, Stall
 from fishjam_agents.testing.websocket_frames import FrameFollower
 
@@ -400,3 +402,19 @@ def test_frames_are_found_however_the_bytes_are_cut(size: int) -> None:
     assert [frame.header + frame.payload for frame in found] == [len(frame) for frame in frames]
     assert [frame.control for frame in found] == [False, False, True, False, False]
     assert follower.path == "/socket"
+
+
+def test_an_agent_that_was_made_through_the_proxy_connects_through_it_too() -> None:
+    async def test() -> None:
+        async with (
+            EmbeddedServer() as server,
+            FaultProxy(server.url) as proxy,
+            AsyncFishjamClient(proxy.url, server.token) as client,
+        ):
+            agent = await client.create_agent((await client.create_room()).id)
+            async with agent.connect():
+                assert [connection.path for connection in proxy.connections][1:] == [
+                    "/socket/agent/websocket"
+                ]
+
+    run(test)
