@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.frames import Close, CloseCode
 
+from ..cut_handshake import is_cut_handshake
 from ..errors import ProtocolError, SessionError
 from ..loopback import is_loopback_url
 from ..secrecy import shown_url
@@ -67,10 +68,10 @@ async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
             create_connection=DirectConnection,
         )
     except (OSError, TimeoutError) as error:
-        raise UnreachableError(
-            f"cannot reach {shown_url(url)}: is the server running? ({_why(error)})"
-        ) from error
+        raise _unreachable(url, _why(error)) from error
     except (InvalidHandshake, InvalidURI, ValueError, OverflowError) as error:
+        if is_cut_handshake(error):
+            raise _unreachable(url, "the connection was cut before its answer") from error
         # Host names that cannot be one (`UnicodeError`) and ports beyond 65535 show only here. What the
         # library says of an address repeats it, with its password.
         why = type(error).__name__ if isinstance(error, (InvalidURI, ValueError)) else error
@@ -80,6 +81,10 @@ async def open_socket(url: str) -> AsyncIterator[DirectConnection]:
     assert isinstance(socket, DirectConnection)
     async with socket:
         yield socket
+
+
+def _unreachable(url: str, why: str) -> UnreachableError:
+    return UnreachableError(f"cannot reach {shown_url(url)}: is the server running? ({why})")
 
 
 def _why(error: OSError) -> str:

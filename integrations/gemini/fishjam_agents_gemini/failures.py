@@ -40,6 +40,8 @@ def classify(
     from google.genai.errors import APIError
     from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
+    from fishjam_agents.cut_handshake import is_cut_handshake
+
     opening = opening and not resuming and not session_is_gone(error)
     reason = _reason(error, secret)
     failure: _Found
@@ -63,6 +65,8 @@ def classify(
         failure = ("auth", False, f"Google Cloud gives no access ({reason})", "run gcloud auth, check vertex")
     elif isinstance(error, TimeoutError):
         failure = ("network", True, "it did not answer in time", "check the network and its status page")
+    elif is_cut_handshake(error):
+        failure = ("network", True, "the connection was cut before it was open", "check the network")
     elif isinstance(error, (OSError, InvalidURI)):
         retry = isinstance(error, OSError)
         failure = ("network", retry, f"it cannot be reached ({reason})", "check the network and base_url")

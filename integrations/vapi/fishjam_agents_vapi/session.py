@@ -15,6 +15,7 @@ from websockets.protocol import State
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.port import BackendInput, BackendSession, ConversationEnded
+from fishjam_agents.cut_handshake import is_cut_handshake
 from fishjam_agents.errors import BackendError
 from fishjam_agents.fishjam.dial import DirectDial
 from fishjam_agents.fishjam.direct import DirectConnection
@@ -81,6 +82,11 @@ async def media_socket(url: str, key: str) -> AsyncIterator[DirectConnection]:
             f"cannot reach Vapi's media socket ({why}): check the network", retryable=True
         ) from error
     except (InvalidHandshake, InvalidURI) as error:
+        if is_cut_handshake(error):
+            raise BackendError(
+                "the connection to Vapi's media socket was cut before it was open: check the network",
+                retryable=True,
+            ) from error
         raise BackendError(
             f"Vapi's media socket is no WebSocket ({type(error).__name__}): check url", failure="protocol"
         ) from error

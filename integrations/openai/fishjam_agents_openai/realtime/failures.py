@@ -79,6 +79,8 @@ def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
     import openai
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+    from fishjam_agents.cut_handshake import is_cut_handshake
+
     try:
         yield
     except BackendError as error:
@@ -101,7 +103,8 @@ def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
             0 if sent is None else sent.code,
         ) from error
     except (OSError, TimeoutError, InvalidHandshake) as error:
-        reason = str(error) or type(error).__name__
+        cut = is_cut_handshake(error)
+        reason = "the connection was cut" if cut else str(error) or type(error).__name__
         raise BackendError(
             f"OpenAI Realtime cannot be reached ({reason}): check base_url and the network", retryable=True
         ) from error
