@@ -257,9 +257,7 @@ class AsyncFishjamClient(Client, AsyncEndpoints):
             async with asyncio.timeout(self._deadline):
                 while True:
                     try:
-                        response = await self._http.request(
-                            request.method, self.url + request.path, **encode(request)
-                        )
+                        response = await self._send(request)
                     except (httpx.RequestError, UnicodeError) as error:
                         delay = call.failed(error)
                     else:
@@ -270,3 +268,12 @@ class AsyncFishjamClient(Client, AsyncEndpoints):
                     await asyncio.sleep(delay)
         except TimeoutError as error:
             raise call.timed_out() from error
+
+    async def _send(self, request: Request[Any]) -> httpx.Response:
+        try:
+            return await self._http.request(request.method, self.url + request.path, **encode(request))
+        except AttributeError as error:
+            # A connection that is reset as it is made has no socket on uvloop, and anyio asks it who it is.
+            if error.name != "getpeername":
+                raise
+            raise httpx.ConnectError("the connection was reset as it was made") from error

@@ -85,15 +85,23 @@ class Journals:
         resume: Seconds after which a lost call begins anew.
         keep: Seconds after their last entry in which they are kept.
         clock: Seconds since the epoch.
+        steady: Seconds on a clock that nobody sets; None is the machine's, or a `clock` that is given.
     """
 
     def __init__(
-        self, store: JournalStore, resume: float, keep: float, clock: Callable[[], float] = time.time
+        self,
+        store: JournalStore,
+        resume: float,
+        keep: float,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         self.store = store
         self._resume = resume
         self._keep = keep
         self._clock = clock
+        self._steady = steady or (time.monotonic if clock is time.time else clock)
+        self._offset = clock() - self._steady()
         self._open: weakref.WeakValueDictionary[CallKey, CallJournal] = weakref.WeakValueDictionary()
         self._writer = JournalWriter(store, self._lost)
         self._purging: asyncio.Task[None] | None = None
@@ -132,12 +140,12 @@ class Journals:
             await self._writer.written(OPEN_DEADLINE)
         try:
             async with asyncio.timeout(OPEN_DEADLINE):
-                opened = await self.store.open(place, self._clock(), self._resume)
+                opened = await self.store.open(place, self._now(), self._resume)
                 if present is not None and _is_of_others(opened, present):
                     await self.store.append(
                         [(opened.key, CallEnded(self._clock(), "all who took part left"))]
                     )
-                    opened = await self.store.open(place, self._clock(), self._resume)
+                    opened = await self.store.open(place, self._now(), self._resume)
         except (JournalError, TimeoutError) as error:
             logger.warning("the call has no journal: %s", str(error) or "its store does not answer")
             return None
@@ -154,8 +162,15 @@ class Journals:
         except (JournalError, TimeoutError) as error:
             logger.warning("%s", str(error) or "the journal's store does not answer")
             return False
-        since = self._clock() - self._resume
+        since = self._now() - self._resume
         return any(call.place == place and not call.ended and call.last >= since for call in calls)
+
+    def _now(self) -> float:
+        """Seconds since the epoch, as if the clock had not been put forward since this process began.
+
+        By it nothing is older than it is: a clock that is set by years deletes no journal, and ends none.
+        """
+        return min(self._clock(), self._steady() + self._offset)
 
     def _lost(self, key: CallKey) -> None:
         journal = self._open.get(key)
@@ -166,7 +181,7 @@ class Journals:
     async def _purge(self) -> None:
         while True:
             try:
-                purged = await self.store.purge(self._clock() - self._keep)
+                purged = await self.store.purge(self._now() - self._keep)
                 if purged:
                     logger.info("%d journals were older than journal.keep and are deleted", purged)
             except (JournalError, TimeoutError) as error:
