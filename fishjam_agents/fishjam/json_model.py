@@ -116,8 +116,16 @@ class Properties(dict[str, Any]):
         return list(self)
 
 
-def _keys(model: type[JsonModel]) -> list[tuple[str, _Key]]:
-    return [(item.name, item.metadata["json"]) for item in fields(model) if "json" in item.metadata]
+_KEYS: dict[type[JsonModel], tuple[tuple[str, _Key], ...]] = {}
+"""Keys of the models that were used: a listing of rooms reads many objects of each."""
+
+
+def _keys(model: type[JsonModel]) -> tuple[tuple[str, _Key], ...]:
+    known = _KEYS.get(model)
+    if known is None:
+        found = ((item.name, item.metadata.get("json")) for item in fields(model))
+        known = _KEYS[model] = tuple((name, key) for name, key in found if key is not None)
+    return known
 
 
 def _plain(value: Any) -> Any:

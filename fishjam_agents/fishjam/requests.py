@@ -23,7 +23,7 @@ T = TypeVar("T")
 IDEMPOTENT_METHODS = frozenset({"GET", "DELETE"})
 """Methods which may be sent again when no answer came (RFC 9110 section 9.2.2)."""
 
-_ENVELOPE = 16
+ENVELOPE = 16
 """Levels of an answer around JSON that clients gave the server: the metadata of a peer lies seven deep."""
 
 
@@ -92,7 +92,7 @@ class Request(Generic[T]):
             value = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self} was not answered with JSON: is it a Fishjam server?") from error
-        return self.read(pruned(value, MAX_JSON_DEPTH + _ENVELOPE))
+        return self.read(pruned(value, MAX_JSON_DEPTH + ENVELOPE))
 
 
 class Validation(Request[None]):

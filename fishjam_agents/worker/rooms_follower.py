@@ -22,7 +22,7 @@ from fishjam_agents.fishjam import (
     UnreachableError,
 )
 from fishjam_agents.fishjam.notifier import NotifierEvent
-from fishjam_agents.worker.rooms_view import Lookup, RoomsView
+from fishjam_agents.worker.rooms_view import Lookup, RoomsView, snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class RoomsFollower:
 
     async def _look(self, client: AsyncFishjamClient, lookup: Lookup) -> None:
         if lookup.rooms is None:
-            self.view.listed(await client.get_all_rooms())
+            self.view.listed([snapshot(room) async for room in client.iter_all_rooms()])
             return
         looking = [asyncio.create_task(self._look_up(client, room_id)) for room_id in lookup.rooms]
         try:

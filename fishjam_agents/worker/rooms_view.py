@@ -18,7 +18,9 @@ from fishjam_agents.session import FISHJAM, PeerType, PeerView
 from fishjam_agents.worker.room_snapshot import Person, RoomSnapshot
 
 MOST_LOOKUPS = 10
-"""Rooms that are looked up one by one; of more, all are listed."""
+"""Rooms that are looked up one by one however few there are; of more, all are listed."""
+ROOMS_PER_LOOKUP = 20
+"""Rooms of a listing that cost more than looking one up: of many rooms, more are looked up one by one."""
 
 _TELLING = (
     n.ServerMessageRoomCreated,
@@ -110,7 +112,8 @@ class RoomsView:
 
         An answer goes to `listed` or `looked_up`; where none comes, `touch` or `touch_all` has to follow.
         """
-        everything = self._all_changed or (self._only is None and len(self._changed) > MOST_LOOKUPS)
+        most = max(MOST_LOOKUPS, len(self.rooms) // ROOMS_PER_LOOKUP)
+        everything = self._all_changed or (self._only is None and len(self._changed) > most)
         if not everything:
             wanted = Lookup(rooms=tuple(self._changed))
         elif self._only is None:
@@ -123,9 +126,9 @@ class RoomsView:
         self._changed.clear()
         return wanted
 
-    def listed(self, rooms: Iterable[Room]) -> None:
+    def listed(self, rooms: Iterable[RoomSnapshot]) -> None:
         """All rooms, as REST lists them."""
-        self.rooms = {room.id: snapshot(room) for room in rooms}
+        self.rooms = {room.id: room for room in rooms}
 
     def looked_up(self, room_id: str, room: Room | None) -> None:
         """A room as REST tells it; None if there is no such room."""

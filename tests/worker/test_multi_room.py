@@ -12,6 +12,8 @@ import pytest
 
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.backoff import Backoff
+from fishjam_agents.fishjam import AsyncFishjamClient
+from fishjam_agents.fishjam.client import ROOMS_AT_ONCE
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import Caller, EmbeddedServer
 from fishjam_agents.server.room import Room
@@ -317,3 +319,29 @@ class Slow(Bot):
     async def on_stop(self) -> None:
         self.leaving.set()
         await asyncio.sleep(0.5)
+
+
+def test_other_tasks_run_while_many_rooms_are_read() -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            ids = {server.rooms.create().id for _ in range(10 * ROOMS_AT_ONCE)}
+            async with AsyncFishjamClient(server.url, server.token) as client:
+                turns, seen = 0, set()
+                asked = asyncio.Event()
+
+                async def count() -> None:
+                    nonlocal turns
+                    await asked.wait()
+                    while True:
+                        await asyncio.sleep(0)
+                        turns += 1
+
+                counting = asyncio.create_task(count())
+                async for room in client.iter_all_rooms():
+                    asked.set()
+                    seen.add(room.id)
+                counting.cancel()
+            assert seen == ids
+            assert turns >= 8
+
+    asyncio.run(scenario())

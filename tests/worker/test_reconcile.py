@@ -19,7 +19,7 @@ from fishjam_agents.worker import CallOutcome, Person, RoomRule, RoomSnapshot
 from fishjam_agents.worker.call_state import MOST_FAILURES, STEADY_CALL, CallPhase, CallState, after_end
 from fishjam_agents.worker.reconcile import Action, ForgetCall, StartCall, StopCall, WorkerView, reconcile
 from fishjam_agents.worker.rendezvous import assigned_to
-from fishjam_agents.worker.rooms_view import MOST_LOOKUPS, RoomsView
+from fishjam_agents.worker.rooms_view import MOST_LOOKUPS, ROOMS_PER_LOOKUP, RoomsView, snapshot
 
 ANN = Person("ann")
 EVERY = (RoomRule("poet", every=True),)
@@ -265,7 +265,7 @@ class Looker:
     def look(self, fishjam: Fishjam) -> None:
         lookup = self.view.next_lookup()
         if lookup.rooms is None:
-            self.view.listed([room for id in fishjam.rooms if (room := fishjam.room(id))])
+            self.view.listed([snapshot(room) for id in fishjam.rooms if (room := fishjam.room(id))])
         for id in lookup.rooms or ():
             self.view.looked_up(id, fishjam.room(id))
         # What `limits.empty_room` does, in a call that looks for itself.
@@ -347,3 +347,15 @@ def test_a_call_is_not_blamed_for_a_server_that_was_away(outcome: Exception, is_
     assert after.agent_id is None
     if not is_blamed:
         assert (after.not_before, after.failures) == (7.0, MOST_FAILURES - 1)
+
+
+def test_of_many_rooms_more_are_looked_up_one_by_one_before_all_are_listed() -> None:
+    view = RoomsView()
+    for count, most in ((0, MOST_LOOKUPS), (1000, 1000 // ROOMS_PER_LOOKUP)):
+        view.listed([room(f"r{index}") for index in range(count)])
+        for changed in (most, most + 1):
+            view.next_lookup()
+            for index in range(changed):
+                view.touch(f"r{index}")
+            looked_up = view.next_lookup().rooms
+            assert (None if looked_up is None else len(looked_up)) == (most if changed == most else None)
