@@ -59,6 +59,7 @@ class Rooms:
             room.id: {
                 "bots": len(_bots(room)),
                 "most": self.most[room.id],
+                "spoken": _played(room),
                 "answered": _played(room) > self._played.get(room.id, 0.0) + 0.1,
             }
             for room in self.server.rooms

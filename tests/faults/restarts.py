@@ -49,6 +49,11 @@ class FishjamProcess:
     async def ask(self) -> None:
         await self.child.ask(START, do="ask")
 
+    async def spoken(self) -> dict[str, float]:
+        """Seconds that bots have spoken in each room."""
+        rooms = (await self.child.ask(START, do="bots"))["rooms"]
+        return {id: room["spoken"] for id, room in rooms.items()}
+
     async def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, dict[str, Any]]:
         """Wait until something holds for each room that has people; the rooms as they are then."""
         while True:

@@ -44,7 +44,7 @@ def test_a_call_goes_on_by_how_long_it_was_lost(jump: float, away: float, goes_o
             clocks.pass_(away / 2)
             second = await journals.open(PLACE)
             assert second is not None
-            # A clock that was put back makes all look younger: then a call may go on that was lost for longer.
+            # A clock that was put back makes all look younger: calls may go on that were lost for longer.
             assert (second.call == first.call) == (goes_on or jump < 0)
 
     asyncio.run(scenario())
