@@ -20,7 +20,9 @@ import httpx
 
 from fishjam_agents.fishjam.listing import all_rooms
 from fishjam_agents.fishjam.models import Room
+from fishjam_agents.fishjam.webhooks import decode_server_notifications
 from fishjam_agents.protocol import Track, TrackType
+from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.settings import PeerConfig
 from fishjam_agents.session import FISHJAM, PeerType
@@ -31,6 +33,7 @@ from fishjam_agents.worker.shard_rooms import ShardRooms
 
 ROOMS = (100, 1_000, 10_000)
 REPEATS = 5
+NOTIFICATIONS = 2_000
 PERSON = {"name": "Ann Example", "plan": "gold", "language": "en-GB"}
 
 
@@ -102,6 +105,20 @@ def measure(rooms: Sequence[dict[str, Any]], count: int) -> str:
     return f"| {' | '.join(row)} |"
 
 
+def notification() -> str:
+    """Cost of a notification of voice activity: every process is told of every room."""
+    message = n.ServerMessageVadNotification(str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()))
+    content = bytes(n.ServerMessage(vad_notification=message))
+    view, times = RoomsView(), []
+    for _ in range(REPEATS):
+        begun = time.process_time()
+        for _ in range(NOTIFICATIONS):
+            for event in decode_server_notifications(content):
+                view.notified(event)
+        times.append((time.process_time() - begun) / NOTIFICATIONS)
+    return f"A notification costs a process {statistics.median(times) * 1e6:.0f} us."
+
+
 async def main(counts: Sequence[int]) -> None:
     """Print the table."""
     rooms = await rooms_of_a_server(100)
@@ -109,6 +126,7 @@ async def main(counts: Sequence[int]) -> None:
     print("|---|---|---|---|---|---|")
     for count in counts:
         print(measure(rooms, count), flush=True)
+    print(f"\n{notification()}")
 
 
 if __name__ == "__main__":
