@@ -7,9 +7,11 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from fishjam_agents.backends.port import Backend
 from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.cli.tracing import call_tracing
@@ -33,7 +35,31 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BotFactories: TypeAlias = Mapping[str, Callable[[RoomSnapshot], AgentPipeline]]
+
+@dataclass(frozen=True, slots=True)
+class BotFactory:
+    """Makes the bots of one kind.
+
+    Attributes:
+        name: Its name in the file.
+        factory: Makes one.
+        backend: Its backend.
+    """
+
+    name: str
+    factory: Callable[[], AgentPipeline]
+    backend: Backend
+
+    def __call__(self, room: RoomSnapshot) -> AgentPipeline:
+        """Make one for a room, in the task of its call, which the call's other tasks come from."""
+        log_room.set(room.id)
+        log_bot.set(self.name)
+        pipeline = self.factory()
+        pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id, bot=self.name))
+        return pipeline
+
+
+BotFactories: TypeAlias = Mapping[str, BotFactory]
 """Factories of a file's bots, by name."""
 
 
@@ -49,20 +75,13 @@ def make_bots(settings: Config, *, loads: bool = True) -> BotFactories:
         ConfigError: One cannot be made.
     """
     factories = {name: pipeline_factory(settings.bot(name)) for name in settings.bot_names()}
-    for factory in factories.values():
+    bots = {}
+    for name, factory in factories.items():
         pipeline = factory()
         if loads:
             preload(pipeline)
-    return {name: partial(_in_room, name, factory) for name, factory in factories.items()}
-
-
-def _in_room(bot: str, factory: Callable[[], AgentPipeline], room: RoomSnapshot) -> AgentPipeline:
-    # It is made in the task of its call, which the call's other tasks come from.
-    log_room.set(room.id)
-    log_bot.set(bot)
-    pipeline = factory()
-    pipeline.observers.append(EventLog(lambda: pipeline.call_id, room.id, bot=bot))
-    return pipeline
+        bots[name] = BotFactory(name, factory, pipeline.backend)
+    return bots
 
 
 def claims_address(settings: Config) -> str:
@@ -212,15 +231,20 @@ class RoomsProcess:
     def set_created(self, created: Sequence[CreatedRooms]) -> None:
         """Use these rooms from now on for rules that ask for some."""
         self._created = created
-        self._apply(*self._latest)
+        self._use(*self._latest)
 
     def _looked(self) -> None:
         if any(room_id not in self.worker.rooms for made in self._created for room_id in made.ids):
             self._renew()
 
     def _apply(self, settings: Config, bots: object) -> None:
-        self._latest = settings, cast(BotFactories, bots)
-        self.worker.bots = self._bots(*self._latest)
+        self._use(settings, cast(BotFactories, bots))
+        # Whoever reads the file again may have changed a key.
+        self.worker.unpark()
+
+    def _use(self, settings: Config, bots: BotFactories) -> None:
+        self._latest = settings, bots
+        self.worker.bots = self._bots(settings, bots)
         self.worker.wake()
 
     def _bots(self, settings: Config, bots: BotFactories) -> Bots:
@@ -231,7 +255,11 @@ class RoomsProcess:
                 rule.create,
                 rule.bot,
             )
-        return Bots(rules, {name: partial(self._make, name, make) for name, make in bots.items()})
+        return Bots(
+            rules,
+            {name: partial(self._make, name, make) for name, make in bots.items()},
+            {name: make.backend for name, make in bots.items()},
+        )
 
     def _make(
         self, name: str, make: Callable[[RoomSnapshot], AgentPipeline], room: RoomSnapshot

@@ -124,7 +124,7 @@ def table(
         lasted = (call["ended"] or now) - call["started"]
         cells = [call["id"][:8], call["room"], call["bot"], call["status"], _duration(lasted)]
         cells += [call["process"]] if with_process else []
-        cells += [call["reason"] or ""]
+        cells += [call["reason"] or (f"waits: {call['waits']}" if call.get("waits") else "")]
         # Rooms and reasons hold what others wrote.
         rows.add_row(*(Text(printable(str(cell))) for cell in cells), style=_STYLES[call["status"]])
     state = "takes new rooms" if not_ready is None else not_ready

@@ -27,6 +27,7 @@ class CallRecord:
         failures: Crashes in a row.
         process: Which process serves it; empty where there is one.
         journal: Id of its journal, the same for all processes that served it; None without one.
+        waits: What it waits for at its vendor, None while it does not.
     """
 
     id: str
@@ -40,6 +41,7 @@ class CallRecord:
     failures: int = 0
     process: str = ""
     journal: str | None = None
+    waits: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON data."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fishjam_agents.backends import registry
-from fishjam_agents.backends.port import Registered
+from fishjam_agents.backends.port import Backend, Registered
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.worker.instructions import fill
@@ -61,6 +61,11 @@ def apply_settings(pipeline: AgentPipeline, settings: CallSettings, room: RoomSn
     pipeline.verify()
 
 
+def changed_backend(backend: Backend, settings: CallSettings) -> Backend:
+    """A backend with the voice and the keys of a call."""
+    return _changed(backend, settings, set())
+
+
 def _changed(part: R, settings: CallSettings, used: set[str]) -> R:
     """A backend, or a part of one, with voice and keys; `used` takes the keys' types, "" for the voice."""
     changes: dict[str, Any] = {}
@@ -76,10 +81,15 @@ def _changed(part: R, settings: CallSettings, used: set[str]) -> R:
         elif item.name == "voice" and settings.voice is not None:
             changes["voice"] = settings.voice
             used.add("")
+        elif item.name == "api_key_file":
+            # It goes with the key.
+            pass
         elif item.name == "api_key":
             for name in _names(type(part)):
                 if name in settings.keys:
                     changes["api_key"] = settings.keys[name]
+                    if hasattr(part, "api_key_file"):
+                        changes["api_key_file"] = None
                     used.add(name)
     changed: R = dataclasses.replace(part, **changes) if changes else part  # type: ignore[type-var]
     return changed

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fishjam_agents.backoff import Backoff
-from fishjam_agents.errors import BackendError, ConfigError, SessionError
+from fishjam_agents.errors import BackendError, ConfigError, FailureKind, SessionError
 from fishjam_agents.fishjam import UnreachableError
 from fishjam_agents.worker.call_outcome import CallOutcome
 
@@ -45,6 +45,7 @@ class CallState:
         requested: Whether it was asked for by the API, and so waits for nobody.
         message: Why it crashed last.
         people: Who was in the room when it was over for them.
+        failure: What kind of failure of its backend that was; None of any other.
     """
 
     room_id: str
@@ -56,6 +57,7 @@ class CallState:
     requested: bool = False
     message: str | None = None
     people: frozenset[str] = frozenset()
+    failure: FailureKind | None = None
 
 
 def after_end(
@@ -110,5 +112,6 @@ def after_end(
         failures=failures,
         not_before=now if parked else now + RESTARTS.delay(failures),
         message=str(outcome) or type(outcome).__name__,
+        failure=outcome.failure if isinstance(outcome, BackendError) else None,
         people=frozenset(people),
     )

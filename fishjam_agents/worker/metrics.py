@@ -32,6 +32,14 @@ METRICS: Mapping[str, Metric] = {
     "fishjam_agents_ready": Metric("gauge", "1 while new rooms are taken."),
     "fishjam_agents_loop_lag_seconds": Metric("gauge", "Lateness of the event loop, average of 5 s."),
     "fishjam_agents_cpu_cores": Metric("gauge", "Cores in use, average of 5 s."),
+    "fishjam_agents_vendor_breakers_open": Metric("gauge", "Accounts at vendors that are not asked now."),
+    "fishjam_agents_vendor_breakers_opened_total": Metric(
+        "counter", "Times that an account was given a rest."
+    ),
+    "fishjam_agents_vendor_requests_waiting": Metric("gauge", "Requests to vendors that wait."),
+    "fishjam_agents_vendor_limit_reached_total": Metric(
+        "counter", "Requests and calls that a limit of an account kept away."
+    ),
 }
 """Metrics by name. The format: Prometheus docs, Exposition formats, version 0.0.4."""
 

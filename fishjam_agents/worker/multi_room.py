@@ -7,9 +7,11 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from fishjam_agents.backends.port import Backend
+from fishjam_agents.backends.vendors import LimitReachedError
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier, Room
@@ -30,6 +32,7 @@ from fishjam_agents.worker.room_snapshot import RoomSnapshot
 from fishjam_agents.worker.rooms_follower import RoomsFollower
 from fishjam_agents.worker.settings import LimitSettings
 from fishjam_agents.worker.shard_rooms import ShardRooms
+from fishjam_agents.worker.vendor_places import VendorPlaces
 from fishjam_agents.worker.worker import SharedConnections, check_token
 
 logger = logging.getLogger(__name__)
@@ -49,10 +52,13 @@ class Bots:
     Attributes:
         rules: Which rooms get which bot. Each names one, and none is to make rooms any more.
         make: Makes a bot, by its name, for a room.
+        backends: Backend that a bot has, by its name, for the limits of its vendor; a bot that is not there
+            has none.
     """
 
     rules: Sequence[RoomRule]
     make: Mapping[str, Callable[[RoomSnapshot], AgentPipeline]]
+    backends: Mapping[str, Backend] = field(default_factory=dict)
 
 
 class MultiRoomWorker:
@@ -111,6 +117,7 @@ class MultiRoomWorker:
         self._shard = shard
         self._told = told
         self._follower = RoomsFollower(self._decide, self._next_due, (lambda: self.calls) if told else None)
+        self._places = VendorPlaces(lambda: self.bots.backends)
         self._calls = RoomCalls(claims, lambda: self.rooms)
         self.calls = self._calls.by_room
         self.counters = self._calls.counters
@@ -144,7 +151,19 @@ class MultiRoomWorker:
             return "the rooms are not known yet"
         if self.running >= self._capacity:
             return f"it has {self.running} calls, and workers.max_calls is {self._capacity:g}"
+        full = self._places.full_bots()
+        if full and full.keys() >= self.bots.make.keys():
+            return next(iter(full.values()))
         return self._overload()
+
+    def full(self, bot: str, settings: CallSettings | None = None) -> str | None:
+        """The limit of its vendor for which no further call of a bot can begin; None while one can."""
+        return self._places.full(bot, settings)
+
+    def unpark(self) -> None:
+        """Start calls again whose key a vendor had refused: there may be another one."""
+        self._calls.unpark()
+        self.wake()
 
     def look_at(self, room: Room) -> None:
         """Take a room as it was looked up by somebody else."""
@@ -268,6 +287,7 @@ class MultiRoomWorker:
             members=self.members,
             member=self.member,
             claimed=held.keys() | self.reserved | others,
+            full=self._places.full_bots().keys(),
         )
         for action in reconcile(view, {room: call.state for room, call in self.calls.items()}):
             match action:
@@ -296,9 +316,14 @@ class MultiRoomWorker:
             room_id: The room, in which no call of this worker goes on.
             bot: The kind of bot.
             request: What the API asks for; None for a call by a rule that somebody else has applied.
+
+        Raises:
+            LimitReachedError: A limit of its vendor is reached (`full`).
         """
         state = CallState(room_id, bot, requested=request is not None)
-        self.calls[room_id] = call = RoomCall(state, request)
+        call = RoomCall(state, request)
+        self._places.reserve(call)
+        self.calls[room_id] = call
         self._calls.run(call, self._serve)
         return call
 
@@ -307,11 +332,15 @@ class MultiRoomWorker:
         self._calls.end(call)
 
     def _start(self, action: StartCall) -> None:
-        call = self.calls.get(action.room_id)
-        if call is None:
-            call = self.calls[action.room_id] = RoomCall(CallState(action.room_id, action.bot))
-        else:
-            call.state = replace(call.state, phase=CallPhase.RUNNING)
+        call = self.calls.get(action.room_id) or RoomCall(CallState(action.room_id, action.bot))
+        try:
+            self._places.reserve(call)
+        except LimitReachedError as error:
+            # Several began in this look, and the last of them is one too many.
+            logger.debug("no bot yet: %s", error, extra=call.log_fields)
+            return
+        self.calls[action.room_id] = call
+        call.state = replace(call.state, phase=CallPhase.RUNNING)
         self._calls.run(call, self._serve)
 
     async def _serve(self, call: RoomCall) -> None:
@@ -330,6 +359,8 @@ class MultiRoomWorker:
             outcome = error
         except Exception as error:  # noqa: BLE001 - a bot's bug ends its own call and no other
             outcome = error
+        finally:
+            call.vendors.close()
         self._calls.take_end(call, outcome, server_was_away=call.started < self._follower.back_at)
         self._follower.view.touch(call.state.room_id)
         self.wake()

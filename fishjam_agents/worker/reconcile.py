@@ -31,6 +31,7 @@ class WorkerView:
         members: The processes that share the rooms; empty where there is one.
         member: Which of them this is.
         claimed: Rooms that are left to others now: somebody holds their claim, or another shard serves them.
+        full: Bots that can begin no call, since a limit of their vendor is reached.
     """
 
     rooms: Mapping[str, RoomSnapshot]
@@ -42,6 +43,7 @@ class WorkerView:
     members: Sequence[str] = ()
     member: str = ""
     claimed: Set[str] = frozenset()
+    full: Set[str] = frozenset()
 
     def is_assigned(self, room_id: str) -> bool:
         """Return whether this process serves a room."""
@@ -118,7 +120,7 @@ def reconcile(view: WorkerView, calls: Mapping[str, CallState]) -> list[Action]:
             continue
         if not room.people or room.bots or running >= view.capacity or not view.is_assigned(room.id):
             continue
-        if (wanted := select_bot(view.rules, room)) is not None:
+        if (wanted := select_bot(view.rules, room)) is not None and wanted not in view.full:
             actions.append(StartCall(room.id, wanted))
             running += 1
     return actions
@@ -134,7 +136,8 @@ def _is_remembered(call: CallState, room: RoomSnapshot) -> bool:
 def _is_due(call: CallState, room: RoomSnapshot, view: WorkerView) -> bool:
     """Return whether a crashed call is to start again. Its room is no new one: `accepts` does not matter."""
     restarting = call.phase is CallPhase.RESTARTING
-    return restarting and view.restarts and view.now >= call.not_before and not room.bots
+    due = view.now >= call.not_before and call.bot not in view.full
+    return restarting and view.restarts and due and not room.bots
 
 
 def _loses_tie(call: CallState, room: RoomSnapshot) -> bool:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
+from fishjam_agents.backends.vendors import CallVendors
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, NotFoundError
 from fishjam_agents.journal.journal import CallJournal
@@ -51,6 +52,7 @@ class RoomCall:
         reason: Why it was over, in words.
         stopping: Why it was told to leave, None while it was not.
         has_joined: Whether its bot is in the room.
+        vendors: Its places at vendors, and what it waits for.
         is_claimed: Whether the claim of the room was taken for it.
     """
 
@@ -67,6 +69,7 @@ class RoomCall:
         self.is_claimed = False
         self.has_joined = False
         self.task: asyncio.Task[None] | None = None
+        self.vendors = CallVendors()
         self._worker: Worker | None = None
         self._drained = False
         self._journal_id: str | None = None
@@ -116,6 +119,7 @@ class RoomCall:
             state.failures,
             process,
             self._journal_id,
+            self.vendors.waiting,
         )
 
     def stop(self, reason: str) -> None:
@@ -172,6 +176,7 @@ class RoomCall:
         if self.stopping is not None:
             return CallOutcome.STOPPED
         self.pipeline = make()
+        self.pipeline.vendors = self.vendors
         journal = None
         if open_journal is not None:
             journal = self.pipeline.journal = await open_journal()

@@ -153,6 +153,20 @@ class RoomCalls:
         if self._claims is not None:
             self._spawn(self._release(self._claims, room_id), f"release {room_id}")
 
+    def unpark(self) -> None:
+        """Let calls by rules start again that are parked because a vendor refused their key.
+
+        Who asked for a call by the API was told that it is over.
+        """
+        now = asyncio.get_running_loop().time()
+        for call in self.by_room.values():
+            state = call.state
+            if state.phase is CallPhase.PARKED and state.failure == "auth" and not state.requested:
+                call.state = replace(
+                    state, phase=CallPhase.RESTARTING, failures=0, not_before=now, message=None, failure=None
+                )
+                call.ended = call.reason = None
+
     def claim_lost(self, call: RoomCall) -> None:
         """Let a call go, whose room another process has taken over."""
         if call.is_running:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from fishjam_agents.backends.vendors import LimitReachedError, Vendors
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import NotFoundError
 from fishjam_agents.worker.call_record import CallRecord
@@ -91,7 +92,12 @@ class WorkerCalls:
             raise
         if request.made_room:
             self._made[room_id] = self._note(room_id)
-        return self._worker.begin(room_id, bot, request).record(self._worker.member)
+        try:
+            return self._worker.begin(room_id, bot, request).record(self._worker.member)
+        except LimitReachedError as error:
+            if room_id in self._made:
+                self._spawn(self._delete_room(room_id))
+            raise CallRefusedError(503, f"the bot {bot!r} takes no call: {error.reason}") from error
 
     async def _look_up(self, room_id: str) -> None:
         self._worker.reserved.add(room_id)
@@ -116,6 +122,9 @@ class WorkerCalls:
                 apply_settings(bots[bot](snapshot), request.settings, snapshot)
             except (FishjamAgentsError, ValueError) as error:
                 raise CallRefusedError(400, str(error)) from error
+        # Before a room is made for it.
+        if (full := self._worker.full(bot, request.settings)) is not None:
+            raise CallRefusedError(503, f"the bot {bot!r} takes no call: {full}")
         return bot
 
     def _check_ready(self) -> None:
@@ -207,6 +216,7 @@ class WorkerCalls:
 
     def metrics(self) -> Mapping[str, Mapping[str, float]]:
         """Part of `CallService`."""
+        vendors = Vendors.shared()
         values: dict[str, float] = {
             f"{_PREFIX}calls": self._worker.running,
             f"{_PREFIX}rooms": len(self._worker.rooms),
@@ -214,6 +224,10 @@ class WorkerCalls:
             f"{_PREFIX}ready": float(self._worker.not_ready() is None),
             f"{_PREFIX}loop_lag_seconds": self._monitor.load.lag,
             f"{_PREFIX}cpu_cores": self._monitor.load.cpu,
+            f"{_PREFIX}vendor_breakers_open": vendors.open,
+            f"{_PREFIX}vendor_breakers_opened_total": vendors.opened,
+            f"{_PREFIX}vendor_requests_waiting": vendors.waiting,
+            f"{_PREFIX}vendor_limit_reached_total": vendors.refused,
         }
         for name in METRICS:
             counter = name.removeprefix(_PREFIX).removesuffix("_total")

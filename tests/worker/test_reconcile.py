@@ -47,6 +47,20 @@ TABLE: dict[str, tuple[WorkerView, dict[str, CallState], list[Action]]] = {
     ),
     "an empty room gets none": (WorkerView(rooms(room("r", people=())), EVERY), {}, []),
     "a room that no rule names gets none": (WorkerView(rooms(room("r"))), {}, []),
+    "a bot whose vendor is full begins no call, and others do": (
+        WorkerView(
+            rooms(room("r"), room("s")),
+            (RoomRule("poet", id=("r",)), RoomRule("clerk", every=True)),
+            full={"poet"},
+        ),
+        {},
+        [StartCall("s", "clerk")],
+    ),
+    "a call whose vendor is full waits to start again": (
+        WorkerView(rooms(room("r")), EVERY, now=5.0, full={"poet"}),
+        call("r", R, not_before=1.0),
+        [],
+    ),
     "a room that has a bot gets no second one": (WorkerView(rooms(room("r", "b1")), EVERY), {}, []),
     "a call that runs goes on": (WorkerView(rooms(room("r", "me")), EVERY), call("r", agent_id="me"), []),
     "a call goes on while its people are away for a moment": (

@@ -85,7 +85,8 @@ class FallbackComponent(Generic[P]):
     Args:
         what: Names the job in messages: "speech to text".
         parts: At least one.
-        deadline: Seconds a part may take for its first piece, and between two.
+        deadline: Seconds a part may take for its first piece, and between two. A vendor that fails for all
+            calls is waited for twice as long, where nothing can stand in.
         warn: Told when one part stands in for another.
         patience: Seconds it may take for its first piece where another can stand in; None as long as
             `deadline`.
@@ -156,8 +157,7 @@ class FallbackComponent(Generic[P]):
         vendor, permit = self._vendors[index], None
         if vendor is not None:
             # While another one can stand in nobody waits for a vendor.
-            patience = min(self._deadline, repeats.left) if last else 0.0
-            permit = await vendor.admit(patience, paced=repeats.count > 0)
+            permit = await vendor.admit(repeats.left if last else 0.0, paced=repeats.count > 0)
         deadline = self._deadline if last else self._patience
         with telling(permit):
             pieces = request(self._parts[index])

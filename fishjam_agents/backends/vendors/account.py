@@ -107,7 +107,6 @@ class VendorAccount:
             LimitReachedError: There is none.
         """
         if (full := self.full) is not None:
-            self.refused += 1
             raise LimitReachedError(full, action="wait, or raise it", retryable=True, failure="quota")
         self.calls += 1
 

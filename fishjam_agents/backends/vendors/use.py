@@ -76,6 +76,7 @@ class VendorUse:
         """
         if account not in self._held:
             if not self._call.claim(account):
+                account.refused += account.full is not None
                 account.take_place()
             self._held.append(account)
 
