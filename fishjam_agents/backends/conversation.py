@@ -63,6 +63,8 @@ class PastConversation:
         instructions: The system prompt as it was last; None where it was never set.
         unanswered: Whether a user's turn has no answer yet.
         unworded: Whether the words of that turn are not known.
+        half: Words so far of a user who was speaking when the line was lost, "" where they are not known;
+            None where nobody was.
         handle: By which the vendor's session can be resumed, of the backend of type `handle_of`.
         handle_of: Name of that backend's class.
         handle_age: Seconds since it came.
@@ -74,6 +76,7 @@ class PastConversation:
     instructions: str | None = None
     unanswered: bool = False
     unworded: bool = False
+    half: str | None = None
     handle: str | None = None
     handle_of: str | None = None
     handle_age: float = 0.0

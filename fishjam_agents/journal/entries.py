@@ -54,6 +54,22 @@ class PeerCame(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
+class UserSpeaks(JournalEntry):
+    """A user is in the middle of a turn; its end, or its words, follow.
+
+    Attributes:
+        peer: The user.
+        text: The words so far, all of them; empty where they are not known yet.
+        over: Whether it came to nothing.
+    """
+
+    kind = "user_speaks"
+    peer: str | None = None
+    text: str = ""
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded(JournalEntry):
     """A user's turn is over; its words follow where they are known."""
 
@@ -157,6 +173,7 @@ KINDS: Mapping[str, type[JournalEntry]] = {
         CallBegan,
         InstructionsChanged,
         PeerCame,
+        UserSpeaks,
         TurnEnded,
         UserSaid,
         BotSaid,

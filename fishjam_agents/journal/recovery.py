@@ -22,6 +22,7 @@ from fishjam_agents.journal.entries import (
     ToolIntended,
     TurnEnded,
     UserSaid,
+    UserSpeaks,
 )
 
 _NOT_KNOWN = frozenset({"cancelled", "abandoned"})
@@ -86,6 +87,8 @@ class _Recovery:
         self._last = 0.0
         self._instructions: str | None = None
         self._unanswered = self._unworded = False
+        # Words so far of those who are speaking, by peer.
+        self._halves: dict[str | None, str] = {}
         self._handle: HandleCame | None = None
         self._handle_lines = 0
         for epoch, entry in entries:
@@ -95,12 +98,20 @@ class _Recovery:
     def _take(self, epoch: int, entry: JournalEntry) -> None:
         if isinstance(entry, InstructionsChanged):
             self._instructions = entry.instructions
+        elif isinstance(entry, UserSpeaks):
+            self._halves.pop(entry.peer, None)
+            if not entry.over:
+                self._halves[entry.peer] = entry.text
         elif isinstance(entry, TurnEnded):
+            self._halves.pop(entry.peer, None)
             self._unanswered = self._unworded = True
         elif isinstance(entry, UserSaid):
+            self._halves.pop(entry.peer, None)
             self._lines.append(UserLine(entry.text, entry.peer))
             self._unanswered, self._unworded = True, False
         elif isinstance(entry, BotSaid):
+            # It answers, and so it has heard enough.
+            self._halves.clear()
             self._part(epoch, entry.reply).text += entry.text
             self._unanswered = self._unworded = False
         elif isinstance(entry, BotHeard):
@@ -170,6 +181,7 @@ class _Recovery:
             instructions=self._instructions,
             unanswered=self._unanswered,
             unworded=self._unworded,
+            half=" ".join(filter(None, self._halves.values())) if self._halves else None,
             handle=None if handle is None else handle.handle,
             handle_of=None if handle is None else handle.backend,
             handle_age=0.0 if handle is None else max(0.0, now - handle.at),

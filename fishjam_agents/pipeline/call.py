@@ -92,7 +92,7 @@ class Call:
             crosstalk = CrossTalk(deliver)
             deliver = crosstalk.deliver
         if bot.journal is not None:
-            self._journaled = begin_journal(context, bot, bot.journal, self.replies)
+            self._journaled = begin_journal(context, bot, bot.journal, self.replies, track)
         greeting = None if self._earlier is not None else bot.greeting
         self._presence = Presence(context, self.replies, self.turns, crosstalk, greeting)
         self.vision = VisionInput(context, bot.vision, session, room, self._link)

@@ -88,8 +88,8 @@ class Continuation:
 
 
 def owes(conversation: PastConversation) -> bool:
-    """Return whether the bot has something to say by itself: it was cut off, or has not answered yet."""
-    return bool(conversation.unheard) or conversation.unanswered
+    """Return whether the bot has something to say by itself: it was cut off, or owes an answer."""
+    return bool(conversation.unheard) or conversation.unanswered or conversation.half is not None
 
 
 def gap_line(conversation: PastConversation, results: Mapping[str, str | None]) -> str:
@@ -118,7 +118,10 @@ def gap_line(conversation: PastConversation, results: Mapping[str, str | None]) 
             if result is None
             else f"{called} had been called, was run again and answered: {result}"
         )
-    if conversation.unworded:
+    if conversation.half is not None:
+        heard = f' after "{conversation.half}"' if conversation.half else ""
+        parts.append(f"The user was speaking and was not heard any more{heard}: ask for the rest.")
+    elif conversation.unworded:
         parts.append("The user's last words were lost: ask for them.")
     elif conversation.unanswered and not unheard:
         parts.append("The user has no answer to the last words yet: give it.")

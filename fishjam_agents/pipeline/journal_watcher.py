@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.journal.entries import (
@@ -13,11 +15,13 @@ from fishjam_agents.journal.entries import (
     PeerCame,
     TurnEnded,
     UserSaid,
+    UserSpeaks,
 )
 from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.replies import Replies
+from fishjam_agents.session import OutgoingTrack
 
 INTERVAL = 0.2
 """Seconds after which new words, and what was heard of them, are written."""
@@ -31,16 +35,29 @@ class JournalWatcher:
         journal: Its journal.
         replies: Its replies.
         backend: Name of the backend's class.
+        is_connected: Whether the session with the room is connected.
     """
 
-    def __init__(self, context: CallContext, journal: CallJournal, replies: Replies, backend: str) -> None:
+    def __init__(
+        self,
+        context: CallContext,
+        journal: CallJournal,
+        replies: Replies,
+        backend: str,
+        is_connected: Callable[[], bool],
+    ) -> None:
         self._context = context
         self._journal = journal
         self._replies = replies
         self._backend = backend
+        self._is_connected = is_connected
+        self._arrived: list[str] = []
         self._words: dict[str, str] = {}
         self._heard: Heard | None = None
         self._next = 0.0
+        # What is known and written of those who are speaking, by peer.
+        self._speaking: dict[str | None, str] = {}
+        self._spoken: dict[str | None, str] = {}
         self._ending = False
 
     def event(self, event: Event) -> None:
@@ -52,19 +69,31 @@ class JournalWatcher:
             cut = isinstance(event, events.ReplyInterrupted)
             self._write_words()
             self._write_heard(event.heard, over=not (cut and self._ending), cut=cut)
+        elif isinstance(event, events.UserStartedSpeaking):
+            self._speaking.setdefault(event.peer, "")
         elif isinstance(event, events.UserTurnEnded):
+            is_written = self._forget_speaking(event.peer)
             if event.reason != "cancelled":
                 self._write_words()
                 journal.put(TurnEnded(now, event.turn, event.peer))
+            elif is_written:
+                journal.put(UserSpeaks(now, event.peer, over=True))
         elif isinstance(event, events.UserTranscript):
-            if event.final and event.text.strip():
+            if not event.final:
+                if event.peer in self._speaking:
+                    self._speaking[event.peer] = event.text
+            elif event.text.strip():
                 self._write_words()
                 journal.put(UserSaid(now, event.text, event.peer))
+                if event.peer in self._speaking:
+                    # More of the turn may follow.
+                    self._speaking[event.peer] = self._spoken[event.peer] = ""
         elif isinstance(event, (events.ToolStarted, events.ToolCalled)):
             # `CallTools` writes these, with what the tool was given; words come before them.
             self._write_words()
         elif isinstance(event, events.PeerJoined):
-            journal.put(PeerCame(now, event.peer))
+            self._arrived.append(event.peer)
+            self._write_arrived()
 
     def tick(self, now: float) -> None:
         """Part of `Watcher`."""
@@ -72,6 +101,8 @@ class JournalWatcher:
             return
         self._next = now + INTERVAL
         self._write_words()
+        self._write_speaking()
+        self._write_arrived()
         reply = self._replies.current_reply
         if reply is None:
             return
@@ -105,16 +136,37 @@ class JournalWatcher:
             for reply, text in words.items():
                 self._journal.put(BotSaid(self._journal.now(), reply, text))
 
+    def _write_arrived(self) -> None:
+        # While its session is lost the bot is not there: if it does not come back, nobody who came meanwhile
+        # has taken part.
+        if self._arrived and self._is_connected():
+            for peer in self._arrived:
+                self._journal.put(PeerCame(self._journal.now(), peer))
+            self._arrived.clear()
+
+    def _write_speaking(self) -> None:
+        for peer, text in self._speaking.items():
+            if self._spoken.get(peer) != text:
+                self._spoken[peer] = text
+                self._journal.put(UserSpeaks(self._journal.now(), peer, text))
+
+    def _forget_speaking(self, peer: str | None) -> bool:
+        """A turn is over; true if its beginning was written."""
+        self._speaking.pop(peer, None)
+        return self._spoken.pop(peer, None) is not None
+
     def _write_heard(self, heard: Heard, *, over: bool = False, cut: bool = False) -> None:
         self._heard = heard
         seconds = round(heard.seconds, 3)
         self._journal.put(BotHeard(self._journal.now(), heard.reply, heard.text, seconds, over, cut))
 
 
-def begin_journal(context: CallContext, bot: Bot, journal: CallJournal, replies: Replies) -> JournalWatcher:
+def begin_journal(
+    context: CallContext, bot: Bot, journal: CallJournal, replies: Replies, track: OutgoingTrack
+) -> JournalWatcher:
     """Have the journal of a call written from now on."""
     backend = type(bot.backend).__name__
     journal.put(CallBegan(journal.now(), backend, bot.instructions))
-    watcher = JournalWatcher(context, journal, replies, backend)
+    watcher = JournalWatcher(context, journal, replies, backend, lambda: getattr(track, "ready", True))
     context.events.watch(watcher)
     return watcher

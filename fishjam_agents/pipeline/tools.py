@@ -141,7 +141,9 @@ class CallTools:
     async def _intended(self) -> None:
         assert self._journal is not None
         if not await self._journal.written():
-            message = "the journal takes too long: should this process be lost, a tool may be run twice"
+            message = (
+                "the journal takes too long, or is away: should this process be lost, a tool may be run twice"
+            )
             self._context.emit(events.ErrorRaised(self._context.now(), message, "journal"))
 
     def _make_context(self, call: port.ToolCall, tool: Tool, report: Callable[[str], None]) -> ToolContext:

@@ -368,9 +368,11 @@ class MultiRoomWorker:
 
     async def _open_journal(self, call: RoomCall) -> CallJournal | None:
         assert self._journals is not None
-        room = self.rooms.get(call.state.room_id)
-        present = None if room is None else {person.id for person in room.people}
-        place = CallPlace(self.client.url, call.state.room_id, call.state.bot)
+        room_id = call.state.room_id
+        # What was looked up last may be of before Fishjam lost its rooms: others would be told what was said.
+        self.look_at(await self.client.get_room(room_id))
+        present = {person.id for person in self.rooms[room_id].people}
+        place = CallPlace(self.client.url, room_id, call.state.bot)
         return await self._journals.open(place, present)
 
     def _make(self, call: RoomCall) -> AgentPipeline:

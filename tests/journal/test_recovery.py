@@ -13,6 +13,7 @@ from fishjam_agents.journal.entries import (
     ToolIntended,
     TurnEnded,
     UserSaid,
+    UserSpeaks,
     decode,
     encode,
 )
@@ -96,6 +97,21 @@ def test_a_second_loss_before_the_rest_was_said_still_owes_it() -> None:
 def test_a_turn_without_words_is_told_as_such() -> None:
     found = recovered(TurnEnded(1, "turn-1", "p"))
     assert (found.unanswered, found.unworded, found.lines) == (True, True, [])
+
+
+def test_half_a_turn_is_told_with_the_words_that_came() -> None:
+    begun, some = UserSpeaks(1, "p"), UserSpeaks(2, "p", "I would like")
+    assert recovered().half is None
+    assert recovered(begun).half == ""
+    assert recovered(begun, some).half == "I would like"
+    assert recovered(begun, some, UserSpeaks(2, "q", "Me too")).half == "I would like Me too"
+    for end in (
+        UserSpeaks(3, "p", over=True),
+        TurnEnded(3, "t", "p"),
+        UserSaid(3, "Tea", "p"),
+        BotSaid(3, "r", "Yes"),
+    ):
+        assert recovered(begun, some, end).half is None
 
 
 def test_tools_without_a_result_are_unknown() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fishjam_agents import AgentPipeline, tool
+from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import LLMToolCall
 from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.journal import journal as journals
@@ -17,7 +18,7 @@ from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.journal.recovery import recover
 from fishjam_agents.journal.store import CallPlace, OpenedJournal
 from fishjam_agents.journal.writer import JournalWriter
-from fishjam_agents.testing import MemoryCall
+from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.testing.memory_journals import MemoryJournals
 from tests.cascade.calls import bot, said
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
@@ -133,6 +134,46 @@ def test_a_reply_goes_on_where_it_was_heard_to() -> None:
     assert [event["heard"]["text"] for event in ended] == [line.unheard]
     assert second.continued
     assert not first.continued
+
+
+async def is_cut_off_in_mid_turn(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
+    speaking = asyncio.create_task(alice.speak(speech("alice_long.wav")))
+    await asyncio.sleep(1.5)
+    speaking.cancel()
+
+
+def test_who_was_speaking_is_asked_for_it() -> None:
+    told = Told()
+    first, _ = spoken(["Yes."])
+    told.serve(first, is_cut_off_in_mid_turn)
+    assert told.past.half == ""
+    second, model = spoken(["Say it again, please."])
+    told.serve(second, stays)
+    role, gap = said(model)[1]
+    assert role == "user"
+    assert gap.endswith("The user was speaking and was not heard any more: ask for the rest.]")
+
+
+def test_words_that_came_in_the_middle_of_a_turn_are_told() -> None:
+    so_far = [port.UserTranscript(words, peer="alice") for words in ("I would", "I would like")]
+    first = AgentPipeline()
+    first.backend = Scripted([Step(port.TurnStartedInput, [0.3, *so_far])])
+    told = Told()
+    told.serve(first, is_cut_off_in_mid_turn)
+    assert told.past.half == "I would like"
+    second, model = spoken(["What would you like?"])
+    told.serve(second, stays)
+    assert 'was not heard any more after "I would like": ask for the rest.]' in said(model)[1][1]
+
+
+def test_a_turn_that_came_to_nothing_leaves_nothing_to_ask_for() -> None:
+    told = Told()
+    first, _ = spoken(["Yes."])
+    told.serve(first, asks_and_hears)
+    kinds = [entry.kind for _, entry in told.entries]
+    assert "user_speaks" in kinds
+    assert told.past.half is None
 
 
 def test_a_third_process_finds_all_of_it_said_once() -> None:
@@ -269,24 +310,29 @@ def test_a_tool_waits_until_its_intent_is_written() -> None:
     assert "tool_intended" in kinds
 
 
-def test_a_store_that_is_away_costs_the_journal_and_not_the_call() -> None:
+@pytest.mark.parametrize(
+    ("is_away", "waits"), [(True, 0.0), (False, journals.INTENT_DEADLINE)], ids=["away", "slow"]
+)
+def test_a_store_that_takes_nothing_costs_the_journal_and_not_the_call(is_away: bool, waits: float) -> None:
     told = Told()
-    told.store.is_away = True
+    told.store.is_away = is_away
+    told.store.delay = 0.0 if is_away else 20.0
     first, _ = spoken([LLMToolCall("c1", "book", {"seat": 7})])
 
     async def alone(call: MemoryCall) -> None:
         await asks(call)
         await call.wait_for("tool_called")
         await call.wait_for("reply_ended")
-        told.store.is_away = False
-        await asyncio.sleep(6)
+        told.store.is_away, told.store.delay = False, 0.0
+        await asyncio.sleep(25)
 
     call = told.serve(first, alone)
     assert first.done == ["booked 7"]
     (error,) = [event for event in call.events if event["kind"] == "error"]
     assert (error["where"], "may be run twice" in error["message"]) == ("journal", True)
     (intended,) = [event["at"] for event in call.events if event["kind"] == "tool_started"]
-    assert error["at"] - intended == pytest.approx(journals.INTENT_DEADLINE, abs=0.1)
+    # One that is known to be away is not waited for.
+    assert error["at"] - intended == pytest.approx(waits, abs=0.1)
     # Nothing of it is lost once the store is back.
     assert [entry.kind for _, entry in told.entries][:2] == ["call_began", "peer_came"]
     assert told.past.lines[-1] == recover(told.entries, 1003.0).lines[-1]

@@ -14,6 +14,9 @@ from fishjam_agents.errors import BackendError
 from fishjam_agents.journal.journal import Journals
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.callers import Caller
+from fishjam_agents.server.settings import PeerConfig
+from fishjam_agents.session import PeerType
 from fishjam_agents.testing import Scripted, Step
 from fishjam_agents.testing.memory_journals import MemoryJournals
 from fishjam_agents.worker import Bots, LimitSettings, MultiRoomWorker, RoomRule, RoomSnapshot
@@ -126,5 +129,33 @@ def test_whoever_comes_when_all_have_left_hears_nothing_of_them() -> None:
                     await until(lambda: len(served.backends) == 2 and served.backends[1].connections)
                     assert served.backends[1].connections[0].conversation is None
             assert [call.ended for call in await served.store.calls()] == [True, False]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("are_known", [True, False], ids=["the same people", "new peers"])
+def test_a_fishjam_that_lost_its_rooms_and_has_them_again(are_known: bool) -> None:
+    async def scenario() -> None:
+        server = EmbeddedServer(token="token")
+        await server.start()
+        port, served = server.port, Served(server)
+        room = server.rooms.create()
+        ann = await server.add_caller(room.id)
+        async with served.journals, running(served.worker):
+            await until(lambda: served.backends[0].sessions)
+            await asyncio.sleep(1)
+            await server.stop()
+            async with EmbeddedServer(port=port, token="token") as again:
+                same = again.rooms.create(room_id=room.id)
+                peer = same.add_peer(PeerConfig(PeerType.WEBRTC, {}), ann.id if are_known else None)
+                Caller(same, peer, again.clock).join()
+                await until(lambda: len(served.backends) == 2 and served.backends[1].connections)
+                conversation = served.backends[1].connections[0].conversation
+                assert (conversation is not None) == are_known
+                if are_known:
+                    await until(lambda: served.told(1))
+                    assert "The line was lost" in served.told(1)[0].text
+                agents = [peer for peer in same.peers.values() if peer.type is PeerType.AGENT]
+                assert len(agents) == 1
 
     asyncio.run(scenario())
