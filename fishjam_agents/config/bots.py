@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section
 from fishjam_agents.config.imports import is_import_name
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, GreetingSettings
+from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, FarewellSettings, GreetingSettings
 from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer
@@ -54,6 +55,7 @@ def read_agent(
         sections=sections,
         greeting=_recording(entries.get("greeting"), f"{path}.greeting", reader, problems),
         apology=_recording(entries.get("apology"), f"{path}.apology", reader, problems),
+        farewell=_farewell(entries.get("farewell"), f"{path}.farewell", reader, problems),
         instructions=reader.text(entries.get("instructions"), f"{path}.instructions"),
         tools=_tools(entries.get("tools"), f"{path}.tools", reader, problems),
         mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), f"{path}.mcp") or (),
@@ -84,12 +86,26 @@ def _recording(
     given = reader.read(GreetingSettings, node, key)
     if given is None:
         return None
-    if not given.settings.wav.is_file():
-        problems.add(
-            reader.lines[f"{key}.wav"],
-            f"{key}.wav: there is no file {given.settings.wav}: check the path",
-        )
+    _check_file(given.settings.wav, f"{key}.wav", reader, problems)
     return given.settings
+
+
+def _farewell(
+    node: Node | None, key: str, reader: SectionReader, problems: Problems
+) -> FarewellSettings | None:
+    if node is None or (isinstance(node, Scalar) and node.null):
+        return None
+    given = reader.read(FarewellSettings, node, key)
+    if given is None:
+        return None
+    if given.settings.wav is not None:
+        _check_file(given.settings.wav, f"{key}.wav", reader, problems)
+    return given.settings
+
+
+def _check_file(wav: Path, key: str, reader: SectionReader, problems: Problems) -> None:
+    if not wav.is_file():
+        problems.add(reader.lines.get(key), f"{key}: there is no file {wav}: check the path")
 
 
 def read_bots(document: Section, reader: SectionReader, problems: Problems) -> Mapping[str, AgentSettings]:

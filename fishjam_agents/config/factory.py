@@ -169,6 +169,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         raise ConfigError(
             f"{config.where(config.agent_key)}: {error} (with what {agent.pipeline} sets)"
         ) from error
+    if agent.farewell is not None and agent.farewell.text is not None:
+        pipeline.farewell = agent.farewell.text
     try:
         pipeline.verify()
     except MissingExtraError:
@@ -179,6 +181,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         pipeline.greeting = _sound(config, pipeline, config.key("greeting.wav"), agent.greeting.wav)
     if agent.apology is not None:
         pipeline.apology = _sound(config, pipeline, config.key("apology.wav"), agent.apology.wav)
+    if agent.farewell is not None and agent.farewell.wav is not None:
+        pipeline.farewell = _sound(config, pipeline, config.key("farewell.wav"), agent.farewell.wav)
     for key, wav in _recordings(pipeline):
         _sound(config, pipeline, config.key(key), wav)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.problems import SourceLocation
+from fishjam_agents.errors import SettingError
 from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.observe.settings import LogSettings, ObserveSettings
 from fishjam_agents.pipeline.agent import SECTIONS
@@ -67,6 +68,23 @@ class GreetingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FarewellSettings:
+    """Last thing that the bot says to people whose call the program's own end cuts short.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo.
+        text: The words, for a backend that speaks given ones.
+    """
+
+    wav: Path | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.wav is None) == (not self.text):
+            raise SettingError(None, "it needs wav or text", "give one of them", fields=["wav", "text"])
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSettings:
     """The bot. None is what the file does not say.
 
@@ -76,6 +94,7 @@ class AgentSettings:
         sections: Settings that the file gives, by their key (`pipeline.agent.SECTIONS`).
         greeting: What it says first.
         apology: What it says last when its backend has failed for good.
+        farewell: What it says last when the program ends and its call has not.
         instructions: The system prompt.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
         mcp: MCP servers whose tools it may call.
@@ -86,6 +105,7 @@ class AgentSettings:
     sections: Mapping[str, PartialSettings[Any]] = field(default_factory=dict)
     greeting: GreetingSettings | None = None
     apology: GreetingSettings | None = None
+    farewell: FarewellSettings | None = None
     instructions: str | None = None
     tools: tuple[str, ...] = ()
     mcp: tuple[McpServer, ...] = ()

@@ -85,6 +85,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
     {
         "api": _port,
         "apology": _wav,
+        "farewell": _words,
         "fishjam.allowed_hosts": _one,
         "fishjam.allowed_origins": _one,
         "fishjam.tls": _mode,

@@ -60,6 +60,8 @@ class AgentPipeline(CallControls):
         mcp: MCP servers whose tools it may call.
         greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
         apology: Recording played when the backend fails for good, before the call ends; as `greeting`.
+        farewell: Last thing said where the program ends and the call has not: a recording as `greeting`, or
+            words, for a backend that speaks given ones.
         observers: Called synchronously with every event; quick functions only.
         tool_payloads: Whether events of tools hold arguments and results, as `redact` leaves them. They are
             what callers said and what your systems answered: off unless it is wanted.
@@ -84,6 +86,7 @@ class AgentPipeline(CallControls):
     mcp: Sequence[McpServer] = ()
     greeting: Samples | None = None
     apology: Samples | None = None
+    farewell: Samples | str | None = None
     tool_payloads: bool = False
     recorder: Recorder | None = None
     sound_recorder: SoundRecorder | None = None

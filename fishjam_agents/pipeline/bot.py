@@ -52,6 +52,7 @@ class Bot(Announcer, ToolHost, Protocol):
     mcp: Sequence[McpServer]
     greeting: Samples | None
     apology: Samples | None
+    farewell: Samples | str | None
     recorder: Recorder | None
     sound_recorder: SoundRecorder | None
     journal: CallJournal | None

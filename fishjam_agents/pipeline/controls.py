@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,9 @@ from fishjam_agents.pipeline.hooks import BotHooks
 from fishjam_agents.pipeline.remote import RemoteRun
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 
+UNTIL_FAREWELL = 4.0
+"""Seconds that a bot may go on with what it is saying before its farewell."""
+
 _NOT_RUNNING = "the pipeline is not running: call this from a hook"
 
 
@@ -28,10 +32,12 @@ class CallControls(BotHooks):
 
     Attributes:
         backend: The model.
+        farewell: Last thing said where the program ends.
         journal: The call's journal.
     """
 
     backend: Backend
+    farewell: Samples | str | None
     journal: CallJournal | None
 
     def __init__(self) -> None:
@@ -353,6 +359,20 @@ class CallControls(BotHooks):
             self.stop("bot")
         else:
             self._running().end_after_goodbye()
+
+    def end_with_farewell(self) -> None:
+        """End the call as `end_call`, with the `farewell`, which a barge-in does not end.
+
+        What the bot is saying goes on for `UNTIL_FAREWELL` seconds at most where there is one.
+        """
+        if self.farewell is not None and isinstance(self._call, Call):
+            if (speech := self.speech) is not None:
+                asyncio.get_running_loop().call_later(UNTIL_FAREWELL, speech.interrupt)
+            if isinstance(self.farewell, str):
+                self.say(self.farewell, interruptible=False)
+            else:
+                self.play(self.farewell, interruptible=False)
+        self.end_call()
 
     def stop(self, reason: EndReason = "stopped") -> None:
         """End the call. Does nothing when none runs.

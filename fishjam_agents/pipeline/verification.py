@@ -7,6 +7,7 @@ from typing import Any
 
 from fishjam_agents.audio.detectors import require
 from fishjam_agents.backends.port import Backend
+from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.hearing import echo_canceller
 from fishjam_agents.pipeline.bot import Bot
@@ -80,6 +81,13 @@ def _verify_objects(bot: Bot, backend: Backend, sections: Mapping[str, type[Any]
         verify_synchronous(observer, f"an observer of {name}")
     verify_recording(name, "greeting", bot.greeting)
     verify_recording(name, "apology", bot.apology)
+    if isinstance(bot.farewell, str):
+        if not backend.capabilities.verbatim_say or isinstance(backend, RemoteBackend):
+            raise FishjamAgentsError(
+                f"farewell is a text, but {type(backend).__name__} cannot speak given words here: give a wav"
+            )
+    else:
+        verify_recording(name, "farewell", bot.farewell)
 
 
 def _verify_turns(bot: Bot, backend: Backend) -> None:

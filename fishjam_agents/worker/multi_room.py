@@ -38,7 +38,7 @@ from fishjam_agents.worker.worker import SharedConnections, check_token
 logger = logging.getLogger(__name__)
 
 LAST_WORDS = 10.0
-"""Seconds that bots have for what they are saying when the time to drain is over."""
+"""Seconds that bots have for what they are saying, and a farewell, when the time to drain is over."""
 RECONNECTS = Backoff(longest=1.0)
 """Delays before the notifier connects again: one connection, by which all calls know the server is back."""
 EMPTY_ROOM = 15.0
@@ -233,7 +233,8 @@ class MultiRoomWorker:
     async def drain(self, limit: float) -> None:
         """Take no new room; return when the calls that run have ended.
 
-        After so many seconds bots say no more than what they are saying, and leave.
+        After so many seconds bots finish what they are saying, say their farewell, and leave: within
+        `LAST_WORDS` seconds.
         """
         self._draining = True
         self.wake()

@@ -130,11 +130,11 @@ class RoomCall:
                 self._worker.stop()
 
     def end_after_speech(self) -> None:
-        """Let the bot finish what it is saying, and leave."""
+        """Let the bot finish what it is saying, say its farewell if it has one, and leave."""
         self._drained = True
         if self.pipeline is not None and self.pipeline.call_id is not None:
             with suppress(FishjamAgentsError):
-                self.pipeline.end_call()
+                self.pipeline.end_with_farewell()
 
     async def serve(
         self,

@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.server import EmbeddedServer
+from fishjam_agents.server.media.recorder import RECORDING_RATE
 
 from .programs import ROOT, bots, running, until
 
@@ -133,6 +136,35 @@ def test_a_call_that_does_not_end_in_time_is_left_by_its_bot(tmp_path: Path) -> 
             program.signal(signal.SIGTERM)
             assert await program.exits() == 0
             assert len(room.peers) == 1
+
+    asyncio.run(scenario())
+
+
+FAREWELL = "agent: {backend: {type: parrot}, farewell: bye.wav}\nrooms: every\nworkers: {drain: 0.2}\n"
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_people_hear_a_farewell_unless_a_second_sigterm_comes(tmp_path: Path, twice: bool) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, FAREWELL)
+        write_wav(tmp_path / "bye.wav", np.full(3 * 16000, 5000, np.int16), 16000)
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            await program.says("Ctrl-C ends the calls.")
+            room = server.rooms.create()
+            ann = await server.add_caller(room.id)
+            recorder = room.record(server.clock.position, [ann.id])
+            await until(lambda: bots(room))
+            await until(lambda: "is in the room" in program.logged)
+            program.signal(signal.SIGTERM)
+            if twice:
+                await until(lambda: "reply_started" in program.logged or "bots leave" in program.logged)
+                await asyncio.sleep(1.5)
+                program.signal(signal.SIGTERM)
+            assert await program.exits() == 0
+            assert len(room.peers) == 1
+            heard = recorder.stop(server.clock.position).heard(ann.id)
+            seconds = np.count_nonzero(np.abs(heard) > 4000) / RECORDING_RATE
+            assert 0 < seconds < 2.5 if twice else 2.8 < seconds < 3.1
 
     asyncio.run(scenario())
 

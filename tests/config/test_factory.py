@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,21 @@ def test_the_greeting_is_at_the_rate_of_the_backend(make: Make, folder: Path) ->
     for recording in (pipeline.greeting, pipeline.apology):
         assert recording is not None
         assert len(recording) == 24000
+
+
+def test_the_farewell_is_a_recording_or_words(make: Make, folder: Path) -> None:
+    write_wav(folder / "bye.wav", np.zeros(8000, np.int16), 8000)
+    farewell = make(None, "backend: {type: parrot}\n  farewell: bye.wav").farewell
+    assert farewell is not None
+    assert len(farewell) == 24000
+    for wrong, sentence in {
+        "farewell: gone.wav": "agent.farewell.wav: there is no file",
+        "farewell: Good bye.": "farewell is a text, but Parrot cannot speak given words here: give a wav",
+        "farewell: {}": "agent.farewell: it needs wav or text: give one of them",
+        "farewell: {wav: bye.wav, text: Bye.}": "agent.farewell: it needs wav or text: give one of them",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(sentence)):
+            make(None, f"backend: {{type: parrot}}\n  {wrong}")
 
 
 def test_a_word_is_enough_where_only_one_thing_can_be_meant(folder: Path) -> None:
