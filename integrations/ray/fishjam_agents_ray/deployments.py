@@ -39,7 +39,8 @@ def calls_options(settings: RaySettings) -> dict[str, Any]:
 def watcher_options() -> dict[str, Any]:
     """Options of the deployment that decides which calls begin."""
     return {
-        "num_replicas": 1,
+        # One rules, the other one is there when it does not any more.
+        "num_replicas": 2,
         "ray_actor_options": {"num_cpus": 0, "resources": dict(HEAD)},
         "health_check_period_s": 1.0,
         "health_check_timeout_s": 3.0,

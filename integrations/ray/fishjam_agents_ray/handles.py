@@ -11,7 +11,7 @@ from ray.util import list_named_actors
 
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents_ray.ledger import Ledger
-from fishjam_agents_ray.names import HEAD, NAMESPACE, replica_prefix
+from fishjam_agents_ray.names import HEAD, NAMESPACE, application_prefix
 
 LEDGER_DEADLINE = 2.0
 """Seconds that the ledger has to answer."""
@@ -72,12 +72,12 @@ async def answer_of(reference: Awaitable[T], deadline: float) -> T:
         raise LedgerLostError(f"the ledger cannot be reached: {error}") from error
 
 
-def living_replicas(application: str) -> frozenset[str]:
-    """Return the replicas of calls that Ray has not declared dead, those that drain included.
+def living_actors(application: str) -> frozenset[str]:
+    """Return the replicas of both deployments that Ray has not declared dead, those that drain included.
 
     Serve's own list leaves those out that drain. Blocks for a round trip to Ray's control store.
     """
-    prefix = replica_prefix(application)
+    prefix = application_prefix(application)
     actors: list[Any] = list_named_actors(all_namespaces=True)
     return frozenset(
         actor["name"]

@@ -31,6 +31,7 @@ class Ledger:
         # Above those of a ledger that was lost; replicas raise it where this clock is behind.
         self._epoch = time.time_ns()
         self._leader: str | None = None
+        self._leader_seen = time.monotonic()
         self._settled = False
         self._order: Order = "serve"
         self._reports: dict[str, Report] = {}
@@ -122,6 +123,7 @@ class Ledger:
         """Begin the rule of a watcher; returns its epoch, above all earlier ones."""
         self._epoch = max(self._epoch + 1, time.time_ns())
         self._leader = leader
+        self._leader_seen = time.monotonic()
         self._settled = False
         return self._epoch
 
@@ -152,9 +154,19 @@ class Ledger:
         self._left = left
         return True
 
-    def read(self) -> LedgerView:
-        """Return what is known."""
-        return LedgerView(self._leader, self._order, self._reports, self._agents, self._left)
+    def read(self, reader: str = "") -> LedgerView:
+        """Return what is known.
+
+        Args:
+            reader: The watcher that asks; the one that rules is heard of by that.
+        """
+        now = time.monotonic()
+        if reader == self._leader:
+            self._leader_seen = now
+        idle = now - self._leader_seen
+        return LedgerView(
+            self._leader, idle, self._settled, self._order, self._reports, self._agents, self._left
+        )
 
     def records(self, since: int) -> tuple[str, int, Sequence[CallRecord]]:
         """Return this ledger's id, the newest version, and the records after a version."""

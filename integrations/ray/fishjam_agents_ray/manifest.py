@@ -31,7 +31,9 @@ class _Block(str):
 
 
 class _Dumper(yaml.SafeDumper):
-    pass
+    def ignore_aliases(self, data: object) -> bool:
+        """Write everything out, also what stands in two places."""
+        return True
 
 
 _Dumper.add_representer(
@@ -48,7 +50,9 @@ def ray_service(settings: RaySettings, image: str, serve_config: str) -> dict[st
         serve_config: The configuration of Serve, as YAML.
     """
     drain = math.ceil(settings.drain + FAREWELL)
-    environment = [{"name": name, "value": value} for name, value in (VARIABLES | MACHINE_LOSS).items()]
+    # `authOptions` sets the mode.
+    variables = {name: value for name, value in VARIABLES.items() if name != "RAY_AUTH_MODE"} | MACHINE_LOSS
+    environment = [{"name": name, "value": value} for name, value in variables.items()]
     container = {
         "image": image,
         "env": environment,

@@ -19,12 +19,17 @@ HEAD: Mapping[str, float] = {"node:__internal_head__": 0.001}
 without the watcher and the ledger, and without the head nothing could be started anyway."""
 
 
-def replica_prefix(application: str) -> str:
-    """Return what the names of the actors of an application's replicas begin with.
+def application_prefix(application: str) -> str:
+    """Return what the names of the actors of an application's replicas begin with, of both deployments.
 
     Serve's own, and no part of its interface: Ray is pinned, and a test holds it.
     """
-    return f"SERVE_REPLICA::{application}#{CALLS}#"
+    return f"SERVE_REPLICA::{application}#"
+
+
+def has_calls(replica: str) -> bool:
+    """Return whether a replica is one of calls, by its name."""
+    return replica.split("#")[1:2] == [CALLS]
 
 
 def short_name(replica: str) -> str:

@@ -107,6 +107,8 @@ class LedgerView:
 
     Attributes:
         leader: The watcher that rules, or is about to; None in a ledger that is new.
+        leader_idle: Seconds since it was heard of, or since the ledger began.
+        settled: Whether rooms are given away: it rules.
         order: What all replicas are to do.
         reports: The last report of each replica.
         agents: Agents that were noted in each replica's rooms, by room.
@@ -114,6 +116,8 @@ class LedgerView:
     """
 
     leader: str | None
+    leader_idle: float
+    settled: bool
     order: Order
     reports: Mapping[str, Report]
     agents: Mapping[str, Mapping[str, str]]

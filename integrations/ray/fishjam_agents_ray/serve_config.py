@@ -106,8 +106,8 @@ def _wrong_names(data: Mapping[str, Any]) -> Iterator[str]:
         for deployment in app.get("deployments", ()):
             if deployment["name"] not in (CALLS, WATCHER):
                 yield f"there is no deployment {deployment['name']!r}: use {CALLS} or {WATCHER}"
-            elif deployment["name"] == WATCHER and deployment.get("num_replicas", 1) != 1:
-                yield f"{WATCHER} must have num_replicas: 1: only one watcher rules"
+            elif deployment["name"] == WATCHER and "autoscaling_config" in deployment:
+                yield f"{WATCHER} has no autoscaling_config: one rules, and one more waits"
 
 
 def read_settings(config: Path) -> RaySettings:

@@ -75,6 +75,9 @@ def not_for_machines(settings: Config) -> str | None:
             f"{settings.where('fishjam.id')}: fishjam.id is local, which other machines do not reach: "
             "name a Fishjam"
         )
+    if settings.workers.shard is not None:
+        where = settings.where("workers.shard")
+        return f"{where}: workers.shard is for machines without Ray: leave it out"
     for index, rule in enumerate(settings.rooms):
         if rule.create is not None:
             where = settings.where(f"rooms[{index}].create")

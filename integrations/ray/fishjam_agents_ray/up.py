@@ -9,6 +9,7 @@ import secrets
 import time
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.cli.output import say
@@ -23,8 +24,13 @@ from fishjam_agents.worker.worker import check_token
 from fishjam_agents_ray import environment
 from fishjam_agents_ray.reports import LedgerView, Order
 
+if TYPE_CHECKING:
+    from fishjam_agents_ray.handles import LedgerHandle
+
 logger = logging.getLogger(__name__)
 
+START_DEADLINE = 30.0
+"""Seconds that the ledger has to start."""
 LAST_SECONDS = 10.0
 """Seconds that bots have to leave when the time to drain is over."""
 CALLS_INTERVAL = 0.25
@@ -108,6 +114,7 @@ class _Up:
 
         await asyncio.to_thread(deploy)
         ledger = LedgerHandle(APPLICATION)
+        await self._rules(ledger)
         say(_welcome(settings, client.url, [room for made in rooms.created for room in made.ids]))
         await self._asked.wait()
         try:
@@ -121,10 +128,15 @@ class _Up:
         with suppress(Exception):
             await asyncio.to_thread(serve.shutdown)
 
-    async def _calls_end(self, ledger: object, limit: float) -> None:
-        from fishjam_agents_ray.handles import LedgerHandle
+    async def _rules(self, ledger: LedgerHandle) -> None:
+        """Wait until a watcher rules, or the program is asked to end."""
+        while not self._asked.is_set():
+            view: LedgerView = await ledger.ask("read", deadline=START_DEADLINE)
+            if view.settled:
+                return
+            await asyncio.sleep(CALLS_INTERVAL)
 
-        assert isinstance(ledger, LedgerHandle)
+    async def _calls_end(self, ledger: LedgerHandle, limit: float) -> None:
         until = time.monotonic() + limit
         was = self._order
         while time.monotonic() < until and self._order == was:

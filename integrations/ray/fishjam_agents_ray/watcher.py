@@ -1,7 +1,8 @@
-"""The watcher: the one process that looks at the rooms and decides which calls begin.
+"""The watcher: a process that looks at the rooms and decides which calls begin.
 
-It may die, hang or be there twice at any time. Calls go on without it, and the ledger and the replicas take
-orders of the newest one only.
+There are two of them. One rules, the other one waits until it is gone or silent. Either may die, hang or
+believe that it rules at any time: calls go on without them, and the ledger and the replicas take orders only
+of the one that began to rule last.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from fishjam_agents.worker.created_rooms import resolve
 from fishjam_agents.worker.room_call import delete_agent
 from fishjam_agents.worker.rooms_follower import RoomsFollower
 from fishjam_agents.worker.worker import check_token
-from fishjam_agents_ray.handles import LedgerHandle, LedgerLostError, living_replicas
+from fishjam_agents_ray.handles import LedgerHandle, LedgerLostError, living_actors
+from fishjam_agents_ray.names import has_calls
 from fishjam_agents_ray.replica_calls import ReplicaCalls
 from fishjam_agents_ray.reports import BeginAnswer, Begun, LedgerView, LeftCalls, Refused, ReportedCall
 from fishjam_agents_ray.ruling import dead_replicas, left_by, rule
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_INTERVAL = 0.25
 """Seconds between two looks at the ledger."""
+SILENCE = 2.0
+"""Seconds after which the other watcher rules, when the one that did is not heard of."""
 DEAF_DEADLINE = 20.0
 """Seconds after which a replica that does not report is killed: nobody knows what it does."""
 BEGIN_DEADLINE = 10.0
@@ -59,7 +63,7 @@ _Sent: TypeAlias = "asyncio.Task[None] | tuple[str, int]"
 
 
 class WatcherReplica:
-    """The deployment class; `app` makes a deployment of it, with one replica.
+    """The deployment class; `app` makes a deployment of it.
 
     Args:
         service: What it is a part of.
@@ -77,16 +81,17 @@ class WatcherReplica:
         self._deleted: set[str] = set()
         self._epoch = 0
         self._over: str | None = None
+        self._failures = 0
         self._looked = asyncio.Event()
         self._follower = RoomsFollower(self._looked.set, lambda: math.inf)
         self._rules, _ = resolve(self._settings.rooms, service.created)
         self._running = asyncio.create_task(self._run(), name="watcher")
 
     async def check_health(self) -> None:
-        """Fail when another watcher rules, or this one cannot: Serve starts another one.
+        """Fail when this watcher cannot work: Serve starts another one.
 
         Raises:
-            RuntimeError: It does.
+            RuntimeError: It cannot.
         """
         if self._over is not None:
             raise RuntimeError(self._over)
@@ -101,9 +106,7 @@ class WatcherReplica:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(notifier.connect(), name="notifier of the watcher")
                     tasks.create_task(self._follower.run(client, notifier), name="rooms of the watcher")
-                    tasks.create_task(self._serve_api(), name="calls API")
-                    await self._rule(client)
-                    raise FishjamAgentsError("another watcher rules")
+                    await self._take_turns(client)
         except* Exception as errors:  # noqa: BLE001 - whatever it is, Serve starts another one
             error = errors.exceptions[0]
             self._over = str(error) or repr(error)
@@ -120,43 +123,66 @@ class WatcherReplica:
                     await calls.follow()
             except FishjamAgentsError as error:
                 logger.warning("the calls API is not there yet: %s", error)
+            except Exception:
+                logger.exception("the calls API failed, and is begun again")
             await asyncio.sleep(API_INTERVAL)
 
     # --- ruling ---
 
-    async def _rule(self, client: AsyncFishjamClient) -> None:
-        """Rule until another watcher does."""
-        failures = 0
+    async def _take_turns(self, client: AsyncFishjamClient) -> None:
+        """Wait, rule until another watcher does, and wait again, until cancelled."""
         while True:
             try:
-                self._epoch = await self._ledger.ask("begin", self._me)
-                view = await self._settle(self._epoch)
-                failures = 0
-                while view.leader == self._me:
-                    await self._reconcile(client, view)
-                    self._looked.clear()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_INTERVAL):
-                            await self._looked.wait()
-                    view = await self._ledger.ask("read")
-                    failures = 0
-                if view.leader is not None:
-                    return
-                logger.warning("the ledger was lost: the replicas report to a new one")
+                await self._wait()
+                await self._rule(client)
             except LedgerLostError as error:
-                failures += 1
+                self._failures += 1
                 logger.warning("%s", error)
-                if failures >= LEDGER_FAILURES:
-                    failures = 0
+                if self._failures >= LEDGER_FAILURES:
+                    self._failures = 0
                     self._ledger.restart()
                 await asyncio.sleep(0.2)
+
+    async def _read(self) -> LedgerView:
+        view: LedgerView = await self._ledger.ask("read", self._me)
+        self._failures = 0
+        return view
+
+    async def _wait(self) -> None:
+        """Wait until nobody rules."""
+        while True:
+            view = await self._read()
+            if view.leader in (None, self._me) or view.leader_idle > SILENCE:
+                return
+            if view.leader is not None and view.leader not in await self._living():
+                return
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    async def _rule(self, client: AsyncFishjamClient) -> None:
+        """Rule until another watcher does."""
+        self._epoch = await self._ledger.ask("begin", self._me)
+        self._sent.clear()
+        view = await self._settle(self._epoch)
+        api = asyncio.create_task(self._serve_api(), name="calls API")
+        try:
+            while view.leader == self._me:
+                await self._reconcile(client, view)
+                self._looked.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_INTERVAL):
+                        await self._looked.wait()
+                view = await self._read()
+        finally:
+            api.cancel()
+            await asyncio.gather(api, return_exceptions=True)
+        logger.warning("%s", "another watcher rules" if view.leader else "the ledger was lost")
 
     async def _settle(self, epoch: int) -> LedgerView:
         """Wait until every living replica refuses older watchers, and has told what it has."""
         since = time.monotonic()
         while True:
-            view: LedgerView = await self._ledger.ask("read")
-            living = await self._living()
+            view = await self._read()
+            living = {name for name in await self._living() if has_calls(name)}
             deaf = [name for name in living if name not in view.reports or view.reports[name].floor < epoch]
             if view.leader != self._me:
                 return view
@@ -176,7 +202,7 @@ class WatcherReplica:
                 ray.kill(ray.get_actor(replica, namespace="serve"))
 
     async def _living(self) -> frozenset[str]:
-        return await asyncio.to_thread(living_replicas, self._service.application)
+        return await asyncio.to_thread(living_actors, self._service.application)
 
     async def _reconcile(self, client: AsyncFishjamClient, view: LedgerView) -> None:
         living = await self._living()
@@ -217,8 +243,7 @@ class WatcherReplica:
             return view
         self._deleted |= {agent for _, agent in agents}
         await self._ledger.ask("bury", self._epoch, dead, left_by(dead, view))
-        fresh: LedgerView = await self._ledger.ask("read")
-        return fresh
+        return await self._read()
 
     # --- beginning calls ---
 
@@ -247,7 +272,7 @@ class WatcherReplica:
         self._answered(call.room, answer)
 
     async def _forget_requested(self, room: str) -> None:
-        view: LedgerView = await self._ledger.ask("read")
+        view = await self._read()
         requested = {name: call for name, call in view.left.requested.items() if name != room}
         await self._ledger.ask("bury", self._epoch, [], LeftCalls(view.left.over, requested))
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from fishjam_agents_ray import environment
-from fishjam_agents_ray.names import APPLICATION, CALLS, WATCHER
+from fishjam_agents_ray.names import APPLICATION, CALLS, NAMESPACE, WATCHER
+from fishjam_agents_ray.reports import LedgerView
 from room_watch import RoomWatch
 
 from fishjam_agents.fishjam import AsyncFishjamClient
@@ -58,6 +59,7 @@ class Cluster:
         self.callers: dict[str, Caller] = {}
         self.nodes: list[Any] = []
         self._cluster: Any = None
+        self._pids: dict[str, int] = {}
 
     async def start(self, ray_settings: dict[str, Any], cpus: list[int]) -> None:
         config = self.folder / "config.yaml"
@@ -118,10 +120,33 @@ class Cluster:
         counted = Counter(at.values())
         return max(pids, key=lambda pid: counted[pid])
 
+    def ruling(self) -> int:
+        """The watcher that rules now."""
+        import ray
+
+        leader = self.view().leader
+        assert leader is not None
+        if leader not in self._pids:
+            actor = ray.get_actor(leader, namespace="serve")
+            self._pids[leader] = ray.get(actor.__ray_call__.remote(own_pid), timeout=10)
+        return self._pids[leader]
+
+    def view(self) -> LedgerView:
+        """What the ledger knows."""
+        import ray
+
+        ledger = ray.get_actor(f"{APPLICATION} ledger", namespace=NAMESPACE)
+        return ray.get(ledger.read.remote(), timeout=10)
+
     def connections(self) -> list[dict[str, Any]]:
         """Connections of bots to their backend so far."""
         path = self.folder / "connections.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def own_pid(actor: object) -> int:
+    """Run in an actor's process."""
+    return os.getpid()
 
 
 def pids(title: str) -> list[int]:
