@@ -19,6 +19,7 @@ ROWS = (
     "cpu",
     "capacity",
     "onset",
+    "end_of_turn",
     "conversation",
     "first_audio",
     "gemini",

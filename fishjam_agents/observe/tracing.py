@@ -154,6 +154,10 @@ class _CallTrace:
             f"{_OURS}end_of_turn_seconds": event.at - event.media_at,
             f"{_OURS}turn_end_reason": event.reason,
         }
+        if event.rule is not None:
+            attributes[f"{_OURS}turn_end_rule"] = event.rule
+        if event.probability is not None:
+            attributes[f"{_OURS}turn_end_probability"] = event.probability
         span = self._start("turn", event.start, None, attributes)
         self._turn = _Turn(span, event.at)
         self._span("end_of_turn", event.media_at, event.at, span)

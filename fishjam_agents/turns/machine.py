@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.turns.decision import Decision
-from fishjam_agents.turns.endpointing import PAUSE, Pause
+from fishjam_agents.turns.endpointing import PAUSE
 from fishjam_agents.turns.events import (
     CANCELLED,
     Confirmed,
@@ -27,9 +27,9 @@ from fishjam_agents.turns.events import (
 )
 from fishjam_agents.turns.judge import BargeInJudge
 from fishjam_agents.turns.noise import NoiseMemory
-from fishjam_agents.turns.policy_answers import seconds
 from fishjam_agents.turns.resumption import Resumption
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.turns.turn_ending import TurnEnding
 from fishjam_agents.turns.voicing import Voicing
 
 __all__ = [
@@ -94,10 +94,8 @@ class TurnMachine:
         "_judge",
         "_last_sound",
         "_missing",
-        "_model_done",
         "_noise",
         "_onset",
-        "_probability",
         "_quiet",
         "_settings",
         "_speaking",
@@ -116,12 +114,11 @@ class TurnMachine:
         self._settings = settings or TurnSettings()
         self._withdraw = self._settings.withdraw
         self._judge = BargeInJudge(self._settings.policies)
-        self._ending = self._settings.ending.fresh()
+        self._ending = TurnEnding(self._settings.ending)
         self._between = Resumption()
         self._noise = NoiseMemory()
         self._voicing = Voicing()
-        ending = self._ending
-        self.judges_words = ending.needs_words or ending.uses_words or self._judge.needs_words
+        self.judges_words = self._ending.uses_words or self._judge.needs_words
         self.state = State.IDLE
         self.barge_in = False
         self._unvoiced = 0
@@ -138,8 +135,7 @@ class TurnMachine:
         self._last_sound = 0.0
         self._speaking = False
         self._judge.clear()
-        self._model_done = False
-        self._probability: float | None = None
+        self._ending.clear()
 
     @property
     def in_speech(self) -> bool:
@@ -331,8 +327,8 @@ class TurnMachine:
         return self.confirm() if judged and judge.words and self.allowed else NOTHING
 
     def model_done(self) -> Sequence[TurnEvent]:
-        """Take note that the model heard the user stop; what follows, follows at the next frame."""
-        self._model_done = True
+        """Take note that the model heard the user stop; it counts from the next frame on."""
+        self._ending.model_done = True
         return NOTHING
 
     def predicted(self, pause: float, probability: float) -> Sequence[TurnEvent]:
@@ -343,34 +339,24 @@ class TurnMachine:
             probability: That the turn is complete, 0 to 1.
         """
         if pause == self.paused_since:
-            self._probability = probability
+            self._ending.probability = probability
         return NOTHING
 
     def _in_turn(self, decision: Decision, voiced: bool, at: float) -> Sequence[TurnEvent]:
         if at - self._onset >= self._settings.max_turn:
             return self.end(at, "limit")
         if voiced or (self._unvoiced <= _TAIL_FRAMES and decision.tail):
-            if voiced:
-                self._model_done = False
-                if self._quiet * FRAME_SECONDS + 1e-9 >= PAUSE:
-                    self._ending.resumed(self._quiet * FRAME_SECONDS)
+            self._ending.sounds(voiced, self._quiet * FRAME_SECONDS)
             self._quiet = 0
             self._last_sound = at
-            self._probability = None
             if voiced and not self._speaking:
                 self._speaking = True
                 return (SpeechStarted(at - FRAME_SECONDS),)
             return NOTHING
         self._quiet += 1
         quiet = self._quiet * FRAME_SECONDS
-        onset, last = self._onset, self._last_sound
-        pause = Pause(
-            *(quiet, decision.snr, last - onset, self.words, self._model_done, self._probability, onset)
-        )
-        ending = self._ending
-        if quiet + 1e-9 >= seconds(ending.silence, ending.silence(pause)):
-            return self._end_turn(last, "silence", ending.rule(pause) or None)
-        return self._paused(quiet)
+        rule = self._ending.rule(quiet, decision.snr, self._onset, self._last_sound, self.words)
+        return self._paused(quiet) if rule is None else self._end_turn(self._last_sound, "silence", rule)
 
     def _paused(self, quiet: float) -> Sequence[TurnEvent]:
         if self._speaking and quiet + 1e-9 >= PAUSE:
@@ -416,8 +402,8 @@ class TurnMachine:
             return NOTHING
         return self._cancel() if self.state is State.SUSPECTED else self._end_turn(at, reason)
 
-    def _end_turn(self, at: float, reason: str, rule: str | None = None) -> Sequence[TurnEvent]:
-        ended = TurnEnded(self._onset, at, reason, rule, self._probability)
+    def _end_turn(self, at: float, reason: str, rule: str = "") -> Sequence[TurnEvent]:
+        ended = TurnEnded(self._onset, at, reason, rule or None, self._ending.probability)
         self._judge.turn_over(at - self._onset)
         self._between.turn_ended(at if reason == "silence" else None)
         events = (SpeechEnded(at), ended) if self._speaking else (ended,)

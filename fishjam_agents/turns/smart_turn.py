@@ -22,9 +22,9 @@ _LEAST = {"default": 0.4, "quick": 0.3, "dictation": 0.58}
 _UNSURE = {"default": 0.3, "quick": 0.3, "dictation": 0.5}
 _HALF = 1.0
 """Quiet after what only one of words and sound calls unfinished: complete sentences sound unfinished, too."""
-_NOISY = 17.0
+_NOISY = 15.0
 """dB above the noise below which a voice is not to be answered sooner than without a model: noise makes the
-network trustful. On this scale, of a voice's louder frames, 17 dB are 12 dB of mean level."""
+network trustful. Speech 12 dB above white or pink noise has about that much on the scale of `Pause.snr`."""
 
 
 @dataclass(frozen=True, slots=True)

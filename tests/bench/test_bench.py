@@ -22,6 +22,8 @@ EXPECTED = (
     "CPU per 20 ms in + out, VAD on, 10 calls",
     "calls on one core",
     "first audible frame to `interrupt`",
+    "a pause under end_of_turn: smart_turn",
+    "keeping 20 ms for it",
     "reply gone from heard.wav",
     "cough over the reply",
     "first model audio at the socket",

@@ -10,7 +10,7 @@ import pytest
 from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import Timeline
-from fishjam_agents.observe.report import latency
+from fishjam_agents.observe.report import latency, tables
 from fishjam_agents.observe.report.call import Call, Span, read_call
 
 A, B = ("alice", "track-a"), ("bob", "track-b")
@@ -258,3 +258,11 @@ def test_what_the_app_switched_and_the_model_ended_is_noticed() -> None:
         "input muted",
         "the model ended the conversation: goodbye",
     ]
+
+
+def test_the_rule_that_ended_a_turn_is_told_with_its_probability() -> None:
+    ended_by = events.UserTurnEnded(3.0, 2.6, *A, 1.0, "turn-1", "silence", "complete", 0.934)
+    (turn,) = call_of(ended_by).turns
+    assert (turn.rule, turn.probability) == ("complete", 0.934)
+    assert "400" in tables.turns(call_of(ended_by))
+    assert "complete, p 0.93" in tables.turns(call_of(ended_by))

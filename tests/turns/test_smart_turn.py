@@ -17,7 +17,7 @@ from fishjam_agents.turns.smart_turn import SmartTurn
 from tests.turns.test_machine import QUIET, VOICE, Frame, play
 
 PAUSE = Pause(0.3, 20.0, 2.0)
-NOISY = Pause(0.3, 15.0, 2.0)
+NOISY = Pause(0.3, 14.0, 2.0)
 USUAL = pytest.approx(0.6)
 
 
@@ -39,7 +39,7 @@ def told(probability: float | None, words: str = "") -> Pause:
         ({}, told(0.9, "How are"), 1.0, "reads unfinished"),
         ({}, told(0.5, "How are"), 1.0, "reads unfinished"),
         ({}, told(0.1, "How are"), 1.5, "unfinished"),
-        ({}, replace(NOISY, probability=0.9), pytest.approx(0.65), "complete, in noise"),
+        ({}, replace(NOISY, probability=0.9), pytest.approx(0.66), "complete, in noise"),
         ({}, replace(NOISY, probability=0.1), 1.5, "unfinished"),
         ({"preset": "quick"}, told(0.9), 0.3, "complete"),
         ({"least": 0.5, "most": 2.0, "sure": 0.6, "unsure": 0.5}, told(0.7), 0.5, "complete"),

@@ -59,6 +59,8 @@ class UserTurn:
         said: Its final transcript, empty without one.
         reply: Id of the reply that answers it, None without one.
         waited: Whether somebody else, caller or bot, was speaking between its end and its answer.
+        rule: The rule of the end-of-turn policy that ended it, empty without one.
+        probability: That it was complete, as the policy was told; None where it was not.
     """
 
     id: str
@@ -69,6 +71,8 @@ class UserTurn:
     said: str = ""
     reply: str | None = None
     waited: bool = False
+    rule: str = ""
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +252,8 @@ def _turns(events: Sequence[Event]) -> list[UserTurn]:
             Span(event["start"], event["media_at"]),
             event["at"],
             event["reason"],
+            rule=event.get("rule") or "",
+            probability=event.get("probability"),
         )
         for event in events
         if event["kind"] == "user_turn_ended"

@@ -119,13 +119,25 @@ def _turn(turn: UserTurn, reply: Reply | None) -> Markup:
             f" {NONE} {clock(turn.span.end)}",
             tag("p", foreign(turn.said)) if turn.said else None,
         ),
-        _number(latency.end_of_turn(turn)),
+        _end_of_turn(turn),
         _number(None if turn.waited else latency.model(turn, reply)),
         response,
         *_answer(reply),
         tag("td", _outcome(reply), tag("small", _REASONS[turn.reason]) if turn.reason in _REASONS else None),
     ]
     return tag("tr", joined(cells), data_from=f"{turn.span.start:.3f}", data_to=f"{end:.3f}")
+
+
+def _end_of_turn(turn: UserTurn) -> Markup:
+    """The delay, by which rule of which policy, and what that was told."""
+    told = "" if turn.probability is None else f"p {turn.probability:.2f}"
+    why = ", ".join(part for part in (turn.rule, told) if part)
+    return tag(
+        "td",
+        milliseconds(latency.end_of_turn(turn)),
+        tag("small", foreign(why)) if why else None,
+        class_="number",
+    )
 
 
 def _unasked(reply: Reply) -> Markup:
