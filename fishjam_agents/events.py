@@ -444,6 +444,21 @@ class ToolCalled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLost(Event):
+    """A connection is lost, and is made again; `outage` follows when it is back."""
+
+    kind = "connection_lost"
+    # Whoever makes it again says why, in the log.
+    level = logging.DEBUG
+    what: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        if self.what == "backend":
+            return "the bot is without its backend"
+        return f"the connection to {self.what} is lost"
+
+
+@dataclass(frozen=True, slots=True)
 class Outage(Event):
     """A connection was lost for `seconds`; `what` names it (`backend`, `agent_socket`)."""
 

@@ -68,6 +68,7 @@ class BackendLink:
         call: Id of the call.
         emit: Takes the backend's events; synchronous.
         outage: Told the length of an outage when it is over, in seconds.
+        lost: Told that an outage begins.
         instructions: The system prompt.
         turn_mode: Who rules over turns.
         conversation: What was said before this process served the call.
@@ -94,11 +95,13 @@ class BackendLink:
         conversation: PastConversation | None = None,
         keep_handle: Callable[[str], None] = ignore_handle,
         vendors: VendorUse | None = None,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._call = call
         self._emit = emit
         self._outage = outage
+        self._lost = lost
         self._instructions = instructions
         self._owner = turn_mode
         self._memory: dict[str, Any] = {}
@@ -215,6 +218,7 @@ class BackendLink:
             if lost_at is None:
                 # An attempt that was in vain kept the caller waiting from its beginning.
                 lost_at = loop.time() if served else started
+                self._lost()
             self._emit(BackendFailure.of(error, retryable=True))
             await asyncio.sleep(BACKOFF.delay(failures))
 

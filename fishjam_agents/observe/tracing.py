@@ -105,6 +105,7 @@ class _CallTrace:
                 events.BargeInSuspected()
                 | events.BargeInConfirmed()
                 | events.BargeInWithdrawn()
+                | events.ConnectionLost()
                 | events.Outage()
                 | events.AudioUnderrun()
                 | events.LoopLag()

@@ -164,6 +164,7 @@ class Call:
             *(backend, self._context.id, emit, self._backend_outage, instructions, mode, self._earlier),
             keep_handle=self._keep_handle,
             vendors=VendorUse(self._bot.vendors),
+            lost=self._backend_lost,
         )
 
     def _keep_handle(self, handle: str) -> None:
@@ -320,6 +321,9 @@ class Call:
 
     def _addressee(self, reply: str) -> str | None:
         return self.turns.addressee(reply)
+
+    def _backend_lost(self) -> None:
+        self._context.emit(events.ConnectionLost(self._context.now(), "backend"))
 
     def _backend_outage(self, seconds: float) -> None:
         self._context.emit(events.Outage(self._context.now(), "backend", round(seconds, 3)))

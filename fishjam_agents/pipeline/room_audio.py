@@ -74,6 +74,7 @@ class RoomAudio:
         self._time, self._zero = context.loop.time, context.zero
         self._session = session
         self._track = track
+        self._is_connected = True
         self._own_tracks = {track.id}
         self._output = output
         self._logs = logs
@@ -167,7 +168,14 @@ class RoomAudio:
             ) from error
 
     def tick(self, now: float) -> None:
-        """Take notice of microphones that send nothing. Called every 20 ms with the loop's time."""
+        """Take notice of microphones that send nothing, and of a lost session.
+
+        Called every 20 ms with the loop's time.
+        """
+        if self._is_connected != getattr(self._track, "ready", True):
+            self._is_connected = not self._is_connected
+            if not self._is_connected:
+                self._context.emit(events.ConnectionLost(now - self._zero, "agent_socket"))
         if self.is_closed:
             return
         if self._mixer is not None:
@@ -215,6 +223,10 @@ class RoomAudio:
     def _reconnected(self, outage: float) -> None:
         """Take notice that the session was away for so many seconds; what was said meanwhile is lost."""
         context = self._context
+        if self._is_connected:
+            # It was back before anybody looked.
+            context.emit(events.ConnectionLost(context.now(), "agent_socket"))
+        self._is_connected = True
         context.emit(events.Outage(context.now(), "agent_socket", round(outage, 3)))
         # A session that reconnects publishes its tracks under new ids.
         self._own_tracks.add(self._track.id)

@@ -78,6 +78,13 @@ LINES: list[tuple[Event, str, str]] = [
     (events.AudioUnderrun(1, 1), "INFO", "the bot's voice ran out: gaps were heard"),
     (events.AudioUnderrun(1, 3), "INFO", "the bot's voice ran out 3 times: gaps were heard"),
     (events.AudioDropped(1, "input", 1.5), "DEBUG", "1.5 s of what callers said were dropped"),
+    (events.ConnectionLost(1, "backend"), "DEBUG", "the bot is without its backend"),
+    (
+        events.VendorUnavailable("openai", "openai is asked by nobody for 3 s", at=1),
+        "WARNING",
+        "the call waits: openai is asked by nobody for 3 s",
+    ),
+    (events.VendorAvailable("openai", 3.0, at=1), "INFO", "openai is asked again, after 3.0 s"),
     (events.LoopLag(1, 0.25), "DEBUG", "the event loop was 250 ms late"),
     (events.BackendWarning("audio was dropped", at=1), "WARNING", "audio was dropped"),
     (events.CallStarted(0.02), "DEBUG", "the call began"),

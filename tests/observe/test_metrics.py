@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -163,6 +164,43 @@ def test_an_outage_of_the_room_is_a_reconnect(converse: Converse) -> None:  # no
     converse(bot, script)
     found = samples(text_of(metrics.registry))
     assert found["outage_seconds_sum", "agent_socket"] == 3.0
+    assert found["lost_connections_total", "agent_socket"] == 1
+    assert found["away_seconds_total", "agent_socket"] == 3.0
+    assert found["connections_away", "agent_socket"] == 0
+
+
+def test_a_connection_counts_as_lost_from_the_moment_it_is(converse: Converse) -> None:  # noqa: F811
+    class Lost(Parrot):
+        first = True
+
+        @asynccontextmanager
+        async def connect(self, context: p.BackendContext) -> AsyncIterator[p.BackendSession]:
+            if not self.first:
+                # Longer than the call.
+                await asyncio.sleep(30.0)
+            self.__dict__["first"] = False
+            async with super().connect(context):
+                await asyncio.sleep(1.0)
+                raise BackendError("gone", retryable=True)
+            yield
+
+    bot = parrot()
+    bot.backend = Lost()
+    metrics = measured(bot)
+    during: dict[tuple[str, ...], float] = {}
+
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
+        await asyncio.sleep(3.0)
+        during.update(samples(text_of(metrics.registry)))
+
+    converse(bot, script)
+    assert during["lost_connections_total", "backend"] == 1
+    assert during["connections_away", "backend"] == 1
+    assert ("away_seconds_total", "backend") not in during
+    after = samples(text_of(metrics.registry))
+    assert after["connections_away", "backend"] == 0
+    assert after["away_seconds_total", "backend"] > 1.9
 
 
 def test_tokens_and_their_price_belong_to_the_backend_that_used_them() -> None:

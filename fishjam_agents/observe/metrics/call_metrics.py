@@ -102,6 +102,8 @@ class _Observer:
         self._answers = AnswerTracker()
         self._untimed: OrderedDict[str, Answer] = OrderedDict()
         self._over: set[str] = set()
+        # Times at which connections were lost that are not back, by their kind.
+        self._away: dict[str, list[float]] = {}
 
     def __call__(self, event: Event) -> None:
         answer = self._answers.take(event)
@@ -114,6 +116,7 @@ class _Observer:
             case events.CallEnded():
                 self._tell_untimed()
                 metrics.add("bots", -1, bot)
+                self._end_outages(event.at)
                 metrics.time("call_seconds", event.at, bot, _known(event.reason, _REASONS))
             case events.UserTurnEnded():
                 self._tell_untimed()
@@ -140,9 +143,18 @@ class _Observer:
                 metrics.count("dropped_audio_seconds", event.seconds, bot, event.direction)
             case events.LoopLag():
                 metrics.time("late_seconds", event.seconds, bot)
+            case events.ConnectionLost():
+                connection = _connection(event.what)
+                metrics.count("lost_connections", 1, bot, connection)
+                metrics.add("connections_away", 1, bot, connection)
+                self._away.setdefault(connection, []).append(event.at)
             case events.Outage():
-                connection = event.what if event.what in ("backend", "agent_socket") else OTHER
+                connection = _connection(event.what)
                 metrics.time("outage_seconds", event.seconds, bot, connection)
+                metrics.count("away_seconds", event.seconds, bot, connection)
+                if self._away.get(connection):
+                    self._away[connection].pop(0)
+                    metrics.add("connections_away", -1, bot, connection)
             case events.BackendFailure():
                 backend = self._backend(event.backend)
                 metrics.count("backend_failures", 1, bot, backend, _known(event.failure, _FAILURES))
@@ -154,6 +166,14 @@ class _Observer:
                 metrics.count("errors", 1, bot)
             case _:
                 pass
+
+    def _end_outages(self, at: float) -> None:
+        """Take leave of connections that are not back when the call ends."""
+        for connection, lost in self._away.items():
+            for begun in lost:
+                self._metrics.count("away_seconds", at - begun, self._bot, connection)
+                self._metrics.add("connections_away", -1, self._bot, connection)
+        self._away.clear()
 
     def _backend(self, name: str | None = None) -> str:
         return self._metrics.backend(self._backend_name() if name is None else name)
@@ -221,3 +241,8 @@ def _bounded(value: str, known: set[str], most: int) -> str:
             return OTHER
         known.add(value)
     return value
+
+
+def _connection(what: str) -> str:
+    """The label of a connection."""
+    return what if what in ("backend", "agent_socket") else OTHER

@@ -103,6 +103,24 @@ METRICS = (
         "Audio that was dropped: input of callers, output of the bot.",
     ),
     MetricDefinition(
+        "lost_connections",
+        "counter",
+        ("bot", "connection"),
+        "Connections that were lost, counted as they are: backend, agent_socket.",
+    ),
+    MetricDefinition(
+        "connections_away",
+        "gauge",
+        ("bot", "connection"),
+        "Connections of calls that are lost now.",
+    ),
+    MetricDefinition(
+        "away_seconds",
+        "counter",
+        ("bot", "connection"),
+        "Time of calls without a connection, added when it is back or the call ends.",
+    ),
+    MetricDefinition(
         "outage_seconds",
         "histogram",
         ("bot", "connection"),
