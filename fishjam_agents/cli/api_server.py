@@ -39,7 +39,7 @@ async def api_server(
         raise
     listening = await listen(settings.host, settings.port)
     url = f"http://{authority(settings.host, listening.getsockname()[1])}"
-    server = HttpServer(CallsApi(service, settings.token, journals).app(), listening)
+    server = HttpServer(CallsApi(service, settings.token, journals, settings.webhook_secret).app(), listening)
     await server.start()
     try:
         yield url

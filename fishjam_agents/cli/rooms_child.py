@@ -6,6 +6,7 @@ Whoever started it holds the other end of the socket. When that is gone, the cal
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import itertools
 import signal
@@ -123,6 +124,8 @@ class _Child:
                 task.add_done_callback(self._creating.discard)
             case "end":
                 self._process.calls.end(message["id"])
+            case "notified":
+                self._process.calls.notified(base64.b64decode(message["message"]))
             case "reload":
                 self._process.reloader.reload()
             case "drain":

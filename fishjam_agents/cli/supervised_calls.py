@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import logging
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from fishjam_agents.cli.rooms_child import request_to
 from fishjam_agents.cli.supervisor import Supervisor, WorkerProcess
+from fishjam_agents.fishjam.webhooks import decode_server_notifications
 from fishjam_agents.worker.call_record import FINAL, CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.rendezvous import assigned_to
@@ -178,6 +180,13 @@ class SupervisedCalls:
         if worker is not None:
             worker.channel.send("end", id=id)
         return True
+
+    def notified(self, message: bytes) -> None:
+        """Part of `CallService`."""
+        decode_server_notifications(message)
+        text = base64.b64encode(message).decode()
+        for worker in self._supervisor.workers.values():
+            worker.channel.send("notified", message=text)
 
     def not_ready(self) -> str | None:
         """Part of `CallService`."""

@@ -164,6 +164,7 @@ class Config:
         tokens = {
             "fishjam.management_token": self.fishjam.management_token,
             "api.token": None if self.api is None else self.api.token,
+            "api.webhook_secret": None if self.api is None else self.api.webhook_secret,
             "journal.key": None if self.journal is None else self.journal.key,
             "workers.claims": None if self.workers.claims is None else password_in(self.workers.claims.url),
             "journal.url": None if self.journal is None else password_in(self.journal.url),

@@ -67,6 +67,14 @@ class CallService(Protocol):
         """Let the bot of a call leave; false if no such call is known."""
         ...
 
+    def notified(self, message: bytes) -> None:
+        """Take a notification of Fishjam, or a batch, encoded: a hint at which rooms to look.
+
+        Raises:
+            ProtocolError: It is none.
+        """
+        ...
+
     def not_ready(self) -> str | None:
         """The reason for which no new room is taken; None while rooms are."""
         ...

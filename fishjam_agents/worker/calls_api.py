@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.fishjam.webhooks import verify_webhook_signature
 from fishjam_agents.journal.store import JournalError, JournalStore
 from fishjam_agents.json_limits import read_json, strict_json
 from fishjam_agents.loopback import is_loopback
@@ -41,10 +42,18 @@ class CallsApi:
         service: Whoever serves the rooms.
         token: What callers of `/calls` present; None asks for none, and serves this machine only.
         journals: Where calls are written down; None nowhere.
+        webhook_secret: What Fishjam signs its webhooks with; None takes none.
     """
 
-    def __init__(self, service: CallService, token: str | None, journals: JournalStore | None = None) -> None:
+    def __init__(
+        self,
+        service: CallService,
+        token: str | None,
+        journals: JournalStore | None = None,
+        webhook_secret: str | None = None,
+    ) -> None:
         self._service = service
+        self._webhook_secret = webhook_secret
         self._journals = journals
         self._authorization = None if token is None else f"Bearer {token}".encode()
         self._keys: OrderedDict[str, tuple[str, asyncio.Future[CallRecord]]] = OrderedDict()
@@ -58,6 +67,7 @@ class CallsApi:
                 Route("/calls/{id}", self._get, methods=["GET"]),
                 Route("/calls/{id}", self._delete, methods=["DELETE"]),
                 Route("/calls/{id}/journal", self._delete_journal, methods=["DELETE"]),
+                Route("/webhooks/fishjam", self._webhook, methods=["POST"]),
                 Route("/healthz", self._health, methods=["GET"]),
                 Route("/readyz", self._ready, methods=["GET"]),
                 Route("/metrics", self._metrics, methods=["GET"]),
@@ -150,6 +160,20 @@ class CallsApi:
             media_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
+    async def _webhook(self, request: Request) -> Response:
+        # Old ones, or the same ones again, cost a look: what a room is like is asked of Fishjam itself.
+        if self._webhook_secret is None:
+            raise HTTPException(404, "no webhooks are taken here: set api.webhook_secret")
+        body = await _read(request)
+        signature = request.headers.get("x-fishjam-signature-256")
+        if not verify_webhook_signature(body, signature, self._webhook_secret):
+            raise HTTPException(401, "the signature is missing or wrong")
+        try:
+            self._service.notified(body)
+        except FishjamAgentsError as error:
+            raise HTTPException(400, f"this is no notification: {error}") from error
+        return Response(status_code=204)
+
     def _authorize(self, request: Request) -> None:
         # No page of a browser has business here: one of this machine could reach a loopback address.
         if "origin" in request.headers:
@@ -167,6 +191,10 @@ class CallsApi:
 async def _body(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "send application/json")
+    return await _read(request)
+
+
+async def _read(request: Request) -> bytes:
     body = bytearray()
     async for part in request.stream():
         body += part

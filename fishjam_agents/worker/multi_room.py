@@ -15,6 +15,7 @@ from fishjam_agents.backends.vendors import LimitReachedError
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier, Room
+from fishjam_agents.fishjam.notifier import NotifierEvent
 from fishjam_agents.journal.journal import CallJournal, Journals
 from fishjam_agents.journal.store import CallPlace
 from fishjam_agents.pipeline import AgentPipeline
@@ -182,6 +183,10 @@ class MultiRoomWorker:
             self._follower.hurry()
         else:
             self.wake()
+
+    def notified(self, event: NotifierEvent) -> None:
+        """Take what Fishjam tells, by whatever way, as a hint at which room to look."""
+        self._follower.notified(event)
 
     def wake(self) -> None:
         """Look at once, or a second after the last look."""

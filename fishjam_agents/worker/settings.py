@@ -258,15 +258,19 @@ class ApiSettings:
         host: Address it listens on.
         port: Port it listens on; 0 takes any.
         token: What callers of `/calls` present as their bearer token.
+        webhook_secret: Secret with which Fishjam signs its webhooks; with it `/webhooks/fishjam` takes them.
     """
 
     host: str = "127.0.0.1"
     port: int = 8081
     token: str | None = field(default=None, repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise SettingError("port", f"must be between 0 and 65535, not {self.port}", section="api")
+        if self.webhook_secret == "":
+            raise SettingError("webhook_secret", "is empty", "give Fishjam's, or remove it", section="api")
         if not self.token and not is_loopback(self.host):
             raise SettingError(
                 "host",

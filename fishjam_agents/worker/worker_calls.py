@@ -11,6 +11,7 @@ from typing import Any
 from fishjam_agents.backends.vendors import LimitReachedError, Vendors
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import NotFoundError
+from fishjam_agents.fishjam.webhooks import decode_server_notifications
 from fishjam_agents.worker.call_record import CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.call_settings import apply_settings
@@ -209,6 +210,11 @@ class WorkerCalls:
                 self._worker.end(call)
                 return True
         return id in self._over
+
+    def notified(self, message: bytes) -> None:
+        """Part of `CallService`."""
+        for event in decode_server_notifications(message):
+            self._worker.notified(event)
 
     def not_ready(self) -> str | None:
         """Part of `CallService`."""

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ import pytest
 
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.cli.api_server import api_server
+from fishjam_agents.fishjam import FishjamNotifier
 from fishjam_agents.journal.journal import Journals
 from fishjam_agents.journal.redis_store import RedisJournals
 from fishjam_agents.journal.store import CallPlace
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
+from fishjam_agents.server.settings import RoomConfig
 from fishjam_agents.session import PeerType
 from fishjam_agents.signed_post import SIGNATURE
 from fishjam_agents.testing.memory_journals import MemoryJournals
@@ -30,11 +33,14 @@ from fishjam_agents.worker import (
     Bots,
     LimitSettings,
     MultiRoomWorker,
+    RoomRule,
     RoomSnapshot,
     WorkersSettings,
 )
 from fishjam_agents.worker.load import LoadMonitor
 from fishjam_agents.worker.worker_calls import WorkerCalls
+
+from .programs import until
 
 TOKEN = "secret"
 
@@ -69,16 +75,20 @@ class Parts:
 
 @asynccontextmanager
 async def parts(
-    token: str | None = TOKEN, max_calls: int | None = None, journals: Journals | None = None
+    token: str | None = TOKEN,
+    max_calls: int | None = None,
+    journals: Journals | None = None,
+    webhook_secret: str | None = None,
+    rules: Sequence[RoomRule] = (),
 ) -> AsyncIterator[Parts]:
     Bot.said = []
-    async with asyncio.timeout(30), EmbeddedServer() as server:
+    async with asyncio.timeout(30), EmbeddedServer(webhook_secret="of Fishjam") as server:
 
         def make(room: RoomSnapshot) -> AgentPipeline:
             return Bot()
 
         worker = MultiRoomWorker(
-            Bots((), {"poet": make, "clerk": make}),
+            Bots(rules, {"poet": make, "clerk": make}),
             fishjam_id=server.url,
             management_token=server.token,
             limits=LimitSettings(empty_room=0.3),
@@ -87,7 +97,9 @@ async def parts(
         )
         calls = WorkerCalls(worker, LoadMonitor(WorkersSettings()), token)
         store = None if journals is None else journals.store
-        async with api_server(ApiSettings(port=0, token=token), calls, store) as url:
+        settings = ApiSettings(port=0, token=token, webhook_secret=webhook_secret)
+        async with api_server(settings, calls, store) as url:
+            server.webhook_url = f"{url}/webhooks/fishjam"
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
                 running = asyncio.create_task(worker.run(calls.close))
@@ -346,3 +358,69 @@ def test_the_result_is_posted_signed_and_again_until_it_is_taken(tmp_path: Path)
             assert signature == f"sha256={expected}"
 
     play(scenario)
+
+
+# --- Fishjam's webhooks ---
+
+EVERY = (RoomRule("poet", every=True),)
+HOOK = "/webhooks/fishjam"
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is told nothing by the notification socket, and whose next listing is far away."""
+    subscribe = FishjamNotifier.subscribe
+
+    def only_calls(self: FishjamNotifier, notified: Any, room_id: str | None = None) -> Any:
+        return subscribe(self, (lambda event: None) if room_id is None else notified, room_id)
+
+    monkeypatch.setattr(FishjamNotifier, "subscribe", only_calls)
+    monkeypatch.setattr("fishjam_agents.worker.rooms_follower.LISTING_INTERVAL", 1000.0)
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_webhooks_bring_a_bot_where_notifications_are_lost(deaf: None, batched: bool) -> None:
+    async def scenario(found: Parts) -> None:
+        room = found.server.rooms.create(RoomConfig(batch_webhook_notifications=batched))
+        await found.server.add_caller(room.id)
+        await until(lambda: bots(room))
+
+    play(scenario, webhook_secret="of Fishjam", rules=EVERY)
+
+
+def test_a_worker_that_takes_no_webhooks_hears_of_nothing_then(deaf: None) -> None:
+    async def scenario(found: Parts) -> None:
+        room = found.server.rooms.create()
+        await found.server.add_caller(room.id)
+        await asyncio.sleep(1)
+        assert not bots(room)
+        assert (await found.http.post(HOOK, content=b"")).status_code == 404
+
+    play(scenario, rules=EVERY)
+
+
+def test_a_webhook_that_fishjam_did_not_sign_is_refused() -> None:
+    def signed(body: bytes, secret: str = "of Fishjam") -> dict[str, str]:
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        return {"x-fishjam-signature-256": f"sha256={digest}"}
+
+    async def scenario(found: Parts) -> None:
+        told = bytes(n.ServerMessage(peer_connected=n.ServerMessagePeerConnected("no-room", "ann")))
+        looks = found.worker.looks
+        for body, headers, status in (
+            (told, {}, 401),
+            (told, signed(told, "guessed"), 401),
+            (told + b" ", signed(told), 401),
+            (b"no notification", signed(b"no notification"), 400),
+            (b"x" * 300_000, signed(b"x" * 300_000), 413),
+            (b"", signed(b""), 204),
+        ):
+            assert (await found.http.post(HOOK, content=body, headers=headers)).status_code == status
+        await asyncio.sleep(0.3)
+        assert found.worker.looks == looks
+        # What it tells is only a hint: there is no such room.
+        assert (await found.http.post(HOOK, content=told, headers=signed(told))).status_code == 204
+        await until(lambda: found.worker.looks > looks)
+        assert not found.worker.rooms
+
+    play(scenario, webhook_secret="of Fishjam", rules=EVERY)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import os
 import re
 import signal
@@ -15,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.worker.rendezvous import assigned_to
 
@@ -25,7 +28,7 @@ agent: {backend: {type: parrot}}
 rooms: RULES
 workers: {WORKERS, drain: 20}
 limits: {empty_room: 60}
-api: {port: 0}
+api: {port: 0, webhook_secret: of Fishjam}
 """
 
 pytestmark = [
@@ -224,3 +227,27 @@ def test_a_process_over_its_limit_leaves_rooms_to_the_others(tmp_path: Path) -> 
         assert "w0: it has 1 calls, and workers.max_calls is 1" in ready.text
 
     play(tmp_path, scenario, workers="processes: 3, max_calls: 1")
+
+
+def test_every_process_is_told_what_webhooks_tell(tmp_path: Path) -> None:
+    def looks(text: str) -> dict[str, float]:
+        found = re.findall(r'^fishjam_agents_looks_total\{process="(\w+)"\} (\S+)$', text, re.MULTILINE)
+        return {process: float(count) for process, count in found}
+
+    async def scenario(found: Served) -> None:
+        body = bytes(n.ServerMessage(peer_connected=n.ServerMessagePeerConnected("no-room", "ann")))
+        digest = hmac.new(b"of Fishjam", body, hashlib.sha256).hexdigest()
+        before = looks((await found.http.get("/metrics")).text)
+        answer = await found.http.post(
+            "/webhooks/fishjam", content=body, headers={"x-fishjam-signature-256": digest}
+        )
+        assert answer.status_code == 204
+        # Long before they list all rooms again.
+        async with asyncio.timeout(15):
+            while True:
+                after = looks((await found.http.get("/metrics")).text)
+                if len(after) == 3 and all(after[process] > before[process] for process in before):
+                    return
+                await asyncio.sleep(0.1)
+
+    play(tmp_path, scenario)

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.fishjam.notifier import NotifierEvent
+from fishjam_agents.fishjam.webhooks import decode_server_notifications
 from fishjam_agents.worker.call_record import FINAL, CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents_ray.handles import LedgerHandle, LedgerLostError
@@ -29,10 +31,17 @@ class ReplicaCalls:
     Args:
         ledger: The ledger.
         begin: Offers a call to the replicas.
+        notified: Takes what Fishjam's webhooks tell, one after the other.
     """
 
-    def __init__(self, ledger: LedgerHandle, begin: Callable[[CallRequest], Awaitable[BeginAnswer]]) -> None:
+    def __init__(
+        self,
+        ledger: LedgerHandle,
+        begin: Callable[[CallRequest], Awaitable[BeginAnswer]],
+        notified: Callable[[NotifierEvent], object],
+    ) -> None:
         self._ledger = ledger
+        self._notified = notified
         self._begin = begin
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
         self._reports: Mapping[str, Report] = {}
@@ -110,6 +119,11 @@ class ReplicaCalls:
             await self._ledger.ask("end_calls", {id: replica})
         except LedgerLostError as error:
             logger.warning("the call %s is not ended: %s", id, error)
+
+    def notified(self, message: bytes) -> None:
+        """Part of `CallService`."""
+        for event in decode_server_notifications(message):
+            self._notified(event)
 
     def not_ready(self) -> str | None:
         """Part of `CallService`."""

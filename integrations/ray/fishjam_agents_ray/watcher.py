@@ -116,7 +116,7 @@ class WatcherReplica:
         settings = self._settings.api
         if settings is None:
             return
-        calls = ReplicaCalls(self._ledger, self._create)
+        calls = ReplicaCalls(self._ledger, self._create, self._follower.notified)
         while True:
             try:
                 async with api_server(settings, calls):
