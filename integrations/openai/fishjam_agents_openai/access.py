@@ -248,7 +248,7 @@ def as_backend_errors(what: str, secrets: Sequence[str] = ()) -> Iterator[None]:
         ) from error
     except httpx2.HTTPError as error:
         raise BackendError(f"{what} broke off ({quoted(error)}): try again", retryable=True) from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BackendError(f"{what} is not readable ({quoted(error)}): try again", retryable=True) from error
 
 

@@ -233,14 +233,17 @@ def test_events_of_a_transcript_that_nobody_knows_are_passed_over() -> None:
     run(scenario, transcripts=[Answer([unknown, "Yes."])])
 
 
+@pytest.mark.parametrize(
+    "rubbish", [b"data: {what?\n\n", b'data: {"\xff": 1}\n\n'], ids=["no JSON", "no UTF-8"]
+)
 @pytest.mark.parametrize(("part", "answers"), [(ask, "chats"), (understand, "transcripts")])
-def test_rubbish_in_a_stream_can_be_asked_for_again(part: Any, answers: str) -> None:
+def test_rubbish_in_a_stream_can_be_asked_for_again(part: Any, answers: str, rubbish: bytes) -> None:
     async def scenario(emulator: Emulator) -> None:
         with pytest.raises(BackendError, match="is not readable") as caught:
             await part(emulator, **({"stream": True} if part is understand else {}))
         assert caught.value.retryable
 
-    run(scenario, **{answers: [Answer(["One ", Raw(b"data: {what?\n\n")])]})
+    run(scenario, **{answers: [Answer(["One ", Raw(rubbish)])]})
 
 
 def test_a_failure_in_the_middle_is_one_line_without_the_key() -> None:
