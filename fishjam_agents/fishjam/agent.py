@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.protocol import State
 
 from ..backoff import Backoff
@@ -184,7 +185,9 @@ class AgentSession:
         Only a session made with `reconnect` yields `Reconnected`, after every outage.
 
         Raises:
-            ProtocolError: The server sent something that is no message of Fishjam; the session is over.
+            ProtocolError: The server sent something that is no message of Fishjam; the session is over. One
+                made with `reconnect` leaves the connection for another, and is over when that brings such
+                a message within 5 s, too.
             SessionClosedError: The server ended the session, because the peer or its room was removed.
             SessionLostError: The connection broke, and did not come back.
             AgentAuthError: The connection broke, and the server takes the token no more.
@@ -194,18 +197,20 @@ class AgentSession:
         while True:
             try:
                 message = await receive()
+                frame = decode_agent_response(binary(message)) if message else None
             except ConnectionClosed as error:
                 reconnected = await self._after(socket, error)
-                if reconnected is None:
-                    return
-                yield reconnected
-                socket = self._socket
-                receive = socket.recv
-                continue
-            if message:
-                frame = decode_agent_response(binary(message))
+            except ProtocolError as damaged:
+                reconnected = await self._without(socket, damaged)
+            else:
                 if isinstance(frame, (TrackData, TrackImage)):
                     yield frame
+                continue
+            if reconnected is None:
+                return
+            yield reconnected
+            socket = self._socket
+            receive = socket.recv
 
     async def listen(self, hear: Callable[[TrackData | TrackImage | Reconnected], object]) -> None:
         """Give what `receive` would yield to `hear` as soon as it is read; no task wakes up for it.
@@ -229,9 +234,20 @@ class AgentSession:
                 await socket.listen(take)
             except ConnectionClosed as error:
                 reconnected = await self._after(socket, error)
-                if reconnected is None:
-                    return
-                hear(reconnected)
+            except ProtocolError as damaged:
+                reconnected = await self._without(socket, damaged)
+            else:
+                continue
+            if reconnected is None:
+                return
+            hear(reconnected)
+
+    async def _without(self, socket: DirectConnection, damaged: ProtocolError) -> Reconnected | None:
+        """Leave a connection over which a damaged message came, where another one may be made."""
+        if self._reconnector is None or self._leaving or not self._reconnector.forgives(damaged):
+            raise damaged
+        await socket.close(CloseCode.INVALID_DATA)
+        return await self._reconnector.after(socket)
 
     async def _after(self, socket: DirectConnection, error: ConnectionClosed) -> Reconnected | None:
         """Return the next connection after a socket's end, or None after leaving; else raise its error."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from ..backoff import Backoff
+from ..errors import ProtocolError
 from .direct import DirectConnection
 from .errors import AgentAuthError, NotFoundError, SessionClosedError, SessionLostError
 from .reconnect import PASSING, STEADY, Reconnected
@@ -67,6 +69,7 @@ class Reconnector:
         self._give_up_after = give_up_after
         self._backoff = backoff
         self._failures = 0
+        self._damaged_at = -math.inf
         self._hurry = asyncio.Event()
         self._outcomes: WeakKeyDictionary[DirectConnection, asyncio.Future[Reconnected | None]] = (
             WeakKeyDictionary()
@@ -79,6 +82,18 @@ class Reconnector:
             SessionError: The connection is given up.
         """
         return await asyncio.shield(self._outcomes[socket])
+
+    def forgives(self, damaged: ProtocolError) -> bool:
+        """Return whether a connection that brought a damaged message is to be made anew, as a lost one.
+
+        A server that speaks another protocol brings the next one at once.
+        """
+        now = asyncio.get_running_loop().time()
+        last, self._damaged_at = self._damaged_at, now
+        if now - last < STEADY:
+            return False
+        _log.warning("%s: %s", self._what, damaged)
+        return True
 
     def check(self) -> None:
         """Raise why the connection was given up, if it was."""

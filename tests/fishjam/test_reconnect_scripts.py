@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from fishjam_agents.backoff import Backoff
-from fishjam_agents.errors import AudioError, SessionError
+from fishjam_agents.errors import AudioError, ProtocolError, SessionError
 from fishjam_agents.fishjam import (
     Agent,
     AgentAuthError,
@@ -283,3 +283,40 @@ def test_the_first_connection_is_not_tried_twice() -> None:
                     raise AssertionError("connected")
 
     asyncio.run(scenario())
+
+
+async def damaged(socket: ServerConnection) -> None:
+    await socket.send(encode_authenticated())
+    await socket.send(b"\x00 is no message")
+    await socket.wait_closed()
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_damaged_message_costs_a_connection_and_one_that_follows_at_once_the_session(listens: bool) -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        heard: list[Any] = []
+
+        async def receive() -> None:
+            async for frame in session.receive():
+                heard.append(frame)  # noqa: PERF401 - it raises
+
+        with pytest.raises(ProtocolError, match="no AgentResponse"):
+            await (session.listen(heard.append) if listens else receive())
+        assert [type(frame) for frame in heard] == [Reconnected]
+        assert len(tokens) == 2
+
+    with_agent([damaged, damaged, leave_at_once], scenario)
+
+
+def test_a_session_goes_on_after_a_damaged_message() -> None:
+    async def scenario(session: AgentSession, tokens: list[str]) -> None:
+        track = await session.add_track()
+        before = track.id
+        received = session.receive()
+        assert isinstance(await anext(received), Reconnected)
+        assert track.id != before
+        await track.send_chunk(bytes(320))
+        await session.disconnect()
+        assert [frame async for frame in received] == []
+
+    with_agent([damaged, leave_at_once], scenario)
