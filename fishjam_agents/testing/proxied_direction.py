@@ -94,6 +94,8 @@ class Direction:
         if self._request is not None and self._follower.path:
             tell, self._request = self._request, None
             tell()
+            if self._is_stopped():
+                return
         if self._held or self._pushed_back or self._is_faulty():
             self._hold(data, begin, frames)
             self._pump()
@@ -175,6 +177,9 @@ class Direction:
         return False
 
     # --- inside ---
+
+    def _is_stopped(self) -> bool:
+        return self.stopped
 
     def _is_faulty(self) -> bool:
         return bool(self._swallows or self._slows or self._stalls or self._garblings or self._middles)

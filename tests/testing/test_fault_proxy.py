@@ -73,9 +73,11 @@ async def until_the_end(socket: ClientConnection) -> None:
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Within ten seconds, and no task and no descriptor is left."""
+    """Within ten seconds, and no task, no descriptor and no exception is left."""
+    mistakes: list[str] = []
 
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: mistakes.append(str(context)))
         before = set(os.listdir("/proc/self/fd"))
         async with asyncio.timeout(10):
             await test()
@@ -85,6 +87,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
                 await asyncio.sleep(0.01)
 
     asyncio.run(main())
+    assert not mistakes
 
 
 def test_what_passes_is_what_was_sent() -> None:
@@ -176,10 +179,11 @@ def test_nobody_is_there_until_the_refusal_is_cleared(how: Any) -> None:
     run(test)
 
 
-def test_a_path_is_refused_and_another_is_not() -> None:
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_a_path_is_refused_and_another_is_not(how: Any) -> None:
     async def test() -> None:
         async with echo() as (_, proxy):
-            proxy.inject(Refuse("reset"), path="/socket/agent", count=1)
+            proxy.inject(Refuse(how), path="/socket/agent", count=1)
             async with dial(proxy, "/socket/server") as socket:
                 await echoed(socket)
             with pytest.raises((OSError, InvalidMessage)):
