@@ -76,7 +76,7 @@ class JsonServer:
             FishjamAgentsError: The address cannot be listened on.
         """
         try:
-            self._server = await asyncio.start_server(self._serve, self._host, self._port)
+            self._server = await asyncio.start_server(self._connected, self._host, self._port)
         except OSError as error:
             raise FishjamAgentsError(
                 f"cannot listen on {self._host}:{self._port} ({error.strerror or error}): choose another port"
@@ -93,16 +93,18 @@ class JsonServer:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Tasks that `start_server` makes itself log a traceback when they are cancelled (Python 3.11).
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._exchange(reader, writer)
         except (OSError, TimeoutError, h11.RemoteProtocolError) as error:
             logger.debug("a request was not answered: %r", error)
         finally:
-            self._serving.discard(task)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
