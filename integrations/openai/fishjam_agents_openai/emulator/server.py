@@ -135,7 +135,11 @@ class Emulator:
             with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
                 while True:
                     async with asyncio.timeout(self.idle):
-                        request = await _read(reader)
+                        try:
+                            request = await _read(reader)
+                        except (ValueError, IndexError):
+                            # That was no request: whoever sent it has lost count.
+                            return
                     async with asyncio.timeout(_DEADLINE):
                         self.requests.append(request)
                         if not await self._watched(request, reader, writer):
@@ -168,6 +172,8 @@ class Emulator:
         if self.key is not None and given not in ((f"Bearer {self.key}", None), (None, self.key)):
             return await _whole(writer, Answer(["Incorrect API key provided"], status=401))
         match request.path:
+            case "/chat/completions" if not isinstance(request.fields.get("messages"), list):
+                return await _whole(writer, Answer(["messages: field required"], status=400))
             case "/chat/completions":
                 refused = refusal(request.fields, self.dialect)
                 if refused is not None:
