@@ -35,6 +35,7 @@ class Desk:
     calls: list[LLMToolCall] = field(default_factory=list)
     answers: deque[str] = field(default_factory=deque)
     seen: ConversationSeen = field(default_factory=ConversationSeen)
+    asked: Sequence[Message] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Mind(LanguageModel):
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
     ) -> AsyncIterator[LLMChunk]:
+        self.desk.asked = tuple(messages)
         self.desk.seen.messages(messages, [tool.name for tool in tools])
         await asyncio.sleep(0.05)
         if not tools and self.desk.answers:
@@ -103,6 +105,9 @@ class InThisProcess(FakeService):
 
     def received(self) -> Sequence[Received]:
         return self._desk.seen.received
+
+    def known(self) -> str:
+        return "\n".join(message.text for message in self._desk.asked)
 
     async def reply(self, seconds: float, sample: int) -> None:
         self._desk.sounds.append((seconds, sample))

@@ -99,6 +99,9 @@ class ScriptedService(FakeService):
         found = (as_received(entry, 16000) for entry in self.model.entries)
         return [item for item in found if item is not None]
 
+    def known(self) -> str:
+        return "\n".join(str(context.instructions) for context in self.model.connections)
+
     async def reply(self, seconds: float, sample: int) -> None:
         self._next = (seconds, sample)
 

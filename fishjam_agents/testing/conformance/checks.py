@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.port import Capabilities
 from fishjam_agents.testing.clock import VirtualClock
 from fishjam_agents.testing.conformance.fake_service import FakeService
@@ -50,12 +51,14 @@ class Checks(Applicable):
         self,
         check: Callable[[Harness, FakeService], Awaitable[None]],
         first: Callable[[FakeService], Awaitable[None]] | None = None,
+        earlier: PastConversation | None = None,
     ) -> None:
         """Run a check, within a deadline and until the last task is gone.
 
         Args:
             check: The check.
             first: What is done with the far side before the backend connects.
+            earlier: What was said before; None in a call that begins here.
         """
         far = self.fake_service()
 
@@ -63,7 +66,7 @@ class Checks(Applicable):
             async with far:
                 if first is not None:
                     await first(far)
-                async with Harness(far) as harness:
+                async with Harness(far, earlier) as harness:
                     await check(harness, far)
 
         run_bounded(conversation, in_process=far.backend().in_process)

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.conversation import BotLine, PastConversation, ToolLine, UserLine
 from fishjam_agents.testing.conformance.checks import Checks
 from fishjam_agents.testing.conformance.fake_service import FakeService, Received
 from fishjam_agents.testing.conformance.harness import Harness
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(200) + b"\xff\xd9"
 """The head and tail of a JPEG: backends pass pictures on and do not open them."""
+PAST = PastConversation(
+    (
+        UserLine("Is seat seven free?", "ann"),
+        ToolLine("c1~1", "kit_echo", {"text": "seat 7"}, "no one sits there"),
+        BotLine("It is, shall I book it?", "Or would you rather wait?", cut=True),
+    ),
+    lost=3.0,
+)
+"""A call that goes on: a question, a tool, and a reply of which half was heard."""
 _RATES = (0, 8000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
@@ -90,6 +100,20 @@ class ConversationChecks(Checks):
             assert [item.value for item in harness.received("image")] == [JPEG]
 
         self.run(check)
+
+    def test_its_model_knows_what_was_said_before_this_process(self) -> None:
+        """With `conversation`: what users said, what tools answered, and of replies what was heard."""
+        self.applies(self.capabilities().conversation, "is told what was said in its instructions")
+        self.applies(self.fake_service().shows_knowledge, "nobody can look into its model")
+
+        async def check(harness: Harness, far: FakeService) -> None:
+            harness.turn()
+            told = ("Is seat seven free?", "no one sits there", "It is, shall I book it?")
+            await harness.until(lambda: all(words in far.known() for words in told), "what was said before")
+            # The pipeline asks for the rest; as a part of what was said it would be taken for heard.
+            assert "Or would you rather wait?" not in far.known()
+
+        self.run(check, earlier=PAST)
 
     def test_leaving_before_anything_happened_is_clean(self) -> None:
         """A call may be over before the model is there."""

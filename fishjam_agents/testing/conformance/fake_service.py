@@ -64,6 +64,7 @@ class FakeService(ABC):
         unprompted: Whether the service does anything by itself. If not, what it is to begin, or to be told,
             comes with the next turn.
         resumes: Whether the service takes a conversation up where a lost connection left it.
+        shows_knowledge: Whether `known` tells what the model knows.
         refusals: Kinds of failure that `refuse` can produce.
         secret: A text (the key) that must be in no message and no repr.
         control: A message of the vendor's own that does no harm.
@@ -78,6 +79,7 @@ class FakeService(ABC):
     messages: bool = True
     unprompted: bool = True
     resumes: bool = False
+    shows_knowledge: bool = True
     refusals: frozenset[FailureKind] = frozenset({"network", "auth"})
     secret: str | None = None
     control: Mapping[str, Any] = MappingProxyType({"type": "kit"})
@@ -127,6 +129,10 @@ class FakeService(ABC):
     async def answer_question(self, text: str) -> None:
         """Answer the next question beside the conversation with this."""
         self._cannot("answer_question")
+
+    def known(self) -> str:
+        """All that the model has been told in words so far, instructions included, in any form."""
+        self._cannot("known")
 
     async def stall(self) -> None:
         """Let every connection go half-open: read nothing, say nothing, answer no ping, close nothing.

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fishjam_agents.backends import port
+from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import Turn
@@ -34,6 +35,7 @@ class Harness:
 
     Args:
         far: The far side; it runs.
+        earlier: What was said before; None in a call that begins here.
 
     Attributes:
         backend: The backend under test.
@@ -42,7 +44,7 @@ class Harness:
         failure: What ended the link, None while it runs.
     """
 
-    def __init__(self, far: FakeService) -> None:
+    def __init__(self, far: FakeService, earlier: PastConversation | None = None) -> None:
         self.backend = far.backend()
         self.capabilities = self.backend.capabilities
         self.events: list[port.BackendEvent] = []
@@ -58,7 +60,14 @@ class Harness:
             connect_deadline: ClassVar[float] = far.deadline
             send_deadline: ClassVar[float] = far.deadline
 
-        self._link = HastyLink(self.backend, "kit", self._emit, self.outages.append, "Be brief.")
+        self._link = HastyLink(
+            self.backend,
+            "kit",
+            self._emit,
+            self.outages.append,
+            "Be brief.",
+            conversation=earlier,
+        )
         if self.capabilities.tools:
             self._link.tools = [ECHO]
         self._running: asyncio.Task[None] | None = None

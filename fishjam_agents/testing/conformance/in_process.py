@@ -41,6 +41,7 @@ class InProcess(FakeService):
     """
 
     connects = False
+    shows_knowledge = False
 
     def __init__(self, backend: Backend, *, echoes: bool = False) -> None:
         self._spy = _Spy(backend)

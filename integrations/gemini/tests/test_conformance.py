@@ -106,6 +106,11 @@ class GeminiService(FakeService):
             )
         ]
 
+    def known(self) -> str:
+        return "\n".join(
+            f"{connection.setup} {connection.session.history}" for connection in self._emulator.connections
+        )
+
     async def reply(self, seconds: float, sample: int) -> None:
         piece = np.full(2400, sample, "<i2").tobytes()
 

@@ -79,6 +79,9 @@ class Servers(FakeService):
                 seen.messages([m for sent in request.fields["messages"] for m in _messages(sent)], tools)
         return seen.received
 
+    def known(self) -> str:
+        return json.dumps([request.fields.get("messages") for request in self.emulator.requests])
+
     async def reply(self, seconds: float, sample: int) -> None:
         piece = np.full(2400, sample, "<i2").tobytes()
         # Where pieces end is up to the network: here in the middle of a sample.

@@ -95,6 +95,9 @@ class RealtimeService(FakeService):
                 found += _as_received(event)
         return [item for item in found if item.kind != "text" or item.value not in self._transcripts]
 
+    def known(self) -> str:
+        return json.dumps(self._emulator.connections)
+
     async def reply(self, seconds: float, sample: int) -> None:
         piece = Sound(np.full(2400, sample, np.int16))
         self._emulator.answers.append([step for _ in range(round(seconds * 10)) for step in (piece, 0.1)])
