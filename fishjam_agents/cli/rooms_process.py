@@ -217,11 +217,18 @@ class RoomsProcess:
 
     def drain(self) -> None:
         """Take no new room; end when the calls have, or `workers.drain` is over."""
-        if self._drain is None:
-            self._drain = asyncio.create_task(self._drained(), name="drain")
+        self._begin_drain(self._workers.drain, farewell=True)
 
-    async def _drained(self) -> None:
-        await self.worker.drain(self._workers.drain)
+    def hand_over(self, limit: float) -> None:
+        """Take no new room; end when the calls have, or after so many seconds: others go on with the rest."""
+        self._begin_drain(limit, farewell=False)
+
+    def _begin_drain(self, limit: float, farewell: bool) -> None:
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drained(limit, farewell), name="drain")
+
+    async def _drained(self, limit: float, farewell: bool) -> None:
+        await self.worker.drain(limit, farewell)
         self.worker.stop()
 
     def stop(self) -> None:

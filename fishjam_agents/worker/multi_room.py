@@ -235,11 +235,15 @@ class MultiRoomWorker:
                     following.cancel()
                     await asyncio.gather(following, return_exceptions=True)
 
-    async def drain(self, limit: float) -> None:
+    async def drain(self, limit: float, farewell: bool = True) -> None:
         """Take no new room; return when the calls that run have ended.
 
         After so many seconds bots finish what they are saying, say their farewell, and leave: within
         `LAST_WORDS` seconds.
+
+        Args:
+            limit: The seconds.
+            farewell: Whether they say their farewell: not where another process goes on with the calls.
         """
         self._draining = True
         self.wake()
@@ -249,7 +253,7 @@ class MultiRoomWorker:
             return
         logger.info("%d calls have not ended within %g s: their bots leave", self.running, limit)
         for call in self.calls.values():
-            call.end_after_speech()
+            call.end_after_speech(farewell)
         await self._calls_end(LAST_WORDS)
 
     async def _calls_end(self, seconds: float) -> bool:

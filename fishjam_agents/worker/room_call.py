@@ -129,12 +129,19 @@ class RoomCall:
             if self._worker is not None:
                 self._worker.stop()
 
-    def end_after_speech(self) -> None:
-        """Let the bot finish what it is saying, say its farewell if it has one, and leave."""
+    def end_after_speech(self, farewell: bool) -> None:
+        """Let the bot finish what it is saying, and leave.
+
+        Args:
+            farewell: Whether it says its farewell, if it has one: not where another process goes on.
+        """
         self._drained = True
         if self.pipeline is not None and self.pipeline.call_id is not None:
             with suppress(FishjamAgentsError):
-                self.pipeline.end_with_farewell()
+                if farewell:
+                    self.pipeline.end_with_farewell()
+                else:
+                    self.pipeline.end_call()
 
     async def serve(
         self,

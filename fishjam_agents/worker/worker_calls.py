@@ -46,6 +46,9 @@ class WorkerCalls:
         measured: Tells the metrics of calls, in the text form of Prometheus.
         moves: Whether another process goes on with calls that this one has to let go: their rooms stay, and
             no result is posted.
+
+    Attributes:
+        moves: The same, now.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class WorkerCalls:
     ) -> None:
         self._worker = worker
         self._measured = measured
-        self._moves = moves
+        self.moves = moves
         self._monitor = monitor
         self._secret = secret
         self._orphans = orphans
@@ -169,7 +172,7 @@ class WorkerCalls:
             note.forget()
 
     def _finished(self, call: RoomCall) -> None:
-        if self._moves and call.goes_on_elsewhere:
+        if self.moves and call.goes_on_elsewhere:
             return
         record = call.record(self._worker.member)
         self._over[call.id] = record

@@ -70,6 +70,7 @@ class CallsReplica:
         limits = service.process_limits(settings)
         self._most = limits.max_calls or UNLIMITED
         self._lost_after = service.ray(settings).lost_after
+        self._drain = service.ray(settings).drain
         process = RoomsProcess(
             settings, bots, service.fishjam, service.token, (), self._claims, told=True, workers=limits
         )
@@ -96,7 +97,7 @@ class CallsReplica:
     async def __del__(self) -> None:
         """Drain: Serve waits for this, up to `graceful_shutdown_timeout_s`."""
         if self._process is not None:
-            self._process.drain()
+            self._process.hand_over(self._drain)
             await self._serving
         self._reporting.cancel()
         with suppress(LedgerLostError):
@@ -212,10 +213,13 @@ class CallsReplica:
         if answer.buried:
             self._over = "Ray has declared it dead"
             self._let_go(self._over)
-        elif answer.order == "drain":
-            self._process.drain()
-        elif answer.order == "stop":
-            self._process.stop()
+        elif answer.order != "serve":
+            # The service ends, and nobody goes on with the calls.
+            self._process.calls.moves = False
+            if answer.order == "drain":
+                self._process.drain()
+            else:
+                self._process.stop()
 
     def _let_go(self, why: str) -> None:
         """Let all bots leave: others may be in their rooms."""

@@ -50,7 +50,7 @@ class Service:
         most = settings.workers.max_calls
         if most is None:
             most = math.ceil(1.5 * ray.target)
-        return dataclasses.replace(settings.workers, max_calls=most, drain=ray.drain)
+        return dataclasses.replace(settings.workers, max_calls=most)
 
     @classmethod
     def of_file(cls, application: str, config: Path) -> Service:

@@ -20,6 +20,7 @@ from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.observe.log import setup_logging
 from fishjam_agents.worker import OrphanedAgents
 from fishjam_agents.worker.created_rooms import RoomMaker
+from fishjam_agents.worker.multi_room import LAST_WORDS
 from fishjam_agents.worker.worker import check_token
 from fishjam_agents_ray import environment
 from fishjam_agents_ray.reports import LedgerView, Order
@@ -120,7 +121,7 @@ class _Up:
         try:
             if self._order == "drain":
                 await ledger.ask("give_order", "drain")
-                await self._calls_end(ledger, settings.workers.drain)
+                await self._calls_end(ledger, settings.workers.drain + LAST_WORDS)
             await ledger.ask("give_order", "stop")
             await self._calls_end(ledger, LAST_SECONDS)
         except FishjamAgentsError as error:
