@@ -10,6 +10,7 @@ from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind, SessionError
 from fishjam_agents.fishjam import UnreachableError
 from fishjam_agents.worker.call_outcome import CallOutcome
+from fishjam_agents.worker.claims import ClaimStoreError
 
 RESTARTS = Backoff(first=1.0, longest=30.0)
 """Delays before a crashed call is started again."""
@@ -74,7 +75,7 @@ def after_end(
     A call whose bot left, or whose time was up, is over: its room gets no other one until its people have
     gone. Where they had gone already there is nothing to remember: whoever is there now came anew. A call
     that crashed starts again, later each time, and after `MOST_FAILURES` crashes in a row, or one
-    that only the operator can mend, no more.
+    that only the operator can mend, no more. One that could not ask for its claim waits until it can.
 
     Args:
         state: While it ran.
@@ -97,6 +98,16 @@ def after_end(
             phase=CallPhase.RESTARTING,
             agent_id=None,
             not_before=now,
+            message=str(outcome),
+            people=frozenset(people),
+        )
+    if isinstance(outcome, ClaimStoreError):
+        # Nothing is wrong with the call: it waits for the store.
+        return replace(
+            state,
+            phase=CallPhase.RESTARTING,
+            agent_id=None,
+            not_before=now + RESTARTS.delay(1),
             message=str(outcome),
             people=frozenset(people),
         )

@@ -17,6 +17,7 @@ from fishjam_agents.fishjam.reconnect import Reconnected
 from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.worker import CallOutcome, Person, RoomRule, RoomSnapshot
 from fishjam_agents.worker.call_state import MOST_FAILURES, STEADY_CALL, CallPhase, CallState, after_end
+from fishjam_agents.worker.claims import ClaimStoreError
 from fishjam_agents.worker.reconcile import Action, ForgetCall, StartCall, StopCall, WorkerView, reconcile
 from fishjam_agents.worker.rendezvous import assigned_to
 from fishjam_agents.worker.rooms_view import MOST_LOOKUPS, ROOMS_PER_LOOKUP, RoomsView, snapshot
@@ -373,3 +374,11 @@ def test_of_many_rooms_more_are_looked_up_one_by_one_before_all_are_listed() -> 
                 view.touch(f"r{index}")
             looked_up = view.next_lookup().rooms
             assert (None if looked_up is None else len(looked_up)) == (most if changed == most else None)
+
+
+def test_a_call_that_cannot_ask_for_its_claim_is_not_to_blame() -> None:
+    state = CallState("r", "poet", failures=MOST_FAILURES - 1)
+    after = after_end(state, ClaimStoreError("the store is away"), 1.0, 7.0, ["ann"])
+    assert after is not None
+    assert (after.phase, after.failures) == (CallPhase.RESTARTING, MOST_FAILURES - 1)
+    assert after.not_before > 7.0

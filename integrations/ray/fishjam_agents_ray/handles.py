@@ -23,6 +23,10 @@ class LedgerLostError(FishjamAgentsError):
     """The ledger does not answer."""
 
 
+class RayLostError(FishjamAgentsError):
+    """Ray's control store does not answer."""
+
+
 class LedgerHandle:
     """The ledger of an application, made by whoever needs it first.
 
@@ -76,9 +80,15 @@ def living_actors(application: str) -> frozenset[str]:
     """Return the replicas of both deployments that Ray has not declared dead, those that drain included.
 
     Serve's own list leaves those out that drain. Blocks for a round trip to Ray's control store.
+
+    Raises:
+        RayLostError: It does not answer.
     """
     prefix = application_prefix(application)
-    actors: list[Any] = list_named_actors(all_namespaces=True)
+    try:
+        actors: list[Any] = list_named_actors(all_namespaces=True)
+    except (RayError, OSError, RuntimeError) as error:
+        raise RayLostError(f"Ray does not tell which replicas live: {error}") from error
     return frozenset(
         actor["name"]
         for actor in actors

@@ -33,8 +33,10 @@ class Ledger:
         self._leader: str | None = None
         self._leader_seen = time.monotonic()
         self._settled = False
+        self._is_new = True
         self._order: Order = "serve"
         self._reports: dict[str, Report] = {}
+        self._heard: dict[str, float] = {}
         self._claims: dict[str, str] = {}
         self._agents: dict[str, dict[str, str]] = {}
         self._buried: set[str] = set()
@@ -61,6 +63,7 @@ class Ledger:
                 report = replace(report, metrics=known.metrics, call_metrics=known.call_metrics)
             self._keep_records(report.records)
             self._reports[replica] = replace(report, records=())
+            self._heard[replica] = time.monotonic()
             self._take_claims(replica, report)
         ends = [id for id, holder in self._ends.items() if holder == replica]
         for id in ends:
@@ -131,6 +134,7 @@ class Ledger:
         """Let rooms be claimed: all living replicas have reported; false if somebody else rules."""
         if epoch == self._epoch:
             self._settled = True
+            self._is_new = False
         return epoch == self._epoch
 
     def bury(self, epoch: int, replicas: Sequence[str], left: LeftCalls) -> bool:
@@ -149,6 +153,7 @@ class Ledger:
         for replica in replicas:
             self._buried.add(replica)
             self._reports.pop(replica, None)
+            self._heard.pop(replica, None)
             self._agents.pop(replica, None)
             self._claims = {room: holder for room, holder in self._claims.items() if holder != replica}
         self._left = left
@@ -164,8 +169,17 @@ class Ledger:
         if reader == self._leader:
             self._leader_seen = now
         idle = now - self._leader_seen
+        silent = {replica: now - heard for replica, heard in self._heard.items()}
         return LedgerView(
-            self._leader, idle, self._settled, self._order, self._reports, self._agents, self._left
+            self._leader,
+            idle,
+            self._settled,
+            self._is_new,
+            self._order,
+            self._reports,
+            silent,
+            self._agents,
+            self._left,
         )
 
     def records(self, since: int) -> tuple[str, int, Sequence[CallRecord]]:

@@ -25,7 +25,7 @@ from fishjam_agents.worker.call_record import CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.room_call import RoomCall
 from fishjam_agents_ray.claims import LedgerClaims
-from fishjam_agents_ray.handles import LedgerHandle, LedgerLostError
+from fishjam_agents_ray.handles import LEDGER_DEADLINE, LedgerHandle, LedgerLostError
 from fishjam_agents_ray.names import short_name
 from fishjam_agents_ray.reports import Answer, BeginAnswer, Begun, Refused, Report, ReportedCall
 from fishjam_agents_ray.service import Service
@@ -54,7 +54,8 @@ class CallsReplica:
         self._ledger = LedgerHandle(service.application)
         self._seq = 0
         self._floor = 0
-        self._heard = time.monotonic()
+        self._lost_for = 0.0
+        self._reporting: asyncio.Task[None] | None = None
         self._ledger_id = ""
         self._told: dict[str, CallRecord] = {}
         self._over: str | None = None
@@ -99,11 +100,16 @@ class CallsReplica:
         if self._process is not None:
             self._process.hand_over(self._drain)
             await self._serving
-        self._reporting.cancel()
+        if self._reporting is not None:
+            self._reporting.cancel()
         with suppress(LedgerLostError):
             await self._send_report()
 
     # --- what the watcher asks ---
+
+    async def greet(self) -> str:
+        """Return the replica's name: the first request through a handle of Serve's takes longer than others."""
+        return self._name
 
     async def begin(self, room_id: str, bot: str, epoch: int) -> BeginAnswer:
         """Begin a call that a rule asks for."""
@@ -169,11 +175,14 @@ class CallsReplica:
 
     async def _report(self) -> None:
         while True:
+            began = time.monotonic()
             try:
                 await self._send_report()
             except LedgerLostError as error:
                 logger.warning("%s", error)
-                if time.monotonic() - self._heard > self._lost_after:
+                # A process that was stopped for a while has not missed the ledger for all of it.
+                self._lost_for += min(time.monotonic() - began, LEDGER_DEADLINE) + REPORT_INTERVAL
+                if self._lost_for > self._lost_after:
                     self._let_go(f"the ledger was not reached for {self._lost_after:g} s")
             await asyncio.sleep(REPORT_INTERVAL)
 
@@ -199,7 +208,7 @@ class CallsReplica:
         self._take(await self._ledger.ask("report", self._name, report), records)
 
     def _take(self, answer: Answer, told: Mapping[str, CallRecord]) -> None:
-        self._heard = time.monotonic()
+        self._lost_for = 0.0
         self._floor = max(self._floor, answer.epoch)
         # A ledger that is new knows no records.
         self._told = dict(told) if answer.ledger == self._ledger_id else {}

@@ -109,8 +109,10 @@ class LedgerView:
         leader: The watcher that rules, or is about to; None in a ledger that is new.
         leader_idle: Seconds since it was heard of, or since the ledger began.
         settled: Whether rooms are given away: it rules.
+        is_new: Whether it never was: replicas may have calls that the ledger has not been told of.
         order: What all replicas are to do.
         reports: The last report of each replica.
+        silent: Seconds since then, of each.
         agents: Agents that were noted in each replica's rooms, by room.
         left: What replicas that are gone have left.
     """
@@ -118,8 +120,10 @@ class LedgerView:
     leader: str | None
     leader_idle: float
     settled: bool
+    is_new: bool
     order: Order
     reports: Mapping[str, Report]
+    silent: Mapping[str, float]
     agents: Mapping[str, Mapping[str, str]]
     left: LeftCalls
 

@@ -11,7 +11,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ import ray
 from ray.exceptions import RayError
 
 from fishjam_agents.cli.api_server import api_server
+from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.config import Config
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier
@@ -28,7 +30,7 @@ from fishjam_agents.worker.created_rooms import resolve
 from fishjam_agents.worker.room_call import delete_agent
 from fishjam_agents.worker.rooms_follower import RoomsFollower
 from fishjam_agents.worker.worker import check_token
-from fishjam_agents_ray.handles import LedgerHandle, LedgerLostError, living_actors
+from fishjam_agents_ray.handles import LedgerHandle, LedgerLostError, RayLostError, living_actors
 from fishjam_agents_ray.names import has_calls
 from fishjam_agents_ray.replica_calls import ReplicaCalls
 from fishjam_agents_ray.reports import BeginAnswer, Begun, LedgerView, LeftCalls, Refused, ReportedCall
@@ -55,6 +57,10 @@ LEDGER_FAILURES = 2
 """Questions in a row without an answer after which the ledger's process is killed."""
 DELETIONS = 20
 """Agents of dead replicas that are deleted at once."""
+RAY_INTERVAL = 1.0
+"""Seconds between two questions to Ray's control store, while it is away."""
+DELETE_ATTEMPTS = 3
+"""Attempts to delete the agents of dead replicas; then their rooms get bots all the same."""
 API_INTERVAL = 1.0
 """Seconds between two attempts to listen for the calls API, while a watcher that ends has the port."""
 
@@ -79,12 +85,15 @@ class WatcherReplica:
         self._ledger = LedgerHandle(service.application)
         self._sent: dict[str, _Sent] = {}
         self._deleted: set[str] = set()
+        self._delete_attempts: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._epoch = 0
         self._over: str | None = None
         self._failures = 0
         self._looked = asyncio.Event()
         self._follower = RoomsFollower(self._looked.set, lambda: math.inf)
         self._rules, _ = resolve(self._settings.rooms, service.created)
+        self._reloader = Reloader(self._settings, lambda settings: None, self._reloaded)
         self._running = asyncio.create_task(self._run(), name="watcher")
 
     async def check_health(self) -> None:
@@ -106,11 +115,18 @@ class WatcherReplica:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(notifier.connect(), name="notifier of the watcher")
                     tasks.create_task(self._follower.run(client, notifier), name="rooms of the watcher")
+                    tasks.create_task(self._reloader.run(), name="configuration")
+                    tasks.create_task(self._greet(), name="first request to the replicas")
                     await self._take_turns(client)
         except* Exception as errors:  # noqa: BLE001 - whatever it is, Serve starts another one
             error = errors.exceptions[0]
             self._over = str(error) or repr(error)
             logger.warning("the watcher ends: %s", self._over)
+
+    async def _greet(self) -> None:
+        """Let Serve's handle find the replicas before the first call has to begin."""
+        with suppress(RayError):
+            await self._replicas.greet.remote()
 
     async def _serve_api(self) -> None:
         settings = self._settings.api
@@ -127,6 +143,9 @@ class WatcherReplica:
                 logger.exception("the calls API failed, and is begun again")
             await asyncio.sleep(API_INTERVAL)
 
+    def _reloaded(self, settings: Config, _: object) -> None:
+        self._rules, _ = resolve(settings.rooms, self._service.created)
+
     # --- ruling ---
 
     async def _take_turns(self, client: AsyncFishjamClient) -> None:
@@ -135,6 +154,9 @@ class WatcherReplica:
             try:
                 await self._wait()
                 await self._rule(client)
+            except RayLostError as error:
+                logger.warning("%s", error)
+                await asyncio.sleep(RAY_INTERVAL)
             except LedgerLostError as error:
                 self._failures += 1
                 logger.warning("%s", error)
@@ -183,7 +205,12 @@ class WatcherReplica:
         while True:
             view = await self._read()
             living = {name for name in await self._living() if has_calls(name)}
-            deaf = [name for name in living if name not in view.reports or view.reports[name].floor < epoch]
+            # One that starts has no calls, unless a ledger was lost that knew of them.
+            deaf = [
+                name
+                for name in living
+                if (view.reports[name].floor < epoch if name in view.reports else view.is_new)
+            ]
             if view.leader != self._me:
                 return view
             if not deaf:
@@ -208,6 +235,7 @@ class WatcherReplica:
         living = await self._living()
         if dead := dead_replicas(view, living):
             view = await self._bury(client, dead, view)
+        self._kill(name for name, silent in view.silent.items() if silent > DEAF_DEADLINE and name in living)
         self._forget_sent(view, living)
         if view.order != "serve" or not self._follower.is_known:
             return
@@ -237,9 +265,10 @@ class WatcherReplica:
         for error in failed:
             if not isinstance(error, FishjamAgentsError):
                 raise error
-            # Fishjam does not answer: it is asked again, and nobody gets their rooms until then.
-            logger.warning("an agent of a dead replica is not deleted yet: %s", error)
-        if failed:
+            # It is asked again, and nobody gets their rooms for so long.
+            logger.warning("an agent of a dead replica is not deleted: %s", error)
+        self._delete_attempts.update(dead)
+        if failed and min(self._delete_attempts[name] for name in dead) < DELETE_ATTEMPTS:
             return view
         self._deleted |= {agent for _, agent in agents}
         await self._ledger.ask("bury", self._epoch, dead, left_by(dead, view))
@@ -247,8 +276,10 @@ class WatcherReplica:
 
     # --- beginning calls ---
 
-    def _send(self, room: str, work: Any) -> None:
-        self._sent[room] = asyncio.create_task(work, name=f"begin a call in {room}")
+    def _send(self, room: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._sent[room] = asyncio.create_task(work, name=f"begin a call in {room}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _forget_sent(self, view: LedgerView, living: frozenset[str]) -> None:
         """Forget requests of which the reports tell by now."""

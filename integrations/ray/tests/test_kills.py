@@ -15,6 +15,11 @@ def kills(scenario: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     return scenario("kills.py")
 
 
+def test_serve_names_replicas_as_we_read_them(kills: dict[str, Any]) -> None:
+    """The form of the names is no part of Serve's interface."""
+    assert kills["names"] == {"living": 4, "of calls": 2}
+
+
 STEPS = ("replica", "watcher", "ledger", "frozen watcher", "node")
 
 

@@ -24,7 +24,7 @@ def report(*calls: ReportedCall, free: int = 10) -> Report:
 
 
 def view(left: LeftCalls = LeftCalls(), **reports: Report) -> LedgerView:  # noqa: B008 - frozen
-    return LedgerView("watcher", 0.0, True, "serve", reports, {}, left)
+    return LedgerView("watcher", 0.0, True, False, "serve", reports, {}, {}, left)
 
 
 def ruled(

@@ -103,6 +103,11 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def node_processes(self) -> list[int]:
+        """The raylet of the last node, and the processes it has started."""
+        raylet: int = self.nodes[-1].all_processes["raylet"][0].process.pid
+        return [raylet, *(pid for pid in pids("ray::") if parent(pid) == raylet)]
+
     async def call(self) -> str:
         """A caller joins a room of its own; returns the room."""
         room = self.server.rooms.create()
@@ -161,6 +166,14 @@ def pids(title: str) -> list[int]:
             if words.startswith(title):
                 found.append(int(entry.name))
     return sorted(found)
+
+
+def parent(pid: int) -> int:
+    """The parent of a process (`proc(5)`, stat)."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def replicas() -> list[int]:

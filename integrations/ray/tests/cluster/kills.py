@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from cluster import Cluster, cluster, kill, ledgers, replicas, run, until, watchers
+from fishjam_agents_ray.handles import living_actors
+from fishjam_agents_ray.names import APPLICATION, has_calls
 
 SETTLED = 60.0
 """Seconds that the service has to be whole again before the next kill."""
@@ -41,7 +43,8 @@ async def step(made: Cluster, name: str, do: Callable[[], Awaitable[None]]) -> d
     told = Counter(note["room"] for note in made.connections()[before:] if note["past"])
     figures = {
         "rooms": len(watch.rooms),
-        "interrupted": len(watch.seen.gaps),
+        "interrupted": len(watch.seen.changed),
+        "back_after": round(max(watch.seen.changed.values(), default=0.0), 2),
         "longest_gap": round(max(gaps, default=0.0), 2),
         "new_room": round(new_room, 2),
         "doubles": len(watch.seen.doubles),
@@ -90,8 +93,28 @@ async def scenario() -> dict[str, Any]:
             os.kill(ledgers()[0], signal.SIGSTOP)
             await asyncio.sleep(8)
 
+        async def frozen_replica() -> None:
+            pid = made.busiest(replicas())
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(10)
+            os.kill(pid, signal.SIGCONT)
+
         async def node() -> None:
             made.kill_node()
+
+        async def frozen_node() -> None:
+            """A machine that is silent until its calls are elsewhere, and then is there again."""
+            processes = made.node_processes()
+            for pid in processes:
+                os.kill(pid, signal.SIGSTOP)
+            await until(lambda: made.watch.seen.changed, SETTLED)
+            await asyncio.sleep(2)
+            await until(made.watch.exactly_one, SETTLED)
+            await asyncio.sleep(2)
+            for pid in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(5)
 
         async def call_anew() -> None:
             """Spread the calls over the replicas again: after a kill all are at one."""
@@ -103,13 +126,23 @@ async def scenario() -> dict[str, Any]:
         steps = {"replica": replica, "watcher": watcher, "ledger": ledger, "frozen watcher": frozen_watcher}
         if full:
             steps |= {"watcher and replica": both, "frozen ledger": frozen_ledger}
+            steps |= {"frozen replica": frozen_replica}
             steps |= {f"replica {n}": replica for n in range(2, 6)}
             steps |= {f"watcher {n}": watcher for n in range(2, 6)}
+        living = living_actors(APPLICATION)
+        names = {"living": len(living), "of calls": sum(map(has_calls, living))}
         figures = {name: await step(made, name, do) for name, do in steps.items()}
         await until(lambda: len(replicas()) == 2, SETTLED)
+        await asyncio.sleep(5)
         await call_anew()
         figures["node"] = await step(made, "node", node)
-        return figures
+        if full:
+            await asyncio.to_thread(made.add_node, 1)
+            await until(lambda: len(replicas()) == 2, SETTLED)
+            await asyncio.sleep(5)
+            await call_anew()
+            figures["frozen node"] = await step(made, "frozen node", frozen_node)
+        return figures | {"names": names}
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ INTERVAL = 0.05
 
 @dataclass
 class Seen:
-    """What was seen since a mark. Seconds."""
+    """What was seen since a mark, by room: seconds without a bot, with two, until another one was there."""
 
+    began: float = field(default_factory=time.monotonic)
     gaps: dict[str, list[float]] = field(default_factory=dict)
     doubles: dict[str, float] = field(default_factory=dict)
+    changed: dict[str, float] = field(default_factory=dict)
     looks: int = 0
     longest_look: float = 0.0
 
@@ -32,6 +34,7 @@ class RoomWatch:
         self._empty_since: dict[str, float] = {}
         self._double_since: dict[str, float] = {}
         self._last = 0.0
+        self._bots: dict[str, set[str]] = {}
 
     def mark(self) -> None:
         """Begin to count anew; gaps that are open count from their beginning."""
@@ -45,16 +48,21 @@ class RoomWatch:
         while True:
             rooms = await self._client.get_all_rooms()
             now = time.monotonic()
-            self._look({room.id: sum(_is_bot(peer) for peer in room.peers) for room in rooms}, now)
+            self._look({room.id: {peer.id for peer in room.peers if _is_bot(peer)} for room in rooms}, now)
             if self._last:
                 self.seen.longest_look = max(self.seen.longest_look, now - self._last)
             self.seen.looks += 1
             self._last = now
             await asyncio.sleep(max(0.0, INTERVAL - (time.monotonic() - now)))
 
-    def _look(self, bots: dict[str, int], now: float) -> None:
+    def _look(self, bots: dict[str, set[str]], now: float) -> None:
         for room in self.rooms:
-            count, before = bots.get(room, 0), self.now.get(room, 0)
+            there = bots.get(room, set())
+            count, before = len(there), self.now.get(room, 0)
+            if there and not there & self._bots.get(room, there):
+                self.seen.changed[room] = now - self.seen.began
+            if there:
+                self._bots[room] = there
             if count == 0 and before > 0:
                 self._empty_since[room] = now
             elif count > 0 and room in self._empty_since:
@@ -70,6 +78,7 @@ class RoomWatch:
         """Watch a room no more: its people leave."""
         self.rooms.discard(room)
         self.now.pop(room, None)
+        self._bots.pop(room, None)
         self._empty_since.pop(room, None)
 
 

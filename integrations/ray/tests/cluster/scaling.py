@@ -48,7 +48,7 @@ async def scenario() -> dict[str, Any]:
             "calls": calls,
             "seconds": round(time.monotonic() - began, 1),
             "longest_wait": round(max(served.values()), 2),
-            "interrupted": len(watch.seen.gaps),
+            "interrupted": len(watch.seen.changed),
             "doubles": len(watch.seen.doubles),
             "longest_look": round(watch.seen.longest_look, 2),
         }
@@ -70,7 +70,7 @@ async def scenario() -> dict[str, Any]:
         down = {
             "calls": len(watch.rooms),
             "seconds": round(seconds, 1),
-            "interrupted": len(watch.seen.gaps),
+            "interrupted": len(watch.seen.changed),
             "longest_gap": round(max(gaps, default=0.0), 2),
             "doubles": len(watch.seen.doubles),
             "gone_on_once": sum(count == 1 for count in told.values()),
