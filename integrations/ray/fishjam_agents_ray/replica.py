@@ -108,7 +108,7 @@ class CallsReplica:
     # --- what the watcher asks ---
 
     async def greet(self) -> str:
-        """Return the replica's name: the first request through a handle of Serve's takes longer than others."""
+        """Return the replica's name: the first request by a handle takes longer than those that follow."""
         return self._name
 
     async def begin(self, room_id: str, bot: str, epoch: int) -> BeginAnswer:

@@ -55,6 +55,8 @@ ATTEMPTS = 3
 """Replicas that a call is offered to before that pause."""
 LEDGER_FAILURES = 2
 """Questions in a row without an answer after which the ledger's process is killed."""
+LEDGER_START = 20.0
+"""Seconds in which a ledger that was killed may start, and is not killed again."""
 DELETIONS = 20
 """Agents of dead replicas that are deleted at once."""
 RAY_INTERVAL = 1.0
@@ -90,6 +92,7 @@ class WatcherReplica:
         self._epoch = 0
         self._over: str | None = None
         self._failures = 0
+        self._ledger_killable = 0.0
         self._looked = asyncio.Event()
         self._follower = RoomsFollower(self._looked.set, lambda: math.inf)
         self._rules, _ = resolve(self._settings.rooms, service.created)
@@ -160,8 +163,8 @@ class WatcherReplica:
             except LedgerLostError as error:
                 self._failures += 1
                 logger.warning("%s", error)
-                if self._failures >= LEDGER_FAILURES:
-                    self._failures = 0
+                if self._failures >= LEDGER_FAILURES and time.monotonic() > self._ledger_killable:
+                    self._ledger_killable = time.monotonic() + LEDGER_START
                     self._ledger.restart()
                 await asyncio.sleep(0.2)
 
@@ -172,6 +175,7 @@ class WatcherReplica:
 
     async def _wait(self) -> None:
         """Wait until nobody rules."""
+        await self._ledger.find()
         while True:
             view = await self._read()
             if view.leader in (None, self._me) or view.leader_idle > SILENCE:
@@ -184,6 +188,7 @@ class WatcherReplica:
         """Rule until another watcher does."""
         self._epoch = await self._ledger.ask("begin", self._me)
         self._sent.clear()
+        await self._ledger.find()
         view = await self._settle(self._epoch)
         api = asyncio.create_task(self._serve_api(), name="calls API")
         try:

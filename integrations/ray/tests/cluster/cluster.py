@@ -136,6 +136,11 @@ class Cluster:
             self._pids[leader] = ray.get(actor.__ray_call__.remote(own_pid), timeout=10)
         return self._pids[leader]
 
+    def is_whole(self, number: int) -> bool:
+        """True if so many replicas take calls, and both watchers are there."""
+        ready = sum(report.not_ready is None for report in self.view().reports.values())
+        return len(replicas()) == ready == number and len(watchers()) == 2
+
     def view(self) -> LedgerView:
         """What the ledger knows."""
         import ray

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from cluster import Cluster, cluster, kill, ledgers, replicas, run, until, watchers
+from cluster import Cluster, cluster, kill, ledgers, replicas, run, until
 from fishjam_agents_ray.handles import living_actors
 from fishjam_agents_ray.names import APPLICATION, has_calls
 
@@ -23,8 +23,8 @@ SETTLED = 60.0
 async def step(made: Cluster, name: str, do: Callable[[], Awaitable[None]]) -> dict[str, Any]:
     """Do something to the service; returns what the observer saw until it was whole again."""
     watch = made.watch
-    await until(lambda: watch.exactly_one() and len(replicas()) == 2 and len(watchers()) == 2, SETTLED)
-    await asyncio.sleep(1)
+    await until(lambda: watch.exactly_one() and made.is_whole(2), SETTLED)
+    await asyncio.sleep(2)
     watch.mark()
     before = len(made.connections())
     began = time.monotonic()
@@ -40,7 +40,7 @@ async def step(made: Cluster, name: str, do: Callable[[], Awaitable[None]]) -> d
     made.hang_up(room)
     gaps = [gap for gaps in watch.seen.gaps.values() for gap in gaps]
     again = Counter(note["room"] for note in made.connections()[before:] if note["room"] != room)
-    told = Counter(note["room"] for note in made.connections()[before:] if note["past"])
+    told = Counter(note["room"] for note in made.connections()[before:] if note["past"] is not None)
     figures = {
         "rooms": len(watch.rooms),
         "interrupted": len(watch.seen.changed),
@@ -132,15 +132,17 @@ async def scenario() -> dict[str, Any]:
         living = living_actors(APPLICATION)
         names = {"living": len(living), "of calls": sum(map(has_calls, living))}
         figures = {name: await step(made, name, do) for name, do in steps.items()}
-        await until(lambda: len(replicas()) == 2, SETTLED)
-        await asyncio.sleep(5)
+        await until(lambda: made.is_whole(2), SETTLED)
         await call_anew()
+        await until(made.watch.exactly_one, SETTLED)
+        await asyncio.sleep(3)
         figures["node"] = await step(made, "node", node)
         if full:
             await asyncio.to_thread(made.add_node, 1)
-            await until(lambda: len(replicas()) == 2, SETTLED)
-            await asyncio.sleep(5)
+            await until(lambda: made.is_whole(2), SETTLED)
             await call_anew()
+            await until(made.watch.exactly_one, SETTLED)
+            await asyncio.sleep(3)
             figures["frozen node"] = await step(made, "frozen node", frozen_node)
         return figures | {"names": names}
 

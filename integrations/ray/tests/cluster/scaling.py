@@ -65,7 +65,7 @@ async def scenario() -> dict[str, Any]:
         seconds = time.monotonic() - began
         await asyncio.sleep(3)
         notes = made.connections()[before:]
-        told = Counter(note["room"] for note in notes if note["past"])
+        told = Counter(note["room"] for note in notes if note["past"] is not None)
         gaps = [gap for gaps in watch.seen.gaps.values() for gap in gaps]
         down = {
             "calls": len(watch.rooms),
@@ -75,7 +75,7 @@ async def scenario() -> dict[str, Any]:
             "doubles": len(watch.seen.doubles),
             "gone_on_once": sum(count == 1 for count in told.values()),
             "gone_on_again": sum(count > 1 for count in told.values()),
-            "begun_anew": sum(1 for note in notes if not note["past"]),
+            "begun_anew": sum(1 for note in notes if note["past"] is None),
             "longest_look": round(watch.seen.longest_look, 2),
         }
         print("down", down, file=sys.stderr, flush=True)
