@@ -20,10 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from fishjam_agents_gemini import Gemini
@@ -45,6 +45,8 @@ FRAMES = 10
 """Frames of 20 ms that each call says in the gap."""
 FIRST_VALUE = 1000
 """Samples of the first call; silence and echoes have others."""
+SETTLE = 2.0
+"""Seconds in which what is on its way arrives."""
 START_DEADLINE = 120.0
 BACK_DEADLINE = 90.0
 
@@ -185,7 +187,7 @@ class _Trial:
         """Wait until every call has its backend, and the emulator is done with that."""
         async with asyncio.timeout(START_DEADLINE):
             await asyncio.gather(*(call.link.connected.wait() for call in self._calls))
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(SETTLE)
 
     async def speak(self, seconds: float) -> None:
         """Let each call say something at some moment of the gap."""
@@ -214,7 +216,7 @@ class _Trial:
         with suppress(TimeoutError):
             async with asyncio.timeout(BACK_DEADLINE):
                 await asyncio.gather(*(self._is_back(call, task) for call, task in self._both()))
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(SETTLE)
 
     def _both(self) -> Iterator[tuple[_Call, asyncio.Task[str]]]:
         return zip(self._calls, self._tasks, strict=True)
@@ -326,19 +328,26 @@ async def refused(kind: str, calls: int, away: float, loop: CountingLoop) -> Out
         return outcome
 
 
-def measure(
-    kinds: Sequence[str], calls: int, killed_for: float = 5.0, refused_for: float = 10.0
-) -> list[Outcome]:
+Loss: TypeAlias = Callable[[str, int, float, CountingLoop], Coroutine[Any, Any, Outcome]]
+
+
+def run_one(loss: Loss, kind: str, calls: int, away: float, loop: CountingLoop) -> Outcome:
+    """Lose one vendor once; the environment is as it was before."""
+    before = dict(os.environ)
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(loss(kind, calls, away, loop))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def measure(kinds: Sequence[str], calls: int) -> list[Outcome]:
     """Both losses of each vendor."""
     outcomes = []
     for kind in kinds:
-        for loss, away in ((killed, killed_for), (refused, refused_for)):
-            before = dict(os.environ)
-            loop = CountingLoop()
-            with asyncio.Runner(loop_factory=lambda loop=loop: loop) as runner:
-                outcomes.append(runner.run(loss(kind, calls, away, loop)))
-            os.environ.clear()
-            os.environ.update(before)
+        for loss, away in ((killed, 5.0), (refused, 10.0)):
+            outcomes.append(run_one(loss, kind, calls, away, CountingLoop()))
             print(outcomes[-1].row(), file=sys.stderr, flush=True)
     return outcomes
 

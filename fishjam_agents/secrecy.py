@@ -40,13 +40,31 @@ def password_in(url: str | None) -> str | None:
         return None
 
 
+_MOST_LEARNED = 1000
+_learned: dict[str, str] = {}
+
+
+def learn(secret: str, shown: str) -> None:
+    """Keep a secret that came while the program runs, such as a new key, out of what is told from now on.
+
+    Args:
+        secret: What is secret; the last thousand are remembered.
+        shown: What to say in its place.
+    """
+    _learned.pop(secret, None)
+    _learned[secret] = shown
+    if len(_learned) > _MOST_LEARNED:
+        del _learned[next(iter(_learned))]
+
+
 def conceal(sentence: str, secrets: Mapping[str, str]) -> str:
-    """A sentence with each secret replaced.
+    """A sentence with each secret replaced, and each that was learned.
 
     Args:
         sentence: What is to be said.
         secrets: Each secret and what to say in its place: `${OPENAI_API_KEY}`.
     """
+    secrets = {**_learned, **secrets}
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             for form in (repr(secret)[1:-1], secret):

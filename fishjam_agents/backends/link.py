@@ -173,6 +173,7 @@ class BackendLink:
         while True:
             started = loop.time()
             served = False
+            account = self._backend.endpoint
             try:
                 async with self._open(attempt) as session:
                     served = True
@@ -205,6 +206,9 @@ class BackendLink:
                 failures = 0
             else:
                 failures = 1 if loop.time() - started > STEADY else failures + 1
+            if error.failure == "auth" and not error.retryable and self._backend.endpoint != account:
+                # The key was changed meanwhile: the next connection has the new one.
+                error.retryable = True
             if not error.retryable or isinstance(error, VendorUnavailableError | LimitReachedError):
                 # It has waited for its turn already, as long as a call waits.
                 raise error

@@ -6,12 +6,14 @@ import asyncio
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+from fishjam_agents.backends.key_file import key_files
 from fishjam_agents.config import Config, load_config
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.secrecy import learn
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,8 @@ class Reloader:
         if changed:
             logger.warning("%s changed in %s: restart the program for that", ", ".join(changed), source)
         self._settings = settings
+        for secret, shown in settings.secrets.items():
+            learn(secret, shown)
         self._apply(settings, made)
         logger.info("%s was read again: new calls go by it", source)
 
@@ -94,7 +98,7 @@ class Reloader:
             raise
 
     def _state(self) -> Mapping[str, tuple[int, int]]:
-        files = [self._settings.source]
+        files = [self._settings.source, *_key_files(self._settings)]
         files += [
             Path(module.__file__) for module in _own_modules(self._settings).values() if module.__file__
         ]
@@ -113,6 +117,12 @@ def _own_modules(settings: Config) -> dict[str, ModuleType]:
         if path.is_relative_to(folder) and not {"site-packages", "dist-packages"} & set(path.parts):
             found[name] = module
     return found
+
+
+def _key_files(settings: Config) -> Iterator[Path]:
+    for agent in (settings.agent, *settings.bots.values()):
+        if agent.backend is not None:
+            yield from key_files(agent.backend)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from fishjam_agents.audio.detectors import DETECTORS
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.backends.fallback import Fallback
+from fishjam_agents.backends.key_file import parts_of
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.problems import alternatives
 from fishjam_agents.config.settings import Config
@@ -55,6 +56,8 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "limits": _limits(config),
         "log": f"{config.log.level}, to {config.log.file or 'standard error'}",
     }
+    if vendors := _vendors(config, pipeline):
+        parts["vendors"] = vendors
     if isinstance(pipeline.backend, Fallback):
         parts["backends"] = _stand_ins(pipeline.backend)
     if pipeline.tool_payloads:
@@ -191,6 +194,18 @@ def _fishjam(config: Config) -> str:
 
 def _backend_name(pipeline: AgentPipeline) -> str:
     return type(pipeline.backend.chain[0]).__name__.lower()
+
+
+def _vendors(config: Config, pipeline: AgentPipeline) -> str:
+    """The accounts that have limits."""
+    shown = {
+        f"{part.endpoint}: {part.limits}": None
+        for part in parts_of(pipeline.backend)
+        if part.endpoint is not None and str(part.limits)
+    }
+    processes = config.workers.processes
+    each = f" (in each of {processes} processes)" if shown and processes > 1 else ""
+    return "; ".join(shown) + each
 
 
 def _stand_ins(backend: Fallback) -> str:

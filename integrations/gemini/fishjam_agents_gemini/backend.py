@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fishjam_agents.backends import Backend, BackendContext, Capabilities
+from fishjam_agents.backends.key_file import check_key_file
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.secrecy import shown_url
 from fishjam_agents.urls import has_host
@@ -44,6 +45,7 @@ class Gemini(GeminiSettings, Backend):
         Raises:
             ConfigError: Something is wrong, in one sentence that says what to do.
         """
+        check_key_file(self.api_key, self.api_key_file)
         family, thinking = self.family, self.thinking
         if self.base_url is not None and not has_host(self.base_url):
             raise ConfigError(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from fishjam_agents.backends.key_file import read_key
 from fishjam_agents.backends.link import CONNECT_DEADLINE
 from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
 from fishjam_agents.backends.vendors.endpoint import fingerprint
@@ -117,6 +119,7 @@ class GeminiSettings:
         model: Any model of the Live API.
         api_key: Key of the Gemini API, or an ephemeral token (`auth_tokens/...`); without it the variables
             GOOGLE_API_KEY and GEMINI_API_KEY are looked at.
+        api_key_file: A file that holds the key, in place of `api_key`; each connection reads it.
         vertex: Vertex AI in place of the Gemini API.
         base_url: Where the service is, if not at Google's own address.
         api_version: Version of the API, like `v1beta`; the client's own default otherwise.
@@ -150,6 +153,7 @@ class GeminiSettings:
 
     model: str = "gemini-3.8-live"
     api_key: str | None = field(default=None, repr=False)
+    api_key_file: Path | None = None
     vertex: Vertex | None = None
     base_url: str | None = None
     api_version: str | None = None
@@ -208,6 +212,8 @@ class GeminiSettings:
         return VendorEndpoint("Gemini", self.base_url or "", fingerprint(self.key()))
 
     def key(self) -> str | None:
-        """The key to be used: the setting, else the environment's."""
+        """The key to be used: the setting, else that in the file as it is now, else the environment's."""
+        if self.api_key is None and self.api_key_file is not None:
+            return read_key(self.api_key_file)
         given = [self.api_key, *(os.environ.get(name) for name in KEY_VARIABLES)]
         return next((key.strip() for key in given if key and key.strip()), None)

@@ -11,10 +11,12 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from fishjam_agents.backends.cascade import ContextFullError
+from fishjam_agents.backends.key_file import check_key_file, read_key
 from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
 from fishjam_agents.backends.vendors.endpoint import fingerprint
 from fishjam_agents.backends.vendors.retry_after import retry_after
@@ -54,6 +56,8 @@ class Access:
             OPENAI_BASE_URL, and OpenAI's if that is not set either.
         api_key: The key, sent as `Authorization: Bearer …`; without it OPENAI_API_KEY, and with a `base_url`
             of one's own none.
+        api_key_file: A file that holds the key, in place of `api_key`; each connection and each request of a
+            part reads it.
         headers: Further headers of every request: `api-key` for Azure. Shown nowhere.
         query: Further fields of every address: `api-version` for Azure. Shown nowhere.
         timeout: Seconds until an answer must begin, and between two pieces of it.
@@ -72,6 +76,7 @@ class Access:
 
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    api_key_file: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
@@ -83,6 +88,7 @@ class Access:
         Raises:
             ConfigError: There is no key, or no such address.
         """
+        check_key_file(self.api_key, self.api_key_file)
         parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not has_host(self.address):
             name = ADDRESS if self.base_url is None else "base_url"
@@ -114,6 +120,8 @@ class Access:
     def _key(self) -> str | None:
         if self.api_key is not None:
             return self.api_key
+        if self.api_key_file is not None:
+            return read_key(self.api_key_file)
         # A key of OpenAI's is nobody else's business; who moves the address in the environment moves the key.
         return os.environ.get(KEY) if self.base_url in (None, BASE_URL) else None
 
@@ -139,6 +147,10 @@ class Access:
             left_out |= {"openai-organization": openai.Omit(), "openai-project": openai.Omit()}
         own = {name.lower(): value for name, value in self.headers.items()}
         return {"extra_headers": left_out | own, "extra_query": dict(self.query)}
+
+    def renew(self, client: AsyncOpenAI) -> None:
+        """Let a client have the key as it is now: its file may have changed."""
+        client.api_key = self._key() or _ANY_KEY
 
     async def load(self) -> None:
         """Import `loads` in a thread."""

@@ -112,6 +112,7 @@ class _Connected(LanguageModel):
         """Send a request; once more where ids of calls that another server gave are what is wrong with it."""
         import openai
 
+        self._settings.renew(self._client)
         create = self._client.chat.completions.create
         besides = self._settings.besides
         try:

@@ -76,6 +76,7 @@ class _Connected(TextToSpeech):
             **settings.besides,
         }
         what = settings.source("speech")
+        settings.renew(self._client)
         with as_backend_errors(what, settings.secrets):
             async with self._client.audio.speech.with_streaming_response.create(**request) as answer:
                 label = answer.headers.get("content-type", "")

@@ -79,6 +79,7 @@ class _Connected(SpeechToText):
             yield Transcript("", final=True)
             return
         what = settings.source(_WHAT)
+        settings.renew(self._client)
         with as_backend_errors(what, settings.secrets):
             if not settings.stream:
                 answer = await self._client.audio.transcriptions.create(**request)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from fishjam_agents.backends.key_file import check_key_file, read_key
 from fishjam_agents.backends.port import Backend, ToolDeclaration
 from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
 from fishjam_agents.backends.vendors.endpoint import fingerprint
@@ -33,6 +35,7 @@ class CallSettings(Backend):
         assistant_overrides: What is different in this call, as Vapi's API takes it (`variableValues`).
         name: Name of the call in Vapi's dashboard.
         api_key: A private key; None takes `VAPI_API_KEY`.
+        api_key_file: A file that holds the key, in place of `api_key`; each call reads it.
         url: Vapi's API; None takes `VAPI_URL`, and without it Vapi's own.
         limits: Limits of the account, for all calls of a process.
     """
@@ -44,6 +47,7 @@ class CallSettings(Backend):
     assistant_overrides: Mapping[str, Any] | None = None
     name: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    api_key_file: Path | None = None
     url: str | None = None
     limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
 
@@ -83,6 +87,8 @@ class CallSettings(Backend):
 
     @property
     def _given_key(self) -> str:
+        if self.api_key is None and self.api_key_file is not None:
+            return read_key(self.api_key_file) or ""
         return (self.api_key or os.environ.get(KEY_VARIABLE) or "").strip()
 
     def check(self) -> None:
@@ -91,6 +97,7 @@ class CallSettings(Backend):
         Raises:
             ConfigError: One is missing or wrong.
         """
+        check_key_file(self.api_key, self.api_key_file)
         _ = self.key
         if not self.api_url.startswith(("https://", "http://")):
             raise ConfigError(
