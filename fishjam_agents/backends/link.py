@@ -32,6 +32,7 @@ from fishjam_agents.backends.port import (
 )
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backends.vendors import (
+    PATIENCE,
     LimitReachedError,
     VendorAccount,
     Vendors,
@@ -46,8 +47,6 @@ from fishjam_agents.race import race
 logger = logging.getLogger(__name__)
 
 CONNECT_DEADLINE = 15.0
-VENDOR_PATIENCE = 30.0
-"""Seconds a call waits for a vendor that fails for all calls, or whose limit of requests is reached."""
 SEND_DEADLINE = 10.0
 CLOSE_DEADLINE = 5.0
 MAX_ATTEMPTS = 6
@@ -159,7 +158,7 @@ class BackendLink:
 
         Raises:
             BackendError: The backend failed in a way only the user can mend, or too often in a row; or it
-                could not be asked at all for `VENDOR_PATIENCE`.
+                could not be asked at all for `PATIENCE`.
         """
         try:
             return await self._run()
@@ -291,7 +290,7 @@ class Connecting:
         context: BackendContext,
         deadline: float,
         close_deadline: float = CLOSE_DEADLINE,
-        patience: float = VENDOR_PATIENCE,
+        patience: float = PATIENCE,
         paced: bool | None = None,
     ) -> None:
         self._backend = backend

@@ -9,9 +9,8 @@ from typing import Any, TypeAlias, assert_never
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
-from fishjam_agents.backends.link import VENDOR_PATIENCE
 from fishjam_agents.backends.remote import BridgedPeer, RemoteBackend, RemoteCall, VapiInvitation
-from fishjam_agents.backends.vendors import CallVendors, Vendors, VendorUse, telling
+from fishjam_agents.backends.vendors import PATIENCE, CallVendors, Vendors, VendorUse, telling
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.ports import put_from_any_thread
@@ -103,7 +102,7 @@ class RemoteRun:
             return await self._call(conversation, stack)
         account = Vendors.shared().account(endpoint, self._backend.limits)
         use.hold(account)
-        permit = await use.admit(account, self._backend_event, patience=VENDOR_PATIENCE)
+        permit = await use.admit(account, self._backend_event, patience=PATIENCE)
         with telling(permit):
             call = await self._call(conversation, stack)
             permit.succeeded()

@@ -14,7 +14,7 @@ from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
 from fishjam_agents.backends.cascade.components import ContextFullError
 from fishjam_agents.backends.health import HealthTracker
 from fishjam_agents.backends.tracebacks import SEE, describe
-from fishjam_agents.backends.vendors import LimitReachedError, VendorUnavailableError, telling
+from fishjam_agents.backends.vendors import PATIENCE, LimitReachedError, VendorUnavailableError, telling
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError
 
@@ -85,8 +85,7 @@ class FallbackComponent(Generic[P]):
     Args:
         what: Names the job in messages: "speech to text".
         parts: At least one.
-        deadline: Seconds a part may take for its first piece, and between two. A vendor that fails for all
-            calls is waited for twice as long, where nothing can stand in.
+        deadline: Seconds a part may take for its first piece, and between two, once its vendor may be asked.
         warn: Told when one part stands in for another.
         patience: Seconds it may take for its first piece where another can stand in; None as long as
             `deadline`.
@@ -127,7 +126,7 @@ class FallbackComponent(Generic[P]):
         """
         order = self._health.order()
         self._try_again(order[0], request)
-        repeats = Repeats(asyncio.get_running_loop().time() + 2 * self._deadline)
+        repeats = Repeats(asyncio.get_running_loop().time() + max(PATIENCE, self._deadline))
         position = 0
         while True:
             index, last = order[position], position == len(order) - 1

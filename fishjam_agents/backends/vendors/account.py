@@ -19,6 +19,12 @@ from fishjam_agents.errors import BackendError
 logger = logging.getLogger(__name__)
 
 
+PATIENCE = 30.0
+"""Seconds a call waits for a vendor that fails for all calls, or whose limit of requests is reached."""
+LONGEST_TURN = 6.0
+"""Seconds that a turn of reconnects is waited for also by those who do not wait for a vendor."""
+
+
 class Permit:
     """Leave to ask the vendor once. Whoever has it says what came of it; the first word counts.
 
@@ -145,7 +151,7 @@ class VendorAccount:
 
         Args:
             owner: Who asks: owners have turns, and requests of one are in order.
-            patience: Seconds to wait at most; 0 waits not at all.
+            patience: Seconds to wait at most; 0 waits for no more than a turn of reconnects (`LONGEST_TURN`).
             paced: Whether it follows a loss, and waits for the turn of reconnects.
             waits: Called with the reason if it has to wait.
 
@@ -156,10 +162,14 @@ class VendorAccount:
         now = _now()
         if not self._queue and self._next(now, paced) <= now:
             return self._grant(now, paced=paced, waited=False)
-        if patience <= 0 or self._is_hopeless(now + patience, now):
+        if self.breaker.state == "closed" and self._rate_allows(now):
+            # A turn of reconnects comes for certain, and soon: that is no event.
+            longest = max(patience, LONGEST_TURN)
+        elif patience <= 0 or self._is_hopeless(now + patience, now):
+            self.refused += self.breaker.state == "closed"
             raise self._kept_away()
-        # A turn that comes in a moment is no event.
-        if not (self.breaker.state == "closed" and self._rate_allows(now)):
+        else:
+            longest = patience
             waits(self._kept_away().reason)
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._queue.put(owner, future)
@@ -167,11 +177,12 @@ class VendorAccount:
         self._pump()
         admitted = False
         try:
-            async with asyncio.timeout_at(now + patience):
+            async with asyncio.timeout_at(now + longest):
                 permit = await future
             admitted = True
             return permit
         except TimeoutError as error:
+            self.refused += self.breaker.state == "closed"
             raise self._kept_away() from error
         finally:
             del self._deadlines[future]
@@ -259,7 +270,6 @@ class VendorAccount:
                 retryable=not breaker.key_refused,
                 failure="auth" if breaker.key_refused else "network",
             )
-        self.refused += 1
         if self._rate_allows(now):
             return VendorUnavailableError(
                 f"{self.endpoint} has just come back, and {self.waiting} requests wait for their turn",
