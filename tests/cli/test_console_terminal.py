@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,58 +17,12 @@ from fishjam_agents.audio.wav import read_wav
 if sys.platform == "win32":
     pytest.skip("needs a POSIX terminal", allow_module_level=True)
 
-import pty
 import termios
+
+from .pseudo_terminal import SHOW_CURSOR, Terminal, in_terminal
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 PARROT = "agent: {backend: {type: parrot, text: 'I say what you say', at_least: 20}}\n"
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SHOW_CURSOR = "\x1b[?25h"
-
-
-class Terminal:
-    """A pseudo-terminal with the command in it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, ours: int, theirs: int, modes: list[Any]) -> None:
-        self.process = process
-        self.raw = ""
-        self._ours, self._theirs = ours, theirs
-        self._modes = modes
-        self._news = asyncio.Event()
-        asyncio.get_running_loop().add_reader(ours, self._read)
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):
-            self.raw += os.read(self._ours, 65536).decode(errors="replace")
-        self._news.set()
-
-    @property
-    def shown(self) -> str:
-        return ESCAPES.sub("", self.raw)
-
-    async def shows(self, text: str) -> None:
-        try:
-            while text not in self.shown:
-                self._news.clear()
-                await self._news.wait()
-        except asyncio.CancelledError:
-            raise AssertionError(f"{text!r} never came: {self.shown[-2000:]}") from None
-
-    def press(self, keys: str) -> None:
-        os.write(self._ours, keys.encode())
-
-    @property
-    def is_as_it_was(self) -> bool:
-        return termios.tcgetattr(self._theirs) == self._modes
-
-    def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process.pid, number)
-
-    async def exits(self) -> int:
-        code = await self.process.wait()
-        await asyncio.sleep(0.1)
-        return code
 
 
 @asynccontextmanager
@@ -80,39 +31,9 @@ async def talking(
 ) -> AsyncIterator[Terminal]:
     path = folder / "config.yaml"
     path.write_text(config)
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 120))
-    modes = termios.tcgetattr(theirs)
-    hidden = ("FISHJAM_ID", "FISHJAM_MANAGEMENT_TOKEN", "UV", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
-    environ = {name: value for name, value in os.environ.items() if name not in hidden}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fishjam_agents", "console", str(path)),
-        *("--in", str(FIXTURES / recording), "--out", str(folder / "b.wav")),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**environ, "TERM": "xterm-256color"},
-        # It has the terminal to itself, as a program that a shell started.
-        preexec_fn=lambda: _take(theirs),
-    )
-    terminal = Terminal(process, ours, theirs, modes)
-    try:
-        async with asyncio.timeout(40):
-            yield terminal
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        asyncio.get_running_loop().remove_reader(ours)
-        os.close(ours)
-        os.close(theirs)
-
-
-def _take(descriptor: int) -> None:
-    import fcntl
-
-    os.setsid()
-    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+    words = ("console", str(path), "--in", str(FIXTURES / recording), "--out", str(folder / "b.wav"))
+    async with in_terminal(*words) as terminal:
+        yield terminal
 
 
 def test_it_shows_what_goes_on_and_keys_lead_it(tmp_path: Path) -> None:
