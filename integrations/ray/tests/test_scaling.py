@@ -7,21 +7,19 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)
+from .conftest import DEADLINE
 
 
-@pytest.fixture(scope="module")
-def scaling(scenario: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    return scenario("scaling.py")
-
-
-def test_more_calls_bring_more_replicas_and_each_room_gets_its_bot(scaling: dict[str, Any]) -> None:
+@pytest.mark.timeout(DEADLINE + 20)
+def test_more_calls_bring_replicas_and_fewer_take_them_away_and_no_conversation_is_lost(
+    scenario: Callable[..., dict[str, Any]],
+) -> None:
+    figures = scenario("scaling.py")
     # That all were served, and by three replicas, is what the scenario waits for.
-    assert scaling["up"]["interrupted"] == scaling["up"]["doubles"] == 0
-
-
-def test_calls_of_replicas_that_go_end_there_or_go_on_elsewhere_once(scaling: dict[str, Any]) -> None:
-    down = scaling["down"]
+    up = figures["up"]
+    assert up["interrupted"] == up["doubles"] == 0
+    # So that one replica is left, and every room has its bot: of calls that did not end in time, another one.
+    down = figures["down"]
     assert down["doubles"] == 0
     assert down["gone_on_once"] == down["interrupted"]
     assert down["gone_on_again"] == down["begun_anew"] == 0

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)
+from .conftest import DEADLINE
+
+pytestmark = pytest.mark.timeout(DEADLINE + 20)
 
 
 def test_calls_of_the_api_outlive_their_replica_and_the_watchers(

@@ -16,7 +16,7 @@ DEADLINE = 120.0
 
 
 async def scenario() -> dict[str, Any]:
-    calls = int(os.environ.get("CALLS", "12"))
+    calls = 60 if os.environ.get("RAY_FULL") else 12
     target = calls // 3
     settings = {
         "min_replicas": 1,
