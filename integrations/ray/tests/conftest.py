@@ -20,7 +20,7 @@ import pytest
 
 FOLDER = Path(__file__).parent / "cluster"
 FULL = bool(os.environ.get("RAY_FULL"))
-"""Whether scenarios run in full: more kills, more calls, and bounds in seconds, for a machine of their own."""
+"""Whether scenarios run in full: more kills and calls, and bounds in seconds, for a machine of their own."""
 DEADLINE = 1200.0 if FULL else 280.0
 """Seconds of a scenario, a slow machine's included."""
 # The first process does nothing but reap: what is orphaned by a kill is no zombie that counts as alive.

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from fishjam_agents_ray import environment
-from fishjam_agents_ray.names import APPLICATION, CALLS, NAMESPACE, WATCHER
+from fishjam_agents_ray.names import APPLICATION, CALLS, NAMESPACE, WATCHER, has_calls
 from fishjam_agents_ray.reports import LedgerView
 from room_watch import RoomWatch
 
@@ -140,6 +140,13 @@ class Cluster:
         """True if so many replicas take calls, and both watchers are there."""
         ready = sum(report.not_ready is None for report in self.view().reports.values())
         return len(replicas()) == ready == number and len(watchers()) == 2
+
+    def names(self) -> dict[str, int]:
+        """Replicas by the names that Serve gives them."""
+        from fishjam_agents_ray.handles import living_actors
+
+        living = living_actors(APPLICATION)
+        return {"living": len(living), "of calls": sum(map(has_calls, living))}
 
     def view(self) -> LedgerView:
         """What the ledger knows."""

@@ -13,8 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 from cluster import Cluster, cluster, kill, ledgers, replicas, run, until
-from fishjam_agents_ray.handles import living_actors
-from fishjam_agents_ray.names import APPLICATION, has_calls
 
 SETTLED = 60.0
 """Seconds that the service has to be whole again before the next kill."""
@@ -129,8 +127,7 @@ async def scenario() -> dict[str, Any]:
             steps |= {"frozen replica": frozen_replica}
             steps |= {f"replica {n}": replica for n in range(2, 6)}
             steps |= {f"watcher {n}": watcher for n in range(2, 6)}
-        living = living_actors(APPLICATION)
-        names = {"living": len(living), "of calls": sum(map(has_calls, living))}
+        names = made.names()
         figures = {name: await step(made, name, do) for name, do in steps.items()}
         await until(lambda: made.is_whole(2), SETTLED)
         await call_anew()
