@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from fishjam_agents.backends.parrot import Parrot
@@ -76,6 +77,43 @@ def test_the_dashboard_asks_for_metrics_that_there_are_and_shows_each_of_them() 
     assert set(NAME.findall(variable)) <= series().keys()
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
+
+
+def unread(written: Any, read: Any, path: str = "dashboard") -> list[str]:
+    """Parts of what is written that did not arrive."""
+    if isinstance(written, dict):
+        if not isinstance(read, dict):
+            return [path]
+        found = [f"{path}.{key}" for key in written.keys() - read.keys()]
+        return found + [
+            part
+            for key in written.keys() & read.keys()
+            for part in unread(written[key], read[key], f"{path}.{key}")
+        ]
+    if isinstance(written, list):
+        if not isinstance(read, list) or len(written) != len(read):
+            return [path]
+        pairs = enumerate(zip(written, read, strict=True))
+        return [part for index, (one, other) in pairs for part in unread(one, other, f"{path}[{index}]")]
+    return [] if written == read else [path]
+
+
+def test_the_dashboard_is_one_by_the_schema_that_grafana_publishes() -> None:
+    pytest.importorskip("grafana_foundation_sdk", reason="the schema of Grafana is not installed")
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+    from grafana_foundation_sdk.models.prometheus import Dataquery
+
+    register_default_plugins()
+    written: Any = json.loads((ROOT / "examples" / "worker" / "grafana.json").read_text(encoding="utf-8"))
+    dashboard = Dashboard.from_json(written)
+    # What the schema does not know is not read.
+    assert unread(written, json.loads(JSONEncoder().encode(dashboard))) == []
+    assert all(isinstance(target, Dataquery) for panel in dashboard.panels for target in panel.targets)
+    written["panels"][0]["fieldConfig"]["defaults"]["untis"] = "s"
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(written)))
+    assert unread(written, again) == ["dashboard.panels[0].fieldConfig.defaults.untis"]
 
 
 def test_the_redaction_of_the_page_hides_a_card() -> None:
