@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import assert_never
+from typing import assert_never, cast
 
 from fishjam_agents.testing.faults import (
     ActiveFault,
@@ -45,8 +45,8 @@ class End(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # That of uvloop is none by its class.
+        self.transport = transport = cast(asyncio.Transport, transport)
         self.open = True
         # Nothing is read before there is somebody to pass it on to.
         transport.pause_reading()
@@ -144,8 +144,8 @@ class ProxiedConnection:
     def begin(self) -> None:
         """Pass bytes, now that both sockets are there."""
         if self.client.open:
-            self.client.transport.resume_reading()
-            self.target.transport.resume_reading()
+            for way in (self._up, self._down):
+                way.resume()
         else:
             self.closed.clear()
             self.target.transport.abort()

@@ -96,10 +96,10 @@ class Direction:
             tell()
             if self._is_stopped():
                 return
-        if self._held or self._pushed_back or self._is_faulty():
+        if self.sink is None or self._held or self._pushed_back or self._is_faulty():
             self._hold(data, begin, frames)
             self._pump()
-        elif self.sink is not None and not self.sink.is_closing():
+        elif not self.sink.is_closing():
             self.sink.write(data)
 
     def finish(self) -> None:
@@ -242,7 +242,8 @@ class Direction:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._held and not self.stopped:
+        # Until both sockets are there, what comes waits.
+        while self._held and not self.stopped and self.sink is not None:
             since, chance, item = self._held[0]
             if self._swallows and (not callable(item) or item == self._pass_end):
                 self._held.popleft()

@@ -422,3 +422,19 @@ def test_an_agent_that_was_made_through_the_proxy_connects_through_it_too() -> N
                 ]
 
     run(test)
+
+
+def test_it_runs_in_uvloop_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def test() -> None:
+        async with asyncio.timeout(10), echo() as (_, proxy), dial(proxy) as socket:
+            await echoed(socket)
+            with proxy.inject(Stall(0.05)):
+                await echoed(socket)
+            proxy.inject(Reset(mid_frame="up"))
+            await socket.send(MESSAGE)
+            with pytest.raises(ConnectionClosedError):
+                await socket.recv()
+
+    uvloop.run(test())
