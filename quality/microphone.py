@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fishjam_agents.audio.detectors import DetectorName, make_detector
+from fishjam_agents.audio.detection import Detection
+from fishjam_agents.audio.detectors import DetectorName
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detector, PresetName
+from fishjam_agents.audio.second_opinion import NetworkName
+from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, PresetName
 from fishjam_agents.audio.vad_plain import PlainDetector
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.turns.machine import (
@@ -29,7 +31,14 @@ FRAME = FRAME_SAMPLES / SAMPLE_RATE
 class FrameDetector(Protocol):
     """Interface of a voice detector that can be measured; `audio.vad.Detector` is one."""
 
-    def feed(self, frame: Samples, in_speech: bool) -> Decision:
+    def feed(
+        self,
+        frame: Samples,
+        in_speech: bool,
+        accumulating: bool = True,
+        playing: None = None,
+        barge_in: bool = False,
+    ) -> Decision:
         """Judge the next 20 ms: int16 mono at 16 kHz, shape (320,)."""
         ...
 
@@ -54,17 +63,28 @@ class Vad:
 
 
 def _preset(name: PresetName) -> Vad:
-    return Vad(name, lambda: Detector(name), PRESETS[name].start, TurnSettings(preset=name))
+    return Vad(name, lambda: Detection(preset=name), PRESETS[name].start, TurnSettings(preset=name))
 
 
 def _other(name: DetectorName) -> Vad:
     settings = HearingSettings(vad=name)
-    return Vad(name, lambda: make_detector(name), PlainDetector.start, TurnSettings(), settings)
+    return Vad(name, lambda: Detection(name), PlainDetector.start, TurnSettings(), settings)
+
+
+def _seconded(name: NetworkName) -> Vad:
+    return Vad(
+        f"default+{name}",
+        lambda: Detection(second_opinion=name),
+        PRESETS["default"].start,
+        TurnSettings(),
+        HearingSettings(second_opinion=name),
+    )
 
 
 VADS: dict[str, Vad] = {
     **{name: _preset(name) for name in PRESETS},
     **{name: _other(name) for name in ("silero", "webrtc", "energy")},
+    "default+silero": _seconded("silero"),
 }
 """Choices of `--vad`: the presets of the default detector, and the others."""
 
@@ -109,7 +129,7 @@ def listen(vad: Vad, samples: Samples, *, bot_speaks: bool) -> list[Span]:
     for number in range(len(samples) // FRAME_SAMPLES):
         frame = samples[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
         at = (number + 1) * FRAME
-        decision = detector.feed(frame, machine.in_speech)
+        decision = detector.feed(frame, machine.in_speech, True, None, bot_speaks)
         for event in machine.feed(decision, at, bot_speaks):
             if isinstance(event, (Confirmed, TurnStarted)):
                 if spans[-1].confirmed is None:

@@ -12,7 +12,7 @@ import numpy as np
 from audio_fixtures.corpus import RATE, Utterance
 from audio_fixtures.recordings import cries, keys, music, reader
 from fishjam_agents.audio.resampling import resample
-from quality.sounds import Rng, Wave, at_level, pink
+from quality.sounds import Rng, Wave, at_active_level, at_level, pink
 
 Bed = Callable[[Rng, float], Wave]
 
@@ -86,7 +86,7 @@ class Others:
     def television(self, rng: Rng, seconds: float) -> Wave:
         """A voice without an end, and music 6 dB below it."""
         voice = self.talk(rng, seconds, (0.1, 0.7))
-        return at_level(voice, -23.0) + at_level(music_on_hold(rng, seconds), -29.0)
+        return at_active_level(voice, -23.0) + at_level(music_on_hold(rng, seconds), -29.0)
 
     def babble(self, rng: Rng, seconds: float) -> Wave:
         """Many at once, some of them lower or higher than they are; one reads a book."""

@@ -25,6 +25,14 @@ def at_level(wave: npt.NDArray[np.floating], level: float) -> Wave:
     return (wave * (32768 * 10 ** (level / 20) / rms)).astype(np.float32)
 
 
+def at_active_level(wave: Wave, level: float) -> Wave:
+    """The wave with an RMS of `level` dBFS while it is on: in frames of 20 ms within 20 dB of its mean."""
+    size = RATE // 50
+    frames = np.square(wave[: len(wave) // size * size].astype(np.float64)).reshape(-1, size).mean(axis=1)
+    power = float(frames[frames >= 0.01 * frames.mean()].mean())
+    return (wave * (32768 * 10 ** (level / 20) / np.sqrt(power))).astype(np.float32)
+
+
 def to_samples(wave: Wave) -> Samples:
     """The wave as int16, saturating."""
     samples: Samples = np.clip(np.rint(wave), -32768, 32767).astype(np.int16)

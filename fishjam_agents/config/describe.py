@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from fishjam_agents.audio.detectors import DETECTORS
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.second_opinion import NETWORKS
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.key_file import parts_of
 from fishjam_agents.backends.remote import RemoteBackend
@@ -173,8 +174,9 @@ def _tool(tool: Tool) -> str:
 
 
 def _vad(pipeline: AgentPipeline) -> str:
-    name = pipeline.hearing.vad
-    return f"{name}: {DETECTORS[name].description}; preset {pipeline.turns.preset}"
+    name, second = pipeline.hearing.vad, pipeline.hearing.second_opinion
+    asked = "" if second is None else f"; second opinion {second}: {NETWORKS[second].description}"
+    return f"{name}: {DETECTORS[name].description}; preset {pipeline.turns.preset}{asked}"
 
 
 def _vision(settings: VisionSettings) -> str:

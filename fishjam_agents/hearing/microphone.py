@@ -10,11 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from fishjam_agents.audio.detectors import DetectorName, make_detector
+from fishjam_agents.audio.detection import Detection
+from fishjam_agents.audio.detectors import DetectorName
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.second_opinion import NetworkName
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.hearing.arrivals import Arrivals
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
@@ -80,9 +82,10 @@ class Microphone:
         decision_logs: Where the turn machine's inputs are recorded, None for nowhere.
         vad: Which voice detector.
         predictor: Takes the sound of turns where the policy that ends them hears; then the last 8 s are kept.
+        second_opinion: Who is asked where the detector may be wrong, None for nobody.
 
     Raises:
-        MissingExtraError: The voice detector needs a package that is not installed.
+        MissingExtraError: Voice detection needs a package that is not installed.
 
     Attributes:
         peer: Id of the speaker; of a mix, who was loudest when something last happened, None if nobody was.
@@ -108,13 +111,14 @@ class Microphone:
         decision_logs: DecisionLogs | None = None,
         vad: DetectorName = "default",
         predictor: TurnPredictor | None = None,
+        second_opinion: NetworkName | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
         self._clock = MediaClock(format.sample_rate)
         self.damaged = 0
         self.missing_samples = 0
-        self._detector = make_detector(vad, turns.preset)
+        self._detector = Detection(vad, turns.preset, second_opinion)
         start = self._detector.start
         self.machine = TurnMachine(turns, start)
         if decision_logs is not None:
@@ -230,7 +234,7 @@ class Microphone:
         machine = self.machine
         in_speech, loudspeakers = machine.in_speech, self.loudspeakers
         playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
-        decision = self._detector.feed(block, in_speech, machine.accumulating, playing)
+        decision = self._detector.feed(block, in_speech, machine.accumulating, playing, barge_in)
         if self._sound is not None:
             self._sound.append(block)
         return machine.feed(decision, self.media, barge_in)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fishjam_agents.audio.detectors import DETECTORS, DetectorName
+from fishjam_agents.audio.second_opinion import NETWORKS, NetworkName
 from fishjam_agents.errors import SettingError
 
 EchoName = Literal["guard", "aec3", "none"]
@@ -33,6 +34,9 @@ class HearingSettings:
             taken gets the next that is free.
         vad: The voice detector: `default`; `silero` where music or a television plays (the extra `silero`);
             `webrtc` or `energy` alone. How readily it hears speech is `turns.preset`.
+        second_opinion: Whom the detector is corrected by where it may be wrong: `silero` (the extra) knows
+            music, typing and cries from speech, and is asked about the frames that matter only
+            (`audio.second_opinion`). None: nobody.
         echo: How the bot's own voice, come back through a loudspeaker, is kept from interrupting it and from
             the model. `guard`: it counts as noise. `aec3`: it is taken out of the sound, too, by WebRTC's
             echo canceller (the extra `aec3`), so that callers interrupt who are no louder than it. `none`:
@@ -46,12 +50,28 @@ class HearingSettings:
     interrupts: Literal["addressee", "anybody"] = "addressee"
     max_sessions: int = 4
     vad: DetectorName = "default"
+    second_opinion: NetworkName | None = None
     echo: EchoName = "guard"
 
     def __post_init__(self) -> None:
         if self.vad not in DETECTORS:
             raise SettingError(
                 "vad", f"is {self.vad!r}", f"use one of {', '.join(DETECTORS)}", section="hearing"
+            )
+        if self.second_opinion is not None and self.second_opinion not in NETWORKS:
+            raise SettingError(
+                "second_opinion",
+                f"is {self.second_opinion!r}",
+                f"use one of {', '.join(NETWORKS)}, or leave it out",
+                section="hearing",
+            )
+        if self.second_opinion == self.vad:
+            raise SettingError(
+                "second_opinion",
+                f"is {self.vad!r}, and so is hearing.vad: it would be asked twice",
+                "keep one of them",
+                section="hearing",
+                fields=["vad"],
             )
         if self.echo not in ECHOES:
             raise SettingError(

@@ -256,6 +256,7 @@ class RoomAudio:
             *(peer, track, format, turns, self._make_stages(), deliver, self._stage_failed),
             decision_logs=self._logs,
             vad=context.hearing.vad,
+            second_opinion=context.hearing.second_opinion,
             predictor=self._predictor,
         )
         if reference is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fishjam_agents.audio import second_opinion
 from fishjam_agents.audio.detectors import require
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
@@ -61,6 +62,8 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
     _verify_tools(bot, backend)
     _verify_vision(bot, backend)
     require(bot.hearing.vad)
+    if bot.hearing.second_opinion is not None:
+        second_opinion.require(bot.hearing.second_opinion)
     if bot.hearing.echo == "aec3":
         echo_canceller.require()
     if bot.turns.hears:

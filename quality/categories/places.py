@@ -15,7 +15,7 @@ from quality.figures import Figure, Part, Table, median_p95, per_cent, share
 from quality.microphone import Span, listen
 from quality.places import Bed, Others, crying, music_on_hold, room, typing
 from quality.score import Tally, touches
-from quality.sounds import Babble, at_level, white
+from quality.sounds import Babble, at_active_level, white
 from quality.stream import DecisionLog, Label, Stream
 
 _LEVELS = (-32.0, -20.0)
@@ -116,7 +116,7 @@ _NOTE = (
     "however many utterances were in it. Interruptions are utterances of 0.6 s and longer, heard while the "
     "bot speaks; false pauses and interruptions are those where nobody near spoke. Babble is eight "
     "recordings at once, the second voice says sentences 0.3 to 2.5 s apart, the television is a voice "
-    "without an end and music 6 dB below it."
+    "without an end and music 6 dB below it. Levels are those of sounds while they are on."
 )
 
 
@@ -146,7 +146,7 @@ def _stream(
     for number in rng.permutation(len(said))[: bench.amount(45, 4)]:
         tape.say(said[number], level)
         tape.wait(rng.uniform(2.0, 4.0))
-    return tape.stream(at_level(bed(rng, tape.seconds + 0.1), level - below))
+    return tape.stream(at_active_level(bed(rng, tape.seconds + 0.1), level - below))
 
 
 def _judge(place: tuple[str, int], cell: _Cell, target: _Target) -> list[Figure]:
