@@ -1,7 +1,7 @@
-"""Seconds until rooms of a killed worker process have a bot again: `python -m bench.takeover`.
+"""Seconds until rooms of a killed process have a bot again: `python -m bench.takeover`, or with `programs`.
 
 A program with three processes serves twelve rooms of an embedded server in this process; one of the three is
-killed, again and again.
+killed, again and again. With `programs` two programs that share a file of claims do, and one of these is.
 """
 
 from __future__ import annotations
@@ -108,5 +108,55 @@ async def main() -> None:
     print(f"median {statistics.median(times):.2f}, longest {max(times):.2f}")
 
 
+async def programs() -> None:
+    """Kill one of two programs, which is started again."""
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        config.write_text(CONFIG.replace("workers: 3", "limits: {empty_room: 60}"))
+        async with EmbeddedServer() as server:
+
+            async def start() -> asyncio.subprocess.Process:
+                return await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env={
+                        **os.environ,
+                        "FISHJAM_ID": server.url,
+                        "FISHJAM_MANAGEMENT_TOKEN": server.token,
+                        "XDG_STATE_HOME": folder,
+                    },
+                )
+
+            running, times = [await start(), await start()], []
+            try:
+                for number in range(KILLS):
+                    await asyncio.sleep(6)
+                    rooms = [server.rooms.create() for _ in range(ROOMS)]
+                    for room in rooms:
+                        await server.add_caller(room.id)
+                    await until(lambda rooms=rooms: all(bots(room) for room in rooms))
+                    await asyncio.sleep(2)
+                    before = {room.id: bots(room) for room in rooms}
+                    begun = time.perf_counter()
+                    running[number % 2].kill()
+                    await running[number % 2].wait()
+                    await asyncio.sleep(0.2)
+                    lost = [room for room in rooms if bots(room) != before[room.id]]
+                    await until(lambda rooms=rooms: all(bots(room) for room in rooms))
+                    if lost:
+                        times.append(time.perf_counter() - begun)
+                    for room in rooms:
+                        server.rooms.delete(room.id)
+                    running[number % 2] = await start()
+            finally:
+                for process in running:
+                    process.kill()
+                    await process.wait()
+    print(f"{len(times)} of {KILLS} killed programs had rooms; seconds until all had a bot again:")
+    print(f"median {statistics.median(times):.2f}, longest {max(times):.2f}")
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(programs() if sys.argv[1:] == ["programs"] else main())

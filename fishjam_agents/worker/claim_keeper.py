@@ -39,9 +39,14 @@ class ClaimKeeper:
 
     async def run(self, client: AsyncFishjamClient) -> None:
         """Renew claims until cancelled."""
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + self._claims.renew_interval
         while True:
             await self._clear(client)
-            await asyncio.sleep(self._claims.renew_interval)
+            await asyncio.sleep(self._claims.clear_interval)
+            if loop.time() < renew_at:
+                continue
+            renew_at = loop.time() + self._claims.renew_interval
             # Those that are claimed while the store is asked are in its answer or not: they are no matter.
             claimed = [call for call in self._calls.values() if call.is_claimed]
             try:

@@ -54,6 +54,11 @@ class Claims(Protocol):
         """Seconds after which claims are to be renewed."""
         ...
 
+    @property
+    def clear_interval(self) -> float:
+        """Seconds after which `take_expired` is to be asked again."""
+        ...
+
     async def acquire(self, room_id: str) -> Claimed | HeldElsewhere:
         """Take the claim of a room that nobody holds."""
         ...
@@ -72,6 +77,8 @@ class Claims(Protocol):
 
     async def take_expired(self) -> Sequence[tuple[str, str | None]]:
         """Take all claims that have ended without being given up: their rooms, with the agents noted there.
+
+        So have those of a process that is known to be gone, where the store can know.
 
         Each is ours then; to be released when its agent is deleted.
         """

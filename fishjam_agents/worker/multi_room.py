@@ -395,8 +395,9 @@ class MultiRoomWorker:
         return pipeline
 
     def _cleared(self, room_id: str) -> None:
+        # Whose process is gone has people who wait for another bot.
         self._calls.held_elsewhere.pop(room_id, None)
-        self.wake()
+        self._follower.hurry()
 
     @property
     def client(self) -> AsyncFishjamClient:

@@ -198,6 +198,11 @@ class RedisClaims:
         """Part of `Claims`."""
         return self._lifetime / RENEWALS
 
+    @property
+    def clear_interval(self) -> float:
+        """Part of `Claims`."""
+        return self.renew_interval
+
     async def acquire(self, room_id: str) -> Claimed | HeldElsewhere:
         """Part of `Claims`."""
         is_ours, found = await self._run(_ACQUIRE, [room_id])

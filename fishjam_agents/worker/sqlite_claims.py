@@ -2,12 +2,14 @@
 
 The file is in WAL mode, which needs a local disk (SQLite docs, Write-Ahead Logging). Times are those of the
 machine's monotonic clock, which all its processes share and nobody sets. It starts anew with the machine: an
-end that lies further away than a claim can last belongs to an earlier boot.
+end that lies further away than a claim can last belongs to an earlier boot. A process that is gone is seen by
+the lock it held (`process_locks.py`), one that is only stopped when its claims end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -21,11 +23,14 @@ from typing import TypeVar
 from fishjam_agents.sqlite_file import open_database, transaction
 from fishjam_agents.worker.claims import Claimed, ClaimStoreError, HeldElsewhere
 from fishjam_agents.worker.orphaned_agents import state_folder
+from fishjam_agents.worker.process_locks import ProcessLocks
 
 LIFETIME = 10.0
 """Seconds a claim holds without being renewed: longer than an overloaded machine keeps a process waiting."""
 RENEWALS = 4
 """Renewals in the lifetime of a claim."""
+CLEAR_INTERVAL = 1.0
+"""Seconds between two looks for processes that are gone, and for claims that ended."""
 DEADLINE = 8.0
 """Seconds a whole operation may take, a disk that hangs included."""
 
@@ -81,6 +86,8 @@ class SqliteClaims:
         self._fishjam = fishjam
         self._lifetime = lifetime
         self._clock = clock
+        group = hashlib.sha256(fishjam.encode()).hexdigest()[:12]
+        self._locks = ProcessLocks(path.with_name(f"{path.name}.processes"), group)
         # SQLite waits for locks and disks; the loop does not. One thread keeps operations in their order.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="claims")
         try:
@@ -95,6 +102,11 @@ class SqliteClaims:
     def renew_interval(self) -> float:
         """Part of `Claims`."""
         return self._lifetime / RENEWALS
+
+    @property
+    def clear_interval(self) -> float:
+        """Part of `Claims`."""
+        return min(CLEAR_INTERVAL, self.renew_interval)
 
     async def acquire(self, room_id: str) -> Claimed | HeldElsewhere:
         """Part of `Claims`."""
@@ -163,7 +175,12 @@ class SqliteClaims:
 
         def take() -> Sequence[tuple[str, str | None]]:
             now = self._clock()
-            with transaction(self._connection) as rows:
+            with self._locks.dead() as dead, transaction(self._connection) as rows:
+                for owner in dead:
+                    rows(
+                        "UPDATE claims SET expires = 0 WHERE fishjam = ? AND owner = ?",
+                        (self._fishjam, owner),
+                    )
                 taken = rows(
                     "UPDATE claims SET owner = ?, expires = ? WHERE fishjam = ? AND owner != ? "
                     "AND NOT (expires > ? AND expires <= ?) RETURNING room, agent",
@@ -196,6 +213,7 @@ class SqliteClaims:
                 rows("DELETE FROM claims WHERE fishjam = ? AND owner = ? AND agent IS NULL", mine)
                 rows("UPDATE claims SET expires = 0 WHERE fishjam = ? AND owner = ?", mine)
             self._connection.close()
+            self._locks.let_go()
 
         try:
             await self._run(close)
@@ -206,7 +224,9 @@ class SqliteClaims:
 
     def _open(self) -> sqlite3.Connection:
         # A crash of the machine may lose the last claims; its processes are gone then, too.
-        return open_database(self._path, _SCHEMA, _VERSION, synchronous="NORMAL")
+        connection = open_database(self._path, _SCHEMA, _VERSION, synchronous="NORMAL")
+        self._locks.hold(self.owner)
+        return connection
 
     def _holds(self, expires: float, now: float) -> bool:
         return now < expires <= now + self._lifetime

@@ -78,7 +78,7 @@ def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(
         kept = {room.id for room in rooms if f"room {room.id}" in second.logged}
         first.signal(signal.SIGKILL)
         await first.exits()
-        # Claims hold for ten seconds, and the survivor asks again when they end.
+        # Its lock is gone with it: the claims, which hold for ten seconds, are not waited for.
         await until(lambda: all_served(rooms) and all(len(room.peers) == 2 for room in rooms))
         assert {watch.most[room.id] for room in rooms} == {1}
         assert {room.id for room in rooms if bots(room) == [before[room.id]]} == kept

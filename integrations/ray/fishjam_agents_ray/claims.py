@@ -45,6 +45,11 @@ class LedgerClaims:
         """Part of `Claims`."""
         return RENEW_INTERVAL
 
+    @property
+    def clear_interval(self) -> float:
+        """Part of `Claims`."""
+        return self.renew_interval
+
     async def acquire(self, room_id: str) -> Claimed | HeldElsewhere:
         """Part of `Claims`."""
         try:
