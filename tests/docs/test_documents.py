@@ -186,8 +186,8 @@ def test_the_tools_page_keeps_its_word(tmp_path: Path) -> None:
 
 
 def test_the_backend_of_the_backends_page_passes_the_kit(tmp_path: Path) -> None:
-    backend, asking, kit, _ = blocks((ROOT / "docs" / "backends.md").read_text(), "python")
-    (tmp_path / "test_page.py").write_text(f"{backend}\n\n{asking}\n\n{kit}")
+    backend, limited, asking, kit, _ = blocks((ROOT / "docs" / "backends.md").read_text(), "python")
+    (tmp_path / "test_page.py").write_text(f"{backend}\n\n{limited}\n\n{asking}\n\n{kit}")
     result = run("-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path / "test_page.py")
     assert result.returncode == 0, result.stdout
     assert re.search(r"\d+ passed, \d+ skipped", result.stdout), result.stdout
