@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak quality bench demo clients events protocol screenshots
+.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak soak-calls quality bench demo clients events protocol screenshots
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -42,6 +42,12 @@ distributions:    ## every distribution, installed from its wheel and from its s
 
 soak:             ## a minute of cut sockets for the SDK
 	FISHJAM_SOAK=1 uv run pytest tests/fishjam/test_chaos.py
+
+CALLS = 20
+MINUTES = 15
+SEED = 1
+soak-calls:       ## calls through real sockets under random faults, CALLS of them for MINUTES: out/soak
+	uv run python -m bench.soak --calls $(CALLS) --minutes $(MINUTES) --seed $(SEED) --restarts 2
 
 quality:          ## how polite the turn-taking is, in figures: writes docs/quality.md
 	uv run python -m quality

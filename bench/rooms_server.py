@@ -27,6 +27,13 @@ from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
 
 
+class ProxiedServer(EmbeddedServer):
+    """A server that is reached by a proxy, agents included: their address is the one of the request."""
+
+    def _peer_url(self, scheme: str, host: str) -> str:
+        return f"{scheme.replace('http', 'ws')}://{host}/socket/peer/websocket"
+
+
 class Rooms:
     """The rooms, and how many bots they had at most."""
 
@@ -58,6 +65,7 @@ class Rooms:
         return {
             room.id: {
                 "bots": len(_bots(room)),
+                "ids": _bots(room),
                 "most": self.most[room.id],
                 "spoken": _played(room),
                 "answered": _played(room) > self._played.get(room.id, 0.0) + 0.1,
@@ -85,7 +93,7 @@ async def main(port: int = 0, token: str = "secret") -> None:
     """Run until the parent hangs up."""
     # What it still sends to programs that were killed.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-    async with EmbeddedServer(port=port, token=token) as server:
+    async with ProxiedServer(port=port, token=token) as server:
         rooms = Rooms(server)
         freeze_gc()
         say(url=server.url, port=server.port)

@@ -8,11 +8,14 @@ import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from fishjam_agents.testing.fault_proxy import FaultProxy
+from fishjam_agents.testing.faults import Refuse, Reset
 from tests.cli.programs import Program, running, until
 
 from .restarts import FishjamProcess, fishjam_process, has_answered, has_one_bot
@@ -32,6 +35,14 @@ pytestmark = [
 ]
 
 Scenario = Callable[[FishjamProcess, Program, httpx.AsyncClient], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where the program finds the server."""
+
+    url: str
+    token: str
 
 
 def play(folder: Path, scenario: Scenario, rules: str = "every", processes: int = 1) -> None:
@@ -83,6 +94,34 @@ def test_rooms_that_the_application_makes_again(tmp_path: Path) -> None:
         assert re.search(rf"^fishjam_agents_calls\b.* {CALLS}$", metrics, re.MULTILINE)
 
     play(tmp_path, scenario)
+
+
+def test_rooms_that_the_fishjam_kept(tmp_path: Path) -> None:
+    """It could not be reached for a while: the bots are the same, and no call has failed."""
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG.replace("RULES", "every").replace("PROCESSES", "1"))
+
+    async def scenario() -> None:
+        async with fishjam_process() as server, FaultProxy(server.url) as proxy:
+            way = Way(proxy.url, server.token)
+            async with running(config, way, tmp_path / "state") as program:
+                await program.says("Ctrl-C ends the calls.")
+                await server.occupy([None] * 10)
+                await served(server)
+                before = {id: room["ids"] for id, room in (await server.until(has_one_bot)).items()}
+                with proxy.inject(Refuse()):
+                    proxy.inject(Reset())
+                    # Longer than the first pauses of those who try to come back.
+                    await asyncio.sleep(4)
+                await served(server)
+                after = {id: room["ids"] for id, room in (await server.until(has_one_bot)).items()}
+                assert after == before
+                assert "failed and starts again" not in program.logged
+                assert program.logged.count("agent_socket was lost for") == 10
+                program.signal(signal.SIGINT)
+                assert await program.exits() == 0
+
+    asyncio.run(scenario())
 
 
 def test_rooms_that_come_back_under_other_ids(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Calls under random faults: `python -m bench.soak`, whose options `--help` tells."""
