@@ -290,7 +290,8 @@ def summary(report: dict[str, Any]) -> str:
         f"{sum(report['faults'].values())} faults ({len(report['faults'])} kinds)",
         f"{said['said']} utterances: {said['arrived']} arrived whole, {said['excused']} were said into a "
         f"fault, {said['lost']} lost, {said['doubled']} doubled",
-        f"{said['answered']} answers heard, {said['unanswered']} missing, {said['answered_twice']} twice",
+        f"{said['answered']} answers heard, {said['unanswered']} missing, {said['answered_twice']} twice; "
+        f"for {said['late']:.1f} s a process was late",
         f"memory of the bots {memory['last'] / 1024:.1f} MiB, {memory['per_minute']:+.0f} ± "
         f"{memory['error']:.0f} KiB a minute over {memory['minutes']:.1f} minutes",
         f"tasks {report['before']['tasks']} -> {report['after']['tasks']}, "

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.soak.marks import marks, voice
-from bench.soak.notes import Notes
+from bench.soak.notes import LATE, Notes
 from fishjam_agents import AgentPipeline
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.cascade import (
@@ -40,17 +41,22 @@ from fishjam_agents.backends.port import (
 )
 
 RATE = 16000
-PROBE = 1.0
-"""Seconds between two looks at the number of tasks."""
+PROBE = 0.1
+"""Seconds between two looks at the number of tasks, and at how late the loop is."""
 
 _UTTERANCE = re.compile(r"call\d+said\d+")
 _notes = Notes(Path(os.environ["SOAK_FOLDER"]) / f"bots-{os.getpid()}.jsonl")
 _probing = False
 
 
-def _probe() -> None:
-    _notes.put("tasks", number=len(asyncio.all_tasks()))
-    asyncio.get_running_loop().call_later(PROBE, _probe)
+def _probe(due: float, count: int) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    if now - due > LATE:
+        _notes.put("late", t=time.monotonic() - (now - due), seconds=now - due + LATE)
+    if count % 10 == 0:
+        _notes.put("tasks", number=len(asyncio.all_tasks()))
+    loop.call_at(now + PROBE, _probe, now + PROBE, count + 1)
 
 
 class SoakBot(AgentPipeline):
@@ -61,7 +67,7 @@ class SoakBot(AgentPipeline):
         global _probing
         if not _probing:
             _probing = True
-            _probe()
+            _probe(asyncio.get_running_loop().time(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class _RepeaterSession(InlineSession):
 
 
 @dataclass(frozen=True, eq=False)
-class Ears(SpeechToText):
+class Understanding(SpeechToText):
     """Understands which utterances a turn has."""
 
     in_process: ClassVar[bool] = True
@@ -154,7 +160,7 @@ class ParrotBot(SoakBot):
 class CascadeBot(SoakBot):
     """A cascade."""
 
-    backend = Cascade(stt=[Ears()], llm=[Model()], tts=[Voice()])
+    backend = Cascade(stt=[Understanding()], llm=[Model()], tts=[Voice()])
 
 
 class GeminiBot(SoakBot):

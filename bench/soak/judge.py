@@ -1,8 +1,9 @@
 """Verdict on a soak from the notes of its processes; pure.
 
-What may be lost, and nothing else: an utterance while its bot was not in the room, or while the way to it was
-faulty, or while the server dropped what the bot did not take; and the answer to one that such a fault followed. What
-a vendor lost in flight when its connection broke may be missing from an utterance; no frame may arrive twice.
+What may be lost, and nothing else: an utterance while its bot was not in the room, or while the way to it
+was faulty, or while the server dropped what the bot did not take; and the answer to one that such a fault
+followed. The same goes for moments in which a process got no CPU, of which an idle machine has none: the
+report counts them. No frame may arrive twice.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Verdict:
         doubled: Those of which something came to a backend twice.
         answered: Those whose answer was heard.
         unanswered: Those that arrived and were not answered, for no reason that may be.
+        late: Seconds in which a process was late, which the machine is to blame for.
         answered_twice: Those whose answer was heard twice.
         details: What went wrong, in words.
     """
@@ -46,6 +48,7 @@ class Verdict:
     doubled: int = 0
     answered: int = 0
     unanswered: int = 0
+    late: float = 0.0
     answered_twice: int = 0
     details: list[str] = field(default_factory=list)
 
@@ -81,6 +84,8 @@ def judge(notes: Iterable[Mapping[str, Any]]) -> Verdict:
         verdict.details.append(f"{note['t']:.2f}: {key} {what} (the last fault: {fault})")
 
     for note in ordered:
+        if note["kind"] == "late":
+            verdict.late += note["seconds"]
         if note["kind"] == "made":
             fault = f"{note['t']:.2f}: {note['name']}"
         if note["kind"] != "said":
@@ -125,8 +130,8 @@ def _absences(ordered: Sequence[Mapping[str, Any]]) -> Mapping[int, list[tuple[f
                 away[note["call"]].append((since.pop(note["call"], -math.inf), note["t"]))
             else:
                 since.setdefault(note["call"], note["t"])
-        elif note["kind"] == "fault":
-            for call in calls if note["call"] is None else [note["call"]]:
+        elif note["kind"] in ("fault", "late"):
+            for call in calls if note.get("call") is None else [note["call"]]:
                 away[call].append((note["t"], note["t"] + note["seconds"]))
     for call, begun in since.items():
         away[call].append((begun, math.inf))

@@ -11,6 +11,9 @@ from typing import Any
 
 from bench.soak.marks import Mark
 
+LATE = 0.1
+"""Seconds that a loop may be late. What is later shreds speech, and no worker takes calls then."""
+
 
 class Notes:
     """A file of notes; each is written at once, so that a process that is killed loses none."""

@@ -15,7 +15,7 @@ from bench.child import requests, say
 from bench.machine import ROOT
 from bench.rooms_server import ProxiedServer
 from bench.soak.marks import marked, marks, voiced
-from bench.soak.notes import Notes
+from bench.soak.notes import LATE, Notes
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.cli.loops import freeze_gc
@@ -120,6 +120,10 @@ class People:
         known: dict[object, int] = {}
         while True:
             await asyncio.sleep(LOOK)
+            since = asyncio.get_running_loop().time() - 2 * LOOK
+            if self._server.clock.worst_lag > LATE:
+                self._notes.put("late", t=since, seconds=3 * LOOK)
+            self._server.clock.reset_lag()
             for room_id, person in self._people.items():
                 room = self._server.rooms.find(room_id)
                 sockets = [] if room is None else [peer.attachment for peer in room.peers.values()]
@@ -128,7 +132,6 @@ class People:
                         dropped = socket.connection.dropped
                         if dropped > known.get(socket, 0):
                             known[socket] = dropped
-                            since = asyncio.get_running_loop().time() - 2 * LOOK
                             self._notes.put(
                                 "fault",
                                 t=since,

