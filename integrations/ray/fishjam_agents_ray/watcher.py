@@ -53,6 +53,8 @@ FULL_PAUSE = 0.5
 """Seconds after which a room is offered again that no replica took."""
 ATTEMPTS = 3
 """Replicas that a call is offered to before that pause."""
+READ_DEADLINE = 1.0
+"""Seconds that the ledger has to say what it knows: one that hangs is found before replicas give it up."""
 LEDGER_FAILURES = 2
 """Questions in a row without an answer after which the ledger's process is killed."""
 LEDGER_START = 20.0
@@ -169,7 +171,7 @@ class WatcherReplica:
                 await asyncio.sleep(0.2)
 
     async def _read(self) -> LedgerView:
-        view: LedgerView = await self._ledger.ask("read", self._me)
+        view: LedgerView = await self._ledger.ask("read", self._me, deadline=READ_DEADLINE)
         self._failures = 0
         return view
 

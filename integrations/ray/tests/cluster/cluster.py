@@ -137,9 +137,15 @@ class Cluster:
         return self._pids[leader]
 
     def is_whole(self, number: int) -> bool:
-        """True if so many replicas take calls, and both watchers are there."""
+        """True if so many replicas take calls, and both watchers are there and run."""
+        if len(replicas()) != number or len(watchers()) != 2:
+            return False
+        from ray import serve
+
+        deployments = serve.status().applications[APPLICATION].deployments
+        running = {name: dict(item.replica_states) for name, item in deployments.items()}
         ready = sum(report.not_ready is None for report in self.view().reports.values())
-        return len(replicas()) == ready == number and len(watchers()) == 2
+        return ready == number and running == {CALLS: {"RUNNING": number}, WATCHER: {"RUNNING": 2}}
 
     def names(self) -> dict[str, int]:
         """Replicas by the names that Serve gives them."""
