@@ -22,7 +22,18 @@ MACHINE_LOSS = {
 """For the head: a machine that is silent is given up after about 8 s, not after a minute."""
 
 
-def prepare() -> None:
-    """Set what the environment does not say."""
-    for name, value in (VARIABLES | MACHINE_LOSS).items():
+ONE_MACHINE = {
+    # Ray keeps to loopback, as it does on macOS and Windows (`ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR`).
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+"""For a Ray of this machine alone."""
+
+
+def prepare(*, one_machine: bool) -> None:
+    """Set what the environment does not say.
+
+    Args:
+        one_machine: Whether no other machine is to join.
+    """
+    for name, value in (VARIABLES | MACHINE_LOSS | (ONE_MACHINE if one_machine else {})).items():
         os.environ.setdefault(name, value)

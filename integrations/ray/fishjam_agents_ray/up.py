@@ -47,7 +47,7 @@ def serve_here(config: Path) -> None:
     settings = load_config(config)
     if not settings.is_multi_room:
         raise ConfigError(f"{config} is about one room: Ray is for many, add rooms (`rooms: every`) or api")
-    environment.prepare()
+    environment.prepare(one_machine=True)
     # A token of this run, which no file keeps.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     # What comes from here on counts for Ray's processes, too.

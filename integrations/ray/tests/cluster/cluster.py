@@ -226,7 +226,7 @@ async def cluster(ray_settings: dict[str, Any], cpus: list[int]) -> AsyncIterato
     """Run the service; everything is gone afterwards, at the latest with the first process."""
     loopback_up()
     folder = Path(tempfile.mkdtemp(prefix="rayt"))
-    environment.prepare()
+    environment.prepare(one_machine=False)
     os.environ |= {
         "RAY_TMPDIR": str(folder),
         "RAY_AUTH_TOKEN": "0" * 64,
