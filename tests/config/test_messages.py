@@ -85,24 +85,32 @@ MISTAKES = {
     ),
     # turn-taking
     TURNS + "    end_of_turn: soon": (
-        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation or "
-        "backend, not 'soon'"
+        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation, "
+        "backend, dictation or smart_turn, not 'soon'"
     ),
     TURNS + "    end_of_turn: {seconds: 1}": (
         "config.yaml:4: agent.turns.end_of_turn.type is missing: use adaptive, fixed, per_speaker, "
-        "punctuation or backend"
+        "punctuation, backend, dictation or smart_turn"
     ),
     TURNS + "    end_of_turn: {type: }": (
         "config.yaml:4: agent.turns.end_of_turn.type is missing: use adaptive, fixed, per_speaker, "
-        "punctuation or backend"
+        "punctuation, backend, dictation or smart_turn"
     ),
     TURNS + "    end_of_turn: {type: [fixed]}": (
-        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation or "
-        "backend, not a list"
+        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation, "
+        "backend, dictation or smart_turn, not a list"
+    ),
+    TURNS + "    end_of_turn: {type: smart_turn, preset: quik}": (
+        "config.yaml:4: agent.turns.end_of_turn.preset must be default, quick, patient or dictation, "
+        "not 'quik': did you mean quick?"
+    ),
+    TURNS + "    end_of_turn: {type: smart_turn, sure: 0.2}": (
+        "config.yaml:4: agent.turns.end_of_turn: unsure is 0.3, more than sure with 0.2: "
+        "a turn cannot sound complete and unfinished"
     ),
     TURNS + "    end_of_turn: {type: fixd}": (
-        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation or "
-        "backend, not 'fixd': did you mean fixed?"
+        "config.yaml:4: agent.turns.end_of_turn.type must be adaptive, fixed, per_speaker, punctuation, "
+        "backend, dictation or smart_turn, not 'fixd': did you mean fixed?"
     ),
     TURNS + "    barge_in: {voice: soon, word: 2}\n    max_turn: 0.1": (
         "config.yaml:4: agent.turns.barge_in.word is not a setting: did you mean words?\n"
