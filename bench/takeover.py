@@ -1,8 +1,8 @@
 """Seconds until rooms of a killed process have a bot again: `python -m bench.takeover`, or with `programs`.
 
 A program with three processes serves twelve rooms of an embedded server in this process; one of the three is
-killed, again and again. With `programs` two programs that share a file of claims do, and one of these is. They
-have no limits of load, over which a busy machine would leave the rooms alone.
+killed, again and again. With `programs` two programs that share a file of claims do, and one is killed,
+without limits of load, over which a busy machine would leave the rooms alone.
 """
 
 from __future__ import annotations
