@@ -52,9 +52,13 @@ class Ledger:
 
         Args:
             replica: Its name.
-            report: The report; one with a lower number than the last is passed over.
+            report: The report; one with a lower number than the last is passed over. Number 0 is that of a
+                replica that starts.
         """
         self._epoch = max(self._epoch, report.floor)
+        if report.seq == 0:
+            # It begins nothing before it has the answer, which tells it the epoch.
+            report = replace(report, floor=self._epoch)
         if replica in self._buried:
             return Answer(self._id, self._epoch, self._order, buried=True)
         known = self._reports.get(replica)

@@ -102,6 +102,12 @@ def test_epochs_only_grow_also_over_a_ledger_that_is_lost() -> None:
     assert ledger.begin("watcher") > future
 
 
+def test_a_replica_that_starts_knows_the_epoch_with_its_first_answer(ledger: Ledger) -> None:
+    epoch = ledger.begin("watcher")
+    assert ledger.report("a", Report(0)).epoch == epoch
+    assert ledger.read().reports["a"].floor == epoch
+
+
 def test_one_of_two_replicas_that_report_one_room_is_told_to_let_go(ledger: Ledger) -> None:
     assert ledger.report("a", Report(1, 0, [ReportedCall("room", "bot")])).lost == []
     assert ledger.report("b", Report(1, 0, [ReportedCall("room", "bot")])).lost == ["room"]

@@ -58,7 +58,7 @@ async def step(made: Cluster, name: str, do: Callable[[], Awaitable[None]]) -> d
 
 
 async def scenario() -> dict[str, Any]:
-    calls, full = (20, True) if os.environ.get("RAY_FULL") else (8, False)
+    calls, full = (12, True) if os.environ.get("RAY_FULL") else (8, False)
     settings = {"min_replicas": 2, "max_replicas": 2, "target": calls, "cpus": 1, "drain": 5}
     async with cluster(settings, [1, 1]) as made:
         for _ in range(calls):
