@@ -21,6 +21,7 @@ PACKAGES = ["fishjam_agents", "fishjam_agents.turns", "fishjam_agents.fishjam"]
 ELSEWHERE = {
     "BridgedPeer": "made by the worker, for a model that Fishjam itself brings into the room",
     "CallJournal": "opened by the worker for a call",
+    "CallVendors": "made by the worker, for the places that a call takes at vendors",
     "Recorder": "a protocol; `observe.replay.CallRecorder` is one",
     "SoundRecorder": "a protocol; `observe.recording.SoundRecorder` is one",
     "ToolDeclaration": "made by `tool`, read by backends",
