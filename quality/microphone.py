@@ -71,20 +71,22 @@ def _other(name: DetectorName) -> Vad:
     return Vad(name, lambda: Detection(name), PlainDetector.start, TurnSettings(), settings)
 
 
-def _seconded(name: NetworkName) -> Vad:
+def _corrected(label: str, second_opinion: NetworkName | None, near_voice: bool) -> Vad:
     return Vad(
-        f"default+{name}",
-        lambda: Detection(second_opinion=name),
+        label,
+        lambda: Detection(second_opinion=second_opinion, near_voice=near_voice),
         PRESETS["default"].start,
         TurnSettings(),
-        HearingSettings(second_opinion=name),
+        HearingSettings(second_opinion=second_opinion, near_voice=near_voice),
     )
 
 
 VADS: dict[str, Vad] = {
     **{name: _preset(name) for name in PRESETS},
     **{name: _other(name) for name in ("silero", "webrtc", "energy")},
-    "default+silero": _seconded("silero"),
+    "default+silero": _corrected("default+silero", "silero", False),
+    "default+near": _corrected("default+near", None, True),
+    "default+silero+near": _corrected("default+silero+near", "silero", True),
 }
 """Choices of `--vad`: the presets of the default detector, and the others."""
 

@@ -21,7 +21,7 @@ from quality.report import figures, tables, versions
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "quality-places.md"
 _SEEDS = (1, 2)
-_VADS = ("default", "silero")
+_VADS = ("default", "default+silero", "default+silero+near")
 
 _HEAD = """\
 # Conversation quality in real places
@@ -51,18 +51,20 @@ def main(words: list[str] | None = None) -> int:
     if absent:
         sys.stderr.write(f"recordings not found: apt-get install -y {' '.join(absent)}\n")
         return 1
-    sections = []
-    for name in names:
-        results: dict[int, dict[str, Part]] = {}
-        for seed in seeds:
+    results: dict[str, dict[int, dict[str, Part]]] = {name: {} for name in names}
+    for seed in seeds:
+        for name in names:
             begun = time.perf_counter()
             try:
-                results[seed] = {"places": places.measure(Bench(VADS[name], seed, arguments.quick))}
+                results[name][seed] = {"places": places.measure(Bench(VADS[name], seed, arguments.quick))}
             except FishjamAgentsError as error:
                 sys.stderr.write(f"{error}\n")
                 return 1
-            sys.stderr.write(f"{name}, seed {seed}: {time.perf_counter() - begun:.1f} s\n")
-        sections += [f"# Detector `{name}`\n", figures(results), "", tables(results)]
+            sys.stderr.write(f"seed {seed}, {name}: {time.perf_counter() - begun:.1f} s\n")
+            sys.stderr.flush()
+    sections = []
+    for name, of_seeds in results.items():
+        sections += [f"# Detector `{name}`\n", figures(of_seeds), "", tables(of_seeds)]
     command = " ".join(["python -m quality.recorded", *(f"--seed {seed}" for seed in seeds)])
     command += "".join(f" --vad {name}" for name in names)
     page = arguments.out or (None if arguments.quick else PAGE)

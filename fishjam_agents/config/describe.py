@@ -341,7 +341,8 @@ _ECHO: dict[EchoName, str] = {
 def _hearing(settings: HearingSettings) -> str:
     agents = "other agents too" if settings.agents else "no other agents"
     tracks = f"tracks of type {' or '.join(settings.tracks) or 'none'}"
-    return ", ".join([settings.mode, *_mode(settings), agents, tracks, _ECHO[settings.echo]])
+    near = ["only the near voice of a microphone"] if settings.near_voice else []
+    return ", ".join([settings.mode, *_mode(settings), agents, tracks, *near, _ECHO[settings.echo]])
 
 
 def _mode(settings: HearingSettings) -> list[str]:

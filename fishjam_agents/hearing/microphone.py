@@ -83,6 +83,7 @@ class Microphone:
         vad: Which voice detector.
         predictor: Takes the sound of turns where the policy that ends them hears; then the last 8 s are kept.
         second_opinion: Who is asked where the detector may be wrong, None for nobody.
+        near_voice: Whether voices far below that of the speaker count for nothing.
 
     Raises:
         MissingExtraError: Voice detection needs a package that is not installed.
@@ -112,13 +113,14 @@ class Microphone:
         vad: DetectorName = "default",
         predictor: TurnPredictor | None = None,
         second_opinion: NetworkName | None = None,
+        near_voice: bool = False,
     ) -> None:
         self.peer = peer
         self.track = track
         self._clock = MediaClock(format.sample_rate)
         self.damaged = 0
         self.missing_samples = 0
-        self._detector = Detection(vad, turns.preset, second_opinion)
+        self._detector = Detection(vad, turns.preset, second_opinion, near_voice)
         start = self._detector.start
         self.machine = TurnMachine(turns, start)
         if decision_logs is not None:

@@ -37,6 +37,9 @@ class HearingSettings:
         second_opinion: Whom the detector is corrected by where it may be wrong: `silero` (the extra) knows
             music, typing and cries from speech, and is asked about the frames that matter only
             (`audio.second_opinion`). None: nobody.
+        near_voice: Whether a microphone follows the speaker it belongs to: once their level is known, voices
+            10 dB and more below neither begin, hold nor interrupt (`audio.near_voice`). For telephones and
+            headsets; not where several people share a microphone, nor in a `mix`.
         echo: How the bot's own voice, come back through a loudspeaker, is kept from interrupting it and from
             the model. `guard`: it counts as noise. `aec3`: it is taken out of the sound, too, by WebRTC's
             echo canceller (the extra `aec3`), so that callers interrupt who are no louder than it. `none`:
@@ -51,6 +54,7 @@ class HearingSettings:
     max_sessions: int = 4
     vad: DetectorName = "default"
     second_opinion: NetworkName | None = None
+    near_voice: bool = False
     echo: EchoName = "guard"
 
     def __post_init__(self) -> None:
@@ -80,6 +84,14 @@ class HearingSettings:
         if not 1 <= self.max_sessions <= 64:
             raise SettingError(
                 "max_sessions", f"must be between 1 and 64, not {self.max_sessions}", section="hearing"
+            )
+        if self.near_voice and self.mode == "mix":
+            raise SettingError(
+                "near_voice",
+                "does nothing good in a mix, where voices of any level are one sum",
+                "remove it, or use another hearing.mode",
+                section="hearing",
+                fields=["mode"],
             )
         if self.speaker_notes and self.mode == "per_peer":
             raise SettingError(

@@ -257,6 +257,7 @@ class RoomAudio:
             decision_logs=self._logs,
             vad=context.hearing.vad,
             second_opinion=context.hearing.second_opinion,
+            near_voice=context.hearing.near_voice,
             predictor=self._predictor,
         )
         if reference is not None:

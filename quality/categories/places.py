@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-import numpy as np
-
-from audio_fixtures.corpus import Utterance
+from audio_fixtures.corpus import Utterance, rng_for
 from audio_fixtures.recordings import FRENCH, ITALIAN, missing, prompts
 from bench.table import percentile
 from quality.bench import Bench
@@ -15,7 +14,7 @@ from quality.figures import Figure, Part, Table, median_p95, per_cent, share
 from quality.microphone import Span, listen
 from quality.places import Bed, Others, crying, music_on_hold, room, typing
 from quality.score import Tally, touches
-from quality.sounds import Babble, at_active_level, white
+from quality.sounds import Babble, Rng, at_active_level, white
 from quality.stream import DecisionLog, Label, Stream
 
 _LEVELS = (-32.0, -20.0)
@@ -99,12 +98,9 @@ def measure(bench: Bench) -> Part:
     if absent:
         what = f"not measured: apt-get install -y {' '.join(absent)}"
         return Part([Figure("recorded places", "", what)])
-    cells = {}
-    for near, other in ((ITALIAN, FRENCH), (FRENCH, ITALIAN)):
-        for (name, below), bed in _beds(Others(prompts(other)), bench).items():
-            cell = cells.setdefault((name, below), _Cell())
-            rng = bench.rng("places", name, below, near.name)
-            cell.add(bench, _stream(bench, prompts(near), bed, below, rng))
+    cells: dict[tuple[str, int], _Cell] = {}
+    for place, stream in _streams(bench.seed, bench.quick):
+        cells.setdefault(place, _Cell()).add(bench, stream)
     rows = [cell.row(*place) for place, cell in cells.items()]
     figures = [figure for place, target in _TARGETS.items() for figure in _judge(place, cells[place], target)]
     return Part(figures, [Table("People in front of what is heard behind them", _COLUMNS, rows, _NOTE)])
@@ -120,8 +116,19 @@ _NOTE = (
 )
 
 
-def _beds(others: Others, bench: Bench) -> dict[tuple[str, int], Bed]:
-    computed = Babble(bench.seed)
+@lru_cache(maxsize=1)
+def _streams(seed: int, quick: bool) -> Sequence[tuple[tuple[str, int], Stream]]:
+    """Every place with each of the two people, the same for every detector."""
+    made = []
+    for near, other in ((ITALIAN, FRENCH), (FRENCH, ITALIAN)):
+        for (name, below), bed in _beds(Others(prompts(other)), seed).items():
+            rng = rng_for(seed, "places", name, below, near.name)
+            made.append(((name, below), _stream(prompts(near), 4 if quick else 45, bed, below, rng)))
+    return made
+
+
+def _beds(others: Others, seed: int) -> dict[tuple[str, int], Bed]:
+    computed = Babble(seed)
     return {
         ("quiet room", 25): room,
         ("white noise", 10): white,
@@ -137,13 +144,11 @@ def _beds(others: Others, bench: Bench) -> dict[tuple[str, int], Bed]:
     }
 
 
-def _stream(
-    bench: Bench, said: Sequence[Utterance], bed: Bed, below: int, rng: np.random.Generator
-) -> Stream:
+def _stream(said: Sequence[Utterance], count: int, bed: Bed, below: int, rng: Rng) -> Stream:
     level = rng.uniform(*_LEVELS)
     tape = DecisionLog()
     tape.wait(3.0)
-    for number in rng.permutation(len(said))[: bench.amount(45, 4)]:
+    for number in rng.permutation(len(said))[:count]:
         tape.say(said[number], level)
         tape.wait(rng.uniform(2.0, 4.0))
     return tape.stream(at_active_level(bed(rng, tape.seconds + 0.1), level - below))

