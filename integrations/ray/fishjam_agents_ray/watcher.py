@@ -347,7 +347,11 @@ class WatcherReplica:
             except TimeoutError as error:
                 raise FishjamAgentsError(f"no replica has answered within {BEGIN_DEADLINE:g} s") from error
             except RayError as error:
-                raise FishjamAgentsError(f"a replica was lost while it began a call: {error}") from error
+                if method != "begin":
+                    raise FishjamAgentsError(f"a replica was lost while it began a call: {error}") from error
+                # A call by a rule leaves nothing but its claim, of which the ledger gives one.
+                answer = Refused(503, "a replica was lost")
+                continue
             if isinstance(answer, Begun) or answer.status != 503:
                 break
         return answer
