@@ -131,20 +131,16 @@ class SecondOpinion:
 
     Args:
         network: Whom to ask.
-
-    Attributes:
-        asked: Frames that the network heard, which is what all this costs.
     """
 
     __slots__ = (
         *("_awake", "_contradictions", "_deviation", "_due", "_followed", "_network", "_recent"),
-        *("_voiced", "asked"),
+        "_voiced",
     )
 
     def __init__(self, network: VoiceNetwork) -> None:
         self._network = network
         self._recent: deque[Samples] = deque(maxlen=_ASKED)
-        self.asked = 0
         self.restart()
 
     def restart(self) -> None:
@@ -176,9 +172,9 @@ class SecondOpinion:
         Returns:
             The decision that counts.
         """
+        self._recent.append(frame)
         if self._awake:
             return self._correct(frame, decision, in_speech, echo)
-        self._recent.append(frame)
         if not in_speech:
             self._between(decision)
             return decision
@@ -209,7 +205,6 @@ class SecondOpinion:
         probability = 0.0
         for frame in self._recent:
             probability = network.hear(frame)
-        self.asked += len(self._recent)
         again = _ASK_AGAIN if self._deviation >= _UNSTEADY else _ASK_LONG_AGAIN
         self._due = self._followed + again
         if max(probability, network.before) >= _DENIED:
@@ -219,7 +214,6 @@ class SecondOpinion:
 
     def _correct(self, frame: Samples, decision: Decision, in_speech: bool, echo: bool) -> Decision:
         probability = self._network.hear(frame)
-        self.asked += 1
         if not in_speech:
             self._between(decision)
         if self._deviation < _UNSTEADY:
