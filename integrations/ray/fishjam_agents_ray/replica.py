@@ -53,6 +53,7 @@ class CallsReplica:
         self._name = ray.get_runtime_context().get_actor_name() or ""
         self._ledger = LedgerHandle(service.application)
         self._seq = 0
+        self._metrics_due = 0
         self._floor = 0
         self._lost_for = 0.0
         self._reporting: asyncio.Task[None] | None = None
@@ -203,7 +204,8 @@ class CallsReplica:
             not_ready,
             [record for id, record in records.items() if self._told.get(id) != record],
         )
-        if self._seq % METRICS_EVERY == 1:
+        if self._seq >= self._metrics_due:
+            self._metrics_due = self._seq + METRICS_EVERY
             report = await _with_metrics(report, process)
         self._take(await self._ledger.ask("report", self._name, report), records)
 

@@ -57,8 +57,8 @@ async def scenario() -> dict[str, Any]:
         kill(watchers()[0])
         await asyncio.sleep(0.5)
         still = await running(api, made["id"])
-        metrics = await answered(api, "/metrics")
-        ready = await answered(api, "/readyz")
+        metrics = await answered(api, "/metrics", 'fishjam_agents_calls{process="')
+        ready = await answered(api, "/readyz", "ready")
         await api.delete(f"/calls/{made['id']}")
         ended = await status(api, made["id"], "ended")
         last = await posted(api)
@@ -75,7 +75,7 @@ async def scenario() -> dict[str, Any]:
         "moved": second["process"] != first["process"],
         "same_room": first["room"] == second["room"] == still["room"],
         "stayed": still["process"] == second["process"],
-        "metrics": 'fishjam_agents_calls{process="' in metrics,
+        "metrics": "# TYPE fishjam_agents_calls gauge" in metrics,
         "ready": ready,
         "ended": ended["reason"],
         "refused": refused.status_code,
@@ -115,8 +115,15 @@ async def posted(api: httpx.AsyncClient) -> dict[str, Any]:
     return made
 
 
-async def answered(api: httpx.AsyncClient, path: str) -> str:
-    return (await api.get(path)).text
+async def answered(api: httpx.AsyncClient, path: str, wanted: str) -> str:
+    """Wait until an answer has the words that are wanted: the watcher may be a new one."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            with suppress(httpx.HTTPError):
+                text = (await api.get(path)).text
+                if wanted in text:
+                    return text
+            await asyncio.sleep(0.1)
 
 
 async def status(api: httpx.AsyncClient, id: str, wanted: str, but: str = "") -> dict[str, Any]:
