@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,11 @@ def in_namespace(command: list[str], environment: dict[str, str], deadline: floa
     unshare = namespace()
     if isinstance(unshare, str):
         pytest.skip(unshare)
+    # Short: Ray's sockets are in it, whose paths have 107 characters at most.
+    folder = tempfile.mkdtemp(prefix="rayt")
     process = subprocess.Popen(
         [*unshare, *INIT, *command],
-        env=os.environ | environment,
+        env=os.environ | environment | {"SCENARIO_FOLDER": folder},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -71,6 +74,7 @@ def in_namespace(command: list[str], environment: dict[str, str], deadline: floa
         pytest.fail(f"not over within {deadline:g} s:\n{err[-8000:]}")
     finally:
         process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
     if TOO_SLOW in err:
         raise RayTooSlowError
     assert process.returncode == 0, err[-8000:]

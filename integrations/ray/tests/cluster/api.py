@@ -6,14 +6,12 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
-from cluster import kill, loopback_up, pids, replicas, run, until, watchers
+from cluster import kill, loopback_up, pids, replicas, run, scenario_folder, until, watchers
 
 CONFIG = """
 fishjam: {id: local, port: 0}
@@ -29,7 +27,7 @@ DEADLINE = 60.0
 
 async def scenario() -> dict[str, Any]:
     loopback_up()
-    folder = Path(tempfile.mkdtemp(prefix="rayt"))
+    folder = scenario_folder()
     (folder / "config.yaml").write_text(CONFIG)
     environment = os.environ | {"RAY_TMPDIR": str(folder), "PYTHONWARNINGS": "ignore"}
     process = await asyncio.create_subprocess_exec(

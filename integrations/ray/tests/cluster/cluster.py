@@ -49,6 +49,11 @@ def loopback_up() -> None:
     assert names == ["lo"], f"Ray would be reachable by {names}"
 
 
+def scenario_folder() -> Path:
+    """The folder of this run, which whoever started it deletes; by hand, a new one."""
+    return Path(os.environ.get("SCENARIO_FOLDER") or tempfile.mkdtemp(prefix="rayt"))
+
+
 class Cluster:
     """The service, and its callers."""
 
@@ -225,7 +230,7 @@ async def until(condition: Callable[[], object], deadline: float) -> None:
 async def cluster(ray_settings: dict[str, Any], cpus: list[int]) -> AsyncIterator[Cluster]:
     """Run the service; everything is gone afterwards, at the latest with the first process."""
     loopback_up()
-    folder = Path(tempfile.mkdtemp(prefix="rayt"))
+    folder = scenario_folder()
     environment.prepare(one_machine=False)
     os.environ |= {
         "RAY_TMPDIR": str(folder),
