@@ -15,7 +15,6 @@ from fishjam_agents.cli.rooms_process import (
     claims_address,
     make_bots,
     open_claims,
-    open_journals,
 )
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.cli.supervised_calls import SupervisedCalls
@@ -127,13 +126,6 @@ async def _program(
             stack.push_async_callback(store.close)
         api = await stack.enter_async_context(api_server(settings.api, calls, store))
     return program, _welcome(url, rooms.created, api)
-
-
-async def _check_journal(settings: Config) -> None:
-    """See that the processes to come can use the journal: none of them could tell why not."""
-    journals = open_journals(settings)
-    if journals is not None:
-        await journals.store.close()
 
 
 def _supervisor(

@@ -80,7 +80,7 @@ class CallService(Protocol):
         ...
 
     def metrics(self) -> Mapping[str, Mapping[str, float]]:
-        """Values by the name of a metric, and by the process; see `METRICS`."""
+        """Values by the series of a metric, and by the process; see `exposition`."""
         ...
 
     def call_metrics(self) -> str:

@@ -14,11 +14,16 @@ class Metric:
     Attributes:
         kind: What its values are.
         help: What it tells.
+        labels: Names of the labels of its series, beside `process`.
     """
 
     kind: Literal["counter", "gauge"]
     help: str
+    labels: tuple[str, ...] = ()
 
+
+VENDOR = ("vendor",)
+"""Label of what is counted by vendor: the name of the service, of which there are few; no address, no key."""
 
 METRICS: Mapping[str, Metric] = {
     "fishjam_agents_calls": Metric("gauge", "Calls whose bot is in its room or on its way."),
@@ -32,29 +37,44 @@ METRICS: Mapping[str, Metric] = {
     "fishjam_agents_ready": Metric("gauge", "1 while new rooms are taken."),
     "fishjam_agents_loop_lag_seconds": Metric("gauge", "Lateness of the event loop, average of 5 s."),
     "fishjam_agents_cpu_cores": Metric("gauge", "Cores in use, average of 5 s."),
-    "fishjam_agents_vendor_breakers_open": Metric("gauge", "Accounts at vendors that are not asked now."),
-    "fishjam_agents_vendor_breakers_opened_total": Metric(
-        "counter", "Times that an account was given a rest."
+    "fishjam_agents_vendor_breakers_open": Metric(
+        "gauge", "Accounts at vendors that are not asked now.", VENDOR
     ),
-    "fishjam_agents_vendor_requests_waiting": Metric("gauge", "Requests to vendors that wait."),
+    "fishjam_agents_vendor_breakers_opened_total": Metric(
+        "counter", "Times that an account was given a rest.", VENDOR
+    ),
+    "fishjam_agents_vendor_requests_waiting": Metric("gauge", "Requests to vendors that wait.", VENDOR),
     "fishjam_agents_vendor_limit_reached_total": Metric(
-        "counter", "Requests and calls that a limit of an account kept away."
+        "counter", "Requests and calls that a limit of an account kept away.", VENDOR
     ),
 }
 """Metrics by name. The format: Prometheus docs, Exposition formats, version 0.0.4."""
+
+
+def series_of(name: str, label: str, value: str) -> str:
+    """Name one series of a metric that has several: `name{label="value"}`."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{name}{{{label}="{escaped}"}}'
 
 
 def exposition(values: Mapping[str, Mapping[str, float]]) -> str:
     """Metrics as text.
 
     Args:
-        values: Values by the name of the metric, and by the process, "" where there is one.
+        values: Values by the series (the name of the metric, or `series_of` it), and by the process, "" where
+            there is one.
     """
+    series: dict[str, dict[str, Mapping[str, float]]] = {}
+    for key, by_process in values.items():
+        name, _, own = key.partition("{")
+        series.setdefault(name, {})[own.removesuffix("}")] = by_process
     lines = []
     for name, metric in METRICS.items():
         lines += [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind}"]
-        for process, value in values.get(name, {}).items():
-            label = f'{{process="{process}"}}' if process else ""
-            # Whole: a counter that is rounded seems to stand still.
-            lines.append(f"{name}{label} {int(value) if value == int(value) else value}")
+        for own, by_process in series.get(name, {}).items():
+            for process, value in by_process.items():
+                labels = ",".join(label for label in (f'process="{process}"' * bool(process), own) if label)
+                shown = f"{{{labels}}}" if labels else ""
+                # Whole: a counter that is rounded seems to stand still.
+                lines.append(f"{name}{shown} {int(value) if value == int(value) else value}")
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from fishjam_agents.backends.port import Backend
-from fishjam_agents.backends.vendors import LimitReachedError
+from fishjam_agents.backends.vendors import LimitReachedError, Vendors
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 from fishjam_agents.fishjam import AsyncFishjamClient, FishjamNotifier, Room
@@ -219,11 +219,15 @@ class MultiRoomWorker:
                 keeper = ClaimKeeper(self._claims, self.calls, self._calls.claim_lost, self._cleared)
                 tasks.add(asyncio.create_task(keeper.run(client), name="claims of the worker"))
             over = asyncio.create_task(self._stopping.wait(), name="end of the worker")
+            # Where a fallback stands in, a running call gives its place back.
+            freed = Vendors.shared().freed
+            freed.append(self.wake)
             try:
                 done, _ = await asyncio.wait({*tasks, over}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done - {over}:
                     task.result()
             finally:
+                freed.remove(self.wake)
                 for task in (*tasks - {following}, over):
                     task.cancel()
                 await asyncio.gather(*tasks - {following}, over, return_exceptions=True)

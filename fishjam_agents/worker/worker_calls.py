@@ -17,7 +17,7 @@ from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.call_settings import apply_settings
 from fishjam_agents.worker.call_state import CallPhase
 from fishjam_agents.worker.load import LoadMonitor
-from fishjam_agents.worker.metrics import METRICS
+from fishjam_agents.worker.metrics import METRICS, series_of
 from fishjam_agents.worker.multi_room import MultiRoomWorker
 from fishjam_agents.worker.orphaned_agents import Note, OrphanedAgents
 from fishjam_agents.worker.result_webhook import post_result
@@ -225,7 +225,6 @@ class WorkerCalls:
 
     def metrics(self) -> Mapping[str, Mapping[str, float]]:
         """Part of `CallService`."""
-        vendors = Vendors.shared()
         values: dict[str, float] = {
             f"{_PREFIX}calls": self._worker.running,
             f"{_PREFIX}rooms": len(self._worker.rooms),
@@ -233,14 +232,18 @@ class WorkerCalls:
             f"{_PREFIX}ready": float(self._worker.not_ready() is None),
             f"{_PREFIX}loop_lag_seconds": self._monitor.load.lag,
             f"{_PREFIX}cpu_cores": self._monitor.load.cpu,
-            f"{_PREFIX}vendor_breakers_open": vendors.open,
-            f"{_PREFIX}vendor_breakers_opened_total": vendors.opened,
-            f"{_PREFIX}vendor_requests_waiting": vendors.waiting,
-            f"{_PREFIX}vendor_limit_reached_total": vendors.refused,
         }
-        for name in METRICS:
+        for vendor, counts in Vendors.shared().counts().items():
+            for name, count in (
+                ("vendor_breakers_open", counts.open),
+                ("vendor_breakers_opened_total", counts.opened),
+                ("vendor_requests_waiting", counts.waiting),
+                ("vendor_limit_reached_total", counts.refused),
+            ):
+                values[series_of(_PREFIX + name, "vendor", vendor)] = count
+        for name, metric in METRICS.items():
             counter = name.removeprefix(_PREFIX).removesuffix("_total")
-            if name not in values:
+            if name not in values and not metric.labels:
                 values[name] = self._worker.counters[counter]
         return {name: {self._worker.member: value} for name, value in values.items()}
 

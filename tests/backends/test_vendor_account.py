@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -385,5 +386,55 @@ def test_who_is_let_through_in_the_moment_of_giving_up_is_no_trial(virtual_clock
         assert account.breaker.state == "open"
         (await account.admit("b", patience=1)).succeeded()
         assert account.breaker.state == "closed"
+
+    virtual_clock.run(scenario())
+
+
+def test_limits_that_change_do_not_forget_the_requests_before(virtual_clock: VirtualClock) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        strict, lax = VendorLimits(calls=1, requests_per_minute=60), VendorLimits(requests_per_minute=120)
+        vendors = Vendors.shared()
+        begun, granted = loop.time(), 0
+        while loop.time() < begun + 60:
+            # Two bots with different limits of one account, and what a worker asks at each look.
+            for limits in (VendorLimits(calls=5), lax, strict):
+                account = vendors.account(ENDPOINT, limits)
+            with suppress(BackendError):
+                (await account.admit("call", patience=0)).succeeded()
+                granted += 1
+            await asyncio.sleep(0.1)
+        assert granted <= 60
+        # One that is raised counts at once.
+        vendors.account(ENDPOINT, VendorLimits(requests_per_minute=60_000))
+        await asyncio.sleep(0.1)
+        assert account.is_ready()
+
+    virtual_clock.run(scenario())
+
+
+def test_a_session_that_frees_the_only_place_tells_so_and_a_reservation_does_not(
+    virtual_clock: VirtualClock,
+) -> None:
+    async def scenario() -> None:
+        freed: list[None] = []
+        vendors = Vendors.shared()
+        vendors.freed.append(lambda: freed.append(None))
+        account = vendors.account(ENDPOINT, VendorLimits(calls=2))
+        call = CallVendors()
+        call.reserve(account)
+        call.reserve(account)
+        use = VendorUse(call)
+        use.hold(account)
+        call.close()
+        assert account.calls == 1
+        assert not freed
+        other = VendorUse()
+        other.hold(account)
+        use.close()
+        assert len(freed) == 1
+        other.close()
+        assert len(freed) == 1
+        assert account.calls == 0
 
     virtual_clock.run(scenario())

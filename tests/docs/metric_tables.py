@@ -10,7 +10,7 @@ from fishjam_agents.worker.metrics import METRICS as PROGRAM
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 CALLS_HEAD = "| name | kind | labels | what it tells | buckets, seconds |\n|---|---|---|---|---|\n"
-PROGRAM_HEAD = "| name | kind | what it tells |\n|---|---|---|\n"
+PROGRAM_HEAD = "| name | kind | labels | what it tells |\n|---|---|---|---|\n"
 
 
 def calls_table() -> str:
@@ -25,7 +25,7 @@ def calls_table() -> str:
 def program_table() -> str:
     """The rows of the program's own metrics."""
     return "".join(
-        f"| `{name}` | {metric.kind} | {metric.help.removesuffix('.')} |\n"
+        f"| `{name}` | {metric.kind} | {_code(metric.labels)} | {metric.help.removesuffix('.')} |\n"
         for name, metric in PROGRAM.items()
     )
 

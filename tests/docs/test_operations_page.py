@@ -23,7 +23,7 @@ NAME = re.compile(r"fishjam_agents_\w+")
 
 def series() -> dict[str, set[str]]:
     """Every name that Prometheus has of us, with the labels of its samples."""
-    found: dict[str, set[str]] = {name: {"process"} for name in PROGRAM}
+    found: dict[str, set[str]] = {name: {*metric.labels, "process"} for name, metric in PROGRAM.items()}
     for metric in METRICS:
         labels = {*metric.labels, "process"}
         if metric.kind == "histogram":

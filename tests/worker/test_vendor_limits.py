@@ -48,6 +48,18 @@ class _Session(InlineSession):
         pass
 
 
+class _Breaking(BackendSession):
+    def __init__(self, broken: asyncio.Event) -> None:
+        self._broken = broken
+
+    async def send(self, item: BackendInput) -> None:
+        pass
+
+    async def read(self) -> None:
+        await self._broken.wait()
+        raise BackendError("the service is gone", retryable=True)
+
+
 @dataclass(frozen=True)
 class Model(Backend):
     """A model behind an account.
@@ -56,11 +68,13 @@ class Model(Backend):
         key: Its key.
         limits: Limits of the account.
         refused: Keys that are refused.
+        broken: Set to end its sessions.
     """
 
     key: str = "key-1"
     limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
     refused: set[str] = field(default_factory=set)
+    broken: asyncio.Event | None = None
     in_process: ClassVar[bool] = True
 
     @property
@@ -71,7 +85,7 @@ class Model(Backend):
     async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession | InlineSession]:
         if self.key in self.refused:
             raise BackendError("the key was refused", failure="auth")
-        yield _Session()
+        yield _Session() if self.broken is None else _Breaking(self.broken)
 
 
 ONE = VendorLimits(calls=1)
@@ -166,6 +180,30 @@ def test_a_fallback_has_room_while_one_of_its_backends_has() -> None:
     asyncio.run(scenario())
 
 
+def test_a_place_that_a_running_call_gives_back_is_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No look but those that something asks for.
+    monkeypatch.setattr("fishjam_agents.worker.rooms_follower.LISTING_INTERVAL", 3600.0)
+
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            broken = asyncio.Event()
+            chain = Fallback([Model(limits=ONE, broken=broken), Model("key-2")], attempts=1, recovery=None)
+            worker = worker_for(server, chain=chain, model=Model(limits=ONE))
+            first, second = server.rooms.create(), server.rooms.create()
+            async with running(worker):
+                await server.add_caller(first.id, metadata={"bot": "chain"})
+                await until(lambda: bots(first))
+                await server.add_caller(second.id, metadata={"bot": "model"})
+                await until(lambda: len(worker.rooms[second.id].people))
+                assert worker.full("model")
+                assert not bots(second)
+                broken.set()
+                await until(lambda: bots(second))
+                assert bots(first), "its fallback stands in"
+
+    asyncio.run(scenario())
+
+
 def test_calls_of_the_api_are_refused_with_the_reason() -> None:
     async def scenario() -> None:
         async with EmbeddedServer() as server:
@@ -188,7 +226,7 @@ def test_calls_of_the_api_are_refused_with_the_reason() -> None:
                 # Rooms that were made for those that came too late are gone.
                 await until(lambda: len(server.rooms) == 2)
                 metrics = (await http.get("/metrics")).text
-                assert "fishjam_agents_vendor_breakers_open 0" in metrics
+                assert 'fishjam_agents_vendor_breakers_open{vendor="Model"} 0' in metrics
                 (record,) = [
                     each for each in (await http.get("/calls")).json()["calls"] if each["bot"] == "model"
                 ]

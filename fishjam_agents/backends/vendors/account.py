@@ -62,6 +62,7 @@ class VendorAccount:
     Args:
         endpoint: Which one.
         limits: Its limits; `limits` may be set anew.
+        freed: Called when a session gives a place back and there was no other.
 
     Attributes:
         endpoint: Which one.
@@ -70,7 +71,9 @@ class VendorAccount:
         refused: Calls and requests that a limit kept away.
     """
 
-    def __init__(self, endpoint: VendorEndpoint, limits: VendorLimits) -> None:
+    def __init__(
+        self, endpoint: VendorEndpoint, limits: VendorLimits, freed: Callable[[], None] = lambda: None
+    ) -> None:
         self.endpoint = endpoint
         self.breaker = CircuitBreaker()
         self.calls = 0
@@ -78,7 +81,10 @@ class VendorAccount:
         self._queue: FairQueue[asyncio.Future[Permit]] = FairQueue()
         self._deadlines: dict[asyncio.Future[Permit], float] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._apply(limits)
+        self._freed = freed
+        self._limits = limits
+        self._pace = Pacer(1 / limits.reconnects_per_second)
+        self._paced_rate = _rate_of(limits)
 
     # --- limits ---
 
@@ -90,14 +96,20 @@ class VendorAccount:
     @limits.setter
     def limits(self, limits: VendorLimits) -> None:
         if limits != self._limits:
-            self._apply(limits)
+            now = _now()
+            self._limits = limits
+            pace, rate = self._pace, self._paced_rate
+            self._pace = Pacer(1 / limits.reconnects_per_second)
+            self._pace.follow(pace, now)
+            # Where it has no rate now, the last one is kept: it may have that again.
+            self._paced_rate = _rate_of(limits) or rate
+            if rate is not None and self._paced_rate is not None:
+                self._paced_rate.follow(rate, now)
             self._pump()
 
-    def _apply(self, limits: VendorLimits) -> None:
-        self._limits = limits
-        self._pace = Pacer(1 / limits.reconnects_per_second)
-        per_minute = limits.requests_per_minute
-        self._rate = None if per_minute is None else Pacer.per_minute(per_minute)
+    @property
+    def _rate(self) -> Pacer | None:
+        return None if self._limits.requests_per_minute is None else self._paced_rate
 
     @property
     def full(self) -> str | None:
@@ -117,8 +129,15 @@ class VendorAccount:
         self.calls += 1
 
     def leave_place(self) -> None:
-        """Give a place back."""
+        """Give back a place that no session had; whoever took it knows that it is free."""
         self.calls -= 1
+
+    def free_place(self) -> None:
+        """Give back the place of a session, and tell those who wait for one."""
+        was_full = self.full is not None
+        self.calls -= 1
+        if was_full:
+            self._freed()
 
     # --- requests ---
 
@@ -291,6 +310,10 @@ class VendorAccount:
 def _now() -> float:
     # The loop is not kept: what belongs to it is to go with it.
     return asyncio.get_running_loop().time()
+
+
+def _rate_of(limits: VendorLimits) -> Pacer | None:
+    return None if limits.requests_per_minute is None else Pacer.per_minute(limits.requests_per_minute)
 
 
 @contextmanager

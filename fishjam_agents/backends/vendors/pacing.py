@@ -32,6 +32,10 @@ class Pacer:
         # A burst on top of even steps is still within the limit.
         return cls(60.0 / (requests - burst + 1), burst)
 
+    def follow(self, before: Pacer, now: float) -> None:
+        """Take over the requests that another pacer has let through lately."""
+        self._due = now + max(0.0, before._due - now) / before._interval * self._interval
+
     def next(self, now: float) -> float:
         """Loop time from which the next request may come."""
         return max(now, self._due - self._tolerance)

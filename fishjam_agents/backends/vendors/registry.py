@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
@@ -16,14 +17,43 @@ _REMEMBERED = 256
 _NONE = VendorLimits()
 
 
+@dataclass(slots=True)
+class VendorCounts:
+    """Counts of all accounts of one vendor.
+
+    Attributes:
+        open: Circuit breakers that are not closed.
+        opened: How often one opened.
+        waiting: Requests that wait.
+        refused: Calls and requests that a limit kept away.
+    """
+
+    open: int = 0
+    opened: int = 0
+    waiting: int = 0
+    refused: int = 0
+
+    def add(self, account: VendorAccount) -> None:
+        """Count an account."""
+        self.open += account.breaker.state != "closed"
+        self.opened += account.breaker.opened
+        self.waiting += account.waiting
+        self.refused += account.refused
+
+
 class Vendors:
-    """Accounts by their endpoints. Each event loop has its own, as a process has one loop."""
+    """Accounts by their endpoints. Each event loop has its own, as a process has one loop.
+
+    Attributes:
+        freed: Called when a session gives a place back at an account that was full.
+    """
 
     _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Vendors]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self._accounts: dict[VendorEndpoint, VendorAccount] = {}
-        self._opened = self._refused = 0
+        self._past: dict[str, VendorCounts] = {}
+        self.freed: list[Callable[[], None]] = []
 
     @classmethod
     def shared(cls) -> Vendors:
@@ -47,36 +77,26 @@ class Vendors:
         account = self._accounts.get(endpoint)
         if account is None:
             self._forget()
-            account = self._accounts[endpoint] = VendorAccount(endpoint, limits)
+            account = self._accounts[endpoint] = VendorAccount(endpoint, limits, self._tell_freed)
         elif limits != _NONE:
             account.limits = limits
         return account
 
-    @property
-    def opened(self) -> int:
-        """How often a circuit breaker opened."""
-        return self._opened + sum(account.breaker.opened for account in self)
+    def counts(self) -> Mapping[str, VendorCounts]:
+        """What was counted, by vendor: of accounts that are forgotten, too."""
+        found = {vendor: replace(past) for vendor, past in self._past.items()}
+        for account in self:
+            found.setdefault(account.endpoint.vendor, VendorCounts()).add(account)
+        return found
 
-    @property
-    def refused(self) -> int:
-        """Calls and requests that a limit kept away."""
-        return self._refused + sum(account.refused for account in self)
-
-    @property
-    def open(self) -> int:
-        """Circuit breakers that are not closed."""
-        return sum(account.breaker.state != "closed" for account in self)
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait."""
-        return sum(account.waiting for account in self)
+    def _tell_freed(self) -> None:
+        for freed in self.freed:
+            freed()
 
     def _forget(self) -> None:
         if len(self._accounts) < _REMEMBERED:
             return
         for endpoint, account in list(self._accounts.items()):
             if account.is_idle:
-                self._opened += account.breaker.opened
-                self._refused += account.refused
+                self._past.setdefault(endpoint.vendor, VendorCounts()).add(account)
                 del self._accounts[endpoint]

@@ -84,7 +84,7 @@ class VendorUse:
         """Give the place at an account back, if the session has one there."""
         with suppress(ValueError):
             self._held.remove(account)
-            account.leave_place()
+            account.free_place()
 
     def keep_only(self, account: VendorAccount) -> None:
         """Give back all places but the one at an account."""
@@ -94,7 +94,7 @@ class VendorUse:
     def close(self) -> None:
         """Give back all places."""
         while self._held:
-            self._held.pop().leave_place()
+            self._held.pop().free_place()
 
     async def admit(
         self, account: VendorAccount, emit: Emit, *, patience: float, paced: bool = False
