@@ -1,6 +1,7 @@
-"""The Serve application."""
+"""The Serve application.
 
-from __future__ import annotations
+Annotations are no text here: Serve reads that of `app` to know what to make of its arguments.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -58,6 +58,17 @@ def test_the_file_for_serve_says_what_the_settings_say(config: Path) -> None:
     assert data["proxy_location"] == "Disabled"
 
 
+def test_serve_builds_the_application_of_the_file(config: Path) -> None:
+    from ray._common.utils import import_attr
+    from ray.serve._private.api import call_user_app_builder_with_args_if_necessary as call
+
+    (app,) = yaml.safe_load(serve_config_text(config, str(config)))["applications"]
+    built = call(import_attr(app["import_path"]), app["args"])
+    names = {built._bound_deployment.name}
+    names |= {argument._bound_deployment.name for argument in built._bound_deployment.init_args[1:]}
+    assert names == {item["name"] for item in app["deployments"]}
+
+
 Change = Callable[[dict[str, Any]], Any]
 MISTAKES: dict[str, Change] = {
     "proxy_locaton is not a setting of Serve": lambda d: d.update(proxy_locaton="Disabled"),
