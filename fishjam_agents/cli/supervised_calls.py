@@ -8,8 +8,8 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from fishjam_agents.cli.rooms_child import request_to
 from fishjam_agents.cli.supervisor import Supervisor, WorkerProcess
@@ -23,11 +23,16 @@ logger = logging.getLogger(__name__)
 KEPT_RECORDS = 2000
 """Calls that are told of, those that go on beyond it."""
 ANSWER_DEADLINE = 15.0
-"""Seconds that a process has to begin a call."""
+"""Seconds that all processes which are asked in turn have to begin a call."""
 BEGIN_ATTEMPTS = 20
 """Attempts to begin a call again whose process has died."""
 BEGIN_INTERVAL = 0.5
 """Seconds between two of them."""
+
+
+_UNAVAILABLE = 503
+"""Status of what a process refuses for now."""
+_Awaited: TypeAlias = tuple[WorkerProcess, asyncio.Future[CallRecord | CallRefusedError]]
 
 
 class SupervisedCalls:
@@ -41,27 +46,43 @@ class SupervisedCalls:
         self._supervisor = supervisor
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
         self._requests: dict[str, CallRequest] = {}
-        self._answers: dict[str, tuple[WorkerProcess, asyncio.Future[CallRecord]]] = {}
+        self._answers: dict[str, _Awaited] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         supervisor.heard.append(self._heard)
         supervisor.died.append(self._died)
 
     async def create(self, request: CallRequest) -> CallRecord:
-        """Part of `CallService`."""
-        worker = self._choose(request.room)
-        answer: asyncio.Future[CallRecord] = asyncio.get_running_loop().create_future()
+        """Part of `CallService`: where a process cannot take it now, the next one is asked."""
+        end = asyncio.get_running_loop().time() + ANSWER_DEADLINE
+        refusal: CallRefusedError | None = None
+        for worker in self._choices(request.room):
+            answer = await self._ask(worker, request, end)
+            if isinstance(answer, CallRecord):
+                return self._begun(request, answer, worker)
+            refusal = answer
+            if answer.status != _UNAVAILABLE:
+                break
+        raise refusal or CallRefusedError(_UNAVAILABLE, f"no new rooms are taken: {self.not_ready()}")
+
+    async def _ask(
+        self, worker: WorkerProcess, request: CallRequest, end: float
+    ) -> CallRecord | CallRefusedError:
+        """Return what a process answers, by a loop time."""
+        answer: asyncio.Future[CallRecord | CallRefusedError] = asyncio.get_running_loop().create_future()
         self._answers[request.id] = (worker, answer)
         worker.channel.send("create", request=request_to(request))
         try:
-            async with asyncio.timeout(ANSWER_DEADLINE):
-                record = await answer
+            async with asyncio.timeout_at(end):
+                return await answer
         except TimeoutError as error:
             worker.channel.send("end", id=request.id)
-            raise CallRefusedError(503, f"the process {worker.member} did not answer") from error
+            raise CallRefusedError(_UNAVAILABLE, f"the process {worker.member} did not answer") from error
         finally:
             del self._answers[request.id]
-        self._keep(record, worker)
-        record = self._records[record.id]
+
+    def _begun(self, request: CallRequest, begun: CallRecord, worker: WorkerProcess) -> CallRecord:
+        self._keep(begun, worker)
+        record = self._records[begun.id]
         # It may be over by now, and then nobody asks for it again.
         if record.status not in FINAL:
             self._requests[record.id] = dataclasses.replace(
@@ -72,33 +93,44 @@ class SupervisedCalls:
             )
         return record
 
-    def _choose(self, room_id: str | None) -> WorkerProcess:
-        """The process for a call: the one its room is assigned to, else the one with the fewest calls."""
-        ready = {
+    def _choices(self, room_id: str | None) -> Iterator[WorkerProcess]:
+        """Yield processes for a call: as its room is assigned, without one those with few calls first."""
+        asked: set[str] = set()
+        while ready := {
             member: worker
             for member, worker in self._supervisor.workers.items()
-            if worker.not_ready is None and member in self._supervisor.members
-        }
-        if not ready:
-            raise CallRefusedError(503, f"no new rooms are taken: {self.not_ready()}")
-        if room_id is not None:
-            # The process that had the room last may remember its people, and still hold its claim.
-            for record in reversed(self._records.values()):
-                if record.room == room_id and record.process in ready:
-                    return ready[record.process]
-            return ready[assigned_to(room_id, ready)]
-        calls = {member: 0 for member in ready}
+            if worker.not_ready is None and member in self._supervisor.members and member not in asked
+        }:
+            if room_id is None:
+                calls = self._counts(ready)
+                member = min(calls, key=lambda member: calls[member])
+            elif (last := self._last_of(room_id)) is not None and last in ready:
+                member = last
+            else:
+                member = assigned_to(room_id, ready)
+            asked.add(member)
+            yield ready[member]
+            if room_id is not None and member == self._last_of(room_id):
+                # It may hold the room's claim still, and any other would be kept out.
+                return
+
+    def _last_of(self, room_id: str) -> str | None:
+        """The process that had a room last, which may remember its people."""
+        records = reversed(self._records.values())
+        return next((record.process for record in records if record.room == room_id), None)
+
+    def _counts(self, members: Iterable[str]) -> Mapping[str, int]:
+        calls = {member: 0 for member in members}
         for record in self._records.values():
             if record.process in calls and record.status not in FINAL:
                 calls[record.process] += 1
-        return ready[min(calls, key=lambda member: calls[member])]
+        return calls
 
     def _heard(self, worker: WorkerProcess, message: Mapping[str, Any]) -> None:
         match message["kind"]:
             case "refused":
-                error = CallRefusedError(message["status"], message["message"])
                 if (answer := self._awaited(message["id"], worker)) is not None:
-                    answer.set_exception(error)
+                    answer.set_result(CallRefusedError(message["status"], message["message"]))
             case "created":
                 record = CallRecord(**message["record"])
                 if (answer := self._awaited(record.id, worker)) is not None:
@@ -108,7 +140,9 @@ class SupervisedCalls:
             case kind:
                 raise AssertionError(kind)
 
-    def _awaited(self, id: str, worker: WorkerProcess) -> asyncio.Future[CallRecord] | None:
+    def _awaited(
+        self, id: str, worker: WorkerProcess
+    ) -> asyncio.Future[CallRecord | CallRefusedError] | None:
         asked, answer = self._answers.get(id, (None, None))
         return answer if asked is worker and answer is not None and not answer.done() else None
 
@@ -142,7 +176,7 @@ class SupervisedCalls:
                 task.add_done_callback(self._tasks.discard)
         for asked, answer in self._answers.values():
             if asked is worker and not answer.done():
-                answer.set_exception(CallRefusedError(503, f"the process {worker.member} ended"))
+                answer.set_exception(CallRefusedError(_UNAVAILABLE, f"the process {worker.member} ended"))
 
     async def _begin_again(self, request: CallRequest) -> None:
         problem = ""

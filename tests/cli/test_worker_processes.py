@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fishjam_agents_openai.emulator.realtime import RealtimeEmulator
 
 from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.server import EmbeddedServer
@@ -65,9 +66,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, rules: str, workers: str) -> AsyncIterator[Served]:
+async def served(folder: Path, rules: str, workers: str, text: str = CONFIG) -> AsyncIterator[Served]:
     config = folder / "config.yaml"
-    config.write_text(CONFIG.replace("RULES", rules).replace("WORKERS", workers))
+    config.write_text(text.replace("RULES", rules).replace("WORKERS", workers))
     async with EmbeddedServer() as server, running(config, server, folder / "state") as program:
         await program.says("Ctrl-C ends the calls.")
         url = re.findall(r"^  API      (\S+)$", program.said, re.MULTILINE)[0]
@@ -156,6 +157,33 @@ def test_what_a_process_refuses_is_answered(tmp_path: Path) -> None:
             assert (await found.http.post("/calls", json=body)).status_code == status
 
     play(tmp_path, scenario, "{id: none}")
+
+
+def test_a_call_goes_to_another_process_where_one_has_no_place_for_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with RealtimeEmulator() as vendor:
+            backend = f"{{type: openai_realtime, model: m, base_url: '{vendor.base_url}', api_key: k, "
+            agent = f"agent: {{backend: {backend}limits: {{calls: 1}}}}}}"
+            text = CONFIG.replace("agent: {backend: {type: parrot}}", agent)
+            async with served(tmp_path, "{id: none}", "processes: 3", text) as found:
+                members = re.findall(r"the process (\S+) has the id", found.program.logged)
+                assert len(members) == 3
+                rooms = []
+                while len(rooms) < 4:
+                    room = found.server.rooms.create()
+                    if assigned_to(room.id, members) == members[0]:
+                        rooms.append(room)
+                answers = await asyncio.gather(
+                    *(found.http.post("/calls", json={"room": room.id}) for room in rooms)
+                )
+                assert sorted(answer.status_code for answer in answers) == [201, 201, 201, 503]
+                begun = [answer.json() for answer in answers if answer.status_code == 201]
+                assert {call["process"] for call in begun} == set(members)
+                (refused,) = (answer for answer in answers if answer.status_code == 503)
+                assert "its limits.calls is 1" in refused.json()["error"]
+                await until(lambda: len(vendor.open) == 3)
+
+    asyncio.run(scenario())
 
 
 def test_sigterm_drains_all_of_them(tmp_path: Path) -> None:
