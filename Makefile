@@ -49,8 +49,9 @@ SEED = 1
 soak-calls:       ## calls through real sockets under random faults, CALLS of them for MINUTES: out/soak
 	uv run python -m bench.soak --calls $(CALLS) --minutes $(MINUTES) --seed $(SEED) --restarts 2
 
-quality:          ## how polite the turn-taking is, in figures: writes docs/quality.md
+quality:          ## how polite the turn-taking is, in figures: writes docs/quality.md and quality-end-of-turn.md
 	uv run python -m quality
+	uv run python -m quality.end_of_turn
 
 bench:            ## the budget table
 	uv run python -m bench

@@ -11,6 +11,7 @@ the others stay unheard, so that what is tuned here can be judged by them.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,6 +65,11 @@ _SHARE = Path("/usr/share")
 MUSIC = Package("asterisk-moh-opsound-wav", _SHARE / "asterisk/moh", "macroform-*.wav")
 ITALIAN = Package("asterisk-core-sounds-it-wav", _SHARE / "asterisk/sounds/it_IT_m_Carlo", "*.wav")
 FRENCH = Package("asterisk-core-sounds-fr-wav", _SHARE / "asterisk/sounds/fr_CA_f_June", "*.wav")
+WIDE = (
+    Package("asterisk-core-sounds-it-g722", ITALIAN.folder, "*.g722"),
+    Package("asterisk-core-sounds-fr-g722", FRENCH.folder, "*.g722"),
+)
+"""The same prompts as a browser would send them, at 16 kHz. PyAV decodes them."""
 KEYS = Package("bucklespring-data", _SHARE / "buckle/wav", "??-0.wav")
 CRIES = Package("teeworlds-data", _SHARE / "games/teeworlds/data/audio", "vo_teefault_*.wv")
 READER = Package("pocketsphinx-testdata", _SHARE / "pocketsphinx/test/data/librivox", "*.wav")
@@ -75,7 +81,7 @@ def missing(packages: Sequence[Package] | None = None) -> list[str]:
     return [package.name for package in packages or PACKAGES if not any(package.folder.glob(package.pattern))]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def prompts(package: Package) -> tuple[Utterance, ...]:
     """Sentences and phrases of one person over a telephone line, without long pauses, labelled.
 
@@ -90,8 +96,39 @@ def prompts(package: Package) -> tuple[Utterance, ...]:
             continue
         pauses = [later[0] - earlier[1] for earlier, later in pairwise(segments)]
         if _SHORTEST <= segments[-1][1] - segments[0][0] <= _LONGEST and max(pauses, default=0.0) < _PAUSE:
-            found.append(labelled(samples, path.stem, package.name, 0, 0, PHONE_RATE))
+            band = RATE if path.suffix == ".g722" else PHONE_RATE
+            found.append(labelled(samples, path.stem, package.name, 0, 0, band))
     return tuple(found)
+
+
+@lru_cache(maxsize=4)
+def texts(package: Package) -> dict[str, str]:
+    """What the prompts of a package say, by their names, as its documentation has it.
+
+    Raises:
+        CorpusError: The package is not installed.
+    """
+    folder = _SHARE / "doc" / package.name.rpartition("-")[0]
+    found = sorted(folder.glob("core-sounds-*.txt*"))
+    if not found:
+        raise CorpusError(f"{folder.name} not found: apt-get install -y {folder.name}")
+    content = found[0].read_bytes()
+    plain = gzip.decompress(content) if found[0].suffix == ".gz" else content
+    lines = plain.decode("utf-8-sig", "replace").splitlines()
+    return {
+        name.strip(): said.strip() for name, mark, said in (line.partition(":") for line in lines) if mark
+    }
+
+
+@lru_cache(maxsize=1)
+def reader_sentences() -> tuple[Utterance, ...]:
+    """Whole sentences of the person who reads a book aloud, labelled.
+
+    Raises:
+        CorpusError: The package is not installed.
+    """
+    said = [(path, _at_rate(path)) for path in READER.files()]
+    return tuple(labelled(samples, path.stem, READER.name, 0, 0, RATE) for path, samples in said)
 
 
 @lru_cache(maxsize=1)
@@ -135,8 +172,20 @@ def cries() -> tuple[Samples, ...]:
 
 
 def _at_rate(path: Path) -> Samples:
+    if path.suffix == ".g722":
+        return _wide(path)
     clip = read_wav(path)
     return resample(clip.mono(), clip.sample_rate, RATE)
+
+
+def _wide(path: Path) -> Samples:
+    try:
+        import av
+    except ImportError as error:
+        raise CorpusError("PyAV not found, which decodes G.722: pip install av") from error
+    with av.open(str(path), format="g722") as container:
+        pieces = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    return np.concatenate(pieces).astype(np.int16)
 
 
 def _decoded(path: Path) -> Samples:

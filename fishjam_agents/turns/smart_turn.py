@@ -6,9 +6,10 @@ hesitations were invented; docs/quality.md holds what they do in a whole turn ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.smart_turn import find_model, load_model
@@ -16,10 +17,23 @@ from fishjam_agents.errors import SettingError
 from fishjam_agents.turns.dictation import Pace
 from fishjam_agents.turns.endpointing import Adaptive, EndOfTurn, Pause, check_seconds, is_sentence
 
-Preset = Literal["default", "quick", "dictation"]
+Preset = Literal["default", "quick", "patient", "dictation"]
 
-_LEAST = {"default": 0.4, "quick": 0.3, "dictation": 0.58}
-_UNSURE = {"default": 0.3, "quick": 0.3, "dictation": 0.5}
+
+class _Preset(NamedTuple):
+    """Values of a preset."""
+
+    sure: float
+    unsure: float
+    least: float
+
+
+_PRESETS: Mapping[Preset, _Preset] = {
+    "default": _Preset(0.8, 0.3, 0.4),
+    "quick": _Preset(0.8, 0.3, 0.3),
+    "patient": _Preset(0.93, 0.75, 0.4),
+    "dictation": _Preset(0.8, 0.5, 0.58),
+}
 _HALF = 1.0
 """Quiet after what only one of words and sound calls unfinished: complete sentences sound unfinished, too."""
 _NOISY = 15.0
@@ -36,9 +50,10 @@ class SmartTurn(EndOfTurn):
 
     Attributes:
         model: A file of Smart Turn v3; None for that of the installed `pipecat-ai`.
-        preset: `quick` for quick talk, `dictation` for places where digits, letters and names are said.
-        sure: Probability above which a turn sounds complete.
-        unsure: Probability below which it sounds unfinished; 0.3, or 0.5 for a dictation.
+        preset: `quick` for quick talk, `patient` where people think aloud, `dictation` for places where
+            digits, letters and names are said; what follows replaces a value of it.
+        sure: Probability above which a turn sounds complete: 0.8; `patient` 0.93.
+        unsure: Probability below which it sounds unfinished: 0.3; `patient` 0.75, `dictation` 0.5.
         least: Quiet that ends a complete turn: 0.4 s; `quick` 0.3, `dictation` 0.58 at least.
         most: Quiet that ends any turn.
     """
@@ -48,7 +63,7 @@ class SmartTurn(EndOfTurn):
 
     model: Path | None = None
     preset: Preset = "default"
-    sure: float = 0.8
+    sure: float | None = None
     unsure: float | None = None
     least: float | None = None
     most: float = 1.5
@@ -57,26 +72,23 @@ class SmartTurn(EndOfTurn):
         for name, share in (("sure", self.sure), ("unsure", self.unsure)):
             if share is not None and not 0.0 <= share <= 1.0:
                 raise SettingError(name, f"must be between 0 and 1, not {share:g}")
-        if self.threshold > self.sure:
+        sure, unsure, least = self.values
+        if unsure > sure:
             raise SettingError(
                 "unsure",
-                f"is {self.threshold:g}, more than sure with {self.sure:g}",
+                f"is {unsure:g}, more than sure with {sure:g}",
                 "a turn cannot sound complete and unfinished",
                 fields=["sure"],
             )
         # The prediction is there a moment after 0.2 s.
-        check_seconds("least", self.soonest, 0.25, 10.0)
-        check_seconds("most", self.most, max(self.soonest, 0.6), 10.0)
+        check_seconds("least", least, 0.25, 10.0)
+        check_seconds("most", self.most, max(least, 0.6), 10.0)
 
     @property
-    def soonest(self) -> float:
-        """Quiet that ends a turn that is complete."""
-        return _LEAST[self.preset] if self.least is None else self.least
-
-    @property
-    def threshold(self) -> float:
-        """Probability below which a turn sounds unfinished."""
-        return _UNSURE[self.preset] if self.unsure is None else self.unsure
+    def values(self) -> _Preset:
+        """The preset with what replaces its values."""
+        given = zip((self.sure, self.unsure, self.least), _PRESETS[self.preset], strict=True)
+        return _Preset(*(usual if value is None else value for value, usual in given))
 
     def verify(self) -> None:
         """See whether the model is there."""
@@ -93,7 +105,8 @@ class SmartTurn(EndOfTurn):
 
     def fresh(self) -> EndOfTurn:
         """One that has heard nobody yet."""
-        return _OneSpeaker(self.model, self.preset, self.sure, self.unsure, self.least, self.most)
+        speaker = (self.model, self.preset, self.sure, self.unsure, self.least, self.most)
+        return _OneSpeaker(*speaker, _Heard(self.values))
 
     def silence(self, pause: Pause) -> float:
         """As `Adaptive`: this one has heard nobody (`fresh`)."""
@@ -101,22 +114,23 @@ class SmartTurn(EndOfTurn):
 
     def __str__(self) -> str:
         return (
-            f"smart_turn ({self.preset}), {self.soonest:g} s after a complete turn, "
+            f"smart_turn ({self.preset}), {self.values.least:g} s after a complete turn, "
             f"{self.most:g} s after an unfinished one"
         )
 
 
 @dataclass(slots=True)
 class _Heard:
-    """Memory of one speaker: their pace, and whether their words come with punctuation."""
+    """Memory of one speaker: the values, their pace, and whether their words come with punctuation."""
 
+    values: _Preset
     pace: Pace = field(default_factory=Pace)
     punctuates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _OneSpeaker(SmartTurn):
-    heard: _Heard = field(default_factory=_Heard)
+    heard: _Heard = field(default_factory=lambda: _Heard(_PRESETS["default"]))
 
     def silence(self, pause: Pause) -> float:
         if self.preset == "dictation":
@@ -134,7 +148,8 @@ class _OneSpeaker(SmartTurn):
             return self._dictated(pause, usual)
         if pause.probability is None:
             return usual, "no prediction"
-        complete, unfinished = pause.probability > self.sure, pause.probability < self.threshold
+        sure, unsure, soonest = self.heard.values
+        complete, unfinished = pause.probability > sure, pause.probability < unsure
         if pause.words and self.heard.punctuates:
             sentence = is_sentence(pause.words)
             if unfinished and not sentence:
@@ -147,13 +162,14 @@ class _OneSpeaker(SmartTurn):
         if not complete:
             return usual, "undecided"
         if pause.snr < _NOISY:
-            return max(usual, self.soonest), "complete, in noise"
-        return self.soonest, "complete"
+            return max(usual, soonest), "complete, in noise"
+        return soonest, "complete"
 
     def _dictated(self, pause: Pause, usual: float) -> tuple[float, str]:
-        least = max(usual, self.soonest)
+        _, unsure, soonest = self.heard.values
+        least = max(usual, soonest)
         paced = self.heard.pace.wait(self.most)
-        if pause.probability is not None and pause.probability < self.threshold:
+        if pause.probability is not None and pause.probability < unsure:
             return max(least, self.most), "unfinished"
         if paced is not None:
             return max(least, paced), "pace over"

@@ -34,6 +34,7 @@ from fishjam_agents.turns.machine import (
 )
 from fishjam_agents.turns.policies import BargeIn
 from fishjam_agents.turns.settings import TurnSettings
+from fishjam_agents.turns.smart_turn import SmartTurn
 
 
 @dataclass(frozen=True)
@@ -350,3 +351,18 @@ def test_a_record_that_users_keep_stays_readable() -> None:
         "user_turn_ended",
     ]
     assert [each.kind for each in replayed(recording)].count("user_turn_ended") == 1
+
+
+def test_a_prediction_is_an_input_and_is_replayed_without_a_model(tmp_path: Path) -> None:
+    call = Call(TurnSettings(end_of_turn=SmartTurn(model=Path("models/of-another-machine.onnx"))))
+    frames(call.machine, VOICE, 60, 0.0)
+    frames(call.machine, QUIET, 11, 1.2)
+    call.machine.predicted(call.machine.paused_since or 0.0, 0.9314159265358979)
+    ended = frames(call.machine, QUIET, 9, 1.42)
+    recording = call.close(tmp_path / "call.jsonl")
+    assert replayed(recording) == recorded(recording)
+    (turn,) = [each.event for each in recorded(recording) if isinstance(each.event, TurnEnded)]
+    assert turn in ended
+    assert (turn.rule, turn.probability) == ("complete", 0.9314159265358979)
+    settings = TurnSettings(end_of_turn=SmartTurn(sure=0.95))
+    assert not [each for each in replayed(recording, settings) if isinstance(each.event, TurnEnded)]
