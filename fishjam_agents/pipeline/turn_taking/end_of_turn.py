@@ -25,8 +25,8 @@ from fishjam_agents.turns.policy_answers import probability
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING = 32
-"""Questions of all calls that wait for the thread: at 25 ms each, later ones would be answered too late."""
+MAX_WAITING = 16
+"""Questions of all calls that wait for the thread: at 50 ms each, later ones would be answered too late."""
 _EXIT_DEADLINE = 1.0
 """Seconds that the end of the process waits for the answer that is being computed."""
 
