@@ -14,7 +14,13 @@ from fishjam_agents.errors import MissingExtraError
 
 def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)]) -> None:
     """Say what a config.yaml makes, or what is wrong with it."""
-    from fishjam_agents.config import describe, describe_rooms, load_config, pipeline_factory
+    from fishjam_agents.config import (
+        describe,
+        describe_rooms,
+        differing_limits,
+        load_config,
+        pipeline_factory,
+    )
 
     settings = load_config(config)
     if settings.fishjam.id == "local" and not (find_spec("starlette") and find_spec("uvicorn")):
@@ -22,8 +28,13 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
     if not settings.is_multi_room:
         say("\n".join(describe(settings, pipeline_factory(settings)())))
         return
-    blocks = [describe_rooms(settings)]
+    blocks = []
+    backends = {}
     for name in settings.bot_names():
         bot = settings.bot(name)
-        blocks.append([f"{name}:", *(f"  {line}" for line in describe(bot, pipeline_factory(bot)()))])
+        pipeline = pipeline_factory(bot)()
+        backends[name] = pipeline.backend
+        blocks.append([f"{name}:", *(f"  {line}" for line in describe(bot, pipeline))])
+    notes = [f"{'note':<9} {note}" for note in differing_limits(backends)]
+    blocks.insert(0, [*describe_rooms(settings), *notes])
     say("\n\n".join("\n".join(block) for block in blocks))

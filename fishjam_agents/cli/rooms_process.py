@@ -15,7 +15,7 @@ from fishjam_agents.backends.port import Backend
 from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.cli.tracing import call_tracing
-from fishjam_agents.config import Config, pipeline_factory
+from fishjam_agents.config import Config, differing_limits, pipeline_factory
 from fishjam_agents.journal.journal import Journals
 from fishjam_agents.observe.event_webhooks import EventWebhooks
 from fishjam_agents.observe.log import EventLog, log_bot, log_room
@@ -190,6 +190,7 @@ class RoomsProcess:
         secret = None if settings.api is None else settings.api.token
         self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured, told)
         self.reloader = Reloader(settings, make_bots, self._apply)
+        _warn_of_limits(bots)
         self._drain: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -245,7 +246,9 @@ class RoomsProcess:
             self._renew()
 
     def _apply(self, settings: Config, bots: object) -> None:
-        self._use(settings, cast(BotFactories, bots))
+        read = cast(BotFactories, bots)
+        _warn_of_limits(read)
+        self._use(settings, read)
         # Whoever reads the file again may have changed a key.
         self.worker.unpark()
 
@@ -285,3 +288,8 @@ class RoomsProcess:
         from fishjam_agents.observe.metrics import text_of
 
         return text_of(self._metrics.registry)
+
+
+def _warn_of_limits(bots: BotFactories) -> None:
+    for sentence in differing_limits({name: make.backend for name, make in bots.items()}):
+        logger.warning("%s", sentence)

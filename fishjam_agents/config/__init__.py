@@ -6,6 +6,7 @@ from fishjam_agents.config.describe import describe, describe_rooms
 from fishjam_agents.config.factory import pipeline_factory
 from fishjam_agents.config.load import load_config
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings, PartialSettings
+from fishjam_agents.config.shared_accounts import differing_limits
 
 __all__ = [
     "AgentSettings",
@@ -14,6 +15,7 @@ __all__ = [
     "PartialSettings",
     "describe",
     "describe_rooms",
+    "differing_limits",
     "load_config",
     "pipeline_factory",
 ]

@@ -423,7 +423,9 @@ def test_a_session_that_frees_the_only_place_tells_so_and_a_reservation_does_not
         account = vendors.account(ENDPOINT, VendorLimits(calls=2))
         call = CallVendors()
         call.reserve(account)
+        # Another part of the same session, as of a cascade.
         call.reserve(account)
+        assert account.calls == 1
         use = VendorUse(call)
         use.hold(account)
         call.close()

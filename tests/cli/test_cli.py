@@ -86,6 +86,30 @@ def test_check_says_when_the_embedded_server_is_not_installed(
     assert command(capsys, "check", str(path))[0] == 0
 
 
+@pytest.mark.parametrize("limits", ["{calls: 5}", "{calls: 9, reconnects_per_second: 7}", None])
+def test_check_names_bots_with_different_limits_of_one_account(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limits: str | None
+) -> None:
+    backend = "type: openai_realtime, model: m, api_key: sk-of-both"
+    other = "" if limits is None else f", limits: {limits}"
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"bots:\n  front: {{backend: {{{backend}, limits: {{calls: 5}}}}}}\n"
+        f"  back: {{backend: {{{backend}{other}}}}}\n"
+        "rooms: [{type: conference, bot: front}, {type: livestream, bot: back}]\n"
+    )
+    code, out, _ = command(capsys, "check", str(path))
+    assert code == 0
+    notes = [line for line in out.splitlines() if line.startswith("note ")]
+    if limits is None or limits == "{calls: 5}":
+        assert not notes
+    else:
+        (note,) = notes
+        assert "front: 5 calls at once; back: 9 calls at once, 7 reconnects a second" in note
+        assert note.endswith("those of the bot that asked last count, so give all the same")
+    assert "sk-of-both" not in out
+
+
 def test_check_finds_what_only_the_parts_together_show(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

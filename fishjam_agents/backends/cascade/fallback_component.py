@@ -142,6 +142,8 @@ class FallbackComponent(Generic[P]):
                 raise
             except BackendError as error:
                 if last and not begun and await repeats.worth_it(error, self._vendors[index]):
+                    if repeats.count == 1:
+                        self._warn(f"{self._what} failed ({error}): it is asked again")
                     continue
                 self._rest(index)
                 if last or (begun and not restart):

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from fishjam_agents.errors import SettingError
 
+RECONNECTS = 40.0
+"""Connections a second that are made anew, where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class VendorLimits:
@@ -21,7 +24,7 @@ class VendorLimits:
 
     calls: int | None = None
     requests_per_minute: int | None = None
-    reconnects_per_second: float = 40.0
+    reconnects_per_second: float = RECONNECTS
 
     def __post_init__(self) -> None:
         for name in ("calls", "requests_per_minute"):
@@ -38,4 +41,6 @@ class VendorLimits:
     def __str__(self) -> str:
         shown = [] if self.calls is None else [f"{self.calls} calls at once"]
         shown += [] if self.requests_per_minute is None else [f"{self.requests_per_minute} requests a minute"]
+        reconnects = self.reconnects_per_second
+        shown += [] if reconnects == RECONNECTS else [f"{reconnects:g} reconnects a second"]
         return ", ".join(shown)

@@ -26,11 +26,13 @@ class CallVendors:
         return next(iter(self._waits.values()), None)
 
     def reserve(self, account: VendorAccount) -> None:
-        """Take a place for a session to come.
+        """Take a place for a session to come; its parts that use one account share one.
 
         Raises:
             LimitReachedError: There is none.
         """
+        if account in self._reserved:
+            return
         account.take_place()
         self._reserved.append(account)
 
