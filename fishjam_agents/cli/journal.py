@@ -140,8 +140,14 @@ def _settings(config: Path | None, address: str | None) -> JournalSettings:
         settings = found
     else:
         key = os.environ.get("JOURNAL_KEY") or None
+        is_redis = address is not None and is_redis_url(address)
+        if address is not None and "://" in address and not is_redis:
+            # It may hold a password, which no message about a file may show.
+            raise ConfigError(
+                "--store is no address of a Redis: write it as redis://HOST:6379/0, or name a file"
+            )
         try:
-            if address is not None and is_redis_url(address):
+            if is_redis:
                 return JournalSettings(type="redis", url=address, key=key)
             settings = JournalSettings(path=None if address is None else Path(address), key=key)
         except ValueError as error:

@@ -7,6 +7,7 @@ The name of a process is the fencing token: no two have the same, and whatever i
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -17,6 +18,8 @@ from typing import Any
 from fishjam_agents.redis_scripts import RedisProblemError, RedisScripts
 from fishjam_agents.worker.claims import Claimed, ClaimStoreError, HeldElsewhere
 from fishjam_agents.worker.sqlite_claims import LIFETIME, RENEWALS
+
+logger = logging.getLogger(__name__)
 
 _VERSION = 1
 """Format of the keys."""
@@ -253,9 +256,13 @@ class RedisClaims:
         await self._run(_EXPIRE, [owner])
 
     async def close(self) -> None:
-        """Part of `Claims`."""
+        """Part of `Claims`. What a Redis that is away is not told ends by itself, after its lifetime."""
         try:
             await self._run(_CLOSE, [])
+        except ClaimStoreError as error:
+            logger.warning(
+                "claims of this process are not given up, and end within %g s: %s", self._lifetime, error
+            )
         finally:
             await self._redis.close()
 

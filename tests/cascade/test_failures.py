@@ -6,10 +6,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fishjam_agents.backends.cascade import LLMChunk
+from fishjam_agents.backends.vendors import VendorEndpoint, Vendors
+from fishjam_agents.backends.vendors.breaker import FAILURES
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import MemoryCall
 from tests.cascade.calls import asks, asks_and_stays, bot, said
@@ -92,6 +96,42 @@ def test_three_replies_in_a_row_that_cannot_be_given_end_the_call(converse: Conv
     ) as ended:
         converse(bot(Understands([["Hi."]]), Answers([[away]]), Speaks()), script)
     assert ended.value.failure == "network"
+
+
+@dataclass(frozen=True, eq=False)
+class Remote(Answers):
+    """A model behind an account."""
+
+    @property
+    def endpoint(self) -> VendorEndpoint:
+        return VendorEndpoint("Remote")
+
+
+@pytest.mark.parametrize(
+    "hangs", [[60.0], [BackendError("it is away", retryable=True)]], ids=["hangs", "away"]
+)
+def test_a_vendor_that_was_waited_for_in_vain_ends_the_call_with_the_apology(
+    converse: Converse, hangs: list[LLMChunk | float | BackendError]
+) -> None:
+    waits: list[float] = []
+
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        loop = asyncio.get_running_loop()
+        # Others that use the account find that it fails for all.
+        account = Vendors.shared().account(VendorEndpoint("Remote"))
+        for _ in range(FAILURES if isinstance(hangs[0], BackendError) else 0):
+            account.lost(BackendError("it is away", retryable=True))
+        await alice.speak(speech("alice_question.wav"))
+        asked = loop.time()
+        await call.wait_for("backend_failure")
+        waits.append(loop.time() - asked)
+        await asyncio.sleep(5)
+
+    apologizes = bot(Understands([["Hi."]]), Remote([hangs]), Speaks())
+    with pytest.raises(BackendError, match=r"given up after 3\d s"):
+        converse(apologizes, script)
+    assert 25 < waits[0] < 45
 
 
 class Odd(Speaks):

@@ -174,6 +174,8 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
         (("--store", tmp_path / "none.db"), 2, "there is no journal"),
         (("--store", newer), 1, "is of format 99, newer than this program"),
         (("--store", "redis://127.0.0.1:1/0"), 1, "cannot be used"),
+        (("--store", "redsi://:open-sesame@127.0.0.1:1/0"), 2, "is no address of a Redis: write it as"),
     ):
         exit_code, _, error = command(capsys, "journal", "list", *words)
         assert (exit_code, error.count("\n"), sentence in error) == (code, 1, True), error
+        assert "open-sesame" not in error

@@ -243,6 +243,8 @@ def test_a_redis_that_comes_back_empty_is_told_of_claims_unless_somebody_was_fir
         await ann.expire("ann")
         assert await bob.acquire("r") == Claimed("agent in r")
         await ann.close()
+        server.kill()
+        # The end of a program is no failure: what it cannot give up ends by itself.
         await bob.close()
 
     with redis_server(tmp_path / "redis") as server:

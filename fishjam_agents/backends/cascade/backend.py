@@ -48,7 +48,7 @@ class Cascade(Backend):
         filler: What is said when the model calls a tool before it has said a word.
         deadline: Seconds a part may take for its first piece, and between two. One that uses an account, and
             that nothing can stand in for, is asked again after a failure that may pass: no longer than this
-            and 30 s (`vendors.PATIENCE`) in sum, after which the answer is given up.
+            and 30 s (`vendors.PATIENCE`) in sum, after which the call ends with the apology, if there is one.
         fallback_after: Seconds it may take for its first piece where another of its list can stand in.
         preemptive: Whether an answer is begun when the speaker pauses, before it is certain that the turn is
             over. It comes up to 0.4 s earlier, and every pause inside a turn, three at most, costs a request

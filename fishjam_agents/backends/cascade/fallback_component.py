@@ -42,20 +42,31 @@ class Repeats:
     one at a time then.
 
     Args:
-        until: Loop time after which there is none.
+        longest: Seconds from now after which there is none.
 
     Attributes:
         count: Attempts so far.
     """
 
-    def __init__(self, until: float) -> None:
-        self._until = until
+    def __init__(self, longest: float) -> None:
+        self._begun = asyncio.get_running_loop().time()
+        self._until = self._begun + longest
         self.count = 0
 
     @property
     def left(self) -> float:
         """Seconds that are left."""
         return max(0.0, self._until - asyncio.get_running_loop().time())
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the first request."""
+        return asyncio.get_running_loop().time() - self._begun
+
+    def was_patient(self, error: BackendError) -> bool:
+        """Return whether a vendor that failed or was full was waited for as long as a call waits for one."""
+        repeated = self.count > 0 or isinstance(error, VendorUnavailableError | LimitReachedError)
+        return repeated and self.waited >= PATIENCE - CLOSE_DEADLINE
 
     async def worth_it(self, error: BackendError, vendor: ComponentVendor | None) -> bool:
         """Return, after a moment, whether to ask again."""
@@ -120,13 +131,14 @@ class FallbackComponent(Generic[P]):
             restart: Whether another part may begin anew after one that broke off.
 
         Raises:
-            BackendError: Every part failed, or one did after it had begun.
+            BackendError: Every part failed, or one did after it had begun. Not retryable where the last one's
+                vendor was waited for as long as a call waits for one (`PATIENCE`).
             ComponentError: One has a bug.
             ContextFullError: The request is too long.
         """
         order = self._health.order()
         self._try_again(order[0], request)
-        repeats = Repeats(asyncio.get_running_loop().time() + max(PATIENCE, self._deadline))
+        repeats = Repeats(max(PATIENCE, self._deadline))
         position = 0
         while True:
             index, last = order[position], position == len(order) - 1
@@ -146,6 +158,14 @@ class FallbackComponent(Generic[P]):
                         self._warn(f"{self._what} failed ({error}): it is asked again")
                     continue
                 self._rest(index)
+                if last and not begun and repeats.was_patient(error):
+                    # Whoever has heard nothing for so long is told so, and not kept.
+                    raise BackendError(
+                        error.cause,
+                        subject=error.subject,
+                        action=f"given up after {repeats.waited:.0f} s",
+                        failure=error.failure,
+                    ) from error
                 if last or (begun and not restart):
                     raise
                 self._warn(f"{self._what} failed ({error}): the next one stands in")
