@@ -440,3 +440,23 @@ def test_a_session_that_frees_the_only_place_tells_so_and_a_reservation_does_not
         assert account.calls == 0
 
     virtual_clock.run(scenario())
+
+
+def test_a_request_that_is_made_twice_counts_twice(virtual_clock: VirtualClock) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        account = VendorAccount(ENDPOINT, VendorLimits(requests_per_minute=60))
+        use = VendorUse()
+        use.hold(account)
+        begun, requests = loop.time(), 0
+        while loop.time() < begun + 60:
+            with suppress(BackendError):
+                (await use.admit(account, lambda event: None, patience=0)).succeeded()
+                use.asked_again(ENDPOINT)
+                use.asked_again(VendorEndpoint("another"))
+                requests += 2
+            await asyncio.sleep(0.05)
+        assert 40 < requests <= 61
+        use.close()
+
+    virtual_clock.run(scenario())

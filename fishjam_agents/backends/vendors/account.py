@@ -211,6 +211,13 @@ class VendorAccount:
                 future.result().close()
             self._pump()
 
+    def asked_again(self) -> None:
+        """Count one more request for a permit that was given: it waits for nobody, others wait for it."""
+        now = _now()
+        self._pace.take(now)
+        if self._rate is not None:
+            self._rate.take(now)
+
     def lost(self, error: BackendError) -> None:
         """Take note of a connection that was made long ago, and is lost."""
         self.told(lambda breaker, now: breaker.failed(breaker.epoch, error, now))

@@ -44,7 +44,7 @@ class Pacer:
         """Take note of a request.
 
         Args:
-            now: When it is made, not before `next`.
+            now: When it is made: not before `next`, or else what follows waits so much longer.
             waited: Whether it had to wait: the one after it then waits a little longer, by chance.
         """
         late = random.uniform(0.0, _JITTER) * self._interval if waited else 0.0

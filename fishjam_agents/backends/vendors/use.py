@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from fishjam_agents.backends.vendors.account import Permit, VendorAccount
+from fishjam_agents.backends.vendors.endpoint import VendorEndpoint
 from fishjam_agents.events import VendorAvailable, VendorUnavailable
 
 Emit: TypeAlias = Callable[[VendorUnavailable | VendorAvailable], None]
@@ -87,6 +88,12 @@ class VendorUse:
         with suppress(ValueError):
             self._held.remove(account)
             account.free_place()
+
+    def asked_again(self, endpoint: VendorEndpoint) -> None:
+        """Count one more request for a permit, made at once where the first was refused."""
+        for account in self._held:
+            if account.endpoint == endpoint:
+                account.asked_again()
 
     def keep_only(self, account: VendorAccount) -> None:
         """Give back all places but the one at an account."""

@@ -115,6 +115,7 @@ class _Dialer:
                         f"the session could not be resumed: a new one is told what was said ({error})"
                     )
                 )
+                self.context.vendors.asked_again(self.settings.endpoint)
         live = await self._connect(None)
         memory.stumbles = 0
         if memory.opened:

@@ -114,13 +114,18 @@ def test_an_expired_handle_makes_a_new_session_that_is_told_what_was_said(
     async def test(emulator: GeminiEmulator) -> None:
         emulator.answers.append(answer)
         emulator.unknown_handle = refusal
-        async with talking(Gemini(history=(HistoryMessage("user", "I like maps."),))) as talk:
+        begun = asyncio.get_running_loop().time()
+        limits = p.VendorLimits(requests_per_minute=20)
+        async with talking(Gemini(history=(HistoryMessage("user", "I like maps."),), limits=limits)) as talk:
             talk.say(numbered(1))
             await talk.until(p.BackendUsage)
             emulator.handles.expire()
             (await emulator.connection(0)).abort()
             talk.say(numbered(2))
             await talk.until(p.BackendUsage, 2)
+            # Two at once, and one each 60 / 19 s: three were made.
+            (account,) = p.Vendors.shared()
+            assert account._next(asyncio.get_running_loop().time(), paced=False) > begun + 2 * 60 / 19 - 0.1
         second = emulator.connections[-1]
         assert second.resumed is None
         told = [(said.role, said.text) for said in second.session.history if said.text]
