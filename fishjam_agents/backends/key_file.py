@@ -23,8 +23,8 @@ _last: dict[Path, tuple[tuple[int, int, int], str]] = {}
 def read_key(path: Path) -> str | None:
     """The key in a file, as it is now; None if there is none.
 
-    A file that is away for a moment, or empty while it is written, has the key that it had. What was read
-    stands in no log from then on (`secrecy.learn`).
+    A file that is away for a moment, empty while it is written, or holds more than a key, has the one that
+    it had. What was read stands in no log from then on (`secrecy.learn`).
     """
     known = _last.get(path)
     try:
@@ -36,7 +36,7 @@ def read_key(path: Path) -> str | None:
             key = file.read(_MOST_BYTES + 1).decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError):
         return None if known is None else known[1]
-    if not key or len(key) > _MOST_BYTES:
+    if len(key.split()) != 1 or len(key) > _MOST_BYTES:
         return None if known is None else known[1]
     learn(key, f"<{path.name}>")
     _last[path] = (stamp, key)

@@ -125,8 +125,9 @@ def test_a_file_that_is_away_for_a_moment_has_the_key_it_had(key: Path) -> None:
     access = Chat(model="m", base_url="http://127.0.0.1:1/v1", api_key_file=key)
     before = access.endpoint
     assert before.fingerprint
-    key.write_text("")
-    assert access.endpoint == before
+    for content in ("", "KEY=abc def\n", f"{OLD}\n{NEW}\n"):
+        key.write_text(content)
+        assert access.endpoint == before
     key.unlink()
     assert access.endpoint == before
 
