@@ -33,8 +33,6 @@ def failures(result: SimulationResult) -> Failures:
     ended = None if result.failure is None else str(result.failure)
     failed = [event for event in events if event["kind"] == "backend_failure" and event["message"] != ended]
     lost = [event for event in events if event["kind"] == "backend_warning" and event.get("unanswered")]
-    if not failed and not lost:
-        return Failures()
     turns = [
         event["at"]
         for event in events
@@ -42,10 +40,14 @@ def failures(result: SimulationResult) -> Failures:
     ]
     replied = max((event["at"] for event in events if event["kind"] == "reply_first_audio"), default=-1.0)
     waiting = sum(at > replied for at in turns)
+    trouble = _trouble(events, next((at for at in turns if at > replied), None))
+    if not failed and not lost and trouble is None:
+        return Failures()
     back = [event["at"] for event in events if event["kind"] == "outage" and event["what"] == "backend"]
     away = ended is not None or bool(failed and not (back and back[-1] >= failed[-1]["at"]))
     earlier = sum(event["at"] <= replied for event in lost)
-    unanswered = min(earlier + waiting * (away or len(lost) > earlier), len(turns))
+    pending = trouble is not None and not failed and len(lost) == earlier
+    unanswered = min(earlier + waiting * (away or pending or len(lost) > earlier), len(turns))
     lines = _ways(failed, result.causes)
     lines += [
         f"A reply was lost {_times(count)} ({kind}): {_line(message)}"
@@ -56,6 +58,8 @@ def failures(result: SimulationResult) -> Failures:
     if failed and away and ended is None:
         silent = "from then on nobody was answered" if waiting else "nobody was waiting for an answer"
         lines.append(f"It did not come back before the call ended: {silent}.")
+    if pending:
+        lines.append(f"When the call ended, an answer was still waited for: {_line(str(trouble))}.")
     if unanswered:
         lines.append(
             f"{unanswered} of {_turns(len(turns))} {'was' if unanswered == 1 else 'were'} not answered."
@@ -63,6 +67,17 @@ def failures(result: SimulationResult) -> Failures:
     elif turns and not waiting:
         lines.append(f"All the same, {_turns(len(turns))} of {len(turns)} got an answer.")
     return Failures(lines, bool(lost or unanswered))
+
+
+def _trouble(events: Sequence[Mapping[str, Any]], since: float | None) -> str | None:
+    """Last that the backend told of trouble since an unanswered turn ended; None without one."""
+    told = {"backend_warning": "message", "vendor_unavailable": "reason"}
+    if since is None:
+        return None
+    troubles = [
+        str(event[told[event["kind"]]]) for event in events if event["kind"] in told and event["at"] >= since
+    ]
+    return troubles[-1] if troubles else None
 
 
 def _ways(failed: Sequence[Mapping[str, Any]], causes: Mapping[str, str]) -> list[str]:
