@@ -7,6 +7,7 @@ The name of a process is the fencing token: no two have the same, and whatever i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -191,6 +192,7 @@ class RedisClaims:
         self._prefix = f"{_PREFIX}:{fishjam}"
         # What we hold, as far as we know: a Redis that comes back empty is told of it.
         self._held: dict[str, _Noted] = {}
+        self._renewing = asyncio.Lock()
         try:
             self._redis = RedisScripts(url, "workers.claims")
         except ValueError as error:
@@ -226,9 +228,10 @@ class RedisClaims:
 
     async def renew(self) -> Set[str]:
         """Part of `Claims`."""
-        asked = dict(self._held)
-        values = [value for room, noted in asked.items() for value in (room, noted.agent or "")]
-        held = {room.decode() for room in await self._run(_RENEW, values)}
+        async with self._renewing:
+            asked = dict(self._held)
+            values = [value for room, noted in asked.items() for value in (room, noted.agent or "")]
+            held = {room.decode() for room in await self._run(_RENEW, values)}
         for room in asked.keys() - held:
             # It may have been claimed anew meanwhile.
             if self._held.get(room) is asked[room]:
@@ -237,7 +240,9 @@ class RedisClaims:
 
     async def release(self, room_id: str) -> None:
         """Part of `Claims`."""
-        self._held.pop(room_id, None)
+        # One that is under way may come later, and would claim the room anew.
+        async with self._renewing:
+            self._held.pop(room_id, None)
         await self._run(_RELEASE, [room_id])
 
     async def take_expired(self) -> Sequence[tuple[str, str | None]]:

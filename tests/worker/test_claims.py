@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fishjam_agents.testing import FaultProxy, Stall
 from fishjam_agents.testing.redis_server import RedisServer
 from fishjam_agents.worker.claims import Claimed, ClaimStoreError, HeldElsewhere, ProcessClaims
 from fishjam_agents.worker.redis_claims import RedisClaims
@@ -264,6 +265,24 @@ def test_claims_in_redis_end_by_its_clock(redis_url: str) -> None:
         assert await ann.renew() == set()
         await ann.close()
         await bob.close()
+
+    asyncio.run(run())
+
+
+def test_a_release_is_not_undone_by_a_renewal_that_was_under_way(redis_url: str) -> None:
+    async def run() -> None:
+        async with FaultProxy(redis_url) as proxy:
+            ann, bob = (RedisClaims(url, "http://order", url) for url in (proxy.url, redis_url))
+            assert await ann.acquire("r") == Claimed()
+            # The renewal comes late, on the connection that there is; a release would have another.
+            proxy.inject(Stall(0.5, way="up"), "live")
+            renewing = asyncio.create_task(ann.renew())
+            await asyncio.sleep(0)
+            await ann.release("r")
+            await renewing
+            assert await bob.acquire("r") == Claimed()
+            await ann.close()
+            await bob.close()
 
     asyncio.run(run())
 
