@@ -116,14 +116,14 @@ async def _program(
     else:
         program = _supervisor(settings, claims, url, token, rooms)
         calls = SupervisedCalls(program)
+    # For the API, and to see that it can be used: those of the calls are in the processes that serve them.
+    store = None if settings.journal is None else journal_store(settings.journal)
+    if store is not None:
+        stack.push_async_callback(store.close)
     api = None
     if settings.api is not None:
         from fishjam_agents.cli.api_server import api_server
 
-        # Of its own: those of the calls are in the processes that serve them.
-        store = None if settings.journal is None else journal_store(settings.journal)
-        if store is not None:
-            stack.push_async_callback(store.close)
         api = await stack.enter_async_context(api_server(settings.api, calls, store))
     return program, _welcome(url, rooms.created, api)
 

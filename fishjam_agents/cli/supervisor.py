@@ -259,7 +259,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1.0)
-            if loop.time() - worker.heard > QUIET and worker.member in self._sharing:
+            if loop.time() - worker.heard > QUIET and worker.has_started and worker.member in self._sharing:
                 logger.warning("the process %s is quiet: it gets no more rooms", worker.member)
                 worker.not_ready = "it is quiet"
                 self._sharing.discard(worker.member)

@@ -42,6 +42,8 @@ LAST_WORDS = 10.0
 """Seconds that bots have for what they are saying, and a farewell, when the time to drain is over."""
 RECONNECTS = Backoff(longest=1.0)
 """Delays before the notifier connects again: one connection, by which all calls know the server is back."""
+PATIENCE = 1.0
+"""Seconds that rooms of a process that is gone are left to others by one that is over a limit of load."""
 EMPTY_ROOM = 15.0
 """Seconds that a bot stays in a room without people, where `limits.empty_room` says nothing."""
 
@@ -123,6 +125,8 @@ class MultiRoomWorker:
         self.calls = self._calls.by_room
         self.counters = self._calls.counters
         self.finished = self._calls.finished
+        # Rooms of processes that are gone, with the loop time from which on limits of load do not matter.
+        self._abandoned: dict[str, float] = {}
         self._stopping = asyncio.Event()
         self._draining = False
         self._shared: SharedConnections | None = None
@@ -278,14 +282,19 @@ class MultiRoomWorker:
             call.state.not_before for call in self.calls.values() if call.state.phase is CallPhase.RESTARTING
         )
         takeover = math.inf if self._shard is None else self._shard.next_due()
-        return min((takeover, *restarts, *self._calls.held_elsewhere.values()))
+        now = asyncio.get_running_loop().time()
+        abandoned = (at for at in self._abandoned.values() if at > now)
+        return min((takeover, *restarts, *abandoned, *self._calls.held_elsewhere.values()))
 
     def _decide(self) -> None:
         """Start and end what the rooms as they are ask for."""
         now = asyncio.get_running_loop().time()
         held = self._calls.held_elsewhere
-        for room_id in [room_id for room_id, at in held.items() if at <= now]:
+        for room_id in [room_id for room_id, at in held.items() if at <= now or self._has_bot(room_id)]:
             del held[room_id]
+        abandoned = {room_id for room_id, at in self._abandoned.items() if at <= now}
+        for room_id in {room_id for room_id in abandoned if not self._waits_for_bot(room_id)}:
+            del self._abandoned[room_id]
         others: Set[str] = frozenset()
         if self._shard is not None:
             self._shard.looked(self.rooms, now)
@@ -302,6 +311,7 @@ class MultiRoomWorker:
             member=self.member,
             claimed=held.keys() | self.reserved | others,
             full=self._places.full_bots().keys(),
+            abandoned=abandoned,
         )
         for action in reconcile(view, {room: call.state for room, call in self.calls.items()}):
             match action:
@@ -321,6 +331,15 @@ class MultiRoomWorker:
         for looked in self.looked:
             looked()
 
+    def _has_bot(self, room_id: str) -> bool:
+        # Whoever has the claim may be gone as soon as its bot is: nobody waits for the end of the claim then.
+        room = self.rooms.get(room_id)
+        return room is not None and bool(room.bots)
+
+    def _waits_for_bot(self, room_id: str) -> bool:
+        room = self.rooms.get(room_id)
+        return room is not None and bool(room.people) and not room.bots and room_id not in self.calls
+
     # --- calls ---
 
     def begin(self, room_id: str, bot: str, request: CallRequest | None) -> RoomCall:
@@ -335,7 +354,7 @@ class MultiRoomWorker:
             LimitReachedError: A limit of its vendor is reached (`full`).
         """
         state = CallState(room_id, bot, requested=request is not None)
-        call = RoomCall(state, request)
+        call = RoomCall(state, request, is_told=True)
         self._places.reserve(call)
         self.calls[room_id] = call
         self._calls.run(call, self._serve)
@@ -401,6 +420,8 @@ class MultiRoomWorker:
     def _cleared(self, room_id: str) -> None:
         # Whose process is gone has people who wait for another bot.
         self._calls.held_elsewhere.pop(room_id, None)
+        self._abandoned[room_id] = asyncio.get_running_loop().time() + PATIENCE
+        self._follower.view.touch(room_id)
         self._follower.hurry()
 
     @property

@@ -32,6 +32,8 @@ class WorkerView:
         member: Which of them this is.
         claimed: Rooms that are left to others now: somebody holds their claim, or another shard serves them.
         full: Bots that can begin no call, since a limit of their vendor is reached.
+        abandoned: Rooms whose process is gone and that nobody has taken over. Their calls are no new ones:
+            `accepts` does not matter.
     """
 
     rooms: Mapping[str, RoomSnapshot]
@@ -44,6 +46,7 @@ class WorkerView:
     member: str = ""
     claimed: Set[str] = frozenset()
     full: Set[str] = frozenset()
+    abandoned: Set[str] = frozenset()
 
     def is_assigned(self, room_id: str) -> bool:
         """Return whether this process serves a room."""
@@ -113,9 +116,9 @@ def reconcile(view: WorkerView, calls: Mapping[str, CallState]) -> list[Action]:
         elif _is_due(call, room, view) and running < view.capacity:
             actions.append(StartCall(room_id, call.bot))
             running += 1
-    if not view.accepts:
-        return actions
     for room in view.rooms.values():
+        if not view.accepts and not (view.restarts and room.id in view.abandoned):
+            continue
         if room.id in calls or room.id in view.claimed:
             continue
         if not room.people or room.bots or running >= view.capacity or not view.is_assigned(room.id):

@@ -40,6 +40,7 @@ class RoomCall:
     Args:
         state: What it is at.
         request: What the API asked for; None of a call that a rule began.
+        is_told: Whether somebody was told of it already.
 
     Attributes:
         id: Its id in the API.
@@ -53,10 +54,12 @@ class RoomCall:
         stopping: Why it was told to leave, None while it was not.
         has_joined: Whether its bot is in the room.
         vendors: Its places at vendors, and what it waits for.
-        is_claimed: Whether the claim of the room was taken for it.
+        is_claimed: Whether the claim of the room was taken for it, where there are claims.
     """
 
-    def __init__(self, state: CallState, request: CallRequest | None = None) -> None:
+    def __init__(
+        self, state: CallState, request: CallRequest | None = None, *, is_told: bool = False
+    ) -> None:
         self.id = uuid.uuid4().hex if request is None else request.id
         self.state = state
         self.request = request
@@ -67,6 +70,7 @@ class RoomCall:
         self.reason: str | None = None
         self.stopping: str | None = None
         self.is_claimed = False
+        self._is_told = is_told
         self.has_joined = False
         self.task: asyncio.Task[None] | None = None
         self.vendors = CallVendors()
@@ -78,6 +82,11 @@ class RoomCall:
     def is_running(self) -> bool:
         """True while its bot is in the room, or on its way."""
         return self.state.phase is CallPhase.RUNNING
+
+    @property
+    def is_told(self) -> bool:
+        """False while it is only an attempt of a rule, in a room that another process may have."""
+        return self._is_told or self.is_claimed or not self.is_running
 
     @property
     def goes_on_elsewhere(self) -> bool:
@@ -175,9 +184,9 @@ class RoomCall:
             claim = await claims.acquire(room_id)
             if isinstance(claim, HeldElsewhere):
                 return claim
-            self.is_claimed = True
             if claim.orphan is not None:
                 lost = {*lost, claim.orphan}
+        self.is_claimed = True
         for agent_id in lost:
             await delete_agent(shared.client, room_id, agent_id)
         if self.stopping is not None:

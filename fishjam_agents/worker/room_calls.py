@@ -96,7 +96,8 @@ class RoomCalls:
             self.held_elsewhere[room_id] = now + outcome.seconds
             self.counters["calls_held_elsewhere"] += 1
             del self.by_room[room_id]
-            self._finish(call, "another process serves the room")
+            if call.is_told:
+                self._finish(call, "another process serves the room")
             return
         if isinstance(outcome, ClaimLostError) or call.stopping in ("other_bot", "claim_lost"):
             call.reason = "another bot serves the room"

@@ -196,7 +196,9 @@ class WorkerCalls:
     def records(self) -> Sequence[CallRecord]:
         """Part of `CallService`."""
         known = dict(self._over)
-        known |= {call.id: call.record(self._worker.member) for call in self._worker.calls.values()}
+        known |= {
+            call.id: call.record(self._worker.member) for call in self._worker.calls.values() if call.is_told
+        }
         return list(known.values())
 
     def record(self, id: str) -> CallRecord | None:

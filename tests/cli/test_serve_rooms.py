@@ -290,6 +290,19 @@ def test_claims_that_cannot_be_written_are_told_and_those_that_were_asked_for_ar
     asyncio.run(scenario())
 
 
+def test_several_processes_do_not_begin_with_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "file").touch()
+        text = PARROT + "rooms: every\nworkers: 2\njournal: file/journal.db\n"
+        config = written(tmp_path, text)
+        async with EmbeddedServer() as server, running(config, server, tmp_path) as program:
+            assert await program.exits() == 1
+            assert program.logged.count("error: the journal in") == 1
+            assert "Ctrl-C" not in program.said
+
+    asyncio.run(scenario())
+
+
 def test_run_reload_starts_the_bot_again_after_a_change_and_after_a_mistake(tmp_path: Path) -> None:
     async def scenario() -> None:
         config = written(tmp_path, PARROT)

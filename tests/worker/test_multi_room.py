@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
 from fishjam_agents.worker import Bots, LimitSettings, MultiRoomWorker, RoomRule, RoomSnapshot
 from fishjam_agents.worker.call_state import MOST_FAILURES, CallPhase
+from fishjam_agents.worker.load import LoadMonitor
+from fishjam_agents.worker.settings import WorkersSettings
+from fishjam_agents.worker.sqlite_claims import LIFETIME, SqliteClaims
+from fishjam_agents.worker.worker_calls import WorkerCalls
 
 
 class Bot(AgentPipeline):
@@ -274,6 +279,78 @@ def test_an_overloaded_process_takes_rooms_again_when_it_is_relieved() -> None:
                 busy.clear()
                 worker.wake()
                 await until(lambda: bots(room))
+
+    asyncio.run(scenario())
+
+
+def test_an_overloaded_process_takes_rooms_over_from_one_that_is_gone_and_no_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            lost, new = server.rooms.create(), server.rooms.create()
+            for room in (lost, new):
+                await server.add_caller(room.id)
+            gone = SqliteClaims(tmp_path / "claims.db", server.url, "gone")
+            claims = SqliteClaims(tmp_path / "claims.db", server.url)
+            try:
+                await gone.acquire(lost.id)
+                worker = worker_for(server, overload=lambda: "it is busy", claims=claims)
+                async with running(worker):
+                    await claims.expire("gone")
+                    await until(lambda: bots(lost))
+                    assert not bots(new)
+                    assert worker.not_ready() == "it is busy"
+            finally:
+                await claims.close()
+                await gone.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_a_claim_asks_again_when_its_bot_was_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            other = SqliteClaims(tmp_path / "claims.db", server.url, "other")
+            claims = SqliteClaims(tmp_path / "claims.db", server.url)
+            try:
+                await other.acquire(room.id)
+                worker = worker_for(server, claims=claims)
+                async with running(worker):
+                    await until(lambda: worker.counters["calls_held_elsewhere"])
+                    first = worker_for(server, claims=other)
+                    async with running(first):
+                        await until(lambda: bots(room))
+                        await until(lambda: worker.rooms[room.id].bots)
+                    # The claim that it was told of would have held for ten seconds more.
+                    begun = asyncio.get_running_loop().time()
+                    await other.release(room.id)
+                    await until(lambda: bots(room))
+                    assert asyncio.get_running_loop().time() - begun < LIFETIME / 2
+            finally:
+                await claims.close()
+                await other.close()
+
+    asyncio.run(scenario())
+
+
+def test_rooms_that_others_serve_are_no_calls(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            other = SqliteClaims(tmp_path / "claims.db", server.url, "other")
+            claims = SqliteClaims(tmp_path / "claims.db", server.url)
+            try:
+                await other.acquire(room.id)
+                worker = worker_for(server, claims=claims)
+                calls = WorkerCalls(worker, LoadMonitor(WorkersSettings()))
+                async with running(worker):
+                    await until(lambda: worker.counters["calls_held_elsewhere"])
+                    assert not calls.records()
+            finally:
+                await claims.close()
+                await other.close()
 
     asyncio.run(scenario())
 

@@ -130,6 +130,21 @@ TABLE: dict[str, tuple[WorkerView, dict[str, CallState], list[Action]]] = {
     ),
     "what is over is forgotten with its room": (WorkerView({}, EVERY), call("r", E), [ForgetCall("r")]),
     "no new rooms over a limit": (WorkerView(rooms(room("r")), EVERY, accepts=False), {}, []),
+    "over a limit of load rooms of a process that is gone are taken over": (
+        WorkerView(rooms(room("r"), room("s")), EVERY, accepts=False, abandoned={"s"}),
+        {},
+        [StartCall("s", "poet")],
+    ),
+    "they are no more than there may be": (
+        WorkerView(rooms(room("r"), room("s")), EVERY, accepts=False, abandoned={"s"}, capacity=1),
+        call("r", agent_id="a"),
+        [],
+    ),
+    "while the program drains they are left to others": (
+        WorkerView(rooms(room("s")), EVERY, accepts=False, restarts=False, abandoned={"s"}),
+        {},
+        [],
+    ),
     "as many calls as there may be": (
         WorkerView(rooms(room("r"), room("s"), room("t")), EVERY, capacity=2),
         call("r", agent_id="a"),
