@@ -223,6 +223,8 @@ class BackendLink:
                 lost_at = loop.time() if served else started
                 self._lost()
             self._emit(BackendFailure.of(error, retryable=True))
+            # Its traceback holds the whole session that is lost, for as long as the next one lasts.
+            del error
             await asyncio.sleep(BACKOFF.delay(failures))
 
     def _open(self, attempt: int) -> Connecting:

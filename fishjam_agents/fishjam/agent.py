@@ -125,6 +125,8 @@ class Agent:
                 )
                 session._reconnector = reconnector
                 await resources.enter_async_context(reconnector.watching(socket, resources.pop_all()))
+            # It may be lost long before the session ends, and would be held for as long.
+            del socket
             try:
                 yield session
             finally:

@@ -114,6 +114,8 @@ class Reconnector:
         """
         task = asyncio.create_task(self._watch(socket, resources), name=self._what)
         self._expect(socket)
+        # From here on the task holds the socket that is open, and nobody one that was.
+        del socket, resources
         try:
             yield
         finally:

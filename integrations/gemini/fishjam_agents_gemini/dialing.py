@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
+import ssl
 import warnings
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import certifi
 
 from fishjam_agents.backends.port import BackendContext, BackendWarning, ToolCallCancelled
 from fishjam_agents.errors import BackendError
@@ -183,6 +189,20 @@ def _history(settings: GeminiSettings, memory: SessionContinuity) -> list[tuple[
     return [(said.role, said.text) for said in settings.history] + memory.transcript
 
 
+def _trust() -> ssl.SSLContext:
+    """Return the context of all connections: half a megabyte that takes longer to read than to connect.
+
+    The certificates are those that Google's client would read for itself, each time.
+    """
+    file = os.environ.get("SSL_CERT_FILE") or certifi.where()
+    return _read_trust(file, os.environ.get("SSL_CERT_DIR"), Path(file).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read_trust(file: str, folder: str | None, changed: int) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=file, capath=folder)
+
+
 def _make_client(settings: GeminiSettings, key: str | None) -> Client:
     # This runs in a thread; the loop would stand still for it.
     importlib.import_module(f"{__package__}.loading")
@@ -199,6 +219,12 @@ def _make_client(settings: GeminiSettings, key: str | None) -> Client:
         "compression": None,
     }
     options: HttpOptionsDict = {"async_client_args": sockets}
+    if settings.vertex is None:
+        # Each client would read them twice and more, for HTTP as well, which is not used. That of Vertex AI
+        # may have a certificate of its own to show.
+        trusted = _trust()
+        sockets |= {"ssl": trusted, "verify": trusted}
+        options["client_args"] = {"verify": trusted}
     if settings.base_url is not None:
         options["base_url"] = settings.base_url
     if settings.api_version is not None:
