@@ -636,14 +636,14 @@ class VendorUnavailable(BackendOriginated):
 
 @dataclass(frozen=True, slots=True)
 class VendorAvailable(BackendOriginated):
-    """The call waits no more, after `seconds`: it asks the vendor."""
+    """The vendor that the call waited for has answered, after `seconds`."""
 
     kind = "vendor_available"
     vendor: str
     seconds: float
 
     def sentence(self, *, words: bool = False) -> str:
-        return f"{self.vendor} is asked again, after {self.seconds:.1f} s"
+        return f"{self.vendor} answers again, after {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)

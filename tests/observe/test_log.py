@@ -84,7 +84,7 @@ LINES: list[tuple[Event, str, str]] = [
         "WARNING",
         "the call waits: openai is asked by nobody for 3 s",
     ),
-    (events.VendorAvailable("openai", 3.0, at=1), "INFO", "openai is asked again, after 3.0 s"),
+    (events.VendorAvailable("openai", 3.0, at=1), "INFO", "openai answers again, after 3.0 s"),
     (events.LoopLag(1, 0.25), "DEBUG", "the event loop was 250 ms late"),
     (events.BackendWarning("audio was dropped", at=1), "WARNING", "audio was dropped"),
     (events.CallStarted(0.02), "DEBUG", "the call began"),

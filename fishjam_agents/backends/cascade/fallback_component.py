@@ -27,6 +27,9 @@ _REPEATS = 4
 """Attempts after a failure of a part that nothing can stand in for, unless its vendor fails for all calls."""
 _MOMENT = Backoff(0.25, 1.0)
 """Seconds until a part that nothing can stand in for is asked again."""
+_SHORT = 3.0
+"""Seconds before the end of a call's patience in which no further attempt may fall: the longest rest of a
+vendor that fails, and a moment."""
 P = TypeVar("P")
 T = TypeVar("T")
 
@@ -66,7 +69,7 @@ class Repeats:
     def was_patient(self, error: BackendError) -> bool:
         """Return whether a vendor that failed or was full was waited for as long as a call waits for one."""
         repeated = self.count > 0 or isinstance(error, VendorUnavailableError | LimitReachedError)
-        return repeated and self.waited >= PATIENCE - CLOSE_DEADLINE
+        return repeated and self.waited >= PATIENCE - _SHORT
 
     async def worth_it(self, error: BackendError, vendor: ComponentVendor | None) -> bool:
         """Return, after a moment, whether to ask again."""

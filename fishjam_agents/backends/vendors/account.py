@@ -31,15 +31,21 @@ class Permit:
     Args:
         account: Whose.
         epoch: State of the breaker in which it was given.
+
+    Attributes:
+        when_answered: Called once the vendor has answered.
     """
 
     def __init__(self, account: VendorAccount, epoch: int) -> None:
         self._account = account
         self._epoch = epoch
         self._told = False
+        self.when_answered: Callable[[], None] | None = None
 
     def succeeded(self) -> None:
         """The vendor answered."""
+        if not self._told and self.when_answered is not None:
+            self.when_answered()
         self._tell(lambda breaker, now: breaker.succeeded(self._epoch, now))
 
     def failed(self, error: BackendError) -> None:

@@ -70,6 +70,7 @@ class VendorUse:
     def __init__(self, call: CallVendors | None = None) -> None:
         self._call = CallVendors() if call is None else call
         self._held: list[VendorAccount] = []
+        self._away: dict[VendorAccount, float] = {}
 
     def hold(self, account: VendorAccount) -> None:
         """Take a place at an account, unless the session has one there.
@@ -108,7 +109,11 @@ class VendorUse:
     async def admit(
         self, account: VendorAccount, emit: Emit, *, patience: float, paced: bool = False
     ) -> Permit:
-        """Wait for leave to ask, and tell of it; as `VendorAccount.admit`."""
+        """Wait for leave to ask; as `VendorAccount.admit`.
+
+        The first wait is told of, and that it is over when the vendor has answered, however often it is asked
+        in between.
+        """
         loop = asyncio.get_running_loop()
         begun = loop.time()
         wait: object | None = None
@@ -117,13 +122,20 @@ class VendorUse:
         def waits(reason: str) -> None:
             nonlocal wait
             wait = self._call.begin_wait(reason)
-            emit(VendorUnavailable(vendor, reason))
+            if account not in self._away:
+                self._away[account] = begun
+                emit(VendorUnavailable(vendor, reason))
+
+        def answered() -> None:
+            since = self._away.pop(account, None)
+            if since is not None:
+                emit(VendorAvailable(vendor, round(loop.time() - since, 3)))
 
         try:
             permit = await account.admit(self, patience=patience, paced=paced, waits=waits)
         finally:
             if wait is not None:
                 self._call.end_wait(wait)
-        if wait is not None:
-            emit(VendorAvailable(vendor, round(loop.time() - begun, 3)))
+        if account in self._away:
+            permit.when_answered = answered
         return permit
