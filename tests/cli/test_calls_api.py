@@ -390,6 +390,9 @@ def test_webhooks_bring_a_bot_where_notifications_are_lost(deaf: None, batched: 
 
 def test_a_worker_that_takes_no_webhooks_hears_of_nothing_then(deaf: None) -> None:
     async def scenario(found: Parts) -> None:
+        # What it begins with is a listing.
+        await until(lambda: found.worker.looks)
+        await asyncio.sleep(0.5)
         room = found.server.rooms.create()
         await found.server.add_caller(room.id)
         await asyncio.sleep(1)
