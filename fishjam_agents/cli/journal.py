@@ -111,7 +111,9 @@ def delete_call(call: CallArgument, config: ConfigArgument = None, store: StoreO
 
 
 def _unknown(call: str) -> FishjamAgentsError:
-    return FishjamAgentsError(f"nothing is written down of a call {call}: see `fishjam-agents journal list`")
+    return FishjamAgentsError(
+        f"nothing is written down of a call {call}: see the ids that `journal list` prints"
+    )
 
 
 @asynccontextmanager

@@ -255,7 +255,10 @@ class MultiRoomWorker:
         """
         self._draining = True
         self.wake()
-        logger.info("no new rooms are taken; %d calls have %g s to end", self.running, limit)
+        if self.running:
+            logger.info("no new rooms are taken; %d calls have %g s to end", self.running, limit)
+        else:
+            logger.info("no new rooms are taken; no call goes on")
         self._calls.note_idle()
         if await self._calls_end(limit):
             return
