@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from websockets.exceptions import InvalidMessage
-
 
 def is_cut_handshake(error: BaseException) -> bool:
     """Return whether a handshake failed because the connection ended, whatever is wrong with the network.
@@ -11,4 +9,7 @@ def is_cut_handshake(error: BaseException) -> bool:
     websockets says of it that it got no valid HTTP response, as of a server that speaks something else; only
     the cause tells them apart.
     """
+    # Loaded by whoever has such an error; backends that connect to nothing need none of it.
+    from websockets.exceptions import InvalidMessage
+
     return isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError)

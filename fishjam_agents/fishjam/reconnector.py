@@ -81,7 +81,10 @@ class Reconnector:
         Raises:
             SessionError: The connection is given up.
         """
-        return await asyncio.shield(self._outcomes[socket])
+        outcome = self._outcomes[socket]
+        # Not `shield`: who is cancelled just as the session is given up would leave its error to nobody.
+        await asyncio.wait({outcome})
+        return outcome.result()
 
     def forgives(self, damaged: ProtocolError) -> bool:
         """Return whether a connection that brought a damaged message is to be made anew, as a lost one.

@@ -65,7 +65,13 @@ def test_it_follows_the_calls_until_ctrl_c(tmp_path: Path) -> None:
 
 def test_ctrl_c_before_the_first_look_ends_it_quietly(tmp_path: Path) -> None:
     async def scenario() -> None:
-        silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await reader.read()
+            finally:
+                writer.close()
+
+        silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
         async with in_terminal("top", f"http://127.0.0.1:{port}") as terminal:
             await asyncio.sleep(2.5)
@@ -73,5 +79,6 @@ def test_ctrl_c_before_the_first_look_ends_it_quietly(tmp_path: Path) -> None:
             code = await terminal.exits()
             assert (code, "Traceback" in terminal.raw) in ((0, False), (130, False)), terminal.raw
         silent.close()
+        await asyncio.sleep(0.1)
 
     asyncio.run(scenario())

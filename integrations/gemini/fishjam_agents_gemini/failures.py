@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from fishjam_agents.backends.port import BackendWarning, Unanswered
 from fishjam_agents.backends.vendors.retry_after import retry_after
+from fishjam_agents.cut_handshake import is_cut_handshake
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, FailureKind
 
 _REASON_LENGTH = 200
@@ -39,8 +40,6 @@ def classify(
     from google.auth.exceptions import GoogleAuthError
     from google.genai.errors import APIError
     from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
-
-    from fishjam_agents.cut_handshake import is_cut_handshake
 
     opening = opening and not resuming and not session_is_gone(error)
     reason = _reason(error, secret)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fishjam_agents.backends.vendors.retry_after import retry_after
+from fishjam_agents.cut_handshake import is_cut_handshake
 from fishjam_agents.errors import BackendError, FailureKind
 
 BENIGN = frozenset(
@@ -78,8 +79,6 @@ def connection_errors(secrets: tuple[str, ...] = ()) -> Iterator[None]:
     """
     import openai
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-
-    from fishjam_agents.cut_handshake import is_cut_handshake
 
     try:
         yield
