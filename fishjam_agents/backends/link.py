@@ -149,6 +149,8 @@ class BackendLink:
                 self._broken.set_exception(
                     BackendError(f"the backend failed on {type(item).__name__} ({describe(error)}): {SEE}")
                 )
+                # The link may be over already: asyncio is not to say that it got lost.
+                self._broken.exception()
 
     async def run(self) -> str:
         """Keep a session open until cancelled, or until the model ends the conversation.

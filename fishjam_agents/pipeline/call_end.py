@@ -55,6 +55,8 @@ class CallEnd:
         if not isinstance(error, FishjamAgentsError):
             error = SessionError(f"the media server takes no audio any more ({error}): start the bot again")
         self.failed.set_exception(error)
+        # The call may end by another error of the same moment: asyncio is not to say that this one got lost.
+        self.failed.exception()
 
     def fail_inside(self, error: Exception) -> None:
         """End the call because a policy or a detector of the user's raised, or a part of the bot."""

@@ -158,3 +158,5 @@ class Jobs:
         """End the session."""
         if not self.failed.done():
             self.failed.set_exception(error)
+            # The session may be over already: asyncio is not to say that it got lost.
+            self.failed.exception()
