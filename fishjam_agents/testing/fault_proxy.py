@@ -25,6 +25,8 @@ _HOST = "127.0.0.1"
 _BACKLOG = 1024
 _FULL = 0.05
 """Seconds of patience where the table of files is full."""
+CONNECT_SECONDS = 10.0
+"""Seconds in which the target has to take a connection; then the client is reset."""
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -176,6 +178,7 @@ class FaultProxy:
         self._deafen()
         if self._placeholder is not None:
             self._placeholder.close()
+            self._placeholder = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*accepting, *self._tasks, return_exceptions=True)
@@ -280,7 +283,8 @@ class FaultProxy:
             for injection in list(self._injections):
                 injection._offer(connection, with_path=False)
             if not connection.severed:
-                await loop.create_connection(lambda: connection.target, *self._address)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await loop.create_connection(lambda: connection.target, *self._address)
                 connection.begin()
             await connection.closed.wait()
         except OSError:

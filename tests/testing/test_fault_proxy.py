@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,8 +17,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidMessage
 
 from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.server import EmbeddedServer
-from fishjam_agents.testing import Cut, FaultProxy, Garble, HalfOpen, Refuse, Reset, Slow, Stall
-from fishjam_agents.testing.websocket_frames import FrameFollower
+from fishjam_agents.testing import Cut, FaultProxy, Garble, HalfOpen, Refuse, Reset, Slow, Stall, fault_proxy
 
 MESSAGE = bytes(range(256)) * 4
 
@@ -368,6 +368,35 @@ def test_a_target_that_is_not_there_resets_and_one_that_moved_is_found() -> None
     run(test)
 
 
+def test_a_target_that_takes_no_connection_resets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault_proxy, "CONNECT_SECONDS", 0.1)
+
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+            address = full.getsockname()
+            for _ in range(4):
+                # Linux keeps one more than the backlog says, and drops whoever comes then.
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(address)
+            async with FaultProxy("{}:{}".format(*address)) as proxy:
+                with pytest.raises(ConnectionResetError):
+                    await first_byte(proxy)
+
+    run(test)
+
+
+def test_a_fault_that_is_cleared_after_the_proxy_opens_nothing() -> None:
+    async def test() -> None:
+        async with echo() as (_, proxy):
+            refusal = proxy.inject(Refuse())
+        refusal.clear()
+        with pytest.raises(ConnectionRefusedError):
+            await first_byte(proxy)
+
+    run(test)
+
+
 def test_what_cannot_be_is_refused() -> None:
     async def test() -> None:
         async with echo() as (_, proxy):
@@ -381,31 +410,6 @@ def test_what_cannot_be_is_refused() -> None:
             Slow(rate=0)
 
     run(test)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_frames_are_found_however_the_bytes_are_cut(size: int) -> None:
-    head = b"GET /socket HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"
-    frames = [
-        b"\x82\x05hello",
-        b"\x82\xfe\x01\x00" + b"mask" + bytes(256),
-        b"\x89\x00",
-        b"\x82\x7f" + (70000).to_bytes(8) + bytes(70000),
-        b"\x81\x00",
-    ]
-    stream = head + b"".join(frames)
-    follower = FrameFollower()
-    found = [
-        frame
-        for at in range(0, len(stream), size)
-        for frame in follower.feed(stream[at : at + size])
-        if frame.position >= len(head)
-    ]
-    positions = [len(head) + sum(map(len, frames[:index])) for index in range(len(frames))]
-    assert [frame.position for frame in found] == positions
-    assert [frame.header + frame.payload for frame in found] == [len(frame) for frame in frames]
-    assert [frame.control for frame in found] == [False, False, True, False, False]
-    assert follower.path == "/socket"
 
 
 def test_an_agent_that_was_made_through_the_proxy_connects_through_it_too() -> None:
