@@ -87,12 +87,15 @@ class RedisServer:
         raise ChildProcessError(f"{PROGRAM} does not start")
 
     def _answers(self) -> bool:
+        """Return whether it takes commands: this process, and not another Redis that has its port."""
+        assert self._process is not None
         try:
             with closing(socket.create_connection(("127.0.0.1", self._port), 1.0)) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
+                answer = b"".join(iter(lambda: connection.recv(4096), b""))
         except OSError:
             return False
+        return answer.startswith(b"+PONG") and f"\r\nprocess_id:{self._process.pid}\r\n".encode() in answer
 
     def kill(self) -> None:
         """End it as a crash does."""
