@@ -22,9 +22,21 @@ class FishjamAgentsError(Exception):
 
 
 class ConfigError(FishjamAgentsError):
-    """The configuration cannot be used as written."""
+    """The configuration cannot be used as written.
+
+    Args:
+        message: What is wrong, and what to do.
+        setting: The bot's setting that it speaks of, as `turns.end_of_turn`; "" where the message says which.
+
+    Attributes:
+        setting: The same.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", *, setting: str = "") -> None:
+        self.setting = setting
+        super().__init__(f"{setting}: {message}" if setting else message)
 
 
 class SettingError(ValueError):

@@ -62,9 +62,9 @@ def find_model(path: Path | None = None) -> ModelFile:
     if path is None:
         return _of_the_wheel()
     if path.is_dir():
-        raise ConfigError(f"{SETTING}: {path} is a folder: name the file in it")
+        raise ConfigError(f"{path} is a folder: name the file in it", setting=SETTING)
     if not path.is_file():
-        raise ConfigError(f"{SETTING}: there is no file {path}: {_GET_IT}")
+        raise ConfigError(f"there is no file {path}: {_GET_IT}", setting=SETTING)
     return ModelFile(path, "your own file")
 
 
@@ -74,8 +74,8 @@ def _of_the_wheel() -> ModelFile:
     folders = [Path(place) / _FOLDER for place in (spec and spec.submodule_search_locations) or ()]
     found = sorted(file for folder in folders for file in folder.glob(_FILES))
     if not found:
-        where = f"in the installed {_WHEEL}" if folders else f", and {_WHEEL} is not installed"
-        raise ConfigError(f"turns.end_of_turn: there is no model {where}: {_GET_IT}".replace(" ,", ","))
+        where = f" in the installed {_WHEEL}" if folders else f", and {_WHEEL} is not installed"
+        raise ConfigError(f"there is no model{where}: {_GET_IT}", setting="turns.end_of_turn")
     try:
         package = metadata(_WHEEL)
         licence = package.json.get("license_expression", "licence in the wheel")
@@ -116,9 +116,11 @@ class SmartTurnModel:
                 self.ask(log_mel(np.zeros(SAMPLES, np.int16)))
         except Exception as error:
             # onnxruntime has a class of its own for each failure, and all of them say: not this file.
-            raise ConfigError(f"{SETTING}: {path} cannot be loaded, it may be damaged: {_GET_IT}") from error
+            raise ConfigError(
+                f"{path} cannot be loaded, it may be damaged: {_GET_IT}", setting=SETTING
+            ) from error
         if not fits:
-            raise ConfigError(f"{SETTING}: {path} is another model: {_GET_IT}")
+            raise ConfigError(f"{path} is another model: {_GET_IT}", setting=SETTING)
 
     def __call__(self, sound: Samples) -> float:
         """Probability that a turn is complete, 0 to 1; 24 ms of one core.

@@ -176,6 +176,9 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
     except MissingExtraError:
         raise
     except FishjamAgentsError as error:
+        setting = error.setting if isinstance(error, ConfigError) else ""
+        if setting:
+            raise ConfigError(f"{config.where(config.key(setting))}: {config.agent_key}.{error}") from error
         raise ConfigError(f"{config.where(config.key('backend'))}: {error}") from error
     if agent.greeting is not None:
         pipeline.greeting = _sound(config, pipeline, config.key("greeting.wav"), agent.greeting.wav)

@@ -398,3 +398,16 @@ def test_a_sound_that_cannot_be_played_is_told_with_its_line(folder: Path) -> No
         with pytest.raises(ConfigError, match=says) as caught:
             pipeline_factory(load_config(file, {}))()
         assert str(caught.value).startswith(f"{file}:4: ")
+
+
+def test_a_model_that_is_not_there_is_told_with_its_line(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra smart-turn")
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "agent:\n  backend: {type: parrot}\n  turns:\n"
+        "    end_of_turn:\n      type: smart_turn\n      model: missing.onnx\n"
+    )
+    with pytest.raises(
+        ConfigError, match=r"config\.yaml:6: agent\.turns\.end_of_turn\.model: there is no file"
+    ):
+        pipeline_factory(load_config(path))()
