@@ -207,6 +207,8 @@ class RoomCall:
             shared=shared,
             before_connect=lambda agent_id: self._note(claims, agent_id),
         )
+        if self.stopping is not None:
+            self._worker.stop()
         try:
             outcome = await self._worker.run()
             if journal is not None and not self.goes_on_elsewhere:

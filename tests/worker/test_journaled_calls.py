@@ -12,6 +12,7 @@ from fishjam_agents.backends.conversation import BotLine
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import BackendError
 from fishjam_agents.journal.journal import Journals
+from fishjam_agents.journal.store import CallPlace, OpenedJournal
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.callers import Caller
@@ -109,6 +110,35 @@ def test_a_call_whose_program_ended_goes_on_in_the_next() -> None:
                 async with running(served.another(server)):
                     await until(lambda: len(served.backends) == 2 and served.told(1))
                     assert "The line was lost" in served.told(1)[0].text
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_is_ended_while_its_journal_is_opened_has_no_bot() -> None:
+    async def scenario() -> None:
+        asked, answers = asyncio.Event(), asyncio.Event()
+
+        class Slow(MemoryJournals):
+            async def open(self, place: CallPlace, now: float, resume: float) -> OpenedJournal:
+                asked.set()
+                await answers.wait()
+                return await super().open(place, now, resume)
+
+        async with EmbeddedServer() as server:
+            served = Served(server)
+            served.journals = Journals(Slow(), 60, 3600)
+            worker = served.another(server)
+            async with served.journals, running(worker):
+                room = server.rooms.create()
+                await server.add_caller(room.id)
+                await asked.wait()
+                call = worker.calls[room.id]
+                worker.end(call)
+                answers.set()
+                await until(lambda: not worker.running)
+                assert call.reason == "it was stopped"
+                assert not served.backends[0].sessions
+                assert not [peer for peer in room.peers.values() if peer.type is PeerType.AGENT]
 
     asyncio.run(scenario())
 
