@@ -189,7 +189,7 @@ class RoomCall:
         self.is_claimed = True
         for agent_id in lost:
             await delete_agent(shared.client, room_id, agent_id)
-        if self.stopping is not None:
+        if self._is_told_to_leave():
             return CallOutcome.STOPPED
         self.pipeline = make()
         self.pipeline.vendors = self.vendors
@@ -207,7 +207,7 @@ class RoomCall:
             shared=shared,
             before_connect=lambda agent_id: self._note(claims, agent_id),
         )
-        if self.stopping is not None:
+        if self._is_told_to_leave():
             self._worker.stop()
         try:
             outcome = await self._worker.run()
@@ -223,6 +223,9 @@ class RoomCall:
                     await claims.note_agent(room_id, None)
                 except FishjamAgentsError as error:
                     logger.warning("%s", error, extra=self.log_fields)
+
+    def _is_told_to_leave(self) -> bool:
+        return self.stopping is not None
 
     def _joined(self, where: JoinedRoom) -> None:
         self.has_joined = True
