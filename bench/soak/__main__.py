@@ -115,21 +115,20 @@ class Soak:
                 make_faults(fishjam, vendor, notes, options.faults, options.seed, gemini, self._made)
             )
             await self._restart_now_and_then(stack, options.minutes * 60, notes)
-            faults.cancel()
-            await asyncio.gather(faults, return_exceptions=True)
+            await _end(faults)
             fishjam.clear()
             vendor.clear()
             await self._all_served()
             await self._server.ask(START, do="hush")
             await asyncio.sleep(SETTLED)
             after = await self._holdings(bots.pid)
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await _end(watching)
             bots.terminate()
             with contextlib.suppress(ProcessLookupError):
                 await asyncio.sleep(1.0)
                 bots.terminate()
-            code = await bots.wait()
+            async with asyncio.timeout(START):
+                code = await bots.wait()
         log = (self._folder / "bots.log").read_text()
         return self._report(before, after, code, log)
 
@@ -261,6 +260,13 @@ class Soak:
             "after": asdict(after),
             "problems": problems,
         }
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task that runs until then; what it failed with is raised."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _resident(pid: int) -> float:

@@ -9,6 +9,7 @@ report counts them. No frame may arrive twice.
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,9 +20,9 @@ MARGIN = 0.5
 ANSWER = 8.0
 """Seconds within which an utterance is answered."""
 REPEATED = 25
-"""Frames of an answer that may be said again when it goes on after an outage, and of an utterance that may be
-missing at its edges, which are quiet."""
+"""Frames of an answer that may be said again when it goes on after an outage."""
 EDGE = 3
+"""Frames that may be missing at each edge of an utterance, which is quiet."""
 
 
 @dataclass
@@ -120,7 +121,7 @@ def judge(notes: Iterable[Mapping[str, Any]]) -> Verdict:
 
 
 def _absences(ordered: Sequence[Mapping[str, Any]]) -> Mapping[int, list[tuple[float, float]]]:
-    """When each call was without its bot, or the way to the bot, or a vendor, was faulty."""
+    """Times in which each call was without its bot, or the way to the bot, or a vendor, was faulty."""
     away: dict[int, list[tuple[float, float]]] = defaultdict(list)
     since: dict[int, float] = {}
     calls = {note["call"] for note in ordered if "call" in note}
@@ -161,13 +162,8 @@ def slope(samples: Sequence[tuple[float, float]]) -> Slope:
     """The line of least squares through samples of time, in seconds, and value."""
     times = [time / 60 for time, _ in samples]
     values = [value for _, value in samples]
-    count, middle, mean = len(samples), sum(times) / len(times), sum(values) / len(values)
-    spread = sum((time - middle) ** 2 for time in times)
-    rise = sum((time - middle) * (value - mean) for time, value in samples_of(times, values)) / spread
-    rest = sum((value - mean - rise * (time - middle)) ** 2 for time, value in samples_of(times, values))
-    return Slope(rise, 1.96 * math.sqrt(rest / max(count - 2, 1) / spread), times[-1] - times[0])
-
-
-def samples_of(times: Sequence[float], values: Sequence[float]) -> Iterable[tuple[float, float]]:
-    """Pairs of both."""
-    return zip(times, values, strict=True)
+    rise, start = statistics.linear_regression(times, values)
+    mean = statistics.fmean(times)
+    spread = sum((time - mean) ** 2 for time in times)
+    rest = sum((value - start - rise * time) ** 2 for time, value in zip(times, values, strict=True))
+    return Slope(rise, 1.96 * math.sqrt(rest / max(len(samples) - 2, 1) / spread), times[-1] - times[0])
