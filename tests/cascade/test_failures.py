@@ -134,6 +134,28 @@ def test_a_vendor_that_was_waited_for_in_vain_ends_the_call_with_the_apology(
     assert 25 < waits[0] < 45
 
 
+async def _asks_again_each_few_seconds(call: MemoryCall) -> None:
+    (alice,) = await call.arrive("alice")
+    for _ in range(12):
+        await alice.speak(speech("alice_question.wav"))
+        await asyncio.sleep(4.0)
+
+
+def test_a_caller_who_speaks_again_while_a_part_hangs_is_told_of_it_all_the_same(converse: Converse) -> None:
+    with pytest.raises(
+        BackendError, match=r"no answer came in 3\d s, over \d attempts of the caller"
+    ) as ended:
+        converse(bot(Understands([["Hello?"]]), Answers([[60.0]]), Speaks()), _asks_again_each_few_seconds)
+    assert ended.value.failure == "network"
+
+
+def test_a_caller_who_speaks_again_is_kept_while_answers_come_in_between(converse: Converse) -> None:
+    llm = Answers([[60.0], [60.0], [60.0], ["Here I am. "]])
+    call = converse(bot(Understands([["Hello?"]]), llm, tts := Speaks()), _asks_again_each_few_seconds)
+    assert tts.said == ["Here I am."] * 3
+    assert not call.of("backend_failure")
+
+
 class Odd(Speaks):
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         yield b"odd"

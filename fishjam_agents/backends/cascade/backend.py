@@ -28,7 +28,7 @@ from fishjam_agents.backends.port import (
     ToolDeclaration,
     reserve_first,
 )
-from fishjam_agents.backends.vendors import CallVendors, LimitReachedError, VendorEndpoint
+from fishjam_agents.backends.vendors import PATIENCE, CallVendors, LimitReachedError, VendorEndpoint
 from fishjam_agents.errors import SettingError
 
 LEAST_HISTORY = 500
@@ -141,7 +141,8 @@ class Cascade(Backend):
             )
             for job in jobs:
                 calls.push_async_callback(job.close)
-            session = CascadeSession(context, *jobs, self.history, self.filler, self.preemptive)
+            patience = max(PATIENCE, self.deadline)
+            session = CascadeSession(context, *jobs, self.history, self.filler, self.preemptive, patience)
             calls.push_async_callback(session.close)
             yield session
 

@@ -42,6 +42,8 @@ class Job:
 MOST_UNANSWERED = 3
 """Failures in a row, each of which costs an answer, after which the session fails for good: who has been met
 with silence three times is told so, by the apology if there is one, and not kept."""
+_USUAL_WAIT = 2.0
+"""Seconds without a sound that are nobody's failure when the speaker goes on meanwhile."""
 Work: TypeAlias = Callable[[Job], Coroutine[Any, Any, None]]
 
 
@@ -50,17 +52,23 @@ class Jobs:
 
     Args:
         emit: Takes events.
+        patience: Seconds of waiting in sum, for answers that did not come until the speaker went on, after
+            which the session fails for good.
 
     Attributes:
         failed: Fails with what only the user can mend, or with a part's bug: the end of the session.
     """
 
-    def __init__(self, emit: Callable[[port.BackendEvent], None]) -> None:
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, emit: Callable[[port.BackendEvent], None], patience: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
+        self._patience = patience
         self._emit = emit
         self._tasks: dict[asyncio.Task[None], Job] = {}
         self._line: list[Job] = []
         self._unanswered = 0
+        # What was waited for in vain since the last answer.
+        self._waits: list[float] = []
 
     @property
     def idle(self) -> bool:
@@ -78,7 +86,7 @@ class Jobs:
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
-        task = asyncio.get_running_loop().create_task(self._guard(work(job), job), name=job.reply.id)
+        task = self._loop.create_task(self._guard(work(job), job), name=job.reply.id)
         self._tasks[task] = job
         self._line.append(job)
         task.add_done_callback(self._finished)
@@ -99,10 +107,11 @@ class Jobs:
             if job.reply.calling:
                 job.reply.silence()
             elif job.heard:
+                self._waited(job)
                 self._is_over(job)
                 task.cancel()
                 # Ends a `finally` that waits; a job that ends as it should is gone by then.
-                task.get_loop().call_later(ENDING, task.cancel)
+                self._loop.call_later(ENDING, task.cancel)
             elif job.begun is not None:
                 job.begun.discard()
         return stopped
@@ -128,7 +137,24 @@ class Jobs:
             self._is_over(job)
             if job.reply.begun:
                 self._unanswered = 0
+                self._waits.clear()
                 self._emit(port.ReplyAudioEnded(job.reply.id))
+
+    def _waited(self, job: Job) -> None:
+        """Count the wait for an answer that is stopped: a part that hangs is never seen to fail then."""
+        if job.reply.begun or job.reply.asked_at is None:
+            return
+        waited = self._loop.time() - job.reply.asked_at
+        if waited < _USUAL_WAIT:
+            return
+        self._waits.append(waited)
+        total = sum(self._waits)
+        if total >= self._patience:
+            told = (
+                f"no answer came in {total:.0f} s, over {len(self._waits)} attempts of the caller: "
+                "the language model or text to speech hangs"
+            )
+            self.fail(BackendError(told, failure="network"))
 
     def _could_not(self, job: Job, error: BackendError) -> None:
         message = f"a reply could not be given: {error}"

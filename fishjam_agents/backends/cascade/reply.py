@@ -62,6 +62,7 @@ class Reply:
         peer: Whose turn it answers.
 
     Attributes:
+        asked_at: When the language model was asked last, loop time; None before.
         begun_at: When the model's first word was there, or a filler in its place, loop time.
         worded: When its first sentence was.
     """
@@ -74,6 +75,7 @@ class Reply:
         peer: str | None = None,
     ) -> None:
         self.id = id
+        self.asked_at: float | None = None
         self.begun_at: float | None = None
         self.worded: float | None = None
         self._means = means
@@ -172,6 +174,7 @@ class Reply:
 
     async def _round(self, messages: Sequence[Message]) -> list[LLMToolCall]:
         """Speak what the model says to the conversation; returns the tools it wants called."""
+        self.asked_at = self._loop.time()
         sentences: asyncio.Queue[str | None] = asyncio.Queue(UNSPOKEN)
         calls: list[LLMToolCall] = []
         reader = self._loop.create_task(self._read(messages, sentences, calls), name=f"words of {self.id}")

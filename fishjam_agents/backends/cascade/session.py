@@ -26,6 +26,7 @@ from fishjam_agents.backends.cascade.preemptive import ConversationSnapshot, Pre
 from fishjam_agents.backends.cascade.reply import Reply, ReplyDependencies
 from fishjam_agents.backends.cascade.tool_calls import ToolCalls
 from fishjam_agents.backends.cascade.turn import SpokenTurn
+from fishjam_agents.backends.vendors import PATIENCE
 from fishjam_agents.events import Heard
 
 _SAME_SOUND = 1e-6
@@ -43,6 +44,7 @@ class CascadeSession(port.BackendSession):
         history: Tokens that are kept.
         filler: Said when a tool is called before a word was.
         preemptive: Whether a pause is answered before it is certain that it ends the turn.
+        patience: Seconds in sum that a caller waits for answers who speaks again before they come.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class CascadeSession(port.BackendSession):
         history: int,
         filler: str | None,
         preemptive: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._emit = context.emit
@@ -70,7 +73,7 @@ class CascadeSession(port.BackendSession):
         self._ids = (f"reply-{context.attempt}-{number}" for number in itertools.count(1))
         # What the model is to know, and not to answer: it goes with the next words of a user.
         self._notes: list[str] = []
-        self._jobs = Jobs(self._emit)
+        self._jobs = Jobs(self._emit, patience)
         self._questions = OutOfBandRequests(self._emit, llm, self._history.full, self._jobs.fail)
         # At most one turn is open at a time, so that there is one pause to be answered at most.
         self._speculation: PreemptiveGeneration | None = None
