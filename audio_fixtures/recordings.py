@@ -103,7 +103,7 @@ def prompts(package: Package) -> tuple[Utterance, ...]:
 
 @lru_cache(maxsize=4)
 def texts(package: Package) -> dict[str, str]:
-    """What the prompts of a package say, by their names, as its documentation has it.
+    """Texts of the prompts of a package, by their names, as its documentation has them.
 
     Raises:
         CorpusError: The package is not installed.

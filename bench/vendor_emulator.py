@@ -42,7 +42,7 @@ class _Vendor(Protocol):
         """Samples, or requests, by call."""
 
     def asked(self) -> list[float]:
-        """When it was asked, by the clock of the machine; empty where connections are counted."""
+        """Times at which it was asked, by the clock of the machine; none where connections are counted."""
 
 
 class _Gemini:

@@ -21,7 +21,7 @@ _SETTLE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class LiveEnds:
-    """What happened in some calls.
+    """Ends of turns in some calls.
 
     Attributes:
         waits: Seconds from the last sound of each turn, as it was heard, to its end.

@@ -233,7 +233,7 @@ def _audible(samples: _Wave) -> npt.NDArray[np.intp]:
 
 
 def _beginning(text: str, share: float, stop: Stop, rng: Rng) -> str:
-    """What a recogniser makes of the beginning of a sentence."""
+    """The beginning of a sentence, as a recogniser writes it."""
     words = text.split()
     begun = " ".join(words[: max(1, round(share * len(words)))]).rstrip(" .,;:?!")
     return begun + ("." if rng.random() < _FULL_STOP[stop] else "")

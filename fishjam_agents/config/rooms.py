@@ -50,7 +50,7 @@ def check_shard(
     fishjam: FishjamSettings,
     lines: Mapping[str, SourceLocation],
 ) -> Iterator[tuple[SourceLocation | None, str]]:
-    """What does not go together with `workers.shard`, with the lines where it stands."""
+    """Yield the settings that do not go together with `workers.shard`, with their lines."""
     if workers.shard is None:
         return
     if fishjam.id == "local":

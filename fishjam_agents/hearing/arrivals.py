@@ -1,4 +1,4 @@
-"""When the frames of a microphone were spoken, for what needs every sample in its place.
+"""Times at which the frames of a microphone were spoken, for what needs every sample in its place.
 
 Packets bear no time. One that is lost and one that is late look alike when the next arrives: only the one
 after tells. `MediaClock` finds out within 0.2 s, which is soon enough for turns, and corrects jitter in small

@@ -79,7 +79,7 @@ class Direction:
 
     @property
     def swallows(self) -> bool:
-        """Whether nothing gets through."""
+        """True while nothing gets through."""
         return bool(self._swallows)
 
     # --- bytes ---

@@ -1,4 +1,4 @@
-"""Where frames begin in bytes that pass by: WebSockets are followed, everything else is taken as it comes."""
+"""Beginnings of frames in bytes that pass by: WebSockets are followed, all else is taken as it comes."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ return 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Noted:
-    """What we know of a claim of ours, told apart by identity."""
+    """Our knowledge of a claim of ours, told apart by identity."""
 
     agent: str | None
 

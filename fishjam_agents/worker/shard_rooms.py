@@ -16,7 +16,7 @@ from fishjam_agents.worker.room_snapshot import RoomSnapshot
 
 @dataclass(slots=True)
 class _Room:
-    """What this shard knows of a room.
+    """Knowledge of this shard about a room.
 
     Attributes:
         rank: Place of this shard among those that may serve it; 0 if it is its own.

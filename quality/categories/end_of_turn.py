@@ -65,7 +65,7 @@ DICTATED = (_ADAPTIVE, _SMART, _DICTATION, _SMART_DICTATION)
 
 @dataclass(slots=True)
 class Outcome:
-    """What a policy did with turns.
+    """Turns as a policy ended them.
 
     Attributes:
         pauses: Pauses in them.

@@ -22,7 +22,7 @@ _WANTED = 98.0
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """What happens to an echo on its way.
+    """Changes to an echo on its way.
 
     Attributes:
         name: What the table says.

@@ -65,7 +65,7 @@ class _Vendor(port.Backend):
 
 
 class Lost:
-    """What became of calls that lost their vendor; times in seconds after the loss."""
+    """Outcome of calls that lost their vendor; times in seconds after the loss."""
 
     def __init__(self) -> None:
         self.connected: list[float] = []

@@ -26,7 +26,7 @@ HELD = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What happens to a socket: faults that begin together, and are taken back after a while.
+    """Something that happens to a socket: faults that begin together, and are taken back after a while.
 
     Attributes:
         name: Its name in ids and in the table.

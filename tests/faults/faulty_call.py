@@ -57,7 +57,7 @@ class BotWithTool(Bot):
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a call.
+    """Fate of a call.
 
     Attributes:
         cell: Which call.
@@ -360,7 +360,7 @@ class FaultyCall:
         return 0.4 if self.cell.socket == "vapi" else 0.95
 
     def _judge_audio(self) -> None:
-        """What was said came whole and once, wherever the model's memory of it is."""
+        """All that was said came whole and once, wherever the model's memory of it is."""
         conversations = self.vendor.conversations()
         for number, words in enumerate(self.said):
             counts = [words.counted_in(heard) for heard in conversations]

@@ -39,7 +39,7 @@ Scenario = Callable[[FishjamProcess, Program, httpx.AsyncClient], Awaitable[None
 
 @dataclass(frozen=True)
 class Way:
-    """Where the program finds the server."""
+    """Address by which the program finds the server."""
 
     url: str
     token: str

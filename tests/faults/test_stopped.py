@@ -77,7 +77,7 @@ async def answered(server: FishjamProcess) -> None:
 
 
 def test_the_bots_stand_still(tmp_path: Path) -> None:
-    """What people say meanwhile is heard late or not at all, never twice; no burst of answers comes."""
+    """Words said meanwhile are heard late or not at all, never twice; no burst of answers comes."""
 
     async def scenario() -> None:
         async with calls(tmp_path, 1) as (server, program):

@@ -74,7 +74,7 @@ class Vendor:
         raise NotImplementedError
 
     def conversations(self) -> list[Samples]:
-        """What the model of each connection was told by voice, 16 kHz; the last is the one that goes on."""
+        """Sound that the model of each connection was told, 16 kHz; the last is the one that goes on."""
         raise NotImplementedError
 
     @property

@@ -24,7 +24,7 @@ def level(sound: Samples) -> float:
 def cancelled(
     microphone: Samples, voice: Samples, rate: int, voice_rate: int, lost: frozenset[int] = frozenset()
 ) -> Samples:
-    """What comes out for a microphone, frame by frame, while the bot says `voice` from the beginning on."""
+    """Sound that comes out for a microphone, frame by frame, while the bot says `voice` all the time."""
     reference = EchoReference(voice_rate)
     canceller = EchoCanceller(reference, rate)
     size, chunk = rate // 50, voice_rate // 50

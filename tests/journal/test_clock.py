@@ -1,4 +1,4 @@
-"""What a journal's age is when the clock of the machine is set."""
+"""Age of a journal when the clock of the machine is set."""
 
 from __future__ import annotations
 

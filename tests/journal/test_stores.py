@@ -1,4 +1,4 @@
-"""What every store of journals does: the same tests for a SQLite file and for a Redis."""
+"""Every store of journals: the same tests for a SQLite file and for a Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people may do on the playground, guests among them, and what they take away."""
+"""Controls that people may use on the playground, guests among them, and what they take away."""
 
 from __future__ import annotations
 

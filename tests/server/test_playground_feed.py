@@ -1,4 +1,4 @@
-"""What pages of the playground are told, and when."""
+"""Events that pages of the playground are told, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rooms a shard takes, and when it steps in for another one."""
+"""Rooms that a shard takes, and when it steps in for another one."""
 
 from __future__ import annotations
 

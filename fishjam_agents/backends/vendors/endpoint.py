@@ -32,6 +32,6 @@ class VendorEndpoint:
 
 
 def fingerprint(*secrets: str | None) -> str:
-    """What tells one key from another and gives none away; empty without any."""
+    """A short hash that tells keys apart and gives none away; empty without any."""
     given = "\0".join(secret for secret in secrets if secret)
     return hashlib.sha256(given.encode()).hexdigest()[:_SHOWN] if given else ""

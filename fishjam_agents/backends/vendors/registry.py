@@ -83,7 +83,7 @@ class Vendors:
         return account
 
     def counts(self) -> Mapping[str, VendorCounts]:
-        """What was counted, by vendor: of accounts that are forgotten, too."""
+        """Counts by vendor, those of accounts that are forgotten included."""
         found = {vendor: replace(past) for vendor, past in self._past.items()}
         for account in self:
             found.setdefault(account.endpoint.vendor, VendorCounts()).add(account)

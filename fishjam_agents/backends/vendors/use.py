@@ -23,7 +23,7 @@ class CallVendors:
 
     @property
     def waiting(self) -> str | None:
-        """What it waits for, in words; None while it does not."""
+        """The thing it waits for, in words; None while it does not."""
         return next(iter(self._waits.values()), None)
 
     def reserve(self, account: VendorAccount) -> None:

@@ -1,4 +1,4 @@
-"""What replicas report of their calls, and what they are answered; plain data that Ray carries."""
+"""Reports of replicas on their calls, and the answers; plain data that Ray carries."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ReportedCall:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replica says of itself twice a second.
+    """A replica's report on itself, twice a second.
 
     Attributes:
         seq: Its number; a report that comes late is none.
@@ -69,7 +69,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the ledger answers to a report.
+    """The ledger's answer to a report.
 
     Attributes:
         ledger: Which ledger this is: another one after it was lost, which knows no records.
@@ -90,7 +90,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LeftCalls:
-    """What replicas that are gone have left to whoever rules.
+    """Calls that replicas which are gone have left to whoever rules.
 
     Attributes:
         over: Calls that are over while their people are still there, which get no other bot.
@@ -103,7 +103,7 @@ class LeftCalls:
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
-    """What the ledger knows, for the watcher.
+    """The ledger's knowledge, for the watcher.
 
     Attributes:
         leader: The watcher that rules, or is about to; None in a ledger that is new.

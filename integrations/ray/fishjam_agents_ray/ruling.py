@@ -1,4 +1,4 @@
-"""What the watcher decides from the rooms, the reports and the living; pure."""
+"""Decisions of the watcher from the rooms, the reports and the living; pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fishjam_agents_ray.reports import LedgerView, LeftCalls, Report, ReportedCa
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What to do now.
+    """A decision: what to do now.
 
     Attributes:
         start: Calls that rules ask for.

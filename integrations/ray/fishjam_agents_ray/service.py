@@ -16,7 +16,7 @@ from fishjam_agents.worker.settings import WorkersSettings
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What every part of the service is given.
+    """Settings that every part of the service is given.
 
     Attributes:
         application: Name of the Serve application.
@@ -67,7 +67,7 @@ class Service:
 
 
 def not_for_machines(settings: Config) -> str | None:
-    """What of a file only one machine can do, as a sentence; None where there is nothing."""
+    """The part of a file that only one machine can do, as a sentence; None where there is none."""
     if not settings.is_multi_room:
         return f"{settings.source} is about one room: Ray is for many, add rooms (`rooms: every`) or api"
     if settings.fishjam.id == "local":

@@ -1,4 +1,4 @@
-"""What callers notice when parts of the service are killed or hang, on a Ray cluster of two nodes."""
+"""Effects on callers when parts of the service are killed or hang, on a Ray cluster of two nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTERRUPTED = {"replica", "watcher and replica", "node", "frozen node"}
 
 
 def kind(step: str) -> str:
-    """What was killed in a step."""
+    """The part that was killed in a step."""
     return step.rstrip(" 0123456789")
 
 

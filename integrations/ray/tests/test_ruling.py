@@ -1,4 +1,4 @@
-"""What the watcher decides, as a pure function of rooms and reports."""
+"""Decisions of the watcher, as a pure function of rooms and reports."""
 
 from __future__ import annotations
 

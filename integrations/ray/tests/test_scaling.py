@@ -1,4 +1,4 @@
-"""What callers notice when replicas come and go with the number of calls."""
+"""Effects on callers when replicas come and go with the number of calls."""
 
 from __future__ import annotations
 

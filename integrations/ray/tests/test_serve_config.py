@@ -1,4 +1,4 @@
-"""What is made for a cluster: Serve's configuration file and KubeRay's manifest."""
+"""Files that are made for a cluster: Serve's configuration file and KubeRay's manifest."""
 
 from __future__ import annotations
 

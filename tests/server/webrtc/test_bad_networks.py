@@ -71,7 +71,7 @@ async def through_relay(client: Client, room_id: str) -> AsyncIterator[tuple[Rel
 
 
 async def heard_in(agent: Agent, track_id: str, seconds: float) -> list[Samples]:
-    """What an agent hears in a while: as much as fits into it, give or take the jitter."""
+    """Sound that an agent hears in a while: as much as fits into it, give or take the jitter."""
     loop = asyncio.get_running_loop()
     began, before = loop.time(), len(agent.frames[track_id])
     await asyncio.sleep(seconds)

@@ -160,7 +160,7 @@ class Cluster:
         return {"living": len(living), "of calls": sum(map(has_calls, living))}
 
     def view(self) -> LedgerView:
-        """What the ledger knows."""
+        """The ledger's knowledge."""
         import ray
 
         ledger = ray.get_actor(f"{APPLICATION} ledger", namespace=NAMESPACE)

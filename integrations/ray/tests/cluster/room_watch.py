@@ -13,7 +13,7 @@ INTERVAL = 0.05
 
 @dataclass
 class Seen:
-    """What was seen since a mark, by room: seconds without a bot, with two, until another one was there."""
+    """Observations since a mark, by room: seconds without a bot, with two, until another one was there."""
 
     began: float = field(default_factory=time.monotonic)
     gaps: dict[str, list[float]] = field(default_factory=dict)
