@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,12 +36,14 @@ def run_again_on_changes(config: Path, words: Sequence[str]) -> int:
         raise KeyboardInterrupt
 
     folder = config.resolve().parent
+    # The other end tells the bot's process that this one is gone, however it ended.
+    pipe, ours = os.pipe()
     process: subprocess.Popen[bytes] | None = None
     before = signal.signal(signal.SIGTERM, end)
     try:
         while True:
             seen = _stamps(folder)
-            process = subprocess.Popen([sys.executable, "-m", "fishjam_agents", *words])
+            process = _start(words, pipe)
             _wait_for_change(folder, seen, process)
             if process.poll() is None:
                 say(f"{config} or a module changed: starting again")
@@ -52,6 +55,16 @@ def run_again_on_changes(config: Path, words: Sequence[str]) -> int:
         signal.signal(signal.SIGTERM, before)
         if process is not None and process.poll() is None:
             process.kill()
+        os.close(pipe)
+        os.close(ours)
+
+
+def _start(words: Sequence[str], pipe: int) -> subprocess.Popen[bytes]:
+    if sys.platform == "win32":
+        # Descriptors cannot be passed on there.
+        return subprocess.Popen([sys.executable, "-m", "fishjam_agents", *words])
+    child = [sys.executable, "-m", "fishjam_agents.cli.reload_child", str(pipe), *words]
+    return subprocess.Popen(child, pass_fds=[pipe])
 
 
 def _wait_for_change(

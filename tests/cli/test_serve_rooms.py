@@ -18,7 +18,7 @@ from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.media.recorder import RECORDING_RATE
 
-from .programs import ROOT, bots, running, until
+from .programs import ROOT, all_served, bots, occupied, running, until
 
 READY = "The bots join their rooms when the first person does."
 
@@ -321,5 +321,23 @@ def test_run_reload_starts_the_bot_again_after_a_change_and_after_a_mistake(tmp_
             program.signal(signal.SIGINT)
             assert await program.exits() == 0
             assert not len(server.rooms)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("rooms", ["", "rooms: every\n"], ids=["one room", "many rooms"])
+def test_the_bot_of_run_reload_does_not_outlive_it(tmp_path: Path, rooms: str) -> None:
+    async def scenario() -> None:
+        config = written(tmp_path, PARROT + rooms)
+        async with EmbeddedServer() as server:
+            served = await occupied(server, 1) if rooms else []
+            async with running(config, server, tmp_path, "--reload") as program:
+                await program.says("Ctrl-C ends the call")
+                await until(lambda: len(server.rooms) and all_served(served))
+                program.signal(signal.SIGKILL)
+                # Only when nobody can write to its output any more.
+                assert await program.exits() == -signal.SIGKILL
+                assert "goodbye" in program.said
+                assert not any(map(bots, served)) if rooms else not len(server.rooms)
 
     asyncio.run(scenario())
