@@ -311,8 +311,7 @@ class GeminiSession(BackendSession):
         """The model begins to answer: it has what it was sent."""
         self._watchdog.over(answered=True)
         self._transcripts.remember()
-        if not self._turn_open:
-            self._memory.answered()
+        self._memory.answered(turn_open=self._turn_open)
 
     def _tools(self, calls: Sequence[Any]) -> None:
         self._watchdog.over(answered=True)

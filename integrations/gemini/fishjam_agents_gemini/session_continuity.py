@@ -15,7 +15,13 @@ from fishjam_agents.backends.conversation import (
     ToolLine,
     UserLine,
 )
-from fishjam_agents.backends.port import AudioInput, BackendInput, TextInput
+from fishjam_agents.backends.port import (
+    AudioInput,
+    BackendInput,
+    TextInput,
+    TurnEndedInput,
+    TurnStartedInput,
+)
 
 if TYPE_CHECKING:
     from fishjam_agents.backends.port import ToolDeclaration
@@ -146,10 +152,20 @@ class SessionContinuity:
                 del self._unanswered[index]
                 return
 
-    def answered(self) -> None:
-        """The model has understood what it was sent."""
-        self._unanswered.clear()
-        self._unanswered_audio = 0.0
+    def answered(self, *, turn_open: bool = False) -> None:
+        """The model has understood what it was sent, but for a turn that is open."""
+        kept: deque[BackendInput] = deque()
+        while turn_open and self._unanswered:
+            item = self._unanswered.pop()
+            if isinstance(item, TurnEndedInput):
+                # The turn is open, and its beginning is still on its way.
+                kept.clear()
+                break
+            kept.appendleft(item)
+            if isinstance(item, TurnStartedInput):
+                break
+        self._unanswered = kept
+        self._unanswered_audio = sum(item.seconds for item in kept if isinstance(item, AudioInput))
         self._since_words.clear()
 
     @property
@@ -176,8 +192,8 @@ class SessionContinuity:
 
     def covered(self, *, turn_open: bool) -> None:
         """A handle came: a session that is resumed by it knows the calls so far, and what they are about."""
-        if self._uncovered and not turn_open:
-            self.answered()
+        if self._uncovered:
+            self.answered(turn_open=turn_open)
         self._uncovered.clear()
 
     def forget_uncovered(self) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from fishjam_agents_gemini import Gemini, HistoryMessage, Transcription
+from fishjam_agents_gemini import Activity, Gemini, HistoryMessage, Transcription
 from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Request, say, tone
 from fishjam_agents_gemini.emulator.answers import speak
 
@@ -89,6 +89,41 @@ def test_a_turn_cut_by_a_lost_connection_is_said_whole_to_the_next(run: Run) -> 
             await talk.until(p.BackendUsage, 2)
         assert heard(emulator.connections[-1].session) == spoken([numbered(1), numbered(2)])
         assert talk.of(p.BackendFailure)[0].failure == "network"
+
+    run(test)
+
+
+@pytest.mark.parametrize("calls", [False, True], ids=["spoken", "tool call"])
+def test_a_turn_whose_answer_began_in_the_next_turn_is_not_said_again(run: Run, calls: bool) -> None:
+    kept = asyncio.Event()
+
+    async def late(connection: Connection, request: Request) -> None:
+        await connection.until_received("activityStart", 2)
+        if calls:
+            await connection.call_tool("weather")
+            await connection.send_handle()
+        else:
+            await speak(connection, tone(0.1), ["Lima."], pace=0)
+
+    async def test(emulator: GeminiEmulator) -> None:
+        emulator.answers.append(late)
+        backend = Gemini(activity=Activity(interrupts=False))
+        async with talking(backend, tools=[WEATHER], keep_handle=lambda handle: kept.set()) as talk:
+            talk.say(numbered(1))
+            first = await emulator.connection(0)
+            await first.until_received("activityEnd")
+            talk.begin_turn()
+            talk.audio(numbered(2)[:800])
+            await talk.until(p.ToolCall if calls else p.ReplyAudio)
+            if calls:
+                await asyncio.wait_for(kept.wait(), 10)
+            first.abort()
+            second = await renewed(emulator, 1)
+            talk.audio(numbered(2)[800:])
+            talk.end_turn()
+            await talk.until(p.BackendUsage)
+        assert second.names() == ["activityStart", "audio", "activityEnd"]
+        assert heard(second.session)[-1:] == spoken([numbered(2)])
 
     run(test)
 
