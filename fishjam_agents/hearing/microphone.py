@@ -145,6 +145,7 @@ class Microphone:
         self.loudspeakers: Loudspeakers | None = None
         self.canceller: EchoCanceller | None = None
         self._arrivals = Arrivals()
+        self._held_barge_in = False
 
     @property
     def media(self) -> float:
@@ -201,8 +202,15 @@ class Microphone:
             return
         if not canceller.active:
             self._arrivals.settle()
+        self._held_barge_in = barge_in
         for placed, at in self._arrivals.take(frame, now):
             self._hear(canceller.clean(placed, at), now, barge_in)
+
+    def _hear_held(self, now: float) -> None:
+        """Hear what waits for packets that do not come."""
+        if self.canceller is not None:
+            for placed, at in self._arrivals.release():
+                self._hear(self.canceller.clean(placed, at), now, self._held_barge_in)
 
     def _hear(self, frame: Samples, now: float, barge_in: bool) -> None:
         self._clock.heard(len(frame), now)
@@ -275,6 +283,7 @@ class Microphone:
         """Take notice that no packet has come, if none has for 120 ms. Called by the ticker."""
         if self._last_packet is None or now - self._last_packet < QUIET_AFTER:
             return
+        self._hear_held(now)
         missing = now - self.media
         if missing < FRAME_SECONDS:
             return
@@ -316,6 +325,7 @@ class Microphone:
     def change_track(self, track: str) -> None:
         """Go on under the id of another track, perhaps from another device."""
         self.track = track
+        self._hear_held(self.media)
         self._forget_echo()
         self._forget_noise()
 

@@ -88,3 +88,31 @@ def test_what_is_held_back_is_forgotten_with_the_rest() -> None:
     assert placed(arrivals, 5, 1.5) == []
     arrivals.reset()
     assert placed(arrivals, 6, 9.0) == [(6, 9.0)]
+
+
+@pytest.mark.parametrize(("jitter", "most"), [(0.01, 0), (0.02, 5), (0.03, 15), (0.04, 30)])
+def test_jitter_is_learned_and_taken_for_loss_no_more(jitter: float, most: int) -> None:
+    rng = np.random.default_rng(1)
+    arrivals, ends, now = Arrivals(), [], 0.0
+    for number in range(50 * 60):
+        now = max(now, number * FRAME + rng.uniform(0, jitter))
+        ends += [at for _, at in arrivals.take(frame(number), now)]
+    assert np.count_nonzero(np.abs(np.diff(ends) - FRAME) > 1e-3) <= most
+
+
+def test_behind_jitter_a_loss_is_noticed_all_the_same() -> None:
+    arrivals = begun()
+    assert placed(arrivals, 5, 1.12) == []
+    assert placed(arrivals, 6, 1.122) == [(5, 1.10), (6, 1.12)]
+    assert placed(arrivals, 7, 1.14) == [(7, 1.14)]
+    assert placed(arrivals, 9, 1.18) == [] == placed(arrivals, 10, 1.20)
+    assert placed(arrivals, 11, 1.22) == [(9, 1.18), (10, 1.20), (11, 1.22)]
+
+
+def test_what_is_held_back_is_given_out_when_nothing_more_comes() -> None:
+    arrivals = begun()
+    assert placed(arrivals, 6, 1.12) == []
+    assert [at for _, at in arrivals.release()] == [pytest.approx(1.10, abs=1e-4)]
+    assert arrivals.release() == []
+    assert placed(arrivals, 40, 1.80) == []
+    assert placed(arrivals, 41, 1.82) == [(40, 1.80), (41, 1.82)]

@@ -191,3 +191,44 @@ def test_media_time_never_runs_back_nor_ahead_however_packets_come(
     ended = [event for event in listener.events if isinstance(event, TurnEnded)]
     assert [event.at for event in begun] == [event.start for event in ended]
     assert all(0 <= event.start <= event.end <= listener.now + 1e-9 for event in ended)
+
+
+class _Transparent:
+    """A canceller in whose place a test wants none."""
+
+    active = False
+
+    def clean(self, frame: np.ndarray, at: float) -> np.ndarray:
+        return frame
+
+    def reset(self) -> None:
+        pass
+
+
+def _before_a_canceller() -> Listener:
+    listener = Listener()
+    listener.microphone.canceller = _Transparent()  # type: ignore[assignment]
+    listener.hear(np.zeros(1600))
+    # One is lost; the next one waits for what follows.
+    listener.now += 0.02
+    return listener.hear(np.full(320, 7))
+
+
+def test_what_waits_in_front_of_the_canceller_is_heard_when_no_more_comes() -> None:
+    listener = _before_a_canceller()
+    assert len(listener.frames) == 5
+    listener.microphone.silence(listener.now + 0.1)
+    assert len(listener.frames) == 5
+    listener.microphone.silence(listener.now + 0.2)
+    assert len(listener.frames) == 6
+    assert np.array_equal(listener.frames[-1], np.full(320, 7))
+    assert listener.microphone.media == pytest.approx(listener.now + 0.2)
+
+
+def test_another_track_neither_swallows_what_waits_nor_puts_the_clock_back() -> None:
+    listener = _before_a_canceller()
+    listener.microphone.change_track("other")
+    assert len(listener.frames) == 6
+    listener.hear(np.zeros(320 * 50))
+    assert len(listener.frames) == 56
+    assert listener.microphone.media == pytest.approx(listener.now)
