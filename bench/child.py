@@ -7,9 +7,10 @@ import contextlib
 import json
 import os
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from typing import Any
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import IO, Any
 
 from bench.machine import ROOT
 
@@ -82,6 +83,45 @@ async def child(module: str, **arguments: Any) -> AsyncIterator[Child]:
         try:
             await asyncio.wait_for(process.wait(), 5)
         except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def program(
+    config: Path,
+    url: str,
+    token: str,
+    *,
+    stderr: int | IO[str] = DEVNULL,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Process]:
+    """Run `python -m fishjam_agents run CONFIG`; it is killed when the context is left.
+
+    Args:
+        config: The file; what the program keeps goes into its folder.
+        url: Address of the Fishjam.
+        token: Its management token.
+        stderr: Destination of its log.
+        environment: Variables in addition.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
+        cwd=ROOT,
+        stdout=DEVNULL,
+        stderr=stderr,
+        env={
+            **os.environ,
+            **(environment or {}),
+            "FISHJAM_ID": url,
+            "FISHJAM_MANAGEMENT_TOKEN": token,
+            "XDG_STATE_HOME": str(config.parent),
+        },
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
             process.kill()
             await process.wait()
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.child import Child, child
+from bench.child import Child, child, program
 
 CONFIG = """
 agent: {backend: {type: parrot}}
@@ -28,29 +26,6 @@ limits: {empty_room: 60}
 """
 START = 60.0
 TOKEN = "secret"
-
-
-@asynccontextmanager
-async def program(url: str, folder: Path) -> AsyncIterator[None]:
-    """A program that serves all rooms, for as long as the context."""
-    config = folder / "config.yaml"
-    config.write_text(CONFIG)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={
-            **os.environ,
-            "FISHJAM_ID": url,
-            "FISHJAM_MANAGEMENT_TOKEN": TOKEN,
-            "XDG_STATE_HOME": str(folder),
-        },
-    )
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.wait()
 
 
 async def all_rooms(server: Child, key: str, wanted: Any, since: float) -> float:
@@ -70,14 +45,15 @@ async def measure(calls: int, downs: Sequence[float]) -> None:
     """Kill the server once for each time that it is to be away, and print how long all calls took."""
     rooms: list[str | None] = [None] * calls
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "config.yaml"
+        config.write_text(CONFIG)
 
         async def start(port: int) -> tuple[Child, dict[str, Any]]:
             server = await stack.enter_async_context(child("rooms_server", token=TOKEN, port=port))
             return server, await server.hear(START)
 
         server, where = await start(0)
-        await stack.enter_async_context(program(where["url"], folder))
+        await stack.enter_async_context(program(config, where["url"], TOKEN))
         rooms = (await server.ask(START, do="occupy", ids=rooms))["rooms"]
         begun = time.perf_counter()
         print(f"{calls} rooms; at the first start {await all_rooms(server, 'bots', 1, begun):.2f} s")

@@ -16,11 +16,13 @@ import statistics
 import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from bench.child import program
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
@@ -46,45 +48,35 @@ def is_replaced(pids: Mapping[str, int], member: str, pid: int) -> bool:
 
 
 @asynccontextmanager
-async def program(server: EmbeddedServer, folder: Path) -> AsyncIterator[dict[str, int]]:
+async def pids_of_workers(server: EmbeddedServer, folder: Path) -> AsyncIterator[dict[str, int]]:
     """A running program, and the process ids of its workers, as its log tells them."""
     config = folder / "config.yaml"
     config.write_text(CONFIG)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={
-            **os.environ,
-            "FISHJAM_ID": server.url,
-            "FISHJAM_MANAGEMENT_TOKEN": server.token,
-            "XDG_STATE_HOME": str(folder),
-        },
-    )
-    pids: dict[str, int] = {}
+    async with program(config, server.url, server.token, stderr=PIPE) as process:
+        pids: dict[str, int] = {}
 
-    async def read() -> None:
-        assert process.stderr is not None
-        async for line in process.stderr:
-            if found := re.search(rb"the process (w\d) has the id (\d+)", line):
-                pids[found[1].decode()] = int(found[2])
+        async def read() -> None:
+            assert process.stderr is not None
+            async for line in process.stderr:
+                if found := re.search(rb"the process (w\d) has the id (\d+)", line):
+                    pids[found[1].decode()] = int(found[2])
 
-    reading = asyncio.create_task(read())
-    try:
-        yield pids
-    finally:
-        process.terminate()
-        await asyncio.sleep(1)
-        process.terminate()
-        await process.wait()
-        await reading
+        reading = asyncio.create_task(read())
+        try:
+            yield pids
+        finally:
+            process.terminate()
+            await asyncio.sleep(1)
+            process.terminate()
+            await process.wait()
+            await reading
 
 
 async def main() -> None:
     # What the server still sends to a process that is gone.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
-        async with EmbeddedServer() as server, program(server, Path(folder)) as pids:
+        async with EmbeddedServer() as server, pids_of_workers(server, Path(folder)) as pids:
             await until(lambda: len(pids) == PROCESSES)
             rooms = [server.rooms.create() for _ in range(ROOMS)]
             for room in rooms:
@@ -112,49 +104,34 @@ async def main() -> None:
 async def programs() -> None:
     """Kill one of two programs, which is started again."""
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.yaml"
+    async with AsyncExitStack() as stack:
+        config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "config.yaml"
         config.write_text(CONFIG.replace("workers: 3", "workers: {max_loop_lag: null, max_cpu: null}"))
-        async with EmbeddedServer() as server:
+        server = await stack.enter_async_context(EmbeddedServer())
 
-            async def start() -> asyncio.subprocess.Process:
-                return await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    env={
-                        **os.environ,
-                        "FISHJAM_ID": server.url,
-                        "FISHJAM_MANAGEMENT_TOKEN": server.token,
-                        "XDG_STATE_HOME": folder,
-                    },
-                )
+        async def start() -> Process:
+            return await stack.enter_async_context(program(config, server.url, server.token))
 
-            running, times = [await start(), await start()], []
-            try:
-                for number in range(KILLS):
-                    await asyncio.sleep(6)
-                    rooms = [server.rooms.create() for _ in range(ROOMS)]
-                    for room in rooms:
-                        await server.add_caller(room.id)
-                    await until(lambda rooms=rooms: all(bots(room) for room in rooms))
-                    await asyncio.sleep(2)
-                    before = {room.id: bots(room) for room in rooms}
-                    begun = time.perf_counter()
-                    running[number % 2].kill()
-                    await running[number % 2].wait()
-                    await asyncio.sleep(0.2)
-                    lost = [room for room in rooms if bots(room) != before[room.id]]
-                    await until(lambda rooms=rooms: all(bots(room) for room in rooms))
-                    if lost:
-                        times.append(time.perf_counter() - begun)
-                    for room in rooms:
-                        server.rooms.delete(room.id)
-                    running[number % 2] = await start()
-            finally:
-                for process in running:
-                    process.kill()
-                    await process.wait()
+        running, times = [await start(), await start()], []
+        for number in range(KILLS):
+            await asyncio.sleep(6)
+            rooms = [server.rooms.create() for _ in range(ROOMS)]
+            for room in rooms:
+                await server.add_caller(room.id)
+            await until(lambda rooms=rooms: all(bots(room) for room in rooms))
+            await asyncio.sleep(2)
+            before = {room.id: bots(room) for room in rooms}
+            begun = time.perf_counter()
+            running[number % 2].kill()
+            await running[number % 2].wait()
+            await asyncio.sleep(0.2)
+            lost = [room for room in rooms if bots(room) != before[room.id]]
+            await until(lambda rooms=rooms: all(bots(room) for room in rooms))
+            if lost:
+                times.append(time.perf_counter() - begun)
+            for room in rooms:
+                server.rooms.delete(room.id)
+            running[number % 2] = await start()
     print(f"{len(times)} of {KILLS} killed programs had rooms; seconds until all had a bot again:")
     print(f"median {statistics.median(times):.2f}, longest {max(times):.2f}")
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from fishjam_agents_gemini.emulator import GeminiEmulator
 
-from bench.child import Child, child
+from bench.child import Child, child, program
 from bench.machine import ROOT, describe
 from bench.soak.faults import make_faults
 from bench.soak.judge import judge, slope
@@ -158,29 +158,15 @@ class Soak:
         config = self._folder / "config.yaml"
         config.write_text(CONFIG)
         log = stack.enter_context((self._folder / "bots.log").open("w"))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "fishjam_agents", "run", str(config)),
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            env={
-                **os.environ,
-                **environment,
-                "PYTHONPATH": str(ROOT),
-                "FISHJAM_ID": url,
-                "FISHJAM_MANAGEMENT_TOKEN": TOKEN,
-                "SOAK_FOLDER": str(self._folder),
-                "XDG_STATE_HOME": str(self._folder),
-            },
+        return await stack.enter_async_context(
+            program(
+                config,
+                url,
+                TOKEN,
+                stderr=log,
+                environment={**environment, "PYTHONPATH": str(ROOT), "SOAK_FOLDER": str(self._folder)},
+            )
         )
-
-        async def end() -> None:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-        stack.push_async_callback(end)
-        return process
 
     async def _join(self) -> None:
         rooms = (await self._server.ask(START, do="join", calls=self._calls, first=1000 * self._restarts))[
