@@ -161,9 +161,10 @@ def load_model(path: Path | None = None) -> SmartTurnModel:
         ConfigError: There is none, or it is damaged, or another model.
         MissingExtraError: onnxruntime is not installed.
     """
-    return _loaded(find_model(path).path)
+    return _loaded(path)
 
 
+# By what was asked for: finding the file anew at each pause would cost a good part of what the network does.
 @lru_cache(maxsize=4)
-def _loaded(path: Path) -> SmartTurnModel:
-    return SmartTurnModel(path)
+def _loaded(path: Path | None) -> SmartTurnModel:
+    return SmartTurnModel(find_model(path).path)

@@ -1,7 +1,7 @@
 """End of a turn by its meaning: what a network hears in its sound, and the words where there are any.
 
 The rules are those that did best in a simulation over recorded prompts in five languages, whose lengths of
-hesitations were invented; docs/quality.md holds what they do in a whole turn machine.
+hesitations were invented; docs/quality-end-of-turn.md holds what they do in a whole turn machine.
 """
 
 from __future__ import annotations

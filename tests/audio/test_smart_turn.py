@@ -92,8 +92,12 @@ def test_a_telephone_line_makes_the_answer_less_certain() -> None:
 
 
 @NEEDED
-def test_a_model_is_loaded_once_for_all_calls() -> None:
-    assert load_model() is load_model(None)
+def test_a_model_is_looked_for_and_loaded_once_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model()
+    with monkeypatch.context() as patch:
+        # No answer of a loaded model needs its file, nor the time it takes to find it.
+        patch.setattr("fishjam_agents.audio.smart_turn.find_model", None)
+        assert load_model(None) is load_model() is model
     assert str(find_model()).startswith("smart-turn-v3")
     assert "BSD-2-Clause, from pipecat-ai" in str(find_model())
 
