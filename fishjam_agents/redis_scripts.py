@@ -36,7 +36,8 @@ class RedisScripts:
     with Lua). One that is refused for want of memory has written nothing: that is found at its first write.
 
     Args:
-        url: `redis://`, `rediss://` (TLS) or `unix://`, as redis-py reads it.
+        url: `redis://`, `rediss://` (TLS) or `unix://`, as redis-py reads it; deadlines, retries and the form
+            of answers are ours, whatever its options say.
         feature: The setting that needs it, for a message.
 
     Attributes:
@@ -49,20 +50,31 @@ class RedisScripts:
 
     def __init__(self, url: str, feature: str) -> None:
         try:
-            from redis.asyncio import Redis
+            from redis.asyncio import ConnectionPool, Redis
+            from redis.asyncio.connection import parse_url
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
         except ImportError as error:
             raise MissingExtraError(feature, "redis") from error
         self.shown = shown_url(url)
-        # One more attempt: a connection that was idle may have been closed by whatever is in between.
-        self._redis: Redis = Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=DEADLINE,
-            protocol=2,
-            retry=Retry(NoBackoff(), 1),
-        )
+        # `from_url` would let the options of the URL win.
+        options: dict[str, Any] = {
+            **parse_url(url),
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": DEADLINE,
+            "protocol": 2,
+            "decode_responses": False,
+            "encoding": "utf-8",
+            # One more attempt: a connection that was idle may have been closed by whatever is in between.
+            "retry": Retry(NoBackoff(), 1),
+        }
+        pool = ConnectionPool(**options)
+        try:
+            # It connects to nothing yet.
+            pool.make_connection()  # type: ignore[no-untyped-call]
+        except TypeError as error:
+            raise ValueError(f"it has an option that there is not ({error})") from error
+        self._redis: Redis = Redis.from_pool(pool)
         self._loaded: dict[str, Any] = {}
 
     async def run(self, script: str, keys: Sequence[str], values: Sequence[str | bytes | float]) -> Any:

@@ -201,6 +201,25 @@ def test_a_newer_format_a_wrong_password_and_no_memory_are_told(tmp_path: Path) 
     play(tmp_path, scenario)
 
 
+@pytest.mark.parametrize(
+    "option", ["decode_responses=true", "encoding=utf-16", "protocol=3", "socket_timeout=0.000001", "retry=3"]
+)
+def test_no_option_of_the_url_changes_what_answers_are_read_as(tmp_path: Path, option: str) -> None:
+    async def scenario(server: RedisServer, stores: RedisStores) -> None:
+        store = RedisJournals(f"{server.url}?{option}", WEEK)
+        key = (await store.open(PLACE, now=1, resume=60)).key
+        assert await store.append([(key, BotSaid(1.0, "r", "Grüezi"))]) == set()
+        assert said(await store.read(key.call)) == ["Grüezi"]
+        await store.close()
+
+    play(tmp_path, scenario)
+
+
+def test_an_option_that_there_is_not_is_told_before_anything_is_asked() -> None:
+    with pytest.raises(JournalError, match=r"journal\.url cannot be used: .*option .*'colour'"):
+        RedisJournals("redis://127.0.0.1:1/0?colour=red", WEEK)
+
+
 def test_keys_of_version_1_are_read_and_gone_on_with(tmp_path: Path) -> None:
     async def scenario(server: RedisServer, stores: RedisStores) -> None:
         from redis import Redis
