@@ -21,7 +21,7 @@ from fishjam_agents.secrecy import conceal
 
 logger = logging.getLogger("fishjam_agents.call")
 
-_TALKATIVE = (
+TALKATIVE = (
     "aioice",
     "aiortc",
     "asyncio",
@@ -155,5 +155,5 @@ def setup_logging(settings: LogSettings, secrets: Mapping[str, str] = MappingPro
         old.close()
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
-    for name in _TALKATIVE:
+    for name in TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

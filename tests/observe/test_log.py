@@ -17,7 +17,7 @@ from fishjam_agents.errors import TRIED_AGAIN, BackendError, ConfigError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import EventLog, LogSettings, setup_logging
 from fishjam_agents.observe.json_log import JsonFormatter
-from fishjam_agents.observe.log import LineFormatter, log_room
+from fishjam_agents.observe.log import TALKATIVE, LineFormatter, log_room
 
 HEARD = Heard("r1", 1.25, "the secret plan")
 
@@ -121,19 +121,7 @@ LINES: list[tuple[Event, str, str]] = [
 def log() -> Iterator[io.StringIO]:
     """What is logged, under settings that are put back."""
     root = logging.getLogger()
-    names = (
-        "aioice",
-        "aiortc",
-        "asyncio",
-        "httpcore",
-        "httpcore2",
-        "httpx",
-        "httpx2",
-        "openai",
-        "uvicorn",
-        "websockets",
-    )
-    before = root.level, {name: logging.getLogger(name).level for name in names}
+    before = root.level, {name: logging.getLogger(name).level for name in TALKATIVE}
     setup_logging(LogSettings())
     ours = next(handler for handler in root.handlers if isinstance(handler.formatter, LineFormatter))
     assert isinstance(ours, logging.StreamHandler)
