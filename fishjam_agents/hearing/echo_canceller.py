@@ -1,7 +1,8 @@
 """Echo cancelling: WebRTC's AEC3 takes the bot's voice out of a microphone.
 
 It comes with the extra `aec3` (`pywebrtc-audio`, compiled). It works sample by sample, so microphone and
-voice are kept on one count of samples, whatever the network does to packets: see `arrivals`.
+voice are kept on one count of samples, whatever the network does to packets: see `arrivals`. It comes before
+the user's stages: what is no linear filter, as a noise suppressor or a gain control, hides the echo from it.
 """
 
 from __future__ import annotations

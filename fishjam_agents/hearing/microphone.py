@@ -173,11 +173,10 @@ class Microphone:
             self._forget_noise()
         self._last_packet = now
         for frame in self._reblocker.process(samples):
-            if self._stages:
-                for staged in self._staged.process(self._run_stages(frame)):
-                    self._clean(staged, now, barge_in)
+            if self.canceller is None:
+                self._process(frame, now, barge_in)
             else:
-                self._clean(frame, now, barge_in)
+                self._clean(self.canceller, frame, now, barge_in)
         self._clock.received(len(samples), now)
         return True
 
@@ -195,22 +194,25 @@ class Microphone:
                 self._stage_failed(self, stage, error)
         return frame
 
-    def _clean(self, frame: Samples, now: float, barge_in: bool) -> None:
-        canceller = self.canceller
-        if canceller is None:
-            self._hear(frame, now, barge_in)
-            return
+    def _clean(self, canceller: EchoCanceller, frame: Samples, now: float, barge_in: bool) -> None:
         if not canceller.active:
             self._arrivals.settle()
         self._held_barge_in = barge_in
         for placed, at in self._arrivals.take(frame, now):
-            self._hear(canceller.clean(placed, at), now, barge_in)
+            self._process(canceller.clean(placed, at), now, barge_in)
 
     def _hear_held(self, now: float) -> None:
         """Hear what waits for packets that do not come."""
         if self.canceller is not None:
             for placed, at in self._arrivals.release():
-                self._hear(self.canceller.clean(placed, at), now, self._held_barge_in)
+                self._process(self.canceller.clean(placed, at), now, self._held_barge_in)
+
+    def _process(self, frame: Samples, now: float, barge_in: bool) -> None:
+        if not self._stages:
+            self._hear(frame, now, barge_in)
+            return
+        for staged in self._staged.process(self._run_stages(frame)):
+            self._hear(staged, now, barge_in)
 
     def _hear(self, frame: Samples, now: float, barge_in: bool) -> None:
         self._clock.heard(len(frame), now)

@@ -19,14 +19,14 @@ from tests.pipeline.conftest import speech
 class Listener:
     """Feeds a microphone and keeps what it says."""
 
-    def __init__(self, rate: int = 16000) -> None:
+    def __init__(self, rate: int = 16000, stages: Sequence[Stage] = ()) -> None:
         self.rate = rate
         self.now = 0.0
         self.frames: list[np.ndarray] = []
         self.events: list[TurnEvent] = []
         self.turns: list[np.ndarray] = []
         self.microphone = Microphone(
-            "alice", "mic", AudioFormat(rate), TurnSettings(), [], self._deliver, self._failed
+            "alice", "mic", AudioFormat(rate), TurnSettings(), stages, self._deliver, self._failed
         )
 
     def _deliver(self, microphone: Microphone, frame: np.ndarray | None, events: Sequence[TurnEvent]) -> None:
@@ -193,21 +193,21 @@ def test_media_time_never_runs_back_nor_ahead_however_packets_come(
     assert all(0 <= event.start <= event.end <= listener.now + 1e-9 for event in ended)
 
 
-class _Transparent:
-    """A canceller in whose place a test wants none."""
+class _Adder:
+    """Stands where a canceller does, and adds 1 to each sample."""
 
     active = False
 
     def clean(self, frame: np.ndarray, at: float) -> np.ndarray:
-        return frame
+        return frame + np.int16(1)
 
     def reset(self) -> None:
         pass
 
 
-def _before_a_canceller() -> Listener:
-    listener = Listener()
-    listener.microphone.canceller = _Transparent()  # type: ignore[assignment]
+def _before_a_canceller(*stages: Stage) -> Listener:
+    listener = Listener(stages=stages)
+    listener.microphone.canceller = _Adder()  # type: ignore[assignment]
     listener.hear(np.zeros(1600))
     # One is lost; the next one waits for what follows.
     listener.now += 0.02
@@ -221,7 +221,7 @@ def test_what_waits_in_front_of_the_canceller_is_heard_when_no_more_comes() -> N
     assert len(listener.frames) == 5
     listener.microphone.silence(listener.now + 0.2)
     assert len(listener.frames) == 6
-    assert np.array_equal(listener.frames[-1], np.full(320, 7))
+    assert np.array_equal(listener.frames[-1], np.full(320, 8))
     assert listener.microphone.media == pytest.approx(listener.now + 0.2)
 
 
@@ -232,3 +232,19 @@ def test_another_track_neither_swallows_what_waits_nor_puts_the_clock_back() -> 
     listener.hear(np.zeros(320 * 50))
     assert len(listener.frames) == 56
     assert listener.microphone.media == pytest.approx(listener.now)
+
+
+class _Doubler:
+    """A stage."""
+
+    def process(self, samples: np.ndarray, format: AudioFormat) -> np.ndarray:
+        return samples * np.int16(2)
+
+    def reset(self) -> None:
+        pass
+
+
+def test_stages_come_behind_the_canceller() -> None:
+    listener = _before_a_canceller(_Doubler())
+    listener.hear(np.full(640, 7))
+    assert [int(frame[0]) for frame in listener.frames] == [2] * 5 + [16] * 3
