@@ -22,7 +22,8 @@ from fishjam_agents.backends.vendors.endpoint import fingerprint
 from fishjam_agents.backends.vendors.retry_after import retry_after
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 from fishjam_agents.loopback import is_loopback_url
-from fishjam_agents.urls import has_host
+from fishjam_agents.secrecy import shown_url
+from fishjam_agents.urls import is_http_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -89,10 +90,10 @@ class Access:
             ConfigError: There is no key, or no such address.
         """
         check_key_file(self.api_key, self.api_key_file)
-        parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not has_host(self.address):
+        if not is_http_url(self.address):
             name = ADDRESS if self.base_url is None else "base_url"
-            raise ConfigError(f"{name} {self.address!r} is no address: write it like {BASE_URL}")
+            shown = shown_url(self.address)
+            raise ConfigError(f"{name} {shown!r} is no address: write it like {BASE_URL}")
         if self.timeout <= 0:
             raise ConfigError(f"timeout must be above 0, not {self.timeout:g}: write seconds, such as 10")
         if self.address == BASE_URL and not self._key() and not self.headers:

@@ -310,6 +310,12 @@ def test_check_wants_a_key_for_openai_and_an_address_that_is_one(monkeypatch: py
         Chat(model="m").check()
     with pytest.raises(ConfigError, match="base_url 'localhost:8080' is no address"):
         Speech(model="m", voice="v", base_url="localhost:8080").check()
+    for address, shown in (
+        ("https:///v1?key=sesame", "https:///v1\\?\\*\\*\\*"),
+        ("https://[v1?key=sesame", "https://\\[v1\\?\\*\\*\\*"),
+    ):
+        with pytest.raises(ConfigError, match=f"base_url '{shown}' is no address"):
+            Chat(model="m", base_url=address).check()
     Transcription(model="m", base_url="http://localhost:8000/v1").check()
     monkeypatch.setenv("OPENAI_API_KEY", "sk")
     Chat(model="m").check()
