@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
 import typer
 
@@ -192,27 +192,31 @@ def told(entries: Sequence[tuple[int, JournalEntry]]) -> Iterator[tuple[float, s
     for epoch, entry in entries:
         at = entry.at
         line = ""
-        if isinstance(entry, e.CallBegan):
-            line = f"process {epoch} begins{f' with {entry.backend}' if entry.backend else ''}"
-        elif isinstance(entry, e.InstructionsChanged):
-            line = "the instructions are changed"
-        elif isinstance(entry, e.PeerCame):
-            line = f"{entry.peer} is in the room"
-        elif isinstance(entry, e.UserSaid):
-            line = f"{entry.peer or 'in writing'}: {entry.text}"
-        elif isinstance(entry, e.BotSaid):
-            unheard[epoch, entry.reply] = unheard.get((epoch, entry.reply), "") + entry.text
-        elif isinstance(entry, e.BotHeard):
-            if entry.over:
+        match entry:
+            case e.CallBegan():
+                line = f"process {epoch} begins{f' with {entry.backend}' if entry.backend else ''}"
+            case e.InstructionsChanged():
+                line = "the instructions are changed"
+            case e.PeerCame():
+                line = f"{entry.peer} is in the room"
+            case e.UserSaid():
+                line = f"{entry.peer or 'in writing'}: {entry.text}"
+            case e.BotSaid():
+                unheard[epoch, entry.reply] = unheard.get((epoch, entry.reply), "") + entry.text
+            case e.BotHeard() if entry.over:
                 unheard.pop((epoch, entry.reply), None)
                 words = entry.text or f"{entry.seconds:.1f} s without words"
                 line = f"bot: {words}{' [interrupted]' if entry.cut else ''}"
-        elif isinstance(entry, e.ToolIntended):
-            line = f"tool {entry.name}({_short(entry.arguments)})"
-        elif isinstance(entry, e.ToolEnded):
-            line = f"tool answered ({entry.outcome}): {_short(entry.result)}"
-        elif isinstance(entry, e.CallEnded):
-            line = f"the call is over: {entry.reason}"
+            case e.ToolIntended():
+                line = f"tool {entry.name}({_short(entry.arguments)})"
+            case e.ToolEnded():
+                line = f"tool answered ({entry.outcome}): {_short(entry.result)}"
+            case e.CallEnded():
+                line = f"the call is over: {entry.reason}"
+            case e.UserSpeaks() | e.TurnEnded() | e.BotHeard() | e.HandleCame():
+                pass
+            case _:
+                assert_never(entry)
         if line:
             yield at, line
     for words in unheard.values():

@@ -10,13 +10,13 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias, get_args
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class JournalEntry:
+class _Entry:
     """Base of all entries.
 
     Attributes:
@@ -29,7 +29,7 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class CallBegan(JournalEntry):
+class CallBegan(_Entry):
     """A process begins to serve the call, or goes on with it."""
 
     kind = "call_began"
@@ -38,7 +38,7 @@ class CallBegan(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class InstructionsChanged(JournalEntry):
+class InstructionsChanged(_Entry):
     """The model has new instructions."""
 
     kind = "instructions_changed"
@@ -46,7 +46,7 @@ class InstructionsChanged(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class PeerCame(JournalEntry):
+class PeerCame(_Entry):
     """A person is in the room."""
 
     kind = "peer_came"
@@ -54,7 +54,7 @@ class PeerCame(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class UserSpeaks(JournalEntry):
+class UserSpeaks(_Entry):
     """A user is in the middle of a turn; its end, or its words, follow.
 
     Attributes:
@@ -70,7 +70,7 @@ class UserSpeaks(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class TurnEnded(JournalEntry):
+class TurnEnded(_Entry):
     """A user's turn is over; its words follow where they are known."""
 
     kind = "turn_ended"
@@ -79,7 +79,7 @@ class TurnEnded(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class UserSaid(JournalEntry):
+class UserSaid(_Entry):
     """Words of a user, or of the app in writing."""
 
     kind = "user_said"
@@ -88,7 +88,7 @@ class UserSaid(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class BotSaid(JournalEntry):
+class BotSaid(_Entry):
     """More words of a reply, as the model gave them."""
 
     kind = "bot_said"
@@ -97,7 +97,7 @@ class BotSaid(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class BotHeard(JournalEntry):
+class BotHeard(_Entry):
     """Part of a reply that has been heard by now.
 
     Attributes:
@@ -117,7 +117,7 @@ class BotHeard(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolIntended(JournalEntry):
+class ToolIntended(_Entry):
     """A tool is about to be called. Written before it starts.
 
     Attributes:
@@ -135,7 +135,7 @@ class ToolIntended(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolEnded(JournalEntry):
+class ToolEnded(_Entry):
     """Outcome of a tool call.
 
     Attributes:
@@ -151,7 +151,7 @@ class ToolEnded(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class HandleCame(JournalEntry):
+class HandleCame(_Entry):
     """The vendor's session can be resumed from here."""
 
     kind = "handle_came"
@@ -160,30 +160,28 @@ class HandleCame(JournalEntry):
 
 
 @dataclass(frozen=True, slots=True)
-class CallEnded(JournalEntry):
+class CallEnded(_Entry):
     """The call is over for good: nothing continues it."""
 
     kind = "call_ended"
     reason: str = ""
 
 
-KINDS: Mapping[str, type[JournalEntry]] = {
-    kind.kind: kind
-    for kind in (
-        CallBegan,
-        InstructionsChanged,
-        PeerCame,
-        UserSpeaks,
-        TurnEnded,
-        UserSaid,
-        BotSaid,
-        BotHeard,
-        ToolIntended,
-        ToolEnded,
-        HandleCame,
-        CallEnded,
-    )
-}
+JournalEntry: TypeAlias = (
+    CallBegan
+    | InstructionsChanged
+    | PeerCame
+    | UserSpeaks
+    | TurnEnded
+    | UserSaid
+    | BotSaid
+    | BotHeard
+    | ToolIntended
+    | ToolEnded
+    | HandleCame
+    | CallEnded
+)
+KINDS: Mapping[str, type[JournalEntry]] = {kind.kind: kind for kind in get_args(JournalEntry)}
 """Every entry by its kind."""
 
 

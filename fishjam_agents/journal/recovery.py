@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from fishjam_agents.backends.conversation import (
     BotLine,
@@ -15,9 +16,12 @@ from fishjam_agents.backends.conversation import (
 from fishjam_agents.journal.entries import (
     BotHeard,
     BotSaid,
+    CallBegan,
+    CallEnded,
     HandleCame,
     InstructionsChanged,
     JournalEntry,
+    PeerCame,
     ToolEnded,
     ToolIntended,
     TurnEnded,
@@ -96,41 +100,46 @@ class _Recovery:
             self._take(epoch, entry)
 
     def _take(self, epoch: int, entry: JournalEntry) -> None:
-        if isinstance(entry, InstructionsChanged):
-            self._instructions = entry.instructions
-        elif isinstance(entry, UserSpeaks):
-            self._halves.pop(entry.peer, None)
-            if not entry.over:
-                self._halves[entry.peer] = entry.text
-        elif isinstance(entry, TurnEnded):
-            self._halves.pop(entry.peer, None)
-            self._unanswered = self._unworded = True
-        elif isinstance(entry, UserSaid):
-            self._halves.pop(entry.peer, None)
-            self._lines.append(UserLine(entry.text, entry.peer))
-            self._unanswered, self._unworded = True, False
-        elif isinstance(entry, BotSaid):
-            # It answers, and so it has heard enough.
-            self._halves.clear()
-            self._part(epoch, entry.reply).text += entry.text
-            self._unanswered = self._unworded = False
-        elif isinstance(entry, BotHeard):
-            self._heard(epoch, entry)
-        elif isinstance(entry, ToolIntended):
-            id = f"{entry.call}~{epoch}"
-            if entry.again in self._tools:
-                self._tools[id] = self._tools[entry.again]
-                return
-            self._tools[id] = _Tool(id, entry)
-            self._lines.append(self._tools[id])
-            self._unanswered, self._unworded = True, False
-        elif isinstance(entry, ToolEnded):
-            # A process that goes on with the call knows those of the ones before by their whole ids.
-            known = self._tools.get(f"{entry.call}~{epoch}") or self._tools.get(entry.call)
-            if known is not None and entry.outcome not in _NOT_KNOWN:
-                known.result = entry.result
-        elif isinstance(entry, HandleCame):
-            self._handle, self._handle_lines = entry, len(self._lines)
+        match entry:
+            case InstructionsChanged():
+                self._instructions = entry.instructions
+            case UserSpeaks():
+                self._halves.pop(entry.peer, None)
+                if not entry.over:
+                    self._halves[entry.peer] = entry.text
+            case TurnEnded():
+                self._halves.pop(entry.peer, None)
+                self._unanswered = self._unworded = True
+            case UserSaid():
+                self._halves.pop(entry.peer, None)
+                self._lines.append(UserLine(entry.text, entry.peer))
+                self._unanswered, self._unworded = True, False
+            case BotSaid():
+                # It answers, and so it has heard enough.
+                self._halves.clear()
+                self._part(epoch, entry.reply).text += entry.text
+                self._unanswered = self._unworded = False
+            case BotHeard():
+                self._heard(epoch, entry)
+            case ToolIntended():
+                id = f"{entry.call}~{epoch}"
+                if entry.again in self._tools:
+                    self._tools[id] = self._tools[entry.again]
+                    return
+                self._tools[id] = _Tool(id, entry)
+                self._lines.append(self._tools[id])
+                self._unanswered, self._unworded = True, False
+            case ToolEnded():
+                # A process that goes on with the call knows those of the ones before by their whole ids.
+                known = self._tools.get(f"{entry.call}~{epoch}") or self._tools.get(entry.call)
+                if known is not None and entry.outcome not in _NOT_KNOWN:
+                    known.result = entry.result
+            case HandleCame():
+                self._handle, self._handle_lines = entry, len(self._lines)
+            case CallBegan() | PeerCame() | CallEnded():
+                pass
+            case _:
+                assert_never(entry)
 
     def _part(self, epoch: int, id: str) -> _Part:
         reply = self._replies.get((epoch, id))
