@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Awaitable
@@ -91,8 +92,6 @@ async def answer_of(reference: Awaitable[T], deadline: float) -> T:
     Raises:
         LedgerLostError: It does not come in time, or Ray cannot get it.
     """
-    import asyncio
-
     try:
         async with asyncio.timeout(deadline):
             return await reference

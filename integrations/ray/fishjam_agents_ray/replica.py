@@ -16,6 +16,7 @@ from contextlib import suppress
 
 import ray
 
+from fishjam_agents.backends.vendors import LimitReachedError
 from fishjam_agents.cli.loops import freeze_gc
 from fishjam_agents.cli.rooms_process import RoomsProcess, make_bots
 from fishjam_agents.errors import FishjamAgentsError
@@ -118,6 +119,9 @@ class CallsReplica:
             return refused
         assert self._process is not None
         worker = self._process.worker
+        # Before Fishjam is asked: a room that waits for its vendor is offered again and again.
+        if (full := worker.full(bot)) is not None:
+            return _full(bot, full)
         worker.reserved.add(room_id)
         try:
             worker.look_at(await worker.client.get_room(room_id))
@@ -134,7 +138,10 @@ class CallsReplica:
         if call is None:
             if worker.rooms[room_id].bots:
                 return Refused(409, "a bot is in the room already")
-            call = worker.begin(room_id, bot, None)
+            try:
+                call = worker.begin(room_id, bot, None)
+            except LimitReachedError as error:
+                return _full(bot, error.reason)
         return Begun(self._name, self._seq, call.record(worker.member))
 
     async def create(self, request: CallRequest, epoch: int) -> BeginAnswer:
@@ -240,6 +247,10 @@ class CallsReplica:
             if call.is_running and call.stopping is None:
                 logger.warning("the bot leaves: %s", why, extra=call.log_fields)
                 call.stop("claim_lost")
+
+
+def _full(bot: str, reason: str) -> Refused:
+    return Refused(503, f"the bot {bot!r} takes no call: {reason}")
 
 
 def _reported(call: RoomCall) -> ReportedCall:
