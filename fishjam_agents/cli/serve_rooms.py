@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
@@ -16,19 +15,17 @@ from fishjam_agents.cli.rooms_process import (
     make_bots,
     open_claims,
 )
+from fishjam_agents.cli.rooms_service import refuse_metrics_listener, rooms_fishjam, rooms_welcome
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.cli.supervised_calls import SupervisedCalls
 from fishjam_agents.cli.supervisor import Supervisor
 from fishjam_agents.config import Config
 from fishjam_agents.errors import ConfigError
-from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.observe.log import setup_logging
-from fishjam_agents.worker import OrphanedAgents
 from fishjam_agents.worker.call_service import CallService
 from fishjam_agents.worker.claims import ProcessClaims
-from fishjam_agents.worker.created_rooms import CreatedRooms, RoomMaker
+from fishjam_agents.worker.created_rooms import RoomMaker
 from fishjam_agents.worker.shared_stores import journal_store
-from fishjam_agents.worker.worker import check_token
 
 
 def serve_rooms(settings: Config) -> None:
@@ -37,11 +34,7 @@ def serve_rooms(settings: Config) -> None:
     Raises:
         FishjamAgentsError: A bot cannot be made, or Fishjam not be used.
     """
-    if settings.observe.metrics is not None:
-        raise ConfigError(
-            f"{settings.where('observe.metrics')}: observe.metrics is for a file about one room: "
-            "this one serves /metrics at `api`"
-        )
+    refuse_metrics_listener(settings)
     bots = make_bots(settings, loads=settings.workers.processes == 1)
     setup_logging(settings.log, settings.secrets)
     run_on_loop(_serve(settings, bots))
@@ -89,22 +82,9 @@ async def _program(
     settings: Config, bots: BotFactories, stack: AsyncExitStack
 ) -> tuple[RoomsProcess | Supervisor, str]:
     """Make the service of the rooms, and its welcome; `stack` takes what is to be undone at the end."""
-    url, token = settings.fishjam.id, settings.fishjam.management_token or ""
-    # A server in this process takes its rooms with it, whatever happens.
-    orphans: OrphanedAgents | None = None
-    if settings.fishjam.id == "local":
-        from fishjam_agents.cli.local_server import local_server
-
-        server = await stack.enter_async_context(local_server(settings))
-        url, token = server.url, server.token
-    else:
-        orphans = OrphanedAgents()
-    client = await stack.enter_async_context(AsyncFishjamClient(url, token))
-    await check_token(client)
-    if orphans is not None:
-        await orphans.remove(client)
-    rooms = await stack.enter_async_context(RoomMaker(client, settings.rooms, orphans))
-    claims = open_claims(settings, client.url)
+    fishjam = await stack.enter_async_context(rooms_fishjam(settings))
+    url, token, rooms, orphans = fishjam.url, fishjam.token, fishjam.rooms, fishjam.orphans
+    claims = open_claims(settings, fishjam.client.url)
     if claims is not None:
         stack.push_async_callback(claims.close)
     program: RoomsProcess | Supervisor
@@ -125,7 +105,7 @@ async def _program(
         from fishjam_agents.cli.api_server import api_server
 
         api = await stack.enter_async_context(api_server(settings.api, calls, store))
-    return program, _welcome(url, rooms.created, api)
+    return program, rooms_welcome(url, rooms.created, api)
 
 
 def _supervisor(
@@ -139,18 +119,3 @@ def _supervisor(
     supervisor = Supervisor(settings.source, settings.workers.processes, claims, address, url, token, rooms)
     rooms.changed.append(supervisor.set_created)
     return supervisor
-
-
-def _welcome(url: str, created: Sequence[CreatedRooms], api: str | None) -> str:
-    rooms = [f"  Room     {room} for {made.bot}" for made in created for room in made.ids]
-    return "\n".join(
-        [
-            "The bots join their rooms when the first person does.",
-            "",
-            f"  Fishjam  {url}",
-            *rooms,
-            *([] if api is None else [f"  API      {api}"]),
-            "",
-            "Ctrl-C ends the calls.",
-        ]
-    )

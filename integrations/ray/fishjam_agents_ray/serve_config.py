@@ -14,7 +14,7 @@ from fishjam_agents.errors import ConfigError
 from fishjam_agents.worker.ray_settings import RaySettings
 from fishjam_agents_ray.deployments import calls_options, watcher_options
 from fishjam_agents_ray.names import APPLICATION, CALLS, IMPORT_PATH, WATCHER
-from fishjam_agents_ray.service import not_for_machines
+from fishjam_agents_ray.service import check_for_machines
 
 
 def serve_config(settings: RaySettings, path: str) -> dict[str, Any]:
@@ -117,8 +117,7 @@ def read_settings(config: Path) -> RaySettings:
         ConfigError: They cannot, or it cannot be used as written.
     """
     settings = load_config(config)
-    if (problem := not_for_machines(settings)) is not None:
-        raise ConfigError(problem)
+    check_for_machines(settings)
     return settings.ray or RaySettings()
 
 

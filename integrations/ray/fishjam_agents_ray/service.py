@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fishjam_agents.cli.rooms_service import refuse_metrics_listener
 from fishjam_agents.config import Config, load_config
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.worker.created_rooms import CreatedRooms
@@ -60,29 +61,49 @@ class Service:
             ConfigError: It cannot be used as written, or not by several machines.
         """
         settings = load_config(config)
-        problem = not_for_machines(settings)
-        if problem is not None:
-            raise ConfigError(problem)
+        check_for_machines(settings)
         return cls(application, config, settings.fishjam.id, settings.fishjam.management_token or "")
 
 
-def not_for_machines(settings: Config) -> str | None:
-    """The part of a file that only one machine can do, as a sentence; None where there is none."""
+def check_for_ray(settings: Config) -> None:
+    """Refuse what of a file Ray cannot do, on one machine or several.
+
+    Raises:
+        ConfigError: There is something.
+    """
     if not settings.is_multi_room:
-        return f"{settings.source} is about one room: Ray is for many, add rooms (`rooms: every`) or api"
+        raise ConfigError(
+            f"{settings.source} is about one room: Ray is for many, add rooms (`rooms: every`) or api"
+        )
+    refuse_metrics_listener(settings)
+    if settings.workers.shard is not None:
+        where = settings.where("workers.shard")
+        raise ConfigError(f"{where}: workers.shard is for machines without Ray: leave it out")
+    most, target = settings.workers.max_calls, (settings.ray or RaySettings()).target
+    if most is not None and most <= target:
+        where = settings.where("workers.max_calls")
+        raise ConfigError(
+            f"{where}: workers.max_calls is {most}, with which no replica gets beyond ray.target ({target}) "
+            "and there are never more of them: set ray.target below it"
+        )
+
+
+def check_for_machines(settings: Config) -> None:
+    """Refuse what of a file Ray cannot do on several machines.
+
+    Raises:
+        ConfigError: There is something.
+    """
+    check_for_ray(settings)
     if settings.fishjam.id == "local":
-        return (
+        raise ConfigError(
             f"{settings.where('fishjam.id')}: fishjam.id is local, which other machines do not reach: "
             "name a Fishjam"
         )
-    if settings.workers.shard is not None:
-        where = settings.where("workers.shard")
-        return f"{where}: workers.shard is for machines without Ray: leave it out"
     for index, rule in enumerate(settings.rooms):
         if rule.create is not None:
             where = settings.where(f"rooms[{index}].create")
-            return (
+            raise ConfigError(
                 f"{where}: rooms[{index}].create needs a program that deletes the rooms at its end: "
                 "use id, or the calls API"
             )
-    return None

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.cli.output import say
+from fishjam_agents.cli.rooms_process import make_bots
+from fishjam_agents.cli.rooms_service import rooms_fishjam, rooms_welcome
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.config import Config, load_config
-from fishjam_agents.errors import ConfigError, FishjamAgentsError
-from fishjam_agents.fishjam import AsyncFishjamClient
+from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.log import setup_logging
-from fishjam_agents.worker import OrphanedAgents
-from fishjam_agents.worker.created_rooms import RoomMaker
+from fishjam_agents.server.address import authority
 from fishjam_agents.worker.multi_room import LAST_WORDS
-from fishjam_agents.worker.worker import check_token
 from fishjam_agents_ray import environment
 from fishjam_agents_ray.reports import LedgerView, Order
+from fishjam_agents_ray.service import check_for_ray
 
 if TYPE_CHECKING:
     from fishjam_agents_ray.handles import LedgerHandle
@@ -45,8 +45,9 @@ def serve_here(config: Path) -> None:
         FishjamAgentsError: The file cannot be used, Ray not be started, or Fishjam not be used.
     """
     settings = load_config(config)
-    if not settings.is_multi_room:
-        raise ConfigError(f"{config} is about one room: Ray is for many, add rooms (`rooms: every`) or api")
+    check_for_ray(settings)
+    # To say what is wrong with one before Ray is started.
+    make_bots(settings, loads=False)
     environment.prepare(one_machine=True)
     # A token of this run, which no file keeps.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -96,37 +97,33 @@ class _Up:
         from fishjam_agents_ray.service import Service
 
         settings = self._settings
-        url, token = settings.fishjam.id, settings.fishjam.management_token or ""
-        orphans: OrphanedAgents | None = None
-        if settings.fishjam.id == "local":
-            from fishjam_agents.cli.local_server import local_server
-
-            server = await stack.enter_async_context(local_server(settings))
-            url, token = server.url, server.token
-        else:
-            orphans = OrphanedAgents()
-        client = await stack.enter_async_context(AsyncFishjamClient(url, token))
-        await check_token(client)
-        rooms = await stack.enter_async_context(RoomMaker(client, settings.rooms, orphans))
-        service = Service(APPLICATION, settings.source.resolve(), client.url, token, rooms.created)
+        fishjam = await stack.enter_async_context(rooms_fishjam(settings))
+        url, created = fishjam.client.url, fishjam.rooms.created
+        application = build(Service(APPLICATION, settings.source.resolve(), url, fishjam.token, created))
 
         def deploy() -> None:
             serve.start(proxy_location=ProxyLocation.Disabled)
-            serve.run(build(service), name=APPLICATION, route_prefix=None)
+            serve.run(application, name=APPLICATION, route_prefix=None)
 
-        await asyncio.to_thread(deploy)
+        try:
+            await asyncio.to_thread(deploy)
+        except Exception as error:
+            # Serve raises bare errors, with the traceback of the replica in their words.
+            raise FishjamAgentsError(f"Ray Serve does not start the service: {error}") from error
         ledger = LedgerHandle(APPLICATION)
         await self._rules(ledger)
-        say(_welcome(settings, client.url, [room for made in rooms.created for room in made.ids]))
+        if not self._asked.is_set():
+            api = settings.api
+            say(
+                rooms_welcome(
+                    url, created, None if api is None else f"http://{authority(api.host, api.port)}"
+                )
+            )
         await self._asked.wait()
-        try:
-            if self._order == "drain":
-                await ledger.ask("give_order", "drain")
-                await self._calls_end(ledger, settings.workers.drain + LAST_WORDS)
-            await ledger.ask("give_order", "stop")
-            await self._calls_end(ledger, LAST_SECONDS)
-        except FishjamAgentsError as error:
-            logger.warning("the bots are cut off: %s", error)
+        if self._order == "drain":
+            await self._calls_end(ledger, "drain", settings.workers.drain + LAST_WORDS)
+            self._order = "stop"
+        await self._calls_end(ledger, "stop", LAST_SECONDS)
         with suppress(Exception):
             await asyncio.to_thread(serve.shutdown)
 
@@ -138,26 +135,19 @@ class _Up:
                 return
             await asyncio.sleep(CALLS_INTERVAL)
 
-    async def _calls_end(self, ledger: LedgerHandle, limit: float) -> None:
+    async def _calls_end(self, ledger: LedgerHandle, order: Order, limit: float) -> None:
+        """Have calls ended; wait until none is left, another order came, or the time is over."""
         until = time.monotonic() + limit
-        was = self._order
-        while time.monotonic() < until and self._order == was:
-            view: LedgerView = await ledger.ask("read")
-            if not any(call.holds_room for report in view.reports.values() for call in report.calls):
-                return
+        while time.monotonic() < until and self._order == order:
+            try:
+                # Again and again: a ledger that was lost meanwhile knows neither orders nor calls.
+                await ledger.ask("give_order", order)
+                view: LedgerView = await ledger.ask("read")
+            except FishjamAgentsError as error:
+                logger.warning("%s", error)
+            else:
+                if not view.is_new and not any(
+                    call.holds_room for report in view.reports.values() for call in report.calls
+                ):
+                    return
             await asyncio.sleep(CALLS_INTERVAL)
-
-
-def _welcome(settings: Config, url: str, rooms: list[str]) -> str:
-    api = settings.api
-    return "\n".join(
-        [
-            "The bots join their rooms when the first person does.",
-            "",
-            f"  Fishjam  {url}",
-            *(f"  Room     {room}" for room in rooms),
-            *([] if api is None else [f"  API      http://{api.host}:{api.port}"]),
-            "",
-            "Ctrl-C ends the calls.",
-        ]
-    )

@@ -109,6 +109,9 @@ REFUSED = {
     "rooms: every\nfishjam: {id: local}\n": "fishjam.id is local, which other machines do not reach",
     "rooms: [{create: 1}]\nfishjam: {id: 'http://f', management_token: t}\n": "rooms[0].create needs",
     "rooms: every\nfishjam: {id: 'http://f', management_token: t}\nworkers: {shard: 1/2}\n": "workers.shard",
+    # No `ray`: its target is the default.
+    "rooms: every\nworkers: {max_calls: 20}\n": ":3: workers.max_calls is 20, with which no replica gets",
+    "rooms: every\nobserve: {metrics: {port: 9100}}\n": ":3: observe.metrics is for a file about one room",
 }
 
 
