@@ -241,6 +241,8 @@ class Microphone:
         for event in events:
             if isinstance(event, TurnEnded):
                 self._turn = None
+                if self._predictor is not None:
+                    self._predictor.resumed(self)
 
     def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
         machine = self.machine

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
-from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.hearing.microphone import Microphone, TurnPredictor
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import SpeechStarted, TurnEnded, TurnEvent, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
@@ -19,14 +19,23 @@ from tests.pipeline.conftest import speech
 class Listener:
     """Feeds a microphone and keeps what it says."""
 
-    def __init__(self, rate: int = 16000, stages: Sequence[Stage] = ()) -> None:
+    def __init__(
+        self, rate: int = 16000, stages: Sequence[Stage] = (), predictor: TurnPredictor | None = None
+    ) -> None:
         self.rate = rate
         self.now = 0.0
         self.frames: list[np.ndarray] = []
         self.events: list[TurnEvent] = []
         self.turns: list[np.ndarray] = []
         self.microphone = Microphone(
-            "alice", "mic", AudioFormat(rate), TurnSettings(), stages, self._deliver, self._failed
+            "alice",
+            "mic",
+            AudioFormat(rate),
+            TurnSettings(),
+            stages,
+            self._deliver,
+            self._failed,
+            predictor=predictor,
         )
 
     def _deliver(self, microphone: Microphone, frame: np.ndarray | None, events: Sequence[TurnEvent]) -> None:
@@ -248,3 +257,29 @@ def test_stages_come_behind_the_canceller() -> None:
     listener = _before_a_canceller(_Doubler())
     listener.hear(np.full(640, 7))
     assert [int(frame[0]) for frame in listener.frames] == [2] * 5 + [16] * 3
+
+
+class _Predictor:
+    """Is asked, and keeps whether the question still stands."""
+
+    asked = False
+
+    def paused(self, microphone: Microphone, pause: float, sound: np.ndarray) -> None:
+        self.asked = True
+
+    def resumed(self, microphone: Microphone) -> None:
+        self.asked = False
+
+
+@pytest.mark.parametrize("end", ["silence", "end", "close"])
+def test_a_question_about_a_turn_is_taken_back_when_the_turn_is_over(end: str) -> None:
+    predictor = _Predictor()
+    listener = Listener(predictor=predictor)
+    listener.hear(np.concatenate((speech("alice_question.wav"), np.zeros(4800))))
+    assert predictor.asked
+    if end == "silence":
+        listener.microphone.silence(listener.now + 3.0)
+    else:
+        getattr(listener.microphone, end)("app")
+    assert len(listener.turns) == 1
+    assert not predictor.asked
