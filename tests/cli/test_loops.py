@@ -33,3 +33,20 @@ def test_what_is_loaded_is_set_aside_from_collections() -> None:
         assert len(gc.get_objects()) < 1000
     finally:
         gc.unfreeze()
+
+
+def test_garbage_is_not_kept_until_there_is_as_much_of_it_as_was_loaded() -> None:
+    thresholds = gc.get_threshold()
+    # Several times what grows old below.
+    loaded: list[list[object]] = [[] for _ in range(200_000)]
+    gc.collect()
+    try:
+        freeze_gc()
+        full = gc.get_stats()[2]["collections"]
+        gc.set_threshold(100, 2, 2)
+        grown: list[list[object]] = [[] for _ in range(10_000)]
+        assert gc.get_stats()[2]["collections"] > full
+        assert len(loaded) == 20 * len(grown)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
