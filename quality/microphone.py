@@ -32,12 +32,7 @@ class FrameDetector(Protocol):
     """Interface of a voice detector that can be measured; `audio.vad.Detector` is one."""
 
     def feed(
-        self,
-        frame: Samples,
-        in_speech: bool,
-        accumulating: bool = True,
-        playing: None = None,
-        barge_in: bool = False,
+        self, frame: Samples, in_speech: bool, accumulating: bool, playing: None, barge_in: bool, /
     ) -> Decision:
         """Judge the next 20 ms: int16 mono at 16 kHz, shape (320,)."""
         ...

@@ -11,14 +11,7 @@ from quality.microphone import Vad
 class Loud:
     """A detector whose mistakes are known: speech is a frame that has a sample in it."""
 
-    def feed(
-        self,
-        frame: Samples,
-        in_speech: bool,
-        accumulating: bool = True,
-        playing: None = None,
-        barge_in: bool = False,
-    ) -> Decision:
+    def feed(self, frame: Samples, *_: object) -> Decision:
         loud = bool(np.any(frame))
         return Decision(3.0 if loud else -3.0, loud, False, 0.0, -100.0, 20.0)
 
