@@ -129,7 +129,8 @@ def test_a_vendor_that_was_waited_for_in_vain_ends_the_call_with_the_apology(
         await asyncio.sleep(5)
 
     apologizes = bot(Understands([["Hi."]]), Remote([hangs]), Speaks())
-    with pytest.raises(BackendError, match=r"given up after 3\d s"):
+    # The pauses between attempts are random, and none begins that would end too late.
+    with pytest.raises(BackendError, match=r"given up after (2\d|3\d) s"):
         converse(apologizes, script)
     assert 25 < waits[0] < 45
 

@@ -80,6 +80,16 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def settled(condition: Callable[[], object]) -> None:
+    """Wait until something holds, and has held for a second."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    while loop.time() < since + 1.0:
+        await asyncio.sleep(0.01)
+        if not condition():
+            since = loop.time()
+
+
 def bots(room: Room) -> list[str]:
     """The agents that are connected."""
     return [peer.id for peer in room.peers.values() if peer.type is PeerType.AGENT and peer.connected]
@@ -194,10 +204,7 @@ def test_of_two_workers_without_a_common_store_one_bot_stays() -> None:
             async with running(first), running(second):
                 for room in rooms:
                     await server.add_caller(room.id)
-                await until(lambda: all(len(bots(room)) >= 1 for room in rooms))
-                await until(lambda: all(len(bots(room)) == 1 for room in rooms))
-                await asyncio.sleep(0.5)
-                assert all(len(bots(room)) == 1 for room in rooms)
+                await settled(lambda: all(len(bots(room)) == 1 for room in rooms))
 
     asyncio.run(scenario())
 
