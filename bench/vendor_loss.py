@@ -211,8 +211,16 @@ class _Trial:
         audio = np.tile(frame, FRAMES) if self._backend.capabilities.wants_turn_audio else None
         call.link.put(port.TurnEndedInput(Turn(f"turn-{call.value}", peer, "mic", 0.0, 0.02 * FRAMES), audio))
 
-    async def all_back(self) -> None:
-        """Wait until every call is back, or has ended."""
+    async def outcome(self, loss: str, lost: float, vendor: Child) -> Outcome:
+        """Wait for the calls of a vendor that has just come back, end them, and return the figures."""
+        back = time.monotonic()
+        await self._all_back()
+        counted = await vendor.ask(30, do="count")
+        outcome = self._figures(loss, lost, back, counted)
+        await self._end()
+        return outcome
+
+    async def _all_back(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(BACK_DEADLINE):
                 await asyncio.gather(*(self._is_back(call, task) for call, task in self._both()))
@@ -226,8 +234,7 @@ class _Trial:
         await asyncio.wait({back, task}, return_when=asyncio.FIRST_COMPLETED)
         back.cancel()
 
-    def figures(self, loss: str, lost: float, away: float, back: float, counted: dict[str, Any]) -> Outcome:
-        """The figures, from the loss on."""
+    def _figures(self, loss: str, lost: float, back: float, counted: dict[str, Any]) -> Outcome:
         address = _port(self._kind)
         connects = [at for at, to in self._loop.connects if to == address and at >= lost]
         attempts = connects
@@ -248,7 +255,7 @@ class _Trial:
             self._kind,
             loss,
             len(self._calls),
-            (sum(at < back for at in attempts), away),
+            (sum(at < back for at in attempts), back - lost),
             max((sum(start <= at < start + 1 for at in attempts) for start in attempts), default=0),
             len(attempts),
             statistics.median(times) if times else math.inf,
@@ -257,7 +264,7 @@ class _Trial:
             sum(task.done() for task in self._tasks),
         )
 
-    async def end(self) -> None:
+    async def _end(self) -> None:
         """End the calls; tells why some had ended by themselves."""
         for task in self._tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -301,12 +308,7 @@ async def killed(kind: str, calls: int, away: float, loop: CountingLoop) -> Outc
         await trial.speak(away)
         await asyncio.sleep(max(0.0, lost + away - time.monotonic() - 1.0))
         async with _emulator(kind, folder, _port(kind)) as vendor:
-            back = time.monotonic()
-            await trial.all_back()
-            counted = await vendor.ask(30, do="count")
-            outcome = trial.figures(KILLED, lost, back - lost, back, counted)
-            await trial.end()
-        return outcome
+            return await trial.outcome(KILLED, lost, vendor)
 
 
 async def refused(kind: str, calls: int, away: float, loop: CountingLoop) -> Outcome:
@@ -320,12 +322,7 @@ async def refused(kind: str, calls: int, away: float, loop: CountingLoop) -> Out
             await trial.speak(away / 2)
             await asyncio.sleep(max(0.0, lost + away - time.monotonic()))
             await vendor.ask(30, do="accept")
-            back = time.monotonic()
-            await trial.all_back()
-            counted = await vendor.ask(30, do="count")
-            outcome = trial.figures("503, Retry-After", lost, back - lost, back, counted)
-            await trial.end()
-        return outcome
+            return await trial.outcome("503, Retry-After", lost, vendor)
 
 
 Loss: TypeAlias = Callable[[str, int, float, CountingLoop], Coroutine[Any, Any, Outcome]]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fishjam_agents.cli.output import say
+from fishjam_agents.cli.tracing import require_opentelemetry
 from fishjam_agents.errors import MissingExtraError
 
 
@@ -25,6 +26,8 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
     settings = load_config(config)
     if settings.fishjam.id == "local" and not (find_spec("starlette") and find_spec("uvicorn")):
         raise MissingExtraError("the embedded Fishjam server (fishjam.id is local)", "server")
+    if settings.observe.tracing is not None:
+        require_opentelemetry()
     if not settings.is_multi_room:
         say("\n".join(describe(settings, pipeline_factory(settings)())))
         return

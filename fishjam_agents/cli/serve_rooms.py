@@ -19,6 +19,7 @@ from fishjam_agents.cli.rooms_service import refuse_metrics_listener, rooms_fish
 from fishjam_agents.cli.service_signals import service_signals
 from fishjam_agents.cli.supervised_calls import SupervisedCalls
 from fishjam_agents.cli.supervisor import Supervisor
+from fishjam_agents.cli.tracing import require_opentelemetry
 from fishjam_agents.config import Config
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.log import setup_logging
@@ -35,6 +36,9 @@ def serve_rooms(settings: Config) -> None:
         FishjamAgentsError: A bot cannot be made, or Fishjam not be used.
     """
     refuse_metrics_listener(settings)
+    if settings.observe.tracing is not None:
+        # Worker processes would say so, and be started again, for ever.
+        require_opentelemetry()
     bots = make_bots(settings, loads=settings.workers.processes == 1)
     setup_logging(settings.log, settings.secrets)
     run_on_loop(_serve(settings, bots))

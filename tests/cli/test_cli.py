@@ -86,6 +86,18 @@ def test_check_says_when_the_embedded_server_is_not_installed(
     assert command(capsys, "check", str(path))[0] == 0
 
 
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_tracing_without_its_extra_is_told_before_anything_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    path = tmp_path / "config.yaml"
+    path.write_text("agent: {backend: {type: parrot}}\nrooms: every\nworkers: 2\nobserve: {tracing: {}}\n")
+    code, out, error = command(capsys, verb, str(path))
+    assert (code, out) == (2, "")
+    assert error.startswith("error: observe.tracing needs the extra 'otel'")
+
+
 @pytest.mark.parametrize("limits", ["{calls: 5}", "{calls: 9, reconnects_per_second: 7}", None])
 def test_check_names_bots_with_different_limits_of_one_account(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], limits: str | None
