@@ -17,13 +17,14 @@ from fishjam_agents.audio.reblock import Reblocker
 from fishjam_agents.audio.resampling import vad_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.second_opinion import NetworkName
-from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
+from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision
 from fishjam_agents.hearing.arrivals import Arrivals
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
 from fishjam_agents.hearing.ring import Ring
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.hearing.thinning import Silence, Thinning
 from fishjam_agents.hearing.turn_sound import TurnSound
 from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
 from fishjam_agents.turns.machine import SpeechEnded, TurnEnded, TurnEvent, TurnMachine, TurnStarted
@@ -84,6 +85,7 @@ class Microphone:
         predictor: Takes the sound of turns where the policy that ends them hears; then the last 8 s are kept.
         second_opinion: Who is asked where the detector may be wrong, None for nobody.
         near_voice: Whether voices far below that of the speaker count for nothing.
+        thinning: Whether a part of its silence is judged only; None for never.
 
     Raises:
         MissingExtraError: Voice detection needs a package that is not installed.
@@ -114,6 +116,7 @@ class Microphone:
         predictor: TurnPredictor | None = None,
         second_opinion: NetworkName | None = None,
         near_voice: bool = False,
+        thinning: Thinning | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
@@ -141,6 +144,8 @@ class Microphone:
         self._predictor = predictor
         self._sound = None if predictor is None else TurnSound()
         self._heard_from = 0.0
+        self._thinning = thinning or Thinning()
+        self._silence = Silence()
         self._last_packet: float | None = None
         self.loudspeakers: Loudspeakers | None = None
         self.canceller: EchoCanceller | None = None
@@ -248,10 +253,21 @@ class Microphone:
         machine = self.machine
         in_speech, loudspeakers = machine.in_speech, self.loudspeakers
         playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
-        decision = self._detector.feed(block, in_speech, machine.accumulating, playing, barge_in)
+        decision = self._repeated(block, in_speech) if self._thinning.active and playing is None else None
+        if decision is None:
+            decision = self._detector.feed(block, in_speech, machine.accumulating, playing, barge_in)
+            if self._thinning.active:
+                self._silence.judged(decision)
         if self._sound is not None:
             self._sound.append(block)
         return machine.feed(decision, self.media, barge_in)
+
+    def _repeated(self, block: Samples, in_speech: bool) -> Decision | None:
+        """The decision that a silent microphone need not make again, in a process near its capacity."""
+        if in_speech:
+            self._silence.end()
+            return None
+        return None if self.machine.accumulating else self._silence.repeats(block)
 
     def _predict(self, events: Sequence[TurnEvent]) -> None:
         """Have it judged how the turn sounds, once in each pause; what goes on needs no judgement."""
@@ -339,6 +355,7 @@ class Microphone:
             self.canceller.reset()
 
     def _forget_noise(self) -> None:
+        self._silence.end()
         # A turn goes on in the noise it began in: packets that are late are no other room.
         if not self.machine.in_speech:
             self._detector.restart()
@@ -354,6 +371,7 @@ class Microphone:
         self._clock.restart()
         self._last_packet = None
         self._detector.restart()
+        self._silence.end()
         self._forget_echo()
         for stage in self._stages:
             stage.reset()
