@@ -17,6 +17,7 @@ from fishjam_agents.fishjam.options import audio_sample_rate
 from fishjam_agents.hearing.settings import EchoName, HearingSettings
 from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
+from fishjam_agents.pipeline.hooks import overrides
 from fishjam_agents.pipeline.idle import IdleSettings
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.playout.settings import BackgroundAudioSettings
@@ -66,7 +67,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if config.journal is not None:
         parts["journal"] = _journal(config.journal)
     if config.observe.record is not None:
-        parts["record"] = f"what voice detection decides, of every call, to {config.observe.record}"
+        parts["record"] = f"what voice detection decides, of every call, to {config.observe.record.folder}"
+    if overrides(pipeline, "redact"):
+        parts["redact"] = _redacted(config)
     if config.observe.recording is not None:
         recording = config.observe.recording
         parts["recording"] = f"sound ({recording.format}) and words of every call, to {recording.folder}"
@@ -115,6 +118,18 @@ def describe_rooms(config: Config) -> list[str]:
         replicas = f"{ray.min_replicas} to {ray.max_replicas} replicas of {ray.target} calls"
         parts.append(("ray", f"{replicas}, {ray.cpus:g} cores each, drain {ray.drain:g}"))
     return [f"{name:<9} {value}" for name, value in parts]
+
+
+def _redacted(config: Config) -> str:
+    kept = []
+    if config.observe.record is not None and not config.observe.record.redact:
+        kept.append("observe.record (redact: false)")
+    if config.journal is not None:
+        kept.append(
+            "the journal"
+            + (" (without journal.key it is not encrypted)" if config.journal.key is None else "")
+        )
+    return "words that leave a call" + (f", except in {' and '.join(kept)}" if kept else "")
 
 
 def _journal(journal: JournalSettings) -> str:

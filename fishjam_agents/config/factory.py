@@ -152,7 +152,8 @@ def _is_pipeline(value: object) -> bool:
 def _apply(config: Config, pipeline: AgentPipeline) -> None:
     agent = config.agent
     if config.observe.record is not None:
-        pipeline.recorder = CallRecorder(config.observe.record)
+        record = config.observe.record
+        pipeline.recorder = CallRecorder(record.folder, redact=record.redact)
     if config.observe.recording is not None:
         recording = config.observe.recording
         pipeline.sound_recorder = SoundRecorder(recording.folder, recording.format)

@@ -33,6 +33,10 @@ def _wav(word: Scalar) -> Node:
     return _mapping(word, wav=word)
 
 
+def _folder(word: Scalar) -> Node:
+    return _mapping(word, folder=word)
+
+
 def _words(word: Scalar) -> Node:
     return _wav(word) if word.text.lower().endswith(".wav") else _mapping(word, text=word)
 
@@ -94,6 +98,7 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
         "idle.goodbye": _words,
         "idle.prompt": _words,
         "journal": _store,
+        "observe.record": _folder,
         "rooms": _rooms,
         "rooms.id": _one,
         "tools": _one,
@@ -109,8 +114,8 @@ _FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
 )
 """`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
 `greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`, `journal: calls.db`, `journal: redis://store`, `workers.claims: redis://store`, `tls: off`,
-`shard: 2/3`."""
+`api: 8081`, `record: calls`, `journal: calls.db`, `journal: redis://store`, `workers.claims: redis://store`,
+`tls: off`, `shard: 2/3`."""
 _LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
 

@@ -47,6 +47,21 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """Records of calls for `replay`.
+
+    Attributes:
+        folder: Folder for a `call.jsonl` of every call. It holds no sound, and words only where a policy of
+            turn-taking judges them.
+        redact: Whether these words are as the bot's `redact` leaves them. A policy that judges other words
+            than in the call may decide otherwise in a replay.
+    """
+
+    folder: Path
+    redact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """Recordings of what callers and bot say. Calls that are recorded have to be announced (`on_recording`).
 
@@ -108,8 +123,7 @@ class ObserveSettings:
     """Settings of what is kept of calls.
 
     Attributes:
-        record: Folder for a `call.jsonl` of every call, which `replay` reads; None keeps none. It holds no
-            sound, and words only where a policy of turn-taking judges them.
+        record: Where a `call.jsonl` of every call goes, which `replay` reads; None keeps none.
         tool_payloads: Whether events of tools hold arguments and results, as the bot's `redact` leaves them:
             in the log at `debug`, timelines, reports and on the playground.
         recording: What is recorded of calls, and where to; None records nothing.
@@ -118,7 +132,7 @@ class ObserveSettings:
         metrics: Where Prometheus finds the metrics; None serves none.
     """
 
-    record: Path | None = None
+    record: RecordSettings | None = None
     tool_payloads: bool = False
     recording: RecordingSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = ()

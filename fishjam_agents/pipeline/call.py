@@ -97,7 +97,9 @@ class Call:
         self._presence = Presence(context, self.replies, self.turns, crosstalk, greeting)
         self.vision = VisionInput(context, bot.vision, session, room, self._link)
         recorder = bot.recorder
-        self._record = None if recorder is None else recorder.open(context.id, context.turns, context.hearing)
+        self._record = None
+        if recorder is not None:
+            self._record = recorder.open(context.id, context.turns, context.hearing, context.redact)
         self._recording: CallRecording | None = None
         if bot.sound_recorder is not None:
             self._recording = CallRecording(context, bot.sound_recorder, self.output)

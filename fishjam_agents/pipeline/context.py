@@ -94,6 +94,11 @@ class CallContext:
         """Call time, seconds."""
         return self.loop.time() - self.zero
 
+    @property
+    def redact(self) -> Callable[[str], str | None] | None:
+        """The bot's way to hide words, which returns None for nothing to show; None where it hides none."""
+        return None if self.events.redaction is None else self.redactor.text
+
     def emit(self, event: Event) -> None:
         """Publish an event to everyone who subscribed."""
         self.events.emit(event)

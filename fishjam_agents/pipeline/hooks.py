@@ -143,6 +143,11 @@ def verify_hooks(bot: object) -> None:
                 )
 
 
+def overrides(bot: object, name: str) -> bool:
+    """Return whether a bot, a `BotHooks`, overrides the hook `name`."""
+    return getattr(getattr(bot, name), "__func__", None) is not getattr(BotHooks, name)
+
+
 class Hooks:
     """Running hooks of one call. Hooks that are not overridden cost nothing.
 
@@ -161,7 +166,7 @@ class Hooks:
 
     def has(self, name: str) -> bool:
         """Return whether the bot overrides the hook `name`."""
-        return getattr(getattr(self._bot, name), "__func__", None) is not getattr(BotHooks, name)
+        return overrides(self._bot, name)
 
     def start(self, name: str, *arguments: Any) -> None:
         """Start the hook `name` as a task, if the bot overrides it."""

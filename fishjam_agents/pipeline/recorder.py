@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,13 +24,21 @@ class Record(DecisionLogs, Protocol):
 class Recorder(Protocol):
     """Makes the records of calls. Must neither block nor raise: a call does not wait for its record."""
 
-    def open(self, call: str, turns: TurnSettings, hearing: HearingSettings) -> Record:
+    def open(
+        self,
+        call: str,
+        turns: TurnSettings,
+        hearing: HearingSettings,
+        redact: Callable[[str], str | None] | None = None,
+    ) -> Record:
         """Begin the record of a call.
 
         Args:
             call: Its id.
             turns: Its settings of turn-taking.
             hearing: Its settings of hearing.
+            redact: Returns the part of a text that may be shown, None for nothing; None where the bot hides
+                nothing.
         """
         ...
 

@@ -361,8 +361,46 @@ def test_a_folder_for_records_is_given_to_the_pipeline_and_shown(folder: Path) -
     assert pipeline.recorder.folder == folder / "calls"
     assert not (folder / "calls").exists()
     assert describe(settings, pipeline)[-1].startswith("record ")
+    assert pipeline.recorder.redact
+    config.write_text("agent: {backend: {type: parrot}}\nobserve: {record: {folder: calls, redact: false}}\n")
+    told = pipeline_factory(load_config(config, {}))().recorder
+    assert isinstance(told, CallRecorder)
+    assert (told.folder, told.redact) == (folder / "calls", False)
     config.write_text("agent: {backend: {type: parrot}}\n")
     assert pipeline_factory(load_config(config, {}))().recorder is None
+
+
+@pytest.mark.parametrize(
+    ("observe", "journal", "told"),
+    [
+        ("{record: calls}", "null", "words that leave a call"),
+        (
+            "{record: {folder: calls, redact: false}}",
+            "{path: j.db, key: ZmRyZnJkZnJkZnJkZnJkZnJkZnJkZnJkZnJkZnJkZnI=}",
+            "words that leave a call, except in observe.record (redact: false) and the journal",
+        ),
+        (
+            "{}",
+            "j.db",
+            "words that leave a call, except in the journal (without journal.key it is not encrypted)",
+        ),
+    ],
+)
+def test_check_says_where_words_are_kept_that_redact_hides(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, observe: str, journal: str, told: str
+) -> None:
+    (folder / "discreet.py").write_text(
+        "from fishjam_agents import AgentPipeline\n\n\nclass Discreet(AgentPipeline):\n"
+        "    def redact(self, text: str) -> str:\n        return ''\n"
+    )
+    config = folder / "config.yaml"
+    config.write_text(
+        "agent: {pipeline: discreet:Discreet, backend: {type: parrot}}\n"
+        f"observe: {observe}\njournal: {journal}\n"
+    )
+    settings = load_config(config, {})
+    lines = describe(settings, pipeline_factory(settings)())
+    assert f"redact    {told}" in lines
 
 
 def test_sounds_and_silence_of_the_file_reach_the_pipeline_and_check_shows_them(folder: Path) -> None:

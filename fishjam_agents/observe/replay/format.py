@@ -51,6 +51,7 @@ class Header:
         zero: What has to be added to the times of the file to get those of the call's timeline, seconds.
         turns: The settings of turn-taking, all of them.
         hearing: The settings of hearing, all of them.
+        redacted: Whether words are as the bot's `redact` left them.
     """
 
     call: str
@@ -59,6 +60,7 @@ class Header:
     hearing: Mapping[str, Any]
     begun: str = ""
     zero: float = 0.0
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

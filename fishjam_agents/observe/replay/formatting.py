@@ -21,6 +21,10 @@ def about(recording: Recording, before: Sequence[Happened]) -> list[str]:
     lines = [f"{recording.source}: {length}microphones: {names}; {len(before)} events"]
     if recording.ended is None:
         lines.append("The record stops before the end of its call: the process was killed, or still writes.")
+    if recording.header.redacted:
+        lines.append(
+            "Its words are as the bot's redact left them: what judges them may decide otherwise here."
+        )
     if recording.cut:
         lines.append("Its last line was written in part and is left out.")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.replay.format import End, Line, dump
-from fishjam_agents.observe.replay.recorder import CallRecord
+from fishjam_agents.observe.replay.recorder import CallRecord, Redact, redacted
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.turns.settings import TurnSettings
 
@@ -13,7 +13,7 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class LiveRecorder:
-    """Keeps the record of a call in memory, as text. Part of `pipeline.recorder.Recorder`.
+    """Keeps the record of a call in memory, as text that may be shown. Part of `pipeline.recorder.Recorder`.
 
     Args:
         files: Writes the record to a file, too, if there is one.
@@ -27,14 +27,16 @@ class LiveRecorder:
         self._is_whole = True
         self._is_over = False
 
-    def open(self, call: str, turns: TurnSettings, hearing: HearingSettings) -> CallRecord:
-        """Begin the record of a call."""
+    def open(
+        self, call: str, turns: TurnSettings, hearing: HearingSettings, redact: Redact | None = None
+    ) -> CallRecord:
+        """Begin the record of a call (`pipeline.recorder.Recorder.open`)."""
         self._lines, self._bytes = [], 0
         self._is_whole, self._is_over = True, False
         if self._files is None:
-            self._record = CallRecord(self._take, call, turns, hearing)
+            self._record = CallRecord(lambda line: self._take(redacted(line, redact)), call, turns, hearing)
         else:
-            self._record = self._files.open(call, turns, hearing, also=self._take)
+            self._record = self._files.open(call, turns, hearing, redact, also=self._take)
         return self._record
 
     def text(self, now: float) -> str | None:

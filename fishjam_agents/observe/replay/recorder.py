@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, assert_never
 
 from fishjam_agents._version import __version__
 from fishjam_agents.hearing.settings import HearingSettings
@@ -30,6 +30,25 @@ _SILENCES = 100
 """Silences in a line at most."""
 _IDLE_SECONDS = 1.0
 """Silence that changed nothing is summed up to this length."""
+
+
+Redact = Callable[[str], str | None]
+"""Returns the part of a text that may be shown, None for nothing."""
+
+
+def redacted(line: Line, redact: Redact | None) -> Line:
+    """A line with its words as the bot's `redact`, if there is one, leaves them."""
+    if redact is None:
+        return line
+    match line:
+        case Header():
+            return replace(line, redacted=True)
+        case Command(arguments={"text": str(text)}):
+            return replace(line, arguments={**line.arguments, "text": redact(text) or ""})
+        case Opened() | Frames() | Silence() | Command() | End():
+            return line
+        case _:
+            assert_never(line)
 
 
 class CallRecord:
@@ -132,10 +151,13 @@ class MemoryRecorder:
     def __init__(self) -> None:
         self._lines: list[Line] = []
 
-    def open(self, call: str, turns: TurnSettings, hearing: HearingSettings) -> CallRecord:
-        """Begin the record of a call."""
-        self._lines = []
-        return CallRecord(self._lines.append, call, turns, hearing)
+    def open(
+        self, call: str, turns: TurnSettings, hearing: HearingSettings, redact: Redact | None = None
+    ) -> CallRecord:
+        """Begin the record of a call (`pipeline.recorder.Recorder.open`)."""
+        lines: list[Line] = []
+        self._lines = lines
+        return CallRecord(lambda line: lines.append(redacted(line, redact)), call, turns, hearing)
 
     def text(
         self,

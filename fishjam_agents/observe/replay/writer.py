@@ -14,7 +14,7 @@ from typing import TextIO
 
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.replay.format import End, Line, dump
-from fishjam_agents.observe.replay.recorder import CallRecord
+from fishjam_agents.observe.replay.recorder import CallRecord, Redact, redacted
 from fishjam_agents.turns.settings import TurnSettings
 
 logger = logging.getLogger(__name__)
@@ -121,11 +121,15 @@ class CallRecorder:
 
     Args:
         folder: Where to; made when the first call begins.
+        redact: Whether words are as the bot's `redact` leaves them.
         now: The time of day, for the name of the file.
     """
 
-    def __init__(self, folder: str | Path, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, folder: str | Path, *, redact: bool = True, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         self.folder = Path(folder)
+        self.redact = redact
         self._now = now
 
     def open(
@@ -133,6 +137,7 @@ class CallRecorder:
         call: str,
         turns: TurnSettings,
         hearing: HearingSettings,
+        redact: Redact | None = None,
         also: Callable[[Line], None] | None = None,
     ) -> CallRecord:
         """Begin the record of a call.
@@ -141,16 +146,18 @@ class CallRecorder:
             call: Its id.
             turns: Its settings of turn-taking.
             hearing: Its settings of hearing.
-            also: Takes every line, too.
+            redact: The bot's `redact` (`pipeline.recorder.Recorder.open`).
+            also: Takes every line, too, as it may be shown.
         """
         now = self._now()
         file = _File(self.folder / f"{now:%Y%m%dT%H%M%SZ}-{call}.jsonl")
         begun = now.isoformat(timespec="seconds")
 
         def take(line: Line) -> None:
-            _writer.put(file, line)
+            shown = redacted(line, redact)
+            _writer.put(file, shown if self.redact else line)
             if also is not None:
-                also(line)
+                also(shown)
 
         return CallRecord(take, call, turns, hearing, begun)
 
