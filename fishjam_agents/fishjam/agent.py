@@ -326,19 +326,23 @@ class AgentSession:
             self._reconnector.leave()
         await self._socket.close()
 
+    def _post(self, message: bytes) -> bool:
+        """Send a message if that takes no waiting; else return False: `_send` waits, or says why not."""
+        return not self._leaving and self._socket.post(message)
+
     # Up to its first suspension this runs inside whoever calls it, perhaps no task at all (see
     # `session.Session`). A socket that is not open would start a timeout there, so it is asked first.
     async def _send(self, message: bytes) -> None:
-        socket = self._socket
+        if self._post(message):
+            return
         if self._leaving:
             raise SessionClosedError("the agent session was left: connect again to send", "")
+        socket = self._socket
         if socket.state is not State.OPEN:
             if self._reconnector is not None:
                 self._reconnector.check()
                 return
             raise end_of_session(_WHAT, socket.protocol.close_rcvd, socket.protocol.close_sent)
-        if socket.post(message):
-            return
         try:
             await socket.send(message)
         except ConnectionClosed as error:

@@ -2,23 +2,40 @@
 
 `ClientConnection.recv` puts each message into a queue and wakes a task for it, which costs another turn of
 the event loop and its system call; `send` opens a context that waits for what hardly ever has to be waited
-for. Both stay in use for everything that is not the usual case.
+for. Both stay in use for everything that is not the usual case. websockets' own `broadcast` sends without a
+task as well, and spends most of its time on composing the frame; it offers nothing for what arrives.
 
-The connection also brings its own buffer (`asyncio.BufferedProtocol`). Without one, asyncio allocates 256 KiB
-for each read and gives back what was not needed; with glibc that maps and unmaps memory once per frame.
+Connections also bring a buffer (`asyncio.BufferedProtocol`). Without one, asyncio allocates 256 KiB for each
+read and gives back what was not needed; with glibc that maps and unmaps memory once per frame.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import GeneratorType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.streams import StreamReader
 
-READ_BYTES = 16 * 1024
-"""Most that is read at once: a second of audio would be twice as much, a frame of 20 ms is 0.7 kB."""
+from .frames import LARGEST, BinaryFrameWriter, payload_of
+
+READ_BYTES = 64 * 1024
+"""Most that is read at once: two seconds of audio."""
+
+_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+"""One for all connections of an event loop: it is filled and emptied in one go, by one at a time."""
+
+
+def _buffer_of(loop: asyncio.AbstractEventLoop) -> memoryview:
+    buffer = _buffers.get(loop)
+    if buffer is None:
+        buffer = _buffers[loop] = memoryview(bytearray(READ_BYTES))
+    return buffer
 
 
 class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
@@ -29,7 +46,10 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         self._take: Callable[[bytes], object] | None = None
         self._error: Exception | None = None
         self._queued = 0
-        self._read = memoryview(bytearray(READ_BYTES))
+        self._read = _buffer_of(self.loop)
+        self._write_frame = BinaryFrameWriter().write
+        # Whether the next byte to arrive begins a frame that may be read here.
+        self._at_frame = False
 
     async def listen(self, take: Callable[[str | bytes], object]) -> None:
         """Give every message to `take` as soon as it is read, in the order of arrival, until cancelled.
@@ -60,7 +80,46 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes were read."""
-        self.data_received(bytes(self._read[:nbytes]))
+        read, start = self._read, 0
+        # Closing, websockets decides what still counts.
+        if self._at_frame and self.protocol.state is State.OPEN:
+            while self._take is not None and not self._queued:
+                payload = payload_of(read, start, nbytes)
+                if payload is None:
+                    break
+                begin, start = payload
+                self._give(self._take, bytes(read[begin:start]))
+                if start == nbytes:
+                    return
+        self.data_received(bytes(read[start:nbytes]))
+        self._at_frame = self._begins_plain_frame()
+
+    def _give(self, take: Callable[[bytes], object], message: bytes) -> None:
+        """Give a message to the listener; where that fails the queue wakes up `listen`, which raises it."""
+        try:
+            take(message)
+        except Exception as error:  # noqa: BLE001 - raised by `listen`
+            self._error = error
+            self._queued += 1
+            super().process_event(Frame(Opcode.BINARY, message))
+
+    def _begins_plain_frame(self) -> bool:
+        """Return whether what arrives next begins a frame, and may be read here.
+
+        Where websockets is can be seen from the coroutine in which its parser waits. If a version should wait
+        in another one, everything takes the library's own way.
+        """
+        protocol = self.protocol
+        waits: Any = protocol.parser
+        while isinstance(waits, GeneratorType) and waits.gi_yieldfrom is not None:
+            waits = waits.gi_yieldfrom
+        return (
+            getattr(waits, "gi_code", None) is StreamReader.at_eof.__code__
+            and protocol.current_size is None
+            and not protocol.extensions
+            and not protocol.debug
+            and min(protocol.max_message_size or LARGEST, protocol.max_fragment_size or LARGEST) >= LARGEST
+        )
 
     async def recv(self, decode: bool | None = None) -> Any:
         """The next message, as `ClientConnection.recv` gives it."""
@@ -73,12 +132,8 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         if isinstance(event, Frame) and event.opcode is not Opcode.CONT:
             take = self._take
             if event.opcode is Opcode.BINARY and event.fin and take is not None and not self._queued:
-                try:
-                    take(bytes(event.data))
-                except Exception as error:  # noqa: BLE001 - raised by `listen`, which the queue wakes up
-                    self._error = error
-                else:
-                    return
+                self._give(take, bytes(event.data))
+                return
             self._queued += event.opcode in (Opcode.BINARY, Opcode.TEXT)
         super().process_event(event)
 
@@ -88,10 +143,15 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         Returns:
             False when it was not sent: `send` then waits for what there is to wait for.
         """
-        transport = self.transport
-        if transport.get_write_buffer_size() or transport.is_closing():
+        transport, protocol = self.transport, self.protocol
+        if protocol.state is not State.OPEN or transport.get_write_buffer_size() or transport.is_closing():
             return False
-        self.protocol.send_binary(message)
-        for data in self.protocol.data_to_send():
-            transport.write(data)
+        # While a message goes out in fragments, only they and control frames may.
+        if protocol.expect_continuation_frame:
+            return False
+        if len(message) <= LARGEST and not (protocol.writes or protocol.extensions or protocol.debug):
+            transport.write(self._write_frame(message))
+            return True
+        protocol.send_binary(message)
+        self.send_data()
         return True
