@@ -12,9 +12,13 @@ E.180's special information tone (950, 1400, 1800 Hz).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from fishjam_agents.audio.correlation import RowCorrelation
 from fishjam_agents.audio.samples import Samples
 
 _LOW = 9
@@ -34,7 +38,8 @@ _LINE = 2
 _SUNG_BELOW = 32
 """Bin of 1000 Hz: a line below it that does not hold still may be sung."""
 
-_FRAMES = 8
+FRAMES = 8
+"""Frames by which steadiness is judged."""
 _FRAME = 320
 _FOLD = 4
 """Steadiness is judged at 4 kHz."""
@@ -60,14 +65,19 @@ _MAINS_PERIODS = (33, 34, 40, 66, 67, 80)
 _LEAST = 1e-3
 
 _Floats = npt.NDArray[np.float32]
+_Doubles = npt.NDArray[np.float64]
+_ONES: _Floats = np.ones(_FOLD, np.float32)
 
 
 class Tones:
-    """Tells tones in one microphone; one object per stream, fed with every frame."""
+    """Tells tones in one microphone; one object per stream, fed with every frame.
+
+    Attributes:
+        past: The last 160 ms, in frames.
+    """
 
     def __init__(self) -> None:
-        self._past: Samples = np.zeros((_FRAMES, _FRAME), np.int16)
-        self._next = 0
+        self.past: deque[Samples] = deque([np.zeros(_FRAME, np.int16)] * FRAMES, FRAMES)
         self._narrow = 0
         self._sounding = 0
         self._steadiness = 0.0
@@ -75,9 +85,8 @@ class Tones:
         self._before = False
 
     def take(self, frame: Samples) -> None:
-        """Remember a frame: int16 mono at 16 kHz, shape (320,)."""
-        self._past[self._next] = frame
-        self._next = (self._next + 1) % _FRAMES
+        """Remember a frame: int16 mono at 16 kHz, shape (320,). Not to be changed afterwards."""
+        self.past.append(frame)
 
     def rest(self) -> None:
         """Take note that the frame is no voice in any case."""
@@ -92,22 +101,51 @@ class Tones:
             total: Its power from 94 to 4000 Hz.
             parts: Squares of the real and imaginary parts of its spectrum, in turn; bins of 31.25 Hz.
         """
+        if self.begins():
+            slope = _slopes(self.past)
+            self.measured(slope, float(_correlate(slope, _LAGS).max()))
+        powers = parts[::2] + parts[1::2]
+        return self.judge(total, powers, float(np.add.reduce(powers[_NARROW_LOW:])))
+
+    def begins(self) -> bool:
+        """Begin to judge a frame, the first step of `hears`; return whether to measure its steadiness."""
         self._sounding = sounding = self._sounding + 1
-        if sounding in _CHECKED or (sounding > _CHECKED[-1] and sounding % _CHECK_EVERY == 0):
-            self._steadiness, self._hums = self._measure()
+        return sounding in _CHECKED or (sounding > _CHECKED[-1] and sounding % _CHECK_EVERY == 0)
+
+    def measured(self, slope: _Doubles, steadiness: float) -> None:
+        """Take how steady the sound is, and see whether it is hum.
+
+        Args:
+            slope: Of the last 160 ms, at 4 kHz.
+            steadiness: Correlation of the last 40 ms with what began 60 to 110 ms earlier, at its highest.
+        """
+        self._steadiness = steadiness
+        self._hums = False
+        if steadiness > _STEADY:
+            periods = _correlate(slope, _PERIODS)
+            shortest = _PERIODS.start + int((periods > _SAME * periods.max()).argmax())
+            self._hums = shortest in _MAINS_PERIODS
+
+    def judge(self, total: float, powers: _Floats, above: float) -> bool:
+        """Judge the frame: the last step of `hears`.
+
+        Args:
+            total: Its power from 94 to 4000 Hz.
+            powers: Its spectrum.
+            above: The power above 406 Hz.
+        """
         if self._hums:
             return True
-        tone = self._is_tone(total, parts[::2] + parts[1::2])
+        tone = self._is_tone(total, powers, above)
         # The end of a beep in the middle of a frame is neither narrow nor pure.
-        ended = self._before and not tone and sounding < _CHECKED[0]
+        ended = self._before and not tone and self._sounding < _CHECKED[0]
         self._before = tone
         return tone or ended
 
-    def _is_tone(self, total: float, powers: _Floats) -> bool:
+    def _is_tone(self, total: float, powers: _Floats, above: float) -> bool:
         if self._steadiness > _STEADY and _has_few_lines(total, powers):
             return True
         high = powers[_NARROW_LOW:]
-        above = float(np.add.reduce(high))
         narrow = above > _NARROW_SHARE * total and float(np.dot(high, high)) > _NARROW * above * above
         self._narrow = self._narrow + 1 if narrow else 0
         if self._narrow < 2 and not _is_pure(total, powers[_LOW:]):
@@ -115,27 +153,22 @@ class Tones:
         lively = self._steadiness < _LIVELY and self._sounding >= _CHECKED[-1]
         return not (lively and int(powers[_LOW:].argmax()) + _LOW < _SUNG_BELOW)
 
-    def _measure(self) -> tuple[float, bool]:
-        """Correlate the last 40 ms with what began 60 to 110 ms earlier, and see whether it is hum."""
-        past = np.concatenate((self._past[self._next :], self._past[: self._next]))
-        folded = past.reshape(-1, _FOLD).sum(axis=1, dtype=np.float64)
-        # Nothing of 0 Hz and little of what rumbles under everything.
-        slope = folded[2:] - folded[:-2]
-        steadiness = float(_correlate(slope, _LAGS).max())
-        if steadiness <= _STEADY:
-            return steadiness, False
-        periods = _correlate(slope, _PERIODS)
-        shortest = _PERIODS.start + int((periods > _SAME * periods.max()).argmax())
-        return steadiness, shortest in _MAINS_PERIODS
+
+def _slopes(frames: Iterable[Samples]) -> _Doubles:
+    """Slope at 4 kHz, in whole numbers: nothing of 0 Hz and little of what rumbles under everything."""
+    sound = np.concatenate([*frames], dtype=np.float32)
+    folded = np.dot(sound.reshape(-1, _FOLD), _ONES)
+    slopes: _Doubles = (folded[2:] - folded[:-2]).astype(np.float64)
+    return slopes
 
 
-def _correlate(signal: npt.NDArray[np.float64], lags: slice) -> npt.NDArray[np.float64]:
+def _correlate(signal: _Doubles, lags: slice) -> _Doubles:
     """Correlation of the last 40 ms with what was some lags earlier, the shortest lag first."""
     recent = signal[-_RECENT:]
     before = signal[-_RECENT - lags.stop + 1 : len(signal) - lags.start]
     energy = np.concatenate(((0.0,), np.cumsum(before * before)))
     energies = (energy[_RECENT:] - energy[:-_RECENT]) * np.dot(recent, recent)
-    found: npt.NDArray[np.float64] = np.correlate(before, recent, "valid") / np.sqrt(energies + _LEAST)
+    found: _Doubles = np.correlate(before, recent, "valid") / np.sqrt(energies + _LEAST)
     return found[::-1]
 
 
@@ -168,3 +201,47 @@ def _is_pure(total: float, powers: _Floats) -> bool:
 
 def _line(powers: _Floats, peak: int) -> float:
     return float(np.add.reduce(powers[max(peak - _LINE, 0) : peak + _LINE + 1]))
+
+
+class RowTones:
+    """Tells tones in up to `rows` microphones at once, each as it would alone."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._lags = len(range(_LAGS.start, _LAGS.stop))
+        self._correlation: RowCorrelation | None = None
+
+    def hear(self, tones: Sequence[Tones], totals: Sequence[float], parts: _Floats) -> list[bool]:
+        """Judge the frame that each took last, as `Tones.hears` does.
+
+        Args:
+            tones: Of each microphone.
+            totals: Power of each frame from 94 to 4000 Hz.
+            parts: `parts` of each frame, shape (n, 256).
+        """
+        due = [each for each in tones if each.begins()]
+        if due:
+            self._measure(due)
+        powers = parts[:, ::2] + parts[:, 1::2]
+        above: list[float] = np.add.reduce(powers[:, _NARROW_LOW:], axis=1).tolist()
+        together = zip(tones, totals, powers, above, strict=True)
+        return [each.judge(total, power, high) for each, total, power, high in together]
+
+    def _measure(self, due: Sequence[Tones]) -> None:
+        if self._correlation is None:
+            self._correlation = RowCorrelation(self._rows, _RECENT, self._lags)
+        sounds = np.concatenate([frame for each in due for frame in each.past], dtype=np.float32)
+        folded = np.dot(sounds.reshape(-1, _FOLD), _ONES).reshape(len(due), -1)
+        slopes = (folded[:, 2:] - folded[:, :-2]).astype(np.float64)
+        recent = slopes[:, -_RECENT:]
+        before = slopes[:, -_RECENT - _LAGS.stop + 1 : slopes.shape[1] - _LAGS.start]
+        energy = np.zeros((len(due), before.shape[1] + 1))
+        np.add.accumulate(before * before, axis=1, out=energy[:, 1:])
+        energies = energy[:, _RECENT:] - energy[:, :-_RECENT]
+        energies *= np.add.reduce(recent * recent, axis=1)[:, None]
+        energies += _LEAST
+        found = self._correlation.products(before, recent)
+        found /= np.sqrt(energies, out=energies)
+        highest: list[float] = np.maximum.reduce(found, axis=1).tolist()
+        for each, slope, steadiness in zip(due, slopes, highest, strict=True):
+            each.measured(slope, steadiness)

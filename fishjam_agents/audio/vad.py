@@ -17,18 +17,19 @@ Music, dogs and a television in the room are voices to this detector. Whispering
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, analysis_window
+from fishjam_agents.audio.bands import BAND_STARTS, BINS, analysis_window, voice_level
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
-from fishjam_agents.audio.samples import FULL_SCALE, Samples
+from fishjam_agents.audio.pitch import Pitch
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.tones import Tones
 
 SAMPLE_RATE = 16000
@@ -84,24 +85,21 @@ class Decision(NamedTuple):
 
 _WEBRTC_WEIGHT = 2.2
 _SNR_WEIGHT = -0.6
-_PITCH_WEIGHT = 8.2
+PITCH_WEIGHT = 8.2
 
-_FFT = 512
-
-_LAGS = slice(10, 58)
-"""Pitch periods at 4 kHz: 70 to 400 Hz."""
-_CORRELATED = 102
-_FOLDED = 160
-_LEAST_ENERGIES = 1e-9 * FULL_SCALE**4
-"""Added to the product of two energies, so that digital silence has no pitch."""
+FFT = 512
+"""Samples of a frame's spectrum: the last 32 ms."""
 
 _LEVEL_RATE = 0.05
+_NOTHING: Samples = np.zeros(FRAME_SAMPLES, np.int16)
 
 _Floats = npt.NDArray[np.float32]
-_Doubles = npt.NDArray[np.float64]
 
 # numpy 1 transforms in double precision whatever it is given, numpy 2 in the precision of its input.
-_SPECTRUM_PART = np.fft.rfft(np.zeros(2, np.float32)).real.dtype
+SPECTRUM_PART = np.fft.rfft(np.zeros(2, np.float32)).real.dtype
+"""Type of the real and imaginary parts of a spectrum."""
+PART_STARTS = 2 * np.array(BAND_STARTS)
+"""First part of each band where real and imaginary parts stand side by side."""
 
 
 class _Scratch:
@@ -112,23 +110,29 @@ class _Scratch:
     """
 
     def __init__(self) -> None:
-        self.window: _Floats = analysis_window(_FFT)
-        self.windowed: _Floats = np.empty(_FFT, np.float32)
+        self._window: _Floats = analysis_window(FFT)
+        self._sound: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
+        self._windowed: _Floats = np.empty(FFT, np.float32)
+        self._pitch = Pitch()
         self.parts: _Floats = np.empty(2 * BINS, np.float32)
-        self.ones: _Floats = np.ones(4, np.float32)
-        self.folded: _Floats = np.empty(_FOLDED, np.float32)
-        self.folded_next = self.folded[1:]
-        self.folded_here = self.folded[:-1]
-        self.slopes: _Floats = np.empty(_FOLDED - 1, np.float32)
-        self.sloped: _Doubles = np.empty(_FOLDED - 1)
-        self.sloped_past = self.sloped[: -_LAGS.start]
-        self.sloped_recent = self.sloped[-_CORRELATED:]
-        self.squares: _Doubles = np.empty(_FOLDED - 1)
-        self.energy: _Doubles = np.zeros(_FOLDED)
-        self.energy_after = self.energy[1:]
-        self.energy_ends = self.energy[_CORRELATED : -_LAGS.start]
-        self.energy_starts = self.energy[: -_CORRELATED - _LAGS.start]
-        self.shifted: _Doubles = np.empty(len(self.energy_ends))
+        self._old = self._sound[:FRAME_SAMPLES]
+        self._new = self._sound[FRAME_SAMPLES:]
+        self._transformed = self._sound[2 * FRAME_SAMPLES - FFT :]
+        self._fours = self._sound.reshape(-1, 4)
+
+    def bands(self, before: Samples, frame: Samples) -> list[float]:
+        """Take two frames, and give the power in each band."""
+        self._old[:] = before
+        self._new[:] = frame
+        windowed = np.multiply(self._transformed, self._window, out=self._windowed)
+        spectrum = np.fft.rfft(windowed).view(SPECTRUM_PART)
+        np.square(spectrum[: 2 * BINS], out=self.parts, dtype=np.float32, casting="same_kind")
+        powers: list[float] = np.add.reduceat(self.parts, PART_STARTS).tolist()
+        return powers
+
+    def pitch(self) -> float:
+        """How periodic the two frames are, 0 to 1."""
+        return self._pitch.strength(self._fours)
 
 
 class _Local(threading.local):
@@ -139,7 +143,6 @@ class _Local(threading.local):
 
 
 _local = _Local()
-_PART_STARTS = 2 * np.array(BAND_STARTS)
 
 
 class Detector:
@@ -153,31 +156,27 @@ class Detector:
     Attributes:
         start: Sum of scores at which the turn machine suspects speech.
         echo: The echo expected in the last frame; None while none is.
+        before: The frame before the last.
+        tones: Tells the tones of machines.
     """
 
     def __init__(self, preset: PresetName = "default") -> None:
         self.preset = PRESETS[preset]
         self.start = self.preset.start
         self._bias = self.preset.bias
-        self._buffer: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
         self.restart()
-
-        # Views, made once.
-        self._old = self._buffer[:FRAME_SAMPLES]
-        self._new = self._buffer[FRAME_SAMPLES:]
-        self._transformed = self._buffer[2 * FRAME_SAMPLES - _FFT :]
-        self._fours = self._buffer.reshape(_FOLDED, 4)
 
     def restart(self) -> None:
         """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
         # Mode 2: modes 0 and 1 score the same here, mode 3 misses twice as many utterances.
         self._webrtc = webrtcvad.Vad(2)
-        self._buffer.fill(0.0)
+        self._speech = False
+        self._last = self.before = _NOTHING
         self._floors = [NoiseFloor() for _ in BAND_STARTS]
         self._noise = NoiseLevel()
         self._level: float | None = None
         self._voiced_level: float | None = None
-        self._tones = Tones()
+        self.tones = Tones()
         self.echo: Echo | None = None
 
     def feed(
@@ -190,7 +189,7 @@ class Detector:
         """Score the next frame.
 
         Args:
-            frame: int16 mono, shape (320,): 20 ms at 16 kHz.
+            frame: int16 mono, shape (320,): 20 ms at 16 kHz. Not to be changed afterwards.
             in_speech: Whether the turn machine was in speech, suspected or confirmed, after it took the
                 decision about the previous frame. While it is, the noise is hardly learned.
             accumulating: Whether it matters how far below zero the score is
@@ -199,27 +198,28 @@ class Detector:
             playing: What tells the echo of what the bot has just said, so that it is no speech; None while it
                 is silent, or where no echo is to be expected.
         """
+        self.take(frame, in_speech)
+        scratch = _local.scratch
+        bands = scratch.bands(self.before, frame)
+        level = voice_level(bands)
+        z, voice = self.weigh(
+            bands, level, accumulating, None if playing is None else playing.expect(bands, level)
+        )
+        if voice:
+            z += PITCH_WEIGHT * scratch.pitch() * voice
+        if z <= 0:
+            self.tones.rest()
+        elif self.tones.hears(sum(bands), scratch.parts):
+            z = -1.0
+        return self.decide(z, level)
+
+    def take(self, frame: Samples, in_speech: bool) -> None:
+        """Take a frame: the first step of `feed`, which `vad_batch` does for many detectors at once."""
         if self._level is not None:
             self._learn_noise(self._level, in_speech)
-        z, level = self._score(frame, accumulating, playing)
-        echoing = self.echo is not None and level < self.echo.level
-        self._level = level
-
-        noise = self._noise.mean
-        score = -3.0 if z < -3.0 else min(z, 3.0)
-        if score > -1.0 and (level < noise + self._noise.range or echoing):
-            score = -1.0
-        voiced = score > 0.0
-        voiced_level = self._voiced_level
-        if voiced:
-            if voiced_level is None:
-                voiced_level = level
-            else:
-                voiced_level += _LEVEL_RATE * (level - voiced_level)
-            self._voiced_level = voiced_level
-        snr = 0.0 if voiced_level is None else voiced_level - noise
-        tail = z > -1.5 and level > noise + GATE and not echoing
-        return Decision(score, voiced, tail, level, noise, snr)
+        self._speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
+        self.before, self._last = self._last, frame
+        self.tones.take(frame)
 
     def _learn_noise(self, level: float, in_speech: bool) -> None:
         """Let the previous frame count as noise, or not, now that its fate is known."""
@@ -235,22 +235,16 @@ class Detector:
         # Frames of the other noise may have passed for a voice, before it was known.
         self._voiced_level = None
 
-    def _score(self, frame: Samples, accumulating: bool, playing: EchoSource | None) -> tuple[float, float]:
-        """The raw score z and the level of the voice band."""
-        speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
-        self._old[:] = self._new
-        self._new[:] = frame
-        self._tones.take(frame)
+    def weigh(
+        self, bands: Sequence[float], level: float, accumulating: bool, echo: Echo | None
+    ) -> tuple[float, float]:
+        """Compare a frame with the noise: the second step.
 
-        scratch = _local.scratch
-        windowed = np.multiply(self._transformed, scratch.window, out=scratch.windowed)
-        spectrum = np.fft.rfft(windowed).view(_SPECTRUM_PART)
-        parts = scratch.parts
-        np.square(spectrum[: 2 * BINS], out=parts, dtype=np.float32, casting="same_kind")
-        bands: list[float] = np.add.reduceat(parts, _PART_STARTS).tolist()
-
-        level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
-        echo = self._expect_echo(bands, level, playing)
+        Returns:
+            The score without its pitch, and the share of that which counts; 0 where it need not be looked
+            for.
+        """
+        self.echo = echo
         if echo is None or not echo.bands:
             above = [floor.above(power) for floor, power in zip(self._floors, bands, strict=True)]
         else:
@@ -259,37 +253,35 @@ class Detector:
         snr = sum(above) / 50
         voice = min((above[1] + above[2] + above[3]) / 30, 1.0)
         z = self._bias + _SNR_WEIGHT * snr
-        if speech:
+        if self._speech:
             z += _WEBRTC_WEIGHT
         gated = level <= self._noise.mean + GATE
         # Where even a perfect pitch would leave the lowest score there is, it need not be looked for.
-        if z + _PITCH_WEIGHT * voice > -3.0 and (accumulating or not gated):
-            z += _PITCH_WEIGHT * self._pitch(scratch) * voice
+        if z + PITCH_WEIGHT * voice > -3.0 and (accumulating or not gated):
+            return z, voice
+        return z, 0.0
 
-        if z <= 0:
-            self._tones.rest()
-        elif self._tones.hears(sum(bands), parts):
-            z = -1.0
-        return z, level
+    def decide(self, z: float, level: float) -> Decision:
+        """Decide on a frame: the last step.
 
-    def _expect_echo(self, bands: list[float], level: float, playing: EchoSource | None) -> Echo | None:
-        self.echo = None if playing is None else playing.expect(bands, level)
-        return self.echo
-
-    def _pitch(self, scratch: _Scratch) -> float:
-        """Return how periodic the last 40 ms are, 0 to 1: highest normalised autocorrelation at 70-400 Hz."""
-        np.dot(self._fours, scratch.ones, out=scratch.folded)
-        # The slope takes out 1/f noise, which looks periodic to a short window. Whole numbers, so exact.
-        np.subtract(scratch.folded_next, scratch.folded_here, out=scratch.slopes)
-        sloped, energy = scratch.sloped, scratch.energy
-        sloped[:] = scratch.slopes
-        products = np.correlate(scratch.sloped_past, scratch.sloped_recent, "valid")
-        np.multiply(sloped, sloped, out=scratch.squares)
-        np.add.accumulate(scratch.squares, out=scratch.energy_after)
-        of_recent = float(energy[-1] - energy[-1 - _CORRELATED])
-        of_shifted = np.subtract(scratch.energy_ends, scratch.energy_starts, out=scratch.shifted)
-        of_shifted *= of_recent
-        of_shifted += _LEAST_ENERGIES
-        np.sqrt(of_shifted, out=of_shifted)
-        products /= of_shifted
-        return max(float(products[products.argmax()]), 0.0)
+        Args:
+            z: Its score.
+            level: Of its voice band, dBFS.
+        """
+        echoing = self.echo is not None and level < self.echo.level
+        self._level = level
+        noise = self._noise.mean
+        score = -3.0 if z < -3.0 else min(z, 3.0)
+        if score > -1.0 and (level < noise + self._noise.range or echoing):
+            score = -1.0
+        voiced = score > 0.0
+        voiced_level = self._voiced_level
+        if voiced:
+            if voiced_level is None:
+                voiced_level = level
+            else:
+                voiced_level += _LEVEL_RATE * (level - voiced_level)
+            self._voiced_level = voiced_level
+        snr = 0.0 if voiced_level is None else voiced_level - noise
+        tail = z > -1.5 and level > noise + GATE and not echoing
+        return Decision(score, voiced, tail, level, noise, snr)

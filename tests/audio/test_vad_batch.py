@@ -1,0 +1,126 @@
+"""Detectors scored together: every decision is the one that each gives alone, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fishjam_agents.audio.correlation import RowCorrelation
+from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, Detector
+from fishjam_agents.audio.vad_batch import DetectorBatch, Row
+from fishjam_agents.audio.wav import load_speech
+
+FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
+VOICES = [load_speech(FIXTURES / f"{name}.wav", 16000) for name in ("alice_long", "bob_numbers", "alice_yes")]
+SECONDS = 3.0
+KINDS = ("voice", "tone", "noise", "silence", "clipped", "hum")
+
+
+def sound(kind, level, seed):
+    """Three seconds of a kind of sound, at a level, over a little noise."""
+    random = np.random.default_rng(seed)
+    size = round(16000 * SECONDS)
+    peak = 32768 * 10 ** (level / 20)
+    at = np.arange(size) / 16000
+    match kind:
+        case "voice":
+            voice = VOICES[seed % len(VOICES)]
+            wave = np.roll(np.resize(voice, size), int(random.integers(size))) * (peak / 8000)
+        case "tone":
+            hz = random.choice([350.0, 440.0, 697.0, 1209.0, 2100.0], 2)
+            wave = peak * (np.sin(2 * np.pi * hz[0] * at) + np.sin(2 * np.pi * hz[1] * at)) / 2
+            wave *= np.floor(at * 2) % 2
+        case "noise":
+            wave = random.normal(0, peak / 4, size) * (1 + 9 * (np.floor(at) % 2))
+        case "silence":
+            return np.zeros(size, np.int16)
+        case "clipped":
+            wave = 4 * 32768 * np.sign(np.sin(2 * np.pi * 110 * at))
+        case "hum":
+            wave = peak * np.sin(2 * np.pi * 50 * at)
+    wave = wave + random.normal(0, 3, size)
+    return np.clip(np.rint(wave), -32768, 32767).astype(np.int16)
+
+
+streams = st.builds(
+    sound, st.sampled_from(KINDS), st.sampled_from([-50.0, -30.0, -12.0, 0.0]), st.integers(0, 999)
+)
+
+
+class Sum:
+    """As much of a turn machine as the detector is told of."""
+
+    def __init__(self, start):
+        self.start, self.sum, self.quiet = start, 0.0, 0
+
+    def told(self):
+        return self.quiet > 0, self.sum > 0 and not self.quiet
+
+    def take(self, decision):
+        self.sum = min(max(self.sum + decision.score, 0.0), self.start)
+        if self.sum >= self.start or decision.voiced:
+            self.quiet = 15 if self.sum >= self.start else self.quiet
+        else:
+            self.quiet = max(self.quiet - 1, 0)
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data(), sounds=st.lists(streams, min_size=3, max_size=12))
+def test_a_batch_decides_as_each_detector_does_alone(data, sounds):
+    presets = [data.draw(st.sampled_from(sorted(PRESETS))) for _ in sounds]
+    alone, together = [Detector(preset) for preset in presets], [Detector(preset) for preset in presets]
+    machines = [Sum(detector.start) for detector in alone]
+    places = [0] * len(sounds)
+    batch = DetectorBatch()
+    random = data.draw(st.randoms(use_true_random=False))
+    while True:
+        # Whoever has a packet in this turn of the loop: any of them, in any order.
+        chosen = random.sample(range(len(sounds)), random.randint(1, len(sounds)))
+        rows, expected = [], []
+        for index in chosen:
+            frame = sounds[index][places[index] : places[index] + FRAME_SAMPLES]
+            if len(frame) < FRAME_SAMPLES:
+                return
+            places[index] += FRAME_SAMPLES
+            if random.random() < 0.01:
+                alone[index].restart()
+                together[index].restart()
+            told = machines[index].told()
+            rows.append(Row(together[index], frame, *told))
+            expected.append(alone[index].feed(frame, *told))
+        assert batch.feed(rows) == expected
+        for index, decision in zip(chosen, expected, strict=True):
+            machines[index].take(decision)
+
+
+def test_more_rows_than_are_computed_at_once_are_all_decided_in_order():
+    speech = VOICES[0]
+    alone, together = [Detector() for _ in range(150)], [Detector() for _ in range(150)]
+    batch = DetectorBatch()
+    for step in range(20):
+        frames = [speech[at : at + FRAME_SAMPLES] for at in range(step * 320, step * 320 + 150 * 160, 160)]
+        expected = [detector.feed(frame, False) for detector, frame in zip(alone, frames, strict=True)]
+        assert batch.feed(
+            [Row(each, frame, False) for each, frame in zip(together, frames, strict=True)]
+        ) == (expected)
+    assert any(decision.voiced for decision in expected)
+    assert not all(decision.voiced for decision in expected)
+
+
+def test_nothing_in_nothing_out():
+    assert DetectorBatch().feed([]) == []
+
+
+@pytest.mark.parametrize(("length", "lags"), [(102, 48), (160, 201), (8, 1), (9, 3)])
+def test_rows_are_correlated_exactly(length, lags):
+    random = np.random.default_rng(length)
+    limit = 2**17
+    other = random.integers(-limit, limit, (5, length + lags - 1)).astype(np.float64)
+    signal = random.integers(-limit, limit, (5, length)).astype(np.float64)
+    correlation = RowCorrelation(7, length, lags)
+    for _ in range(2):
+        found = correlation.products(other, signal)
+        for row in range(5):
+            assert np.array_equal(found[row], np.correlate(other[row], signal[row], "valid"))
