@@ -23,6 +23,7 @@ class Capabilities:
         background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
         text: Takes text (`send_text`).
         transcripts: Emits `UserTranscript` while the user speaks.
+        pause_transcripts: Emits `PauseTranscript` at pauses that it is told of.
         verbatim_say: Speaks given words (`say`).
         replies_wait: A reply is as good when it is played later than it was given, after what is said to
             somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
@@ -43,6 +44,7 @@ class Capabilities:
     background_tools: bool = False
     text: bool = False
     transcripts: bool = False
+    pause_transcripts: bool = False
     verbatim_say: bool = False
     replies_wait: bool = False
     control: bool = False

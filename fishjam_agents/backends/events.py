@@ -60,6 +60,23 @@ class UserSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseTranscript:
+    """Words of an open turn up to a pause (`TurnPausedInput`), for the policy that ends turns.
+
+    Nobody else is told of them: the turn may go on, and its `UserTranscript` follows when it is over.
+
+    Attributes:
+        text: All words of the turn so far.
+        at: Where the pause began, as `TurnPausedInput.at`; of a pause that is over they come to nothing.
+        peer: Who speaks.
+    """
+
+    text: str
+    at: float
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """The model wants a tool called.
 
@@ -133,6 +150,7 @@ BackendEvent = (
     | PreemptiveReply
     | UserSpeech
     | UserTranscript
+    | PauseTranscript
     | ToolCall
     | ToolCallCancelled
     | Interrupted

@@ -10,6 +10,7 @@ from fishjam_agents.backends.events import (
     BackendEvent,
     Interrupted,
     OutOfBandResponse,
+    PauseTranscript,
     ReplyAudio,
     ReplyAudioEnded,
     ReplyTextDelta,
@@ -63,7 +64,9 @@ class IdNamespace:
                 return event if reply is None else replace(event, reply=self.public(reply))
             case ToolCall() | ToolCallCancelled():
                 return replace(event, call=self.public(event.call))
-            case UserSpeech() | UserTranscript() | PreemptiveReply() | OutOfBandResponse():
+            case UserSpeech() | UserTranscript() | PauseTranscript():
+                return event
+            case PreemptiveReply() | OutOfBandResponse():
                 return event
             case VendorEvent() | BackendUsage() | BackendWarning() | BackendFailure():
                 return event

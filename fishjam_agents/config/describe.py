@@ -334,7 +334,7 @@ def _without_words(pipeline: AgentPipeline) -> str | None:
     unheard = not capabilities.transcripts or turns.mode == "local"
     if unheard and any(policy.needs_words for policy in turns.policies):
         wanting.append("turns.barge_in")
-    if turns.ending.needs_words and not capabilities.transcripts:
+    if turns.ending.needs_words and not (capabilities.transcripts or capabilities.pause_transcripts):
         wanting.append("turns.end_of_turn")
     if not wanting:
         return None

@@ -292,6 +292,8 @@ class Call:
                 # A transcript that comes after its turn would be taken for that of the next sound.
                 if context.capabilities.transcripts:
                     self.audio.understood(event.text, event.final, event.peer)
+            case port.PauseTranscript():
+                self.audio.transcribed(event.text, event.at, event.peer)
             case port.ToolCall() | port.ToolCallCancelled():
                 self.tools.handle(event)
             case port.OutOfBandResponse():

@@ -198,6 +198,8 @@ class RemoteRun:
                 pass
             case port.ReplyLatency() | port.PreemptiveReply() | port.Interrupted() | port.UserSpeech():
                 pass
+            case port.PauseTranscript():
+                pass
             case port.ToolCall() | port.ToolCallCancelled() | port.OutOfBandResponse():
                 pass
             case port.BackendFailure():

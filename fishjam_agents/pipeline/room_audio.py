@@ -190,6 +190,12 @@ class RoomAudio:
             if peer is None or microphone.peer in (peer, None):
                 microphone.understood(text, final)
 
+    def transcribed(self, text: str, pause: float, peer: str | None) -> None:
+        """Take the words of a peer's turn up to a pause, which began at media time `pause`."""
+        for microphone in self.microphones:
+            if self._mixer is not None or microphone.peer == peer:
+                microphone.machine.transcribed(pause, text)
+
     def _take(self, message: Any) -> None:
         # What goes wrong in here is not the session's fault, and no business of its.
         if self._has_failed:

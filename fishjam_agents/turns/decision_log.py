@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, Mapping[str, type]] = {
     "understood": {"text": str, "final": bool},
     "model_done": {},
     "predicted": {"pause": float, "probability": float},
+    "transcribed": {"pause": float, "text": str},
 }
 """Methods of a machine that are called besides those for audio, and the types of their arguments."""
 
@@ -124,6 +125,13 @@ class RecordedMachine(TurnMachine):
         """As `TurnMachine.predicted`."""
         events = super().predicted(pause, probability)
         self._log.command("predicted", {"pause": pause, "probability": probability}, events)
+        return events
+
+    def transcribed(self, pause: float, text: str) -> Sequence[TurnEvent]:
+        """As `TurnMachine.transcribed`. Words that nobody judges are not written down."""
+        events = super().transcribed(pause, text)
+        if self.judges_words:
+            self._log.command("transcribed", {"pause": pause, "text": text}, events)
         return events
 
     def model_done(self) -> Sequence[TurnEvent]:

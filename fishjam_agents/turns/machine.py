@@ -342,6 +342,17 @@ class TurnMachine:
             self._ending.probability = probability
         return NOTHING
 
+    def transcribed(self, pause: float, text: str) -> Sequence[TurnEvent]:
+        """Take the words of the turn up to a pause; they count from the next frame on, and in this pause.
+
+        Args:
+            pause: Where the pause began (`paused_since`); of another one than this they are out of date.
+            text: All words of the turn.
+        """
+        if pause == self.paused_since:
+            self._ending.words = text
+        return NOTHING
+
     def _in_turn(self, decision: Decision, voiced: bool, at: float) -> Sequence[TurnEvent]:
         if at - self._onset >= self._settings.max_turn:
             return self.end(at, "limit")

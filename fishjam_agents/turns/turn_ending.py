@@ -16,9 +16,10 @@ class TurnEnding:
         uses_words: Whether it looks at words.
         model_done: Whether the backend's own turn detection heard the user stop.
         probability: Prediction of the policy's model for the present pause; None while there is none.
+        words: Words of the turn up to the present pause; None where nobody was asked for them.
     """
 
-    __slots__ = ("_policy", "model_done", "probability", "uses_words")
+    __slots__ = ("_policy", "model_done", "probability", "uses_words", "words")
 
     def __init__(self, policy: EndOfTurn) -> None:
         self._policy = policy.fresh()
@@ -29,10 +30,11 @@ class TurnEnding:
         """Forget what was told: the next turn is another."""
         self.model_done = False
         self.probability: float | None = None
+        self.words: str | None = None
 
     def sounds(self, voiced: bool, quiet: float) -> None:
         """Take note of a frame that belongs to the turn, after so many seconds of quiet."""
-        self.probability = None
+        self.probability = self.words = None
         if voiced:
             self.model_done = False
             if quiet + 1e-9 >= PAUSE:
@@ -50,8 +52,9 @@ class TurnEnding:
             snr: Level of the voice above the noise, dB.
             onset: Where the turn began, media time.
             last_sound: Its last sound, media time.
-            words: What was understood of it.
+            words: What was understood of it while it went on.
         """
+        words = words if self.words is None else self.words
         policy = self._policy
         pause = Pause(quiet, snr, last_sound - onset, words, self.model_done, self.probability, onset)
         if quiet + 1e-9 < seconds(policy.silence, policy.silence(pause)):

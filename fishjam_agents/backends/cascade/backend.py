@@ -81,6 +81,7 @@ class Cascade(Backend):
             output_rate=OUTPUT_RATE,
             wants_turn_audio=True,
             wants_pauses=self.preemptive,
+            pause_transcripts=self.preemptive,
             truncate=True,
             cancel=True,
             images=any(part.vision for part in self.llm),

@@ -267,9 +267,15 @@ class CascadeSession(port.BackendSession):
             basis,
             peer,
             at,
-            lambda: self._transcribe(audio, peer, tell=False),
+            lambda: self._transcribe_pause(audio, at, peer),
             messages,
         )
+
+    async def _transcribe_pause(self, audio: port.Samples, at: float, peer: str | None) -> str:
+        words = await self._transcribe(audio, peer, tell=False)
+        if words:
+            self._emit(port.PauseTranscript(words, at, peer))
+        return words
 
     def _snapshot(self, notes: Sequence[str]) -> ConversationSnapshot:
         history = self._history

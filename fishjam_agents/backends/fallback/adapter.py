@@ -25,6 +25,7 @@ from fishjam_agents.backends.port import (
     InterruptInput,
     OutOfBandInput,
     OutOfBandResponse,
+    PauseTranscript,
     PreemptiveReply,
     ReplyAudio,
     ReplyAudioEnded,
@@ -255,7 +256,7 @@ class BackendAdapter:
                 if event.total_cost is not None:
                     active.total_cost = event.total_cost
                     event = replace(event, total_cost=state.spent + event.total_cost)
-            case Interrupted() | UserSpeech() | PreemptiveReply() | VendorEvent():
+            case Interrupted() | UserSpeech() | PauseTranscript() | PreemptiveReply() | VendorEvent():
                 pass
             case BackendWarning() | BackendFailure() | VendorUnavailable() | VendorAvailable():
                 pass

@@ -105,6 +105,7 @@ class Fallback(Backend):
             cancel=True,
             conversation=True,
             wants_pauses=any(one.wants_pauses for one in every),
+            pause_transcripts=any(one.pause_transcripts for one in every),
             own_turn_detection=all(one.own_turn_detection for one in every),
             replies_wait=all(one.replies_wait for one in every),
         )
