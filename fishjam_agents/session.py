@@ -136,6 +136,9 @@ class OutgoingTrack(Protocol):
     # May also offer `ready: bool`, false while a session that reconnects has lost its connection. Replies
     # are then held, and go on where they were when it is back.
     #
+    # May also offer `post_chunk(data: bytes) -> bool`, a `send_chunk` that is no coroutine: false where
+    # nothing was sent, because that has to wait or fails. `send_chunk` is then asked.
+    #
     # May also offer `playout_estimate() -> PlayoutEstimate`, asked once, before the first chunk. Without it,
     # what has been played is estimated by Fishjam's rules (`playout/estimate.py`).
 

@@ -364,6 +364,7 @@ class OutgoingTrack:
         self.session = session
         self.options = options
         self._send = session._send
+        self._post = session._post
         self.rename(id)
 
     def rename(self, id: str) -> None:
@@ -392,6 +393,14 @@ class OutgoingTrack:
                 f"a chunk of {len(data)} bytes is too long: send audio in pieces of a second or less"
             )
         await self._send(self._encode(data))
+
+    def post_chunk(self, data: bytes) -> bool:
+        """Queue audio as `send_chunk` does, if that takes no waiting.
+
+        Returns:
+            False when it was not sent; `send_chunk` waits, or says why not.
+        """
+        return len(data) <= MAX_CHUNK_BYTES and self._post(self._encode(data))
 
     async def interrupt(self) -> None:
         """Drop what was sent and has not been played. Audio sent afterwards plays normally.

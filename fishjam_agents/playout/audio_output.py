@@ -74,6 +74,7 @@ class AudioOutput:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rates = (source_rate, sample_rate)
+        self._resamples = source_rate != sample_rate
         self._listener = listener
         estimate = getattr(track, "playout_estimate", None)
         self._schedule = Schedule(sample_rate, settings, estimate and estimate())
@@ -158,7 +159,7 @@ class AudioOutput:
         Returns:
             False when it was not kept: the reply is dead, or the buffer is full.
         """
-        if self._rates[0] != self._rates[1]:
+        if self._resamples:
             if not self.is_live(reply):
                 return False
             resampler = self._resamplers.get(reply)
@@ -187,9 +188,8 @@ class AudioOutput:
         return target.written / self._rates[1]
 
     def pump(self, now: float) -> None:
-        """Send what is due and tell of what has ended. Called by the ticker; does nothing between replies."""
-        if not self._schedule.active:
-            self._send_background(now)
+        """Send what is due and tell of what has ended. Called by the ticker; mostly there is neither."""
+        if self._schedule.rests:
             return
         self._send(now)
         for heard in self._schedule.collect(now):
@@ -197,34 +197,41 @@ class AudioOutput:
             self._listener.reply_played(heard)
 
     def _send(self, now: float) -> None:
-        sent = False
-        if not self._sender.blocked and self._schedule.make_way(now):
-            self._cut()
-        chunks = self._schedule.pump(now)
-        while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
-            self._send_chunk(chunk)
-            sent = True
-        if sent:
+        if self._sender.blocked:
+            return
+        schedule = self._schedule
+        if schedule.background is not None and schedule.make_way(now) and not self._cut():
+            return
+        goes_on = True
+        for chunk in schedule.pump(now):
+            goes_on = self._send_chunk(chunk)
+            if not goes_on:
+                break
+        if schedule.begun:
             self._announce()
-        self._send_background(now)
+        if goes_on and schedule.background is not None:
+            self._send_background(now)
 
     def _send_background(self, now: float) -> None:
-        if self._schedule.background is None:
+        if self._schedule.background is None or self._sender.blocked:
             return
-        chunks = self._schedule.pump_background(now)
-        while not self._sender.blocked and (chunk := next(chunks, None)) is not None:
-            self._send_chunk(chunk)
+        for chunk in self._schedule.pump_background(now):
+            if not self._send_chunk(chunk):
+                return
 
-    def _send_chunk(self, chunk: Samples) -> None:
-        self._sender.send(chunk.tobytes())
+    def _send_chunk(self, chunk: Samples) -> bool:
+        """Send a chunk; returns whether more should be sent now."""
+        goes_on = self._sender.send(chunk.tobytes())
         if self.reference is not None:
             self.reference.sent(chunk, self._schedule.until)
         if self.recording is not None:
             self.recording.sent(chunk, self._schedule.until)
+        return goes_on
 
     def _announce(self) -> None:
-        for reply in self._schedule.sounding():
-            if reply not in self._announced:
+        begun, self._schedule.begun = self._schedule.begun, []
+        for reply in begun:
+            if reply not in self._announced and self.is_live(reply):
                 self._announced.add(reply)
                 self._listener.first_audio(reply)
 
@@ -251,16 +258,19 @@ class AudioOutput:
             self._cut(tail)
             self._send_background(now)
 
-    def _cut(self, tail: Samples = _NOTHING) -> None:
-        """Have the server drop what it has not played, and send what fades it out."""
-        self._sender.interrupt()
+    def _cut(self, tail: Samples = _NOTHING) -> bool:
+        """Have the server drop what it has not played, and send what fades it out.
+
+        Returns:
+            Whether more should be sent now.
+        """
+        goes_on = self._sender.interrupt()
         end = self._schedule.until - len(tail) / self._rates[1]
         if self.reference is not None:
             self.reference.cut(end)
         if self.recording is not None:
             self.recording.cut(end)
-        if len(tail):
-            self._send_chunk(tail)
+        return self._send_chunk(tail) if len(tail) else goes_on
 
     def drop(self, reply: str) -> Heard | None:
         """End one reply; the others play on with the next tick, or `go_on`.

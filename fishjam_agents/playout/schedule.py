@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -29,10 +28,12 @@ _GROWTH = 0.02
 _INSTANT = 1e-6
 """Seconds below which times are the same."""
 _SILENCE: Samples = np.empty(0, np.int16)
+_UNSETTLED = 16
+"""Chunks after which those that have been played are let go of, if nobody asked meanwhile."""
 
 
-class _Sent(NamedTuple):
-    """A chunk that was sent.
+class _Sent:
+    """A chunk that was sent. Fifty are made a second and call: a named tuple takes twice as long to make.
 
     Attributes:
         reply: What it is of; None for the background alone and for what fades a reply out.
@@ -42,11 +43,21 @@ class _Sent(NamedTuple):
         tail: What it fades out, without the background; None for all other chunks.
     """
 
-    reply: Reply | None
-    start: int
-    length: int
-    background: BackgroundState | None
-    tail: Samples | None = None
+    __slots__ = ("background", "length", "reply", "start", "tail")
+
+    def __init__(
+        self,
+        reply: Reply | None,
+        start: int,
+        length: int,
+        background: BackgroundState | None,
+        tail: Samples | None = None,
+    ) -> None:
+        self.reply = reply
+        self.start = start
+        self.length = length
+        self.background = background
+        self.tail = tail
 
 
 class Schedule:
@@ -63,6 +74,7 @@ class Schedule:
         underruns: How often the audio of an unfinished reply ran out at the listener.
         dropped: Seconds of audio refused because the buffer was full.
         background: What sounds under the voice; None costs nothing.
+        begun: Ids of replies of which the first chunk has been given; whoever tells of them empties it.
         may_begin: Asked for a reply of which nothing was sent; it waits, and all behind it, until it may.
     """
 
@@ -90,12 +102,21 @@ class Schedule:
         self.underruns = 0
         self.dropped = 0.0
         self.background: BackgroundMixer | None = None
+        self.begun: list[str] = []
         self.may_begin: Callable[[str], bool] | None = None
 
     @property
     def active(self) -> bool:
         """True while a reply is under way: begun, and neither played to its end nor interrupted."""
         return bool(self._replies)
+
+    @property
+    def rests(self) -> bool:
+        """True while time alone brings nothing to do: no chunk that will be due, no end to be reached."""
+        if self.background is not None:
+            return False
+        replies = self._replies
+        return not replies or (replies[0].position == replies[0].written and not replies[0].generated)
 
     @property
     def current(self) -> str | None:
@@ -106,10 +127,6 @@ class Schedule:
     def until(self) -> float:
         """Time at which the last chunk sent ends, by the estimate."""
         return self._estimate.end
-
-    def sounding(self) -> Iterator[str]:
-        """Ids of the live replies of which something was sent."""
-        return (reply.id for reply in self._replies if reply.position)
 
     def find(self, reply: str) -> Reply | None:
         """The live reply of that id; None when it has ended or never began."""
@@ -145,7 +162,7 @@ class Schedule:
             return False
         buffered = len(samples)
         for each in self._replies:
-            buffered += each.unsent
+            buffered += each.written - each.position
         if buffered > self._max_buffer:
             self.dropped += len(samples) / self._rate
             return False
@@ -162,7 +179,7 @@ class Schedule:
                 return
             if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
                 self._underrun()
-            while estimate.end < now + self.lead and (unsent := reply.unsent):
+            while estimate.end < now + self.lead and (unsent := reply.written - reply.position):
                 if unsent < self._chunk and not reply.generated:
                     return
                 yield self._next_chunk(reply, now)
@@ -172,6 +189,8 @@ class Schedule:
     def _next_chunk(self, reply: Reply, now: float) -> Samples:
         start = reply.position
         chunk = reply.take(self._chunk)
+        if not start:
+            self.begun.append(reply.id)
         if self._fade_next:
             chunk = np.concatenate((fade_in(chunk[: self._fade]), chunk[self._fade :]))
             self._fade_next = False
@@ -181,12 +200,12 @@ class Schedule:
         self, now: float, reply: Reply | None, start: int, voice: Samples, tail: Samples | None = None
     ) -> Samples:
         """A chunk of voice goes out now; what is sent is the voice with the background under it."""
-        background = self.background
-        self._sent.append(
-            _Sent(reply, start, len(voice), None if background is None else background.state, tail)
-        )
-        self._estimate.send(now, len(voice))
-        self._voiced = self._estimate.end
+        background, length, estimate = self.background, len(voice), self._estimate
+        if len(self._sent) >= _UNSETTLED:
+            self._settle(now)
+        self._sent.append(_Sent(reply, start, length, None if background is None else background.state, tail))
+        estimate.send(now, length)
+        self._voiced = estimate.end
         return voice if background is None else background.under(voice)
 
     def pump_background(self, now: float) -> Iterator[Samples]:

@@ -1,8 +1,9 @@
 """Chunks and interrupts onto the wire, in order, without a task per chunk.
 
-`send_chunk` is a coroutine that in the normal case never suspends: the socket's buffer takes the bytes.
-So it is run to its first suspension in place; only when the socket pushes back does the rest become a
-task, and everything after it waits in order.
+A track may offer `post_chunk`, which sends where nothing has to be waited for. `send_chunk` is a coroutine
+that in the normal case never suspends either: the socket's buffer takes the bytes. So it is run to its first
+suspension in place; only when the socket pushes back does the rest become a task, and everything after it
+waits in order.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ async def _finish(coroutine: Coroutine[Any, Any, None], yielded: Any) -> None:
     await _remainder(coroutine, yielded)
 
 
+def _cannot_post(data: bytes) -> bool:
+    """Stand in for `post_chunk` of a track that has none."""
+    return False
+
+
 class TrackSender:
     """Ordered, non-blocking access to an `OutgoingTrack`.
 
@@ -62,6 +68,7 @@ class TrackSender:
 
     def __init__(self, track: OutgoingTrack, failed: Callable[[Exception], None]) -> None:
         self._track = track
+        self._post: Callable[[bytes], bool] = getattr(track, "post_chunk", _cannot_post)
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes | None] = deque()
@@ -73,15 +80,28 @@ class TrackSender:
         """True while the socket pushes back or is lost for now; nothing more should be sent meanwhile."""
         return self._task is not None or self._dead or not getattr(self._track, "ready", True)
 
-    def send(self, data: bytes) -> None:
-        """Send a chunk of PCM."""
-        self._do(data)
+    def send(self, data: bytes) -> bool:
+        """Send a chunk of PCM.
 
-    def interrupt(self) -> None:
-        """Drop what has not been played, at the server and here."""
+        Returns:
+            Whether more should be sent now: False when it is blocked.
+        """
+        if self._task is None and not self._dead:
+            try:
+                if self._post(data):
+                    return True
+            except Exception as error:  # noqa: BLE001 - any session implementation may stand behind it
+                self._fail(error)
+                return False
+        self._do(data)
+        return not self.blocked
+
+    def interrupt(self) -> bool:
+        """Drop what has not been played, at the server and here; returns what `send` returns."""
         if self._waiting:
             self._waiting.clear()
         self._do(None)
+        return not self.blocked
 
     def _do(self, data: bytes | None) -> None:
         if self._dead:

@@ -45,6 +45,58 @@ def test_what_does_not_wait_needs_no_task(virtual_clock: VirtualClock) -> None:
     virtual_clock.run(scenario())
 
 
+class PostingTrack(Track):
+    """A track that takes chunks without a coroutine, up to a number of them."""
+
+    def __init__(self, wait: Callable[[], Awaitable[None]], room: int) -> None:
+        super().__init__(wait)
+        self.room = room
+
+    def post_chunk(self, data: bytes) -> bool:
+        if not self.room:
+            return False
+        self.room -= 1
+        self.done.append(data)
+        return True
+
+
+def test_a_track_that_can_be_posted_to_is_asked_first_and_order_is_kept(virtual_clock: VirtualClock) -> None:
+    async def scenario() -> None:
+        gate = asyncio.Event()
+
+        async def wait() -> None:
+            await gate.wait()
+
+        track = PostingTrack(wait, room=2)
+        sender = TrackSender(track, pytest.fail)
+        assert [sender.send(data) for data in (b"a", b"b", b"c")] == [True, True, False]
+        # It has room again, but what waits comes first.
+        track.room = 1
+        assert not sender.send(b"d")
+        assert track.done == [b"a", b"b"]
+        gate.set()
+        await asyncio.sleep(0.01)
+        assert sender.send(b"e")
+        assert track.done == [b"a", b"b", b"c", b"d", b"e"]
+
+    virtual_clock.run(scenario())
+
+
+def test_what_raises_while_it_is_posted_to_is_a_dead_track(virtual_clock: VirtualClock) -> None:
+    async def scenario() -> None:
+        class Broken(PostingTrack):
+            def post_chunk(self, data: bytes) -> bool:
+                raise ConnectionResetError("gone")
+
+        failures: list[Exception] = []
+        sender = TrackSender(Broken(at_once, room=1), failures.append)
+        assert not sender.send(b"a")
+        assert not sender.send(b"b")
+        assert [str(failure) for failure in failures] == ["gone"]
+
+    virtual_clock.run(scenario())
+
+
 def test_order_is_kept_when_the_socket_pushes_back(virtual_clock: VirtualClock) -> None:
     async def scenario() -> None:
         gate = asyncio.Event()
