@@ -8,7 +8,7 @@ import sys
 import time
 from importlib import import_module
 
-from bench.machine import describe
+from bench.machine import describe, keep_niceness
 from bench.table import Row, failed, markdown
 from fishjam_agents.errors import FishjamAgentsError
 
@@ -18,6 +18,7 @@ ROWS = (
     "rooms",
     "cpu",
     "capacity",
+    "curve",
     "onset",
     "end_of_turn",
     "conversation",
@@ -64,6 +65,7 @@ def main() -> int:
     )
     parser.add_argument("--row", action="append", choices=ROWS, metavar="NAME", help=", ".join(ROWS))
     arguments = parser.parse_args()
+    keep_niceness()
     rows = asyncio.run(measure(arguments.row or list(ROWS), quick=arguments.quick))
     print(describe())
     if arguments.quick:

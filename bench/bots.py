@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.sounds import FRAME, RATE, noise
+from bench.sounds import FRAME, KEY, RATE, Scene, bot_voice, noise, scene
 from fishjam_agents.backends.port import (
     AudioInput,
     Backend,
@@ -66,6 +66,56 @@ class _EchoSession(InlineSession):
         if isinstance(item, AudioInput) and len(item.samples) == FRAME:
             Counter.frames += 1
             self._emit(ReplyAudio("echo", item.samples))
+
+
+@dataclass(frozen=True, slots=True)
+class HalfTime(Backend):
+    """Speaks half of the time, while its user is quiet; as `sounds.scene("half")` has it.
+
+    What it says is somebody else's voice, each frame with the beginning of the one that it answers.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        input_rate=RATE, output_rate=RATE, own_turn_detection=True
+    )
+
+    @asynccontextmanager
+    async def connect(self, context: BackendContext) -> AsyncIterator[InlineSession]:
+        """Open a session in this process."""
+        yield _HalfTimeSession(context)
+
+
+class _HalfTimeSession(InlineSession):
+    _voice = [np.frombuffer(frame, np.int16) for frame in bot_voice()]
+    _keys = [frame[:KEY] for frame in scene("half").microphones[0]]
+    _positions = {key: position for position, key in enumerate(_keys)}
+    _answered = scene("half").answered
+
+    def __init__(self, context: BackendContext) -> None:
+        self._emit = context.emit
+        self._position = -1
+        self._replies = itertools.count()
+        self._reply: str | None = None
+
+    def handle(self, item: BackendInput) -> None:
+        if not isinstance(item, AudioInput) or len(item.samples) != FRAME:
+            return
+        Counter.frames += 1
+        # A model that rules the turns is given silence where its own voice may be in a microphone.
+        follows = (self._position + 1) % len(self._keys)
+        self._position = self._positions.get(item.samples[: KEY // 2].tobytes(), follows)
+        key = self._keys[self._position]
+        if key not in self._answered:
+            if self._reply is not None:
+                self._emit(ReplyAudioEnded(self._reply))
+                self._reply = None
+            return
+        if self._reply is None:
+            self._reply = f"reply-{next(self._replies)}"
+            self._emit(ReplyStarted(self._reply))
+        frame = self._voice[self._position % len(self._voice)].copy()
+        frame[: KEY // 2] = np.frombuffer(key, np.int16)
+        self._emit(ReplyAudio(self._reply, frame))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,36 +189,45 @@ class _RemoteSession(BackendSession):
 def make_bot(kind: str, model_url: str = "") -> AgentPipeline:
     """A pipeline with one of the backends above."""
     bot = AgentPipeline()
-    if kind == "echo":
+    if kind in ("echo", "mix"):
         bot.backend = Echo()
         bot.turns = TurnSettings(mode="backend", silence_locally=False)
         # It says what it hears, which is an echo to the guard: its dearest case, and nobody's.
-        bot.hearing = HearingSettings(echo="none")
+        bot.hearing = HearingSettings(echo="none", mode="mix" if kind == "mix" else "active_speaker")
+    elif kind == "half":
+        bot.backend = HalfTime()
+        bot.turns = TurnSettings(mode="backend")
     else:
         bot.backend = RemoteModel(model_url) if kind == "model" else Talker()
     return bot
 
 
 @asynccontextmanager
-async def bare_socket(port: int) -> AsyncIterator[ClientConnection]:
+async def bare_socket(port: int, name: str = "websocket") -> AsyncIterator[ClientConnection]:
     """A plain client of the load generator, with the options our own sockets have."""
-    async with connect(
-        f"ws://127.0.0.1:{port}/socket/agent/websocket", compression=None, proxy=None
-    ) as socket:
+    async with connect(f"ws://127.0.0.1:{port}/socket/agent/{name}", compression=None, proxy=None) as socket:
         await socket.send(encode_auth_request("token"))
         await socket.recv()
         await socket.send(encode_add_track(Track("voice", TrackType.AUDIO, "null"), sample_rate=RATE))
         yield socket
 
 
-async def bare_echo(port: int, joined: asyncio.Semaphore) -> None:
-    """The reference: every message is sent back as it came."""
-    async with bare_socket(port) as socket:
+async def bare_echo(port: int, joined: asyncio.Semaphore, heard: Scene, *, witness: bool = False) -> None:
+    """The reference: every message that has an answer in the scene is sent back as it came."""
+    spoken = frozenset(frame[:KEY] for frame in heard.microphones[0])
+    async with bare_socket(port, "witness" if witness else "websocket") as socket:
         joined.release()
+        if len(heard.microphones) == 1 and len(heard.answered) == len(spoken):
+            while True:
+                message = await socket.recv()
+                await socket.send(message)
+                Counter.frames += 1
         while True:
-            message = await socket.recv()
-            await socket.send(message)
-            Counter.frames += 1
+            message = await socket.recv(decode=False)
+            key = message[-2 * FRAME : KEY - 2 * FRAME]
+            Counter.frames += key in spoken
+            if key in heard.answered:
+                await socket.send(message)
 
 
 async def bare_relay(port: int, model_url: str, joined: asyncio.Semaphore) -> None:

@@ -1,8 +1,9 @@
 """The load: a server that speaks just enough of Fishjam's agent socket, in a process of its own.
 
 `python -m bench.generator '{"sound": "conversation"}'`, then one request per line: `start` when all calls
-are there, `measure` to count for some seconds, `trials` for the results of the interruptions. Every call is
-sent a frame each 20 ms by absolute deadlines; the calls are spread over the 20 ms.
+are there, `measure` to count for some seconds, `trials` for the results of the interruptions. Every
+microphone of a call is sent a frame each 20 ms by absolute deadlines; they are spread over the 20 ms. A call
+whose path ends with `witness` is measured apart from the others.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import asyncio
 import gc
 import json
 import sys
+import time
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from bench import sounds
@@ -19,11 +23,13 @@ from bench.child import requests, say
 from bench.wire import ServerSocket, binary_frame, unmasked
 from fishjam_agents.protocol import Track, TrackDataEncoder, TrackType, encode_authenticated
 
+clock = time.perf_counter
+"""What is timed goes by it: the time of uvloop stands still within a turn of the loop."""
 _SLOTS = 20
 """The 20 ms have a slot per millisecond, the grain of asyncio's timers."""
 _PCM = 640
-_KEY = 8
-"""Bytes of a frame's audio by which its echo is recognised."""
+_APART = 5
+"""Slots between two microphones of a call: those of four people are spread over the 20 ms, too."""
 _AUTH_REQUEST, _ADD_TRACK, _INTERRUPT = 0x0A, 0x12, 0x2A
 """First bytes of the agent's messages (Fishjam protos, `agent_notifications.proto`)."""
 _MODEL_REPLY = 1920
@@ -35,17 +41,26 @@ _MODEL_PERIOD = 12
 class Load:
     """All calls, and what is counted of them."""
 
-    def __init__(self, frames: list[bytes], scripts: Sequence[sounds.Trial] = ()) -> None:
-        encoder = TrackDataEncoder("caller", Track("microphone", TrackType.AUDIO, '{"type":"microphone"}'))
-        self.frames = [binary_frame(encoder.encode(frame)) for frame in frames]
-        self.positions = {int.from_bytes(frame[:_KEY]): at for at, frame in enumerate(frames)}
-        self.scripts = [(trial, [binary_frame(encoder.encode(f)) for f in trial.frames]) for trial in scripts]
+    def __init__(self, scene: sounds.Scene, scripts: Sequence[sounds.Trial] = ()) -> None:
+        encoders = [_encoder(number) for number in range(len(scene.microphones))]
+        self.microphones = [
+            [binary_frame(encoder.encode(frame)) for frame in frames]
+            for encoder, frames in zip(encoders, scene.microphones, strict=True)
+        ]
+        spoken = scene.microphones[0]
+        self.length = len(spoken)
+        self.positions = {int.from_bytes(frame[: sounds.KEY]): at for at, frame in enumerate(spoken)}
+        self.answered = [frame[: sounds.KEY] in scene.answered for frame in spoken]
+        self.scripts = [
+            (trial, [binary_frame(encoders[0].encode(f)) for f in trial.frames]) for trial in scripts
+        ]
         self.loop = asyncio.get_running_loop()
         self.calls: list[Call] = []
         self.models: dict[int, Model] = {}
         self.window = (0.0, 0.0)
         self.sent = 0
         self.delays: list[float] = []
+        self.witness: list[float] = []
         self.first_audio: list[float] = []
         self.lag = 0.0
         self._slot = 0
@@ -59,25 +74,37 @@ class Load:
 
     def _tick(self) -> None:
         now = self.loop.time()
-        if self.window[0] <= now < self.window[1]:
+        if self.counts(clock()):
             self.lag = max(self.lag, now - self._zero - self._slot * 0.02 / _SLOTS)
         while self._zero + self._slot * 0.02 / _SLOTS <= now:
             tick, slot = divmod(self._slot, _SLOTS)
             for call in self.calls[slot::_SLOTS]:
                 call.speak(tick)
+            for number in range(1, len(self.microphones)):
+                for call in self.calls[(slot - _APART * number) % _SLOTS :: _SLOTS]:
+                    call.send(number, tick)
             self._slot += 1
         self.loop.call_at(self._zero + self._slot * 0.02 / _SLOTS, self._tick)
+
+    def counts(self, at: float) -> bool:
+        """Whether what is sent at that time is counted."""
+        return self.window[0] <= at < self.window[1]
 
     async def measure(self, seconds: float) -> dict[str, Any]:
         """Count for `seconds`, wait for the last echoes, report."""
         self.sent, self.lag = 0, 0.0
-        self.delays, self.first_audio = [], []
-        now = self.loop.time()
+        self.delays, self.witness, self.first_audio = [], [], []
+        now = clock()
         self.window = (now, now + seconds)
-        await asyncio.sleep(seconds + 0.3)
+        cpu = time.process_time()
+        await asyncio.sleep(seconds)
+        cpu = time.process_time() - cpu
+        await asyncio.sleep(0.3)
         return {
+            "cpu": round(cpu / seconds, 3),
             "sent": self.sent,
             "delays_ms": [round(delay * 1000, 3) for delay in self.delays],
+            "witness_ms": [round(delay * 1000, 3) for delay in self.witness],
             "first_audio_ms": [round(delay * 1000, 3) for delay in self.first_audio],
             "lag_ms": round(self.lag * 1000, 3),
         }
@@ -90,6 +117,7 @@ class Call(ServerSocket):
         super().__init__()
         self._load = load
         self._number = 0
+        self._is_witness = False
         self._sent_at: dict[int, float] = {}
         self._script: list[bytes] | None = None
         self._onset = -1
@@ -106,14 +134,15 @@ class Call(ServerSocket):
         elif kind == _ADD_TRACK and len(payload) < _PCM:
             self._join()
         elif kind == _INTERRUPT:
-            self.interrupts.append(self._load.loop.time())
+            self.interrupts.append(clock())
         elif self.asked_at is not None:
-            self._load.first_audio.append(self._load.loop.time() - self.asked_at)
+            self._load.first_audio.append(clock() - self.asked_at)
             self.asked_at = None
         elif len(payload) > _PCM:
-            self._echo(unmasked(mask, payload, len(payload) - _PCM, _KEY))
+            self._echo(unmasked(mask, payload, len(payload) - _PCM, sounds.KEY))
 
     def _join(self) -> None:
+        self._is_witness = self.path.endswith("witness")
         self._number = len(self._load.calls)
         self._load.calls.append(self)
         if self._load.scripts:
@@ -124,8 +153,8 @@ class Call(ServerSocket):
         load = self._load
         position = load.positions.get(key)
         sent_at = None if position is None else self._sent_at.pop(position, None)
-        if sent_at is not None and load.window[0] <= sent_at < load.window[1]:
-            load.delays.append(load.loop.time() - sent_at)
+        if sent_at is not None and load.counts(sent_at):
+            (load.witness if self._is_witness else load.delays).append(clock() - sent_at)
 
     def speak(self, tick: int) -> None:
         """Send the frame of a tick."""
@@ -136,18 +165,24 @@ class Call(ServerSocket):
             if tick < len(self._script):
                 self.transport.write(self._script[tick])
                 if tick == self._onset:
-                    self.onset_at = load.loop.time()
+                    self.onset_at = clock()
             return
-        # A prime stride: no two of up to 250 calls say the same at the same time.
-        position = (tick + self._number * 7) % len(load.frames)
-        now = load.loop.time()
-        self._sent_at[position] = now
-        if load.window[0] <= now < load.window[1]:
-            load.sent += 1
-        self.transport.write(load.frames[position])
+        # A prime stride: few of the calls say the same at the same time.
+        position = (tick + self._number * 7) % load.length
+        now = clock()
+        if load.answered[position]:
+            self._sent_at[position] = now
+            load.sent += not self._is_witness and load.counts(now)
+        self.transport.write(load.microphones[0][position])
         if self._number in load.models and (tick + self._number) % _MODEL_PERIOD == 0:
-            self.asked_at = load.loop.time() if load.window[0] <= now < load.window[1] else None
+            self.asked_at = clock() if load.counts(now) else None
             load.models[self._number].reply()
+
+    def send(self, microphone: int, tick: int) -> None:
+        """Send what another microphone than the speaker's has at a tick."""
+        if not self.transport.is_closing():
+            frames = self._load.microphones[microphone]
+            self.transport.write(frames[(tick + self._number * 7) % self._load.length])
 
     def result(self) -> dict[str, Any]:
         """Return the interruption as measured: level, number of early ones, milliseconds."""
@@ -187,8 +222,7 @@ class Model(ServerSocket):
 
 async def main(sound: str, trials: int = 0) -> None:
     """Serve until the parent hangs up."""
-    spoken = sounds.conversation() if sound == "conversation" else sounds.quiet()
-    load = Load(spoken, sounds.trials(trials) if trials else ())
+    load = Load(sounds.scene(sound), sounds.trials(trials) if trials else ())
     server = await load.loop.create_server(lambda: Call(load), "127.0.0.1", 0)
     models = await load.loop.create_server(lambda: Model(load), "127.0.0.1", 0)
     # The collector's pauses would be measured as somebody else's delay.
@@ -206,5 +240,12 @@ async def main(sound: str, trials: int = 0) -> None:
                 say(trials=[call.result() for call in load.calls])
 
 
+def _encoder(microphone: int) -> TrackDataEncoder:
+    track = Track(f"microphone-{microphone}", TrackType.AUDIO, '{"type":"microphone"}')
+    return TrackDataEncoder(f"caller-{microphone}", track)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(**json.loads(sys.argv[1])))
+    # Where it is installed, on the loop that costs less: this is not what is measured.
+    runner = asyncio if find_spec("uvloop") is None else import_module("uvloop")
+    runner.run(main(**json.loads(sys.argv[1])))

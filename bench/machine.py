@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def split_cores() -> tuple[set[int], set[int]]:
         cores = set(os.sched_getaffinity(0))
     first = {min(cores)}
     return first, cores - first or first
+
+
+def keep_niceness() -> None:
+    """Let the niceness that this process was given count among all processes of the machine.
+
+    With autogroups (sched(7)) that of a process counts within its session only, and that of the session,
+    which is 0, among the others: `nice -n -19` alone does nothing against other terminals.
+    """
+    group = Path("/proc/self/autogroup")
+    niceness = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
+    if niceness < 0 and group.exists():
+        with suppress(OSError):
+            group.write_text(str(niceness))
 
 
 def _version(package: str) -> str:

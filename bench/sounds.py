@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ _UTTERANCES = (
     *("alice_question", "bob_question", "alice_long", "bob_long"),
     *("alice_yes", "bob_yes", "bob_numbers", "alice_pause"),
 )
+KEY = 8
+"""Bytes at the beginning of a frame by which what is said back is told: no two frames begin alike."""
+_HALF = 200
+"""Frames of four seconds, after which the other one speaks."""
+_PAUSE = 40
+"""The last of them, in which a user's turn ends before the bot answers."""
 _LEAD_IN = 1.0
 """Noise before the utterance of a trial, seconds: a microphone that has been open for a while."""
 
@@ -56,6 +63,59 @@ def conversation() -> list[bytes]:
 def quiet() -> list[bytes]:
     """A user who listens: noise at -65 dBFS, 4 s to repeat."""
     return frames(noise(4.0, -65, seed=2))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is heard in one call, over and over again.
+
+    Attributes:
+        microphones: Frames of each microphone, 20 ms each, as many for all.
+        answered: Keys of the frames that are said back, all of them the first microphone's.
+    """
+
+    microphones: tuple[list[bytes], ...]
+    answered: frozenset[bytes]
+
+
+def scene(name: str) -> Scene:
+    """The scene of that name.
+
+    `conversation`: one speaks, and all is said back, so that both directions are on all the time. `quiet`:
+    one listens. `half`: one speaks for four seconds and is quiet for four, in which the bot speaks. `mix`:
+    one of four speaks, and all of that is said back.
+    """
+    match name:
+        case "conversation" | "quiet":
+            spoken = conversation() if name == "conversation" else quiet()
+            return Scene((spoken,), _keys(spoken))
+        case "half":
+            spoken = conversation()
+            spoken = spoken[: len(spoken) // (2 * _HALF) * 2 * _HALF]
+            silent = frames(noise(len(spoken) * FRAME / RATE, -65, seed=5))
+            in_turn = [
+                spoken[at] if at % (2 * _HALF) < _HALF - _PAUSE else silent[at] for at in range(len(spoken))
+            ]
+            return Scene((in_turn,), _keys(f for at, f in enumerate(in_turn) if at % (2 * _HALF) >= _HALF))
+        case "mix":
+            spoken = conversation()
+            # The sum begins as the speaker's frame does.
+            others = tuple(
+                [bytes(KEY) + frame[KEY:] for frame in frames(noise(len(spoken) * FRAME / RATE, -65, seed))]
+                for seed in (6, 7, 8)
+            )
+            return Scene((spoken, *others), _keys(spoken))
+        case _:
+            raise ValueError(f"there is no scene {name!r}")
+
+
+def _keys(spoken: Iterable[bytes]) -> frozenset[bytes]:
+    return frozenset(frame[:KEY] for frame in spoken)
+
+
+def bot_voice() -> list[bytes]:
+    """What a bot says that does not say back what it hears, to repeat: 20 ms frames."""
+    return frames(load_speech(_FIXTURES / "bob_numbers.wav", RATE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The process that is measured: a number of calls on one event loop.
 
-`python -m bench.subject '{"kind": "echo", "calls": 10, "port": 1234}'`; kinds are `echo`, `talk`, `model`
-(pipelines) and `bare`, `relay` (plain `websockets`). It says when all calls have joined and then answers
-`measure` (CPU time and frames of some seconds), `join` (more calls) and `memory`.
+`python -m bench.subject '{"kind": "echo", "calls": 10, "port": 1234}'`; kinds are `echo`, `half`, `mix`,
+`talk`, `model` (pipelines) and `bare`, `witness`, `relay` (plain `websockets`). It says when all calls have
+joined and then answers `measure` (CPU time and frames of some seconds), `join` (more calls) and `memory`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from bench.bots import Counter, bare_echo, bare_relay, make_bot
 from bench.child import requests, say
 from bench.machine import resident_bytes
+from bench.sounds import scene
 from fishjam_agents.cli.loops import freeze_gc
 from fishjam_agents.fishjam import Agent
 
@@ -27,8 +28,9 @@ _JOIN_DEADLINE = 20.0
 class Subject:
     """Calls of one kind against one load generator."""
 
-    def __init__(self, kind: str, port: int, model_port: int = 0) -> None:
+    def __init__(self, kind: str, port: int, model_port: int = 0, sound: str = "conversation") -> None:
         self._kind = kind
+        self._scene = scene(sound)
         self._port = port
         self._model_port = model_port
         self._tasks: list[asyncio.Task[None]] = []
@@ -48,8 +50,8 @@ class Subject:
 
     async def _call(self, number: int) -> None:
         model_url = f"ws://127.0.0.1:{self._model_port}/{number}"
-        if self._kind == "bare":
-            await bare_echo(self._port, self._joined)
+        if self._kind in ("bare", "witness"):
+            await bare_echo(self._port, self._joined, self._scene, witness=self._kind == "witness")
         elif self._kind == "relay":
             await bare_relay(self._port, model_url, self._joined)
         else:
@@ -60,9 +62,11 @@ class Subject:
 
     async def measure(self, seconds: float) -> dict[str, Any]:
         """CPU time and frames of the next seconds."""
-        frames, cpu = Counter.frames, time.process_time()
+        frames, cpu, begun = Counter.frames, time.process_time(), time.perf_counter()
         await asyncio.sleep(seconds)
-        return {"cpu": time.process_time() - cpu, "frames": Counter.frames - frames}
+        # A loop that is late measures for longer.
+        elapsed = time.perf_counter() - begun
+        return {"cpu": time.process_time() - cpu, "frames": Counter.frames - frames, "seconds": elapsed}
 
     async def leave(self) -> None:
         """End every call."""
@@ -71,9 +75,9 @@ class Subject:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def main(kind: str, calls: int, port: int, model_port: int = 0) -> None:
+async def main(kind: str, calls: int, port: int, model_port: int = 0, sound: str = "conversation") -> None:
     """Run until the parent hangs up."""
-    subject = Subject(kind, port, model_port)
+    subject = Subject(kind, port, model_port, sound)
     await subject.join(calls)
     # As `run` and `server` do.
     freeze_gc()

@@ -21,6 +21,7 @@ EXPECTED = (
     "20 ms of a room with 8 voices, mixed",
     "CPU per 20 ms in + out, VAD on, 10 calls",
     "calls on one core",
+    "20 ms of a call, 2 calls",
     "first audible frame to `interrupt`",
     "a pause under end_of_turn: smart_turn",
     "keeping 20 ms for it",

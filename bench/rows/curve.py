@@ -1,0 +1,98 @@
+"""Cost of a call as their number grows: a table, and the plot of docs/pictures/curve.svg."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+
+from bench.kinds import BARE, ECHO, HALF, MIX, Kind, loop_name, loops
+from bench.machine import ROOT
+from bench.plot import Line, Panel, svg
+from bench.run import Outcome, Plan
+from bench.table import Row
+
+PICTURE = ROOT / "docs" / "pictures" / "curve.svg"
+CALLS = (1, 10, 50, 100, 200, 300, 400, 500)
+_KINDS = (ECHO, HALF, MIX, BARE)
+_PLAN = Plan(1.0, 1.5)
+_LIMIT_MS = 50.0
+_BUDGET_CALLS, _BUDGET_TIMES = 400, 2.5
+_HOPELESS_MS = 300.0
+"""Where the slowest are so late, the core is full: more calls would only show how long it was measured."""
+
+Curve = Mapping[int, Outcome]
+
+
+async def measure(quick: bool) -> list[Row]:
+    """All kinds of calls in turn at each number, on each kind of loop; the plot replaces the last one."""
+    calls, plan = ((2,), Plan(0.2, 0.3)) if quick else (CALLS, _PLAN)
+    rows: list[Row] = []
+    curves: dict[tuple[Kind, bool], dict[int, Outcome]] = {}
+    for uvloop in loops()[:1] if quick else loops():
+        for number in calls:
+            for kind in _KINDS:
+                curve = curves.setdefault((kind, uvloop), {})
+                if any(outcome.p99 > _HOPELESS_MS for outcome in curve.values()):
+                    continue
+                curve[number] = outcome = await kind.run(number, plan, uvloop=uvloop)
+                print(
+                    f"  {kind.subject} {loop_name(uvloop)} {number}: {_told(outcome)}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            rows.append(_row(number, uvloop, {kind: curves[kind, uvloop] for kind in _KINDS}))
+    if not quick:
+        PICTURE.write_text(_picture(curves), encoding="utf-8")
+    return rows
+
+
+def _told(outcome: Outcome) -> str:
+    late = f"p99 {outcome.p99:.1f} ms" if math.isfinite(outcome.p99) else "no answer"
+    lost = f", {outcome.lost} lost" if outcome.lost else ""
+    full = ", the generator full" if outcome.is_generator_full else ""
+    return f"{outcome.us_per_frame:.0f} us, {late}{lost}{full}"
+
+
+def _row(calls: int, uvloop: bool, curves: Mapping[Kind, Curve]) -> Row:
+    measured = "; ".join(
+        f"{kind.title}: {_told(curves[kind][calls])}" for kind in (ECHO, HALF, MIX) if calls in curves[kind]
+    )
+    bare, echo = curves[BARE].get(calls), curves[ECHO].get(calls)
+    reference, within = "", None
+    if bare is not None:
+        reference = f"{BARE.title} {_told(bare)}"
+    if bare is not None and echo is not None:
+        times = echo.us_per_frame / bare.us_per_frame
+        reference += f": {times:.2f} times"
+        if calls == _BUDGET_CALLS and uvloop:
+            within = times <= _BUDGET_TIMES and echo.p99 <= _LIMIT_MS and echo.lost == 0
+    budgeted = calls == _BUDGET_CALLS and uvloop
+    return Row(
+        f"20 ms of a call, {calls} call{'s' * (calls > 1)}, {loop_name(uvloop)}",
+        f"{_BUDGET_TIMES:g} times, p99 {_LIMIT_MS:g} ms, none lost" if budgeted else "",
+        measured or "not measured: fewer calls fill the core",
+        reference,
+        (within or False) if budgeted else None,
+    )
+
+
+def _picture(curves: Mapping[tuple[Kind, bool], Curve]) -> str:
+    def lines(value: str) -> list[Line]:
+        return [
+            Line(
+                kind.title, not uvloop, [(calls, getattr(outcome, value)) for calls, outcome in curve.items()]
+            )
+            for (kind, uvloop), curve in curves.items()
+        ]
+
+    dashed = "dashed: asyncio's own loop, else uvloop; " if len(loops()) > 1 else ""
+    return svg(
+        "CPU and added latency of a call as their number grows, in one process on one core",
+        f"{dashed}dotted: 50 ms. A line ends where the core is full.",
+        [
+            Panel("CPU for 20 ms of a call, us", lines("us_per_frame"), 10, 2000),
+            Panel("added latency of the slowest 1 % of frames, ms", lines("p99"), 1, 1000, _LIMIT_MS),
+        ],
+        CALLS,
+    )
