@@ -7,12 +7,14 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.sounds import FRAME, KEY, RATE, Scene, bot_voice, noise, scene
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import (
     AudioInput,
     Backend,
@@ -85,14 +87,29 @@ class HalfTime(Backend):
         yield _HalfTimeSession(context)
 
 
-class _HalfTimeSession(InlineSession):
-    _voice = [np.frombuffer(frame, np.int16) for frame in bot_voice()]
-    _keys = [frame[:KEY] for frame in scene("half").microphones[0]]
-    _positions = {key: position for position, key in enumerate(_keys)}
-    _answered = scene("half").answered
+class _Lines:
+    """What a bot hears and says that speaks half of the time."""
 
+    def __init__(self) -> None:
+        heard = scene("half")
+        self.keys = [frame[:KEY] for frame in heard.microphones[0]]
+        self.positions = {key: position for position, key in enumerate(self.keys)}
+        self.answered = heard.answered
+        voice = [np.frombuffer(frame, np.int16) for frame in bot_voice()]
+        self.answers: list[Samples] = []
+        for position, key in enumerate(self.keys):
+            frame = voice[position % len(voice)].copy()
+            frame[: KEY // 2] = np.frombuffer(key, np.int16)
+            self.answers.append(frame)
+
+
+_lines = cache(_Lines)
+
+
+class _HalfTimeSession(InlineSession):
     def __init__(self, context: BackendContext) -> None:
         self._emit = context.emit
+        self._lines = _lines()
         self._position = -1
         self._replies = itertools.count()
         self._reply: str | None = None
@@ -102,10 +119,10 @@ class _HalfTimeSession(InlineSession):
             return
         Counter.frames += 1
         # A model that rules the turns is given silence where its own voice may be in a microphone.
-        follows = (self._position + 1) % len(self._keys)
-        self._position = self._positions.get(item.samples[: KEY // 2].tobytes(), follows)
-        key = self._keys[self._position]
-        if key not in self._answered:
+        lines = self._lines
+        follows = (self._position + 1) % len(lines.keys)
+        self._position = lines.positions.get(item.samples[: KEY // 2].tobytes(), follows)
+        if lines.keys[self._position] not in lines.answered:
             if self._reply is not None:
                 self._emit(ReplyAudioEnded(self._reply))
                 self._reply = None
@@ -113,9 +130,7 @@ class _HalfTimeSession(InlineSession):
         if self._reply is None:
             self._reply = f"reply-{next(self._replies)}"
             self._emit(ReplyStarted(self._reply))
-        frame = self._voice[self._position % len(self._voice)].copy()
-        frame[: KEY // 2] = np.frombuffer(key, np.int16)
-        self._emit(ReplyAudio(self._reply, frame))
+        self._emit(ReplyAudio(self._reply, lines.answers[self._position]))
 
 
 @dataclass(frozen=True, slots=True)
