@@ -14,6 +14,7 @@ import numpy as np
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.backends import port
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Factor, Seconds
 
 _INPUT_RATE = 16000
 _OUTPUT_RATE = 24000
@@ -41,10 +42,10 @@ class Parrot(port.Backend):
         replies_wait=True,
     )
 
-    delay: float = 0.2
-    chunk: float = 0.1
-    speed: float = 0.0
-    at_least: float = 0.0
+    delay: Seconds = 0.2
+    chunk: Seconds = 0.1
+    speed: Factor = 0.0
+    at_least: Seconds = 0.0
     text: str | None = None
 
     def __post_init__(self) -> None:

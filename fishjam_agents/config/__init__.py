@@ -5,6 +5,7 @@ from __future__ import annotations
 from fishjam_agents.config.describe import describe, describe_rooms
 from fishjam_agents.config.factory import pipeline_factory
 from fishjam_agents.config.load import load_config
+from fishjam_agents.config.schema import config_schema
 from fishjam_agents.config.settings import AgentSettings, Config, GreetingSettings, PartialSettings
 from fishjam_agents.config.shared_accounts import differing_limits
 
@@ -13,6 +14,7 @@ __all__ = [
     "Config",
     "GreetingSettings",
     "PartialSettings",
+    "config_schema",
     "describe",
     "describe_rooms",
     "differing_limits",

@@ -35,7 +35,7 @@ from fishjam_agents.worker.settings import (
 ID_VARIABLE = "FISHJAM_ID"
 TOKEN_VARIABLE = "FISHJAM_MANAGEMENT_TOKEN"
 
-_SECTIONS = (
+SECTIONS = (
     "fishjam",
     "room",
     "agent",
@@ -49,6 +49,7 @@ _SECTIONS = (
     "log",
     "observe",
 )
+"""Keys of a file."""
 
 
 def load_config(
@@ -75,7 +76,7 @@ def load_config(
         document = overlay(document, over)
     document = rename(document, problems)
     reader = SectionReader(problems)
-    reader.mapping(document, "", _SECTIONS, {key: f"agent.{key}" for key in AGENT_KEYS})
+    reader.mapping(document, "", SECTIONS, {key: f"agent.{key}" for key in AGENT_KEYS})
     entries = document.entries
     fishjam = _fishjam(entries.get("fishjam"), environ, reader, problems)
     room = reader.read(RoomSettings, entries.get("room"), "room")
@@ -85,7 +86,7 @@ def load_config(
             "room.id names a room, but a local Fishjam starts without any: remove it, or set fishjam.id",
         )
     # Where `agent` may be misspelt, its unknown key says enough.
-    unknown = entries.keys() - set(_SECTIONS)
+    unknown = entries.keys() - set(SECTIONS)
     agent: AgentSettings | None
     if "bots" in entries:
         agent, bots = AgentSettings(), read_bots(document, reader, problems)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fishjam_agents.config.document import Node, Scalar, Section, Sequence
@@ -85,39 +85,68 @@ def _rooms(word: Scalar) -> Node:
 _BOT_OR_INDEX = re.compile(r"^agent\.|^bots\.[^.]+\.|\[\d+\](?=\.)")
 """Parts of a key that say which bot or which entry of a list it belongs to."""
 
-_FORMS: Mapping[str, Callable[[Scalar], Node]] = MappingProxyType(
+
+@dataclass(frozen=True, slots=True)
+class ShortForm:
+    """A short form of one setting.
+
+    Attributes:
+        expand: Makes the long form of it.
+        keys: The keys of the long form whose values it may be; none where it is one entry of a list.
+        words: Words that it may be besides.
+        number: Whether it may be a number besides.
+    """
+
+    expand: Callable[[Scalar], Node]
+    keys: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    number: bool = False
+
+
+_WAV = ShortForm(_wav, ("wav",))
+_WORDS = ShortForm(_words, ("wav", "text"))
+_ONE = ShortForm(_one)
+_MODE = ShortForm(_mode, ("mode",))
+
+FORMS: Mapping[str, ShortForm] = MappingProxyType(
     {
-        "api": _port,
-        "apology": _wav,
-        "farewell": _words,
-        "fishjam.allowed_hosts": _one,
-        "fishjam.allowed_origins": _one,
-        "fishjam.tls": _mode,
-        "greeting": _wav,
-        "hearing": _mode,
-        "idle.goodbye": _words,
-        "idle.prompt": _words,
-        "journal": _store,
-        "observe.record": _folder,
-        "rooms": _rooms,
-        "rooms.id": _one,
-        "tools": _one,
-        "turns.end_of_turn": _end_of_turn,
-        "turns.barge_in": _barge_in,
-        "turns.barge_in.backchannel": _one,
-        "background_audio.ambient": _wav,
-        "background_audio.thinking": _wav,
-        "workers": _processes,
-        "workers.shard": _shard,
-        "workers.claims": _claims,
+        "api": ShortForm(_port, ("port",)),
+        "apology": _WAV,
+        "farewell": _WORDS,
+        "fishjam.allowed_hosts": _ONE,
+        "fishjam.allowed_origins": _ONE,
+        "fishjam.tls": _MODE,
+        "greeting": _WAV,
+        "hearing": _MODE,
+        "idle.goodbye": _WORDS,
+        "idle.prompt": _WORDS,
+        "journal": ShortForm(_store, ("path", "url")),
+        "observe.record": ShortForm(_folder, ("folder",)),
+        "rooms": ShortForm(_rooms, words=("every",)),
+        "rooms.id": _ONE,
+        "tools": _ONE,
+        "turns.end_of_turn": ShortForm(_end_of_turn, ("type",), number=True),
+        "turns.barge_in": ShortForm(_barge_in, words=("never", "after_first_reply")),
+        "turns.barge_in.backchannel": _ONE,
+        "background_audio.ambient": _WAV,
+        "background_audio.thinking": _WAV,
+        "workers": ShortForm(_processes, ("processes",)),
+        "workers.shard": ShortForm(_shard, ("index",)),
+        "workers.claims": ShortForm(_claims, ("path", "url")),
     }
 )
-"""`hearing: mix`, `end_of_turn: 0.8`, `end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`,
-`greeting: hello.wav`, `idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`,
-`api: 8081`, `record: calls`, `journal: calls.db`, `journal: redis://store`, `workers.claims: redis://store`,
-`tls: off`, `shard: 2/3`."""
-_LISTS = frozenset({"mcp", "rooms"})
+"""By the key, without `agent.` or `bots.NAME.`. What they look like: `hearing: mix`, `end_of_turn: 0.8`,
+`end_of_turn: punctuation`, `barge_in: never`, `backchannel: en`, `greeting: hello.wav`,
+`idle.prompt: Are you still there?`, `tools: end_call`, `rooms: every`, `workers: 4`, `api: 8081`,
+`journal: calls.db`, `journal: redis://store`, `workers.claims: redis://store`, `tls: off`, `shard: 2/3`,
+`record: calls`."""
+LISTS = frozenset({"mcp", "rooms"})
 """Lists of mappings, of which one may stand alone."""
+
+
+def form_key(path: str) -> str:
+    """The key of `FORMS` and `LISTS` for a key of a file: `tools` for `bots.clerk.tools`."""
+    return _BOT_OR_INDEX.sub("", path)
 
 
 def expanded(node: Node | None, path: str) -> Node | None:
@@ -127,12 +156,12 @@ def expanded(node: Node | None, path: str) -> Node | None:
         node: What the file says at `path`.
         path: The key, as messages name it.
     """
-    path = _BOT_OR_INDEX.sub("", path)
-    if isinstance(node, Section) and path in _LISTS:
+    path = form_key(path)
+    if isinstance(node, Section) and path in LISTS:
         return _one(node)
-    if not isinstance(node, Scalar) or node.null or node.broken or path not in _FORMS:
+    if not isinstance(node, Scalar) or node.null or node.broken or path not in FORMS:
         return node
-    return _FORMS[path](node)
+    return FORMS[path].expand(node)
 
 
 def _mapping(word: Scalar, **entries: Node) -> Section:

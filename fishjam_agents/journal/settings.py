@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Seconds
 from fishjam_agents.urls import is_redis_url
 
 MAKE_KEY = '`python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"`'
@@ -31,8 +32,8 @@ class JournalSettings:
     type: Literal["sqlite", "redis"] = "sqlite"
     path: Path | None = None
     url: str | None = field(default=None, repr=False)
-    resume: float = 60.0
-    keep: float = 7 * 86400.0
+    resume: Seconds = 60.0
+    keep: Seconds = 7 * 86400.0
     key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

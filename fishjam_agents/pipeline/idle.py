@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fishjam_agents.errors import FishjamAgentsError, SettingError
+from fishjam_agents.units import Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class IdleSettings:
         end: Whether the call ends then without a goodbye.
     """
 
-    after: float | None = None
+    after: Seconds | None = None
     prompt: Announcement | None = None
     prompts: int = 1
     goodbye: Announcement | None = None

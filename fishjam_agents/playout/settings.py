@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Decibels, FullScaleDecibels, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,10 @@ class PlayoutSettings:
     """
 
     sample_rate: Literal[16000, 24000] | None = None
-    lead: float = 0.12
-    max_lead: float = 0.4
-    rewind: float = 0.4
-    max_buffer: float = 300.0
+    lead: Seconds = 0.12
+    max_lead: Seconds = 0.4
+    rewind: Seconds = 0.4
+    max_buffer: Seconds = 300.0
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -61,8 +62,8 @@ class AmbientSettings:
     """
 
     wav: Path
-    level: float = -40.0
-    duck: float = 10.0
+    level: FullScaleDecibels = -40.0
+    duck: Decibels = 10.0
 
     def __post_init__(self) -> None:
         _check_level("ambient", self.level)
@@ -81,8 +82,8 @@ class ThinkingSettings:
     """
 
     wav: Path
-    level: float = -35.0
-    after: float = 0.5
+    level: FullScaleDecibels = -35.0
+    after: Seconds = 0.5
 
     def __post_init__(self) -> None:
         _check_level("thinking", self.level)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from fishjam_agents.errors import ConfigError, MissingExtraError, SettingError
 from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.tools.tool import MAX_RESULT, TIMEOUT
+from fishjam_agents.units import Characters, Seconds
 from fishjam_agents.urls import has_host
 
 
@@ -46,9 +47,9 @@ class McpServer:
     name: str | None = None
     only: tuple[str, ...] | None = None
     prefix: str = ""
-    connect_timeout: float = 10.0
-    timeout: float = TIMEOUT
-    max_result: int = MAX_RESULT
+    connect_timeout: Seconds = 10.0
+    timeout: Seconds = TIMEOUT
+    max_result: Characters = MAX_RESULT
     blocking: bool = True
     cancellable: bool = False
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from fishjam_agents.turns.endpointing import PAUSE, Adaptive, EndOfTurn, Pause, check_seconds
+from fishjam_agents.units import Seconds
 
 SHORT = 1.2
 """Seconds of a sound that may be a digit, a letter, a name, or three digits said in one breath."""
@@ -70,7 +71,7 @@ class Dictation(EndOfTurn):
         most: Quiet that ends any turn.
     """
 
-    most: float = 2.0
+    most: Seconds = 2.0
 
     def __post_init__(self) -> None:
         check_seconds("most", self.most, 0.6, 10.0)

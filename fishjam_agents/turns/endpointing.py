@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Seconds
 
 PAUSE = 0.2
 """Seconds of quiet after which speech counts as paused, and a policy that hears is asked."""
@@ -143,7 +144,7 @@ class Fixed(EndOfTurn):
         seconds: Quiet that ends a turn.
     """
 
-    seconds: float = 0.6
+    seconds: Seconds = 0.6
 
     def __post_init__(self) -> None:
         check_seconds("seconds", self.seconds, 0.1, 10.0)
@@ -177,8 +178,8 @@ class PerSpeaker(EndOfTurn):
         most: Never more.
     """
 
-    least: float = 0.5
-    most: float = 0.9
+    least: Seconds = 0.5
+    most: Seconds = 0.9
 
     def __post_init__(self) -> None:
         check_seconds("least", self.least, 0.1, 10.0)
@@ -230,8 +231,8 @@ class Punctuation(EndOfTurn):
 
     needs_words: ClassVar[bool] = True
 
-    complete: float = 0.4
-    incomplete: float = 1.0
+    complete: Seconds = 0.4
+    incomplete: Seconds = 1.0
 
     def __post_init__(self) -> None:
         check_seconds("complete", self.complete, 0.1, 10.0)
@@ -265,7 +266,7 @@ class BackendEnds(EndOfTurn):
         limit: Quiet that ends a turn about which the model says nothing.
     """
 
-    limit: float = 2.0
+    limit: Seconds = 2.0
 
     def __post_init__(self) -> None:
         check_seconds("limit", self.limit, 0.3, 10.0)
@@ -293,8 +294,8 @@ class Model(EndOfTurn):
     """
 
     complete: Callable[[Pause], float | None]
-    least: float = 0.3
-    most: float = 1.5
+    least: Seconds = 0.3
+    most: Seconds = 1.5
 
     def __post_init__(self) -> None:
         check_seconds("least", self.least, 0.0, 10.0)

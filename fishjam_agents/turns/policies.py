@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Seconds
 
 _PATIENCE = 1.2
 """Seconds of sound without any words after which its length decides: longer than any listener's "mhm"."""
@@ -203,7 +204,7 @@ class BargeIn:
         after_first_reply: Not before one reply has been played to its end.
     """
 
-    voice: float | None = None
+    voice: Seconds | None = None
     words: int | None = None
     backchannel: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from fishjam_agents.turns.dictation import Dictation
 from fishjam_agents.turns.endpointing import Adaptive, EndOfTurn, Fixed
 from fishjam_agents.turns.policies import BargeIn, BargeInPolicy
 from fishjam_agents.turns.smart_turn import SmartTurn
+from fishjam_agents.units import Seconds
 
 # Policies in modules of their own, which settings may name.
 EndOfTurn.types.update(dictation=Dictation, smart_turn=SmartTurn)
@@ -42,14 +43,14 @@ class TurnSettings:
     silence_locally: bool = True
     preset: Literal["default", "sensitive", "noisy"] = "default"
     end_of_turn: EndOfTurn = Adaptive()  # noqa: RUF009 - frozen
-    end_silence: float | None = None
+    end_silence: Seconds | None = None
     barge_in: BargeIn | tuple[BargeInPolicy, ...] = BargeIn()  # noqa: RUF009 - frozen
-    withdraw: float = 0.28
-    verdict_timeout: float = 1.0
-    missing_limit: float = 1.5
-    max_turn: float = 60.0
-    pre_roll: float = 0.3
-    release_delay: float = 0.3
+    withdraw: Seconds = 0.28
+    verdict_timeout: Seconds = 1.0
+    missing_limit: Seconds = 1.5
+    max_turn: Seconds = 60.0
+    pre_roll: Seconds = 0.3
+    release_delay: Seconds = 0.3
 
     def __post_init__(self) -> None:
         for name, low, high in (

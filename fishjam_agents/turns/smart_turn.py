@@ -16,6 +16,7 @@ from fishjam_agents.audio.smart_turn import find_model, load_model
 from fishjam_agents.errors import SettingError
 from fishjam_agents.turns.dictation import Pace
 from fishjam_agents.turns.endpointing import Adaptive, EndOfTurn, Pause, check_seconds, is_sentence
+from fishjam_agents.units import Seconds, Share
 
 Preset = Literal["default", "quick", "patient", "dictation"]
 
@@ -23,9 +24,9 @@ Preset = Literal["default", "quick", "patient", "dictation"]
 class _Preset(NamedTuple):
     """Values of a preset."""
 
-    sure: float
-    unsure: float
-    least: float
+    sure: Share
+    unsure: Share
+    least: Seconds
 
 
 _PRESETS: Mapping[Preset, _Preset] = {
@@ -63,10 +64,10 @@ class SmartTurn(EndOfTurn):
 
     model: Path | None = None
     preset: Preset = "default"
-    sure: float | None = None
-    unsure: float | None = None
-    least: float | None = None
-    most: float = 1.5
+    sure: Share | None = None
+    unsure: Share | None = None
+    least: Seconds | None = None
+    most: Seconds = 1.5
 
     def __post_init__(self) -> None:
         for name, share in (("sure", self.sure), ("unsure", self.unsure)):

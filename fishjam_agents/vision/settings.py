@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Bytes, Seconds, Share
 
 SHORTEST = 1.0
 """Seconds between two stills of a track: Fishjam takes one a second and does not answer what is beyond that
@@ -26,10 +27,10 @@ class VisionSettings:
     """
 
     capture: Literal["demand", "interval", "change"] = "demand"
-    every: float = 2.0
+    every: Seconds = 2.0
     tracks: tuple[str, ...] = ("camera",)
-    change: float = 0.02
-    max_bytes: int = 1_000_000
+    change: Share = 0.02
+    max_bytes: Bytes = 1_000_000
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.every <= 3600:

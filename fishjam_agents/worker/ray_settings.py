@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Cores, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,11 @@ class RaySettings:
     min_replicas: int = 1
     max_replicas: int = 4
     target: int = 20
-    cpus: float = 0.5
-    drain: float = 3600.0
-    upscale_delay: float = 2.0
-    downscale_delay: float = 300.0
-    lost_after: float = 8.0
+    cpus: Cores = 0.5
+    drain: Seconds = 3600.0
+    upscale_delay: Seconds = 2.0
+    downscale_delay: Seconds = 300.0
+    lost_after: Seconds = 8.0
 
     def __post_init__(self) -> None:
         for name in ("min_replicas", "max_replicas", "target"):

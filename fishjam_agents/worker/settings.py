@@ -10,6 +10,7 @@ from typing import Literal
 
 from fishjam_agents.errors import SettingError
 from fishjam_agents.loopback import is_loopback
+from fishjam_agents.units import Seconds, Share
 from fishjam_agents.urls import NO_HOST, NO_ORIGIN, is_redis_url, read_authority, read_origin
 
 MOST_SHARDS = 1000
@@ -123,9 +124,9 @@ class LimitSettings:
         reconnect: A call ends when the connection to the room has been lost for this long; 0 ends it at once.
     """
 
-    max_call: float | None = None
-    empty_room: float | None = None
-    reconnect: float = 60.0
+    max_call: Seconds | None = None
+    empty_room: Seconds | None = None
+    reconnect: Seconds = 60.0
 
     def __post_init__(self) -> None:
         for name in ("max_call", "empty_room"):
@@ -151,7 +152,7 @@ class ShardSettings:
 
     index: int | str
     count: int
-    takeover: float | None = 10.0
+    takeover: Seconds | None = 10.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_SHARDS:
@@ -231,9 +232,9 @@ class WorkersSettings:
 
     processes: int = 1
     max_calls: int | None = None
-    max_loop_lag: float | None = 0.05
-    max_cpu: float | None = 0.9
-    drain: float = 60.0
+    max_loop_lag: Seconds | None = 0.05
+    max_cpu: Share | None = 0.9
+    drain: Seconds = 60.0
     shard: ShardSettings | None = None
     claims: ClaimsSettings | None = None
 

@@ -142,6 +142,6 @@ def test_a_new_section_of_an_agent_touches_two_files(copy: Path) -> None:
 
 def test_a_new_setting_of_a_section_touches_one_file(copy: Path) -> None:
     settings = copy / "turns" / "settings.py"
-    insert(settings, "    release_delay: float", "    patience: float = 0.2")
+    insert(settings, "    release_delay: Seconds", "    patience: Seconds = 0.2")
     run(copy, "agent: {backend: {type: parrot}, turns: {patience: 0.7}}", FIELD)
     assert touched(copy) == {"turns/settings.py"}

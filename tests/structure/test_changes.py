@@ -128,8 +128,8 @@ CHANGES["a field of a section"] = (
     Change(
         edits={
             "fishjam_agents/turns/settings.py": (
-                "    pre_roll: float = ",
-                "    patience: float = 1.5\n    pre_roll: float = ",
+                "    pre_roll: Seconds = ",
+                "    patience: Seconds = 1.5\n    pre_roll: Seconds = ",
             )
         },
         shows=CHECK + "made = config('agent: {backend: {type: parrot}, turns: {patience: 2.5}}')\n"

@@ -30,6 +30,7 @@ from fishjam_agents.backends.port import (
 )
 from fishjam_agents.backends.vendors import PATIENCE, CallVendors, LimitReachedError, VendorEndpoint
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Seconds, Tokens
 
 LEAST_HISTORY = 500
 """Tokens, a few minutes of talk."""
@@ -58,10 +59,10 @@ class Cascade(Backend):
     stt: Sequence[SpeechToText]
     llm: Sequence[LanguageModel]
     tts: Sequence[TextToSpeech]
-    history: int = 12_000
+    history: Tokens = 12_000
     filler: str | None = None
-    deadline: float = 10.0
-    fallback_after: float = 4.0
+    deadline: Seconds = 10.0
+    fallback_after: Seconds = 4.0
     preemptive: bool = False
 
     def __post_init__(self) -> None:

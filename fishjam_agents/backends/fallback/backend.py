@@ -35,6 +35,7 @@ from fishjam_agents.backends.vendors import (
     VendorUse,
 )
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, FishjamAgentsError, SettingError
+from fishjam_agents.units import Seconds
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,8 @@ class Fallback(Backend):
 
     backends: Sequence[Backend]
     attempts: int = 2
-    recovery: float | None = 30.0
-    deadline: float = 8.0
+    recovery: Seconds | None = 30.0
+    deadline: Seconds = 8.0
 
     def __post_init__(self) -> None:
         if not self.backends:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import PerMinute, PerSecond
 
 RECONNECTS = 40.0
 """Connections a second that are made anew, where nothing else is said."""
@@ -23,8 +24,8 @@ class VendorLimits:
     """
 
     calls: int | None = None
-    requests_per_minute: int | None = None
-    reconnects_per_second: float = RECONNECTS
+    requests_per_minute: PerMinute | None = None
+    reconnects_per_second: PerSecond = RECONNECTS
 
     def __post_init__(self) -> None:
         for name in ("calls", "requests_per_minute"):

@@ -13,6 +13,7 @@ from fishjam_agents.backends.link import CONNECT_DEADLINE
 from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
 from fishjam_agents.backends.vendors.endpoint import fingerprint
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Bytes, Milliseconds, Seconds, Tokens
 
 from .models import Family, family_of
 
@@ -60,7 +61,7 @@ class Thinking:
         level: For models 3.1 and extended thinking.
     """
 
-    budget: int | None = None
+    budget: Tokens | None = None
     level: ThinkingLevel | None = None
 
 
@@ -73,8 +74,8 @@ class Compression:
         target_tokens: What is left of it.
     """
 
-    trigger_tokens: int | None = None
-    target_tokens: int | None = None
+    trigger_tokens: Tokens | None = None
+    target_tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ class Activity:
     coverage: Literal["only_activity", "all_input", "audio_activity_and_all_video"] | None = None
     start_sensitivity: Literal["low", "high"] | None = None
     end_sensitivity: Literal["low", "high"] | None = None
-    prefix_padding_ms: int | None = None
-    silence_duration_ms: int | None = None
+    prefix_padding_ms: Milliseconds | None = None
+    silence_duration_ms: Milliseconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ class GeminiSettings:
     temperature: float | None = None
     top_p: float | None = None
     top_k: float | None = None
-    max_output_tokens: int | None = None
+    max_output_tokens: Tokens | None = None
     seed: int | None = None
     media_resolution: Literal["low", "medium", "high"] | None = None
     thinking: Thinking | None = None
@@ -178,9 +179,9 @@ class GeminiSettings:
     google_search: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     prices: Mapping[str, float] = field(default_factory=dict)
-    max_image: int = 4_000_000
-    setup_timeout: float = 10.0
-    answer_timeout: float = 20.0
+    max_image: Bytes = 4_000_000
+    setup_timeout: Seconds = 10.0
+    answer_timeout: Seconds = 20.0
     limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from fishjam_agents.backends.vendors.retry_after import retry_after
 from fishjam_agents.errors import BackendError, ConfigError, FailureKind
 from fishjam_agents.loopback import is_loopback_url
 from fishjam_agents.secrecy import shown_url
+from fishjam_agents.units import Seconds
 from fishjam_agents.urls import is_http_url
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Access:
     api_key_file: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    timeout: float = 10.0
+    timeout: Seconds = 10.0
     limits: VendorLimits = VendorLimits()  # noqa: RUF009 - frozen
 
     def check(self) -> None:

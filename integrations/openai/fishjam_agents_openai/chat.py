@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fishjam_agents.backends.cascade import LanguageModel, LLMChunk, LLMUsage, Message, Reasoning
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError
+from fishjam_agents.units import Tokens
 from fishjam_agents_openai.access import Access, as_backend_errors, expect_no_page
 from fishjam_agents_openai.amounts import amounts
 from fishjam_agents_openai.calls import Calls
@@ -41,7 +42,7 @@ class Chat(Access, LanguageModel):
 
     model: str
     temperature: float | None = None
-    max_tokens: int | None = None
+    max_tokens: Tokens | None = None
     reasoning_effort: str | None = None
     vision: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)

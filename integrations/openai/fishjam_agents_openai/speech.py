@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.errors import BackendError, SettingError
+from fishjam_agents.units import Factor, Hertz
 from fishjam_agents_openai.access import Access, as_backend_errors
 from fishjam_agents_openai.containers import NoPcmError, SoundReader
 
@@ -33,8 +34,8 @@ class Speech(Access, TextToSpeech):
     model: str
     voice: str
     instructions: str | None = None
-    speed: float | None = None
-    sample_rate: int = 24000
+    speed: Factor | None = None
+    sample_rate: Hertz = 24000
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

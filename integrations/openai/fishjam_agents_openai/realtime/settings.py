@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import SettingError
+from fishjam_agents.units import Factor, Milliseconds, Seconds, Share, Tokens
 from fishjam_agents_openai.access import Access
 from fishjam_agents_openai.realtime.history import RATE
 from fishjam_agents_openai.realtime.usage import PRICED
@@ -37,10 +38,10 @@ class Detection:
     """
 
     type: Literal["server_vad", "semantic_vad"] = "server_vad"
-    threshold: float | None = None
-    prefix_padding_ms: int | None = None
-    silence_duration_ms: int | None = None
-    idle_timeout_ms: int | None = None
+    threshold: Share | None = None
+    prefix_padding_ms: Milliseconds | None = None
+    silence_duration_ms: Milliseconds | None = None
+    idle_timeout_ms: Milliseconds | None = None
     eagerness: Literal["low", "medium", "high", "auto"] | None = None
 
     def __post_init__(self) -> None:
@@ -124,17 +125,17 @@ class RealtimeSettings(Access):
 
     model: str = "gpt-realtime-2.1"
     voice: str | None = None
-    speed: float | None = None
+    speed: Factor | None = None
     detection: Detection = Detection()
     transcription: str | None = "gpt-live-transcribe"
     language: str | None = None
     keywords: tuple[str, ...] = ()
     noise_reduction: Literal["near_field", "far_field"] | None = None
     reasoning: Effort | None = None
-    max_output_tokens: int | None = None
-    renew_after: float = 3300.0
-    answer_timeout: float = 20.0
-    keepalive: float = 10.0
+    max_output_tokens: Tokens | None = None
+    renew_after: Seconds = 3300.0
+    answer_timeout: Seconds = 20.0
+    keepalive: Seconds = 10.0
     prices: Mapping[str, float] = field(default_factory=dict)
     beta: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
