@@ -154,9 +154,11 @@ class _Child:
             self.report_calls()
             if number % METRICS_EVERY == 0:
                 await self._report_metrics()
+            worker = self._process.worker
             self._channel.send(
                 "status",
-                not_ready=self._process.worker.not_ready(),
+                not_ready=worker.not_ready(),
+                takes_lost_calls=worker.not_ready(again=True) is None,
                 metrics={
                     name: value
                     for name, values in self._process.calls.metrics().items()

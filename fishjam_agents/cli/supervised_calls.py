@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 from fishjam_agents.cli.rooms_child import request_to
@@ -55,7 +55,7 @@ class SupervisedCalls:
         """Part of `CallService`: where a process cannot take it now, the next one is asked."""
         end = asyncio.get_running_loop().time() + ANSWER_DEADLINE
         refusal: CallRefusedError | None = None
-        for worker in self._choices(request.room):
+        for worker in self._choices(request):
             answer = await self._ask(worker, request, end)
             if isinstance(answer, CallRecord):
                 return self._begun(request, answer, worker)
@@ -90,17 +90,18 @@ class SupervisedCalls:
                 room=record.room,
                 bot=record.bot,
                 made_room=request.made_room or request.room is None,
+                again=True,
             )
         return record
 
-    def _choices(self, room_id: str | None) -> Iterator[WorkerProcess]:
-        """Yield processes for a call: as its room is assigned, without one those with few calls first."""
+    def _choices(self, request: CallRequest) -> Iterator[WorkerProcess]:
+        """Yield processes for a call: as its room is assigned, without one those with few calls first.
+
+        A call of a process that is gone goes to one that is over a limit of load where all are.
+        """
+        room_id = request.room
         asked: set[str] = set()
-        while ready := {
-            member: worker
-            for member, worker in self._supervisor.workers.items()
-            if worker.not_ready is None and member in self._supervisor.members and member not in asked
-        }:
+        while ready := self._ready(asked) or (self._overloaded(asked) if request.again else {}):
             if room_id is None:
                 calls = self._counts(ready)
                 member = min(calls, key=lambda member: calls[member])
@@ -196,6 +197,21 @@ class SupervisedCalls:
             self._records[request.id] = dataclasses.replace(
                 record, status="ended", ended=time.time(), reason=f"its process ended, and {problem}"
             )
+
+    def _ready(self, asked: Set[str]) -> Mapping[str, WorkerProcess]:
+        """Return the processes that take new rooms and have not been asked."""
+        members = self._supervisor.members
+        workers = self._supervisor.workers.items()
+        return {
+            member: worker
+            for member, worker in workers
+            if worker.not_ready is None and member in members and member not in asked
+        }
+
+    def _overloaded(self, asked: Set[str]) -> Mapping[str, WorkerProcess]:
+        """Return those that take none for their load alone; rooms are not shared with them."""
+        workers = self._supervisor.workers.items()
+        return {m: worker for m, worker in workers if worker.takes_lost_calls and m not in asked}
 
     def records(self) -> Sequence[CallRecord]:
         """Part of `CallService`."""

@@ -42,6 +42,8 @@ class WorkerProcess:
         process: The process.
         channel: Where it is told what to do.
         not_ready: Why it takes no new room; None while it does.
+        takes_lost_calls: Whether it takes calls of a process that is gone: also while it is over a limit of
+            load.
         metrics: Its last metrics.
         call_metrics: Its last metrics of calls, as text.
         heard: Loop time of its last report.
@@ -53,6 +55,7 @@ class WorkerProcess:
     process: asyncio.subprocess.Process
     channel: ControlChannel
     not_ready: str | None = "it starts"
+    takes_lost_calls: bool = False
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     call_metrics: str = ""
     heard: float = 0.0
@@ -247,6 +250,7 @@ class Supervisor:
                     heard(worker, message)
                 continue
             worker.not_ready, worker.metrics = message["not_ready"], message["metrics"]
+            worker.takes_lost_calls = message["takes_lost_calls"]
             is_ready = worker.not_ready is None
             worker.has_started |= is_ready
             # One that is over a limit leaves rooms to those that are not.
@@ -261,7 +265,7 @@ class Supervisor:
             await asyncio.sleep(1.0)
             if loop.time() - worker.heard > QUIET and worker.has_started and worker.member in self._sharing:
                 logger.warning("the process %s is quiet: it gets no more rooms", worker.member)
-                worker.not_ready = "it is quiet"
+                worker.not_ready, worker.takes_lost_calls = "it is quiet", False
                 self._sharing.discard(worker.member)
                 self._share()
             if loop.time() - worker.heard > SILENCE:

@@ -34,6 +34,8 @@ class CallRequest:
         settings: What is said of the call.
         webhook: Where its result goes; None is nowhere.
         made_room: Whether the room was made for it, by a process that is gone, and goes with it.
+        again: Whether a process that is gone had begun it: it is no new call then, and limits of load do not
+            keep it away.
     """
 
     id: str
@@ -42,6 +44,7 @@ class CallRequest:
     settings: CallSettings = field(default_factory=CallSettings)
     webhook: str | None = field(default=None, repr=False)
     made_room: bool = False
+    again: bool = False
 
 
 class CallService(Protocol):

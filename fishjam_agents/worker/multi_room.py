@@ -148,8 +148,12 @@ class MultiRoomWorker:
         """Number of looks at the rooms."""
         return self._follower.looks
 
-    def not_ready(self) -> str | None:
-        """The reason for which no new room is taken; None while rooms are."""
+    def not_ready(self, *, again: bool = False) -> str | None:
+        """The reason for which no new room is taken; None while rooms are.
+
+        Args:
+            again: Whether it is about a room that a process had which is gone: load is no reason then.
+        """
         if self._draining:
             return "it is draining"
         if not self._follower.is_known:
@@ -159,7 +163,7 @@ class MultiRoomWorker:
         full = self._places.full_bots()
         if full and full.keys() >= self.bots.make.keys():
             return next(iter(full.values()))
-        return self._overload()
+        return None if again else self._overload()
 
     def full(self, bot: str, settings: CallSettings | None = None) -> str | None:
         """The limit of its vendor for which no further call of a bot can begin; None while one can."""

@@ -89,7 +89,7 @@ class WorkerCalls:
             await self._look_up(room_id)
         # Nothing is awaited from here on: of two requests for one room the second sees the first.
         try:
-            self._check_free(room_id)
+            self._check_free(room_id, request)
         except CallRefusedError:
             if request.room is None:
                 self._spawn(self._delete_room(room_id))
@@ -113,7 +113,7 @@ class WorkerCalls:
             self._worker.reserved.discard(room_id)
 
     def _check(self, request: CallRequest) -> str:
-        self._check_ready()
+        self._check_ready(request)
         bots = self._worker.bots.make
         bot = request.bot if request.bot is not None else next(iter(bots)) if len(bots) == 1 else None
         if bot is None:
@@ -131,13 +131,13 @@ class WorkerCalls:
             raise CallRefusedError(503, f"the bot {bot!r} takes no call: {full}")
         return bot
 
-    def _check_ready(self) -> None:
-        reason = self._worker.not_ready()
+    def _check_ready(self, request: CallRequest) -> None:
+        reason = self._worker.not_ready(again=request.again)
         if reason is not None:
             raise CallRefusedError(503, f"no new rooms are taken: {reason}")
 
-    def _check_free(self, room_id: str) -> None:
-        self._check_ready()
+    def _check_free(self, room_id: str, request: CallRequest) -> None:
+        self._check_ready(request)
         call = self._worker.calls.get(room_id)
         if call is not None and call.state.phase in (CallPhase.RUNNING, CallPhase.RESTARTING):
             raise CallRefusedError(409, f"the room has a call already: {call.id}")

@@ -12,11 +12,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
 
 ROOT = Path(__file__).parents[2]
+DEADLINE = 240.0
+"""Seconds for all that is done with a program, its start included. With ten busy processes on two cores two
+programs need a minute to start."""
 
 
 class Program:
@@ -81,8 +86,11 @@ async def running(
     )
     program = Program(process)
     try:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(DEADLINE):
             yield program
+    except TimeoutError:
+        said = f"{program.said[-2000:]}\n{program.logged[-4000:]}"
+        pytest.fail(f"not done after {DEADLINE:g} s; what the program said last:\n{said}")
     finally:
         if process.returncode is None:
             process.kill()

@@ -35,7 +35,7 @@ limits: {empty_room: 60}
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
 ]
 
 

@@ -26,7 +26,7 @@ LONG = "One one one one. Two two two two. Three three three three. Four four fou
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
 ]
 
 

@@ -24,7 +24,7 @@ READY = "The bots join their rooms when the first person does."
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 

@@ -29,7 +29,7 @@ NAMES = ("0", "1", "2")
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 

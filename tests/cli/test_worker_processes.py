@@ -34,7 +34,7 @@ api: {port: 0, webhook_secret: of Fishjam}
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 

@@ -18,6 +18,7 @@ from fishjam_agents.server import Caller, EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
 from fishjam_agents.worker import Bots, LimitSettings, MultiRoomWorker, RoomRule, RoomSnapshot
+from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.call_state import MOST_FAILURES, CallPhase
 from fishjam_agents.worker.load import LoadMonitor
 from fishjam_agents.worker.settings import WorkersSettings
@@ -304,6 +305,13 @@ def test_an_overloaded_process_takes_rooms_over_from_one_that_is_gone_and_no_oth
                     await until(lambda: bots(lost))
                     assert not bots(new)
                     assert worker.not_ready() == "it is busy"
+                    # So it is with a call of the API whose process is gone.
+                    calls = WorkerCalls(worker, LoadMonitor(WorkersSettings()))
+                    with pytest.raises(CallRefusedError, match="it is busy"):
+                        await calls.create(CallRequest("c1", room=server.rooms.create().id, bot="bot"))
+                    asked = server.rooms.create()
+                    await calls.create(CallRequest("c2", room=asked.id, bot="bot", again=True))
+                    await until(lambda: bots(asked))
             finally:
                 await claims.close()
                 await gone.close()
