@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         SessionError,
         SettingError,
     )
-    from fishjam_agents.events import Event, Heard, Turn
+    from fishjam_agents.events import Event, Heard, Overload, Turn
     from fishjam_agents.hearing.settings import HearingSettings
     from fishjam_agents.hearing.stages import Stage
     from fishjam_agents.pipeline.agent import AgentPipeline
@@ -68,6 +68,7 @@ __all__ = [
     "IdleSettings",
     "McpServer",
     "MissingExtraError",
+    "Overload",
     "Pause",
     "PeerView",
     "PlayoutSettings",
@@ -107,7 +108,7 @@ _MODULES = {
         "SessionError",
         "SettingError",
     ),
-    "events": ("Event", "Heard", "Turn"),
+    "events": ("Event", "Heard", "Overload", "Turn"),
     "hearing.settings": ("HearingSettings",),
     "hearing.stages": ("Stage",),
     "pipeline.agent": ("AgentPipeline",),

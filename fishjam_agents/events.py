@@ -520,6 +520,31 @@ class LoopLag(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Overload(Event):
+    """The load of the process has changed: `thinned`, `overloaded` or `relieved`, with the averages of 5 s.
+
+    `thinned`: it is near its capacity, and silent microphones are judged by a part of their frames.
+    `overloaded`: it is over a limit of `workers`, takes no further calls, and gaps may be heard.
+    """
+
+    kind = "overload"
+    # Every call of the process tells of the same load, which the process logs.
+    level = logging.DEBUG
+    state: Literal["thinned", "overloaded", "relieved"]
+    lag: float
+    cpu: float
+
+    def sentence(self, *, words: bool = False) -> str:
+        what = {
+            "thinned": "near its capacity: silent microphones are judged by a part of their frames",
+            "overloaded": "overloaded: gaps may be heard",
+            "relieved": "relieved",
+        }
+        load = f"{self.cpu:.0%} of a core, its event loop {1000 * self.lag:.0f} ms late"
+        return f"the process is {what[self.state]} ({load})"
+
+
+@dataclass(frozen=True, slots=True)
 class BackendWarning(BackendOriginated):
     """Something was lost or bent on the way to or from the backend.
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from fishjam_agents.errors import FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.settings import MetricsSettings
 from fishjam_agents.worker.load import LoadMonitor
-from fishjam_agents.worker.metrics import METRICS
+from fishjam_agents.worker.metrics import METRICS, OVERLOAD
 from fishjam_agents.worker.settings import WorkersSettings
 
 if TYPE_CHECKING:
     from fishjam_agents.observe.metrics import CallMetrics
 
 _LAG, _CPU = "fishjam_agents_loop_lag_seconds", "fishjam_agents_cpu_cores"
+_OVERLOAD = "fishjam_agents_overload"
 
 
 def call_metrics() -> CallMetrics | None:
@@ -54,7 +55,11 @@ async def metrics_server(settings: MetricsSettings, metrics: CallMetrics) -> Asy
     from fishjam_agents.server.address import authority
 
     monitor = LoadMonitor(WorkersSettings())
-    for name, value in ((_LAG, lambda: monitor.load.lag), (_CPU, lambda: monitor.load.cpu)):
+    for name, value in (
+        (_LAG, lambda: monitor.load.lag),
+        (_CPU, lambda: monitor.load.cpu),
+        (_OVERLOAD, lambda: OVERLOAD[monitor.state]),
+    ):
         Gauge(name, METRICS[name].help, registry=metrics.registry).set_function(value)
     try:
         server, thread = start_http_server(settings.port, settings.host, metrics.registry)

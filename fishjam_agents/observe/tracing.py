@@ -109,6 +109,7 @@ class _CallTrace:
                 | events.Outage()
                 | events.AudioUnderrun()
                 | events.LoopLag()
+                | events.Overload()
                 | events.PeerJoined()
                 | events.PeerLeft()
             ):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fishjam_agents import events
-from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.events import Event
 from fishjam_agents.playout.audio_output import AudioOutput
+from fishjam_agents.playout.ticker import Ticker
 
 INTERVAL = 1.0
 """Seconds between two looks."""
@@ -22,15 +22,20 @@ class AudioHealth:
         emit: Takes them.
         output: The bot's voice.
         input_dropped: Tells how many seconds of what was said the backend did not take.
+        ticker: What it is ticked by, which knows how late the loop is.
     """
 
     def __init__(
-        self, emit: Callable[[Event], None], output: AudioOutput, input_dropped: Callable[[], float]
+        self,
+        emit: Callable[[Event], None],
+        output: AudioOutput,
+        input_dropped: Callable[[], float],
+        ticker: Ticker,
     ) -> None:
         self._emit = emit
         self._output = output
         self._input_dropped = input_dropped
-        self._last: float | None = None
+        self._ticker = ticker
         self._due = INTERVAL
         self._lag = 0.0
         self._underruns = 0
@@ -38,9 +43,8 @@ class AudioHealth:
 
     def tick(self, now: float) -> None:
         """Take notice of the time; called every 20 ms with call time."""
-        if self._last is not None and now - self._last - FRAME_SECONDS > self._lag:
-            self._lag = now - self._last - FRAME_SECONDS
-        self._last = now
+        if self._ticker.lag > self._lag:
+            self._lag = self._ticker.lag
         if now >= self._due:
             self._due = now + INTERVAL
             self.tell(now)

@@ -27,6 +27,7 @@ from fishjam_agents.pipeline.goodbye import Goodbye
 from fishjam_agents.pipeline.idle_watch import IdleWatch
 from fishjam_agents.pipeline.journal_watcher import JournalWatcher, begin_journal
 from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
+from fishjam_agents.pipeline.overload import watch_overload
 from fishjam_agents.pipeline.ports import put_from_any_thread
 from fishjam_agents.pipeline.presence import Presence
 from fishjam_agents.pipeline.publish_track import track_rate
@@ -124,7 +125,7 @@ class Call:
         if room is not None and isinstance(self.turns, PushToTalkTurnController):
             self._buttons = PushToTalkButtons(room, self.turns.press, self.turns.release)
         self._goodbye: Goodbye | None = None
-        self._health = AudioHealth(context.emit, self.output, lambda: self._link.dropped)
+        self._health = AudioHealth(context.emit, self.output, lambda: self._link.dropped, Ticker.shared())
         for watcher in add_background_audio(bot.background_audio, self.output):
             context.events.watch(watcher)
         if bot.idle.after is not None:
@@ -349,6 +350,7 @@ class Call:
             context.loop.create_task(context.end.requested(), name=f"stop-{context.id}"),
         ]
         context.emit(events.CallStarted(context.now()))
+        leave_load = watch_overload(context)
         failure: Exception | None = None
         try:
             self.audio.open()
@@ -365,6 +367,7 @@ class Call:
             raise
         finally:
             unsubscribe()
+            leave_load()
             if self._buttons is not None:
                 self._buttons.close()
             self.audio.close()

@@ -20,7 +20,7 @@ from typing import Any
 from fishjam_agents import events
 from fishjam_agents.backends.tracebacks import defined_at, raised_at
 from fishjam_agents.errors import FishjamAgentsError
-from fishjam_agents.events import Event, Heard, Turn
+from fishjam_agents.events import Event, Heard, Overload, Turn
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.pipeline.user_objects import verify_arguments, verify_synchronous
 
@@ -75,6 +75,9 @@ class BotHooks:
 
     async def on_user_idle(self, times: int) -> None:
         """Nobody has said anything for `idle.after` seconds; `times` in a row, 1 for the first."""
+
+    async def on_overload(self, overload: Overload) -> None:
+        """The process is near its capacity, over a limit, or relieved: `overload.state` says so."""
 
     async def on_error(self, error: Exception) -> None:
         """A hook, a stage or a tool raised `error`."""

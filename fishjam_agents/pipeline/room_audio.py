@@ -20,6 +20,7 @@ from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.peer_registry import PeerRegistry
 from fishjam_agents.pipeline.ports import BackendInputSink
+from fishjam_agents.pipeline.process_load import ProcessLoad
 from fishjam_agents.pipeline.turn_taking.end_of_turn import make_predictor
 from fishjam_agents.playout.audio_output import AudioOutput
 from fishjam_agents.session import OutgoingTrack, RoomView, Session, media_server_of
@@ -264,6 +265,7 @@ class RoomAudio:
             vad=context.hearing.vad,
             second_opinion=context.hearing.second_opinion,
             near_voice=context.hearing.near_voice,
+            thinning=ProcessLoad.shared().thinning,
             predictor=self._predictor,
         )
         if reference is not None:

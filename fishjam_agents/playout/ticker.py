@@ -18,7 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Calls every subscriber each 20 ms with the loop's time. Runs only while someone subscribes."""
+    """Calls every subscriber each 20 ms with the loop's time. Runs only while someone subscribes.
+
+    Attributes:
+        lag: Seconds by which the last tick came after its deadline: how late the event loop was.
+    """
 
     _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker]] = WeakKeyDictionary()
 
@@ -27,6 +31,7 @@ class Ticker:
         self._subscribers: dict[int, Callable[[float], None]] = {}
         self._next_key = 0
         self._deadline = 0.0
+        self.lag = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -64,6 +69,7 @@ class Ticker:
 
     def _tick(self) -> None:
         now, timer = self._loop.time(), self._timer
+        self.lag = max(0.0, now - self._deadline)
         for key, tick in list(self._subscribers.items()):
             if key not in self._subscribers:
                 continue

@@ -55,6 +55,10 @@ class _VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self.now
 
+    def cpu_used(self) -> tuple[float, float]:
+        """Seconds of CPU that the process and this thread have used: computing takes no virtual time."""
+        return 0.0, 0.0
+
     def _process_events(self, event_list: list[Any]) -> None:
         """There are never any."""
 

@@ -12,7 +12,7 @@ its ticks somewhere between the room's, and what waits for an event begins a tic
 _ROUNDING = 0.0005
 """Timelines are rounded to milliseconds."""
 _TIMES = ("at", "media_at")
-_OF_THE_MACHINE = frozenset({"loop_lag"})
+_OF_THE_MACHINE = frozenset({"loop_lag", "overload"})
 """Kinds of events that tell of the machine and not of the call."""
 
 
@@ -22,7 +22,7 @@ def difference(
     """The first thing in which two calls differ, in words; None when they went alike.
 
     Alike are calls with the same kinds of events of the same peers in the same order, each at the same time
-    within the tolerance. What tells of the machine (`loop_lag`) is left out.
+    within the tolerance. What tells of the machine (`loop_lag`, `overload`) is left out.
 
     Args:
         events: The events of a timeline, in order.

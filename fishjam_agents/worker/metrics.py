@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fishjam_agents.pipeline.process_load import LoadState
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -25,6 +27,9 @@ class Metric:
 VENDOR = ("vendor",)
 """Label of what is counted by vendor: the name of the service, of which there are few; no address, no key."""
 
+OVERLOAD: Mapping[LoadState, float] = {"relieved": 0.0, "thinned": 1.0, "overloaded": 2.0}
+"""Values of `fishjam_agents_overload`."""
+
 METRICS: Mapping[str, Metric] = {
     "fishjam_agents_calls": Metric("gauge", "Calls whose bot is in its room or on its way."),
     "fishjam_agents_calls_started_total": Metric("counter", "Calls begun, restarts included."),
@@ -37,6 +42,10 @@ METRICS: Mapping[str, Metric] = {
     "fishjam_agents_ready": Metric("gauge", "1 while new rooms are taken."),
     "fishjam_agents_loop_lag_seconds": Metric("gauge", "Lateness of the event loop, average of 5 s."),
     "fishjam_agents_cpu_cores": Metric("gauge", "Cores in use, average of 5 s."),
+    "fishjam_agents_overload": Metric(
+        "gauge", "2 while over a limit of load, 1 while near it: detection is thinned."
+    ),
+    "fishjam_agents_overloads_total": Metric("counter", "Times that the process went over a limit of load."),
     "fishjam_agents_vendor_breakers_open": Metric(
         "gauge", "Accounts at vendors that are not asked now.", VENDOR
     ),

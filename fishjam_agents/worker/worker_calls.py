@@ -17,7 +17,7 @@ from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.call_settings import apply_settings
 from fishjam_agents.worker.call_state import CallPhase
 from fishjam_agents.worker.load import LoadMonitor
-from fishjam_agents.worker.metrics import METRICS, series_of
+from fishjam_agents.worker.metrics import METRICS, OVERLOAD, series_of
 from fishjam_agents.worker.multi_room import MultiRoomWorker
 from fishjam_agents.worker.orphaned_agents import Note, OrphanedAgents
 from fishjam_agents.worker.result_webhook import post_result
@@ -234,6 +234,8 @@ class WorkerCalls:
             f"{_PREFIX}ready": float(self._worker.not_ready() is None),
             f"{_PREFIX}loop_lag_seconds": self._monitor.load.lag,
             f"{_PREFIX}cpu_cores": self._monitor.load.cpu,
+            f"{_PREFIX}overload": OVERLOAD[self._monitor.state],
+            f"{_PREFIX}overloads_total": self._monitor.overloads,
         }
         for vendor, counts in Vendors.shared().counts().items():
             for name, count in (

@@ -17,6 +17,7 @@ from fishjam_agents.config import load_config, pipeline_factory
 from fishjam_agents.turns.endpointing import EndOfTurn
 from fishjam_agents.turns.settings import TurnSettings
 
+OF_THE_MACHINE = ("loop_lag", "overload")
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -54,14 +55,14 @@ def test_the_simulation_of_the_readme_prints_its_timeline(tmp_path: Path) -> Non
     for _ in range(3):
         result = run(*words)
         assert result.returncode == 0, result.stderr
-        kinds = [kind for kind in events.findall(result.stdout) if kind != "loop_lag"]
+        kinds = [kind for kind in events.findall(result.stdout) if kind not in OF_THE_MACHINE]
         # On a busy machine a caller's words come late, and a turn may fall in two: the program says so.
         if kinds == expected or "ms late, more than" not in result.stdout:
             break
     assert kinds == expected
     assert result.stdout.splitlines()[0] == printed[0]
     timeline = json.loads((tmp_path / "timeline.json").read_text())
-    assert [event["kind"] for event in timeline["events"] if event["kind"] != "loop_lag"] == expected
+    assert [event["kind"] for event in timeline["events"] if event["kind"] not in OF_THE_MACHINE] == expected
 
 
 def test_the_ten_line_bot_of_the_readme_runs_from_its_two_files(tmp_path: Path) -> None:

@@ -86,6 +86,17 @@ LINES: list[tuple[Event, str, str]] = [
     ),
     (events.VendorAvailable("openai", 3.0, at=1), "INFO", "openai answers again, after 3.0 s"),
     (events.LoopLag(1, 0.25), "DEBUG", "the event loop was 250 ms late"),
+    (
+        events.Overload(1, "thinned", 0.012, 0.82),
+        "DEBUG",
+        "the process is near its capacity: silent microphones are judged by a part of their frames (82% of a "
+        "core, its event loop 12 ms late)",
+    ),
+    (
+        events.Overload(1, "overloaded", 0.06, 0.97),
+        "DEBUG",
+        "the process is overloaded: gaps may be heard (97% of a core, its event loop 60 ms late)",
+    ),
     (events.BackendWarning("audio was dropped", at=1), "WARNING", "audio was dropped"),
     (events.CallStarted(0.02), "DEBUG", "the call began"),
     (events.CallEnded(9, "stopped"), "DEBUG", "the call ended: it was stopped"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from fishjam_agents.events import AudioDropped, AudioUnderrun, Event, LoopLag
 from fishjam_agents.pipeline.audio_health import AudioHealth
+from fishjam_agents.playout.ticker import Ticker
 
 
 @dataclass
@@ -22,10 +24,15 @@ class Watched:
     told: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.health = AudioHealth(self.told.append, self.output, lambda: self.lost)  # type: ignore[arg-type]
+        self.ticker = Ticker(asyncio.AbstractEventLoop())
+        self.health = AudioHealth(
+            *(self.told.append, self.output, lambda: self.lost, self.ticker)  # type: ignore[arg-type]
+        )
 
-    def ticks(self, since: float, until: float) -> None:
+    def ticks(self, since: float, until: float, late: float = 0.0) -> None:
+        """Tick from one time to another; the first tick comes late."""
         for number in range(round((until - since) / 0.02)):
+            self.ticker.lag = 0.0 if number else late
             self.health.tick(since + number * 0.02)
 
 
@@ -49,9 +56,9 @@ def test_what_happens_in_one_second_is_told_together() -> None:
 def test_the_worst_lag_of_a_second_is_told_and_what_the_lead_rides_out_is_not() -> None:
     watched = Watched()
     watched.ticks(0, 0.5)
-    watched.ticks(0.79, 0.9)
-    watched.ticks(1.05, 3)
-    watched.ticks(3.09, 5)
+    watched.ticks(0.79, 0.9, late=0.29)
+    watched.ticks(1.05, 3, late=0.15)
+    watched.ticks(3.09, 5, late=0.09)
     assert [(round(event.at, 1), event.seconds) for event in watched.told if isinstance(event, LoopLag)] == [
         (1.1, 0.29)
     ]

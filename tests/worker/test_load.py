@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
+from fishjam_agents.pipeline.process_load import INTERVAL, WINDOW, ProcessLoad
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.worker import WorkersSettings
-from fishjam_agents.worker.load import INTERVAL, WINDOW, LoadMonitor
+from fishjam_agents.worker.load import LoadMonitor
 
 DEFAULT = WorkersSettings()
 
 
-def after(*samples: tuple[float, float], settings: WorkersSettings = DEFAULT) -> LoadMonitor:
+def after(
+    clock: VirtualClock, samples: Sequence[tuple[float, float]], settings: WorkersSettings
+) -> LoadMonitor:
     """A monitor after samples of lag and of CPU, each lasting as long as its window."""
-    used = [0.0]
-    monitor = LoadMonitor(settings, lambda: used[0])
-    now = 0.0
-    for lag, cpu in samples:
-        for _ in range(WINDOW + 1):
-            now += INTERVAL
-            used[0] += cpu * INTERVAL
-            monitor.sample(now, lag)
-    return monitor
+
+    async def scenario() -> LoadMonitor:
+        used = [0.0]
+        process = ProcessLoad(lambda: (used[0], used[0]))
+        ProcessLoad._shared[asyncio.get_running_loop()] = process
+        monitor = LoadMonitor(settings)
+        assert monitor.overload() is None
+        task = asyncio.create_task(monitor.run())
+        await asyncio.sleep(0)
+        now = 0.0
+        for lag, cpu in samples:
+            for _ in range(WINDOW + 1):
+                now += INTERVAL
+                used[0] += cpu * INTERVAL
+                process.sample(now, lag)
+        task.cancel()
+        return monitor
+
+    return clock.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -35,30 +51,27 @@ def after(*samples: tuple[float, float], settings: WorkersSettings = DEFAULT) ->
         ([(0.001, 0.97), (0.001, 0.6)], None),
     ],
 )
-def test_what_is_over_its_limit(samples: list[tuple[float, float]], sentence: str | None) -> None:
-    assert after(*samples).overload() == sentence
+def test_what_is_over_its_limit(
+    virtual_clock: VirtualClock, samples: list[tuple[float, float]], sentence: str | None
+) -> None:
+    assert after(virtual_clock, samples, DEFAULT).overload() == sentence
 
 
-def test_a_single_stall_is_no_load() -> None:
-    monitor = after((0.001, 0.5))
-    monitor.sample(1000.0, 0.9)
-    assert monitor.overload() is None
-
-
-def test_without_limits_nothing_is_over_them() -> None:
-    monitor = after((9.0, 9.0), settings=WorkersSettings(max_loop_lag=None, max_cpu=None))
+def test_without_limits_nothing_is_over_them(virtual_clock: VirtualClock) -> None:
+    monitor = after(virtual_clock, [(9.0, 9.0)], WorkersSettings(max_loop_lag=None, max_cpu=None))
     assert monitor.overload() is None
     assert monitor.load.cpu == pytest.approx(9.0)
+    assert monitor.state == "thinned"
 
 
 def test_it_measures_the_loop_that_it_runs_on(virtual_clock: VirtualClock) -> None:
-    import asyncio
-
     async def scenario() -> LoadMonitor:
-        monitor = LoadMonitor(WorkersSettings(), lambda: 0.0)
+        monitor = LoadMonitor(WorkersSettings())
         task = asyncio.create_task(monitor.run())
         await asyncio.sleep(INTERVAL * 10.5)
         task.cancel()
         return monitor
 
-    assert virtual_clock.run(scenario()).load.lag < 0.01
+    monitor = virtual_clock.run(scenario())
+    assert monitor.load.lag < 0.01
+    assert monitor.state == "relieved"

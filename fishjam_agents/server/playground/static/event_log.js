@@ -20,7 +20,7 @@ const GROUPS = {
   "barge-ins": (kind) => kind.startsWith("barge_in_"),
   replies: (kind) => kind.startsWith("reply_") || kind === "preemptive_reply",
   tools: (kind) => kind.startsWith("tool_"),
-  troubles: (kind) => TROUBLE.has(kind) || ["audio_underrun", "audio_dropped", "loop_lag"].includes(kind),
+  troubles: (kind) => TROUBLE.has(kind) || ["audio_underrun", "audio_dropped", "loop_lag", "overload"].includes(kind),
 };
 
 export class EventLog {

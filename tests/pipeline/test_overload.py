@@ -1,0 +1,96 @@
+"""A process that has too much to do: what its calls are told, and that they go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from fishjam_agents import AgentPipeline, Overload
+from fishjam_agents.audio.detection import Detection
+from fishjam_agents.audio.vad import Decision
+from fishjam_agents.backends import Parrot
+from fishjam_agents.pipeline.process_load import ProcessLoad
+from fishjam_agents.testing import MemoryCall
+from tests.pipeline.conftest import speech
+
+Converse = Callable[..., MemoryCall]
+
+
+class Told(AgentPipeline):
+    backend = Parrot()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Overload] = []
+
+    async def on_overload(self, overload: Overload) -> None:
+        self.told.append(overload)
+
+
+def load(share: float) -> None:
+    """Have the process seem to use so much of its core from now on."""
+    process, loop = ProcessLoad.shared(), asyncio.get_running_loop()
+    begun, used = loop.time(), process.used()[1]
+
+    def seems() -> tuple[float, float]:
+        seconds = used + share * (loop.time() - begun)
+        return seconds, seconds
+
+    process.used = seems
+
+
+def test_a_bot_is_told_what_its_process_goes_through(converse: Converse) -> None:
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
+        for share in (0.3, 0.82, 0.97, 0.2):
+            load(share)
+            await asyncio.sleep(10)
+
+    bot = Told()
+    call = converse(bot, script)
+    assert [event.state for event in call.of("overload")] == ["thinned", "overloaded", "relieved"]
+    assert [event.state for event in bot.told] == ["thinned", "overloaded", "relieved"]
+    near, over = bot.told[:2]
+    assert near.cpu < 0.9 < over.cpu
+    assert "silent microphones" in near.sentence()
+    assert over.at > near.at + 5
+
+
+def test_conversations_go_on_as_before_while_detection_is_thinned(
+    converse: Converse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = [0]
+    feed = Detection.feed
+
+    def counted(self: Detection, *arguments: object) -> Decision:
+        judged[0] += 1
+        return feed(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Detection, "feed", counted)
+
+    def conversation(share: float) -> tuple[MemoryCall, int]:
+        async def script(call: MemoryCall) -> None:
+            alice, bob = await call.arrive("alice", "bob")
+            load(share)
+            await asyncio.sleep(5)
+            await alice.speak(speech("alice_question.wav"))
+            await call.wait_for("reply_first_audio")
+            await asyncio.sleep(1)
+            await bob.speak(speech("bob_question.wav"))
+            await call.wait_for("reply_ended")
+            await asyncio.sleep(5)
+
+        judged[0] = 0
+        return converse(Told(), script), judged[0]
+
+    usual, all_of_them = conversation(0.2)
+    thinned, some = conversation(0.85)
+
+    assert thinned.of("overload")
+    assert [kind for kind in thinned.kinds if kind != "overload"] == usual.kinds
+    assert "barge_in_confirmed" in usual.kinds
+    for ours, theirs in zip(thinned.of("user_turn_ended"), usual.of("user_turn_ended"), strict=True):
+        assert ours.at == pytest.approx(theirs.at, abs=0.07)
+    assert some < 0.7 * all_of_them
