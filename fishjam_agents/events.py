@@ -336,13 +336,23 @@ class PreemptiveReply(BackendOriginated):
 
 @dataclass(frozen=True, slots=True)
 class UserTranscript(BackendOriginated):
-    """Words of a user, as the backend understood them."""
+    """Words of a user, as the backend understood them.
+
+    Attributes:
+        text: All words of a turn so far, where `start` is known; else that or what is new, by the backend.
+        final: Whether they are settled.
+        peer: Who said them, where that is known.
+        start: Onset of the turn, or of the sound that may become one, media time; where it is known.
+        media_at: Where the last of these words ended; where that is known.
+    """
 
     kind = "user_transcript"
     level = logging.DEBUG
     text: str
     final: bool = False
     peer: str | None = None
+    start: float | None = None
+    media_at: float | None = None
 
     def sentence(self, *, words: bool = False) -> str:
         said = f": {self.text!r}" if words else ""

@@ -16,6 +16,8 @@ class Capabilities:
         wants_turn_audio: Takes the audio of a whole turn with `TurnEndedInput`, none while it lasts.
         wants_pauses: Is told when the speaker of a turn pauses and goes on (`TurnPausedInput`), where our own
             voice detection rules over turns.
+        wants_suspected: Takes the sound of what may become an interruption before it is one
+            (`SpeechSuspectedInput`), where a policy waits for its words.
         truncate: Uses `Heard` to forget what was not heard.
         cancel: `InterruptInput` stops a reply being generated.
         images: Takes stills.
@@ -37,6 +39,7 @@ class Capabilities:
     own_turn_detection: bool = False
     wants_turn_audio: bool = False
     wants_pauses: bool = False
+    wants_suspected: bool = False
     truncate: bool = False
     cancel: bool = False
     images: bool = False
@@ -50,3 +53,8 @@ class Capabilities:
     control: bool = False
     out_of_band: bool = False
     conversation: bool = False
+
+    def hears_over_replies(self, turn_mode: str) -> bool:
+        """Return whether words of users are understood while the bot speaks (`turns.mode` as it is set)."""
+        # With turns of ours only who takes suspected sounds hears anything then.
+        return self.transcripts and (turn_mode == "backend" or self.wants_suspected)

@@ -43,11 +43,37 @@ class AudioEndedInput:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnStartedInput:
-    """A turn begins; the audio that follows belongs to it."""
+class SpeechSuspectedInput:
+    """A sound over the bot's voice begins that may become a turn. For backends with `wants_suspected`.
+
+    The audio that follows is that of the sound. What follows it is `TurnStartedInput` with the same `start`
+    if it is one, and nothing of its audio is sent again, or `TurnCancelledInput`.
+
+    Attributes:
+        peer: Whose it is.
+        start: Its onset, media time.
+        audio_from: Media time at which its audio begins, some time before the onset.
+    """
 
     peer: str | None
     start: float
+    audio_from: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStartedInput:
+    """A turn begins; the audio that follows belongs to it.
+
+    Attributes:
+        peer: Who speaks.
+        start: Its onset, media time.
+        audio_from: Media time at which its audio begins, some time before the onset; None where that is not
+            known, or no audio follows.
+    """
+
+    peer: str | None
+    start: float
+    audio_from: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +112,7 @@ class TurnEndedInput:
 
 @dataclass(frozen=True, slots=True)
 class TurnCancelledInput:
-    """The turn is taken back (push to talk): forget its audio, answer nothing.
+    """The turn is taken back, or was none after all: forget its audio, answer nothing.
 
     A backend that ignores it hears that audio as the beginning of the next turn.
     """
@@ -204,6 +230,7 @@ class OutOfBandInput:
 BackendInput = (
     AudioInput
     | AudioEndedInput
+    | SpeechSuspectedInput
     | TurnStartedInput
     | TurnPausedInput
     | TurnResumedInput

@@ -99,6 +99,8 @@ class _ParrotSession(port.InlineSession):
                 pass
             case port.TurnPausedInput() | port.TurnResumedInput() | port.TurnCancelledInput():
                 pass
+            case port.SpeechSuspectedInput():
+                pass
             case port.ToolResultInput() | port.UpdateInput() | port.ControlInput() | port.OutOfBandInput():
                 pass
             case _:

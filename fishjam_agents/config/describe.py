@@ -330,8 +330,7 @@ def _without_words(pipeline: AgentPipeline) -> str | None:
     """Return the settings that wait for words that nobody understands."""
     turns, capabilities = pipeline.turns, pipeline.backend.capabilities
     wanting = []
-    # Only a model that owns turns hears the user while the bot speaks.
-    unheard = not capabilities.transcripts or turns.mode == "local"
+    unheard = not capabilities.hears_over_replies(turns.mode)
     if unheard and any(policy.needs_words for policy in turns.policies):
         wanting.append("turns.barge_in")
     if turns.ending.needs_words and not (capabilities.transcripts or capabilities.pause_transcripts):

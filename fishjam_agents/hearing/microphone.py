@@ -240,7 +240,7 @@ class Microphone:
         """Deliver a frame, or its silence, with what follows from it: the turn's audio is there meanwhile."""
         for event in events:
             if isinstance(event, TurnStarted):
-                self._heard_from = event.at - self._pre_roll
+                self._heard_from = self.heard_from(event.at)
                 self._turn = self._ring.timed(self._heard_from)
         self._deliver(self, frame, events)
         for event in events:
@@ -288,9 +288,15 @@ class Microphone:
         """Frames of which any part lies after media time `start`, as far back as they are kept."""
         return self._ring.since(start)
 
-    def understood(self, text: str, final: bool) -> None:
-        """Take what somebody understood of what is being said (`turns.transcript.Transcript.add`)."""
-        events = self.machine.understood(text, final)
+    def understood(self, text: str, final: bool, onset: float | None = None) -> None:
+        """Take what somebody understood of what is being said (`turns.transcript.Transcript.add`).
+
+        Args:
+            text: The words.
+            final: Whether they are settled.
+            onset: Of the sound that they are of, media time; None where that is not known.
+        """
+        events = self.machine.understood(text, final, onset)
         if events:
             self.missing_samples = 0
             self._tell(None, events)
@@ -382,6 +388,10 @@ class Microphone:
             # What came before the interruption is the bot.
             return min(self._settings.pre_roll, ECHO_PRE_ROLL)
         return self._settings.pre_roll
+
+    def heard_from(self, onset: float) -> float:
+        """Media time at which the audio of a sound with this onset begins: its pre-roll."""
+        return onset if self._by_hand else onset - self._pre_roll
 
     def turn_frames(self) -> list[Samples]:
         """Frames of the open turn so far, pre-roll first, up to and with the current one."""

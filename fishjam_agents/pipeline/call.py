@@ -292,7 +292,7 @@ class Call:
                 context.start_hook("on_transcript", event.text, event.final, event.peer)
                 # A transcript that comes after its turn would be taken for that of the next sound.
                 if context.capabilities.transcripts:
-                    self.audio.understood(event.text, event.final, event.peer)
+                    self.audio.understood(event.text, event.final, event.peer, event.start)
             case port.PauseTranscript():
                 self.audio.transcribed(event.text, event.at, event.peer)
             case port.ToolCall() | port.ToolCallCancelled():

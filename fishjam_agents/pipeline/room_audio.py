@@ -185,11 +185,18 @@ class RoomAudio:
         for microphone in self.microphones:
             microphone.silence(now - self._zero)
 
-    def understood(self, text: str, final: bool, peer: str | None) -> None:
-        """Take words of a peer, or of whoever is speaking, for the policies of turn-taking."""
+    def understood(self, text: str, final: bool, peer: str | None, onset: float | None = None) -> None:
+        """Take words of a peer, or of whoever is speaking, for the policies of turn-taking.
+
+        Args:
+            text: The words.
+            final: Whether they are settled.
+            peer: Who said them.
+            onset: Of the sound that they are of, media time; None where that is not known.
+        """
         for microphone in self.microphones:
             if peer is None or microphone.peer in (peer, None):
-                microphone.understood(text, final)
+                microphone.understood(text, final, onset)
 
     def transcribed(self, text: str, pause: float, peer: str | None) -> None:
         """Take the words of a peer's turn up to a pause, which began at media time `pause`."""
@@ -270,8 +277,7 @@ class RoomAudio:
         )
         if reference is not None:
             microphone.loudspeakers = Loudspeaker(reference, format.sample_rate)
-        # Only a model that rules the turns hears the user while the bot speaks.
-        if context.capabilities.transcripts and turns.mode == "backend":
+        if context.capabilities.hears_over_replies(turns.mode):
             microphone.machine.expect_words()
         return microphone
 

@@ -13,12 +13,14 @@ COMMANDS: Mapping[str, Mapping[str, type]] = {
     "open": {"at": float, "barge_in": bool},
     "end": {"at": float, "reason": str},
     "expect_words": {},
-    "understood": {"text": str, "final": bool},
+    "understood": {"text": str, "final": bool, "onset": float},
     "model_done": {},
     "predicted": {"pause": float, "probability": float},
     "transcribed": {"pause": float, "text": str},
 }
 """Methods of a machine that are called besides those for audio, and the types of their arguments."""
+OPTIONAL: Mapping[str, frozenset[str]] = {"understood": frozenset({"onset"})}
+"""Arguments that may be missing."""
 
 
 class DecisionLog(Protocol):
@@ -112,13 +114,14 @@ class RecordedMachine(TurnMachine):
             self._log.command("expect_words", {}, events)
         return events
 
-    def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
+    def understood(self, text: str, final: bool, onset: float | None = None) -> Sequence[TurnEvent]:
         """As `TurnMachine.understood`. Words that nobody judges are not written down."""
         self._nested = True
-        events = super().understood(text, final)
+        events = super().understood(text, final, onset)
         self._nested = False
         if self.judges_words:
-            self._log.command("understood", {"text": text, "final": final}, events)
+            known = {} if onset is None else {"onset": onset}
+            self._log.command("understood", {"text": text, "final": final, **known}, events)
         return events
 
     def predicted(self, pause: float, probability: float) -> Sequence[TurnEvent]:

@@ -57,9 +57,9 @@ class BargeInJudge:
         if self._wordless >= _WORDLESS:
             self.transcribed = False
 
-    def understood(self, text: str, final: bool) -> None:
-        """Take words of the current sound (`Transcript.add`)."""
-        if self._words is None:
+    def understood(self, text: str, final: bool, whole: bool = False) -> None:
+        """Take words of the current sound (`Transcript.add`); with `whole` they are all of it so far."""
+        if self._words is None or whole:
             self._words = Transcript()
         self._words.add(text, final)
         self._settled = final

@@ -54,6 +54,8 @@ VERDICT = 1.5
 """Seconds after its onset at which a suspicion has its verdict, whatever goes on."""
 _LATE_WORDS = 1.0
 """Seconds of quiet in which a recogniser may still say what was heard."""
+_SAME_ONSET = 1e-6
+"""Seconds up to which two onsets are one."""
 _APART = 12
 """Unvoiced frames after which a sound that is taken for noise counts as another one."""
 _KEPT = 1.0
@@ -307,21 +309,23 @@ class TurnMachine:
         self._judge.transcribed = True
         return NOTHING
 
-    def understood(self, text: str, final: bool) -> Sequence[TurnEvent]:
+    def understood(self, text: str, final: bool, onset: float | None = None) -> Sequence[TurnEvent]:
         """Take what somebody understood of the current sound: a barge-in may be confirmed by its words.
 
         Args:
             text: The words (`Transcript.add`).
             final: Whether they are settled.
+            onset: Where the sound that they are of began, of which they are all words so far; those of an
+                earlier sound than this come too late. None where that is not known.
 
         Returns:
             What follows from it, in order.
         """
         judge = self._judge
         judge.transcribes()
-        if self.state is State.IDLE:
+        if self.state is State.IDLE or (onset is not None and onset < self._onset - _SAME_ONSET):
             return NOTHING
-        judge.understood(text, final)
+        judge.understood(text, final, whole=onset is not None)
         # A word confirms before its length does, but only where somebody judges the words: "mhm" is one, too.
         judged = self.state is State.SUSPECTED and judge.needs_words
         return self.confirm() if judged and judge.words and self.allowed else NOTHING

@@ -11,12 +11,17 @@ from typing import ClassVar
 import numpy as np
 
 from fishjam_agents.backends.cascade import (
+    EndOfSpeech,
     LanguageModel,
     LLMChunk,
     Message,
+    Paused,
+    Speech,
     SpeechToText,
+    StreamingSpeechToText,
     TextToSpeech,
     Transcript,
+    TranscriptPiece,
 )
 from fishjam_agents.backends.port import Samples, ToolDeclaration
 from fishjam_agents.errors import BackendError
@@ -51,6 +56,54 @@ class Understands(SpeechToText):
             ended = "finished"
         finally:
             self.closed.append(ended)
+
+
+@dataclass(frozen=True, eq=False)
+class Streams(StreamingSpeechToText):
+    """Understands a word at each of these seconds of a turn's sound.
+
+    All that is due comes `lag` s after a pause or the end. In a word's place an error is raised, and an
+    `EndOfSpeech` yielded. A word is known to end where it is.
+    """
+
+    script: Sequence[Sequence[tuple[float, str | EndOfSpeech | Exception]]]
+    lag: float = 0.0
+    heard: list[Samples] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    in_process: ClassVar[bool] = True
+
+    async def hear(self, speech: Speech) -> AsyncIterator[TranscriptPiece]:
+        script = deque(self.script[len(self.closed) % len(self.script)])
+        number = len(self.closed)
+        self.closed.append("open")
+        seconds, text, at, due = 0.0, "", 0.0, self.lag
+        try:
+            async for piece in speech.follow():
+                if isinstance(piece, Paused):
+                    self.pauses.append(piece.at)
+                    await asyncio.sleep(self.lag)
+                    yield Transcript(text, stable=True, end=at)
+                    due = 0.0
+                    continue
+                due = self.lag
+                seconds += len(piece) / 16000
+                while script and script[0][0] <= seconds + 1e-6:
+                    at, word = script.popleft()
+                    if isinstance(word, Exception):
+                        raise word
+                    if isinstance(word, EndOfSpeech):
+                        yield word
+                        continue
+                    text = f"{text} {word}".strip()
+                    yield Transcript(text, end=at)
+            self.heard.append(speech.samples)
+            await asyncio.sleep(due)
+            yield Transcript(text, final=True, end=at)
+            self.closed[number] = "finished"
+        finally:
+            if self.closed[number] == "open":
+                self.closed[number] = "closed"
 
 
 @dataclass(frozen=True, eq=False)

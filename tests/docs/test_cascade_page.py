@@ -64,7 +64,7 @@ def test_the_groups_of_entry_points_are_the_real_ones() -> None:
 
 
 def test_a_part_of_ones_own_is_ten_lines_and_keeps_to_its_port(tmp_path: Path) -> None:
-    part, kit = blocks("python")
+    part, _, kit = blocks("python")
     assert len([line for line in part.splitlines() if line and "import" not in line]) <= 10
     assert len([line for line in kit.splitlines() if line]) <= 10
     (tmp_path / "test_hum.py").write_text(part + kit)

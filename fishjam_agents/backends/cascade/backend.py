@@ -54,6 +54,9 @@ class Cascade(Backend):
         preemptive: Whether an answer is begun when the speaker pauses, before it is certain that the turn is
             over. It comes up to 0.4 s earlier, and every pause inside a turn, three at most, costs a request
             to each part for nothing: that is why it is not so by default.
+        transcript_wait: Seconds after a turn's end for its final transcript, where words are understood while
+            they are spoken and some are there: then the model is asked with these, and shown the final ones
+            when they come.
     """
 
     stt: Sequence[SpeechToText]
@@ -64,13 +67,14 @@ class Cascade(Backend):
     deadline: Seconds = 10.0
     fallback_after: Seconds = 4.0
     preemptive: bool = False
+    transcript_wait: float = 2.0
 
     def __post_init__(self) -> None:
         for name, kind in (("stt", SpeechToText), ("llm", LanguageModel), ("tts", TextToSpeech)):
             _verify(name, getattr(self, name), kind)
         if self.history < LEAST_HISTORY:
             raise SettingError("history", "is counted in tokens", f"it must be at least {LEAST_HISTORY}")
-        for name in ("deadline", "fallback_after"):
+        for name in ("deadline", "fallback_after", "transcript_wait"):
             if getattr(self, name) <= 0:
                 raise SettingError(name, "must be above 0")
 
@@ -80,9 +84,12 @@ class Cascade(Backend):
         return Capabilities(
             input_rate=STT_RATE,
             output_rate=OUTPUT_RATE,
-            wants_turn_audio=True,
-            wants_pauses=self.preemptive,
-            pause_transcripts=self.preemptive,
+            wants_turn_audio=not self.streams,
+            wants_pauses=self.preemptive or self.streams,
+            # Who hears turns while they are spoken has told their words by then.
+            pause_transcripts=self.preemptive and not self.streams,
+            wants_suspected=self.streams,
+            transcripts=self.streams,
             truncate=True,
             cancel=True,
             images=any(part.vision for part in self.llm),
@@ -93,6 +100,11 @@ class Cascade(Backend):
             out_of_band=True,
             conversation=True,
         )
+
+    @property
+    def streams(self) -> bool:
+        """True if words are understood while they are spoken."""
+        return any(part.streams for part in self.stt)
 
     @property
     def components(self) -> Iterator[Component]:
@@ -144,7 +156,11 @@ class Cascade(Backend):
             for job in jobs:
                 calls.push_async_callback(job.close)
             patience = max(PATIENCE, self.deadline)
-            session = CascadeSession(context, *jobs, self.history, self.filler, self.preemptive, patience)
+            session = CascadeSession(
+                *(context, *jobs, self.history, self.filler, self.preemptive, patience),
+                streams=self.streams,
+                transcript_wait=self.transcript_wait,
+            )
             calls.push_async_callback(session.close)
             yield session
 

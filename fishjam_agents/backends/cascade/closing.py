@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+from fishjam_agents.backends.cascade.speech import Speech
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -39,12 +41,30 @@ async def end(*tasks: asyncio.Task[Any], deadline: float = CLOSE_DEADLINE) -> No
             task.exception()
 
 
-async def within(deadline: float, waiting: Awaitable[T]) -> T:
+async def within(deadline: float, waiting: Awaitable[T], speech: Speech | None = None) -> T:
     """Await a part, which has a deadline and `CLOSE_DEADLINE` to close what it has open when that is over.
+
+    Args:
+        deadline: Seconds.
+        waiting: What it does.
+        speech: What it hears: while that goes on, no time counts.
 
     Raises:
         TimeoutError: It was over.
     """
+    loop = asyncio.get_running_loop()
     # The outer one cancels a part that waits in a `finally` after the inner one has cancelled it.
-    async with asyncio.timeout(deadline + CLOSE_DEADLINE), asyncio.timeout(deadline):
-        return await waiting
+    async with asyncio.timeout(None) as outer, asyncio.timeout(None) as inner:
+
+        def count() -> None:
+            outer.reschedule(loop.time() + deadline + CLOSE_DEADLINE)
+            inner.reschedule(loop.time() + deadline)
+
+        if speech is None:
+            count()
+            return await waiting
+        forget = speech.when_over(count)
+        try:
+            return await waiting
+        finally:
+            forget()

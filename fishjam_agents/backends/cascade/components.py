@@ -8,24 +8,40 @@ response that streams above all, is to be closed in a `finally` or an `async wit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
+from fishjam_agents.backends.cascade.speech import RATE, Speech
 from fishjam_agents.backends.port import Registered, Samples, ToolDeclaration
 from fishjam_agents.errors import BackendError
 
-STT_RATE = 16000
+P = TypeVar("P")
+STT_RATE = RATE
 """Hz of the turns that speech to text gets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Text understood of a turn so far: all of it, not the difference."""
+    """Text understood of a turn so far: all of it, not the difference.
+
+    Attributes:
+        text: The words.
+        final: Whether nothing more comes of the turn.
+        stable: Whether these are all words up to the speaker's last pause (`Paused`), and stay what they are.
+        end: Where the last word ended, seconds of the sound; None where that is not known.
+    """
 
     text: str
     final: bool = False
+    stable: bool = False
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfSpeech:
+    """The recogniser's own verdict that the speaker is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +129,20 @@ class Component(Registered):
         """
 
 
+TranscriptPiece: TypeAlias = Transcript | EndOfSpeech | LLMUsage
+"""Output of speech to text."""
+
+
 class SpeechToText(Component, ABC):
-    """Understands whole turns."""
+    """Understands turns that are over. Who understands while people speak is a `StreamingSpeechToText`.
+
+    Attributes:
+        streams: Whether it does.
+    """
 
     entry_points = "fishjam_agents.stt"
     what = "speech to text"
+    streams: ClassVar[bool] = False
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[SpeechToText]:
@@ -125,7 +150,7 @@ class SpeechToText(Component, ABC):
         yield self
 
     @abstractmethod
-    def transcribe(self, audio: Samples) -> AsyncIterator[Transcript | LLMUsage]:
+    def transcribe(self, audio: Samples) -> AsyncIterator[TranscriptPiece]:
         """Understand one turn.
 
         Args:
@@ -137,6 +162,50 @@ class SpeechToText(Component, ABC):
         Raises:
             BackendError: It cannot.
         """
+
+    async def hear(self, speech: Speech) -> AsyncIterator[TranscriptPiece]:
+        """Understand a turn that may still be going on: as a whole, when it is over."""
+        await speech.over()
+        async with aclosing(_closable(self.transcribe(speech.samples))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def _closable(pieces: AsyncIterator[P]) -> AsyncGenerator[P, None]:
+    """Yield from an iterator, and close it if it can be closed."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class StreamingSpeechToText(SpeechToText, ABC):
+    """Understands turns while they are spoken."""
+
+    streams: ClassVar[bool] = True
+
+    @abstractmethod
+    def hear(self, speech: Speech) -> AsyncIterator[TranscriptPiece]:
+        """Understand a turn from its onset on.
+
+        Follow the sound (`async for piece in speech.follow()`), and yield what is understood as it grows. At
+        a `Paused` have it understood up to there. When the sound is over a final transcript is due.
+        Iterators of several turns may be open at a time, the later ones of turns that began later: what comes
+        late belongs to the turn that it was spoken in.
+
+        Returns:
+            What is understood, as it grows; the last transcript is final.
+
+        Raises:
+            BackendError: It cannot. If it can be tried again it is asked anew, about the same `speech`.
+        """
+
+    def transcribe(self, audio: Samples) -> AsyncIterator[TranscriptPiece]:
+        """Understand one turn that is over."""
+        return self.hear(Speech.complete(audio))
 
 
 class LanguageModel(Component, ABC):

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from fishjam_agents.backends.cascade.closing import CLOSE_DEADLINE, end, within
 from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
 from fishjam_agents.backends.cascade.components import ContextFullError
+from fishjam_agents.backends.cascade.speech import Speech
 from fishjam_agents.backends.health import HealthTracker
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backends.vendors import PATIENCE, LimitReachedError, VendorUnavailableError, telling
@@ -125,13 +126,18 @@ class FallbackComponent(Generic[P]):
         self._vendors: Sequence[ComponentVendor | None] = vendors or [None] * len(parts)
 
     async def ask(
-        self, request: Callable[[P], AsyncIterator[T]], *, restart: bool = False
+        self,
+        request: Callable[[P], AsyncIterator[T]],
+        *,
+        restart: bool = False,
+        speech: Speech | None = None,
     ) -> AsyncGenerator[T, None]:
         """Yield what the first part yields that does not fail before its first piece.
 
         Args:
             request: Begins a request to a part; called once for each part that is asked.
-            restart: Whether another part may begin anew after one that broke off.
+            restart: Whether another part, or the same one, may begin anew after one that broke off.
+            speech: What the request is about, if that may still go on: no deadline counts meanwhile.
 
         Raises:
             BackendError: Every part failed, or one did after it had begun. Not retryable where the last one's
@@ -140,14 +146,15 @@ class FallbackComponent(Generic[P]):
             ContextFullError: The request is too long.
         """
         order = self._health.order()
-        self._try_again(order[0], request)
+        self._try_again(order[0], request, speech)
         repeats = Repeats(max(PATIENCE, self._deadline))
         position = 0
         while True:
             index, last = order[position], position == len(order) - 1
             begun = False
             try:
-                async with aclosing(self._ask(index, request, repeats, last=last)) as pieces:
+                asked = self._ask(index, request, repeats, speech, last=last)
+                async with aclosing(asked) as pieces:
                     async for piece in pieces:
                         begun = True
                         yield piece
@@ -156,12 +163,13 @@ class FallbackComponent(Generic[P]):
             except (ComponentError, ContextFullError):
                 raise
             except BackendError as error:
-                if last and not begun and await repeats.worth_it(error, self._vendors[index]):
+                again = restart or not begun
+                if last and again and await repeats.worth_it(error, self._vendors[index]):
                     if repeats.count == 1:
                         self._warn(f"{self._what} failed ({error}): it is asked again")
                     continue
                 self._rest(index)
-                if last and not begun and repeats.was_patient(error):
+                if last and again and repeats.was_patient(error):
                     # Whoever has heard nothing for so long is told so, and not kept.
                     raise BackendError(
                         error.cause,
@@ -169,13 +177,19 @@ class FallbackComponent(Generic[P]):
                         action=f"given up after {repeats.waited:.0f} s",
                         failure=error.failure,
                     ) from error
-                if last or (begun and not restart):
+                if last or not again:
                     raise
                 self._warn(f"{self._what} failed ({error}): the next one stands in")
             position += 1
 
     async def _ask(
-        self, index: int, request: Callable[[P], AsyncIterator[T]], repeats: Repeats, *, last: bool
+        self,
+        index: int,
+        request: Callable[[P], AsyncIterator[T]],
+        repeats: Repeats,
+        speech: Speech | None,
+        *,
+        last: bool,
     ) -> AsyncGenerator[T, None]:
         """Yield what one part yields, once its vendor may be asked."""
         vendor, permit = self._vendors[index], None
@@ -188,7 +202,7 @@ class FallbackComponent(Generic[P]):
             try:
                 while True:
                     try:
-                        piece = await self._next(pieces, deadline)
+                        piece = await self._next(pieces, deadline, speech)
                     except StopAsyncIteration:
                         break
                     except BackendError:
@@ -208,9 +222,9 @@ class FallbackComponent(Generic[P]):
         """Give up what is being tried."""
         await end(*self._trials.values())
 
-    async def _next(self, pieces: AsyncIterator[T], deadline: float) -> T:
+    async def _next(self, pieces: AsyncIterator[T], deadline: float, speech: Speech | None) -> T:
         try:
-            piece = await within(deadline, anext(pieces))
+            piece = await within(deadline, anext(pieces), speech)
         except TimeoutError as error:
             raise BackendError(f"{self._what} gave nothing for {deadline:g} s", retryable=True) from error
         task = asyncio.current_task()
@@ -240,23 +254,25 @@ class FallbackComponent(Generic[P]):
     def _rest(self, index: int) -> None:
         self._health.rest(index, asyncio.get_running_loop().time())
 
-    def _try_again(self, asked: int, request: Callable[[P], AsyncIterator[T]]) -> None:
+    def _try_again(self, asked: int, request: Callable[[P], AsyncIterator[T]], speech: Speech | None) -> None:
         """Try what failed long enough ago with a request that is made anyway."""
         loop = asyncio.get_running_loop()
         for index in self._health.due(loop.time()):
             if index != asked and index not in self._trials:
-                task = loop.create_task(self._trial(index, request), name=f"{self._what} tried again")
+                task = loop.create_task(self._trial(index, request, speech), name=f"{self._what} tried again")
                 self._trials[index] = task
                 task.add_done_callback(partial(self._tried, index))
 
-    async def _trial(self, index: int, request: Callable[[P], AsyncIterator[T]]) -> None:
+    async def _trial(
+        self, index: int, request: Callable[[P], AsyncIterator[T]], speech: Speech | None
+    ) -> None:
         vendor = self._vendors[index]
         permit = None if vendor is None else await vendor.admit(0.0, paced=True)
         with telling(permit):
             pieces = request(self._parts[index])
             try:
                 with suppress(StopAsyncIteration):
-                    await self._next(pieces, self._patience)
+                    await self._next(pieces, self._patience, speech)
             finally:
                 await self._close(pieces)
             if permit is not None:

@@ -63,14 +63,28 @@ class History:
         words = self._of_user(text)
         return [*(message.without_images() if words.images else message for message in self.messages), words]
 
-    def user(self, text: str) -> None:
-        """The user said something."""
+    def user(self, text: str) -> Message:
+        """The user said something; returns the message, for `reworded`."""
         words = self._of_user(text)
         self._images.clear()
         if words.images:
             # Pictures are large, and sent with every request: only the latest are shown.
             self._messages = [message.without_images() for message in self._messages]
         self._add(words)
+        return words
+
+    def reworded(self, message: Message, text: str) -> Message:
+        """Correct what the user said; nothing where it is known no more.
+
+        Returns:
+            The message as it is now.
+        """
+        for index, kept in enumerate(self._messages):
+            if kept is message or kept == message.without_images():
+                self.version += 1
+                self._messages[index] = replace(kept, text=text)
+                return self._messages[index]
+        return message
 
     def _of_user(self, text: str) -> Message:
         return Message("user", text, images=tuple(self._images.values()))

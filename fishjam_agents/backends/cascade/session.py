@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
-from contextlib import aclosing
-from typing import assert_never
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, assert_never
 
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade.closing import ENDING, end
 from fishjam_agents.backends.cascade.components import (
     LanguageModel,
-    LLMUsage,
     Message,
     SpeechToText,
     TextToSpeech,
@@ -20,14 +18,15 @@ from fishjam_agents.backends.cascade.components import (
 from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
 from fishjam_agents.backends.cascade.history import History
 from fishjam_agents.backends.cascade.jobs import Job, Jobs
-from fishjam_agents.backends.cascade.nonspeech import spoken_words
+from fishjam_agents.backends.cascade.listening import Listening
 from fishjam_agents.backends.cascade.out_of_band import OutOfBandRequests
 from fishjam_agents.backends.cascade.preemptive import ConversationSnapshot, PreemptiveGeneration, same_words
 from fishjam_agents.backends.cascade.reply import Reply, ReplyDependencies
+from fishjam_agents.backends.cascade.speech import Speech
 from fishjam_agents.backends.cascade.tool_calls import ToolCalls
 from fishjam_agents.backends.cascade.turn import SpokenTurn
 from fishjam_agents.backends.vendors import PATIENCE
-from fishjam_agents.events import Heard
+from fishjam_agents.events import Heard, Turn
 
 _SAME_SOUND = 1e-6
 """Seconds up to which two times are those of one last sound."""
@@ -45,6 +44,8 @@ class CascadeSession(port.BackendSession):
         filler: Said when a tool is called before a word was.
         preemptive: Whether a pause is answered before it is certain that it ends the turn.
         patience: Seconds in sum that a caller waits for answers who speaks again before they come.
+        streams: Whether turns are understood while they are spoken.
+        transcript_wait: Seconds for the final transcript of such a turn, once words are there.
     """
 
     def __init__(
@@ -57,11 +58,18 @@ class CascadeSession(port.BackendSession):
         filler: str | None,
         preemptive: bool = False,
         patience: float = PATIENCE,
+        streams: bool = False,
+        transcript_wait: float = 2.0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._emit = context.emit
         self._stt = stt
         self._preemptive = preemptive
+        self._streams = streams
+        self._transcript_wait = transcript_wait
+        # The turn that is being spoken, or the sound that may become one; and those that are over.
+        self._listening: Listening | None = None
+        self._understanding: set[Listening] = set()
         self._history = History(context.instructions, history)
         if context.conversation is not None:
             self._history.continues(context.conversation)
@@ -90,17 +98,32 @@ class CascadeSession(port.BackendSession):
 
     def _take(self, item: port.BackendInput) -> None:
         match item:
-            case port.TurnEndedInput(turn, audio) if audio is not None and len(audio):
+            case port.TurnEndedInput(turn, audio):
+                listening = self._ended(turn, audio)
+                if listening is None:
+                    self._forget_pause("went_on")
+                    return
                 notes, self._notes = self._notes, []
                 begun, self._speculation = self._speculation, None
-                said = SpokenTurn(turn, audio, notes, self._loop.time(), self._goes_on)
+                said = SpokenTurn(turn, listening, notes, self._loop.time(), self._goes_on)
                 job = Job(self._reply(peer=turn.peer), turn.peer, turn=True, begun=begun)
                 self._jobs.start(job, lambda job: self._answer(job, said))
-            case port.TurnPausedInput(peer, at, audio) if self._preemptive and audio is not None:
-                self._begin_preemptive(peer, at, audio)
-            case port.TurnResumedInput() | port.TurnCancelledInput() | port.TurnEndedInput():
+            case port.AudioInput():
+                if self._listening is not None:
+                    self._listening.speech.append(item.samples)
+            case port.TurnPausedInput(peer, at, audio):
+                self._pause(peer, at, audio)
+            case port.TurnResumedInput():
+                if self._listening is not None:
+                    self._listening.resume()
                 self._forget_pause("went_on")
-            case port.TurnStartedInput(peer):
+            case port.TurnCancelledInput():
+                self._stop_listening()
+                self._forget_pause("went_on")
+            case port.SpeechSuspectedInput(peer, start, audio_from):
+                self._listen(peer, start, audio_from)
+            case port.TurnStartedInput(peer, start, audio_from):
+                self._listen(peer, start, audio_from)
                 self._forget_pause("went_on")
                 # The speaker goes on: what would have answered the first half is out of date.
                 stopped = self._jobs.stop(lambda job: job.turn and job.peer == peer and not job.reply.begun)
@@ -124,9 +147,7 @@ class CascadeSession(port.BackendSession):
                     self._history.instructions = instructions
                 if tools is not None:
                     self._tools = tools
-            case port.TurnPausedInput() | port.ToolResultInput() | port.ControlInput():
-                pass
-            case port.AudioInput() | port.AudioEndedInput():
+            case port.ToolResultInput() | port.ControlInput() | port.AudioEndedInput():
                 pass
             case _:
                 assert_never(item)
@@ -138,7 +159,9 @@ class CascadeSession(port.BackendSession):
     async def close(self) -> None:
         """End everything that is under way."""
         self._forget_pause("interrupted")
+        self._stop_listening()
         await asyncio.gather(self._jobs.close(), self._questions.close())
+        await asyncio.gather(*(listening.close() for listening in self._understanding))
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -161,6 +184,45 @@ class CascadeSession(port.BackendSession):
             self._history.heard(heard)
         self._unheard = stopped and self._history.unanswered
 
+    # --- what is heard ---
+
+    def _listen(self, peer: str | None, start: float, audio_from: float | None) -> None:
+        """Begin to understand a turn, or a sound that may become one, unless that is under way."""
+        if not self._streams:
+            return
+        if self._listening is not None:
+            if self._listening.speech.start == start and self._listening.speech.peer == peer:
+                return
+            self._stop_listening()
+        before = 0.0 if audio_from is None else start - audio_from
+        self._listening = Listening(Speech(peer, start, before), self._stt, self._emit)
+        self._listening.start()
+
+    def _ended(self, turn: Turn, audio: port.Samples | None) -> Listening | None:
+        """Return what understands a turn that has ended; None where nothing of it was heard."""
+        listening, self._listening = self._listening, None
+        if listening is None and audio is not None and len(audio):
+            listening = self._whole(turn.peer, turn.start, audio)
+        if listening is not None:
+            listening.ended = turn.end
+            listening.speech.end()
+            # Final words may come after the turn was answered.
+            self._understanding = {kept for kept in self._understanding if not kept.is_over} | {listening}
+        return listening
+
+    def _whole(self, peer: str | None, start: float, audio: port.Samples, *, told: bool = True) -> Listening:
+        return Listening(Speech.complete(audio, peer, start), self._stt, self._emit, told=told)
+
+    def _stop_listening(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            self._close(listening.close())
+
+    def _close(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(closing, name="what nobody wants is closed")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     # --- turns ---
 
     async def _answer(self, job: Job, turn: SpokenTurn) -> None:
@@ -177,7 +239,7 @@ class CascadeSession(port.BackendSession):
                 self._drop(job, "failed")
             if job.begun is not None and job.begun.basis != self._snapshot(turn.notes):
                 self._drop(job, "changed")
-            self._history.user(" ".join([*turn.notes, words]))
+            turn.enter(self._history, words)
             job.heard = True
             turn.notes.clear()
             if not job.unanswered:
@@ -198,15 +260,19 @@ class CascadeSession(port.BackendSession):
     async def _understand(self, job: Job, turn: SpokenTurn) -> str:
         """The words of a turn. Those of its last pause are as good if nothing was heard since."""
         begun, peer = job.begun, turn.turn.peer
-        words = None if begun is None else await begun.transcript()
-        if begun is None or words is None or abs(begun.paused - turn.turn.end) > _SAME_SOUND:
-            heard = await self._transcribe(turn.audio, peer)
-            if words is None or not same_words(words, heard):
-                self._drop(job, "failed" if words is None else "words")
-            return heard
-        if words:
-            self._emit(port.UserTranscript(words, True, peer))
-        return words
+        words = None
+        if begun is not None and not self._streams:
+            words = await begun.transcript()
+            if words is not None and abs(begun.paused - turn.turn.end) <= _SAME_SOUND:
+                if words:
+                    self._emit(port.UserTranscript(words, True, peer, turn.turn.start, turn.turn.end))
+                return words
+        heard = await turn.listening.final(self._transcript_wait, turn.reword)
+        if begun is not None and self._streams:
+            words = await begun.transcript()
+        if words is None or not same_words(words, heard):
+            self._drop(job, "failed" if words is None else "words")
+        return heard
 
     async def _reply_to(self, job: Job, turn: SpokenTurn) -> None:
         begun, job.begun = job.begun, None
@@ -224,18 +290,6 @@ class CascadeSession(port.BackendSession):
             if times:
                 self._emit(port.ReplyLatency(job.reply.id, times))
 
-    async def _transcribe(self, audio: port.Samples, peer: str | None, *, tell: bool = True) -> str:
-        text = ""
-        async with aclosing(self._stt.ask(lambda part: part.transcribe(audio), restart=True)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, LLMUsage):
-                    self._emit(port.BackendUsage(piece.amounts))
-                    continue
-                text = spoken_words(piece.text, audio)
-                if text and tell:
-                    self._emit(port.UserTranscript(text, piece.final, peer))
-        return text
-
     async def _write(self, job: Job, text: str, say: bool) -> None:
         await self._jobs.my_turn(job)
         if say:
@@ -248,8 +302,26 @@ class CascadeSession(port.BackendSession):
 
     # --- pauses ---
 
-    def _begin_preemptive(self, peer: str | None, at: float, audio: port.Samples) -> None:
+    def _pause(self, peer: str | None, at: float, audio: port.Samples | None) -> None:
         self._forget_pause("went_on")
+        if self._listening is not None:
+            self._listening.pause(at)
+            if self._preemptive:
+                self._begin_preemptive(peer, at, self._listening.stable)
+        elif self._preemptive and audio is not None:
+            listening = self._whole(peer, at, audio, told=False)
+
+            async def words() -> str:
+                await listening.run()
+                if listening.words:
+                    self._emit(port.PauseTranscript(listening.words, at, peer))
+                return listening.words
+
+            self._begin_preemptive(peer, at, words)
+
+    def _begin_preemptive(
+        self, peer: str | None, at: float, transcribe: Callable[[], Awaitable[str]]
+    ) -> None:
         if not self._jobs.idle:
             # What is still being said will have changed the conversation.
             return
@@ -267,15 +339,9 @@ class CascadeSession(port.BackendSession):
             basis,
             peer,
             at,
-            lambda: self._transcribe_pause(audio, at, peer),
+            transcribe,
             messages,
         )
-
-    async def _transcribe_pause(self, audio: port.Samples, at: float, peer: str | None) -> str:
-        words = await self._transcribe(audio, peer, tell=False)
-        if words:
-            self._emit(port.PauseTranscript(words, at, peer))
-        return words
 
     def _snapshot(self, notes: Sequence[str]) -> ConversationSnapshot:
         history = self._history
@@ -294,6 +360,4 @@ class CascadeSession(port.BackendSession):
     def _waste(self, begun: PreemptiveGeneration, why: port.PreemptiveOutcome) -> None:
         """Nobody wants what was begun: close what it has open."""
         self._emit(port.PreemptiveReply(begun.peer, why, round(self._loop.time() - begun.since, 4)))
-        closing = self._loop.create_task(end(begun.task, deadline=ENDING), name="a speculation is closed")
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._close(end(begun.task, deadline=ENDING))

@@ -33,6 +33,7 @@ from fishjam_agents.backends.port import (
     ReplyStarted,
     ReplyTextDelta,
     Samples,
+    SpeechSuspectedInput,
     TextInput,
     ToolCall,
     ToolCallCancelled,
@@ -111,6 +112,9 @@ class BackendAdapter:
                 yield from self._audio(item)
             case AudioEndedInput():
                 yield item
+            case SpeechSuspectedInput():
+                # A chain promises to take none.
+                pass
             case TurnStartedInput() | TurnCancelledInput():
                 self._active.frames.clear()
                 yield item

@@ -14,6 +14,7 @@ from fishjam_agents.backends.port import (
     ImageInput,
     InterruptInput,
     OutOfBandInput,
+    SpeechSuspectedInput,
     TextInput,
     ToolResultInput,
     TurnCancelledInput,
@@ -101,7 +102,9 @@ class PendingInput:
                         self._answered = True
             case TextInput() | AudioInput() | ImageInput() | ToolResultInput():
                 pass
-            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | UpdateInput() | ControlInput():
+            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | SpeechSuspectedInput():
+                pass
+            case UpdateInput() | ControlInput():
                 pass
             case _:
                 assert_never(item)
@@ -119,7 +122,9 @@ class PendingInput:
                 self._keep(item)
             case TextInput() | ToolResultInput() | InterruptInput() | OutOfBandInput() | TurnCancelledInput():
                 pass
-            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | UpdateInput() | ControlInput():
+            case AudioEndedInput() | TurnPausedInput() | TurnResumedInput() | SpeechSuspectedInput():
+                pass
+            case UpdateInput() | ControlInput():
                 pass
             case _:
                 assert_never(item)

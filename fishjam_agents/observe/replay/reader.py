@@ -26,7 +26,7 @@ from fishjam_agents.observe.replay.format import (
     Weighed,
 )
 from fishjam_agents.observe.replay.settings import LostObjectError, settings_of
-from fishjam_agents.turns.decision_log import COMMANDS
+from fishjam_agents.turns.decision_log import COMMANDS, OPTIONAL
 from fishjam_agents.turns.machine import TurnEvent
 from fishjam_agents.turns.settings import TurnSettings
 
@@ -216,7 +216,8 @@ class _Reader:
         name = plain.pop("command")
         if not isinstance(name, str) or name not in COMMANDS:
             self._fail(f"there is no command {name!r}")
-        if plain.keys() != COMMANDS[name].keys():
+        required = COMMANDS[name].keys() - OPTIONAL.get(name, frozenset())
+        if not required <= plain.keys() <= COMMANDS[name].keys():
             self._fail(f"{name} wants {' and '.join(COMMANDS[name]) or 'nothing'}, not {' and '.join(plain)}")
         arguments = {key: self._valid(COMMANDS[name][key], value) for key, value in plain.items()}
         return Command(microphone, name, arguments, events)

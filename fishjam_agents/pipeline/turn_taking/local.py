@@ -48,13 +48,17 @@ class LocalTurnController(FloorTurnController):
         self._bot_spoke = False
         self._whole = context.capabilities.wants_turn_audio
         self._wants_pauses = context.capabilities.wants_pauses
+        self._wants_suspected = context.capabilities.wants_suspected and not self._whole
+        # Whose sound the backend hears that may become an interruption, and its onset.
+        self._suspect: Microphone | None = None
+        self._suspected_at = 0.0
         self._pauses = 0
         self._paused = False
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
         self._microphones[microphone] = None
-        if frame is not None and self._speaker is microphone and not self._whole:
+        if frame is not None and microphone in (self._speaker, self._suspect) and not self._whole:
             self._send(microphone.peer, frame, speech=True)
         for event in self._judge(microphone, happened):
             turn = self._publish(microphone, event)
@@ -63,6 +67,8 @@ class LocalTurnController(FloorTurnController):
                 self._waiting.add(microphone, turn)
             for answer in answers:
                 self._act(answer, turn)
+            if isinstance(event, Withdrawn) and self._suspect is microphone:
+                self._forget_suspect()
             if self._wants_pauses and self._speaker is microphone:
                 self._tell_pause(microphone, event)
 
@@ -97,6 +103,7 @@ class LocalTurnController(FloorTurnController):
             case Suspected():
                 self._playback.pause()
                 self._publish_barge_in(events.BargeInSuspected, microphone, event)
+                self._let_hear(microphone, event)
             case Withdrawn():
                 self._publish_barge_in(events.BargeInWithdrawn, microphone, event)
                 self._playback.resume()
@@ -123,15 +130,37 @@ class LocalTurnController(FloorTurnController):
         self._waiting.asked(microphone)
         self._ask(port.TurnEndedInput(turn, audio))
 
+    def _let_hear(self, microphone: Microphone, event: Suspected) -> None:
+        """Let the backend hear a sound that may become an interruption, where its words are waited for."""
+        if not self._wants_suspected or not microphone.machine.judges_words:
+            return
+        self._forget_suspect()
+        self._suspect, self._suspected_at = microphone, event.at
+        start = microphone.heard_from(event.at)
+        self._backend.put(port.SpeechSuspectedInput(microphone.peer, event.at, start))
+        for frame in microphone.recent(start):
+            self._send(microphone.peer, frame, speech=True)
+
+    def _forget_suspect(self) -> None:
+        suspect, self._suspect = self._suspect, None
+        if suspect is not None:
+            self._backend.put(port.TurnCancelledInput(suspect.peer))
+
     def _open(self, microphone: Microphone, event: TurnStarted) -> None:
         if self._playback.is_paused and microphone.peer == self._answering:
             # The speaker went on before the answer began: it is an answer to half a question.
             self.confirm()
+        is_heard = self._suspect is microphone and self._suspected_at == event.at
+        if is_heard:
+            self._suspect = None
+        else:
+            self._forget_suspect()
         self._speaker = microphone
         self._pauses, self._paused = 0, False
         self._introduce(microphone.peer)
-        self._backend.put(port.TurnStartedInput(microphone.peer, event.at))
-        if not self._whole:
+        start = microphone.heard_from(event.at)
+        self._backend.put(port.TurnStartedInput(microphone.peer, event.at, start))
+        if not self._whole and not is_heard:
             for frame in microphone.turn_frames():
                 self._send(microphone.peer, frame, speech=True)
 

@@ -217,14 +217,14 @@ class PeerSessions:
     def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to whom it concerns: the peer it names, who said what it answers, or everybody."""
         match entry:
-            case (
-                port.AudioInput() | port.TurnStartedInput() | port.TurnPausedInput() | port.TurnResumedInput()
-            ):
+            case port.AudioInput() | port.SpeechSuspectedInput() | port.TurnStartedInput():
+                self._speech(entry.peer, entry)
+            case port.TurnPausedInput() | port.TurnResumedInput():
                 self._speech(entry.peer, entry)
             case port.TurnEndedInput():
                 self._speech(entry.turn.peer, entry)
-            case port.ImageInput(peer=str(peer)):
-                # What one peer's camera shows is no business of the others' models.
+            case port.ImageInput(peer=str(peer)) | port.TurnCancelledInput(peer=str(peer)):
+                # What one peer's camera shows, or takes back, is no business of the others' models.
                 session = self._open.get(peer)
                 if session is not None:
                     session.link.put(entry)
@@ -257,22 +257,24 @@ class PeerSessions:
         self,
         peer: str | None,
         entry: port.AudioInput
+        | port.SpeechSuspectedInput
         | port.TurnStartedInput
         | port.TurnPausedInput
         | port.TurnResumedInput
         | port.TurnEndedInput,
     ) -> None:
         session = self._open.get(peer or "")
+        begins = isinstance(entry, (port.TurnStartedInput, port.SpeechSuspectedInput))
         if session is None:
             # Lost for good before: a new turn is a new attempt.
-            if peer is None or peer in self._waiting or not isinstance(entry, port.TurnStartedInput):
+            if peer is None or peer in self._waiting or not begins:
                 return
             self.open(peer)
             session = self._open.get(peer)
             if session is None:
                 return
         if not session.begun:
-            if not isinstance(entry, port.TurnStartedInput):
+            if not begins:
                 return
             session.begun = True
         if isinstance(entry, port.TurnEndedInput):

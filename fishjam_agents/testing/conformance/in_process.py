@@ -20,6 +20,7 @@ from fishjam_agents.backends.port import (
     InlineSession,
     InterruptInput,
     OutOfBandInput,
+    SpeechSuspectedInput,
     TextInput,
     ToolResultInput,
     TurnCancelledInput,
@@ -91,7 +92,7 @@ def as_received(item: BackendInput, rate: int) -> Received | None:
             return Received("tool_result", item.result, item.call)
         case UpdateInput() | AudioEndedInput() | TurnPausedInput() | TurnResumedInput():
             return None
-        case TurnCancelledInput() | OutOfBandInput():
+        case TurnCancelledInput() | OutOfBandInput() | SpeechSuspectedInput():
             return None
         case _:
             assert_never(item)

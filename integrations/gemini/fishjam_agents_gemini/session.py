@@ -18,6 +18,7 @@ from fishjam_agents.backends.port import (
     InterruptInput,
     OutOfBandInput,
     SessionRefresh,
+    SpeechSuspectedInput,
     TextInput,
     ToolCall,
     ToolCallCancelled,
@@ -174,7 +175,7 @@ class GeminiSession(BackendSession):
                 pass
             case TextInput() | ImageInput() | InterruptInput() | ToolResultInput():
                 pass
-            case ControlInput() | OutOfBandInput():
+            case ControlInput() | OutOfBandInput() | SpeechSuspectedInput():
                 pass
             case _:
                 assert_never(item)

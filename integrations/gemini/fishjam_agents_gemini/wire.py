@@ -18,6 +18,7 @@ from fishjam_agents.backends.port import (
     ImageInput,
     InterruptInput,
     OutOfBandInput,
+    SpeechSuspectedInput,
     TextInput,
     ToolResultInput,
     TurnCancelledInput,
@@ -110,7 +111,7 @@ class Wire:
                 await self._update(item)
             case TurnPausedInput() | TurnResumedInput() | TurnCancelledInput() | InterruptInput():
                 return False
-            case ControlInput() | OutOfBandInput():
+            case ControlInput() | OutOfBandInput() | SpeechSuspectedInput():
                 return False
             case _:
                 assert_never(item)

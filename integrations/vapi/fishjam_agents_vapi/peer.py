@@ -98,7 +98,7 @@ class _PeerCall:
                 return
             case port.TurnStartedInput() | port.TurnEndedInput() | port.TurnCancelledInput():
                 return
-            case port.TurnPausedInput() | port.TurnResumedInput():
+            case port.TurnPausedInput() | port.TurnResumedInput() | port.SpeechSuspectedInput():
                 return
             case _:
                 assert_never(item)

@@ -168,7 +168,7 @@ class VapiSession(BackendSession):
                     pass
                 case port.TurnPausedInput() | port.TurnResumedInput() | port.InterruptInput():
                     pass
-                case port.ImageInput() | port.OutOfBandInput():
+                case port.ImageInput() | port.OutOfBandInput() | port.SpeechSuspectedInput():
                     pass
                 case _:
                     assert_never(item)

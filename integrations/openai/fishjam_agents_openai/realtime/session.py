@@ -209,7 +209,7 @@ class RealtimeSession(port.BackendSession):
             case port.AudioEndedInput() | port.ToolResultInput():
                 # Nobody was speaking; progress is not taken.
                 pass
-            case port.TurnPausedInput() | port.TurnResumedInput():
+            case port.TurnPausedInput() | port.TurnResumedInput() | port.SpeechSuspectedInput():
                 pass
             case _:
                 assert_never(item)
