@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema protocol screenshots
+.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema docs protocol screenshots
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -66,6 +66,9 @@ screenshots:      ## take the pictures of docs/playground.md again, in real call
 events:           ## rewrite the tables of events and of metrics in the docs from their definitions
 	uv run python -m tests.docs.event_table
 	uv run python -m tests.docs.metric_tables
+
+docs:             ## the documentation as a site, which needs no server: out/site/index.html
+	NO_MKDOCS_2_WARNING=1 uv run --group docs python -m mkdocs build --strict --quiet
 
 schema:           ## rewrite examples/config.schema.json from the settings classes
 	uv run python -m tests.docs.config_schema

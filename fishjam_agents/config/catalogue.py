@@ -63,6 +63,11 @@ def summary(kind: type[Any]) -> str:
     return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
 
 
+def prose(kind: type[Any]) -> str:
+    """A class's docstring up to its attributes."""
+    return inspect.cleandoc(kind.__doc__ or "").partition("\nAttributes:\n")[0].strip()
+
+
 def described(kind: type[Any]) -> Mapping[str, str]:
     """What the docstrings of a class and of its bases say of attributes, in their section `Attributes:`."""
     texts: dict[str, str] = {}
