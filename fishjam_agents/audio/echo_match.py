@@ -33,6 +33,11 @@ _AUDIBLE = 0.01
 _COLOUR = 6.0
 """dB by which a loudspeaker may favour a band; what is louder there is noise."""
 _EMPHASIS = 0.9
+_BESIDE = 8
+"""Samples on either side of a known delay that are it, 1 ms."""
+_CLEARLY = 0.8
+"""Share of the highest likeness that a known delay must have to be taken. A stretch a period earlier has 0.8
+to 0.95 of it, any other one less."""
 _LEAST_ENERGY = 0.02
 """Share of the loudest stretch's energy below which one that was played cannot be what is heard."""
 
@@ -50,7 +55,9 @@ class EchoMatch(NamedTuple):
     """The same in each band."""
 
 
-def match_echo(heard: Samples, heard_rate: int, played: Samples, played_rate: int) -> EchoMatch | None:
+def match_echo(
+    heard: Samples, heard_rate: int, played: Samples, played_rate: int, known: float | None = None
+) -> EchoMatch | None:
     """See whether a sound is something that was played.
 
     Args:
@@ -58,6 +65,8 @@ def match_echo(heard: Samples, heard_rate: int, played: Samples, played_rate: in
         heard_rate: Its sample rate, Hz.
         played: What was played; it ends when `heard` ends and begins as much earlier as a delay may be.
         played_rate: Its sample rate, Hz.
+        known: Delay at which an echo is known to come, seconds: it is taken unless another one goes clearly
+            more alike. A short sound goes alike with itself a period of the voice later.
 
     Returns:
         None when it is something else, or too short to tell.
@@ -73,7 +82,7 @@ def match_echo(heard: Samples, heard_rate: int, played: Samples, played_rate: in
         return None
     # Low tones alone go alike too easily, high ones alone are easily covered by noise.
     alike = 0.5 * (_coefficients(sound, voice) + _coefficients(_emphasised(sound), _emphasised(voice)))
-    place = int(np.abs(alike).argmax())
+    place = _place(np.abs(alike), known)
     likeness = float(abs(alike[place]))
     if likeness < next(least for below, least in _ALIKE if seconds < below):
         return None
@@ -82,6 +91,19 @@ def match_echo(heard: Samples, heard_rate: int, played: Samples, played_rate: in
     gain = 10 * log10(float(sound @ sound) / float(source @ source)) + 10 * log10(likeness)
     gains = [min(each, gain + _COLOUR) for each in _gains(sound, source)]
     return EchoMatch((len(voice) - len(sound) - place) / _RATE, gain, gains)
+
+
+def _place(alike: _Doubles, known: float | None) -> int:
+    """Index of the stretch that goes most alike."""
+    best = int(alike.argmax())
+    if known is None:
+        return best
+    here = len(alike) - 1 - round(known * _RATE)
+    first = max(here - _BESIDE, 0)
+    around = alike[first : max(here + _BESIDE + 1, 0)]
+    if not len(around) or around.max() < _CLEARLY * alike[best]:
+        return best
+    return first + int(around.argmax())
 
 
 def _trimmed(sound: _Doubles) -> tuple[_Doubles, int]:

@@ -204,13 +204,14 @@ class Microphone:
             self._arrivals.settle()
         self._held_barge_in = barge_in
         for placed, at in self._arrivals.take(frame, now):
-            self._process(canceller.clean(placed, at), now, barge_in)
+            self._process(canceller.clean(placed, at, self.machine.in_speech), now, barge_in)
 
     def _hear_held(self, now: float) -> None:
         """Hear what waits for packets that do not come."""
         if self.canceller is not None:
             for placed, at in self._arrivals.release():
-                self._process(self.canceller.clean(placed, at), now, self._held_barge_in)
+                cleaned = self.canceller.clean(placed, at, self.machine.in_speech)
+                self._process(cleaned, now, self._held_barge_in)
 
     def _process(self, frame: Samples, now: float, barge_in: bool) -> None:
         if not self._stages:

@@ -113,12 +113,12 @@ class Mixer:
             frame = voice.next_frame()
             if frame is None:
                 continue
+            suspected = voice.loud and microphone.machine.in_speech
             if voice.canceller is not None:
-                frame = voice.canceller.clean(frame, end)
+                frame = voice.canceller.clean(frame, end, suspected)
             frames.append(frame)
             if voice.loudspeaker is not None:
                 voice.ring.append(end, frame)
-                suspected = voice.loud and microphone.machine.in_speech
                 self._loudspeakers.add(voice.loudspeaker, end, suspected, voice.ring)
             loud = loud or voice.loud
             wide = frame.astype(np.float64)

@@ -22,7 +22,12 @@ def level(sound: Samples) -> float:
 
 
 def cancelled(
-    microphone: Samples, voice: Samples, rate: int, voice_rate: int, lost: frozenset[int] = frozenset()
+    microphone: Samples,
+    voice: Samples,
+    rate: int,
+    voice_rate: int,
+    lost: frozenset[int] = frozenset(),
+    suspected: tuple[float, float] = (0.0, 0.0),
 ) -> Samples:
     """Sound that comes out for a microphone, frame by frame, while the bot says `voice` all the time."""
     reference = EchoReference(voice_rate)
@@ -33,11 +38,12 @@ def cancelled(
         end = (number + 1) * 0.02
         # A playout sends ahead.
         if number == 0:
-            reference.sent(voice[:chunk], 0.02)
-        reference.sent(voice[(number + 1) * chunk : (number + 2) * chunk], end + 0.02)
+            reference.sent(voice[: 2 * chunk], 0.04)
+        reference.sent(voice[(number + 2) * chunk : (number + 3) * chunk], end + 0.04)
         if number in lost:
             continue
-        out.append(canceller.clean(microphone[number * size : (number + 1) * size], end))
+        frame = microphone[number * size : (number + 1) * size]
+        out.append(canceller.clean(frame, end, suspected[0] < end <= suspected[1]))
     return np.concatenate(out)
 
 
@@ -64,6 +70,33 @@ def test_a_lost_packet_costs_the_canceller_nothing() -> None:
     heard = cancelled(echo, voice, 16000, 16000, lost)
     half = len(heard) // 2
     assert level(heard[half:]) < level(echo[half:]) - 20
+
+
+@pytest.mark.parametrize("ppm", [-200, 200])
+def test_clocks_that_drift_apart_cost_the_canceller_nothing(ppm: int) -> None:
+    voice = np.concatenate([speech("bob_long.wav", 16000)] * 7)
+    at = np.arange(len(voice)) * (1 - ppm / 1e6) - DELAY * 16000
+    noise = np.random.default_rng(1).standard_normal(len(voice)) * 10
+    echo = (0.25 * np.interp(at, np.arange(len(voice)), voice, left=0) + noise).astype(np.int16)
+    heard = cancelled(echo, voice, 16000, 16000)
+    worst = max(level(heard[begin : begin + 3200]) for begin in range(5 * 16000, len(heard) - 3200, 3200))
+    assert worst < level(echo) - 20
+
+
+@pytest.mark.parametrize("delay", [0.06, 0.2, 0.25])
+def test_an_echo_that_changes_its_delay_is_gone_again_in_half_a_second(delay: float) -> None:
+    voice = np.concatenate([speech("bob_long.wav", 16000)] * 3)
+    before, after = (
+        np.interp(np.arange(len(voice)) - each * 16000, np.arange(len(voice)), voice, left=0)
+        for each in (DELAY, delay)
+    )
+    jump = 6 * 16000
+    noise = np.random.default_rng(1).standard_normal(len(voice)) * 10
+    echo = (0.25 * np.concatenate((before[:jump], after[jump:])) + noise).astype(np.int16)
+    heard = cancelled(echo, voice, 16000, 16000, suspected=(6.1, 6.6))
+    rest = heard[jump + 8000 :]
+    worst = max(level(rest[begin : begin + 3200]) for begin in range(0, len(rest) - 3200, 3200))
+    assert worst < level(echo) - 15
 
 
 def test_while_the_bot_is_silent_sound_passes_as_it_is_a_little_later() -> None:
