@@ -207,7 +207,7 @@ class _Adder:
 
     active = False
 
-    def clean(self, frame: np.ndarray, at: float) -> np.ndarray:
+    def clean(self, frame: np.ndarray, at: float, suspected: bool = False) -> np.ndarray:
         return frame + np.int16(1)
 
     def reset(self) -> None:
