@@ -6,6 +6,8 @@ import numpy as np
 
 from fishjam_agents.audio.samples import Samples
 
+_NOTHING: Samples = np.empty(0, np.int16)
+
 
 class Reblocker:
     """Chunks of any length in, frames of exactly `samples` samples out; the rest is carried over.
@@ -23,7 +25,8 @@ class Reblocker:
         if samples <= 0:
             raise ValueError(f"a frame needs a positive number of samples, not {samples}")
         self.samples = samples
-        self._carry = np.empty(samples, np.int16)
+        # Most streams come in whole frames, and carry nothing.
+        self._carry: Samples = _NOTHING
         self._carried = 0
 
     @property
@@ -50,12 +53,15 @@ class Reblocker:
             if self._carried < size:
                 return frames
             frames.append(self._carry)
-            self._carry = np.empty(size, np.int16)
+            self._carry = _NOTHING
         while start + size <= length:
             frames.append(chunk[start : start + size])
             start += size
         self._carried = length - start
-        self._carry[: self._carried] = chunk[start:]
+        if self._carried:
+            if not len(self._carry):
+                self._carry = np.empty(size, np.int16)
+            self._carry[: self._carried] = chunk[start:]
         return frames
 
     def clear(self) -> None:

@@ -24,8 +24,8 @@ from websockets.streams import StreamReader
 
 from .frames import LARGEST, BinaryFrameWriter, payload_of
 
-READ_BYTES = 64 * 1024
-"""Most that is read at once: two seconds of audio."""
+READ_BYTES = 16 * 1024
+"""Most that is read at once, half a second of audio: a connection that has more to read waits its turn."""
 
 _buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 """One for all connections of an event loop: it is filled and emptied in one go, by one at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 
 import numpy as np
 
@@ -12,18 +12,32 @@ from fishjam_agents.audio.samples import Samples
 SECONDS = 1.3
 """Pre-roll (at most 0.5 s), confirm time (0.34 s) and a hesitant onset in between."""
 
+_FRAMES = round(SECONDS * FRAMES_PER_SECOND)
+
 
 class Ring:
-    """20 ms frames of the last `SECONDS`, each with the media time at which it ends."""
+    """20 ms frames of the last `SECONDS`, each with the media time at which it ends.
 
-    __slots__ = ("_frames",)
+    Frames are kept as they come, not copied: whoever else keeps one shares it.
+    """
+
+    __slots__ = ("_ends", "_frames", "_next")
 
     def __init__(self) -> None:
-        self._frames: deque[tuple[float, Samples]] = deque(maxlen=round(SECONDS * FRAMES_PER_SECOND))
+        self._frames: list[Samples] = []
+        self._ends = array("d")
+        self._next = 0
 
     def append(self, end: float, frame: Samples) -> None:
         """Keep a frame; the oldest goes."""
-        self._frames.append((end, frame))
+        frames, at = self._frames, self._next
+        if len(frames) < _FRAMES:
+            frames.append(frame)
+            self._ends.append(end)
+        else:
+            frames[at] = frame
+            self._ends[at] = end
+        self._next = at + 1 if at + 1 < _FRAMES else 0
 
     def since(self, start: float) -> list[Samples]:
         """Frames of which any part lies after `start`, oldest first."""
@@ -31,13 +45,17 @@ class Ring:
 
     def timed(self, start: float) -> list[tuple[float, Samples]]:
         """The same, each with the media time at which it ends."""
-        return [(end, frame) for end, frame in self._frames if end > start + 1e-6]
+        frames, ends, oldest = self._frames, self._ends, self._next
+        ordered = zip(ends[oldest:] + ends[:oldest], frames[oldest:] + frames[:oldest], strict=True)
+        return [(end, frame) for end, frame in ordered if end > start + 1e-6]
 
     def last(self, samples: int) -> Samples:
         """The last samples: int16 mono, shape (samples,), zeros before the first frame."""
         pieces: list[Samples] = []
         missing = samples
-        for _, frame in reversed(self._frames):
+        for back in range(1, len(self._frames) + 1):
+            # Of what is not full yet the newest is the last one as well.
+            frame = self._frames[self._next - back]
             pieces.append(frame[-missing:])
             missing -= len(pieces[-1])
             if not missing:
@@ -49,3 +67,5 @@ class Ring:
     def clear(self) -> None:
         """Forget everything."""
         self._frames.clear()
+        del self._ends[:]
+        self._next = 0

@@ -8,8 +8,6 @@ at its arrival; `interrupt` drops what has not begun to play, one chunk being th
 
 from __future__ import annotations
 
-from collections import deque
-
 GAP = 0.1
 """Seconds after which an empty queue restarts its timeline at the next arrival."""
 _ROUNDING = 1e-6
@@ -30,7 +28,7 @@ class FishjamPlayoutEstimate:
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
-        self._chunks: deque[tuple[float, float, int]] = deque()
+        self._chunks: list[tuple[float, float, int]] = []
         self._settled = 0
         self._in_play_until = float("-inf")
         self.end = float("-inf")
@@ -65,4 +63,4 @@ class FishjamPlayoutEstimate:
     def _settle(self, now: float) -> None:
         chunks = self._chunks
         while chunks and chunks[0][1] <= now:
-            self._settled += chunks.popleft()[2]
+            self._settled += chunks.pop(0)[2]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from fishjam_agents.audio.energy_minima import back_to_dip
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.events import Heard
 from fishjam_agents.playout.heard_text import heard_text
+
+_NOTHING: Samples = np.empty(0, np.int16)
 
 
 class Reply:
@@ -27,6 +27,8 @@ class Reply:
 
     __slots__ = (
         "_base",
+        "_part",
+        "_part_start",
         "_parts",
         "_words",
         "generated",
@@ -46,8 +48,11 @@ class Reply:
         self.position = 0
         self.reached = 0
         self.generated = False
-        self._parts: deque[Samples] = deque()
+        self._parts: list[Samples] = []
         self._base = 0
+        # Where the last audio was taken from: in which part, and the index of that part's first sample.
+        self._part = 0
+        self._part_start = 0
         self._words: list[tuple[str, float | None]] = []
 
     @property
@@ -89,20 +94,26 @@ class Reply:
             # A model that speaks in real time: what was written last is what goes out.
             self.position += samples
             return self._parts[-1]
-        start = self.position - self._base
+        if not samples:
+            return _NOTHING
+        parts, at, start = self._parts, self._part, self._part_start
+        if self.position < start:
+            at, start = 0, self._base
+        while start + len(parts[at]) <= self.position:
+            start += len(parts[at])
+            at += 1
+        self._part, self._part_start = at, start
+        first = self.position - start
         self.position += samples
-        pieces = []
-        for part in self._parts:
-            if start >= len(part):
-                start -= len(part)
-                continue
-            piece = part[start : start + samples]
-            pieces.append(piece)
-            samples -= len(piece)
-            start = 0
-            if not samples:
-                break
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.empty(0, np.int16)])
+        piece = parts[at][first : first + samples]
+        if len(piece) == samples:
+            return piece
+        pieces, missing = [piece], samples - len(piece)
+        while missing:
+            at += 1
+            pieces.append(parts[at][:missing])
+            missing -= len(pieces[-1])
+        return np.concatenate(pieces)
 
     def peek(self, samples: int) -> Samples:
         """Give the next audio, `samples` of it, and stay.
@@ -122,8 +133,14 @@ class Reply:
 
     def forget(self, before: int) -> None:
         """Let go of audio that can no longer be played again: all parts that end at or before `before`."""
-        while self._parts and self._base + len(self._parts[0]) <= before:
-            self._base += len(self._parts.popleft())
+        parts, gone, base = self._parts, 0, self._base
+        while gone < len(parts) and base + len(parts[gone]) <= before:
+            base += len(parts[gone])
+            gone += 1
+        if gone:
+            del parts[:gone]
+            self._base = base
+            self._part, self._part_start = 0, base
 
     def heard(self, samples: int, sample_rate: int) -> Heard:
         """Return the part a listener has heard after `samples` of this reply."""

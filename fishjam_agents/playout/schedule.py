@@ -6,7 +6,6 @@ after a pause it repeats at most `rewind` plus one chunk, nothing of it a second
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -91,8 +90,8 @@ class Schedule:
         self._keep = round((self._settings.rewind + _FADE) * sample_rate) + self._chunk
         self._max_buffer = self._settings.max_buffer * sample_rate
         self._estimate = FishjamPlayoutEstimate(sample_rate) if estimate is None else estimate
-        self._replies: deque[Reply] = deque()
-        self._sent: deque[_Sent] = deque()
+        self._replies: list[Reply] = []
+        self._sent: list[_Sent] = []
         self._last: _Sent | None = None
         self._voiced = float("-inf")
         self._counted = 0
@@ -359,7 +358,7 @@ class Schedule:
             reply = self._replies[0]
             if not reply.generated or reply.unsent or any(sent.reply is reply for sent in self._sent):
                 break
-            self._replies.popleft()
+            self._replies.pop(0)
             ended.append(reply.heard(reply.written, self._rate))
         return ended
 
@@ -382,7 +381,7 @@ class Schedule:
         played = self._estimate.played(now)
         sent = self._sent
         while sent and self._counted + sent[0].length <= played:
-            self._last = last = sent.popleft()
+            self._last = last = sent.pop(0)
             self._counted += last.length
             if last.reply is not None:
                 last.reply.forget(last.start + last.length - self._keep)
@@ -395,7 +394,7 @@ class Schedule:
         """
         played = self._estimate.interrupt(now)
         while self._sent and self._counted < played:
-            self._last = self._sent.popleft()
+            self._last = self._sent.pop(0)
             self._counted += self._last.length
         dropped = self._sent[0] if self._sent else None
         for sent in reversed(self._sent):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
@@ -71,7 +70,7 @@ class TrackSender:
         self._post: Callable[[bytes], bool] = getattr(track, "post_chunk", _cannot_post)
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[bytes | None] = deque()
+        self._waiting: list[bytes | None] = []
         self._task: asyncio.Task[None] | None = None
         self._dead = False
 
@@ -126,7 +125,7 @@ class TrackSender:
                 await rest
             while self._waiting:
                 async with asyncio.timeout(DEADLINE):
-                    await self._operation(self._waiting.popleft())
+                    await self._operation(self._waiting.pop(0))
         except TimeoutError:
             self._fail(
                 SessionError(f"the media server took no audio for {DEADLINE:g} s: the session is given up")
