@@ -73,6 +73,8 @@ def test_the_dashboard_asks_for_metrics_that_there_are_and_shows_each_of_them() 
     shown = {name for expression in expressions for name in NAME.findall(expression)}
     for metric in METRICS:
         assert any(name.startswith(metric.full_name) for name in shown), metric.full_name
+    for name, counted in PROGRAM.items():
+        assert not counted.labels or name in shown, name
     variable = dashboard["templating"]["list"][1]["query"]["query"]
     assert set(NAME.findall(variable)) <= series().keys()
     ids = [panel["id"] for panel in dashboard["panels"]]
