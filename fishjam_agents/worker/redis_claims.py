@@ -1,7 +1,8 @@
 """Claims of rooms in a Redis, for the processes of many machines.
 
 Times are those of Redis, the one clock that all machines share. Under `{fishjam-agents}:claims:FISHJAM:`
-stand the hashes `owner` and `agent` by room, the sorted set `ends`, and a set `held:OWNER` for each process.
+stand the hashes `owner` and `agent` by room, the sorted set `ends`, a set `held:OWNER` for each process, and
+`closed:OWNER` for one that has closed: what it had asked for and arrives later takes nothing.
 The name of a process is the fencing token: no two have the same, and whatever is written says whose it is.
 """
 
@@ -27,6 +28,8 @@ _VERSION = 1
 _PREFIX = "{fishjam-agents}:claims"
 _FORGOTTEN = 7 * 86400000
 """Milliseconds after which claims are deleted that nobody cares for."""
+_CLOSED = 3600000
+"""Milliseconds for which it is known that a process has closed: no request of it is under way for so long."""
 
 # KEYS: format, owner, agent, ends. ARGV: version, prefix of keys, owner, lifetime, clock of tests or "".
 _HEAD = """
@@ -41,6 +44,8 @@ if not now then
     local time = redis.call('TIME')
     now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
+local closed = prefix .. ':closed:' .. me
+local is_closed = redis.call('EXISTS', closed) == 1
 local function holds(ends)
     -- An end that lies further away than a claim can last was written before the clock was set back.
     return ends and tonumber(ends) > now and tonumber(ends) <= now + lifetime
@@ -67,6 +72,7 @@ _ACQUIRE = (
 local room = ARGV[6]
 local owner, ends = redis.call('HGET', KEYS[2], room), redis.call('ZSCORE', KEYS[4], room)
 if owner and owner ~= me and holds(ends) then return {0, tostring(ends - now)} end
+if is_closed then return {0, tostring(lifetime)} end
 take(room)
 return {1, redis.call('HGET', KEYS[3], room)}
 """
@@ -75,7 +81,7 @@ _NOTE = (
     _HEAD
     + """
 local room, agent = ARGV[6], ARGV[7]
-if redis.call('HGET', KEYS[2], room) ~= me then return 0 end
+if is_closed or redis.call('HGET', KEYS[2], room) ~= me then return 0 end
 take(room)
 if agent then redis.call('HSET', KEYS[3], room, agent) else redis.call('HDEL', KEYS[3], room) end
 return 1
@@ -87,6 +93,7 @@ _RENEW = (
 -- Also what has expired meanwhile: it is still ours, since nobody has taken it.
 -- Where Redis has lost it, it is noted anew, as long as nobody else has come first.
 local held = {}
+if is_closed then return held end
 for index = 6, #ARGV, 2 do
     local room, agent = ARGV[index], ARGV[index + 1]
     local owner = redis.call('HGET', KEYS[2], room)
@@ -110,6 +117,7 @@ _TAKE_EXPIRED = (
     _HEAD
     + """
 local taken = {}
+if is_closed then return taken end
 local function look(rooms)
     for _, room in ipairs(rooms) do
         if redis.call('HGET', KEYS[2], room) ~= me then
@@ -135,6 +143,7 @@ return 1
 _CLOSE = (
     _HEAD
     + """
+redis.call('SET', closed, 1, 'PX', CLOSED)
 for _, room in ipairs(redis.call('SMEMBERS', prefix .. ':held:' .. me)) do
     if redis.call('HGET', KEYS[2], room) == me then
         -- Those with an agent are left to whoever deletes it.
@@ -146,7 +155,7 @@ for _, room in ipairs(redis.call('SMEMBERS', prefix .. ':held:' .. me)) do
     end
 end
 return 1
-"""
+""".replace("CLOSED", str(_CLOSED))
 )
 
 

@@ -287,6 +287,26 @@ def test_a_release_is_not_undone_by_a_renewal_that_was_under_way(redis_url: str)
     asyncio.run(run())
 
 
+def test_a_request_that_comes_after_its_process_has_closed_takes_nothing(redis_url: str) -> None:
+    async def run() -> None:
+        ann, late, bob = (RedisClaims(redis_url, "http://late", owner) for owner in ("ann", "ann", "bob"))
+        assert await late.acquire("r") == Claimed()
+        assert await ann.acquire("s") == Claimed()
+        assert await ann.note_agent("s", "a1")
+        await ann.close()
+        # Another connection of the same process, on which all was slower.
+        assert await late.renew() == set()
+        assert isinstance(await late.acquire("t"), HeldElsewhere)
+        assert not await late.note_agent("r", "a2")
+        assert await late.take_expired() == []
+        assert await bob.take_expired() == [("s", "a1")]
+        assert await bob.acquire("r") == await bob.acquire("t") == Claimed()
+        await late.close()
+        await bob.close()
+
+    asyncio.run(run())
+
+
 def test_addresses_say_which_store_it_is(tmp_path: Path, redis_url: str) -> None:
     async def run() -> None:
         for address, kind in ((str(tmp_path / "c.db"), SqliteClaims), (redis_url, RedisClaims)):
