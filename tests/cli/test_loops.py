@@ -5,11 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import weakref
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
 
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
+
+
+@pytest.fixture(autouse=True)
+def collections_as_before() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 async def loop_module() -> str:
@@ -27,26 +37,37 @@ def test_without_uvloop_the_loop_is_asyncio_s_own(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_loaded_is_set_aside_from_collections() -> None:
-    try:
-        freeze_gc()
-        assert gc.get_freeze_count() > 1000
-        assert len(gc.get_objects()) < 1000
-    finally:
-        gc.unfreeze()
+    freeze_gc()
+    assert gc.get_freeze_count() > 1000
+    assert len(gc.get_objects()) < 1000
+
+
+class Cycle:
+    """An object that only a collection of garbage frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_garbage_that_has_grown_old_is_found_after_some_thousand_objects() -> None:
+    freeze_gc()
+    garbage = Cycle()
+    is_there = weakref.ref(garbage)
+    gc.collect()
+    del garbage
+    made: list[list[object]] = []
+    while is_there() is not None and len(made) < 60_000:
+        made.append([])
+    assert is_there() is None
 
 
 def test_garbage_is_not_kept_until_there_is_as_much_of_it_as_was_loaded() -> None:
-    thresholds = gc.get_threshold()
     # Several times what grows old below.
     loaded: list[list[object]] = [[] for _ in range(200_000)]
     gc.collect()
-    try:
-        freeze_gc()
-        full = gc.get_stats()[2]["collections"]
-        gc.set_threshold(100, 2, 2)
-        grown: list[list[object]] = [[] for _ in range(10_000)]
-        assert gc.get_stats()[2]["collections"] > full
-        assert len(loaded) == 20 * len(grown)
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
+    freeze_gc()
+    full = gc.get_stats()[2]["collections"]
+    gc.set_threshold(100, 2, 2)
+    grown: list[list[object]] = [[] for _ in range(10_000)]
+    assert gc.get_stats()[2]["collections"] > full
+    assert len(loaded) == 20 * len(grown)
