@@ -14,6 +14,7 @@ from fishjam_agents.errors import FishjamAgentsError
 
 ROWS = (
     "micro",
+    "frames",
     "inline",
     "rooms",
     "cpu",
