@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from fishjam_agents.audio.detectors import DetectorName, make_detector
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.near_voice import NearVoice
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.second_opinion import NetworkName, SecondOpinion, make_network
-from fishjam_agents.audio.vad import Decision, PresetName
+from fishjam_agents.audio.vad import Decision, Detector, PresetName
+from fishjam_agents.audio.vad_batch import DetectorBatch, Row
+
+
+class Question(NamedTuple):
+    """A frame to be decided upon, as `Detection.feed` takes it."""
+
+    frame: Samples
+    in_speech: bool
+    accumulating: bool = True
+    playing: EchoSource | None = None
+    barge_in: bool = False
 
 
 class Detection:
@@ -24,6 +38,7 @@ class Detection:
         MissingExtraError: A package is not installed.
 
     Attributes:
+        detector: The detector.
         start: Sum of scores at which the turn machine suspects speech.
         second: Who is asked; None for nobody.
         near: What is known of the speaker's voice; None where all voices count.
@@ -36,19 +51,19 @@ class Detection:
         second_opinion: NetworkName | None = None,
         near_voice: bool = False,
     ) -> None:
-        self._detector = make_detector(vad, preset)
-        self.start = self._detector.start
+        self.detector = make_detector(vad, preset)
+        self.start = self.detector.start
         self.second = None if second_opinion is None else SecondOpinion(make_network(second_opinion))
         self.near = NearVoice() if near_voice else None
 
     @property
     def echo(self) -> Echo | None:
         """The echo of the bot's voice expected in the last frame; None while none is."""
-        return self._detector.echo
+        return self.detector.echo
 
     def restart(self) -> None:
         """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
-        self._detector.restart()
+        self.detector.restart()
         if self.second is not None:
             self.second.restart()
         if self.near is not None:
@@ -71,10 +86,48 @@ class Detection:
             playing: As `vad.Detector.feed` has it.
             barge_in: Whether the bot is speaking.
         """
-        decision = self._detector.feed(frame, in_speech, accumulating, playing)
+        decision = self.detector.feed(frame, in_speech, accumulating, playing)
+        return self.correct(decision, frame, in_speech, barge_in)
+
+    def correct(self, decision: Decision, frame: Samples, in_speech: bool, barge_in: bool) -> Decision:
+        """Correct the detector's decision: the last step of `feed`."""
         if self.second is not None:
-            echo = self._detector.echo is not None
+            echo = self.detector.echo is not None
             decision = self.second.judge(frame, decision, in_speech, barge_in, echo)
         if self.near is not None:
-            decision = self.near.judge(decision, in_speech, self._detector.echo is not None)
+            decision = self.near.judge(decision, in_speech, self.detector.echo is not None)
         return decision
+
+
+class DetectionBatch:
+    """Decisions on frames of different microphones at once; holds nothing between two calls."""
+
+    def __init__(self) -> None:
+        self._detectors = DetectorBatch()
+
+    def feed(self, questions: Sequence[tuple[Detection, Question]]) -> list[Decision]:
+        """Judge the next 20 ms of each microphone, as `Detection.feed` would one after the other.
+
+        Args:
+            questions: No microphone twice.
+
+        Returns:
+            The decisions, in order.
+        """
+        rows = [
+            Row(detection.detector, *question[:4])
+            for detection, question in questions
+            if isinstance(detection.detector, Detector)
+        ]
+        decided = iter(self._detectors.feed(rows))
+        return [
+            detection.correct(
+                next(decided)
+                if isinstance(detection.detector, Detector)
+                else detection.detector.feed(*question[:4]),
+                question.frame,
+                question.in_speech,
+                question.barge_in,
+            )
+            for detection, question in questions
+        ]

@@ -21,6 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.bands import BAND_STARTS, SILENCE_POWER
+from fishjam_agents.audio.echo_levels import (
+    LEAST_MICROPHONE,
+    SEARCH_FRAMES,
+    FastCorrelation,
+    LevelCorrelation,
+    coefficients,
+    take_levels,
+)
 from fishjam_agents.audio.echo_match import EchoMatch
 from fishjam_agents.audio.echo_reference import LAGS, VOICE
 from fishjam_agents.audio.formats import FRAME_SECONDS
@@ -29,11 +37,8 @@ MARGIN = 4.0
 """dB by which a sound must exceed the expected echo in a band to be noticed there."""
 
 _RATE = FRAME_SECONDS / 3.0
-_FAST_RATE = FRAME_SECONDS / 0.4
-_LEAST_MICROPHONE = -70.0
-_LEAST_REFERENCE = -60.0
-_SEARCH_FRAMES = 25
-"""Frames of the bot's voice before a delay is believed."""
+LEAST_REFERENCE = -60.0
+"""Level, dBFS, below which the bot's voice counts as silent."""
 _COLD_FRAMES = 50
 """As long as no delay is known, the first second of the bot's voice is guarded by its level alone."""
 _LIVELY = 8.0
@@ -114,44 +119,16 @@ class EchoSource(Protocol):
         ...
 
 
-class _Correlation:
-    """Of the microphone's level with that of the voice at some delays: leaky moments over its loud frames.
+class GuardedFrame(NamedTuple):
+    """A frame, as far as its echo goes: an `EchoSource` whose `expect` many microphones can ask at once."""
 
-    Only those count, because two people who begin at the same moment have that step in common, which is
-    higher than any syllable.
-    """
+    guard: EchoGuard
+    window: _Floats
+    """What has played (`EchoReference.window`)."""
 
-    __slots__ = ("covariance", "frames", "mean", "microphone", "power", "variance")
-
-    def __init__(self, delays: int) -> None:
-        self.frames: _Floats = np.zeros(delays)
-        self.microphone: _Floats = np.zeros(delays)
-        self.power: _Floats = np.zeros(delays)
-        self.mean: _Floats = np.zeros(delays)
-        self.variance: _Floats = np.zeros(delays)
-        self.covariance: _Floats = np.zeros(delays)
-
-    def take(self, microphone: float, voice: _Floats, least: float, rate: float) -> None:
-        """Take the levels of one frame, dB; `voice` has one for each delay, and is loud above `least`."""
-        loud = voice > least
-        self.frames += loud
-        rates = np.maximum(rate, 1 / np.maximum(self.frames, 1)) * loud
-        apart = microphone - self.microphone
-        difference = voice - self.mean
-        keep = 1 - rates
-        step = rates * apart
-        self.microphone += step
-        self.power = keep * (self.power + step * apart)
-        self.covariance = keep * (self.covariance + step * difference)
-        difference_step = rates * difference
-        self.mean += difference_step
-        self.variance = keep * (self.variance + difference_step * difference)
-
-    def coefficients(self) -> _Floats:
-        """Correlation at each delay, -1 to 1; 0 where there is not yet enough to tell."""
-        result: _Floats = self.covariance / np.sqrt(self.variance * self.power + 1e-9)
-        result[self.frames < _SEARCH_FRAMES] = 0.0
-        return result
+    def expect(self, bands: Sequence[float], level: float) -> Echo | None:
+        """Part of `EchoSource`."""
+        return self.guard.expect(bands, level, self.window)
 
 
 class EchoGuard:
@@ -168,13 +145,14 @@ class EchoGuard:
         self._margin = margin
         self._frames = 0
         self._skipped = 0
+        self._every = 1
         self._lively = False
         self._learned = 0
         self._known = False
         self._cold = True
-        self._slow = _Correlation(LAGS)
-        self._fast = _FastCorrelation()
-        self._loudest = _LEAST_REFERENCE
+        self._slow = LevelCorrelation(LAGS)
+        self._fast = FastCorrelation()
+        self._loudest = LEAST_REFERENCE
         self._rest = 0
         self._trail = [-100.0] * len(BAND_STARTS)
         self._bound: _Floats = np.full(LAGS, np.inf)
@@ -200,7 +178,7 @@ class EchoGuard:
     def suspect(self) -> None:
         """Begin anew to compare levels: a sound is suspected, and the past has no part in it."""
         if float(self._slow.frames.max()) > _STALE_FRAMES:
-            self._slow = _Correlation(LAGS)
+            self._slow = LevelCorrelation(LAGS)
             self._rest = 0
 
     def learn(self, match: EchoMatch) -> None:
@@ -214,7 +192,7 @@ class EchoGuard:
         self.delay, self.gain = delay, gain
         self._known, self._cold = True, False
         self._learned = self._rest = 0
-        self._slow = _Correlation(LAGS)
+        self._slow = LevelCorrelation(LAGS)
 
     def expect(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
         """Take a frame, and say what echo may be in it.
@@ -227,19 +205,112 @@ class EchoGuard:
         Returns:
             None when no echo is expected.
         """
-        microphone = max(level, _LEAST_MICROPHONE)
+        if self.begin():
+            voice = window[::-1, VOICE]
+            told = self.compare(level, voice.tolist())
+            if told is not None:
+                microphone, least, rate = told
+                take_levels(self.moments, microphone, np.maximum(voice, LEAST_REFERENCE), least, rate)
+                if self.searches:
+                    self.search(coefficients(self.moments), bands)
+        return self.predict(bands, level, window)
+
+    def begin(self) -> bool:
+        """Take a frame: the first step of `expect`, which `echo_batch` does for many microphones at once.
+
+        Returns:
+            Whether its levels are to be compared.
+        """
         # Once a delay has been found, or not been for long, every second frame tells as much.
-        every = 1 if self.delay is None and self._frames <= _GIVE_UP_FRAMES else 2
+        self._every = 1 if self.delay is None and self._frames <= _GIVE_UP_FRAMES else 2
         self._skipped += 1
-        if self._skipped >= every:
-            self._skipped = 0
-            self._compare(bands, microphone, window[::-1, VOICE], every)
-        delay = self.delay
+        if self._skipped < self._every:
+            return False
+        self._skipped = 0
+        return True
+
+    def compare(self, level: float, voice: list[float]) -> tuple[float, float, float] | None:
+        """Compare levels, the second step.
+
+        Args:
+            level: Of the frame's voice band, dBFS.
+            voice: Levels of the bot's voice, the newest first.
+
+        Returns:
+            Arguments of `take_levels`: level of the microphone, level above which the voice is loud, weight.
+            None where they tell nothing.
+        """
+        loudest = max(*voice, LEAST_REFERENCE)
+        self._lively = loudest - max(min(voice[_UNREADY:]), LEAST_REFERENCE) > _LIVELY
+        if not self._lively:
+            return None
+        if self.delay is None and loudest > self._loudest + _LOUD:
+            # No echo of a background says nothing of the voice's.
+            self._cold = True
+            self._frames = 0
+            self._slow = LevelCorrelation(LAGS)
+            self._bound = np.full(LAGS, np.inf)
+        every = self._every
+        self._frames += every
+        self._loudest = max(loudest, self._loudest - every * _FADING)
+        return max(level, LEAST_MICROPHONE), self._loudest - _LOUD, every * _RATE
+
+    @property
+    def moments(self) -> _Floats:
+        """What is known of the levels (`LevelCorrelation.moments`), to be changed in place."""
+        return self._slow.moments
+
+    @property
+    def searches(self) -> bool:
+        """True if, levels having been compared, an echo is to be searched for."""
+        return self._frames >= SEARCH_FRAMES and self._frames % _SEARCH_EVERY < self._every
+
+    def search(self, coefficients: _Floats, bands: Sequence[float]) -> None:
+        """Search for an echo, the third step.
+
+        Args:
+            coefficients: Correlation of the levels at each delay.
+            bands: Powers of the frame.
+        """
+        slow = self._slow
+        best = int(coefficients.argmax())
+        lively = slow.liveliness(best) > _LEAST_VARIANCE
+        fresh = slow.frames.max() <= _STALE_FRAMES
+        if lively and coefficients[best] > (_SURE if self.delay is None or fresh else _FOUND):
+            if not self._known:
+                self._known = True
+                self.gain = [min(0.0, slow.gain(best))] * len(bands)
+            self.delay = best
+        elif self.delay is not None and coefficients[self.delay] < _LOST and not fresh:
+            self.delay = None
+        if self.delay is None and self._frames > _GIVE_UP_FRAMES and self._frames % _WATCH_FRAMES < 2:
+            self._rest = 0 if fresh or coefficients[best] > _FOUND else _REST_FRAMES
+        judged = lively and slow.frames.min() >= SEARCH_FRAMES
+        self._cold = self._cold and not self._known and not (judged and coefficients[best] < _UNLIKELY)
+
+    def predict(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
+        """Say what echo may be in the frame: the last step."""
+        delay, microphone = self.delay, max(level, LEAST_MICROPHONE)
         if delay is None:
             if not (self._cold and self._lively) or self._frames >= _COLD_FRAMES:
                 return None
             return Echo((), self._at_most(microphone, window[::-1, VOICE]))
-        return self._predict(bands, microphone, window, delay)
+        here = LAGS - 1 - delay
+        around: list[list[float]] = window[max(here - 1, 0) : here + 2].tolist()
+        trail = [
+            max(*near, before - _REVERBERATION)
+            for near, before in zip(zip(*around, strict=True), self._trail, strict=False)
+        ]
+        self._trail = trail
+        alike = self._fast.take(microphone, max(around[min(here, 1)][VOICE], LEAST_REFERENCE))
+        if alike > _DOMINANT and self._lively:
+            self._learn(bands, trail)
+        expected = [
+            10 ** ((loud + gain + self._margin) / 10) if loud > _AUDIBLE else 0.0
+            for loud, gain in zip(trail, self.gain, strict=True)
+        ]
+        voice = expected[1] + expected[2] + expected[3]
+        return Echo(expected, 10 * log10(voice)) if voice > SILENCE_POWER else None
 
     def _at_most(self, microphone: float, voice: _Floats) -> float:
         """The level of an echo of which nothing is known but that it was never louder than the microphone.
@@ -250,64 +321,9 @@ class EchoGuard:
         near = np.maximum(np.maximum(beside[:-2], voice), beside[2:])
         level = float((near + np.minimum(self._bound + _BOUND_MARGIN, _COLD_MARGIN)).max())
         least = np.minimum(np.minimum(beside[:-2], voice), beside[2:])
-        told = least > max(self._loudest - _LOUD, _LEAST_REFERENCE)
+        told = least > max(self._loudest - _LOUD, LEAST_REFERENCE)
         self._bound = np.where(told, np.minimum(self._bound, microphone - least), self._bound)
         return level
-
-    def _compare(self, bands: Sequence[float], microphone: float, voice: _Floats, every: int) -> None:
-        """Compare levels: the microphone's in one of `every` frames, with those of the voice before it."""
-        levels: list[float] = voice.tolist()
-        loudest = max(*levels, _LEAST_REFERENCE)
-        self._lively = loudest - max(min(levels[_UNREADY:]), _LEAST_REFERENCE) > _LIVELY
-        if not self._lively:
-            return
-        if self.delay is None and loudest > self._loudest + _LOUD:
-            # No echo of a background says nothing of the voice's.
-            self._cold = True
-            self._frames = 0
-            self._slow = _Correlation(LAGS)
-            self._bound = np.full(LAGS, np.inf)
-        self._frames += every
-        self._loudest = max(loudest, self._loudest - every * _FADING)
-        self._slow.take(microphone, np.maximum(voice, _LEAST_REFERENCE), self._loudest - _LOUD, every * _RATE)
-        if self._frames >= _SEARCH_FRAMES and self._frames % _SEARCH_EVERY < every:
-            self._search(bands)
-
-    def _search(self, bands: Sequence[float]) -> None:
-        slow = self._slow
-        coefficients = slow.coefficients()
-        best = int(coefficients.argmax())
-        lively = slow.power[best] > _LEAST_VARIANCE
-        fresh = slow.frames.max() <= _STALE_FRAMES
-        if lively and coefficients[best] > (_SURE if self.delay is None or fresh else _FOUND):
-            if not self._known:
-                self._known = True
-                self.gain = [min(0.0, float(slow.microphone[best] - slow.mean[best]))] * len(bands)
-            self.delay = best
-        elif self.delay is not None and coefficients[self.delay] < _LOST and not fresh:
-            self.delay = None
-        if self.delay is None and self._frames > _GIVE_UP_FRAMES and self._frames % _WATCH_FRAMES < 2:
-            self._rest = 0 if fresh or coefficients[best] > _FOUND else _REST_FRAMES
-        judged = lively and slow.frames.min() >= _SEARCH_FRAMES
-        self._cold = self._cold and not self._known and not (judged and coefficients[best] < _UNLIKELY)
-
-    def _predict(self, bands: Sequence[float], microphone: float, window: _Floats, delay: int) -> Echo | None:
-        here = LAGS - 1 - delay
-        near: list[float] = window[max(here - 1, 0) : here + 2].max(axis=0).tolist()
-        trail = [
-            max(loudest, before - _REVERBERATION)
-            for loudest, before in zip(near[:VOICE], self._trail, strict=True)
-        ]
-        self._trail = trail
-        alike = self._fast.take(microphone, max(float(window[here, VOICE]), _LEAST_REFERENCE))
-        if alike > _DOMINANT and self._lively:
-            self._learn(bands, trail)
-        expected = [
-            10 ** ((loud + gain + self._margin) / 10) if loud > _AUDIBLE else 0.0
-            for loud, gain in zip(trail, self.gain, strict=True)
-        ]
-        voice = expected[1] + expected[2] + expected[3]
-        return Echo(expected, 10 * log10(voice)) if voice > SILENCE_POWER else None
 
     def _learn(self, bands: Sequence[float], trail: Sequence[float]) -> None:
         low, high = _LEARNING_STEPS if self._learned < _LEARNING_FRAMES else _STEPS
@@ -317,24 +333,3 @@ class EchoGuard:
             step = 10 * log10(max(power, SILENCE_POWER)) - loud - gain
             gain += min(max(step, low), high)
             self.gain[index] = min(max(gain, _GAINS[0]), _GAINS[1])
-
-
-class _FastCorrelation:
-    """The same at one delay over 0.4 s, in plain numbers."""
-
-    __slots__ = ("covariance", "microphone", "power", "variance", "voice")
-
-    def __init__(self) -> None:
-        self.microphone = self.voice = _LEAST_MICROPHONE
-        self.power = self.variance = self.covariance = 0.0
-
-    def take(self, microphone: float, voice: float) -> float:
-        """Take the levels of one frame, dB, and give the correlation."""
-        apart, difference = microphone - self.microphone, voice - self.voice
-        self.microphone += _FAST_RATE * apart
-        self.voice += _FAST_RATE * difference
-        keep = 1 - _FAST_RATE
-        self.power = keep * (self.power + _FAST_RATE * apart * apart)
-        self.variance = keep * (self.variance + _FAST_RATE * difference * difference)
-        self.covariance = keep * (self.covariance + _FAST_RATE * apart * difference)
-        return float(self.covariance / (self.power * self.variance + 1e-9) ** 0.5)

@@ -15,14 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fishjam_agents.audio.bands import BINS, analysis_window, voice_level
-from fishjam_agents.audio.echo import EchoSource
-from fishjam_agents.audio.pitch import SAMPLES, RowPitch
+from fishjam_agents.audio.echo import Echo, EchoSource, GuardedFrame
+from fishjam_agents.audio.echo_batch import expect_together
+from fishjam_agents.audio.pitch import SAMPLES, Pitch, RowPitch
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.tones import RowTones
 from fishjam_agents.audio.vad import FFT, PART_STARTS, PITCH_WEIGHT, SPECTRUM_PART, Decision, Detector
 
 FEWEST = 3
 """Frames below which one after the other costs less."""
+_FEWEST_PITCHES = 4
+_FEWEST_TONES = 4
 _ROWS = 64
 """Frames that are computed together at most: what is worked on stays in the cache."""
 
@@ -48,6 +51,7 @@ class DetectorBatch:
         self._windowed: _Floats = np.empty((_ROWS, FFT), np.float32)
         self._parts: _Floats = np.empty((_ROWS, 2 * BINS), np.float32)
         self._pitch = RowPitch(_ROWS)
+        self._one_pitch = Pitch()
         self._tones = RowTones(_ROWS)
 
     def feed(self, rows: Sequence[Row]) -> list[Decision]:
@@ -77,14 +81,10 @@ class DetectorBatch:
         )
         bands = self._bands(sounds)
         levels = [voice_level(powers) for powers in bands]
+        echoes = self._echoes(rows, bands, levels)
         weighed = [
-            row.detector.weigh(
-                powers,
-                level,
-                row.accumulating,
-                None if row.playing is None else row.playing.expect(powers, level),
-            )
-            for row, powers, level in zip(rows, bands, levels, strict=True)
+            row.detector.weigh(powers, level, row.accumulating, echo)
+            for row, powers, level, echo in zip(rows, bands, levels, echoes, strict=True)
         ]
         scores = self._with_pitch(sounds, weighed)
         self._take_out_tones(rows, bands, scores)
@@ -100,13 +100,34 @@ class DetectorBatch:
         powers: list[list[float]] = np.add.reduceat(parts, PART_STARTS, axis=1).tolist()
         return powers
 
+    def _echoes(
+        self, rows: Sequence[Row], bands: Sequence[list[float]], levels: Sequence[float]
+    ) -> list[Echo | None]:
+        echoes: list[Echo | None] = [None] * len(rows)
+        guarded: list[GuardedFrame] = []
+        places: list[int] = []
+        for index, row in enumerate(rows):
+            playing = row.playing
+            if isinstance(playing, GuardedFrame):
+                guarded.append(playing)
+                places.append(index)
+            elif playing is not None:
+                echoes[index] = playing.expect(bands[index], levels[index])
+        if guarded:
+            expected = expect_together(guarded, [bands[at] for at in places], [levels[at] for at in places])
+            for at, echo in zip(places, expected, strict=True):
+                echoes[at] = echo
+        return echoes
+
     def _with_pitch(self, sounds: _Floats, weighed: Sequence[tuple[float, float]]) -> list[float]:
         scores = [z for z, _ in weighed]
         sought = [index for index, (_, voice) in enumerate(weighed) if voice]
-        if sought:
-            chosen = sounds if len(sought) == len(sounds) else sounds[sought]
-            for index, strength in zip(sought, self._pitch.strengths(chosen), strict=True):
-                scores[index] += PITCH_WEIGHT * strength * weighed[index][1]
+        if len(sought) < _FEWEST_PITCHES:
+            strengths = [self._one_pitch.strength(sounds[index].reshape(-1, 4)) for index in sought]
+        else:
+            strengths = self._pitch.strengths(sounds if len(sought) == len(sounds) else sounds[sought])
+        for index, strength in zip(sought, strengths, strict=True):
+            scores[index] += PITCH_WEIGHT * strength * weighed[index][1]
         return scores
 
     def _take_out_tones(self, rows: Sequence[Row], bands: Sequence[list[float]], scores: list[float]) -> None:
@@ -116,7 +137,10 @@ class DetectorBatch:
                 sounding.append(index)
             else:
                 rows[index].detector.tones.rest()
-        if not sounding:
+        if len(sounding) < _FEWEST_TONES:
+            for index in sounding:
+                if rows[index].detector.tones.hears(sum(bands[index]), self._parts[index]):
+                    scores[index] = -1.0
             return
         tones = [rows[index].detector.tones for index in sounding]
         totals = [sum(bands[index]) for index in sounding]

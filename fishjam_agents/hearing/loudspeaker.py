@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from fishjam_agents.audio.bands import WINDOW_SECONDS, analysis_window, band_powers, voice_level
-from fishjam_agents.audio.echo import Echo, EchoGuard, EchoSource
+from fishjam_agents.audio.echo import Echo, EchoGuard, EchoSource, GuardedFrame
 from fishjam_agents.audio.echo_match import MAX_DELAY, EchoMatch, match_echo
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
@@ -69,7 +68,6 @@ class Loudspeaker:
         self.guard = EchoGuard()
         self._reference = reference
         self._rate = sample_rate
-        self._window: npt.NDArray[np.float64] | None = None
         self._followed = 0
         self._recognised = False
         self._looked = 0
@@ -86,8 +84,8 @@ class Loudspeaker:
             self._followed = 0
         if self.guard.take_skip(suspected):
             return None
-        self._window = self._reference.window(at)
-        if self._window is None:
+        window = self._reference.window(at)
+        if window is None:
             return None
         if suspected:
             self._follow(at, ring)
@@ -96,11 +94,8 @@ class Loudspeaker:
             match = self._compare(at, _LONGEST, ring)
             if match is not None and match.level <= _LOUDEST:
                 self.guard.learn(match)
-        return self
-
-    def expect(self, bands: Sequence[float], level: float) -> Echo | None:
-        """Part of `audio.echo.EchoSource`."""
-        return None if self._window is None else self.guard.expect(bands, level, self._window)
+        # Others may ask the reference before this frame is judged.
+        return GuardedFrame(self.guard, window.copy())
 
     def _follow(self, at: float, ring: Ring) -> None:
         if not self._followed:

@@ -5,12 +5,12 @@ Everything here is synchronous, from the bytes of a packet to the events of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from fishjam_agents.audio.detection import Detection
+from fishjam_agents.audio.detection import Detection, Question
 from fishjam_agents.audio.detectors import DetectorName
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
@@ -19,6 +19,7 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.second_opinion import NetworkName
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision
 from fishjam_agents.hearing.arrivals import Arrivals
+from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
@@ -86,6 +87,8 @@ class Microphone:
         second_opinion: Who is asked where the detector may be wrong, None for nobody.
         near_voice: Whether voices far below that of the speaker count for nothing.
         thinning: Whether a part of its silence is judged only; None for never.
+        bank: Judges frames together with those of other microphones; None to judge each as it comes.
+        failed: Told when hearing failed after `feed` had returned, as it may with a bank.
 
     Raises:
         MissingExtraError: Voice detection needs a package that is not installed.
@@ -97,6 +100,8 @@ class Microphone:
         missing_samples: With a silence, how many samples it stands for.
         damaged: Packets dropped because they were empty, odd or too long.
         machine: The turn machine.
+        detection: Voice detection.
+        answer: The decision on the frame that was asked about last.
         loudspeakers: What knows the echo of what the bot says, so that it is no speech; None without echo
             guard.
         canceller: What takes that echo out of the sound before; None without one.
@@ -117,14 +122,16 @@ class Microphone:
         second_opinion: NetworkName | None = None,
         near_voice: bool = False,
         thinning: Thinning | None = None,
+        bank: DetectorBank | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self.peer = peer
         self.track = track
         self._clock = MediaClock(format.sample_rate)
         self.damaged = 0
         self.missing_samples = 0
-        self._detector = Detection(vad, turns.preset, second_opinion, near_voice)
-        start = self._detector.start
+        self.detection = Detection(vad, turns.preset, second_opinion, near_voice)
+        start = self.detection.start
         self.machine = TurnMachine(turns, start)
         if decision_logs is not None:
             self.machine = RecordedMachine(turns, start, decision_logs.open_log(peer, track, start))
@@ -139,6 +146,10 @@ class Microphone:
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
         self._opened = 0.0
         self._by_hand = turns.mode == "push_to_talk"
+        self._bank = None if self._by_hand else bank
+        self._failed = failed
+        self._restarts = 0
+        self.answer: Decision
         self._ring = Ring()
         self._turn: list[tuple[float, Samples]] | None = None
         self._predictor = predictor
@@ -150,7 +161,7 @@ class Microphone:
         self.loudspeakers: Loudspeakers | None = None
         self.canceller: EchoCanceller | None = None
         self._arrivals = Arrivals()
-        self._held_barge_in = False
+        self._barge_in = False
 
     @property
     def media(self) -> float:
@@ -177,13 +188,33 @@ class Microphone:
         elif now - self._last_packet >= RESTART_AFTER:
             self._forget_noise()
         self._last_packet = now
-        for frame in self._reblocker.process(samples):
-            if self.canceller is None:
-                self._process(frame, now, barge_in)
-            else:
-                self._clean(self.canceller, frame, now, barge_in)
-        self._clock.received(len(samples), now)
+        work = self._take(samples, now, barge_in, self._restarts)
+        if self._bank is None:
+            self._hear_now(work)
+        else:
+            self._bank.put(self, work)
         return True
+
+    def fail(self, error: Exception) -> None:
+        """Part of `detector_bank.Asker`."""
+        if self._failed is None:
+            raise error
+        self._failed(error)
+
+    def _hear_now(self, work: Iterator[Question]) -> None:
+        for question in work:
+            self.answer = self.detection.feed(*question)
+
+    def _take(self, samples: Samples, now: float, barge_in: bool, restarts: int) -> Iterator[Question]:
+        """Hear a packet. Asks about each frame in turn, and finds the decision in `answer`."""
+        if self._restarts != restarts:
+            return
+        for frame in self._reblocker.process(samples):
+            for cleaned in (frame,) if self.canceller is None else self._clean(self.canceller, frame, now):
+                yield from self._process(cleaned, now, barge_in)
+                if self._restarts != restarts:
+                    return
+        self._clock.received(len(samples), now)
 
     def _run_stages(self, frame: Samples) -> Samples:
         for stage in tuple(self._stages):
@@ -199,43 +230,47 @@ class Microphone:
                 self._stage_failed(self, stage, error)
         return frame
 
-    def _clean(self, canceller: EchoCanceller, frame: Samples, now: float, barge_in: bool) -> None:
+    def _clean(self, canceller: EchoCanceller, frame: Samples, now: float) -> Iterator[Samples]:
         if not canceller.active:
             self._arrivals.settle()
-        self._held_barge_in = barge_in
         for placed, at in self._arrivals.take(frame, now):
-            self._process(canceller.clean(placed, at, self.machine.in_speech), now, barge_in)
+            yield canceller.clean(placed, at, self.machine.in_speech)
 
     def _hear_held(self, now: float) -> None:
         """Hear what waits for packets that do not come."""
         if self.canceller is not None:
             for placed, at in self._arrivals.release():
                 cleaned = self.canceller.clean(placed, at, self.machine.in_speech)
-                self._process(cleaned, now, self._held_barge_in)
+                self._hear_now(self._process(cleaned, now, self._barge_in))
 
-    def _process(self, frame: Samples, now: float, barge_in: bool) -> None:
-        if not self._stages:
-            self._hear(frame, now, barge_in)
-            return
-        for staged in self._staged.process(self._run_stages(frame)):
-            self._hear(staged, now, barge_in)
+    def _process(self, frame: Samples, now: float, barge_in: bool) -> Iterator[Question]:
+        self._barge_in = barge_in
+        restarts = self._restarts
+        for staged in (frame,) if not self._stages else self._staged.process(self._run_stages(frame)):
+            self._clock.heard(len(staged), now)
+            self._ring.append(self.media, staged)
+            if self._turn is not None:
+                self._turn.append((self.media, staged))
+            events: Sequence[TurnEvent] = ()
+            if self._by_hand:
+                events = self._hold(self.media)
+            for block in self._detected(staged):
+                question = self._ask(block, barge_in)
+                if question is not None:
+                    yield question
+                    if self._restarts != restarts:
+                        return
+                decided = self._decided(block, question, barge_in)
+                events = (*events, *decided) if events else decided
+            self._tell(staged, events)
+            if events:
+                self._predict(events)
 
-    def _hear(self, frame: Samples, now: float, barge_in: bool) -> None:
-        self._clock.heard(len(frame), now)
-        self._ring.append(self.media, frame)
-        if self._turn is not None:
-            self._turn.append((self.media, frame))
+    def _detected(self, frame: Samples) -> Sequence[Samples]:
+        """What voice detection hears of a frame."""
         if self._by_hand:
-            events = self._hold(self.media)
-        elif self._to_vad is None:
-            events = self._decide(frame, barge_in)
-        else:
-            events = ()
-            for block in self._vad_blocks.process(self._to_vad.process(frame)):
-                events = (*events, *self._decide(block, barge_in))
-        self._tell(frame, events)
-        if events:
-            self._predict(events)
+            return ()
+        return (frame,) if self._to_vad is None else self._vad_blocks.process(self._to_vad.process(frame))
 
     def _tell(self, frame: Samples | None, events: Sequence[TurnEvent]) -> None:
         """Deliver a frame, or its silence, with what follows from it: the turn's audio is there meanwhile."""
@@ -250,18 +285,25 @@ class Microphone:
                 if self._predictor is not None:
                     self._predictor.resumed(self)
 
-    def _decide(self, block: Samples, barge_in: bool) -> Sequence[TurnEvent]:
+    def _ask(self, block: Samples, barge_in: bool) -> Question | None:
+        """The question for a decision; None where `answer` holds for this frame, too."""
         machine = self.machine
         in_speech, loudspeakers = machine.in_speech, self.loudspeakers
         playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
-        decision = self._repeated(block, in_speech) if self._thinning.active and playing is None else None
-        if decision is None:
-            decision = self._detector.feed(block, in_speech, machine.accumulating, playing, barge_in)
-            if self._thinning.active:
-                self._silence.judged(decision)
+        if self._thinning.active and playing is None:
+            repeated = self._repeated(block, in_speech)
+            if repeated is not None:
+                self.answer = repeated
+                return None
+        return Question(block, in_speech, machine.accumulating, playing, barge_in)
+
+    def _decided(self, block: Samples, question: Question | None, barge_in: bool) -> Sequence[TurnEvent]:
+        decision = self.answer
+        if question is not None and self._thinning.active:
+            self._silence.judged(decision)
         if self._sound is not None:
             self._sound.append(block)
-        return machine.feed(decision, self.media, barge_in)
+        return self.machine.feed(decision, self.media, barge_in)
 
     def _repeated(self, block: Samples, in_speech: bool) -> Decision | None:
         """The decision that a silent microphone need not make again, in a process near its capacity."""
@@ -283,7 +325,7 @@ class Microphone:
     @property
     def echo_expected(self) -> bool:
         """True if the bot's own voice may be in the last frame."""
-        return self._detector.echo is not None
+        return self.detection.echo is not None
 
     def recent(self, start: float) -> list[Samples]:
         """Frames of which any part lies after media time `start`, as far back as they are kept."""
@@ -340,6 +382,7 @@ class Microphone:
 
     def close(self, reason: str) -> None:
         """End what is being said, by hand."""
+        self.settle()
         events = self.machine.end(self.media, reason)
         if events:
             self._tell(None, events)
@@ -349,8 +392,14 @@ class Microphone:
         self.close(reason)
         self.restart()
 
+    def settle(self) -> None:
+        """Hear what has come and waits to be judged with others."""
+        if self._bank is not None:
+            self._bank.settle()
+
     def change_track(self, track: str) -> None:
         """Go on under the id of another track, perhaps from another device."""
+        self.settle()
         self.track = track
         self._hear_held(self.media)
         self._forget_echo()
@@ -365,10 +414,12 @@ class Microphone:
         self._silence.end()
         # A turn goes on in the noise it began in: packets that are late are no other room.
         if not self.machine.in_speech:
-            self._detector.restart()
+            self.detection.restart()
 
     def restart(self) -> None:
         """Forget the past: what comes next is unrelated to what came before."""
+        # A packet that is just being heard, or waits for it, is the past, too.
+        self._restarts += 1
         self._reblocker.clear()
         self._staged.clear()
         self._vad_blocks.clear()
@@ -377,7 +428,7 @@ class Microphone:
             self._sound.clear()
         self._clock.restart()
         self._last_packet = None
-        self._detector.restart()
+        self.detection.restart()
         self._silence.end()
         self._forget_echo()
         for stage in self._stages:

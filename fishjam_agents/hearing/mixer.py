@@ -106,6 +106,8 @@ class Mixer:
         energies: dict[str, float] = {}
         loud = False
         now, microphone = self._now, self.microphone
+        # The frame before this one may still wait to be judged.
+        microphone.settle()
         # When the microphone will have the frame end.
         end = max(microphone.media, min(microphone.media + FRAME_SECONDS, now))
         self._loudspeakers.begin()

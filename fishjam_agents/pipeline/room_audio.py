@@ -11,6 +11,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.backends import port
 from fishjam_agents.errors import FishjamAgentsError, SessionError
+from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.microphone import Deliver, Microphone
@@ -211,8 +212,11 @@ class RoomAudio:
         try:
             self._message(message)
         except Exception as error:  # noqa: BLE001 - the call ends with it
-            self._has_failed = True
-            self._context.end.fail_inside(error)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._has_failed = True
+        self._context.end.fail_inside(error)
 
     def _message(self, message: Any) -> None:
         if hasattr(message, "peer_id"):
@@ -274,6 +278,8 @@ class RoomAudio:
             near_voice=context.hearing.near_voice,
             thinning=ProcessLoad.shared().thinning,
             predictor=self._predictor,
+            bank=DetectorBank.shared(),
+            failed=self._failed,
         )
         if reference is not None:
             microphone.loudspeakers = Loudspeaker(reference, format.sample_rate)

@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
+from fishjam_agents.hearing.detector_bank import DetectorBank
+
 T = TypeVar("T")
 
 
@@ -51,6 +53,8 @@ class _VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _JumpingSelector(self)
         # BaseEventLoop runs timers that are due within one tick of its clock; rounding needs a little.
         self._clock_resolution = 1e-9
+        # Computing takes no time: nothing is gained by waiting for what comes in the same turn of the loop.
+        DetectorBank.share(self, DetectorBank(gathers=False))
 
     def time(self) -> float:
         return self.now

@@ -1,6 +1,7 @@
 """Detectors scored together: every decision is the one that each gives alone, bit for bit."""
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fishjam_agents.audio.correlation import RowCorrelation
+from fishjam_agents.audio.echo import EchoGuard, GuardedFrame
+from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, Detector
 from fishjam_agents.audio.vad_batch import DetectorBatch, Row
 from fishjam_agents.audio.wav import load_speech
@@ -56,9 +59,11 @@ class Sum:
         self.start, self.sum, self.quiet = start, 0.0, 0
 
     def told(self):
+        """Whether a sound is followed, and whether scores are summed up."""
         return self.quiet > 0, self.sum > 0 and not self.quiet
 
     def take(self, decision):
+        """Add its score."""
         self.sum = min(max(self.sum + decision.score, 0.0), self.start)
         if self.sum >= self.start or decision.voiced:
             self.quiet = 15 if self.sum >= self.start else self.quiet
@@ -66,15 +71,55 @@ class Sum:
             self.quiet = max(self.quiet - 1, 0)
 
 
+class Loudspeaker:
+    """The bot's voice, and its echo in a microphone; two guards that are told the same."""
+
+    def __init__(self, bot, delay, loudness):
+        self.bot, self.delay, self.loudness = bot, delay, loudness
+        self.reference = EchoReference(16000)
+        self.guards = EchoGuard(), EchoGuard()
+        self.sent = 0
+
+    def play(self, frame, at, number, in_speech):
+        """The frame with the echo in it, and what tells either detector of it."""
+        while self.sent < at + FRAME_SAMPLES:
+            chunk = self.bot[self.sent : self.sent + FRAME_SAMPLES]
+            self.sent += FRAME_SAMPLES
+            self.reference.sent(chunk, self.sent / 16000)
+        start = at - self.delay
+        if start >= 0:
+            echo = self.bot[start : start + FRAME_SAMPLES] * self.loudness
+            frame = np.clip(frame + echo, -32768, 32767).astype(np.int16)
+        skips = [guard.take_skip(in_speech) for guard in self.guards]
+        assert skips[0] == skips[1]
+        if number % 97 == 96:
+            for guard in self.guards:
+                guard.suspect()
+        window = None if skips[0] else self.reference.window((at + FRAME_SAMPLES) / 16000)
+        return frame, [
+            None if window is None else GuardedFrame(guard, window.copy()) for guard in self.guards
+        ]
+
+
+loudspeakers = st.none() | st.builds(
+    lambda kind, seed, frames, loudness: Loudspeaker(sound(kind, -18.0, seed), frames * 160, loudness),
+    st.sampled_from(["voice", "voice", "noise", "tone"]),
+    st.integers(0, 99),
+    st.integers(4, 40),
+    st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+)
+
+
 @settings(deadline=None, max_examples=25)
-@given(data=st.data(), sounds=st.lists(streams, min_size=3, max_size=12))
-def test_a_batch_decides_as_each_detector_does_alone(data, sounds):
-    presets = [data.draw(st.sampled_from(sorted(PRESETS))) for _ in sounds]
+@given(seed=st.integers(0, 2**32), rooms=st.lists(st.tuples(streams, loudspeakers), min_size=3, max_size=12))
+def test_a_batch_decides_as_each_detector_does_alone(seed, rooms):
+    random = Random(seed)
+    sounds = [each for each, _ in rooms]
+    presets = [random.choice(sorted(PRESETS)) for _ in sounds]
     alone, together = [Detector(preset) for preset in presets], [Detector(preset) for preset in presets]
     machines = [Sum(detector.start) for detector in alone]
     places = [0] * len(sounds)
     batch = DetectorBatch()
-    random = data.draw(st.randoms(use_true_random=False))
     while True:
         # Whoever has a packet in this turn of the loop: any of them, in any order.
         chosen = random.sample(range(len(sounds)), random.randint(1, len(sounds)))
@@ -88,11 +133,36 @@ def test_a_batch_decides_as_each_detector_does_alone(data, sounds):
                 alone[index].restart()
                 together[index].restart()
             told = machines[index].told()
-            rows.append(Row(together[index], frame, *told))
-            expected.append(alone[index].feed(frame, *told))
+            loudspeaker, playing = rooms[index][1], [None, None]
+            if loudspeaker is not None:
+                place = places[index] - FRAME_SAMPLES
+                frame, playing = loudspeaker.play(frame, place, places[index] // FRAME_SAMPLES, told[0])
+            rows.append(Row(together[index], frame, *told, playing[0]))
+            expected.append(alone[index].feed(frame, *told, playing[1]))
         assert batch.feed(rows) == expected
+        assert [together[index].echo for index in chosen] == [alone[index].echo for index in chosen]
         for index, decision in zip(chosen, expected, strict=True):
             machines[index].take(decision)
+
+
+@pytest.mark.parametrize("delay", [1, 8, 25])
+def test_guards_that_are_asked_together_find_the_echo_that_one_finds_alone(delay):
+    bots = [Loudspeaker(np.tile(voice, 3), delay * 320, 0.4) for voice in VOICES]
+    batch, together, alone = DetectorBatch(), [Detector() for _ in bots], [Detector() for _ in bots]
+    noise = np.random.default_rng(1).normal(0, 8, FRAME_SAMPLES).astype(np.int16)
+    for step in range(150):
+        rows, expected = [], []
+        for index, bot in enumerate(bots):
+            frame, playing = bot.play(noise, step * FRAME_SAMPLES, step, False)
+            rows.append(Row(together[index], frame, False, True, playing[0]))
+            expected.append(alone[index].feed(frame, False, True, playing[1]))
+        assert batch.feed(rows) == expected
+    for bot in bots:
+        one, other = bot.guards
+        assert one.delay == other.delay
+        assert one.gain == other.gain
+        assert np.array_equal(one.moments, other.moments)
+    assert any(bot.guards[0].delay is not None for bot in bots)
 
 
 def test_more_rows_than_are_computed_at_once_are_all_decided_in_order():

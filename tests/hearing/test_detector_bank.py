@@ -1,0 +1,228 @@
+"""Microphones of one loop judged together: the same frames, events and turns as each has alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fishjam_agents.audio.echo_reference import EchoReference
+from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.hearing.detector_bank import DetectorBank
+from fishjam_agents.hearing.loudspeaker import Loudspeaker
+from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.testing import VirtualClock
+from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnStarted
+from fishjam_agents.turns.settings import TurnSettings
+from tests.pipeline.conftest import speech
+
+NAMES = ["alice_question.wav", "bob_long.wav", "alice_yes.wav", "bob_numbers.wav", "alice_long.wav"]
+
+
+class Ear:
+    """A microphone and all that it delivers."""
+
+    def __init__(self, name: str, bank: DetectorBank | None, rate: int = 16000) -> None:
+        self.name = name
+        self.delivered: list[tuple[float, bytes | None, tuple[TurnEvent, ...]]] = []
+        self.turns: list[bytes] = []
+        self.errors: list[Exception] = []
+        self.order: list[str] = []
+        self.hook: Callable[[], None] = lambda: None
+        self.microphone = Microphone(
+            name, "mic", AudioFormat(rate), TurnSettings(), [], self._deliver, self._stage_failed,
+            bank=bank, failed=self.errors.append,
+        )  # fmt: skip
+
+    def _stage_failed(self, *_: object) -> None:
+        raise AssertionError
+
+    def _deliver(self, microphone: Microphone, frame: np.ndarray | None, events: Sequence[TurnEvent]) -> None:
+        self.delivered.append((microphone.media, None if frame is None else frame.tobytes(), tuple(events)))
+        self.turns += [microphone.turn_audio(e.end).tobytes() for e in events if isinstance(e, TurnEnded)]
+        self.order.append(self.name)
+        self.hook()
+
+
+def said(number: int, rate: int = 16000) -> np.ndarray:
+    random = np.random.default_rng(number)
+    words = np.concatenate(
+        (np.zeros(random.integers(20000)), speech(NAMES[number % len(NAMES)]), np.zeros(16000))
+    )
+    return np.rint(np.repeat(words, rate // 16000) + random.normal(0, 6, len(words) * rate // 16000)).astype(
+        np.int16
+    )
+
+
+def gathering() -> DetectorBank:
+    """A bank that has found out that packets come together."""
+    bank = DetectorBank()
+    nobody = Ear("nobody", bank)
+    for number in range(100):
+        nobody.microphone.feed(bytes(640), number * 0.02, False)
+    return bank
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(main())
+
+
+async def end_of_turn() -> None:
+    """What was put in this turn of the loop has been heard."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("echo", [False, True], ids=["no echo guard", "echo guard"])
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_microphones_hear_together_what_each_hears_alone(rate: int, echo: bool) -> None:
+    async def main() -> None:
+        random = np.random.default_rng(rate + echo)
+        bank = gathering()
+        sounds = [said(number, rate) for number in range(7)]
+        together = [Ear(f"ear-{number}", bank, rate) for number in range(7)]
+        alone = [Ear(f"ear-{number}", None, rate) for number in range(7)]
+        bot = EchoReference(16000)
+        if echo:
+            for ears in (together, alone):
+                for number, ear in enumerate(ears):
+                    if number % 2:
+                        ear.microphone.loudspeakers = Loudspeaker(bot, rate)
+        voice = speech("bob_long.wav").astype(np.int16)
+        places = [0] * 7
+        for tick in range(220):
+            now = (tick + 1) * 0.02
+            bot.sent(voice[tick * 320 : tick * 320 + 320], now + 0.04)
+            for number in random.permutation(7):
+                # Packets of any size, none now and then, several at once after a stall.
+                for _ in range(random.choice([1, 1, 1, 1, 0, 3])):
+                    size = int(random.choice([rate // 50, rate // 50, rate // 100, rate // 25]))
+                    packet = sounds[number][places[number] : places[number] + size].tobytes()
+                    places[number] += size
+                    for ears in (together, alone):
+                        if packet:
+                            ears[number].microphone.feed(packet, now, bool(tick % 3))
+            if tick == 100:
+                for ears in (together, alone):
+                    ears[3].microphone.change_track("other")
+                    ears[4].microphone.end("left")
+            await end_of_turn()
+            for ears in (together, alone):
+                for ear in ears:
+                    ear.microphone.silence(now + 0.01)
+        for one, other in zip(together, alone, strict=True):
+            assert one.delivered == other.delivered
+            assert one.turns == other.turns
+        assert sum(isinstance(e, TurnStarted) for ear in alone for _, _, es in ear.delivered for e in es) >= 3
+
+    run(main)
+
+
+def test_frames_of_one_turn_of_the_loop_are_delivered_at_its_end_in_the_order_of_arrival() -> None:
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(6)]
+        order: list[str] = []
+        for ear in ears:
+            ear.order = order
+        arrivals = [3, 1, 5, 0, 4, 2]
+        for number in arrivals:
+            ears[number].microphone.feed(bytes(640), 0.02, False)
+        # Whatever runs in the next turn of the loop finds them delivered.
+        asyncio.get_running_loop().call_soon(order.append, "next turn")
+        assert order == []
+        await end_of_turn()
+        assert order == [*(f"ear-{number}" for number in arrivals), "next turn"]
+
+    run(main)
+
+
+def test_a_microphone_that_is_alone_waits_for_nobody() -> None:
+    async def main() -> None:
+        ear = Ear("ear", DetectorBank())
+        for number in range(50):
+            ear.microphone.feed(bytes(640), number * 0.02, False)
+            assert len(ear.delivered) == number + 1
+        waited = 0
+        for number in range(50, 400):
+            ear.microphone.feed(bytes(640), number * 0.02, False)
+            waited += len(ear.delivered) == number
+            await end_of_turn()
+            assert len(ear.delivered) == number + 1
+        # Now and then it is tried whether others have come.
+        assert waited < 20
+
+    run(main)
+
+
+def test_in_virtual_time_every_frame_is_judged_as_it_comes() -> None:
+    async def main() -> None:
+        ears = [Ear(f"ear-{number}", DetectorBank.shared()) for number in range(30)]
+        for number in range(50):
+            for ear in ears:
+                ear.microphone.feed(bytes(640), number * 0.02, False)
+                assert len(ear.delivered) == number + 1
+            await asyncio.sleep(0.02)
+
+    VirtualClock().run(main())
+
+
+def test_a_loop_has_one_bank_and_two_loops_have_two() -> None:
+    async def shared() -> DetectorBank:
+        assert DetectorBank.shared() is DetectorBank.shared()
+        return DetectorBank.shared()
+
+    assert asyncio.run(shared()) is not asyncio.run(shared())
+
+
+def test_one_call_that_fails_takes_no_other_with_it() -> None:
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(6)]
+        failure = ValueError("a policy of the user's")
+
+        def fail() -> None:
+            raise failure
+
+        ears[2].hook = fail
+        for ear in ears:
+            ear.microphone.feed(bytes(640), 0.02, False)
+            ear.microphone.feed(bytes(640), 0.04, False)
+        await end_of_turn()
+        assert [ear.errors for ear in ears] == [[], [], [failure], [], [], []]
+        assert [len(ear.delivered) for ear in ears] == [2, 2, 1, 2, 2, 2]
+
+    run(main)
+
+
+def test_what_ends_while_its_frame_is_judged_hears_no_more() -> None:
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(6)]
+        ears[0].hook = lambda: ears[4].microphone.end("app")
+        for ear in ears:
+            ear.microphone.feed(bytes(640), 0.02, False)
+            ear.microphone.feed(bytes(640), 0.04, False)
+        await end_of_turn()
+        assert [len(ear.delivered) for ear in ears] == [2, 2, 2, 2, 0, 2]
+        # It hears again when something comes again.
+        ears[4].microphone.feed(bytes(640), 0.06, False)
+        await end_of_turn()
+        assert len(ears[4].delivered) == 1
+
+    run(main)
+
+
+def test_what_had_come_when_a_microphone_ended_was_heard() -> None:
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(6)]
+        for ear in ears:
+            ear.microphone.feed(bytes(640), 0.02, False)
+        ears[4].microphone.end("left")
+        assert [len(ear.delivered) for ear in ears] == [1] * 6
+
+    run(main)
