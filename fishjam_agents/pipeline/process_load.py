@@ -175,6 +175,9 @@ class ProcessLoad:
         if len(samples) < 2:
             return
         self.load = _average(samples)
+        if len(samples) <= RECENT:
+            # A call that begins, or a process, is busy for a moment.
+            return
         self._judge("lag", self.load.lag, self.limits.lag)
         self._judge("cpu", self.load.cpu, self.limits.cpu)
         self._change()
@@ -208,8 +211,6 @@ class ProcessLoad:
 
     def _is_near(self) -> bool:
         """Return whether detection is to be thinned, by the last two seconds."""
-        if len(self._samples) <= RECENT:
-            return False
         recent = _average(tuple(islice(self._samples, len(self._samples) - RECENT - 1, None)))
         usual = LoadLimits()
         share = THINNED * (RELIEF if self.thinning.active else 1.0)

@@ -14,7 +14,7 @@ from fishjam_agents.errors import FishjamAgentsError, SessionError
 from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
-from fishjam_agents.hearing.microphone import Deliver, Microphone
+from fishjam_agents.hearing.microphone import QUIET_AFTER, Deliver, Microphone
 from fishjam_agents.hearing.mix_input import MixInput
 from fishjam_agents.hearing.mixer import Mixer
 from fishjam_agents.hearing.stages import Stage
@@ -24,10 +24,14 @@ from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.pipeline.process_load import ProcessLoad
 from fishjam_agents.pipeline.turn_taking.end_of_turn import make_predictor
 from fishjam_agents.playout.audio_output import AudioOutput
+from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.session import OutgoingTrack, RoomView, Session, media_server_of
 from fishjam_agents.turns.decision_log import DecisionLogs
 
 logger = logging.getLogger(__name__)
+
+LATE = QUIET_AFTER / 2
+"""Seconds that a tick is late, from which on the loop has stood still."""
 
 
 class RoomAudio:
@@ -87,6 +91,8 @@ class RoomAudio:
         self._take_image = take_image
         self._record = record
         self._has_failed = False
+        self._ticker = Ticker.shared()
+        self._unread_until = float("-inf")
         self._predictor = make_predictor(context)
         hearing = context.hearing
         if hearing.echo != "none":
@@ -180,11 +186,27 @@ class RoomAudio:
                 self._context.emit(events.ConnectionLost(now - self._zero, "agent_socket"))
         if self.is_closed:
             return
+        has_stood_still = self._has_stood_still(now)
         if self._mixer is not None:
-            self._mixer.tick(now - self._zero, self._output.active)
+            if not has_stood_still:
+                self._mixer.tick(now - self._zero, self._output.active)
+            return
+        if now < self._unread_until:
             return
         for microphone in self.microphones:
             microphone.silence(now - self._zero)
+
+    def _has_stood_still(self, now: float) -> bool:
+        """Return whether the loop has, so that packets wait in the sockets, and none is missing yet.
+
+        A late tick may come before they are read, and the clock of uvloop stands still while they are: whose
+        packets have ceased is known as long after that as after any packet. A loop that is late at every tick
+        is taken at its word in between.
+        """
+        if self._ticker.lag <= LATE or now < self._unread_until + QUIET_AFTER:
+            return False
+        self._unread_until = now + QUIET_AFTER
+        return True
 
     def understood(self, text: str, final: bool, peer: str | None, onset: float | None = None) -> None:
         """Take words of a peer, or of whoever is speaking, for the policies of turn-taking.

@@ -118,11 +118,21 @@ def test_the_dashboard_is_one_by_the_schema_that_grafana_publishes() -> None:
     assert unread(written, again) == ["dashboard.panels[0].fieldConfig.defaults.untis"]
 
 
-def test_the_redaction_of_the_page_hides_a_card() -> None:
+def bot_of_the_page(name: str) -> Any:
     names: dict[str, Any] = {}
-    (code,) = blocks(TEXT, "python")
+    (code,) = [code for code in blocks(TEXT, "python") if f"class {name}(" in code]
     exec(code, names)
-    bot = names["Cashier"]()
+    return names[name]()
+
+
+def test_the_bot_of_the_page_takes_the_load_as_calls_tell_it() -> None:
+    bot = bot_of_the_page("Careful")
+    bot.backend = Parrot()
+    bot.verify()
+
+
+def test_the_redaction_of_the_page_hides_a_card() -> None:
+    bot = bot_of_the_page("Cashier")
     bot.backend = Parrot()
     bot.verify()
     assert bot.redact("it is 4111 1111 1111 1111, born 1987") == "it is [card], born 1987"

@@ -69,6 +69,13 @@ def test_a_single_stall_and_a_second_of_work_are_no_load() -> None:
     assert measured.states == ["relieved"]
 
 
+def test_a_process_that_begins_is_busy_for_a_moment() -> None:
+    measured = Measured()
+    measured.seconds(0.5, cpu=1.0, lag=0.2)
+    measured.seconds(10, cpu=0.3)
+    assert measured.states == ["relieved"]
+
+
 def test_a_late_loop_is_a_load_whatever_cpu_it_gets() -> None:
     measured = Measured()
     assert measured.seconds(10, cpu=0.2, lag=0.045) == "thinned"
