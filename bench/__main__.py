@@ -20,6 +20,7 @@ ROWS = (
     "cpu",
     "capacity",
     "curve",
+    "stall",
     "onset",
     "end_of_turn",
     "conversation",

@@ -63,6 +63,7 @@ class Load:
         self.witness: list[float] = []
         self.first_audio: list[float] = []
         self.lag = 0.0
+        self.ahead = 0.0
         self._slot = 0
         self._zero = 0.0
 
@@ -92,7 +93,7 @@ class Load:
 
     async def measure(self, seconds: float) -> dict[str, Any]:
         """Count for `seconds`, wait for the last echoes, report."""
-        self.sent, self.lag = 0, 0.0
+        self.sent, self.lag, self.ahead = 0, 0.0, 0.0
         self.delays, self.witness, self.first_audio = [], [], []
         now = clock()
         self.window = (now, now + seconds)
@@ -107,6 +108,7 @@ class Load:
             "witness_ms": [round(delay * 1000, 3) for delay in self.witness],
             "first_audio_ms": [round(delay * 1000, 3) for delay in self.first_audio],
             "lag_ms": round(self.lag * 1000, 3),
+            "ahead_ms": round(self.ahead * 1000, 3),
         }
 
 
@@ -118,6 +120,7 @@ class Call(ServerSocket):
         self._load = load
         self._number = 0
         self._is_witness = False
+        self._plays_until = 0.0
         self._sent_at: dict[int, float] = {}
         self._script: list[bytes] | None = None
         self._onset = -1
@@ -150,11 +153,15 @@ class Call(ServerSocket):
             self._onset, self.level = trial.onset, trial.level
 
     def _echo(self, key: int) -> None:
-        load = self._load
+        load, now = self._load, clock()
+        # As Fishjam plays it: what comes late plays at once, what comes early waits.
+        self._plays_until = max(self._plays_until, now) + 0.02
+        if load.counts(now):
+            load.ahead = max(load.ahead, self._plays_until - now)
         position = load.positions.get(key)
         sent_at = None if position is None else self._sent_at.pop(position, None)
         if sent_at is not None and load.counts(sent_at):
-            (load.witness if self._is_witness else load.delays).append(clock() - sent_at)
+            (load.witness if self._is_witness else load.delays).append(now - sent_at)
 
     def speak(self, tick: int) -> None:
         """Send the frame of a tick."""

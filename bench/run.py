@@ -120,4 +120,4 @@ async def run(
                 generator.ask(patience, do="measure", seconds=plan.seconds),
                 subject.ask(patience, do="measure", seconds=plan.seconds),
             )
-    return Outcome(used["cpu"], used["frames"], used["seconds"], load)
+    return Outcome(used["cpu"], used["frames"], used["seconds"], load, used["thinned"])

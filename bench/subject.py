@@ -19,10 +19,13 @@ from bench.bots import Counter, bare_echo, bare_relay, make_bot
 from bench.child import requests, say
 from bench.machine import resident_bytes
 from bench.sounds import scene
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.cli.loops import freeze_gc
 from fishjam_agents.fishjam import Agent
+from fishjam_agents.pipeline.process_load import ProcessLoad
 
 _JOIN_DEADLINE = 20.0
+_STALL_PATIENCE = 5.0
 
 
 class Subject:
@@ -66,7 +69,25 @@ class Subject:
         await asyncio.sleep(seconds)
         # A loop that is late measures for longer.
         elapsed = time.perf_counter() - begun
-        return {"cpu": time.process_time() - cpu, "frames": Counter.frames - frames, "seconds": elapsed}
+        return {
+            "cpu": time.process_time() - cpu,
+            "frames": Counter.frames - frames,
+            "seconds": elapsed,
+            "thinned": ProcessLoad.shared().thinning.active,
+        }
+
+    async def stall(self, seconds: float) -> dict[str, Any]:
+        """Stand still, and tell how long it takes until ten ticks in a row are on time again."""
+        time.sleep(seconds)  # noqa: ASYNC251 - that is the stall
+        over = time.perf_counter()
+        back, in_a_row, until = over, 0, over + _STALL_PATIENCE
+        while in_a_row < 10 and back < until:
+            due = time.perf_counter() + FRAME_SECONDS
+            await asyncio.sleep(FRAME_SECONDS)
+            in_a_row = in_a_row + 1 if time.perf_counter() - due < FRAME_SECONDS else 0
+            if not in_a_row:
+                back = time.perf_counter()
+        return {"back": back - over}
 
     async def leave(self) -> None:
         """End every call."""
@@ -87,6 +108,8 @@ async def main(kind: str, calls: int, port: int, model_port: int = 0, sound: str
             match request["do"]:
                 case "measure":
                     say(**await subject.measure(request["seconds"]))
+                case "stall":
+                    say(**await subject.stall(request["seconds"]))
                 case "join":
                     await subject.join(request["calls"])
                     say()

@@ -22,6 +22,7 @@ EXPECTED = (
     "CPU per 20 ms in + out, VAD on, 10 calls",
     "calls on one core",
     "20 ms of a call, 2 calls",
+    "a stall of 300 ms, 5 calls",
     "first audible frame to `interrupt`",
     "a pause under end_of_turn: smart_turn",
     "keeping 20 ms for it",
