@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from fishjam_agents.errors import ConfigError, ProtocolError, SessionError
+from fishjam_agents.errors import AudioError, ConfigError, ProtocolError, SessionError
 from fishjam_agents.fishjam import (
     Agent,
     AgentAuthError,
@@ -144,6 +144,34 @@ def test_what_the_agent_says_reaches_the_server() -> None:
         CaptureImage("video"),
         RemoveTrack(id),
     ]
+
+
+def test_a_chunk_is_posted_between_other_messages_where_nothing_waits() -> None:
+    heard: list[object] = []
+
+    async def script(socket: ServerConnection) -> None:
+        async for message in socket:
+            assert isinstance(message, bytes)
+            heard.append(decode_agent_request(message))
+
+    async def scenario() -> str:
+        async with agent_session(script) as session:
+            track = await session.add_track()
+            assert track.post_chunk(b"\x01\x00")
+            await track.interrupt()
+            # Longer than a frame with a length of two bytes.
+            assert track.post_chunk(bytes(100_000))
+            await track.send_chunk(b"\x02\x00")
+            assert not track.post_chunk(bytes((1 << 20) + 2))
+            with pytest.raises(AudioError, match="too long"):
+                await track.send_chunk(bytes((1 << 20) + 2))
+            await session.disconnect()
+            assert not track.post_chunk(b"\x03\x00")
+            return track.id
+
+    id = asyncio.run(scenario())
+    chunks = [TrackChunk(id, b"\x01\x00"), InterruptTrack(id), TrackChunk(id, bytes(100_000))]
+    assert heard[1:] == [*chunks, TrackChunk(id, b"\x02\x00")]
 
 
 def test_receiving_ends_when_the_agent_itself_leaves() -> None:
