@@ -8,7 +8,7 @@ import sys
 import time
 from importlib import import_module
 
-from bench.machine import describe, keep_niceness
+from bench.machine import describe
 from bench.table import Row, failed, markdown
 from fishjam_agents.errors import FishjamAgentsError
 
@@ -67,7 +67,6 @@ def main() -> int:
     )
     parser.add_argument("--row", action="append", choices=ROWS, metavar="NAME", help=", ".join(ROWS))
     arguments = parser.parse_args()
-    keep_niceness()
     rows = asyncio.run(measure(arguments.row or list(ROWS), quick=arguments.quick))
     print(describe())
     if arguments.quick:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from bench.machine import ROOT
+from bench.machine import ROOT, keep_niceness
 
 
 class Child:
@@ -74,7 +74,9 @@ async def child(module: str, **arguments: Any) -> AsyncIterator[Child]:
         stdout=PIPE,
         cwd=ROOT,
         limit=1 << 24,
+        start_new_session=True,
     )
+    keep_niceness(process.pid)
     try:
         yield Child(process, module)
     finally:

@@ -36,13 +36,16 @@ def split_cores() -> tuple[set[int], set[int]]:
     return first, cores - first or first
 
 
-def keep_niceness() -> None:
-    """Let the niceness that this process was given count among all processes of the machine.
+def keep_niceness(pid: int) -> None:
+    """Let the niceness of this process count for a session that it began, among all processes of the machine.
 
     With autogroups (sched(7)) that of a process counts within its session only, and that of the session,
     which is 0, among the others: `nice -n -19` alone does nothing against other terminals.
+
+    Args:
+        pid: First process of the session.
     """
-    group = Path("/proc/self/autogroup")
+    group = Path(f"/proc/{pid}/autogroup")
     niceness = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
     if niceness < 0 and group.exists():
         with suppress(OSError):
