@@ -19,13 +19,15 @@ from weakref import WeakKeyDictionary
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import Protocol, State
 from websockets.streams import StreamReader
 
 from .frames import LARGEST, BinaryFrameWriter, payload_of
 
 READ_BYTES = 16 * 1024
 """Most that is read at once, half a second of audio: a connection that has more to read waits its turn."""
+
+_DATA = (Opcode.BINARY, Opcode.TEXT, Opcode.CONT)
 
 _buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 """One for all connections of an event loop: it is filled and emptied in one go, by one at a time."""
@@ -36,6 +38,13 @@ def _buffer_of(loop: asyncio.AbstractEventLoop) -> memoryview:
     if buffer is None:
         buffer = _buffers[loop] = memoryview(bytearray(READ_BYTES))
     return buffer
+
+
+def _largest(protocol: Protocol) -> int:
+    """Bytes of the largest message that a connection takes, as far as it matters here."""
+    # The last is what websockets 15 knows, the others what 16 made of it.
+    limits = (getattr(protocol, name, None) for name in ("max_message_size", "max_fragment_size", "max_size"))
+    return min((limit for limit in limits if isinstance(limit, int)), default=LARGEST)
 
 
 class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
@@ -50,6 +59,7 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         self._write_frame = BinaryFrameWriter().write
         # Whether the next byte to arrive begins a frame that may be read here.
         self._at_frame = False
+        self._in_fragments = False
 
     async def listen(self, take: Callable[[str | bytes], object]) -> None:
         """Give every message to `take` as soon as it is read, in the order of arrival, until cancelled.
@@ -110,16 +120,12 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         in another one, everything takes the library's own way.
         """
         protocol = self.protocol
+        if self._in_fragments or protocol.extensions or protocol.debug or _largest(protocol) < LARGEST:
+            return False
         waits: Any = protocol.parser
         while isinstance(waits, GeneratorType) and waits.gi_yieldfrom is not None:
             waits = waits.gi_yieldfrom
-        return (
-            getattr(waits, "gi_code", None) is StreamReader.at_eof.__code__
-            and protocol.current_size is None
-            and not protocol.extensions
-            and not protocol.debug
-            and min(protocol.max_message_size or LARGEST, protocol.max_fragment_size or LARGEST) >= LARGEST
-        )
+        return getattr(waits, "gi_code", None) is StreamReader.at_eof.__code__
 
     async def recv(self, decode: bool | None = None) -> Any:
         """The next message, as `ClientConnection.recv` gives it."""
@@ -129,12 +135,13 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
 
     def process_event(self, event: Any) -> None:
         """Take a message, or leave it to the queue."""
-        if isinstance(event, Frame) and event.opcode is not Opcode.CONT:
+        if isinstance(event, Frame) and event.opcode in _DATA:
+            self._in_fragments = not event.fin
             take = self._take
             if event.opcode is Opcode.BINARY and event.fin and take is not None and not self._queued:
                 self._give(take, bytes(event.data))
                 return
-            self._queued += event.opcode in (Opcode.BINARY, Opcode.TEXT)
+            self._queued += event.opcode is not Opcode.CONT
         super().process_event(event)
 
     def post(self, message: bytes) -> bool:

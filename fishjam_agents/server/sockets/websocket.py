@@ -204,7 +204,10 @@ class Connection(asyncio.Protocol):
     def admit(self, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         """The client has authenticated: take messages of up to `max_bytes` from now on."""
         self._admitted = True
-        self._websocket.max_message_size = max_bytes
+        # websockets 15 calls `max_size` what 16 made two limits of.
+        for name in ("max_message_size", "max_size"):
+            if hasattr(self._websocket, name):
+                setattr(self._websocket, name, max_bytes)
 
     def send(self, message: bytes) -> None:
         """Send one binary message; dropped and counted when the client reads too slowly."""
