@@ -16,6 +16,7 @@ from bench.table import Row, spread
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.process_load import ProcessLoad
 from fishjam_agents.protocol import Track, TrackType
 from fishjam_agents.protocol.messages import TrackData
 from fishjam_agents.testing import VirtualClock
@@ -63,8 +64,9 @@ def _bot(backend: Backend) -> AgentPipeline:
     return bot
 
 
-async def _calls(backend: Backend, frames: list[bytes], rounds: int) -> list[float]:
+async def _calls(backend: Backend, frames: list[bytes], rounds: int, *, thinned: bool = False) -> list[float]:
     """CPU of each round of frames, one for each call, in microseconds per frame."""
+    ProcessLoad.shared().thinning.active = thinned
     sessions = [_Session() for _ in range(_CALLS)]
     bots = [_bot(backend) for _ in sessions]
     room = AudioFormat(sounds.RATE)
@@ -91,17 +93,23 @@ async def _calls(backend: Backend, frames: list[bytes], rounds: int) -> list[flo
 
 
 async def measure(quick: bool) -> list[Row]:
-    """A bot that listens, and one that speaks all the while: the echo guard is then at work as well."""
+    """A bot that listens, and one that speaks all the while: the echo guard is then at work as well.
+
+    Then one at whose microphones nobody speaks, as ever and in a process near its capacity.
+    """
     rounds = 9 if quick else 240
-    frames = sounds.conversation()
+    spoken, silent = sounds.conversation(), sounds.quiet()
     rows = []
-    for what, backend in (("listens", Listener()), ("speaks", Echo())):
+    for what, backend, frames, thinned in (
+        ("the bot listens", Listener(), spoken, False),
+        ("the bot speaks", Echo(), spoken, False),
+        ("all are silent", Listener(), silent, False),
+        ("all are silent, detection thinned", Listener(), silent, True),
+    ):
         # A loop of its own, in a thread of its own, because time is virtual in it.
-        took = await asyncio.to_thread(VirtualClock().run, _calls(backend, frames, rounds))
+        took = await asyncio.to_thread(VirtualClock().run, _calls(backend, frames, rounds, thinned=thinned))
         rows.append(
-            Row(
-                f"a frame without sockets, {_CALLS} calls, the bot {what}", "", spread(_tenths(took), 0, "us")
-            )
+            Row(f"a frame without sockets, {_CALLS} calls, {what}", "", spread(_tenths(took), 0, "us"))
         )
     return rows
 
