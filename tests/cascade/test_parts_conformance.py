@@ -32,10 +32,11 @@ from fishjam_agents.testing.conformance import (
     LanguageModelConformance,
     PartStep,
     SpeechToTextConformance,
+    StreamingSpeechToTextConformance,
     TextToSpeechConformance,
 )
 from fishjam_agents.testing.conformance.component_checks import PartChecks
-from tests.cascade.components import Answers, Speaks, Understands
+from tests.cascade.components import Answers, Speaks, Streams, Understands
 
 
 class Program(ComponentAlone):
@@ -65,6 +66,11 @@ class TestEspeak(TextToSpeechConformance):
 class TestUnderstands(SpeechToTextConformance):
     def fake_service(self) -> FakeComponentService:
         return ComponentAlone(Understands([[]]))
+
+
+class TestStreams(StreamingSpeechToTextConformance):
+    def fake_service(self) -> FakeComponentService:
+        return ComponentAlone(Streams([[]]))
 
 
 class TestAnswers(LanguageModelConformance):

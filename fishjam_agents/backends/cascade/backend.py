@@ -67,7 +67,7 @@ class Cascade(Backend):
     deadline: Seconds = 10.0
     fallback_after: Seconds = 4.0
     preemptive: bool = False
-    transcript_wait: float = 2.0
+    transcript_wait: Seconds = 2.0
 
     def __post_init__(self) -> None:
         for name, kind in (("stt", SpeechToText), ("llm", LanguageModel), ("tts", TextToSpeech)):

@@ -53,8 +53,12 @@ class Repeats:
     """
 
     def __init__(self, longest: float) -> None:
+        self._longest = longest
+        self._begin()
+
+    def _begin(self) -> None:
         self._begun = asyncio.get_running_loop().time()
-        self._until = self._begun + longest
+        self._until = self._begun + self._longest
         self.count = 0
 
     @property
@@ -72,12 +76,19 @@ class Repeats:
         repeated = self.count > 0 or isinstance(error, VendorUnavailableError | LimitReachedError)
         return repeated and self.waited >= PATIENCE - _SHORT
 
-    async def worth_it(self, error: BackendError, vendor: ComponentVendor | None) -> bool:
+    async def worth_it(
+        self, error: BackendError, vendor: ComponentVendor | None, speech: Speech | None
+    ) -> bool:
         """Return, after a moment, whether to ask again."""
         asked = not isinstance(error, VendorUnavailableError | LimitReachedError)
         passes = error.retryable and error.failure == "network"
         if vendor is None or not vendor.is_shared or not asked or not passes:
             return False
+        if speech is not None and not speech.is_over:
+            # Nobody waits before the turn is over: what is lost by then is worth all attempts again.
+            await asyncio.sleep(_MOMENT.delay(1))
+            self._begin()
+            return True
         if not vendor.fails and self.count >= _REPEATS:
             return False
         self.count += 1
@@ -148,7 +159,7 @@ class FallbackComponent(Generic[P]):
         order = self._health.order()
         self._try_again(order[0], request, speech)
         repeats = Repeats(max(PATIENCE, self._deadline))
-        position = 0
+        position, told = 0, False
         while True:
             index, last = order[position], position == len(order) - 1
             begun = False
@@ -164,8 +175,9 @@ class FallbackComponent(Generic[P]):
                 raise
             except BackendError as error:
                 again = restart or not begun
-                if last and again and await repeats.worth_it(error, self._vendors[index]):
-                    if repeats.count == 1:
+                if last and again and await repeats.worth_it(error, self._vendors[index], speech):
+                    if repeats.count <= 1 and not told:
+                        told = True
                         self._warn(f"{self._what} failed ({error}): it is asked again")
                     continue
                 self._rest(index)

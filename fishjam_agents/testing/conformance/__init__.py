@@ -6,8 +6,8 @@
         def fake_service(self) -> FakeService:
             return InProcess(Beep())
 
-Parts of a cascade have suites of their own: `SpeechToTextConformance`, `LanguageModelConformance` and
-`TextToSpeechConformance`, each with a `FakeComponentService`.
+Parts of a cascade have suites of their own: `SpeechToTextConformance`, `StreamingSpeechToTextConformance`,
+`LanguageModelConformance` and `TextToSpeechConformance`, each with a `FakeComponentService`.
 
 Needs pytest. `docs/backends.md` and `docs/cascade.md` have the rest.
 """
@@ -29,6 +29,7 @@ from fishjam_agents.testing.conformance.components import (
 )
 from fishjam_agents.testing.conformance.fake_service import ALL_KINDS, CannotError, FakeService, Received
 from fishjam_agents.testing.conformance.in_process import InProcess, as_received
+from fishjam_agents.testing.conformance.streaming_suite import StreamingSpeechToTextConformance
 from fishjam_agents.testing.conformance.suite import BackendConformance
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "PartStep",
     "Received",
     "SpeechToTextConformance",
+    "StreamingSpeechToTextConformance",
     "TextToSpeechConformance",
     "Unknown",
     "as_received",

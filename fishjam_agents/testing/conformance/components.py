@@ -51,6 +51,7 @@ class FakeComponentService(ABC):
         connects: Whether there is a service that can be steered. Without one, only what the part does by
             itself is tested.
         streams: Whether the first piece of an answer comes before the last one is there.
+        partials: Of speech to text: whether words come while the sound does, not only at pauses.
         shows: Kinds of trouble that an answer on this wire can have.
         refusals: Kinds of failure that `refuse` can produce.
         secret: A text (the key) that must be in no message and no repr.
@@ -61,6 +62,7 @@ class FakeComponentService(ABC):
     in_process: bool = False
     connects: bool = True
     streams: bool = True
+    partials: bool = True
     shows: frozenset[type] = frozenset({Cut, Fails, Unknown})
     refusals: frozenset[FailureKind] = frozenset({"network", "auth", "config", "quota"})
     secret: str | None = None
@@ -80,7 +82,10 @@ class FakeComponentService(ABC):
         """The part under test, pointed here. It is asked for once this has started."""
 
     async def answer(self, *steps: PartStep) -> None:
-        """Answer the next request so; requests that are not prepared are answered in any way."""
+        """Answer the next request so; requests that are not prepared are answered in any way.
+
+        To speech to text that streams, what is said up to a pause is a request, and what is said after it.
+        """
         self._cannot("answer")
 
     async def refuse(self, kind: FailureKind) -> None:
@@ -92,7 +97,10 @@ class FakeComponentService(ABC):
         self._cannot("requests")
 
     def open_requests(self) -> int:
-        """Return how many are being answered now, as the service sees it: 0 when all clients have hung up."""
+        """Return how many are being answered now, as the service sees it: 0 when all clients have hung up.
+
+        On a connection that lasts, what is neither answered nor taken back.
+        """
         self._cannot("open_requests")
 
     def received(self) -> Sequence[Any]:

@@ -29,6 +29,7 @@ from fishjam_agents_openai.emulator.steps import (
     Tool,
     Words,
 )
+from fishjam_agents_openai.emulator.transcription import TranscriptionConnection, TranscriptStep
 
 __all__ = [
     "Close",
@@ -41,6 +42,7 @@ __all__ = [
     "ServerError",
     "Sound",
     "Tool",
+    "TranscriptionConnection",
     "Words",
 ]
 _CLOSE_SECONDS = 1.0
@@ -73,6 +75,10 @@ class RealtimeEmulator:
         beta: Whether it knows only names and sessions of the old beta.
         model: Made for each connection; what it gives is said where there are no `answers`.
         words: What a turn is understood as, given its seconds.
+        transcripts: What the segments of sessions that only transcribe are understood as, the next one first;
+            without one it says that it heard.
+        transcribers: Models that such a session may have; None takes any.
+        completed: When transcripts of such sessions were sent that are complete, loop time.
         connections: Events received on each connection.
         queries: The query of each connection.
         headers: The headers of each connection.
@@ -90,6 +96,9 @@ class RealtimeEmulator:
     beta: bool = False
     model: Callable[[EmulatorConnection], Callable[[], Sequence[ScriptStep]]] | None = None
     words: Callable[[float], str] = _length
+    transcripts: deque[Sequence[TranscriptStep]] = field(default_factory=deque)
+    transcribers: frozenset[str] | None = None
+    completed: list[float] = field(default_factory=list)
     connections: list[list[dict[str, Any]]] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -155,6 +164,15 @@ class RealtimeEmulator:
             return line.model()
         return self.answers.popleft() if self.answers else ["I heard you. ", "That was all."]
 
+    def transcript(self) -> Sequence[TranscriptStep]:
+        """Return what the next segment of a session that only transcribes is understood as."""
+        return self.transcripts.popleft() if self.transcripts else ["I ", "heard ", "you."]
+
+    @property
+    def transcribing(self) -> list[TranscriptionConnection]:
+        """The connections that only transcribe."""
+        return [line for line in self.lines if isinstance(line, TranscriptionConnection)]
+
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if isinstance(self.refuse, int):
             response = connection.respond(HTTPStatus(self.refuse), "refused\n")
@@ -176,7 +194,8 @@ class RealtimeEmulator:
         assert socket.request is not None
         self.queries.append(parse_qs(urlsplit(socket.request.path).query))
         self.headers.append({name.lower(): value for name, value in socket.request.headers.raw_items()})
-        line = EmulatorConnection(self, socket)
+        transcribes = self.queries[-1].get("intent") == ["transcription"]
+        line = TranscriptionConnection(self, socket) if transcribes else EmulatorConnection(self, socket)
         self.lines.append(line)
         try:
             if isinstance(self.refuse, Close):
@@ -185,7 +204,8 @@ class RealtimeEmulator:
                 await line.send_event("error", error=_WRONG_KEY)
                 await line.close(Close(3000, "invalid_request_error.invalid_api_key"))
             if not self.mute:
-                await line.send_event("session.created", session={"type": "realtime"})
+                kind = "transcription" if transcribes else "realtime"
+                await line.send_event("session.created", session={"type": kind})
             async for message in socket:
                 event = json.loads(message)
                 events.append(event)
