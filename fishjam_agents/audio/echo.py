@@ -44,7 +44,7 @@ _COLD_FRAMES = 50
 _LIVELY = 8.0
 """dB by which what was played changes within half a second where it tells anything: a steady background goes
 alike with every steady noise."""
-_UNREADY = 2
+UNREADY = 2
 """The newest rows of a window, which may still be silent."""
 _STALE_FRAMES = 75
 """Correlated frames that a suspicion ends: what it is about may have begun with it."""
@@ -207,7 +207,8 @@ class EchoGuard:
         """
         if self.begin():
             voice = window[::-1, VOICE]
-            told = self.compare(level, voice.tolist())
+            levels = voice.tolist()
+            told = self.compare(level, max(levels), min(levels[UNREADY:]))
             if told is not None:
                 microphone, least, rate = told
                 take_levels(self.moments, microphone, np.maximum(voice, LEAST_REFERENCE), least, rate)
@@ -229,19 +230,20 @@ class EchoGuard:
         self._skipped = 0
         return True
 
-    def compare(self, level: float, voice: list[float]) -> tuple[float, float, float] | None:
+    def compare(self, level: float, loudest: float, softest: float) -> tuple[float, float, float] | None:
         """Compare levels, the second step.
 
         Args:
             level: Of the frame's voice band, dBFS.
-            voice: Levels of the bot's voice, the newest first.
+            loudest: The highest level of the bot's voice in the window.
+            softest: The lowest, the `UNREADY` newest left out.
 
         Returns:
             Arguments of `take_levels`: level of the microphone, level above which the voice is loud, weight.
             None where they tell nothing.
         """
-        loudest = max(*voice, LEAST_REFERENCE)
-        self._lively = loudest - max(min(voice[_UNREADY:]), LEAST_REFERENCE) > _LIVELY
+        loudest = max(loudest, LEAST_REFERENCE)
+        self._lively = loudest - max(softest, LEAST_REFERENCE) > _LIVELY
         if not self._lively:
             return None
         if self.delay is None and loudest > self._loudest + _LOUD:
@@ -288,25 +290,37 @@ class EchoGuard:
         judged = lively and slow.frames.min() >= SEARCH_FRAMES
         self._cold = self._cold and not self._known and not (judged and coefficients[best] < _UNLIKELY)
 
-    def predict(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
-        """Say what echo may be in the frame: the last step."""
+    def predict(
+        self, bands: Sequence[float], level: float, window: _Floats, near: Sequence[float] | None = None
+    ) -> Echo | None:
+        """Say what echo may be in the frame: the last step.
+
+        Args:
+            bands: Powers of the frame.
+            level: Level of its voice band, dBFS.
+            window: What has played.
+            near: The highest levels of what played a `delay` ago and 20 ms before and after; None to look.
+        """
         delay, microphone = self.delay, max(level, LEAST_MICROPHONE)
         if delay is None:
             if not (self._cold and self._lively) or self._frames >= _COLD_FRAMES:
                 return None
             return Echo((), self._at_most(microphone, window[::-1, VOICE]))
         here = LAGS - 1 - delay
-        around: list[list[float]] = window[max(here - 1, 0) : here + 2].tolist()
+        if near is None:
+            around: list[list[float]] = window[max(here - 1, 0) : here + 2].tolist()
+            near = [max(*each) for each in zip(*around, strict=True)]
+        faded = [before - _REVERBERATION for before in self._trail]
         trail = [
-            max(*near, before - _REVERBERATION)
-            for near, before in zip(zip(*around, strict=True), self._trail, strict=False)
+            loudest if loudest > before else before for loudest, before in zip(near, faded, strict=False)
         ]
         self._trail = trail
-        alike = self._fast.take(microphone, max(around[min(here, 1)][VOICE], LEAST_REFERENCE))
+        alike = self._fast.take(microphone, max(window.item(here, VOICE), LEAST_REFERENCE))
         if alike > _DOMINANT and self._lively:
             self._learn(bands, trail)
+        margin = self._margin
         expected = [
-            10 ** ((loud + gain + self._margin) / 10) if loud > _AUDIBLE else 0.0
+            10 ** ((loud + gain + margin) / 10) if loud > _AUDIBLE else 0.0
             for loud, gain in zip(trail, self.gain, strict=True)
         ]
         voice = expected[1] + expected[2] + expected[3]
@@ -328,8 +342,10 @@ class EchoGuard:
     def _learn(self, bands: Sequence[float], trail: Sequence[float]) -> None:
         low, high = _LEARNING_STEPS if self._learned < _LEARNING_FRAMES else _STEPS
         self._learned += 1
-        for index, (power, loud) in enumerate(zip(bands, trail, strict=True)):
-            gain = self.gain[index]
-            step = 10 * log10(max(power, SILENCE_POWER)) - loud - gain
-            gain += min(max(step, low), high)
-            self.gain[index] = min(max(gain, _GAINS[0]), _GAINS[1])
+        least, most = _GAINS
+        gains = []
+        for power, loud, before in zip(bands, trail, self.gain, strict=True):
+            step = 10 * log10(power if power > SILENCE_POWER else SILENCE_POWER) - loud - before
+            gain = before + (low if step < low else min(step, high))
+            gains.append(least if gain < least else min(gain, most))
+        self.gain = gains

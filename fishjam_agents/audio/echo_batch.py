@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fishjam_agents.audio.echo import LEAST_REFERENCE, Echo, GuardedFrame
-from fishjam_agents.audio.echo_levels import coefficients, take_levels
-from fishjam_agents.audio.echo_reference import VOICE
+from fishjam_agents.audio.echo import LEAST_REFERENCE, UNREADY, Echo, EchoGuard, GuardedFrame
+from fishjam_agents.audio.echo_levels import Floats, coefficients, take_levels
+from fishjam_agents.audio.echo_reference import LAGS, VOICE
 
 FEWEST = 3
 """Frames below which one after the other costs less."""
+
+_AROUND = np.array([-1, 0, 1])
 
 
 def expect_together(
@@ -27,35 +29,50 @@ def expect_together(
     if len(frames) < FEWEST:
         together = zip(frames, bands, levels, strict=True)
         return [frame.expect(powers, level) for frame, powers, level in together]
+    windows = np.concatenate([frame.window for frame in frames]).reshape(len(frames), LAGS, -1)
     due = [index for index, frame in enumerate(frames) if frame.guard.begin()]
     if due:
-        _compare([frames[at] for at in due], [bands[at] for at in due], [levels[at] for at in due])
+        voices = windows[:, ::-1, VOICE] if len(due) == len(frames) else windows[due, ::-1, VOICE]
+        _compare(
+            [frames[at].guard for at in due], voices, [bands[at] for at in due], [levels[at] for at in due]
+        )
+    places = np.array([LAGS - 1 - (frame.guard.delay or 0) for frame in frames])
+    around = np.maximum(np.minimum(places[:, None] + _AROUND, LAGS - 1), 0)
+    near: list[list[float]] = windows[np.arange(len(frames))[:, None], around].max(axis=1).tolist()
     return [
-        frame.guard.predict(powers, level, frame.window)
-        for frame, powers, level in zip(frames, bands, levels, strict=True)
+        frame.guard.predict(powers, level, frame.window, loudest)
+        for frame, powers, level, loudest in zip(frames, bands, levels, near, strict=True)
     ]
 
 
 def _compare(
-    frames: Sequence[GuardedFrame], bands: Sequence[Sequence[float]], levels: Sequence[float]
+    guards: Sequence[EchoGuard],
+    voices: Floats,
+    bands: Sequence[Sequence[float]],
+    levels: Sequence[float],
 ) -> None:
-    voices = np.array([frame.window[::-1, VOICE] for frame in frames])
+    """Compare the levels of frames with what played: `voices` has a row for each, the newest first."""
+    loudest: list[float] = voices.max(axis=1).tolist()
+    softest: list[float] = voices[:, UNREADY:].min(axis=1).tolist()
     lively: list[int] = []
     told: list[tuple[float, float, float]] = []
-    for index, (frame, level, voice) in enumerate(zip(frames, levels, voices.tolist(), strict=True)):
-        tells = frame.guard.compare(level, voice)
+    for index, (guard, *heard) in enumerate(zip(guards, levels, loudest, softest, strict=True)):
+        tells = guard.compare(*heard)
         if tells is not None:
             lively.append(index)
             told.append(tells)
     if not lively:
         return
-    moments = np.array([frames[index].guard.moments for index in lively]).swapaxes(0, 1)
+    chosen = [guards[index] for index in lively]
+    moments = (
+        np.concatenate([guard.moments for guard in chosen]).reshape(len(chosen), -1, LAGS).swapaxes(0, 1)
+    )
     microphone, least, rate = np.array(told).T[:, :, None]
-    np.maximum(voices, LEAST_REFERENCE, out=voices)
-    take_levels(moments, microphone, voices if len(lively) == len(voices) else voices[lively], least, rate)
-    for row, index in enumerate(lively):
-        frames[index].guard.moments[:] = moments[:, row]
-    searching = [row for row, index in enumerate(lively) if frames[index].guard.searches]
+    voices = np.maximum(voices if len(lively) == len(voices) else voices[lively], LEAST_REFERENCE)
+    take_levels(moments, microphone, voices, least, rate)
+    for row, guard in enumerate(chosen):
+        guard.moments[:] = moments[:, row]
+    searching = [row for row, guard in enumerate(chosen) if guard.searches]
     if searching:
         for row, found in zip(searching, coefficients(moments[:, searching]), strict=True):
-            frames[lively[row]].guard.search(found, bands[lively[row]])
+            chosen[row].search(found, bands[lively[row]])

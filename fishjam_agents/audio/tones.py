@@ -102,15 +102,20 @@ class Tones:
             parts: Squares of the real and imaginary parts of its spectrum, in turn; bins of 31.25 Hz.
         """
         if self.begins():
-            slope = _slopes(self.past)
-            self.measured(slope, float(_correlate(slope, _LAGS).max()))
+            self.measure()
         powers = parts[::2] + parts[1::2]
-        return self.judge(total, powers, float(np.add.reduce(powers[_NARROW_LOW:])))
+        sums = float(np.add.reduce(powers[_LOW:])), float(np.add.reduce(powers[_NARROW_LOW:]))
+        return self.judge(total, powers, *sums)
 
     def begins(self) -> bool:
         """Begin to judge a frame, the first step of `hears`; return whether to measure its steadiness."""
         self._sounding = sounding = self._sounding + 1
         return sounding in _CHECKED or (sounding > _CHECKED[-1] and sounding % _CHECK_EVERY == 0)
+
+    def measure(self) -> None:
+        """Measure how steady the sound is."""
+        slope = _slopes(self.past)
+        self.measured(slope, float(_correlate(slope, _LAGS).max()))
 
     def measured(self, slope: _Doubles, steadiness: float) -> None:
         """Take how steady the sound is, and see whether it is hum.
@@ -126,32 +131,36 @@ class Tones:
             shortest = _PERIODS.start + int((periods > _SAME * periods.max()).argmax())
             self._hums = shortest in _MAINS_PERIODS
 
-    def judge(self, total: float, powers: _Floats, above: float) -> bool:
+    def judge(self, total: float, powers: _Floats, high: float, above: float) -> bool:
         """Judge the frame: the last step of `hears`.
 
         Args:
             total: Its power from 94 to 4000 Hz.
             powers: Its spectrum.
-            above: The power above 406 Hz.
+            high: Its power from 281 Hz.
+            above: Its power from 406 Hz.
         """
         if self._hums:
             return True
-        tone = self._is_tone(total, powers, above)
+        tone = self._is_tone(total, powers, high, above)
         # The end of a beep in the middle of a frame is neither narrow nor pure.
         ended = self._before and not tone and self._sounding < _CHECKED[0]
         self._before = tone
         return tone or ended
 
-    def _is_tone(self, total: float, powers: _Floats, above: float) -> bool:
+    def _is_tone(self, total: float, powers: _Floats, high: float, above: float) -> bool:
         if self._steadiness > _STEADY and _has_few_lines(total, powers):
             return True
-        high = powers[_NARROW_LOW:]
-        narrow = above > _NARROW_SHARE * total and float(np.dot(high, high)) > _NARROW * above * above
+        narrow = above > _NARROW_SHARE * total and _squares(powers[_NARROW_LOW:]) > _NARROW * above * above
         self._narrow = self._narrow + 1 if narrow else 0
-        if self._narrow < 2 and not _is_pure(total, powers[_LOW:]):
+        if self._narrow < 2 and not _is_pure(total, powers[_LOW:], high):
             return False
         lively = self._steadiness < _LIVELY and self._sounding >= _CHECKED[-1]
         return not (lively and int(powers[_LOW:].argmax()) + _LOW < _SUNG_BELOW)
+
+
+def _squares(powers: _Floats) -> float:
+    return float(np.dot(powers, powers))
 
 
 def _slopes(frames: Iterable[Samples]) -> _Doubles:
@@ -182,10 +191,9 @@ def _has_few_lines(total: float, powers: _Floats) -> bool:
     return False
 
 
-def _is_pure(total: float, powers: _Floats) -> bool:
+def _is_pure(total: float, powers: _Floats, high: float) -> bool:
     """Return whether all but a fiftieth of the power lies in one line, or in two close ones."""
-    all_high = float(np.add.reduce(powers))
-    if all_high < (1 - _PURE_RESIDUE) * total or float(np.dot(powers, powers)) < _MAYBE_PURE * all_high**2:
+    if high < (1 - _PURE_RESIDUE) * total or _squares(powers) < _MAYBE_PURE * high**2:
         return False
     first = int(powers.argmax())
     rest = total - _line(powers, first)
@@ -201,6 +209,10 @@ def _is_pure(total: float, powers: _Floats) -> bool:
 
 def _line(powers: _Floats, peak: int) -> float:
     return float(np.add.reduce(powers[max(peak - _LINE, 0) : peak + _LINE + 1]))
+
+
+_FEWEST = 4
+"""Sounds below which one after the other costs less."""
 
 
 class RowTones:
@@ -220,12 +232,15 @@ class RowTones:
             parts: `parts` of each frame, shape (n, 256).
         """
         due = [each for each in tones if each.begins()]
-        if due:
+        if len(due) < _FEWEST:
+            for each in due:
+                each.measure()
+        else:
             self._measure(due)
         powers = parts[:, ::2] + parts[:, 1::2]
+        high: list[float] = np.add.reduce(powers[:, _LOW:], axis=1).tolist()
         above: list[float] = np.add.reduce(powers[:, _NARROW_LOW:], axis=1).tolist()
-        together = zip(tones, totals, powers, above, strict=True)
-        return [each.judge(total, power, high) for each, total, power, high in together]
+        return [each.judge(*told) for each, *told in zip(tones, totals, powers, high, above, strict=True)]
 
     def _measure(self, due: Sequence[Tones]) -> None:
         if self._correlation is None:

@@ -24,8 +24,8 @@ from fishjam_agents.audio.vad import FFT, PART_STARTS, PITCH_WEIGHT, SPECTRUM_PA
 
 FEWEST = 3
 """Frames below which one after the other costs less."""
-_FEWEST_PITCHES = 4
-_FEWEST_TONES = 4
+_FEWEST_PITCHES = 5
+_FEWEST_TONES = 3
 _ROWS = 64
 """Frames that are computed together at most: what is worked on stays in the cache."""
 
