@@ -69,6 +69,7 @@ class AgentPipeline(CallControls):
             for each run. `run CONFIG` sets it where the file has a `journal`.
         vendors: Places at vendors that were taken for the call before it began, and what it waits for; one
             for each run. Without it sessions take their own.
+        next_call_id: The `call_id` of the next run; one for each run. Without it a run makes its own.
         recorder: Writes down what the turn machines are fed, for `replay`: `observe.replay.CallRecorder`.
         sound_recorder: Records what callers and bot say: `observe.recording.SoundRecorder`.
     """
@@ -92,6 +93,7 @@ class AgentPipeline(CallControls):
     sound_recorder: SoundRecorder | None = None
     journal: CallJournal | None = None
     vendors: CallVendors | None = None
+    next_call_id: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,5 +191,5 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
 )
 """Settings classes of a pipeline by its attributes, which are the sections of `agent` in config.yaml, too."""
 
-_READ_ONCE = frozenset({"backend", "tools", "mcp", "journal", "vendors", *SECTIONS})
+_READ_ONCE = frozenset({"backend", "tools", "mcp", "journal", "vendors", "next_call_id", *SECTIONS})
 """Settings that a call reads when it begins."""

@@ -57,6 +57,7 @@ class Bot(Announcer, ToolHost, Protocol):
     sound_recorder: SoundRecorder | None
     journal: CallJournal | None
     vendors: CallVendors | None
+    next_call_id: str | None
     tool_payloads: bool
     observers: list[Callable[[Event], None]]
 

@@ -67,7 +67,7 @@ class CallContext:
             room: What is known of the room, or None.
             room_format: Format of the room's audio.
         """
-        call = uuid.uuid4().hex[:8]
+        call = bot.next_call_id or uuid.uuid4().hex[:8]
         loop = asyncio.get_running_loop()
         zero = loop.time()
         stream = EventStream(bot.observers)

@@ -34,6 +34,10 @@ _GOES_ON_ELSEWHERE = frozenset({"worker_stopped", "claim_lost", "other_bot"})
 """Reasons to stop after which another process has the room, and the conversation."""
 
 
+LOG_ID = 8
+"""Characters of a call's id in the log."""
+
+
 class RoomCall:
     """A call; `state` says what it is at.
 
@@ -77,6 +81,7 @@ class RoomCall:
         self._worker: Worker | None = None
         self._drained = False
         self._journal_id: str | None = None
+        self._runs = 0
 
     @property
     def is_running(self) -> bool:
@@ -92,6 +97,14 @@ class RoomCall:
     def goes_on_elsewhere(self) -> bool:
         """True if it was told to leave so that another process has the room, and the conversation."""
         return self.stopping in _GOES_ON_ELSEWHERE or self._drained
+
+    @property
+    def log_id(self) -> str:
+        """Id by which the log, records, recordings and webhooks name its run: the first characters of `id`.
+
+        Later runs, after a failure, are `1a2b3c4d-2`, `1a2b3c4d-3`, ...
+        """
+        return self.id[:LOG_ID] if self._runs < 2 else f"{self.id[:LOG_ID]}-{self._runs}"
 
     @property
     def log_fields(self) -> dict[str, str]:
@@ -193,6 +206,8 @@ class RoomCall:
             return CallOutcome.STOPPED
         self.pipeline = make()
         self.pipeline.vendors = self.vendors
+        self._runs += 1
+        self.pipeline.next_call_id = self.log_id
         journal = None
         if open_journal is not None:
             journal = self.pipeline.journal = await open_journal()
@@ -229,6 +244,10 @@ class RoomCall:
 
     def _joined(self, where: JoinedRoom) -> None:
         self.has_joined = True
+        journal = "" if self._journal_id is None else f", written down in the journal {self._journal_id}"
+        extra = {**self.log_fields, "call": self.log_id, "bot": self.state.bot, "peer": where.peer_id}
+        bot, call = self.state.bot, self.id
+        logger.info("the bot %s joins as %s: call %s%s", bot, where.peer_id, call, journal, extra=extra)
 
     async def _note(self, claims: Claims | None, agent_id: str) -> None:
         self.state = replace(self.state, agent_id=agent_id)

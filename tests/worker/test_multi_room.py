@@ -13,6 +13,7 @@ import pytest
 
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.backoff import Backoff
+from fishjam_agents.errors import SessionError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server import Caller, EmbeddedServer
 from fishjam_agents.server.room import Room
@@ -177,6 +178,36 @@ def test_a_call_that_crashes_again_and_again_is_reported_and_parked(caplog: pyte
     assert len(reports) >= 1
     assert "a bug of the user's" in reports[0].message
     assert all(getattr(record, "room", None) for record in reports)
+
+
+def test_the_id_of_a_call_leads_from_the_api_to_the_log_and_to_each_of_its_runs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ids: list[str | None] = []
+
+    class Failing(Bot):
+        async def on_start(self) -> None:
+            ids.append(self.call_id)
+            if len(ids) == 1:
+                assert self._context is not None
+                self._context.end.fail(SessionError("a run that fails"))
+
+    async def scenario() -> str:
+        async with EmbeddedServer() as server:
+            room = server.rooms.create()
+            await server.add_caller(room.id)
+            worker = worker_for(server, Failing)
+            async with running(worker):
+                await until(lambda: len(ids) == 2)
+                (call,) = worker.calls.values()
+                return call.id
+
+    with caplog.at_level(logging.INFO, "fishjam_agents.worker"):
+        id = asyncio.run(scenario())
+    assert ids == [id[:8], f"{id[:8]}-2"]
+    joined = [record for record in caplog.records if "joins as" in record.getMessage()]
+    assert [getattr(record, "call") for record in joined] == ids  # noqa: B009
+    assert all(record.getMessage().endswith(f": call {id}") for record in joined)
 
 
 def test_nobody_is_greeted_twice_by_a_bot_that_has_left() -> None:
