@@ -47,7 +47,7 @@ CALLS = 20
 MINUTES = 15
 SEED = 1
 soak-calls:       ## calls through real sockets under random faults, CALLS of them for MINUTES: out/soak
-	uv run python -m bench.soak --calls $(CALLS) --minutes $(MINUTES) --seed $(SEED) --restarts 2
+	MALLOC_MMAP_THRESHOLD_=1048576 uv run python -m bench.soak --calls $(CALLS) --minutes $(MINUTES) --seed $(SEED) --restarts 2
 
 quality:          ## how polite the turn-taking is, in figures: writes docs/quality.md and quality-end-of-turn.md
 	uv run python -m quality

@@ -33,7 +33,8 @@ from bench.soak.notes import Notes, read
 from fishjam_agents.testing.fault_proxy import FaultProxy
 
 TOKEN = "secret"
-START = 60.0
+START = 180.0
+"""Seconds that a process may take to start, or to answer: on a crowded machine a minute is not enough."""
 SAMPLING = 1.0
 """Seconds between two looks at the process of the bots."""
 SETTLED = 8.0

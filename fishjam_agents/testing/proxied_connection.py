@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never, cast
 
 from fishjam_agents.testing.faults import (
@@ -93,7 +94,9 @@ class End(asyncio.Protocol):
         """End it by FIN; what comes then finds nobody."""
         if self.open and not self.transport.is_closing():
             self._cut = True
-            self.transport.write_eof()
+            # Reset by its peer a moment ago, it is no longer connected, and not yet told of it.
+            with suppress(OSError):
+                self.transport.write_eof()
             self.transport.resume_reading()
             self._patience = asyncio.get_running_loop().call_later(_GONE_AFTER, self.transport.abort)
 

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -351,6 +353,23 @@ def test_a_fault_for_some_connections_leaves_the_others_alone() -> None:
             with pytest.raises(ConnectionClosedError):
                 await first.recv()
             await echoed(second)
+
+    run(test)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a reset is seen later there")
+def test_a_cut_of_a_connection_that_its_peer_has_just_reset_is_no_error() -> None:
+    async def test() -> None:
+        async with echo() as (_, proxy):
+            near = socket.create_connection(proxy.url.removeprefix("ws://").split(":"))
+            while not proxy.connections:  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.01)
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            near.close()
+            # The proxy's loop has not heard of it yet.
+            proxy.inject(Cut())
+            while proxy.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     run(test)
 
