@@ -26,6 +26,8 @@ test:             ## every test but those that need the official SDK, in two pro
 scenarios:        ## the calls of examples/scenarios, in memory and in real time
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
 		--fast --out out/scenarios/fast
+	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios/extras \
+		--fast --out out/scenarios/extras
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \
 		--out out/scenarios/real
 

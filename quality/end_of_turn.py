@@ -1,4 +1,4 @@
-"""`python -m quality.end_of_turn [--seed N]... [--place NAME]... [--quick] [--no-live] [--out FILE]`.
+"""`python -m quality.end_of_turn [--seed N]... [--place NAME]... [--others PYTHON] [--quick] [--no-live]`.
 
 Measures when turns are ended.
 
@@ -27,32 +27,41 @@ from quality.bench import Bench
 from quality.categories import end_of_turn
 from quality.figures import Figure, Part, median_p95
 from quality.microphone import VADS
+from quality.other_frameworks import OthersError
 from quality.report import figures, tables, versions
 from quality.turn_ends_live import live_ends
 from quality.turn_trials import whole_sentences
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "quality-end-of-turn.md"
-_SEEDS = (1,)
+_SEEDS = (1, 2)
 _CALLS = 3
 """Calls of each of two people, at once, in real time."""
 _SENTENCES = 12
 
+_OTHERS = """
+Other frameworks hear the same in an environment of their own, with their voice detection and defaults, and do
+not wait for words (`quality/other_frameworks.py` says which):
+
+    python -m venv /tmp/others && /tmp/others/bin/pip install pipecat-ai livekit-plugins-silero
+"""
 _HEAD = """\
 # When turns are ended
 
 Generated: change `quality/`, not this page.
 
     apt-get install -y asterisk-core-sounds-it-g722 asterisk-core-sounds-fr-g722 \\
-        asterisk-core-sounds-it-wav asterisk-core-sounds-fr-wav pocketsphinx-testdata espeak-ng
+        asterisk-core-sounds-it-wav asterisk-core-sounds-fr-wav \\
+        pocketsphinx-testdata bucklespring-data espeak-ng
     {command}
-
+{others}
 How soon a whole sentence is answered, and whether somebody who stops to think is cut off, under policies of
 `turns.end_of_turn` ([turn-taking.md](turn-taking.md#when-a-turn-is-over-turnsend_of_turn)). Two people read
 prompts of telephone systems, in Italian and French, and one a book in English, at -32 to -20 dBFS, through
 voice detection, and turn machines that are fed what it heard; predictions come 40 ms after their question.
 The texts of the prompts say which of them are sentences; some are only parts of one. Read speech, of three
-people: real callers are harder, and hesitate otherwise. The rows in real time tell the load of the machine:
-where its cores are full, answers come too late, and turns end as without them. {versions}; {model}.
+people: real callers are harder, and hesitate otherwise. The rows in real time tell the load of the machine
+and the priority of the process: where its cores are full, answers come too late, and turns end as without
+them. {versions}; {model}.
 """
 
 
@@ -67,15 +76,20 @@ def main(words: list[str] | None = None) -> int:
     try:
         model = str(find_model())
         results = {seed: {"end_of_turn": _measure(seed, arguments)} for seed in seeds}
-    except FishjamAgentsError as error:
+    except (FishjamAgentsError, OthersError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     options = [*(f"--seed {seed}" for seed in seeds), *(f"--place {name}" for name in arguments.place or ())]
+    if arguments.others is not None:
+        options.append("--others /tmp/others/bin/python")
     command = " ".join(["python -m quality.end_of_turn", *options])
+    others = "" if arguments.others is None else _OTHERS
     page = arguments.out or (None if arguments.quick else PAGE)
     body = f"{figures(results)}\n\n{tables(results)}".rstrip()
     if page is not None:
-        page.write_text(_HEAD.format(command=command, versions=versions(), model=model) + "\n" + body + "\n")
+        page.write_text(
+            _HEAD.format(command=command, others=others, versions=versions(), model=model) + f"\n{body}\n"
+        )
     sys.stdout.write(body + "\n")
     return 0
 
@@ -83,8 +97,9 @@ def main(words: list[str] | None = None) -> int:
 def _measure(seed: int, arguments: argparse.Namespace) -> Part:
     begun = time.perf_counter()
     bench = Bench(VADS["default"], seed, arguments.quick)
-    part = end_of_turn.measure(bench, arguments.place or end_of_turn.PLACES)
+    part = end_of_turn.measure(bench, arguments.place or end_of_turn.PLACES, arguments.others)
     if arguments.live:
+        sys.stderr.write(f"seed {seed}, now in real time\n")
         part = Part([*part.figures, *_live(bench)], part.tables)
     sys.stderr.write(f"seed {seed}: {time.perf_counter() - begun:.1f} s\n")
     return part
@@ -94,7 +109,7 @@ def _live(bench: Bench) -> list[Figure]:
     """Hear some of the sentences in real time."""
     heard = live_ends(SmartTurn(), _streams(bench))
     count = len(heard.waits)
-    load = f"load {os.getloadavg()[0]:.1f}, nice {os.nice(0)}"
+    load = f"load {os.getloadavg()[0]:.1f}, {_priority()}"
     mean = float(np.mean(heard.waits)) if count else 0.0
     told = f"{1000 * mean:.0f} ms, median and p95 {median_p95(heard.waits)}"
     return [
@@ -112,6 +127,13 @@ def _live(bench: Bench) -> list[Figure]:
     ]
 
 
+def _priority() -> str:
+    """The priority of this process; on Linux that of its session counts, too (sched(7), autogroup)."""
+    group = Path("/proc/self/autogroup")
+    shown = group.read_text().rpartition(" ")[2].strip() if group.exists() else ""
+    return f"nice {os.nice(0)}" + (f", its session {shown}" if shown else "")
+
+
 def _streams(bench: Bench) -> Sequence[Samples]:
     streams = []
     for stream in whole_sentences(bench, WIDE).streams[:2]:
@@ -127,9 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m quality.end_of_turn", description="Measure ends of turns."
     )
-    parser.add_argument("--seed", type=int, action="append", metavar="N", help="may be repeated; 1")
+    parser.add_argument("--seed", type=int, action="append", metavar="N", help="may be repeated; 1 and 2")
     parser.add_argument(
         "--place", action="append", choices=end_of_turn.PLACES, help="quiet is always one; all of them"
+    )
+    parser.add_argument(
+        "--others", type=Path, metavar="PYTHON", help="of an environment with Pipecat and LiveKit Agents"
     )
     parser.add_argument("--quick", action="store_true", help="a fraction of it: shows that it works")
     parser.add_argument("--no-live", dest="live", action="store_false", help="nothing in real time")

@@ -6,6 +6,7 @@ on a machine, and words if wanted.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -15,11 +16,12 @@ import numpy as np
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.log_mel import SAMPLES
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, SAMPLE_RATE, Detector
+from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE
 from fishjam_agents.turns.decision import Decision
 from fishjam_agents.turns.endpointing import EndOfTurn
 from fishjam_agents.turns.machine import SpeechEnded, TurnEnded, TurnMachine, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
+from quality.microphone import VADS
 from quality.stream import Stream
 
 _PREDICTION = 0.04
@@ -45,33 +47,41 @@ class End:
 
 
 @lru_cache(maxsize=64)
-def _heard(stream: Stream) -> Sequence[Decision]:
+def _heard(stream: Stream, vad: str) -> Sequence[Decision]:
     """Decisions of voice detection on each frame, with turns that end as by default."""
-    detector, machine = Detector(), TurnMachine(start=PRESETS["default"].start)
+    detector, machine = VADS[vad].make(), TurnMachine(start=VADS[vad].start)
     decisions = []
     for number in range(len(stream.samples) // FRAME_SAMPLES):
         frame = stream.samples[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
-        decision = detector.feed(frame, machine.in_speech, machine.accumulating)
+        decision = detector.feed(frame, machine.in_speech, machine.accumulating, None, False)
         machine.feed(decision, (number + 1) * FRAME_SECONDS)
         decisions.append(decision)
     return decisions
 
 
-@lru_cache(maxsize=16384)
-def _predicted(policy: EndOfTurn, sound: bytes) -> float | None:
-    return policy.predict(np.frombuffer(sound, np.int16))
+_predictions: dict[tuple[EndOfTurn, bytes], float | None] = {}
+"""By policy and digest: policies of a table are asked about the same sounds."""
+
+
+def _predicted(policy: EndOfTurn, sound: Samples) -> float | None:
+    key = policy, hashlib.blake2b(np.ascontiguousarray(sound)).digest()
+    if key not in _predictions:
+        _predictions[key] = policy.predict(sound)
+    return _predictions[key]
 
 
 class _Hearing:
     """A turn machine and what a call has around it."""
 
-    def __init__(self, policy: EndOfTurn, samples: Samples, recogniser: Recogniser | None) -> None:
+    def __init__(
+        self, policy: EndOfTurn, samples: Samples, recogniser: Recogniser | None, start: float
+    ) -> None:
         self.ends: list[End] = []
         self._policy = policy
         self._samples = samples
         self._recogniser = recogniser
         self._settings = TurnSettings(end_of_turn=policy)
-        self._machine = TurnMachine(self._settings, PRESETS["default"].start)
+        self._machine = TurnMachine(self._settings, start)
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._heard_from = 0.0
 
@@ -91,7 +101,7 @@ class _Hearing:
         if self._policy.hears:
             start = max(round(self._heard_from * SAMPLE_RATE), 0)
             sound = self._samples[start : round(at * SAMPLE_RATE)][-SAMPLES:]
-            answer = _predicted(self._asked, sound.tobytes())
+            answer = _predicted(self._asked, sound)
             if answer is not None:
                 told = partial(self._machine.predicted, pause, answer)
                 self._due.append((at + _PREDICTION, told))
@@ -104,8 +114,7 @@ class _Hearing:
         return _default(type(self._policy))
 
     def _understood(self, pause: float, words: str) -> None:
-        if self._machine.paused_since == pause:
-            self._machine.understood(words, False)
+        self._machine.transcribed(pause, words)
 
 
 @lru_cache(maxsize=8)
@@ -113,15 +122,18 @@ def _default(kind: type[EndOfTurn]) -> EndOfTurn:
     return kind()
 
 
-def turn_ends(policy: EndOfTurn, stream: Stream, recogniser: Recogniser | None = None) -> list[End]:
+def turn_ends(
+    policy: EndOfTurn, stream: Stream, recogniser: Recogniser | None = None, vad: str = "default"
+) -> list[End]:
     """Hear a stream and return the ends of its turns.
 
     Args:
         policy: Ends them.
         stream: What is heard.
         recogniser: Gives words; None for no words.
+        vad: Voice detection, of `microphone.VADS`.
     """
-    hearing = _Hearing(policy, stream.samples, recogniser)
-    for number, decision in enumerate(_heard(stream)):
+    hearing = _Hearing(policy, stream.samples, recogniser, VADS[vad].start)
+    for number, decision in enumerate(_heard(stream, vad)):
         hearing.feed(decision, (number + 1) * FRAME_SECONDS)
     return hearing.ends

@@ -20,12 +20,26 @@ from audio_fixtures.recordings import Package, prompts, reader_sentences, texts
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.turns.endpointing import is_sentence
 from quality.bench import Bench
-from quality.sounds import Rng, at_level, pink
+from quality.places import Bed
+from quality.sounds import Rng, at_active_level, at_level, pink
 from quality.stream import DecisionLog, Label, Stream
 from quality.turn_ends import Recogniser
 
-QUIET_ROOM = 40.0
-"""dB that the noise of a quiet room lies below the speaker."""
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Sound behind the speaker.
+
+    Attributes:
+        below: dB that it lies below the speaker.
+        bed: What it is; None for pink noise.
+    """
+
+    below: float
+    bed: Bed | None = None
+
+
+QUIET_ROOM = Behind(40.0)
 Stop = Literal["dip", "word"]
 """Where somebody stops: in the deepest dip of the energy, or near the end of a word."""
 
@@ -100,7 +114,7 @@ def _is_whole(text: str) -> bool:
     return begun and is_sentence(text) and not text.endswith(("..", "…"))
 
 
-def whole_sentences(bench: Bench, packages: tuple[Package, ...], snr: float = QUIET_ROOM) -> Trials:
+def whole_sentences(bench: Bench, packages: tuple[Package, ...], behind: Behind = QUIET_ROOM) -> Trials:
     """Whole sentences, each a turn."""
     streams, spoken = [], []
     for number, said in enumerate(sentences(packages)):
@@ -110,12 +124,14 @@ def whole_sentences(bench: Bench, packages: tuple[Package, ...], snr: float = QU
         for sentence, _ in some:
             tape.say(sentence, level)
             tape.wait(_AFTER)
-        streams.append(_in_a_room(tape, rng, level, snr))
+        streams.append(_in_a_room(tape, rng, level, behind))
         spoken.append([text for _, text in some])
     return Trials(streams, [[()] * len(said) for said in spoken], spoken, [[""] * len(s) for s in spoken])
 
 
-def hesitations(bench: Bench, packages: tuple[Package, ...], stop: Stop, snr: float = QUIET_ROOM) -> Trials:
+def hesitations(
+    bench: Bench, packages: tuple[Package, ...], stop: Stop, behind: Behind = QUIET_ROOM
+) -> Trials:
     """The same sentences with a stop inside, as long as a log-normal law says, no luck in it."""
     people = [
         (rng, _some(bench, rng, said))
@@ -134,7 +150,7 @@ def hesitations(bench: Bench, packages: tuple[Package, ...], stop: Stop, snr: fl
             tape.say_with_pause(before, float(next(shuffled)), after, level)
             tape.wait(_AFTER)
             begun[-1].append(_beginning(text, where, stop, rng))
-        streams.append(_in_a_room(tape, rng, level, snr))
+        streams.append(_in_a_room(tape, rng, level, behind))
         spoken.append([text for _, text in said])
     pauses = [[[label.pause] if label.pause else [] for label in stream.labels] for stream in streams]
     return Trials(streams, pauses, spoken, begun)
@@ -179,8 +195,11 @@ def _some(bench: Bench, rng: Rng, said: Sequence[Said]) -> list[Said]:
     return [said[index] for index in rng.permutation(len(said))[: bench.amount(len(said), 3)]]
 
 
-def _in_a_room(tape: DecisionLog, rng: Rng, level: float, snr: float) -> Stream:
-    return tape.stream(at_level(pink(rng, tape.seconds + 0.1), level - snr))
+def _in_a_room(tape: DecisionLog, rng: Rng, level: float, behind: Behind) -> Stream:
+    seconds = tape.seconds + 0.1
+    if behind.bed is None:
+        return tape.stream(at_level(pink(rng, seconds), level - behind.below))
+    return tape.stream(at_active_level(behind.bed(rng, seconds), level - behind.below))
 
 
 # --- a sentence that stops ---

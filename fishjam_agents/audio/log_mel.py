@@ -28,12 +28,6 @@ _FLOOR = 1e-10
 _RANGE = 8.0
 """Powers of ten below the loudest value at which a spectrogram ends."""
 
-_DB = 40.0
-"""dB that are 1 in a spectrogram."""
-_HIGH = 64
-"""The first channel that begins above 4.2 kHz."""
-_NARROW = 52.0
-
 Features: TypeAlias = npt.NDArray[np.float32]
 """Shape (80, 800): mel channels, frames."""
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -57,21 +51,6 @@ def log_mel(sound: Samples) -> Features:
     logarithm = np.log10(np.maximum(mel, _FLOOR))
     shown = (np.maximum(logarithm, logarithm.max() - _RANGE) + 4.0) / 4.0
     return np.ascontiguousarray(shown.T, np.float32)
-
-
-def is_telephone(features: Features, samples: int) -> bool:
-    """Return whether nothing of a voice lies above 4.2 kHz, as behind a telephone line.
-
-    Wideband prompts have 29 to 48 dB less there than at their loudest, the same ones at 8 kHz 70 and more,
-    and 50 in noise 20 dB below the voice.
-
-    Args:
-        features: Its spectrogram.
-        samples: How many of its samples are sound.
-    """
-    frames = max(1, min(samples // _STEP, FRAMES))
-    high = _DB * features[_HIGH:, -frames:].mean(axis=0)
-    return bool(np.percentile(high, 95) < _DB * features.max() - _NARROW)
 
 
 def _hertz(mel: _Floats) -> _Floats:

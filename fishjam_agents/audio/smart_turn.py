@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fishjam_agents.audio.log_mel import CHANNELS, FRAMES, SAMPLES, Features, is_telephone, log_mel
+from fishjam_agents.audio.log_mel import CHANNELS, FRAMES, SAMPLES, Features, log_mel
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import ConfigError, MissingExtraError
 
@@ -25,9 +25,6 @@ _WHEEL = "pipecat-ai"
 _FOLDER = Path("audio", "turn", "smart_turn", "data")
 _FILES = "smart-turn-v3*.onnx"
 _INPUT = "input_features"
-_TELEPHONE = 0.3
-"""Factor of the odds over a telephone line: 0.8 is what the network calls 0.93, and 0.3 is 0.59. With it not
-many more stops in the middle of a prompt sound complete at 8 kHz than without it at 16 kHz."""
 _GET_IT = "run `pip install --no-deps pipecat-ai`, or name the file of a Smart Turn v3 (docs/turn-taking.md)"
 
 
@@ -128,27 +125,12 @@ class SmartTurnModel:
         Args:
             sound: Its last 8 s, or all of it, with some 0.2 s of quiet behind: int16 mono at 16 kHz.
         """
-        features = log_mel(sound)
-        return calibrated(self.ask(features), features, len(sound))
+        return self.ask(log_mel(sound))
 
     def ask(self, features: Features) -> float:
-        """Probability as the network gives it."""
+        """Probability for a spectrogram."""
         answer = np.asarray(self._session.run(None, {_INPUT: features[np.newaxis]})[0])
         return float(answer.reshape(1)[0])
-
-
-def calibrated(probability: float, features: Features, samples: int) -> float:
-    """Probability that means the same over a telephone line, where the network takes too much for complete.
-
-    Args:
-        probability: As the network gives it.
-        features: Spectrogram of the sound.
-        samples: Samples of the sound.
-    """
-    if not is_telephone(features, samples):
-        return probability
-    odds = probability / max(1.0 - probability, 1e-6) * _TELEPHONE
-    return odds / (1.0 + odds)
 
 
 def load_model(path: Path | None = None) -> SmartTurnModel:

@@ -35,6 +35,7 @@ class Pause:
         probability: Answer of the policy's own `predict` about the sound up to this pause: that the turn is
             complete, 0 to 1. None while there is none.
         onset: Where the turn began, media time: another one is another turn.
+        settled: Whether the words are all of those up to this pause; else more may come of them.
     """
 
     quiet: float
@@ -44,6 +45,7 @@ class Pause:
     model_done: bool = False
     probability: float | None = None
     onset: float = 0.0
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

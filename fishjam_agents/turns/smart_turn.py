@@ -1,7 +1,7 @@
 """End of a turn by its meaning: what a network hears in its sound, and the words where there are any.
 
-The rules are those that did best in a simulation over recorded prompts in five languages, whose lengths of
-hesitations were invented; docs/quality-end-of-turn.md holds what they do in a whole turn machine.
+The rules did best of those that were tried with recorded prompts, whose hesitations have invented lengths;
+docs/quality-end-of-turn.md holds what they do in a whole turn machine.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class _Preset(NamedTuple):
     sure: Share
     unsure: Share
     least: Seconds
+    undecided: Seconds
+    sentence: Seconds
 
 
 _PRESETS: Mapping[Preset, _Preset] = {
-    "default": _Preset(0.8, 0.3, 0.4),
-    "quick": _Preset(0.8, 0.3, 0.3),
-    "patient": _Preset(0.93, 0.75, 0.4),
-    "dictation": _Preset(0.8, 0.5, 0.58),
+    "default": _Preset(0.88, 0.6, 0.4, 0.9, 1.0),
+    "quick": _Preset(0.8, 0.3, 0.3, 0.58, 0.8),
+    "patient": _Preset(0.93, 0.75, 0.4, 1.0, 1.0),
+    "dictation": _Preset(0.8, 0.5, 0.58, 0.58, 1.0),
 }
-_HALF = 1.0
-"""Quiet after what only one of words and sound calls unfinished: complete sentences sound unfinished, too."""
 _NOISY = 15.0
 """dB above the noise below which a voice is not to be answered sooner than without a model: noise makes the
 network trustful. Speech 12 dB above white or pink noise has about that much on the scale of `Pause.snr`."""
@@ -46,16 +46,22 @@ network trustful. Speech 12 dB above white or pink noise has about that much on 
 class SmartTurn(EndOfTurn):
     """Sooner after what sounds complete, later after what does not; without a prediction `Adaptive`.
 
-    Of the two that judge, the network and the words, both must call a turn complete to end it soon, and both
-    unfinished to wait longest. Words count once the transcript has shown that it has punctuation.
+    Of the two that judge, the network and the words, both must call a turn complete to end it soon; `most` is
+    waited after what does not read like a whole sentence, whatever it sounds like, but no longer than
+    `sentence` while more words may come. Words count once the transcript has shown that it has punctuation.
 
     Attributes:
         model: A file of Smart Turn v3; None for that of the installed `pipecat-ai`.
         preset: `quick` for quick talk, `patient` where people think aloud, `dictation` for places where
             digits, letters and names are said; what follows replaces a value of it.
-        sure: Probability above which a turn sounds complete: 0.8; `patient` 0.93.
-        unsure: Probability below which it sounds unfinished: 0.3; `patient` 0.75, `dictation` 0.5.
+        sure: Probability above which a turn sounds complete: 0.88; `patient` 0.93, `quick` 0.8.
+        unsure: Probability below which it sounds unfinished: 0.6; `patient` 0.75, `quick` 0.3, `dictation`
+            0.5.
         least: Quiet that ends a complete turn: 0.4 s; `quick` 0.3, `dictation` 0.58 at least.
+        undecided: Quiet that ends a turn between the two, where no words come, no less than that of
+            `Adaptive`: 0.9 s; `patient` 1.0, `quick` 0.58.
+        sentence: Quiet that ends a turn that reads like a whole sentence and does not sound complete: 1 s;
+            `quick` 0.8.
         most: Quiet that ends any turn.
     """
 
@@ -67,13 +73,15 @@ class SmartTurn(EndOfTurn):
     sure: Share | None = None
     unsure: Share | None = None
     least: Seconds | None = None
+    undecided: Seconds | None = None
+    sentence: Seconds | None = None
     most: Seconds = 1.5
 
     def __post_init__(self) -> None:
         for name, share in (("sure", self.sure), ("unsure", self.unsure)):
             if share is not None and not 0.0 <= share <= 1.0:
                 raise SettingError(name, f"must be between 0 and 1, not {share:g}")
-        sure, unsure, least = self.values
+        sure, unsure, least, undecided, sentence = self.values
         if unsure > sure:
             raise SettingError(
                 "unsure",
@@ -83,12 +91,15 @@ class SmartTurn(EndOfTurn):
             )
         # The prediction is there a moment after 0.2 s.
         check_seconds("least", least, 0.25, 10.0)
+        check_seconds("undecided", undecided, least, 10.0)
+        check_seconds("sentence", sentence, least, 10.0)
         check_seconds("most", self.most, max(least, 0.6), 10.0)
 
     @property
     def values(self) -> _Preset:
         """The preset with what replaces its values."""
-        given = zip((self.sure, self.unsure, self.least), _PRESETS[self.preset], strict=True)
+        own = (self.sure, self.unsure, self.least, self.undecided, self.sentence)
+        given = zip(own, _PRESETS[self.preset], strict=True)
         return _Preset(*(usual if value is None else value for value, usual in given))
 
     def verify(self) -> None:
@@ -106,8 +117,8 @@ class SmartTurn(EndOfTurn):
 
     def fresh(self) -> EndOfTurn:
         """One that has heard nobody yet."""
-        speaker = (self.model, self.preset, self.sure, self.unsure, self.least, self.most)
-        return _OneSpeaker(*speaker, _Heard(self.values))
+        values = self.values
+        return _OneSpeaker(self.model, self.preset, *values, self.most, _Heard(values))
 
     def silence(self, pause: Pause) -> float:
         """As `Adaptive`: this one has heard nobody (`fresh`)."""
@@ -149,25 +160,27 @@ class _OneSpeaker(SmartTurn):
             return self._dictated(pause, usual)
         if pause.probability is None:
             return usual, "no prediction"
-        sure, unsure, soonest = self.heard.values
+        sure, unsure, soonest, undecided, sentence = self.heard.values
         complete, unfinished = pause.probability > sure, pause.probability < unsure
-        if pause.words and self.heard.punctuates:
-            sentence = is_sentence(pause.words)
-            if unfinished and not sentence:
-                return max(usual, self.most), "unfinished"
-            if unfinished or not sentence:
-                half = min(_HALF, self.most)
-                return max(usual, half), "sounds unfinished" if unfinished else "reads unfinished"
+        reads = is_sentence(pause.words) if pause.words and self.heard.punctuates else None
+        if reads is False:
+            # Partial transcripts are often without punctuation, until the next one.
+            wait = self.most if unfinished or pause.settled else sentence
+            rule = "unfinished" if unfinished else "reads unfinished"
+        elif reads and not complete:
+            wait, rule = sentence, "sounds unfinished" if unfinished else "undecided"
         elif unfinished:
-            return max(usual, self.most), "unfinished"
-        if not complete:
-            return usual, "undecided"
-        if pause.snr < _NOISY:
-            return max(usual, soonest), "complete, in noise"
-        return soonest, "complete"
+            wait, rule = self.most, "unfinished"
+        elif not complete:
+            wait, rule = undecided, "undecided"
+        elif pause.snr < _NOISY:
+            wait, rule = soonest, "complete, in noise"
+        else:
+            return soonest, "complete"
+        return max(usual, min(wait, self.most)), rule
 
     def _dictated(self, pause: Pause, usual: float) -> tuple[float, str]:
-        _, unsure, soonest = self.heard.values
+        _, unsure, soonest, *_ = self.heard.values
         least = max(usual, soonest)
         paced = self.heard.pace.wait(self.most)
         if pause.probability is not None and pause.probability < unsure:

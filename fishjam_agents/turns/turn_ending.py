@@ -54,9 +54,10 @@ class TurnEnding:
             last_sound: Its last sound, media time.
             words: What was understood of it while it went on.
         """
-        words = words if self.words is None else self.words
-        policy = self._policy
-        pause = Pause(quiet, snr, last_sound - onset, words, self.model_done, self.probability, onset)
+        settled = self.words is not None
+        words, policy = self.words or words, self._policy
+        spoken, probability = last_sound - onset, self.probability
+        pause = Pause(quiet, snr, spoken, words, self.model_done, probability, onset, settled)
         if quiet + 1e-9 < seconds(policy.silence, policy.silence(pause)):
             return None
         return policy.rule(pause)

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 
 from audio_fixtures.corpus import sentences
-from fishjam_agents.audio.log_mel import SAMPLES, Features, is_telephone, log_mel
-from fishjam_agents.audio.resampling import resample
+from fishjam_agents.audio.log_mel import SAMPLES, Features, log_mel
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.smart_turn import SmartTurnModel, calibrated, find_model, load_model
+from fishjam_agents.audio.smart_turn import SmartTurnModel, find_model, load_model
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.errors import ConfigError, FishjamAgentsError, MissingExtraError
 
@@ -75,20 +74,6 @@ def test_the_answers_are_those_to_the_reference_but_for_the_network_s_own_roundi
     assert np.abs(np.subtract(ours, theirs)).max() <= 0.2
     assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=0.02)
     assert all(0.0 <= answer <= 1.0 for answer in ours)
-
-
-@NEEDED
-def test_a_telephone_line_makes_the_answer_less_certain() -> None:
-    model = load_model()
-    telephone = resample(resample(QUESTION, 16000, 8000), 8000, 16000)
-    for sound, narrow in ((QUESTION, False), (telephone, True)):
-        features = log_mel(sound)
-        assert is_telephone(features, len(sound)) is narrow
-        answer = model.ask(features)
-        assert (model(sound) < answer) is narrow
-    assert calibrated(0.93, log_mel(telephone), len(telephone)) == pytest.approx(0.8, abs=0.01)
-    assert 0.0 <= calibrated(1.0, log_mel(telephone), len(telephone)) <= 1.0
-    assert not is_telephone(log_mel(np.zeros(0, np.int16)), 0)
 
 
 @NEEDED

@@ -12,6 +12,7 @@ import pytest
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends import port as p
+from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.observe.replay import read_recording, recorded, replayed
@@ -22,7 +23,7 @@ from fishjam_agents.turns.endpointing import EndOfTurn, Pause, Punctuation
 from fishjam_agents.turns.settings import TurnSettings
 from fishjam_agents.turns.smart_turn import SmartTurn
 from tests.cascade.calls import asks, bot
-from tests.cascade.components import Answers, Speaks, Understands
+from tests.cascade.components import Answers, Speaks, Streams, Understands
 from tests.pipeline.conftest import converse, speech
 
 __all__ = ["converse"]
@@ -197,6 +198,21 @@ def test_words_go_through_a_backend_that_stands_in(converse: Converse) -> None:
     assert made.backend.capabilities.pause_transcripts
     call = converse(made, asks)
     assert waits(call) == [pytest.approx(0.4, abs=FRAME)]
+
+
+@pytest.mark.parametrize(
+    ("last", "rule", "wait"), [("you?", "complete", 0.4), ("and", "reads unfinished", 1.5)]
+)
+def test_a_recogniser_that_hears_people_while_they_speak_settles_the_words_of_a_pause(
+    converse: Converse, last: str, rule: str, wait: float
+) -> None:
+    recogniser = Streams([[(0.3, "How"), (1.0, "are"), (2.0, last)]], lag=0.1)
+    made = AgentPipeline()
+    made.backend = Cascade([recogniser], [Answers([["Hello. "]])], [Speaks()])
+    made.turns = TurnSettings(end_of_turn=Punctuated())
+    call = converse(made, asks_and_waits)
+    assert [event.rule for event in call.of("user_turn_ended")] == [rule]
+    assert waits(call) == [pytest.approx(wait, abs=FRAME)]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ MISTAKES = {
         "not 'quik': did you mean quick?"
     ),
     TURNS + "    end_of_turn: {type: smart_turn, sure: 0.2}": (
-        "config.yaml:4: agent.turns.end_of_turn: unsure is 0.3, more than sure with 0.2: "
+        "config.yaml:4: agent.turns.end_of_turn: unsure is 0.6, more than sure with 0.2: "
         "a turn cannot sound complete and unfinished"
     ),
     TURNS + "    end_of_turn: {type: fixd}": (

@@ -21,8 +21,8 @@ NOISY = Pause(0.3, 14.0, 2.0)
 USUAL = pytest.approx(0.6)
 
 
-def told(probability: float | None, words: str = "") -> Pause:
-    return replace(PAUSE, probability=probability, words=words)
+def told(probability: float | None, words: str = "", settled: bool = True) -> Pause:
+    return replace(PAUSE, probability=probability, words=words, settled=settled)
 
 
 @pytest.mark.parametrize(
@@ -30,24 +30,35 @@ def told(probability: float | None, words: str = "") -> Pause:
     [
         ({}, PAUSE, USUAL, "no prediction"),
         ({}, told(0.9), 0.4, "complete"),
-        ({}, told(0.8), USUAL, "undecided"),
-        ({}, told(0.3), USUAL, "undecided"),
-        ({}, told(0.2), 1.5, "unfinished"),
+        ({}, told(0.88), 0.9, "undecided"),
+        ({}, told(0.6), 0.9, "undecided"),
+        ({}, told(0.5), 1.5, "unfinished"),
         ({}, told(0.9, "How are you?"), 0.4, "complete"),
-        ({}, told(0.5, "How are you?"), USUAL, "undecided"),
+        ({}, told(0.7, "How are you?"), 1.0, "undecided"),
         ({}, told(0.1, "How are you?"), 1.0, "sounds unfinished"),
-        ({}, told(0.9, "How are"), 1.0, "reads unfinished"),
-        ({}, told(0.5, "How are"), 1.0, "reads unfinished"),
+        ({}, told(0.9, "How are"), 1.5, "reads unfinished"),
+        ({}, told(0.7, "How are"), 1.5, "reads unfinished"),
         ({}, told(0.1, "How are"), 1.5, "unfinished"),
+        ({}, told(0.9, "How are", settled=False), 1.0, "reads unfinished"),
+        ({}, told(0.7, "How are", settled=False), 1.0, "reads unfinished"),
+        ({}, told(0.1, "How are", settled=False), 1.5, "unfinished"),
+        ({}, told(0.9, "How are you?", settled=False), 0.4, "complete"),
         ({}, replace(NOISY, probability=0.9), pytest.approx(0.66), "complete, in noise"),
         ({}, replace(NOISY, probability=0.1), 1.5, "unfinished"),
+        ({}, replace(NOISY, probability=0.7), 0.9, "undecided"),
         ({"preset": "quick"}, told(0.9), 0.3, "complete"),
-        ({"preset": "patient"}, told(0.9), USUAL, "undecided"),
+        ({"preset": "quick"}, told(0.7), USUAL, "undecided"),
+        ({"preset": "patient"}, told(0.9), 1.0, "undecided"),
+        ({"undecided": 0.4}, told(0.7), USUAL, "undecided"),
+        ({"sentence": 0.7}, told(0.7, "How are you?"), 0.7, "undecided"),
+        ({"sentence": 0.7}, told(0.1, "How are you?"), 0.7, "sounds unfinished"),
+        ({"preset": "quick"}, told(0.7, "How are you?"), 0.8, "undecided"),
         ({"preset": "patient"}, told(0.65), 1.5, "unfinished"),
         ({"preset": "patient", "sure": 0.85}, told(0.9), 0.4, "complete"),
         ({"least": 0.5, "most": 2.0, "sure": 0.6, "unsure": 0.5}, told(0.7), 0.5, "complete"),
         ({"least": 0.5, "most": 2.0, "sure": 0.6, "unsure": 0.5}, told(0.4), 2.0, "unfinished"),
-        ({"most": 0.8}, told(0.1, "How are you?"), 0.8, "sounds unfinished"),
+        ({"most": 0.7}, told(0.1, "How are you?"), 0.7, "sounds unfinished"),
+        ({"most": 0.7}, told(0.7), 0.7, "undecided"),
         ({"preset": "dictation"}, told(0.9), USUAL, "no pace"),
         ({"preset": "dictation"}, told(0.4), 1.5, "unfinished"),
     ],
@@ -64,12 +75,15 @@ def test_words_without_punctuation_count_once_the_recogniser_has_shown_some() ->
     policy = SmartTurn().fresh()
     assert policy.silence(told(0.9, "how are you")) == 0.4
     policy.silence(told(None, "How are you?"))
-    assert policy.silence(told(0.9, "how are you")) == 1.0
+    assert policy.silence(told(0.9, "how are you")) == 1.5
     assert SmartTurn().fresh().silence(told(0.9, "how are you")) == 0.4
 
 
 @given(
-    st.floats(0, 1) | st.none(), st.floats(0, 40), st.text(max_size=5), st.sampled_from(["default", "quick"])
+    st.floats(0, 1) | st.none(),
+    st.floats(0, 40),
+    st.text(max_size=5),
+    st.sampled_from(["default", "quick", "patient"]),
 )
 def test_with_a_whole_sentence_nobody_waits_longer_than_a_second(
     probability: float | None, snr: float, words: str, preset: Any
@@ -86,6 +100,8 @@ def test_with_a_whole_sentence_nobody_waits_longer_than_a_second(
         lambda: SmartTurn(sure=0.5, unsure=0.6),
         lambda: SmartTurn(sure=0.2),
         lambda: SmartTurn(least=0.1),
+        lambda: SmartTurn(undecided=0.3),
+        lambda: SmartTurn(sentence=0.2),
         lambda: SmartTurn(least=1.0, most=0.9),
         lambda: Dictation(most=0.3),
     ],

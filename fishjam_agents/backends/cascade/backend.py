@@ -87,7 +87,7 @@ class Cascade(Backend):
             wants_turn_audio=not self.streams,
             wants_pauses=self.preemptive or self.streams,
             # Who hears turns while they are spoken has told their words by then.
-            pause_transcripts=self.preemptive and not self.streams,
+            pause_transcripts=self.preemptive or self.streams,
             wants_suspected=self.streams,
             transcripts=self.streams,
             truncate=True,

@@ -162,6 +162,8 @@ class Listening:
         stable = piece.stable and self._paused_at is not None
         if (stable or piece.final) and not self._stable.done():
             self._stable.set_result(words)
+            if words and self._paused_at is not None:
+                self._emit(port.PauseTranscript(words, self._paused_at, self.speech.peer))
         if piece.final or changed:
             self._tell(final=piece.final, end=self._end(piece, stable))
         if piece.final and self._reword is not None:
