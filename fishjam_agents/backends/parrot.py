@@ -30,6 +30,7 @@ class Parrot(port.Backend):
         speed: How many times faster than real time the reply is given; 0 gives all of it at once.
         at_least: The words are repeated until the reply has this many seconds.
         text: What the reply is said to say; None leaves replies without words.
+        ignore_tools: Whether it may have the place of a model in a bot that offers tools; it calls none.
     """
 
     in_process = True
@@ -47,6 +48,12 @@ class Parrot(port.Backend):
     speed: Factor = 0.0
     at_least: Seconds = 0.0
     text: str | None = None
+    ignore_tools: bool = False
+
+    @property
+    def takes_tools(self) -> bool:
+        """True if it is told to."""
+        return self.ignore_tools
 
     def __post_init__(self) -> None:
         if self.delay < 0 or self.speed < 0 or not 0 <= self.at_least <= 600:

@@ -297,6 +297,11 @@ class Backend(Registered, ABC):
         """The backends that may serve a call: itself, unless it is made of others that stand in."""
         return (self,)
 
+    @property
+    def takes_tools(self) -> bool:
+        """True if a bot with tools may have it: it calls them, or is told to call none."""
+        return self.capabilities.tools
+
     def check(self) -> None:
         """Verify what can be known without connecting: files, keys, combinations of settings.
 

@@ -11,7 +11,19 @@ from typer.core import TyperGroup
 from fishjam_agents._version import __version__
 from fishjam_agents.cli.extensions import OFFERED, add_extension, add_missing, installed_commands
 
-COMMANDS = ("run", "console", "simulate", "replay", "report", "server", "check", "schema", "top", "journal")
+COMMANDS = (
+    "run",
+    "console",
+    "simulate",
+    "replay",
+    "report",
+    "server",
+    "check",
+    "schema",
+    "new",
+    "top",
+    "journal",
+)
 """Each is the function of that name in the module of that name, or a group of commands."""
 
 

@@ -128,7 +128,7 @@ def _verify_tools(bot: Bot, backend: Backend) -> None:
     tools = ", ".join([*names, *(f"those of {server.label}" for server in bot.mcp)])
     for server in bot.mcp:
         server.check()
-    if tools and not backend.capabilities.tools:
+    if tools and not backend.takes_tools:
         name = type(backend.chain[0]).__name__
         raise FishjamAgentsError(
             f"{name} calls no tools, but {type(bot).__name__} offers some ({tools}): "

@@ -86,7 +86,7 @@ async def in_terminal(*words: str, **variables: str) -> AsyncIterator[Terminal]:
     )
     terminal = Terminal(process, ours, theirs, modes)
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             yield terminal
     finally:
         if process.returncode is None:

@@ -132,6 +132,7 @@ ray: {target: 4}
 """
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("text", [EVERYTHING, MANY])
 def test_a_wrong_key_is_one_to_both_wherever_it_stands(
     text: str, schema: jsonschema.Draft7Validator, tmp_path: Path

@@ -1,0 +1,60 @@
+"""The project that a folder belongs to, if there is one: how things are installed and run in it."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Python project that was there before.
+
+    Attributes:
+        folder: Where its files are.
+        kind: What manages it.
+    """
+
+    folder: Path
+    kind: Literal["uv", "poetry", "pip"]
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a command that runs in its environment."""
+        return {"uv": "uv run ", "poetry": "poetry run ", "pip": ""}[self.kind]
+
+    def adding(self, requirements: Sequence[str]) -> list[str]:
+        """The commands that add what a bot needs, for a shell."""
+        words = " ".join(map(shlex.quote, requirements))
+        match self.kind:
+            case "uv":
+                return [f"uv add {words}", "uv add --dev pytest"]
+            case "poetry":
+                return [f"poetry add {words}", "poetry add --group dev pytest"]
+            case "pip":
+                return [f"pip install {words} pytest"]
+
+
+def find_project(target: Path) -> Project | None:
+    """The project of a folder that need not be there yet: its own, or that of the folder it is made in."""
+    for folder in (target, target.parent):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            return Project(folder, _kind(folder, file))
+        if (folder / "requirements.txt").is_file():
+            return Project(folder, "pip")
+    return None
+
+
+def _kind(folder: Path, file: Path) -> Literal["uv", "poetry", "pip"]:
+    try:
+        tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        tools = {}
+    if "poetry" in tools or (folder / "poetry.lock").exists():
+        return "poetry"
+    return "uv" if "uv" in tools or (folder / "uv.lock").exists() else "pip"

@@ -1,0 +1,255 @@
+"""`new`: what it writes is run, and what is there is left as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fishjam_agents import install
+from fishjam_agents.cli.scaffold import BACKENDS
+
+from .command import command
+
+CORE = {"bot.py", "config.yaml", "scenario.yaml", "test_bot.py", "README.md", "Dockerfile"}
+OTHERS = {"pyproject.toml", "config.schema.json", "caller.wav"}
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "FISHJAM_ID",
+        "FISHJAM_MANAGEMENT_TOKEN",
+        "GEMINI_API_KEY",
+        "GOOGLE_API_KEY",
+        "OPENAI_API_KEY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=cwd, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("backend", "tools"),
+    [("parrot", ("order_status", "opening_hours")), ("gemini", ()), ("cascade", ("hours",))],
+)
+def test_what_it_writes_passes_its_test_and_its_scenario(
+    backend: str, tools: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = [word for tool in tools for word in ("--tool", tool)]
+    code, said, _ = command(capsys, "new", "shop", "--backend", backend, *words)
+    assert code == 0
+    shop = tmp_path / "shop"
+    assert {file.name for file in shop.iterdir()} == CORE | OTHERS
+    key = BACKENDS[backend].key
+    assert (f"export {key}=" in said) == bool(key)
+    tested = run("pytest", "-q", "-p", "no:cacheprovider", cwd=shop)
+    assert tested.returncode == 0, tested.stdout
+    assert f"{1 + len(tools)} passed" in tested.stdout
+    played = run("fishjam_agents", "simulate", "config.yaml", "scenario.yaml", "--fast", cwd=shop)
+    assert played.returncode == 0, played.stdout + played.stderr
+    checked = run("fishjam_agents", "check", "config.yaml", cwd=shop)
+    assert (checked.returncode == 0) == (not key), checked.stderr
+    assert key in checked.stderr
+    for tool in tools if not key else ():
+        assert f"{tool}(subject: string)" in checked.stdout
+    pyproject = tomllib.loads((shop / "pyproject.toml").read_text())
+    needed = pyproject["project"]["dependencies"]
+    assert needed[0] == install.requirement("webrtc")
+    assert len(needed) == (2 if BACKENDS[backend].integration else 1)
+    # As strangers find it: nothing left over of the templates, and in the style of our own code.
+    for file in shop.glob("*.*"):
+        assert file.suffix in (".wav", ".json") or "@@" not in file.read_text()
+    style = ["ruff", "check", "--isolated", "--select", "E,F,I,UP,B", "--line-length", "100", "."]
+    assert run(*style, cwd=shop).returncode == 0
+    assert (
+        run("ruff", "format", "--isolated", "--check", "--line-length", "100", ".", cwd=shop).returncode == 0
+    )
+
+
+@pytest.mark.timeout(240)
+def test_its_first_command_prints_a_link_and_ends_with_ctrl_c(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        assert command(capsys, "new", "shop", "--tool", "order_status")[0] == 0
+        config = tmp_path / "shop" / "config.yaml"
+        config.write_text(config.read_text().replace("id: local ", "port: 0\n  id: local "))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "fishjam_agents", "run", "config.yaml"),
+            cwd=tmp_path / "shop",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(200):
+                while b"Talk to it: http://127.0.0.1:" not in (line := await process.stdout.readline()):
+                    assert line, "it ended"
+                process.send_signal(signal.SIGINT)
+                assert b"goodbye" in await process.stdout.read()
+                assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    asyncio.run(scenario())
+
+
+def test_a_bot_for_every_room_has_an_api_and_an_image_that_is_asked_for_its_health(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert command(capsys, "new", "shop", "--rooms", "every")[0] == 0
+    settings = yaml.safe_load((tmp_path / "shop" / "config.yaml").read_text())
+    assert settings["rooms"] == "every"
+    assert settings["api"] == {"port": 8081}
+    assert "HEALTHCHECK" not in (tmp_path / "shop" / "Dockerfile").read_text()
+    assert command(capsys, "check", "shop/config.yaml")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "adds", "runs"),
+    [
+        (
+            "pyproject.toml",
+            "[project]\nname = 'app'\n[tool.uv]\n",
+            "uv add 'fishjam-agents[webrtc]",
+            "uv run pytest",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.poetry]\nname = 'app'\n",
+            "poetry add 'fishjam-agents[webrtc]",
+            "poetry run pytest",
+        ),
+        ("pyproject.toml", "[project]\nname = 'app'\n", "pip install 'fishjam-agents[webrtc]", "  pytest"),
+        ("pyproject.toml", "not toml", "pip install 'fishjam-agents[webrtc]", "  pytest"),
+        ("requirements.txt", "httpx\n", "pip install 'fishjam-agents[webrtc]", "  pytest"),
+    ],
+)
+@pytest.mark.parametrize("name", ["shop", "."])
+def test_a_project_that_is_there_is_told_what_to_add_and_keeps_its_files(
+    file: str,
+    content: str,
+    adds: str,
+    runs: str,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / file).write_text(content)
+    (folder / "README.md").write_text("mine\n")
+    code, said, error = command(capsys, "new", name)
+    assert code == 0, error
+    assert adds in said
+    assert runs in said
+    assert (folder / file).read_text() == content
+    assert (folder / "README.md").read_text() == "mine\n"
+    made = folder if name == "." else folder / name
+    expected = CORE | OTHERS - {"pyproject.toml"}
+    assert {one.name for one in made.iterdir() if one != folder / "shop"} == expected | (
+        {file} if name == "." else set()
+    )
+    if name == ".":
+        assert "README.md stay as they were" in said
+
+
+def test_nothing_is_written_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "bot.py").write_text("mine\n")
+    code, _, error = command(capsys, "new", "shop")
+    assert code == 2
+    assert error == "error: shop has bot.py already, and nothing is written over: give another name\n"
+    assert [file.name for file in (tmp_path / "shop").iterdir()] == ["bot.py"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["1shop"], "'1shop' cannot be the name of a bot"),
+        (["a/b c"], "'b c' cannot be the name of a bot"),
+        (["shop", "--backend", "gemni"], "use parrot, gemini, openai_realtime or cascade"),
+        (["shop", "--rooms", "two"], "--rooms two: use one or every"),
+        (["shop", "--tool", "class"], "--tool class cannot be a function"),
+        (["shop", "--tool", "say"], "--tool say is a method that every bot has"),
+        (["shop", "--tool", "end_call"], "--tool end_call is a method that every bot has"),
+    ],
+)
+def test_what_cannot_be_made_is_said_before_anything_is_written(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, error = command(capsys, "new", *words)
+    assert code == 2
+    assert told in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_its_readme_has_the_commands_that_it_tells(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, said, _ = command(capsys, "new", "shop")
+    assert code == 0
+    told = re.findall(r"^  (\S.*)$", said.partition("Next:")[2], re.MULTILINE)[1:]
+    readme = (tmp_path / "shop" / "README.md").read_text()
+    assert [line.split("  #")[0].strip() for line in readme.splitlines() if line.startswith("    ")] == told
+    assert len(told) == 3
+    schema = json.loads((tmp_path / "shop" / "config.schema.json").read_text())
+    assert schema["title"] == "config.yaml of fishjam_agents"
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="uv sync --group deploy brings hadolint")
+def test_its_dockerfile_is_a_good_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert command(capsys, "new", "shop")[0] == 0
+    linted = subprocess.run(
+        ["hadolint", "--no-color", "--ignore", "DL3006", tmp_path / "shop" / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_is_asked(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        from .pseudo_terminal import in_terminal
+
+        async with in_terminal("new", "shop") as terminal:
+            await terminal.shows("Its model (parrot, gemini, openai_realtime, cascade) [parrot]:")
+            terminal.press("gemni\n")
+            await terminal.shows("use parrot, gemini, openai_realtime, cascade")
+            terminal.press("gemini\n")
+            await terminal.shows("Names of its tools [none]:")
+            terminal.press("order_status, opening_hours\n")
+            await terminal.shows("Which rooms (one, every) [one]:")
+            terminal.press("\n")
+            await terminal.shows("simulate config.yaml scenario.yaml --fast")
+            assert await terminal.exits() == 0
+        bot = (tmp_path / "shop" / "bot.py").read_text()
+        assert "async def order_status(self" in bot
+        assert "async def opening_hours(self" in bot
+        assert "type: gemini" in (tmp_path / "shop" / "config.yaml").read_text()
+
+    asyncio.run(scenario())
