@@ -27,6 +27,7 @@ ROWS = (
     "first_audio",
     "gemini",
     "cascade",
+    "transcripts",
     "memory",
     "startup",
     "installed",

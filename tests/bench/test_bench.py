@@ -33,6 +33,7 @@ EXPECTED = (
     "Gemini: first audio from the service",
     "cascade: barge-in to closed",
     "cascade: turn ended to first audio",
+    "streaming transcript: sent by the service",
     "memory of a further session, idle",
     "memory of a further session, talking",
     "`import fishjam_agents`",

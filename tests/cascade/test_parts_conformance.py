@@ -17,9 +17,12 @@ from fishjam_agents.backends.cascade import (
     LanguageModel,
     LLMChunk,
     Message,
+    Paused,
+    Speech,
     SpeechToText,
     TextToSpeech,
     Transcript,
+    TranscriptPiece,
 )
 from fishjam_agents.backends.cascade.espeak import Espeak
 from fishjam_agents.backends.port import Samples, ToolDeclaration
@@ -257,6 +260,36 @@ class Muttering(Understands):
 
     async def transcribe(self, audio: Samples) -> AsyncIterator[Transcript]:
         yield Transcript("so far")
+
+
+class Hasty(Streams):
+    """Takes a pause for the end."""
+
+    async def hear(self, speech: Speech) -> AsyncIterator[TranscriptPiece]:
+        async for piece in speech.follow():
+            if isinstance(piece, Paused):
+                yield Transcript("That was all.", final=True)
+                return
+
+
+class Fickle(Streams):
+    """Calls words stable that are not."""
+
+    async def hear(self, speech: Speech) -> AsyncIterator[TranscriptPiece]:
+        async for piece in speech.follow():
+            if isinstance(piece, Paused):
+                yield Transcript("What is a fish?", stable=True)
+        yield Transcript("What is a dish?", final=True)
+
+
+@pytest.mark.parametrize(("liar", "message"), [(Hasty, "ended at a pause"), (Fickle, "other words than at")])
+def test_a_part_that_is_wrong_about_pauses_is_found_out(liar: type[Streams], message: str) -> None:
+    class Suspect(StreamingSpeechToTextConformance):
+        def fake_service(self) -> FakeComponentService:
+            return ComponentAlone(liar([[]]))
+
+    with pytest.raises(AssertionError, match=message):
+        Suspect().test_a_pause_has_all_before_it_understood()
 
 
 class Confusing(Answers):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
-from fishjam_agents.backends.cascade import Cascade
+from fishjam_agents.backends.cascade import Cascade, Speech
 from fishjam_agents.backends.cascade.components import LanguageModel, SpeechToText, TextToSpeech
 from fishjam_agents.config import load_config, pipeline_factory
 
@@ -93,3 +97,29 @@ def test_the_far_side_has_the_methods_of_the_table() -> None:
         if callable(value) and not name.startswith("_cannot")
     }
     assert {name.partition("(")[0] for name in told} == own - {"__init__"}
+
+
+def test_the_ears_of_the_page_understand_how_long_somebody_speaks() -> None:
+    _, code, _ = blocks("python")
+    names: dict[str, Any] = {}
+    exec(compile(code, "cascade.md", "exec"), names)
+
+    async def hear() -> list[tuple[str, bool, bool]]:
+        speech = Speech()
+        listening = asyncio.create_task(_all_of(names["Clock"]().hear(speech)))
+        speech.append(np.zeros(16000, np.int16))
+        await asyncio.sleep(0)
+        speech.pause(0.9)
+        await asyncio.sleep(0)
+        speech.end()
+        return [(piece.text, piece.stable, piece.final) for piece in await listening]
+
+    assert asyncio.run(hear()) == [
+        ("1.0 seconds", False, False),
+        ("0.9 seconds.", True, False),
+        ("1.0 seconds.", False, True),
+    ]
+
+
+async def _all_of(pieces: AsyncIterator[Any]) -> list[Any]:
+    return [piece async for piece in pieces]

@@ -97,6 +97,17 @@ def test_a_call_with_an_answer_and_an_interruption(converse: Converse) -> None: 
     assert found["bots",] == 0
 
 
+def test_the_delay_of_words_runs_from_where_they_ended() -> None:
+    found = play(
+        events.UserTranscript("one", False, "ann", 1.0, 1.4, at=1.6),
+        events.UserTranscript("one two", True, "ann", 1.0, 2.0, at=2.7),
+        events.UserTranscript("whenever", True, "ann", at=2.8),
+    )
+    assert found["transcript_delay_seconds_sum", "Parrot", "partial"] == pytest.approx(0.2)
+    assert found["transcript_delay_seconds_sum", "Parrot", "final"] == pytest.approx(0.7)
+    assert found["transcript_delay_seconds_count", "Parrot", "final"] == 1
+
+
 def test_gaps_and_losses_of_a_reply_are_counted(converse: Converse) -> None:  # noqa: F811
     late = [
         p.ReplyStarted("r1"),

@@ -25,7 +25,7 @@ from fishjam_agents.events import Heard
 from fishjam_agents.observe.recording import SoundRecorder, recorder, web_vtt
 from fishjam_agents.observe.recording.mix import BOT, CALLERS, StereoMix, TrackPlacement, VoicePlacement
 from fishjam_agents.observe.recording.sound_files import OpusFile, WavFile
-from fishjam_agents.observe.recording.transcript import Transcript
+from fishjam_agents.observe.recording.transcript import Said, Transcript
 from fishjam_agents.observe.recording.writer import WRITER
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import simulate_fast
@@ -253,6 +253,17 @@ def test_a_disk_that_stands_still_costs_silence_and_no_memory(
 
 
 # --- the words ---
+
+
+def test_words_that_come_late_stand_where_they_were_said() -> None:
+    who = ("ann", "mic")
+    lines = Transcript()
+    first = events.UserTurnEnded(4.6, 4.0, *who, 3.0, "turn-1")
+    second = [events.UserTurnEnded(6.6, 6.0, *who, 5.0, "turn-2"), events.UserStartedSpeaking(8.1, 8.0, *who)]
+    for event in (first, *second):
+        assert lines.take(event) is None
+    said = lines.take(events.UserTranscript("one two", True, "ann", 3.0, 4.0, at=8.2))
+    assert said == Said(3.0, 4.0, "user", "one two", "ann")
 
 
 class Announced(AgentPipeline):

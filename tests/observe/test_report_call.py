@@ -192,6 +192,18 @@ def test_words_are_split_where_the_listener_stopped_hearing() -> None:
     assert call.turns[0].said == "stop"
 
 
+def test_words_that_come_late_are_of_the_turn_that_they_name() -> None:
+    call = call_of(
+        *turn(1, A, 3.0, 4.0, 4.6),
+        events.UserTranscript("one", False, "alice", 3.0, 3.4, at=3.6),
+        *turn(2, A, 5.0, 6.0, 6.6),
+        events.UserTranscript("one two", True, "alice", 3.0, 4.0, at=6.7),
+        events.UserTranscript("three", True, "alice", 5.0, 6.0, at=6.8),
+    )
+    assert [turn.said for turn in call.turns] == ["one two", "three"]
+    assert latency.transcripts(call) == pytest.approx([0.2, 2.7, 0.8])
+
+
 def test_speech_that_never_stopped_lasts_to_the_end_of_the_call() -> None:
     call = call_of(events.UserStartedSpeaking(1.0, 0.9, *A), seconds=5.0)
     assert [speech.span for speech in call.speech] == [Span(0.9, 5.0)]

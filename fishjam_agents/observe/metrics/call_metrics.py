@@ -131,6 +131,10 @@ class _Observer:
                 answer = self._untimed.pop(event.reply, None)
                 if answer is not None:
                     self._tell_parts(answer, event.parts)
+            case events.UserTranscript(media_at=float(media_at)):
+                backend = metrics.backend(self._backend_name())
+                words = "final" if event.final else "partial"
+                metrics.time("transcript_delay_seconds", event.at - media_at, bot, backend, words)
             case events.BargeInSuspected():
                 metrics.time("barge_in_seconds", event.at - event.media_at, bot)
             case events.BargeInConfirmed():

@@ -83,6 +83,13 @@ METRICS = (
         RESPONSE,
     ),
     MetricDefinition(
+        "transcript_delay_seconds",
+        "histogram",
+        (*_BACKEND, "words"),
+        "From the end of a word to a transcript with it, where that end is known: partial, final.",
+        RESPONSE,
+    ),
+    MetricDefinition(
         "barge_in_seconds",
         "histogram",
         _BOT,

@@ -87,7 +87,11 @@ class Transcript:
         return None
 
     def _when(self, event: events.UserTranscript) -> tuple[float, float, str | None]:
-        """Return the time of words: in a turn that goes on, else in the last one."""
+        """Return the time of words: in the turn they name, else in one that goes on, else in the last."""
+        if event.start is not None:
+            for turn in reversed(self._turns):
+                if turn.start == event.start and event.peer in (None, turn.peer):
+                    return round(turn.start, 3), round(turn.media_at, 3), event.peer or turn.peer
         for started in reversed(self._speaking.values()):
             if event.peer in (None, started.peer):
                 return round(started.media_at, 3), round(event.at, 3), event.peer or started.peer

@@ -261,10 +261,12 @@ def _turns(events: Sequence[Event]) -> list[UserTurn]:
     turns.sort(key=lambda turn: turn.span.start)
     for event in events:
         if event["kind"] == "user_transcript" and event["final"]:
-            peer = event.get("peer")
+            peer, start = event.get("peer"), event.get("start")
             for index in range(len(turns) - 1, -1, -1):
                 turn = turns[index]
-                if turn.span.start <= event["at"] and peer in (None, turn.peer):
+                # Words may come when the next turn has begun; where it is known they name their own.
+                own = turn.span.start <= event["at"] if start is None else turn.span.start == start
+                if own and peer in (None, turn.peer):
                     turns[index] = replace(turn, said=f"{turn.said} {event['text']}".strip())
                     break
     return turns

@@ -8,6 +8,8 @@
 * End-of-turn delay: from the end of the speech to the decision that the turn is over (`user_turn_ended.at`).
 * Model delay: from that decision to the reply's first audio. It is negative when a model that detects turns
   itself was faster than our own detection. End-of-turn delay and model delay add up to the response latency.
+* Transcript delay: from where the last of a transcript's words ended in the speaker's audio to the transcript
+  (`user_transcript.media_at` and `at`), partial ones too; of those that know where it was.
 * Silence latency: from the onset of the sound over the bot (`barge_in_suspected.media_at`) to the decision
   to fall silent (`barge_in_suspected.at`), which is when `interrupt` goes out on the wire.
 * Verdict time: from that onset to `barge_in_confirmed.at` or `barge_in_withdrawn.at`.
@@ -115,6 +117,12 @@ def ends_of_turn(call: Call) -> list[float]:
     return [end_of_turn(turn) for turn in call.turns if turn.reason == "silence"]
 
 
+def transcripts(call: Call) -> list[float]:
+    """Transcript delays."""
+    told = (event for event in call.events if event["kind"] == "user_transcript")
+    return [event["at"] - event["media_at"] for event in told if event.get("media_at") is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A latency of a call, shown as a distribution.
@@ -146,6 +154,7 @@ def _waited(call: Call) -> int:
 METRICS = (
     Metric("Response latency", "response", responses, 1.5, _waited),
     Metric("End-of-turn delay", "end-of-turn", ends_of_turn, 1.0),
+    Metric("Transcript delay", "transcript", transcripts, 1.0),
     Metric("Silence latency", "silence", silences, 0.25, _none),
 )
 """Latencies that a report shows, in the order of the page. A new one is a function and a line here."""

@@ -95,14 +95,18 @@ function transcribed(call, event) {
   const peer = peerOf(event);
   const text = textOf(event.text).trim();
   const final = event.final === true;
+  const named = typeof event.start === "number" ? event.start : null;
+  // Final words may come when the next turn has begun; where it is known they name their own.
+  const late = named !== null && call.turns.some((turn) => turn.start === named && turn.peer === peer);
   const speaks = openTurns(call, event.at).some((turn) => peer === SOMEBODY || turn.peer === peer);
-  if (speaks) {
+  if (speaks && !late) {
     const partials = new Map(call.partials).set(peer, final ? "" : text);
     const finals = final ? new Map(call.finals).set(peer, spaced(call.finals.get(peer), text)) : call.finals;
     return { ...call, finals, partials };
   }
   /** @param {Turn} turn */
-  const own = (turn) => turn.start <= event.at && (peer === SOMEBODY || turn.peer === peer);
+  const own = (turn) =>
+    (late ? turn.start === named : turn.start <= event.at) && (peer === SOMEBODY || turn.peer === peer);
   if (call.turns.some(own)) {
     /** @param {Turn} turn */
     const change = (turn) =>
