@@ -23,6 +23,7 @@ ROWS = (
     "stall",
     "onset",
     "end_of_turn",
+    "second_opinion",
     "conversation",
     "first_audio",
     "gemini",

@@ -26,6 +26,7 @@ EXPECTED = (
     "first audible frame to `interrupt`",
     "a pause under end_of_turn: smart_turn",
     "keeping 20 ms for it",
+    "20 ms of a call under second_opinion",
     "reply gone from heard.wav",
     "cough over the reply",
     "first model audio at the socket",
