@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fishjam_agents import Overload
 from fishjam_agents.backends.parrot import Parrot
 from fishjam_agents.cli.api_server import api_server
 from fishjam_agents.fishjam import FishjamNotifier
@@ -21,6 +23,7 @@ from fishjam_agents.journal.journal import Journals
 from fishjam_agents.journal.redis_store import RedisJournals
 from fishjam_agents.journal.store import CallPlace
 from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.pipeline.process_load import ProcessLoad
 from fishjam_agents.protocol.generated import notifications as n
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
@@ -43,6 +46,7 @@ from fishjam_agents.worker.worker_calls import WorkerCalls
 from .programs import until
 
 TOKEN = "secret"
+UNLIMITED = WorkersSettings(max_loop_lag=None, max_cpu=None)
 
 
 class Bot(AgentPipeline):
@@ -50,8 +54,13 @@ class Bot(AgentPipeline):
     instructions = "Greet {peer.metadata.name:-whoever comes}."
     said: list[str | None] = []  # noqa: RUF012 - what bots were told, of all calls
 
+    told: list[str] = []  # noqa: RUF012 - and of the load of their process
+
     async def on_start(self) -> None:
         self.said.append(self.instructions)
+
+    async def on_overload(self, overload: Overload) -> None:
+        self.told.append(overload.state)
 
 
 class Parts:
@@ -80,9 +89,11 @@ async def parts(
     journals: Journals | None = None,
     webhook_secret: str | None = None,
     rules: Sequence[RoomRule] = (),
+    limits: WorkersSettings = UNLIMITED,
 ) -> AsyncIterator[Parts]:
-    Bot.said = []
-    async with asyncio.timeout(30), EmbeddedServer(webhook_secret="of Fishjam") as server:
+    Bot.said, Bot.told = [], []
+    monitor = LoadMonitor(limits)
+    async with asyncio.timeout(60), EmbeddedServer(webhook_secret="of Fishjam") as server:
 
         def make(room: RoomSnapshot) -> AgentPipeline:
             return Bot()
@@ -93,9 +104,10 @@ async def parts(
             management_token=server.token,
             limits=LimitSettings(empty_room=0.3),
             max_calls=max_calls,
+            overload=monitor.overload,
             journals=journals,
         )
-        calls = WorkerCalls(worker, LoadMonitor(WorkersSettings()), token)
+        calls = WorkerCalls(worker, monitor, token)
         store = None if journals is None else journals.store
         settings = ApiSettings(port=0, token=token, webhook_secret=webhook_secret)
         async with api_server(settings, calls, store) as url:
@@ -103,13 +115,16 @@ async def parts(
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as http:
                 running = asyncio.create_task(worker.run(calls.close))
+                measuring = asyncio.create_task(monitor.run())
                 try:
                     while (await http.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - as a probe does
                         await asyncio.sleep(0.02)
                     yield Parts(server, worker, http)
                 finally:
                     worker.stop()
-                    await running
+                    measuring.cancel()
+                    await asyncio.gather(running, measuring, return_exceptions=True)
+                    running.result()
 
 
 def play(scenario: Callable[[Parts], Awaitable[None]], **options: Any) -> None:
@@ -329,6 +344,44 @@ def test_readiness_and_metrics_tell_of_limits() -> None:
         assert "fishjam_agents_calls_ended_total 1\n" in (await found.http.get("/metrics")).text
 
     play(scenario, max_calls=1)
+
+
+def test_an_overloaded_process_says_so_and_takes_calls_again_when_it_is_relieved() -> None:
+    async def scenario(found: Parts) -> None:
+        process, share = ProcessLoad.shared(), [1.0]
+        seems = [time.monotonic(), 0.0]
+
+        def used() -> tuple[float, float]:
+            """A core that is used by what the test says."""
+            now = time.monotonic()
+            seems[1] += share[0] * (now - seems[0])
+            seems[0] = now
+            return seems[1], seems[1]
+
+        process.used = used
+        room = found.server.rooms.create()
+        await found.server.add_caller(room.id)
+        record = (await found.post({"bot": "poet", "room": room.id})).json()
+        await found.becomes(record["id"], "running")
+        while (ready := await found.http.get("/readyz")).status_code != 503:  # noqa: ASYNC110 - as a probe does
+            await asyncio.sleep(0.02)
+        assert ready.text.startswith("no new rooms are taken: it uses ")
+        assert ready.text.endswith("of a core, and workers.max_cpu is 0.9\n")
+        refused = await found.post({"bot": "poet"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        metrics = (await found.http.get("/metrics")).text
+        assert "\nfishjam_agents_overload 2\n" in metrics
+        assert "\nfishjam_agents_overloads_total 1\n" in metrics
+        assert "\nfishjam_agents_calls 1\n" in metrics
+
+        share[0] = 0.1
+        while (await found.http.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - as a probe does
+            await asyncio.sleep(0.02)
+        assert (await found.post({"bot": "poet"})).status_code == 201
+        assert (await found.http.get(f"/calls/{record['id']}")).json()["status"] == "running"
+        assert "overloaded" in Bot.told
+
+    play(scenario, limits=WorkersSettings(max_loop_lag=None))
 
 
 def test_the_result_is_posted_signed_and_again_until_it_is_taken(tmp_path: Path) -> None:
