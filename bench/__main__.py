@@ -15,6 +15,7 @@ from fishjam_agents.errors import FishjamAgentsError
 ROWS = (
     "micro",
     "frames",
+    "detection",
     "inline",
     "rooms",
     "cpu",

@@ -103,10 +103,14 @@ class DetectorBank:
         self._packets = 0
         if self._together < WORTHWHILE:
             self._gathers, self._alone = False, 0
-        self.settle()
+        self._judge()
 
-    def settle(self) -> None:
-        """Do what waits now."""
+    def settle(self, asker: Asker) -> None:
+        """Do what waits now, if anything of `asker` does."""
+        if asker in self._waiting:
+            self._judge()
+
+    def _judge(self) -> None:
         waiting, self._waiting = self._waiting, {}
         running: list[tuple[Asker, Iterator[Question]]] = [
             (asker, chain.from_iterable(works)) for asker, works in waiting.items()

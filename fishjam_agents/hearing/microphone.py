@@ -395,7 +395,7 @@ class Microphone:
     def settle(self) -> None:
         """Hear what has come and waits to be judged with others."""
         if self._bank is not None:
-            self._bank.settle()
+            self._bank.settle(self)
 
     def change_track(self, track: str) -> None:
         """Go on under the id of another track, perhaps from another device."""

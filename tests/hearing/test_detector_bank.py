@@ -13,7 +13,9 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
-from fishjam_agents.hearing.microphone import Microphone
+from fishjam_agents.hearing.microphone import Deliver, Microphone
+from fishjam_agents.hearing.mix_input import MixInput
+from fishjam_agents.hearing.mixer import Mixer
 from fishjam_agents.testing import VirtualClock
 from fishjam_agents.turns.machine import TurnEnded, TurnEvent, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
@@ -32,10 +34,17 @@ class Ear:
         self.errors: list[Exception] = []
         self.order: list[str] = []
         self.hook: Callable[[], None] = lambda: None
-        self.microphone = Microphone(
-            name, "mic", AudioFormat(rate), TurnSettings(), [], self._deliver, self._stage_failed,
-            bank=bank, failed=self.errors.append,
-        )  # fmt: skip
+        self.rate = rate
+        self.bank = bank
+        self.microphone = self.make(name, "mic", self._deliver)
+
+    def make(self, peer: str | None, track: str, deliver: Deliver) -> Microphone:
+        """A microphone that is judged with others, where there is a bank."""
+        return Microphone(
+            *(peer, track, AudioFormat(self.rate), TurnSettings(), [], deliver, self._stage_failed),
+            bank=self.bank,
+            failed=self.errors.append,
+        )
 
     def _stage_failed(self, *_: object) -> None:
         raise AssertionError
@@ -224,5 +233,33 @@ def test_what_had_come_when_a_microphone_ended_was_heard() -> None:
             ear.microphone.feed(bytes(640), 0.02, False)
         ears[4].microphone.end("left")
         assert [len(ear.delivered) for ear in ears] == [1] * 6
+
+    run(main)
+
+
+def test_mixes_of_several_rooms_are_judged_together_and_hear_what_each_hears_alone() -> None:
+    async def main() -> None:
+        bank = gathering()
+        rooms: dict[bool, list[tuple[Ear, Mixer, MixInput]]] = {True: [], False: []}
+        for together, made in rooms.items():
+            for number in range(6):
+                ear = Ear(f"ear-{number}", bank if together else None)
+                mixer = Mixer(AudioFormat(16000), ear.make, ear._deliver)
+                made.append((ear, mixer, mixer.add("alice", "mic")))
+        sounds = [said(number) for number in range(6)]
+        waited = 0
+        for tick in range(150):
+            now = (tick + 1) * 0.02
+            for together, made in rooms.items():
+                for (ear, mixer, voice), sound in zip(made, sounds, strict=True):
+                    before = len(ear.delivered)
+                    voice.feed(sound[tick * 320 : tick * 320 + 320].tobytes(), now, False)
+                    mixer.tick(now, False)
+                    waited += together and tick > 50 and len(ear.delivered) == before
+            await end_of_turn()
+        for (one, *_), (other, *_) in zip(rooms[True], rooms[False], strict=True):
+            assert one.delivered == other.delivered
+        # A mix waits for the others, save where it is a frame behind.
+        assert waited > 500
 
     run(main)

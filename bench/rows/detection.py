@@ -1,0 +1,94 @@
+"""Voice detection of many microphones as rows of one array, beside one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bench import sounds
+from bench.table import Row, spread
+from fishjam_agents.audio.echo import EchoGuard, GuardedFrame
+from fishjam_agents.audio.echo_levels import Floats
+from fishjam_agents.audio.echo_reference import EchoReference
+from fishjam_agents.audio.formats import FRAME_SECONDS
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.audio.vad import Detector
+from fishjam_agents.audio.vad_batch import DetectorBatch
+from fishjam_agents.audio.vad_batch import Row as Scored
+
+_TOGETHER = (1, 4, 16, 64)
+_ECHO = 8
+"""Frames by which the bot's voice comes back where there is an echo."""
+
+
+def _windows(frames: Sequence[Samples]) -> list[Floats | None]:
+    """Levels of a bot that says these frames, at the end of each."""
+    bot = EchoReference(sounds.RATE)
+    windows = []
+    for at, frame in enumerate(frames):
+        end = (at + 1) * FRAME_SECONDS
+        bot.sent(frame, end)
+        window = bot.window(end)
+        windows.append(None if window is None else window.copy())
+    return windows
+
+
+def _turns(
+    count: int, turns: int, frames: Sequence[Samples], windows: Sequence[Floats | None]
+) -> list[list[Scored]]:
+    """What `count` microphones, each at another place of the conversation, hear in so many turns."""
+    detectors, guards = [Detector() for _ in range(count)], [EchoGuard() for _ in range(count)]
+    made = []
+    for turn in range(turns):
+        rows = []
+        for number, (detector, guard) in enumerate(zip(detectors, guards, strict=True)):
+            at = (turn + 7 * number) % len(frames)
+            window = windows[(at + _ECHO) % len(frames)]
+            playing = None if window is None else GuardedFrame(guard, window)
+            rows.append(Scored(detector, frames[at], in_speech=False, playing=playing))
+        made.append(rows)
+    return made
+
+
+def _alone(rows: Sequence[Scored]) -> None:
+    for row in rows:
+        row.detector.feed(*row[1:])
+
+
+def _us(score: Callable[[Sequence[Scored]], object], turns: Sequence[Sequence[Scored]]) -> float:
+    """Microseconds of CPU for each frame, once echoes have been found."""
+    half = len(turns) // 2
+    for rows in turns[:half]:
+        score(rows)
+    begun = time.process_time()
+    for rows in turns[half:]:
+        score(rows)
+    return 1e6 * (time.process_time() - begun) / (len(turns) - half) / len(turns[0])
+
+
+async def measure(quick: bool) -> list[Row]:
+    """Microphones at which all speak, without and with the bot's voice in them."""
+    frames = [np.frombuffer(frame, np.int16) for frame in sounds.conversation()]
+    repetitions = 1 if quick else 3
+    rows = []
+    for echo in (False, True):
+        windows = _windows(frames) if echo else [None] * len(frames)
+        for count in _TOGETHER:
+            turns = 6 if quick else max(800 // count, 100)
+            batch, alone = DetectorBatch(), []
+            together = []
+            for _ in range(repetitions):
+                alone.append(_us(_alone, _turns(count, turns, frames, windows)))
+                together.append(_us(batch.feed, _turns(count, turns, frames, windows)))
+            ratio = sorted(together)[repetitions // 2] / sorted(alone)[repetitions // 2]
+            rows.append(
+                Row(
+                    f"voice detection of {count} x 20 ms together{', the bot speaks' * echo}",
+                    "",
+                    f"{spread(together, 1, 'us')} a frame",
+                    f"one after the other {spread(alone, 1, 'us')}: {ratio:.2f} times",
+                )
+            )
+    return rows
