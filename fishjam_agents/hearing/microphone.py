@@ -151,6 +151,8 @@ class Microphone:
         self._restarts = 0
         self.answer: Decision
         self._ring = Ring()
+        # Nobody asks for the sound of a turn that the model hears as it is said, and ends by itself.
+        self._keeps_turns = turns.mode != "backend"
         self._turn: list[tuple[float, Samples]] | None = None
         self._predictor = predictor
         self._sound = None if predictor is None else TurnSound()
@@ -277,7 +279,8 @@ class Microphone:
         for event in events:
             if isinstance(event, TurnStarted):
                 self._heard_from = self.heard_from(event.at)
-                self._turn = self._ring.timed(self._heard_from)
+                if self._keeps_turns:
+                    self._turn = self._ring.timed(self._heard_from)
         self._deliver(self, frame, events)
         for event in events:
             if isinstance(event, TurnEnded):
@@ -446,10 +449,13 @@ class Microphone:
         return onset if self._by_hand else onset - self._pre_roll
 
     def turn_frames(self) -> list[Samples]:
-        """Frames of the open turn so far, pre-roll first, up to and with the current one."""
+        """Frames of the open turn so far, pre-roll first, up to and with the current one.
+
+        None in `mode: backend`.
+        """
         return [frame for _, frame in self._turn or ()]
 
     def turn_audio(self, end: float) -> Samples:
-        """Audio of the open turn, pre-roll first, up to shortly after `end`: int16 mono, shape (n,)."""
+        """Audio of `turn_frames` up to shortly after `end`: int16 mono, shape (n,)."""
         frames = [frame for at, frame in self._turn or () if at <= end + _TURN_TAIL + 1e-6]
         return np.concatenate(frames) if frames else np.empty(0, np.int16)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,7 +21,11 @@ class Listener:
     """Feeds a microphone and keeps what it says."""
 
     def __init__(
-        self, rate: int = 16000, stages: Sequence[Stage] = (), predictor: TurnPredictor | None = None
+        self,
+        rate: int = 16000,
+        stages: Sequence[Stage] = (),
+        predictor: TurnPredictor | None = None,
+        turns: TurnSettings | None = None,
     ) -> None:
         self.rate = rate
         self.now = 0.0
@@ -31,7 +36,7 @@ class Listener:
             "alice",
             "mic",
             AudioFormat(rate),
-            TurnSettings(),
+            turns or TurnSettings(),
             stages,
             self._deliver,
             self._failed,
@@ -283,3 +288,12 @@ def test_a_question_about_a_turn_is_taken_back_when_the_turn_is_over(end: str) -
         getattr(listener.microphone, end)("app")
     assert len(listener.turns) == 1
     assert not predictor.asked
+
+
+@pytest.mark.parametrize("mode", ["local", "backend"])
+def test_the_sound_of_turns_is_kept_where_somebody_asks_for_it(mode: Literal["local", "backend"]) -> None:
+    listener = Listener(turns=TurnSettings(mode=mode))
+    listener.hear(np.concatenate((speech("alice_question.wav"), np.zeros(24000))))
+    assert [type(event) for event in listener.events].count(TurnEnded) == 1
+    (turn,) = listener.turns
+    assert (len(turn) > 16000) == (mode == "local")
