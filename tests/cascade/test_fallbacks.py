@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
+from fishjam_agents.backends.cascade.components import Component
 from fishjam_agents.backends.cascade.fallback_component import RECOVERY, FallbackComponent
+from fishjam_agents.backends.vendors import VendorEndpoint, Vendors, VendorUse
 from fishjam_agents.errors import BackendError
 from fishjam_agents.testing import VirtualClock
 
@@ -41,10 +44,10 @@ class Scripted:
 
 
 class Asking:
-    def __init__(self, *parts: Scripted) -> None:
+    def __init__(self, *parts: Scripted, vendors: Sequence[ComponentVendor] | None = None) -> None:
         self.warnings: list[str] = []
         self.parts = parts
-        self.fallbacks = FallbackComponent("the part", parts, 10.0, self.warnings.append, 4.0)
+        self.fallbacks = FallbackComponent("the part", parts, 10.0, self.warnings.append, 4.0, vendors)
 
     async def ask(self, *, restart: bool = False) -> tuple[list[str], float]:
         """What is answered, and how long that took."""
@@ -147,6 +150,46 @@ def test_leaving_ends_what_is_being_tried(virtual_clock: VirtualClock) -> None:
         assert first.open == 0
 
     run(virtual_clock, main)
+
+
+@dataclass(frozen=True)
+class AtVendor(Component):
+    """Settings of a part that uses an account."""
+
+    account: str
+
+    @property
+    def endpoint(self) -> VendorEndpoint:
+        return VendorEndpoint(self.account, "https://example.com")
+
+
+def test_a_call_holds_one_place_for_a_job_whichever_part_does_it(virtual_clock: VirtualClock) -> None:
+    async def scenario() -> None:
+        use = VendorUse()
+        first, second, other = (ComponentVendor(AtVendor(name), use, lambda event: None) for name in "ABA")
+        accounts = [Vendors.shared().account(AtVendor(name).endpoint) for name in "AB"]
+
+        def places() -> list[int]:
+            return [account.calls for account in accounts]
+
+        asking = Asking(Scripted([[ILL], ["a"]]), Scripted([["b"]]), vendors=[first, second])
+        assert (await asking.ask())[0] == ["b"]
+        assert places() == [0, 1]
+        # Another job of the call shares its place at an account, and keeps it.
+        other.hold()
+        await asyncio.sleep(RECOVERY + 1)
+        # The first part is tried again beside the second, and then used.
+        await asking.ask()
+        await asyncio.sleep(1)
+        assert (await asking.ask())[0] == ["a"]
+        assert places() == [1, 0]
+        await asking.fallbacks.close()
+        first.release()
+        assert places() == [1, 0]
+        use.close()
+        assert places() == [0, 0]
+
+    run(virtual_clock, scenario)
 
 
 def test_a_bug_of_a_part_that_is_tried_is_a_failure_of_it(virtual_clock: VirtualClock) -> None:

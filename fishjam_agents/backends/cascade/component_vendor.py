@@ -36,11 +36,17 @@ class ComponentVendor:
             # Its key has changed.
             before, self._account = self._account, None
             if before is not None:
-                self._use.release(before)
+                self._use.release(before, self)
         if account is not None:
-            self._use.hold(account)
+            self._use.hold(account, self)
         self._account = account
         return account
+
+    def release(self) -> None:
+        """Give the place back; the next request takes one again."""
+        account, self._account = self._account, None
+        if account is not None:
+            self._use.release(account, self)
 
     @property
     def is_shared(self) -> bool:

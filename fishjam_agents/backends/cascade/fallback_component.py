@@ -135,6 +135,7 @@ class FallbackComponent(Generic[P]):
         self._health = HealthTracker(len(parts), _BACKOFF)
         self._trials: dict[int, asyncio.Task[None]] = {}
         self._vendors: Sequence[ComponentVendor | None] = vendors or [None] * len(parts)
+        self._asking = [0] * len(parts)
 
     async def ask(
         self,
@@ -163,6 +164,7 @@ class FallbackComponent(Generic[P]):
         while True:
             index, last = order[position], position == len(order) - 1
             begun = False
+            self._asking[index] += 1
             try:
                 asked = self._ask(index, request, repeats, speech, last=last)
                 async with aclosing(asked) as pieces:
@@ -170,6 +172,7 @@ class FallbackComponent(Generic[P]):
                         begun = True
                         yield piece
                 self._health.recovered(index)
+                self._leave_places(index)
                 return
             except (ComponentError, ContextFullError):
                 raise
@@ -192,6 +195,8 @@ class FallbackComponent(Generic[P]):
                 if last or not again:
                     raise
                 self._warn(f"{self._what} failed ({error}): the next one stands in")
+            finally:
+                self._asking[index] -= 1
             position += 1
 
     async def _ask(
@@ -260,6 +265,13 @@ class FallbackComponent(Generic[P]):
                 await close()
         except TimeoutError:
             logger.warning("%s did not close within %g s", self._what, CLOSE_DEADLINE)
+
+    def _leave_places(self, answered: int) -> None:
+        """Give back the places at accounts of parts for which another one stands in: others may have them."""
+        for index, vendor in enumerate(self._vendors):
+            is_asked = index == answered or self._asking[index] or index in self._trials
+            if vendor is not None and not is_asked:
+                vendor.release()
 
     # --- parts that failed ---
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeAlias
 
 from fishjam_agents.backends.vendors.account import Permit, VendorAccount
@@ -69,11 +68,15 @@ class VendorUse:
 
     def __init__(self, call: CallVendors | None = None) -> None:
         self._call = CallVendors() if call is None else call
-        self._held: list[VendorAccount] = []
+        self._held: dict[VendorAccount, set[object]] = {}
         self._away: dict[VendorAccount, float] = {}
 
-    def hold(self, account: VendorAccount) -> None:
+    def hold(self, account: VendorAccount, part: object = None) -> None:
         """Take a place at an account, unless the session has one there.
+
+        Args:
+            account: Which one.
+            part: Part of the session that uses it; None is the session itself. Parts share a place.
 
         Raises:
             LimitReachedError: There is none.
@@ -82,12 +85,17 @@ class VendorUse:
             if not self._call.claim(account):
                 account.refused += account.full is not None
                 account.take_place()
-            self._held.append(account)
+            self._held[account] = set()
+        self._held[account].add(part)
 
-    def release(self, account: VendorAccount) -> None:
-        """Give the place at an account back, if the session has one there."""
-        with suppress(ValueError):
-            self._held.remove(account)
+    def release(self, account: VendorAccount, part: object = None) -> None:
+        """Give the place at an account back, if the session has one there and no other part uses it."""
+        parts = self._held.get(account)
+        if parts is None:
+            return
+        parts.discard(part)
+        if not parts:
+            del self._held[account]
             account.free_place()
 
     def asked_again(self, endpoint: VendorEndpoint) -> None:
@@ -99,12 +107,14 @@ class VendorUse:
     def keep_only(self, account: VendorAccount) -> None:
         """Give back all places but the one at an account."""
         for other in [held for held in self._held if held is not account]:
-            self.release(other)
+            del self._held[other]
+            other.free_place()
 
     def close(self) -> None:
         """Give back all places."""
         while self._held:
-            self._held.pop().free_place()
+            account, _ = self._held.popitem()
+            account.free_place()
 
     async def admit(
         self, account: VendorAccount, emit: Emit, *, patience: float, paced: bool = False
