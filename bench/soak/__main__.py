@@ -219,7 +219,9 @@ class Soak:
         return Holdings(*(min(column) for column in zip(*looks, strict=True)))
 
     def _report(self, before: Holdings, after: Holdings, code: int, log: str) -> dict[str, Any]:
-        verdict = judge(read(self._folder))
+        notes = list(read(self._folder))
+        verdict = judge(notes)
+        collected = [note["number"] for note in notes if note["kind"] == "collected"]
         begin = self._rss[0][0] + WARM_UP * (self._rss[-1][0] - self._rss[0][0])
         counted = [sample for sample in self._rss if sample[0] >= begin]
         memory = slope(counted)
@@ -243,6 +245,7 @@ class Soak:
             "faults": dict(self._faults),
             "utterances": verdict.as_json() | {"details": len(verdict.details)},
             "memory": asdict(memory) | {"first": counted[0][1], "last": counted[-1][1]},
+            "garbage": {"collections": len(collected), "most": max(collected, default=0)},
             "before": asdict(before),
             "after": asdict(after),
             "problems": problems,
@@ -277,7 +280,7 @@ def _answers(notes: Notes) -> Any:
 
 def summary(report: dict[str, Any]) -> str:
     """The report for people."""
-    said, memory = report["utterances"], report["memory"]
+    said, memory, garbage = report["utterances"], report["memory"], report["garbage"]
     lines = [
         f"{report['calls']} calls, {report['minutes']:g} minutes, seed {report['seed']}: "
         f"{sum(report['faults'].values())} faults ({len(report['faults'])} kinds)",
@@ -287,6 +290,7 @@ def summary(report: dict[str, Any]) -> str:
         f"for {said['late']:.1f} s a process was late",
         f"memory of the bots {memory['last'] / 1024:.1f} MiB, {memory['per_minute']:+.0f} ± "
         f"{memory['error']:.0f} KiB a minute over {memory['minutes']:.1f} minutes",
+        f"{garbage['collections']} full collections, of {garbage['most']} objects of garbage at most",
         f"tasks {report['before']['tasks']} -> {report['after']['tasks']}, "
         f"threads {report['before']['threads']} -> {report['after']['threads']}, "
         f"descriptors {report['before']['descriptors']} -> {report['after']['descriptors']}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import re
@@ -59,6 +60,11 @@ def _probe(due: float, count: int) -> None:
     loop.call_at(now + PROBE, _probe, now + PROBE, count + 1)
 
 
+def _collected(phase: str, info: dict[str, int]) -> None:
+    if phase == "stop" and info["generation"] == 2:
+        _notes.put("collected", number=info["collected"])
+
+
 class SoakBot(AgentPipeline):
     """A bot; the first one of the process begins to count its tasks."""
 
@@ -67,6 +73,7 @@ class SoakBot(AgentPipeline):
         global _probing
         if not _probing:
             _probing = True
+            gc.callbacks.append(_collected)
             _probe(asyncio.get_running_loop().time(), 0)
 
 
