@@ -106,9 +106,10 @@ def _panel(panel: Panel, left: int, calls: Sequence[int], names: list[str]) -> l
         parts.append(
             f'<text class="soft" x="{left - 6}" y="{up(value) + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    shown = -math.inf
-    for number in calls:
-        if across(number) - shown < 24:
+    shown = math.inf
+    # The last one is always told.
+    for number in reversed(calls):
+        if shown - across(number) < 24:
             continue
         shown = across(number)
         parts.append(
