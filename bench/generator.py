@@ -28,6 +28,8 @@ clock = time.perf_counter
 _SLOTS = 20
 """The 20 ms have a slot per millisecond, the grain of asyncio's timers."""
 _PCM = 640
+_STRIDE = 83
+"""Frames by which a call is ahead of the one before: few of them say the same, or listen, at the same time."""
 _APART = 5
 """Slots between two microphones of a call: those of four people are spread over the 20 ms, too."""
 _AUTH_REQUEST, _ADD_TRACK, _INTERRUPT = 0x0A, 0x12, 0x2A
@@ -174,8 +176,7 @@ class Call(ServerSocket):
                 if tick == self._onset:
                     self.onset_at = clock()
             return
-        # A prime stride: few of the calls say the same at the same time.
-        position = (tick + self._number * 7) % load.length
+        position = (tick + self._number * _STRIDE) % load.length
         now = clock()
         if load.answered[position]:
             self._sent_at[position] = now
@@ -189,7 +190,7 @@ class Call(ServerSocket):
         """Send what another microphone than the speaker's has at a tick."""
         if not self.transport.is_closing():
             frames = self._load.microphones[microphone]
-            self.transport.write(frames[(tick + self._number * 7) % self._load.length])
+            self.transport.write(frames[(tick + self._number * _STRIDE) % self._load.length])
 
     def result(self) -> dict[str, Any]:
         """Return the interruption as measured: level, number of early ones, milliseconds."""
