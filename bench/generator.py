@@ -29,7 +29,7 @@ _SLOTS = 20
 """The 20 ms have a slot per millisecond, the grain of asyncio's timers."""
 _PCM = 640
 _STRIDE = 83
-"""Frames by which a call is ahead of the one before: few of them say the same, or listen, at the same time."""
+"""Frames by which a call is ahead of the one before: few say the same, or listen, at the same time."""
 _APART = 5
 """Slots between two microphones of a call: those of four people are spread over the 20 ms, too."""
 _AUTH_REQUEST, _ADD_TRACK, _INTERRUPT = 0x0A, 0x12, 0x2A
