@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+import weakref
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade import Cascade, EndOfSpeech
+from fishjam_agents.backends.cascade import Cascade, EndOfSpeech, Speech, TranscriptPiece
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import Turn
 from fishjam_agents.testing import VirtualClock
 from tests.cascade.components import Answers, Speaks, Streams, Understands
-from tests.cascade.drive import Step, Told, drive
+from tests.cascade.drive import ENDED, Step, Told, drive
 
 FRAME = np.full(320, 3000, np.int16)
 FISH = [(0.4, "What"), (0.6, "is"), (1.0, "a fish?")]
@@ -217,8 +219,7 @@ def test_a_part_that_fails_at_the_end_loses_nothing_that_was_understood(virtual_
     llm = Answers([["Yes. "]])
     told = talk(virtual_clock, [*turn(), 2.0], stt, llm)
     assert asked(llm) == ["What is a fish?"]
-    (warning,) = told.of(port.BackendWarning)
-    assert "the line is cut" in warning.message
+    assert "answered as far as it came: the line is cut" in told.of(port.BackendWarning)[-1].message
     assert words(told)[-1] == ("What is a fish?", True)
 
 
@@ -227,6 +228,40 @@ def test_a_part_that_says_nothing_after_the_end_is_given_up(virtual_clock: Virtu
     llm = Answers([["Yes. "]])
     talk(virtual_clock, [*turn(), 8.0], [Streams([[]], lag=60.0), other], llm)
     assert asked(llm) == ["What is a fish?"]
+
+
+def test_a_part_that_comes_back_while_the_speaker_goes_on_has_all_of_the_turn(
+    virtual_clock: VirtualClock,
+) -> None:
+    stt = Streams([[(0.3, BackendError("the line is cut", retryable=True))]] * 2 + [FISH])
+    llm = Answers([["Yes. "]])
+    told = talk(virtual_clock, [*turn(), 2.0], stt, llm)
+    assert asked(llm) == ["What is a fish?"]
+    assert [len(audio) for audio in stt.heard] == [round(1.2 * 16000)]
+    assert len(told.of(port.BackendWarning)) == 1
+
+
+def test_a_call_keeps_no_sound_of_turns_that_are_answered(virtual_clock: VirtualClock) -> None:
+    kept: list[weakref.ref[Speech]] = []
+
+    class Watched(Understands):
+        async def hear(self, speech: Speech) -> AsyncIterator[TranscriptPiece]:
+            kept.append(weakref.ref(speech))
+            async for piece in super().hear(speech):
+                yield piece
+
+    alive: list[int] = []
+
+    def look() -> None:
+        gc.collect()
+        alive.append(sum(speech() is not None for speech in kept))
+
+    steps: list[Step] = []
+    for start in (0.0, 10.0, 20.0):
+        steps += [port.TurnStartedInput("alice", start), ENDED, 3.0, look]
+    talk(virtual_clock, steps, [Watched([["Hi."]])])
+    assert len(kept) == 3
+    assert max(alive) <= 1
 
 
 def test_turns_that_follow_one_another_keep_their_words(virtual_clock: VirtualClock) -> None:

@@ -81,14 +81,15 @@ class Repeats:
     ) -> bool:
         """Return, after a moment, whether to ask again."""
         asked = not isinstance(error, VendorUnavailableError | LimitReachedError)
-        passes = error.retryable and error.failure == "network"
-        if vendor is None or not vendor.is_shared or not asked or not passes:
+        if not asked or not error.retryable or error.failure != "network":
             return False
         if speech is not None and not speech.is_over:
             # Nobody waits before the turn is over: what is lost by then is worth all attempts again.
             await asyncio.sleep(_MOMENT.delay(1))
             self._begin()
             return True
+        if vendor is None or not vendor.is_shared:
+            return False
         if not vendor.fails and self.count >= _REPEATS:
             return False
         self.count += 1

@@ -79,9 +79,9 @@ class Listening:
                         assert_never(piece)
 
     @property
-    def is_over(self) -> bool:
-        """True once nothing more comes."""
-        return self._task is not None and self._task.done()
+    def goes_on(self) -> bool:
+        """True while more may come by itself."""
+        return self._task is not None and not self._task.done()
 
     async def close(self) -> None:
         """Stop listening."""

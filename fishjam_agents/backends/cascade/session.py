@@ -207,7 +207,7 @@ class CascadeSession(port.BackendSession):
             listening.ended = turn.end
             listening.speech.end()
             # Final words may come after the turn was answered.
-            self._understanding = {kept for kept in self._understanding if not kept.is_over} | {listening}
+            self._understanding = {one for one in (*self._understanding, listening) if one.goes_on}
         return listening
 
     def _whole(self, peer: str | None, start: float, audio: port.Samples, *, told: bool = True) -> Listening:

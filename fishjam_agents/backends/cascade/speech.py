@@ -49,7 +49,8 @@ class Speech:
         self.peer = peer
         self.start = start
         self._before = before
-        self._blocks: list[Samples] = []
+        # Grown by doubling: whoever follows takes views of it at every frame.
+        self._buffer: Samples = np.empty(0, np.int16)
         # What is heard in a pause: the speaker's if they go on.
         self._quiet: list[Samples] = []
         self._length = 0
@@ -86,9 +87,7 @@ class Speech:
     @property
     def samples(self) -> Samples:
         """The sound that is there: int16 mono at 16 kHz, shape (n,)."""
-        if len(self._blocks) > 1:
-            self._blocks = [np.concatenate(self._blocks)]
-        return self._blocks[0] if self._blocks else np.empty(0, np.int16)
+        return self._buffer[: self._length]
 
     def media_at(self, at: float) -> float:
         """Return the media time of a moment, given in seconds of this speech."""
@@ -101,8 +100,13 @@ class Speech:
         if self._paused is not None:
             self._quiet.append(samples)
             return
-        self._blocks.append(samples)
-        self._length += len(samples)
+        end = self._length + len(samples)
+        if end > len(self._buffer):
+            grown = np.empty(max(end, 2 * len(self._buffer)), np.int16)
+            grown[: self._length] = self._buffer[: self._length]
+            self._buffer = grown
+        self._buffer[self._length : end] = samples
+        self._length = end
         self._wake()
 
     def pause(self, media_at: float) -> None:

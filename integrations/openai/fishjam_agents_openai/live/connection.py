@@ -106,7 +106,10 @@ class LiveConnection:
                     given_up=self._given_up.wait(),  # type: ignore[arg-type]
                 )
         except BackendError as error:
-            self._error = error
+            self._error = self._error or error
+        except Exception:
+            # Turns go on with the next connection.
+            logger.exception("A connection to OpenAI Realtime failed")
         finally:
             self.lost.set()
             for segment in self._segments.awaited:

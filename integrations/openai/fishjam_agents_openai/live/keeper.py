@@ -71,6 +71,10 @@ class Keeper:
                     self._tell(error)
                     await self._pause(error, failures)
                     continue
+                except Exception as bug:
+                    # Whoever asks is told: the part has a bug.
+                    self._tell(bug)
+                    raise
                 before, self._connection = self._connection, connection
                 if before is not None:
                     before.retire()
@@ -100,7 +104,7 @@ class Keeper:
             # Only the user can mend it; whoever asks finds out whether that was done.
             await self._wanted.wait()
 
-    def _tell(self, outcome: LiveConnection | BackendError) -> None:
+    def _tell(self, outcome: LiveConnection | Exception) -> None:
         told, self._next = self._next, asyncio.get_running_loop().create_future()
         if isinstance(outcome, LiveConnection):
             told.set_result(outcome)
