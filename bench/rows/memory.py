@@ -15,7 +15,7 @@ many as have their frames judged together (`audio/vad_batch.py`), whose arrays a
 _FRAMES = 150
 """Frames that each call is to have said and heard, 3 s of them: twice as much as a microphone keeps."""
 _PATIENCE = 60.0
-"""Seconds within which they are to be through, on however busy a machine."""
+"""Seconds that each step may take, on however busy a machine."""
 
 
 async def _talk(subject: Child, frames: int) -> None:
@@ -44,19 +44,19 @@ def _row(what: str, budget: float, grown: float, more: int) -> Row:
 async def _grown(first: int, more: int, frames: int) -> float | None:
     """MB that each further session added after so many frames; None where the system does not tell."""
     async with child("generator", sound="conversation") as generator:
-        ports = await generator.hear(20.0)
+        ports = await generator.hear(_PATIENCE)
         async with child("subject", kind="echo", calls=first, **ports) as subject:
-            await subject.hear(20.0)
+            await subject.hear(_PATIENCE)
             if frames:
-                await generator.ask(5.0, do="start")
+                await generator.ask(_PATIENCE, do="start")
             await _talk(subject, frames * first)
             # The first look holds the process up long enough for all to be judged together.
-            await subject.ask(20.0, do="memory")
+            await subject.ask(_PATIENCE, do="memory")
             await _talk(subject, min(frames, first))
-            before = (await subject.ask(20.0, do="memory"))["bytes"]
+            before = (await subject.ask(_PATIENCE, do="memory"))["bytes"]
             if before is None:
                 return None
-            await subject.ask(20.0, do="join", calls=more)
+            await subject.ask(_PATIENCE, do="join", calls=more)
             await _talk(subject, frames * (first + more))
-            after = (await subject.ask(20.0, do="memory"))["bytes"]
+            after = (await subject.ask(_PATIENCE, do="memory"))["bytes"]
     return float(after - before) / more / 1e6
