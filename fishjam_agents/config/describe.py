@@ -269,7 +269,9 @@ def _input(pipeline: AgentPipeline) -> list[str]:
     if rate != capabilities.input_rate:
         steps.append(f"resampler {rate} to {capabilities.input_rate} Hz")
     whole = ", whole turns" if capabilities.wants_turn_audio else ""
-    if capabilities.wants_pauses:
+    if capabilities.wants_suspected:
+        whole += ", words while they are spoken"
+    elif capabilities.wants_pauses:
         whole += ", answers begun at pauses"
     return [*steps, f"{name} {capabilities.input_rate} Hz{whole}"]
 

@@ -11,7 +11,11 @@ from fishjam_agents.backends.cascade import Cascade, LanguageModel, SpeechToText
 from fishjam_agents.backends.cascade.espeak import Espeak
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
-from tests.cascade.components import Answers, Understands
+from fishjam_agents.pipeline import AgentPipeline
+from fishjam_agents.turns.endpointing import Punctuation
+from fishjam_agents.turns.policies import BargeIn
+from fishjam_agents.turns.settings import TurnSettings
+from tests.cascade.components import Answers, Speaks, Streams, Understands
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +86,18 @@ def test_a_mistake_in_a_part_is_told_with_its_line(tmp_path: Path, backend: str,
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, backend)
     assert message in str(caught.value)
+
+
+def test_check_shows_that_words_are_understood_while_they_are_spoken(tmp_path: Path) -> None:
+    load(tmp_path, STT + LLM + TTS)
+    bot = AgentPipeline()
+    bot.backend = Cascade([Streams([[]]), Understands([[]])], [Answers([["Yes."]])], [Speaks()])
+    bot.turns = TurnSettings(barge_in=BargeIn(backchannel=("en",)), end_of_turn=Punctuation())
+    lines = describe(load_config(tmp_path / "config.yaml"), bot)
+    (hears,) = (line for line in lines if line.startswith("hears"))
+    assert hears.endswith(", words while they are spoken")
+    # Who judges words has some.
+    assert not any("sound alone decides" in line for line in lines)
 
 
 def test_check_shows_that_answers_are_begun_at_pauses(tmp_path: Path) -> None:
