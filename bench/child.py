@@ -27,6 +27,16 @@ class Child:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self._process.pid, cores)
 
+    def precede(self) -> None:
+        """Run before this process's other children: those of one real-time priority wait for each other."""
+        if not hasattr(os, "sched_getscheduler"):
+            return
+        policy = os.sched_getscheduler(0)
+        if policy in (os.SCHED_FIFO, os.SCHED_RR):
+            priority = os.sched_getparam(0).sched_priority
+            higher = min(priority + 1, os.sched_get_priority_max(policy))
+            os.sched_setscheduler(self._process.pid, policy, os.sched_param(higher))
+
     @property
     def pid(self) -> int:
         """Its process id."""

@@ -110,6 +110,7 @@ async def run(
             beside = await stack.enter_async_context(child("subject", kind="witness", calls=1, **more))
             await beside.hear(_START)
             beside.keep_to(own)
+            beside.precede()
         async with child("subject", kind=kind, calls=calls, **more) as subject:
             await subject.hear(_START + calls * 0.05)
             subject.keep_to(own)

@@ -11,7 +11,7 @@ from bench.machine import split_cores
 from bench.table import Row, spread
 from fishjam_agents.playout.settings import PlayoutSettings
 
-_CALLS = 150
+_CALLS = 80
 _STALL, _RUNS = 0.3, 5
 _BUDGET_MS = 1000.0
 
