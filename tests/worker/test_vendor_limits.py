@@ -266,7 +266,8 @@ def test_a_call_that_waits_says_what_for() -> None:
             room = server.rooms.create()
             async with running(worker):
                 account = Vendors.shared().account(model.endpoint)
-                account.lost(BackendError("too many", retryable=True, failure="quota", retry_after=1.0))
+                account.lost(BackendError("too many", retryable=True, failure="quota", retry_after=8.0))
+                # Long enough for the bot to come while nobody is asked, also on a busy machine.
                 await server.add_caller(room.id, metadata={"bot": "model"})
                 await until(lambda: bots(room))
                 await until(lambda: worker.calls[room.id].record().waits)
