@@ -116,10 +116,12 @@ class BackendOriginated(Event):
 
 def person(peer: str | None) -> str:
     """A peer as a sentence names it."""
-    if peer is None:
-        return "somebody"
-    # Fishjam's ids are UUIDs; the log has the whole of it at the end of the line.
-    return peer if len(peer) <= _READABLE else peer[:8]
+    return "somebody" if peer is None else short_id(peer)
+
+
+def short_id(identity: str) -> str:
+    """An id as far as it tells things apart: Fishjam's are UUIDs, which are whole in the log at `debug`."""
+    return identity if len(identity) <= _READABLE else identity[:8]
 
 
 def _plain(value: Any) -> Any:

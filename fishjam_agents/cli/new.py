@@ -117,6 +117,8 @@ def _write(target: Path, made: dict[str, bytes]) -> None:
 
 def _told(plan: Plan, target: Path, written: Sequence[str], kept: Sequence[str]) -> list[str]:
     """What was made, and the next commands."""
+    from fishjam_agents import install
+    from fishjam_agents.backends import registry
     from fishjam_agents.cli.scaffold.files import before_it_runs
 
     lines = [f"{target}: {', '.join(written)}"]
@@ -124,6 +126,9 @@ def _told(plan: Plan, target: Path, written: Sequence[str], kept: Sequence[str])
     if plan.project is not None:
         lines += ["", f"Your project ({plan.project.kind}) needs:"]
         lines += [f"  {command}" for command in plan.project.adding(plan.requirements)]
+    elif plan.backend not in registry.installed():
+        lines += ["", "Its model needs an integration that is not installed:"]
+        lines += [f"  {install.command(*plan.requirements[1:])}"]
     before = before_it_runs(plan)
     lines += ["", before] if before else []
     prefix = plan.project.prefix if plan.project else ""

@@ -35,7 +35,7 @@ def simulate(
         typer.Option(
             metavar="DIR",
             help="Folder for heard.wav, room.wav, timeline.json, call.jsonl and report.html; of a folder of "
-            "scenarios each has its own in it.",
+            "scenarios each has its own in it. Without it nothing is written.",
             show_default=False,
         ),
     ] = None,
@@ -74,13 +74,10 @@ def simulate(
 
     if (scenario is None) == (not caller):
         raise typer.BadParameter("give either a scenario or at least one --caller", param_hint="SCENARIO")
-    if scenario is None and out is None:
-        raise typer.BadParameter("a call with --caller needs a folder for its recordings", param_hint="--out")
     if scenario is None and like is not None:
         raise typer.BadParameter("it is for scenarios: give one", param_hint="--like")
     stage = ScenarioRunner(config, fast=fast, seconds=seconds)
     if scenario is None:
-        assert out is not None
         passed = _play_recordings(stage, caller or [], out)
     elif scenario.is_dir():
         from fishjam_agents.cli.suite import play_suite, quiet
@@ -95,15 +92,16 @@ def simulate(
         raise typer.Exit(1)
 
 
-def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path) -> bool:
-    """One call with recorded callers, told and written down: whether no failure cost an answer."""
+def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path | None) -> bool:
+    """One call with recorded callers, told, and written down if asked: whether no failure cost an answer."""
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.observe.log import setup_logging
     from fishjam_agents.simulation.result import prepare_folder
 
     bot = stage.bot()
     clips = read_callers(callers)
-    prepare_folder(out)
+    if out is not None:
+        prepare_folder(out)
     setup_logging(bot.settings.log)
     result = stage.call(bot, clips)
     answered = _tell(result, out)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from fishjam_agents.errors import ConfigError
+from fishjam_agents.event_base import short_id
 from fishjam_agents.events import Event
 from fishjam_agents.observe.json_log import JsonFormatter
 from fishjam_agents.observe.settings import LogSettings
@@ -81,7 +82,8 @@ class EventLog:
 class LineFormatter(logging.Formatter):
     """`12:03:44.120 INFO    the bot replies  [call 1a2b3c4d room r1 peer p1]`.
 
-    Lines that belong to no call end with their logger's name instead, unless it is ours.
+    Lines that belong to no call end with their logger's name instead, unless it is ours. Long ids are whole
+    where `debug` is logged, and else as long as tells them apart, so that a line fits a terminal.
 
     Args:
         secrets: What is never to stand in a line, and what to say in its place.
@@ -94,7 +96,10 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line, followed by its traceback if it has one."""
         known = [(name, getattr(record, name, None)) for name in ("call", "room", "peer")]
-        where = " ".join(f"{name} {value}" for name, value in known if value)
+        whole = logging.getLogger().isEnabledFor(logging.DEBUG)
+        where = " ".join(
+            f"{name} {value if whole else short_id(str(value))}" for name, value in known if value
+        )
         if not where and not record.name.startswith("fishjam_agents"):
             where = record.name
         record.where = f"  [{where}]" if where else ""

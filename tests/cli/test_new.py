@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fishjam_agents import install
+from fishjam_agents.backends import registry
+from fishjam_agents.backends.port import Backend, Registered
 from fishjam_agents.cli.scaffold import BACKENDS
 
 from .command import command
@@ -172,6 +176,23 @@ def test_a_project_that_is_there_is_told_what_to_add_and_keeps_its_files(
     )
     if name == ".":
         assert "README.md stay as they were" in said
+
+
+def test_a_model_whose_integration_is_missing_comes_with_the_command_that_installs_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = registry.installed
+
+    def without_gemini(base: type[Registered] = Backend) -> dict[str, EntryPoint]:
+        return {name: point for name, point in every(base).items() if name != "gemini"}
+
+    monkeypatch.setattr(registry, "installed", without_gemini)
+    code, said, _ = command(capsys, "new", "shop", "--backend", "gemini")
+    assert code == 0
+    (line,) = [line.strip() for line in said.splitlines() if "fishjam-agents-gemini" in line]
+    words = shlex.split(line)
+    assert words[-1] == install.requirement(integration="gemini")
+    assert words[:2] in (["pip", "install"], ["uv", "pip"])
 
 
 def test_nothing_is_written_over(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

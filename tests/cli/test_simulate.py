@@ -51,6 +51,19 @@ def test_a_configured_fishjam_is_not_needed(
     assert (code, errors) == (0, "")
 
 
+def test_without_a_folder_the_call_is_told_and_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    caller = FIXTURES / "silence.wav"
+    code, printed, _ = command(capsys, "simulate", config, "--caller", caller, "--seconds", 0.1)
+    assert code == 0
+    assert "call_started" in printed
+    assert re.search(r"^0\.1\d s of call$", printed, re.MULTILINE)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_the_log_tells_of_the_call_while_it_lasts(
     capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
 ) -> None:

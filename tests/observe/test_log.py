@@ -189,6 +189,17 @@ def test_a_line_names_call_room_and_peer(log: io.StringIO) -> None:
     assert (len(hours), len(minutes), len(seconds)) == (2, 2, len("44.120"))
 
 
+def test_a_line_has_the_first_part_of_long_ids_and_whole_ones_where_debug_is_logged(log: io.StringIO) -> None:
+    room, peer = "9fb0a9f5-dc6b-4a6a-9cd9-9357b5556e1a", "0d2c7b11-1b7e-4e0f-8f53-5d2a3c1f9e55"
+    EventLog("1a2b3c4d", room)(events.PeerJoined(1, peer))
+    logging.getLogger().setLevel(logging.DEBUG)
+    EventLog("1a2b3c4d", room)(events.PeerJoined(1, peer))
+    short, whole = log.getvalue().splitlines()
+    assert short.endswith("0d2c7b11 is in the room  [call 1a2b3c4d room 9fb0a9f5 peer 0d2c7b11]")
+    assert whole.endswith(f"[call 1a2b3c4d room {room} peer {peer}]")
+    assert len(short) <= 100
+
+
 def test_lines_of_others_end_with_their_logger(log: io.StringIO) -> None:
     logging.getLogger("mybot").info("hello")
     logging.getLogger("fishjam_agents.pipeline.call").info("ours")
