@@ -16,9 +16,11 @@ from weakref import WeakKeyDictionary
 from fishjam_agents.audio.detection import Detection, DetectionBatch, Question
 from fishjam_agents.audio.vad import Decision
 
-WORTHWHILE = 5.0
-"""Packets in a turn from which on waiting pays: a further turn of the loop costs as much as judging half a
-frame does."""
+WORTHWHILE = 8.0
+"""Packets in a turn, in the mean over some, below which waiting does not pay: a further turn of the loop and
+the fixed price of a batch cost what is saved."""
+FIRST_MEAN = 1.5 * WORTHWHILE
+"""Mean with which a trial begins, in the middle of a turn perhaps."""
 _TRIAL_EVERY = 100
 """Packets that are judged alone between two trials whether they come together."""
 _RATE = 1 / 8
@@ -56,7 +58,7 @@ class DetectorBank:
         self._packets = 0
         self._alone = 0
         self._gathers = False
-        self._together = WORTHWHILE
+        self._together = FIRST_MEAN
 
     @classmethod
     def shared(cls) -> DetectorBank:
@@ -87,7 +89,7 @@ class DetectorBank:
                 asker.answer = asker.detection.feed(*question)
             self._alone += 1
             if self._alone >= _TRIAL_EVERY:
-                self._gathers, self._together = self._may_gather, WORTHWHILE
+                self._gathers, self._together = self._may_gather, FIRST_MEAN
             return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._end_turn)

@@ -11,6 +11,7 @@ import pytest
 
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.hearing import detector_bank
 from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
 from fishjam_agents.hearing.microphone import Deliver, Microphone
@@ -22,6 +23,13 @@ from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import speech
 
 NAMES = ["alice_question.wav", "bob_long.wav", "alice_yes.wav", "bob_numbers.wav", "alice_long.wav"]
+
+
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a handful of microphones wait for each other."""
+    monkeypatch.setattr(detector_bank, "WORTHWHILE", 3.0)
+    monkeypatch.setattr(detector_bank, "FIRST_MEAN", 4.5)
 
 
 class Ear:
