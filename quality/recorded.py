@@ -14,7 +14,7 @@ from pathlib import Path
 from audio_fixtures.recordings import missing
 from fishjam_agents.errors import FishjamAgentsError
 from quality.bench import Bench
-from quality.categories import places
+from quality.categories import places, speakers
 from quality.figures import Part
 from quality.microphone import VADS
 from quality.report import figures, tables, versions
@@ -56,7 +56,11 @@ def main(words: list[str] | None = None) -> int:
         for name in names:
             begun = time.perf_counter()
             try:
-                results[name][seed] = {"places": places.measure(Bench(VADS[name], seed, arguments.quick))}
+                bench = Bench(VADS[name], seed, arguments.quick)
+                results[name][seed] = {
+                    "places": places.measure(bench),
+                    "speakers": speakers.measure(bench),
+                }
             except FishjamAgentsError as error:
                 sys.stderr.write(f"{error}\n")
                 return 1

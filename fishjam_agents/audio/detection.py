@@ -61,6 +61,11 @@ class Detection:
         """The echo of the bot's voice expected in the last frame; None while none is."""
         return self.detector.echo
 
+    @property
+    def lead(self) -> float:
+        """Seconds before the sound that is followed in which it may have begun softly (`NearVoice.lead`)."""
+        return 0.0 if self.near is None else self.near.lead
+
     def restart(self) -> None:
         """Forget the noise and who spoke, not the echo: what comes next may be another room, or device."""
         self.detector.restart()

@@ -79,6 +79,11 @@ _STEPS = (-0.05, 0.15)
 _GAINS = (-50.0, 6.0)
 _REVERBERATION = 2.0
 """dB by which an echo dies away per frame: a reverberation time of 0.6 s."""
+_ABSENT = 10.0
+"""dB by which a microphone is quieter than the echo that is expected in it, where there is none any more."""
+_ABSENT_FRAMES = 25
+"""Loud frames of the bot's voice without its echo after which none is known: a headset was put on, or a
+canceller has learned the path."""
 _AUDIBLE = -65.0
 _SEARCH_EVERY = 5
 
@@ -148,6 +153,7 @@ class EchoGuard:
         self._every = 1
         self._lively = False
         self._learned = 0
+        self._absent = 0
         self._known = False
         self._cold = True
         self._slow = LevelCorrelation(LAGS)
@@ -191,7 +197,7 @@ class EchoGuard:
             return
         self.delay, self.gain = delay, gain
         self._known, self._cold = True, False
-        self._learned = self._rest = 0
+        self._learned = self._rest = self._absent = 0
         self._slow = LevelCorrelation(LAGS)
 
     def expect(self, bands: Sequence[float], level: float, window: _Floats) -> Echo | None:
@@ -315,7 +321,8 @@ class EchoGuard:
             loudest if loudest > before else before for loudest, before in zip(near, faded, strict=False)
         ]
         self._trail = trail
-        alike = self._fast.take(microphone, max(window.item(here, VOICE), LEAST_REFERENCE))
+        voice_here = window.item(here, VOICE)
+        alike = self._fast.take(microphone, max(voice_here, LEAST_REFERENCE))
         if alike > _DOMINANT and self._lively:
             self._learn(bands, trail)
         margin = self._margin
@@ -323,8 +330,19 @@ class EchoGuard:
             10 ** ((loud + gain + margin) / 10) if loud > _AUDIBLE else 0.0
             for loud, gain in zip(trail, self.gain, strict=True)
         ]
+        self._miss(microphone, voice_here)
         voice = expected[1] + expected[2] + expected[3]
         return Echo(expected, 10 * log10(voice)) if voice > SILENCE_POWER else None
+
+    def _miss(self, microphone: float, voice: float) -> None:
+        """Forget an echo that does not come although the bot's voice is loud."""
+        if voice < max(self._loudest - _LOUD, LEAST_REFERENCE):
+            return
+        expected = voice + sum(self.gain[1:4]) / 3
+        self._absent = self._absent + 1 if microphone < expected - _ABSENT else max(self._absent - 2, 0)
+        if self._absent >= _ABSENT_FRAMES:
+            self.delay, self._known, self._absent = None, False, 0
+            self._slow = LevelCorrelation(LAGS)
 
     def _at_most(self, microphone: float, voice: _Floats) -> float:
         """The level of an echo of which nothing is known but that it was never louder than the microphone.

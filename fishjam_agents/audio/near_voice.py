@@ -5,7 +5,8 @@ are farther away than whoever holds the telephone or wears the headset. The leve
 from its turns: the 90th percentile of its voiced frames. A frame counts by how near it comes to that. Of
 recorded voices, half of the voiced frames lie within 5 dB of it; of a voice 10 dB below, 1 % do.
 
-What is weaker begins nothing. Within a sound it belongs to it for 0.3 s, as the soft end of a word does.
+What is weaker begins nothing. Within a sound it belongs to it for 0.3 s, as the soft end of a word does;
+before one it may be its soft beginning, so it is said for how long it led to it (`NearVoice.lead`).
 Somebody quieter is heard again when the speaker has been silent for 10 s and the other one has said something
 and waited: a television waits for nobody.
 """
@@ -14,14 +15,15 @@ from __future__ import annotations
 
 from math import log10
 
+from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.vad import Decision
 
 _PERCENTILE = 0.9
 _STEP = 0.5
 """dB by which a frame moves the level, split by the percentile: a voice 10 dB louder is followed in 0.5 s of
 voice, a quieter one in 4 s."""
-_KNOWN = 75
-"""Voiced frames, 1.5 s, after which the level is known."""
+_KNOWN = 40
+"""Voiced frames, 0.8 s, after which the level is known: one short sentence."""
 _WORD = 18
 """Frames of a sound after which it is a voice to learn from: those that may interrupt have as many."""
 _BELOW, _SPAN = 7.0, 4.0
@@ -35,6 +37,10 @@ _HOLDS = 0.5
 _SMOOTH, _FADE = 0.4, 0.8
 _SOFT = 15
 """Frames, 0.3 s, for which weaker sound belongs to the voice before it."""
+_LEAD_GAP = 8
+"""Frames without a voice within the soft beginning of a sound: between two syllables."""
+_LONGEST_LEAD = 25
+"""Frames, 0.5 s, of weaker voice before a sound that may be its beginning; a colleague talks for longer."""
 _ABSENT = 500
 """Frames, 10 s, without the near voice after which somebody else may have the microphone."""
 _SAID = 15
@@ -52,7 +58,7 @@ class NearVoice:
 
     __slots__ = (
         *("_absent", "_before", "_before_that", "_count", "_estimate", "_followed", "_mean", "_quiet"),
-        *("_said", "_waits", "_weak", "level"),
+        *("_lead", "_lead_gap", "_said", "_waits", "_weak", "level"),
     )
 
     def __init__(self) -> None:
@@ -66,6 +72,7 @@ class NearVoice:
         self._mean = 0.0
         self._weak = _SOFT
         self._followed = 0
+        self._lead = self._lead_gap = 0
         self._before = self._before_that = 0.0
         self._absent = self._said = self._quiet = 0
         self._waits = False
@@ -87,6 +94,8 @@ class NearVoice:
         self._before_that, self._before = self._before, power
         if self.level is not None:
             self._wait_for(decision.voiced)
+            if not in_speech:
+                self._lead_on(decision.voiced, echo)
         if not decision.voiced:
             self._mean *= _FADE
             self._weak += 1
@@ -98,6 +107,23 @@ class NearVoice:
             self._learn(heard, echo)
             return decision
         return self._weigh(decision, heard, in_speech, echo)
+
+    @property
+    def lead(self) -> float:
+        """Seconds of voice that led to the sound that is followed; 0 of what went on for over 0.5 s."""
+        return self._lead * FRAME_SECONDS if self._lead <= _LONGEST_LEAD else 0.0
+
+    def _lead_on(self, voiced: bool, echo: bool) -> None:
+        if echo:
+            self._lead = self._lead_gap = 0
+        elif voiced:
+            self._lead += 1
+            self._lead_gap = 0
+        elif self._lead:
+            self._lead += 1
+            self._lead_gap += 1
+            if self._lead_gap > _LEAD_GAP:
+                self._lead = self._lead_gap = 0
 
     def _weigh(self, decision: Decision, heard: float, in_speech: bool, echo: bool) -> Decision:
         level = self._estimate

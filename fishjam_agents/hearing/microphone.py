@@ -445,8 +445,8 @@ class Microphone:
         return self._settings.pre_roll
 
     def heard_from(self, onset: float) -> float:
-        """Media time at which the audio of a sound with this onset begins: its pre-roll."""
-        return onset if self._by_hand else onset - self._pre_roll
+        """Media time at which the audio of a sound with this onset begins: pre-roll, and a soft beginning."""
+        return onset if self._by_hand else onset - self._pre_roll - self.detection.lead
 
     def turn_frames(self) -> list[Samples]:
         """Frames of the open turn so far, pre-roll first, up to and with the current one.

@@ -10,7 +10,7 @@ from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.audio.samples import Samples
 
 SECONDS = 1.3
-"""Pre-roll (at most 0.5 s), confirm time (0.34 s) and a hesitant onset in between."""
+"""Pre-roll (at most 0.5 s), confirm time (0.34 s) and a hesitant or soft onset in between."""
 
 _FRAMES = round(SECONDS * FRAMES_PER_SECOND)
 

