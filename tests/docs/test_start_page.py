@@ -40,11 +40,11 @@ class Shell:
     def __init__(self, folder: Path, home: Path) -> None:
         # Which index packages come from is the machine's business, and no part of the page.
         kept = {
-            name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_INDEX"))
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith(("PIP_", "SSL_", "UV_")) or name.lower().endswith("_proxy")
         }
-        kept |= {
-            name: os.environ[name] for name in ("https_proxy", "http_proxy", "no_proxy") if name in os.environ
-        }
+        kept.pop("UV_PROJECT_ENVIRONMENT", None)
         uv = shutil.which("uv")
         if uv:
             # pip asks the network for what uv has in its cache: minutes, which say nothing of the page.
