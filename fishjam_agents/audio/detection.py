@@ -110,14 +110,14 @@ class DetectionBatch:
     def __init__(self) -> None:
         self._detectors = DetectorBatch()
 
-    def feed(self, questions: Sequence[tuple[Detection, Question]]) -> list[Decision]:
+    def feed(self, questions: Sequence[tuple[Detection, Question]]) -> list[Decision | Exception]:
         """Judge the next 20 ms of each microphone, as `Detection.feed` would one after the other.
 
         Args:
             questions: No microphone twice.
 
         Returns:
-            The decisions, in order.
+            The decisions, in order; where a detector of the user's or a network raised, what it raised.
         """
         rows = [
             Row(detection.detector, *question[:4])
@@ -125,14 +125,16 @@ class DetectionBatch:
             if isinstance(detection.detector, Detector)
         ]
         decided = iter(self._detectors.feed(rows))
-        return [
-            detection.correct(
-                next(decided)
-                if isinstance(detection.detector, Detector)
-                else detection.detector.feed(*question[:4]),
-                question.frame,
-                question.in_speech,
-                question.barge_in,
-            )
-            for detection, question in questions
-        ]
+        answers: list[Decision | Exception] = []
+        for detection, question in questions:
+            detector = detection.detector
+            try:
+                decision = next(decided) if isinstance(detector, Detector) else detector.feed(*question[:4])
+                if detection.second is not None or detection.near is not None:
+                    decision = detection.correct(
+                        decision, question.frame, question.in_speech, question.barge_in
+                    )
+                answers.append(decision)
+            except Exception as error:  # noqa: BLE001 - the others may belong to other calls
+                answers.append(error)
+        return answers

@@ -129,6 +129,10 @@ class DetectorBank:
                 if question is not None:
                     asking.append((asker, work))
                     questions.append((asker.detection, question))
-            for (asker, _), decision in zip(asking, self._batch.feed(questions), strict=True):
-                asker.answer = decision
-            running = asking
+            running = []
+            for (asker, work), answer in zip(asking, self._batch.feed(questions), strict=True):
+                if isinstance(answer, Exception):
+                    asker.fail(answer)
+                else:
+                    asker.answer = answer
+                    running.append((asker, work))

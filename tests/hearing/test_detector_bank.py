@@ -11,6 +11,7 @@ import pytest
 
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
+from fishjam_agents.audio.vad_plain import Energy
 from fishjam_agents.hearing import detector_bank
 from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.loudspeaker import Loudspeaker
@@ -211,6 +212,27 @@ def test_one_call_that_fails_takes_no_other_with_it() -> None:
         await end_of_turn()
         assert [ear.errors for ear in ears] == [[], [], [failure], [], [], []]
         assert [len(ear.delivered) for ear in ears] == [2, 2, 1, 2, 2, 2]
+
+    run(main)
+
+
+def test_a_detector_that_fails_ends_its_own_call() -> None:
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(6)]
+        failure = RuntimeError("a detector of the user's")
+
+        class Broken(Energy):
+            def score(self, frame: np.ndarray, level: float) -> float:
+                raise failure
+
+        ears[1].microphone.detection.detector = Broken()
+        ears[3].microphone.detection.detector = Energy()
+        for ear in ears:
+            ear.microphone.feed(bytes(640), 0.02, False)
+        await end_of_turn()
+        assert [ear.errors for ear in ears] == [[], [failure], [], [], [], []]
+        assert [len(ear.delivered) for ear in ears] == [1, 0, 1, 1, 1, 1]
 
     run(main)
 
