@@ -21,6 +21,12 @@ BLOCK = np.full(1600, 3000, np.int16)
 KEY = "sk-of-the-ears"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """Import what a first connection does: seconds on a busy machine, which no deadline here is about."""
+    asyncio.run(LiveTranscription().load())
+
+
 @asynccontextmanager
 async def ears(server: RealtimeEmulator, **settings: Any) -> AsyncIterator[StreamingSpeechToText]:
     async with asyncio.timeout(DEADLINE), server:
@@ -282,6 +288,27 @@ def test_a_sound_that_is_taken_back_is_cleared_and_says_nothing_in_the_next_turn
             turn.says(0.3)
             assert await turn.final() == "Wait!"
             assert server.transcribing[0].withdrawn == 1
+
+    run(work)
+
+
+def test_a_turn_that_is_asked_about_again_is_sent_when_the_one_that_goes_on_pauses() -> None:
+    async def work() -> None:
+        async with ears(server := RealtimeEmulator()) as part:
+            server.transcripts += [["Now"], ["Before."], ["and then."]]
+            goes_on = Turn(part)
+            goes_on.says(0.3)
+            await until(lambda: goes_on.text == "Now")
+            again = Turn(part)
+            again.says(0.3)
+            again.speech.end()
+            await asyncio.sleep(0.05)
+            goes_on.speech.pause(0.3)
+            await again.task
+            assert again.text == "Before."
+            goes_on.speech.resume()
+            goes_on.says(0.3)
+            assert await goes_on.final() == "Now and then."
 
     run(work)
 

@@ -23,6 +23,12 @@ DEADLINE = 25.0
 BLOCK = np.full(1600, 3000, np.int16)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """Import what a first connection does: seconds on a busy machine, which no deadline here is about."""
+    asyncio.run(LiveTranscription().load())
+
+
 class Conversation:
     """A cascade that is told of turns, and what came of it."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+import pytest
 from fishjam_agents_openai.emulator.realtime import Close, Raw, RealtimeEmulator, ServerError
 from fishjam_agents_openai.emulator.transcription import NotWritten
 from fishjam_agents_openai.live import LiveTranscription
@@ -22,6 +24,12 @@ from fishjam_agents.testing.conformance import (
 
 KEY = "sk-of-the-kit"
 _CODES = {"auth": "invalid_api_key", "config": "model_not_found", "quota": "insufficient_quota"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """Import what a first connection does: seconds on a busy machine, which no deadline here is about."""
+    asyncio.run(LiveTranscription().load())
 
 
 class FakeEar(FakeComponentService):

@@ -133,14 +133,13 @@ class Keeper:
                         connection = LiveConnection(settings, await stack.enter_async_context(connecting))
                         await connection.begin()
             except TimeoutError:
-                opened.set_exception(self._late())
-            except BackendError as error:
-                opened.set_exception(error)
-            except Exception as bug:  # noqa: BLE001 - whoever waits is told
-                opened.set_exception(bug)
+                _fail(opened, self._late())
+            except Exception as error:  # noqa: BLE001 - whoever waits is told
+                _fail(opened, error)
             else:
-                opened.set_result(connection)
-                await connection.run()
+                if not opened.done():
+                    opened.set_result(connection)
+                    await connection.run()
 
     def _late(self) -> BackendError:
         return BackendError(
@@ -173,3 +172,9 @@ class Keeper:
             socket["proxy"] = None
         options = cast("WebSocketConnectionOptions", socket)
         return besides | {"websocket_connection_options": options, "max_retries": 0}
+
+
+def _fail(opened: asyncio.Future[LiveConnection], error: Exception) -> None:
+    # Nobody waits any more where the call is over.
+    if not opened.done():
+        opened.set_exception(error)

@@ -63,8 +63,9 @@ class LiveTurn:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def abandon(self) -> None:
-        """Have the connection given up: it is silent."""
-        self._connection.give_up()
+        """Have the connection given up if it is silent about all that was sent; another turn may be at it."""
+        if self._is_sent:
+            self._connection.give_up()
 
     async def news(self) -> None:
         """Wait until something has changed."""
@@ -125,23 +126,33 @@ class LiveTurn:
         at = self._progress.until
         connection = self._connection
         segment: Segment | None = None
-        async with connection.buffer:
+        try:
             async for piece in self._speech.follow(at):
                 if isinstance(piece, Paused):
                     if segment is not None:
-                        connection.commit(at)
+                        self._commit(at)
                         segment = None
                     self._paused_at = piece.at
                     self._changed()
                     continue
                 self._paused_at = None
                 if segment is None:
+                    await connection.buffer.acquire()
                     segment = Segment(at, self._changed)
                     self._segments.append(segment)
                     connection.open(segment)
                 at += len(piece)
                 connection.append(piece)
             if segment is not None:
-                connection.commit(at)
-            self._is_sent = True
-            self._changed()
+                self._commit(at)
+                segment = None
+        finally:
+            if segment is not None:
+                # It was dropped: the buffer is cleared.
+                connection.buffer.release()
+        self._is_sent = True
+        self._changed()
+
+    def _commit(self, end: int) -> None:
+        self._connection.commit(end)
+        self._connection.buffer.release()
