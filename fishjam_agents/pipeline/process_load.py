@@ -171,6 +171,8 @@ class ProcessLoad:
         samples = self._samples
         if samples and now - samples[-1].at - lag > _UNTOLD:
             samples.clear()
+            self.over.clear()
+            self._become("relieved")
         samples.append(_Sample(now, lag, *self.used()))
         if len(samples) < 2:
             return
@@ -180,7 +182,8 @@ class ProcessLoad:
             return
         self._judge("lag", self.load.lag, self.limits.lag)
         self._judge("cpu", self.load.cpu, self.limits.cpu)
-        self._change()
+        near: LoadState = "thinned" if self._is_near() else "relieved"
+        self._become("overloaded" if self.over else near)
 
     def _judge(self, name: Literal["lag", "cpu"], value: float, limit: float | None) -> None:
         if limit is not None and value > limit:
@@ -188,12 +191,7 @@ class ProcessLoad:
         elif limit is None or value < RELIEF * limit:
             self.over.discard(name)
 
-    def _change(self) -> None:
-        state: LoadState = "relieved"
-        if self.over:
-            state = "overloaded"
-        elif self._is_near():
-            state = "thinned"
+    def _become(self, state: LoadState) -> None:
         if state == self.state:
             return
         if state == "overloaded":

@@ -71,7 +71,7 @@ def test_a_single_stall_and_a_second_of_work_are_no_load() -> None:
 
 def test_a_process_that_begins_is_busy_for_a_moment() -> None:
     measured = Measured()
-    measured.seconds(0.5, cpu=1.0, lag=0.2)
+    measured.seconds(0.5, cpu=1.0, lag=0.1)
     measured.seconds(10, cpu=0.3)
     assert measured.states == ["relieved"]
 
