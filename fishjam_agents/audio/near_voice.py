@@ -39,8 +39,9 @@ _SOFT = 15
 """Frames, 0.3 s, for which weaker sound belongs to the voice before it."""
 _LEAD_GAP = 8
 """Frames without a voice within the soft beginning of a sound: between two syllables."""
-_LONGEST_LEAD = 25
-"""Frames, 0.5 s, of weaker voice before a sound that may be its beginning; a colleague talks for longer."""
+_LONGEST_LEAD = 32
+"""Frames, 0.64 s, of weaker voice before a sound that may be its beginning: as much as a microphone keeps
+besides pre-roll and confirm time. A colleague talks for longer."""
 _ABSENT = 500
 """Frames, 10 s, without the near voice after which somebody else may have the microphone."""
 _SAID = 15
@@ -110,7 +111,7 @@ class NearVoice:
 
     @property
     def lead(self) -> float:
-        """Seconds of voice that led to the sound that is followed; 0 of what went on for over 0.5 s."""
+        """Seconds of voice that led to the sound that is followed; 0 of what went on for over 0.64 s."""
         return self._lead * FRAME_SECONDS if self._lead <= _LONGEST_LEAD else 0.0
 
     def _lead_on(self, voiced: bool, echo: bool) -> None:
