@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pytest
 
+from fishjam_agents.event_base import short_id
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.session import PeerType
@@ -126,6 +127,11 @@ async def occupied(server: EmbeddedServer, number: int) -> list[Room]:
     for room in rooms:
         await server.add_caller(room.id)
     return rooms
+
+
+def in_log(room: Room) -> str:
+    """The name that a room has in lines of the log."""
+    return f"room {short_id(room.id)}"
 
 
 def all_served(rooms: list[Room]) -> bool:

@@ -18,7 +18,7 @@ from fishjam_agents.audio.wav import write_wav
 from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.media.recorder import RECORDING_RATE
 
-from .programs import ROOT, all_served, bots, occupied, running, until
+from .programs import ROOT, all_served, bots, in_log, occupied, running, until
 
 READY = "The bots join their rooms when the first person does."
 
@@ -57,7 +57,7 @@ def test_the_example_serves_every_room(tmp_path: Path) -> None:
             # What was made is deleted; people stay where they are.
             assert {room.id for room in server.rooms} == {slow.id, other.id}
             assert [len(room.peers) for room in (slow, other)] == [1, 1]
-            assert f"room {slow.id}" in program.logged
+            assert in_log(slow) in program.logged
 
     asyncio.run(scenario())
 
@@ -250,8 +250,8 @@ def test_what_goes_wrong_in_a_call_is_logged_with_its_room(tmp_path: Path) -> No
             rooms = [server.rooms.create() for _ in range(2)]
             for room in rooms:
                 await server.add_caller(room.id)
-            told = r"The hook on_start failed at \S*failing_bot\.py:9; the call goes on  \[.*room (\S+?)\]"
-            await until(lambda: {room.id for room in rooms} <= set(re.findall(told, program.logged)))
+            told = r"The hook on_start failed at \S*failing_bot\.py:9; the call goes on  \[.*(room \S+?)\]"
+            await until(lambda: {in_log(room) for room in rooms} <= set(re.findall(told, program.logged)))
 
     asyncio.run(scenario())
 

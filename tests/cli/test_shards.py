@@ -16,7 +16,7 @@ from fishjam_agents.server import EmbeddedServer
 from fishjam_agents.server.room import Room
 from fishjam_agents.worker.rendezvous import rank_of
 
-from .programs import Program, Watch, all_served, bots, occupied, running, until
+from .programs import Program, Watch, all_served, bots, in_log, occupied, running, until
 
 CONFIG = """
 agent: {backend: {type: parrot}}
@@ -51,7 +51,7 @@ async def start(stack: AsyncExitStack, server: EmbeddedServer, folder: Path, ind
 
 def server_of(programs: dict[int, Program], room: Room) -> set[int]:
     """The shards that have served a room."""
-    return {index for index, program in programs.items() if f"room {room.id}" in program.logged}
+    return {index for index, program in programs.items() if in_log(room) in program.logged}
 
 
 def ranked(room: Room) -> list[int]:

@@ -15,7 +15,7 @@ import pytest
 from fishjam_agents.server import EmbeddedServer
 
 from ..journal.stores import redis_server
-from .programs import Program, Watch, all_served, bots, occupied, running, until
+from .programs import Program, Watch, all_served, bots, in_log, occupied, running, until
 
 CONFIG = """
 agent: {backend: {type: parrot}}
@@ -80,8 +80,8 @@ def test_what_a_killed_program_served_is_taken_over_and_its_agents_are_deleted(
         rooms = await occupied(server, 6)
         await until(lambda: all_served(rooms))
         before = {room.id: bots(room)[0] for room in rooms}
-        await until(lambda: all(f"room {room.id}" in first.logged + second.logged for room in rooms))
-        kept = {room.id for room in rooms if f"room {room.id}" in second.logged}
+        await until(lambda: all(in_log(room) in first.logged + second.logged for room in rooms))
+        kept = {room.id for room in rooms if in_log(room) in second.logged}
         first.signal(signal.SIGKILL)
         await first.exits()
         # Its lock is gone with it: the claims, which hold for ten seconds, are not waited for.
