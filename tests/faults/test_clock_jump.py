@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fishjam_agents.journal.sqlite_store import SqliteJournals
+from fishjam_agents.worker.rendezvous import assigned_to
 from tests.cli.programs import running, until
 
 from .restarts import fishjam_process, has_answered, has_one_bot
@@ -82,7 +83,7 @@ def test_calls_go_on(shim: Path, tmp_path: Path, whose: str, monkeypatch: pytest
             async with running(config, server, tmp_path / "state", environ=environ) as program:
                 await program.says("Ctrl-C ends the calls.")
                 await until(lambda: len(re.findall(r"process w\d has the id", program.logged)) == 2)
-                await server.occupy([None] * 4)
+                occupied = await server.occupy([None] * 4)
                 await server.until(has_one_bot)
                 for jump in JUMPS:
                     shift.write_text(str(int(shift.read_text()) + jump))
@@ -93,10 +94,11 @@ def test_calls_go_on(shim: Path, tmp_path: Path, whose: str, monkeypatch: pytest
                     assert all(room["bots"] == room["most"] == 1 for room in rooms.values())
                 for trouble in ("failed", "lost", "taken over", "is quiet", "Traceback", "is over"):
                     assert trouble not in program.logged
-                # A process dies after all that: its calls go on in the other one.
-                pid = int(re.findall(r"the process w0 has the id (\d+)", program.logged)[-1])
+                # A process with calls dies after all that: they go on in the other one.
+                victim = assigned_to(occupied[0], ("w0", "w1"))
+                pid = int(re.findall(rf"the process {victim} has the id (\d+)", program.logged)[-1])
                 os.kill(pid, signal.SIGKILL)
-                await until(lambda: "the process w0 ended (signal 9)" in program.logged)
+                await until(lambda: f"the process {victim} ended (signal 9)" in program.logged)
                 await server.ask()
                 rooms = await server.until(has_answered)
                 assert all(room["most"] == 1 for room in rooms.values())
