@@ -20,7 +20,7 @@ from fishjam_agents.race import race
 from fishjam_agents_openai.amounts import amounts
 from fishjam_agents_openai.live.segments import Segment, Segments
 from fishjam_agents_openai.live.settings import LiveSettings
-from fishjam_agents_openai.realtime.failures import EXPIRED, connection_errors, fatal, passes, said
+from fishjam_agents_openai.realtime.failures import EXPIRED, connection_errors, error_in, fatal, passes, said
 from fishjam_agents_openai.realtime.history import RATE, encoded
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class LiveConnection:
             if event is not None and event["type"] in _CONFIGURED:
                 return
             if event is not None and event["type"] == "error":
-                error = event.get("error") or {}
+                error = error_in(event)
                 ended = fatal(error)
                 if ended is None and passes(error):
                     ended = BackendError(
@@ -237,7 +237,7 @@ class LiveConnection:
             if segment is not None:
                 self._written(kind.removeprefix(_WRITTEN), segment, event)
         elif kind == "error":
-            self._failed(event.get("error") or {})
+            self._failed(error_in(event))
 
     def _written(self, what: str, segment: Segment, event: Event) -> None:
         if what == "delta":
@@ -249,7 +249,7 @@ class LiveConnection:
             segment.costs |= amounts(event.get("usage") or {})
             self._segments.forget(segment)
         elif what == "failed":
-            segment.failed = said(event.get("error") or {})
+            segment.failed = said(error_in(event))
             self._segments.forget(segment)
         else:
             return

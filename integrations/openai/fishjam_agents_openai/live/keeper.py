@@ -72,8 +72,10 @@ class Keeper:
                     await self._pause(error, failures)
                     continue
                 except Exception as bug:
-                    # Whoever asks is told: the part has a bug.
-                    self._tell(bug)
+                    # The part has a bug: whoever asks is told, now and later.
+                    self._connection = None
+                    self._next.set_exception(bug)
+                    self._next.exception()
                     raise
                 before, self._connection = self._connection, connection
                 if before is not None:
@@ -126,8 +128,8 @@ class Keeper:
         settings = self._settings
         async with AsyncExitStack() as stack:
             try:
-                with connection_errors(settings.secrets):
-                    async with asyncio.timeout(settings.timeout):
+                async with asyncio.timeout(settings.timeout):
+                    with connection_errors(settings.secrets):
                         settings.renew(client)
                         connecting = client.realtime.connect(**self._options())
                         connection = LiveConnection(settings, await stack.enter_async_context(connecting))

@@ -10,7 +10,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
 from fishjam_agents.json_limits import read_json
-from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, fatal, said
+from fishjam_agents_openai.realtime.failures import BENIGN, EXPIRED, HARMLESS, error_in, fatal, said
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
 from fishjam_agents_openai.realtime.responses import CREATE, Responses
@@ -118,7 +118,7 @@ class ServerEvents:
         elif self._out_of_band.handle(event) or self._responses.handle(event):
             return
         elif kind == "error":
-            self._error(event.get("error") or {})
+            self._error(error_in(event))
         elif kind == "input_audio_buffer.speech_started":
             self._speech_started()
         elif kind == "input_audio_buffer.speech_stopped":

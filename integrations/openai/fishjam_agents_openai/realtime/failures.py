@@ -48,9 +48,15 @@ _LONGEST = 300
 _SERVER = "server_error"
 
 
+def error_in(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The error that an event tells of; some servers write only its message."""
+    error = event.get("error") or {}
+    return error if isinstance(error, Mapping) else {"message": error}
+
+
 def fatal(error: Mapping[str, Any]) -> BackendError | None:
     """An error of the service that ends the conversation, or may; None when it does not."""
-    found = _FATAL.get(error.get("code") or "")
+    found = _FATAL.get(str(error.get("code")))
     if found is None:
         return None
     kind, advice, retryable = found

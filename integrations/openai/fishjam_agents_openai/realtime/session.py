@@ -16,7 +16,7 @@ from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
 from fishjam_agents.race import race
 from fishjam_agents_openai.realtime.events import ServerEvents
-from fishjam_agents_openai.realtime.failures import connection_errors, fatal, passes, said
+from fishjam_agents_openai.realtime.failures import connection_errors, error_in, fatal, passes, said
 from fishjam_agents_openai.realtime.history import RATE, HistoryItem, encoded
 from fishjam_agents_openai.realtime.memory import Memory
 from fishjam_agents_openai.realtime.out_of_band import OutOfBandRequests
@@ -117,7 +117,7 @@ class RealtimeSession(port.BackendSession):
             if event is not None and kind == "session.updated":
                 return
             if event is not None and kind == "error":
-                error = event.get("error") or {}
+                error = error_in(event)
                 if passes(error):
                     raise BackendError(
                         f"OpenAI Realtime could not begin the session ({said(error)}): a new connection is "
