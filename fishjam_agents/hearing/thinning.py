@@ -6,8 +6,6 @@ the noise; what does not, up to 60 ms late.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fishjam_agents.audio.samples import Samples
@@ -24,10 +22,10 @@ _KEPT = 0.97
 
 
 class Thinning:
-    """Whether detection is thinned. One for all microphones of a process, set by who measures its load.
+    """Switch of thinned detection: one for all microphones of a process, set by who measures its load.
 
     Attributes:
-        active: Whether it is.
+        active: Whether detection is thinned.
     """
 
     __slots__ = ("active",)
@@ -39,7 +37,8 @@ class Thinning:
 class Silence:
     """The silence of one microphone: which of its frames need not be judged. Pure.
 
-    For each frame `repeats` is asked, and where it gives nothing, `judged` is told.
+    `judged` is told of every frame that is judged: those for which `repeats` gave nothing, and those about
+    which it was not asked, because they are judged in any case.
     """
 
     __slots__ = ("_decision", "_energy", "_frames", "_loudest", "_skipped")
@@ -50,7 +49,7 @@ class Silence:
     def end(self) -> None:
         """Forget it: a sound is followed, or what comes next is unrelated."""
         self._decision: Decision | None = None
-        self._energy = math.inf
+        self._energy = 0.0
         self._loudest = 0.0
         self._frames = 0
         self._skipped = 0
@@ -62,23 +61,25 @@ class Silence:
             frame: int16 mono at 16 kHz, shape (320,).
         """
         wide = frame.astype(np.float32)
-        self._energy = float(wide @ wide)
+        energy = float(wide @ wide)
         if (
             self._frames < SETTLED
             or self._skipped == SKIPPED
-            or self._energy > LOUDER * self._loudest
+            or energy > LOUDER * self._loudest
             or self._decision is None
         ):
+            self._energy = energy
             return None
         self._skipped += 1
         return self._decision
 
     def judged(self, decision: Decision) -> None:
-        """Take the decision about the frame that `repeats` was asked about last."""
+        """Take the decision about a frame; its energy is known if `repeats` was asked about it."""
         if decision.voiced or decision.tail:
             self.end()
             return
         self._frames += 1
         self._skipped = 0
         self._loudest = max(self._energy, _KEPT * self._loudest)
+        self._energy = 0.0
         self._decision = decision
