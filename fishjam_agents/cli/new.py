@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fishjam_agents.cli import INTERRUPTED
 from fishjam_agents.cli.output import say
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
 
@@ -53,18 +54,18 @@ def new(
 
     target = Path.cwd() if name == "." else Path(name)
     called = (target.resolve() if name == "." else target).name
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", called):
+    if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?", called):
         raise ConfigError(
-            f"{called!r} cannot be the name of a bot: use letters, digits, - and _, a letter first"
+            f"{called!r} cannot be the name of a bot: use letters, digits, - and _, a letter first, "
+            "and no - or _ at its end"
         )
     asks = sys.stdin.isatty() and backend is None and tool is None and rooms is None
     if asks:
-        backend = _ask("Its model", "parrot", tuple(BACKENDS))
-        tool = [
-            word for word in re.split(r"[\s,]+", typer.prompt("Names of its tools", default="none")) if word
-        ]
-        tool = [] if tool == ["none"] else tool
-        rooms = _ask("Which rooms", "one", ("one", "every"))
+        try:
+            backend, tool, rooms = _asked(tuple(BACKENDS))
+        except typer.Abort:
+            say("\nnothing is written")
+            raise typer.Exit(INTERRUPTED) from None
     backend, rooms = backend or "parrot", rooms or "one"
     if backend not in BACKENDS:
         raise ConfigError(f"--backend {backend} is none that new knows: use {alternatives(BACKENDS)}")
@@ -82,6 +83,18 @@ def new(
     say("\n".join(_told(plan, target, [one for one in made if one not in kept], kept)))
 
 
+def _asked(backends: Sequence[str]) -> tuple[str, list[str], str]:
+    """Ask for the model, the tools and the rooms.
+
+    Raises:
+        typer.Abort: Ctrl-C or Ctrl-D was the answer.
+    """
+    backend = _ask("Its model", "parrot", backends)
+    tools = [word for word in re.split(r"[\s,]+", typer.prompt("Names of its tools", default="none")) if word]
+    rooms = _ask("Which rooms", "one", ("one", "every"))
+    return backend, [] if tools == ["none"] else tools, rooms
+
+
 def _ask(question: str, default: str, choices: Sequence[str]) -> str:
     def checked(word: str) -> str:
         if word not in choices:
@@ -96,27 +109,35 @@ def _ask(question: str, default: str, choices: Sequence[str]) -> str:
 def _tools(names: Sequence[str]) -> tuple[str, ...]:
     from fishjam_agents import AgentPipeline
     from fishjam_agents.tools.builtin import BUILTIN
+    from fishjam_agents.tools.signature import NAME
 
     for name in names:
-        if not name.isidentifier() or keyword.iskeyword(name):
+        if not (name.isidentifier() and NAME.fullmatch(name)) or keyword.iskeyword(name):
             raise ConfigError(f"--tool {name} cannot be a function: use a name like order_status")
         if hasattr(AgentPipeline, name) or name in BUILTIN:
             raise ConfigError(f"--tool {name} is a method that every bot has: use another name")
+        if name == "tool":
+            raise ConfigError("--tool tool is the decorator of tools: use another name")
     return tuple(dict.fromkeys(names))
 
 
 def _write(target: Path, made: dict[str, bytes]) -> None:
+    """Write all of the files, or none of them."""
+    written: list[Path] = []
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, content in made.items():
             with (target / name).open("xb") as file:
+                written.append(target / name)
                 file.write(content)
     except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
         raise FishjamAgentsError(f"cannot write {error.filename or target} ({error.strerror})") from error
 
 
 def _told(plan: Plan, target: Path, written: Sequence[str], kept: Sequence[str]) -> list[str]:
-    """What was made, and the next commands."""
+    """Return lines about the files that were made, and the next commands."""
     from fishjam_agents import install
     from fishjam_agents.backends import registry
     from fishjam_agents.cli.scaffold.files import before_it_runs

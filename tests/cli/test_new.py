@@ -204,14 +204,28 @@ def test_nothing_is_written_over(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert [file.name for file in (tmp_path / "shop").iterdir()] == ["bot.py"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a link that leads nowhere")
+def test_what_cannot_be_written_whole_is_not_written_at_all(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "caller.wav").symlink_to(tmp_path / "nowhere")
+    code, _, error = command(capsys, "new", "shop")
+    assert (code, error) == (1, "error: cannot write shop/caller.wav (File exists)\n")
+    assert [file.name for file in (tmp_path / "shop").iterdir()] == ["caller.wav"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["1shop"], "'1shop' cannot be the name of a bot"),
         (["a/b c"], "'b c' cannot be the name of a bot"),
+        (["shop-"], "'shop-' cannot be the name of a bot"),
         (["shop", "--backend", "gemni"], "use parrot, gemini, openai_realtime or cascade"),
         (["shop", "--rooms", "two"], "--rooms two: use one or every"),
         (["shop", "--tool", "class"], "--tool class cannot be a function"),
+        (["shop", "--tool", "öffnen"], "--tool öffnen cannot be a function"),
+        (["shop", "--tool", "tool"], "--tool tool is the decorator of tools"),
         (["shop", "--tool", "say"], "--tool say is a method that every bot has"),
         (["shop", "--tool", "end_call"], "--tool end_call is a method that every bot has"),
     ],
@@ -274,3 +288,22 @@ def test_a_terminal_is_asked(tmp_path: Path) -> None:
         assert "type: gemini" in (tmp_path / "shop" / "config.yaml").read_text()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_a_question_can_be_left(key: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        from .pseudo_terminal import in_terminal
+
+        async with in_terminal("new", "shop") as terminal:
+            await terminal.shows("Its model (parrot, gemini, openai_realtime, cascade) [parrot]:")
+            terminal.press("\n")
+            await terminal.shows("Names of its tools [none]:")
+            terminal.press(key)
+            await terminal.shows("nothing is written")
+            assert await terminal.exits() == 130
+
+    asyncio.run(scenario())
+    assert not (tmp_path / "shop").exists()
