@@ -218,6 +218,32 @@ def test_every_change_is_another_version_and_a_look_ahead_is_none() -> None:
     assert (history.messages, history.version) == (before, versions[-1])
 
 
+def test_late_words_of_a_turn_do_not_change_an_earlier_one_that_said_the_same() -> None:
+    history = History(None, 1000)
+    history.user("Yes.")
+    history.assistant("r1", "More?")
+    said = history.reworded(history.user("Yes."), "Yes, but")
+    history.assistant("r2", "But?")
+    history.reworded(said, "Yes, but no.")
+    assert told(history) == [
+        ("user", "Yes."),
+        ("assistant", "More?"),
+        ("user", "Yes, but no."),
+        ("assistant", "But?"),
+    ]
+
+
+def test_late_words_reach_a_turn_whose_picture_is_shown_no_more() -> None:
+    history = History(None, 10_000)
+    history.user("This.")
+    history.image(b"1", "image/png", ("ann", "camera"))
+    said = history.user("This.")
+    history.image(b"2", "image/png", ("ann", "camera"))
+    history.user("And this?")
+    history.reworded(said, "This one.")
+    assert [text for _, text in told(history)] == ["This.", "This one.", "And this?"]
+
+
 # --- pictures ---
 
 

@@ -79,12 +79,20 @@ class History:
         Returns:
             The message as it is now.
         """
-        for index, kept in enumerate(self._messages):
-            if kept is message or kept == message.without_images():
-                self.version += 1
-                self._messages[index] = replace(kept, text=text)
-                return self._messages[index]
-        return message
+        index = self._place(message)
+        if index is None:
+            return message
+        self.version += 1
+        self._messages[index] = replace(self._messages[index], text=text)
+        return self._messages[index]
+
+    def _place(self, message: Message) -> int | None:
+        """Return the index of a message, or of the latest like it where its pictures are shown no more."""
+        places = [index for index, kept in enumerate(self._messages) if kept is message]
+        if not places:
+            shown = message.without_images()
+            places = [index for index, kept in enumerate(self._messages) if kept == shown]
+        return places[-1] if places else None
 
     def _of_user(self, text: str) -> Message:
         return Message("user", text, images=tuple(self._images.values()))
