@@ -24,10 +24,10 @@ class Ticker:
         lag: Seconds by which the last tick came after its deadline: how late the event loop was.
     """
 
+    # A ticker does not hold its loop, which would hold both for good.
     _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker]] = WeakKeyDictionary()
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._subscribers: dict[int, Callable[[float], None]] = {}
         self._next_key = 0
         self._deadline = 0.0
@@ -40,7 +40,7 @@ class Ticker:
         loop = asyncio.get_running_loop()
         ticker = cls._shared.get(loop)
         if ticker is None:
-            ticker = cls._shared[loop] = cls(loop)
+            ticker = cls._shared[loop] = cls()
         return ticker
 
     def subscribe(self, tick: Callable[[float], None]) -> Callable[[], None]:
@@ -56,8 +56,9 @@ class Ticker:
         self._next_key += 1
         self._subscribers[key] = tick
         if self._timer is None:
-            self._deadline = self._loop.time() + FRAME_SECONDS
-            self._timer = self._loop.call_at(self._deadline, self._tick)
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.time() + FRAME_SECONDS
+            self._timer = loop.call_at(self._deadline, self._tick)
 
         def unsubscribe() -> None:
             self._subscribers.pop(key, None)
@@ -68,7 +69,8 @@ class Ticker:
         return unsubscribe
 
     def _tick(self) -> None:
-        now, timer = self._loop.time(), self._timer
+        loop, timer = asyncio.get_running_loop(), self._timer
+        now = loop.time()
         self.lag = max(0.0, now - self._deadline)
         for key, tick in list(self._subscribers.items()):
             if key not in self._subscribers:
@@ -87,4 +89,4 @@ class Ticker:
             return
         missed = int((now - self._deadline) / FRAME_SECONDS)
         self._deadline += FRAME_SECONDS * (missed + 1)
-        self._timer = self._loop.call_at(self._deadline, self._tick)
+        self._timer = loop.call_at(self._deadline, self._tick)

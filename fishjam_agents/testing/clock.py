@@ -59,7 +59,8 @@ class _VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self.now
 
-    def cpu_used(self) -> tuple[float, float]:
+    @staticmethod
+    def cpu_used() -> tuple[float, float]:
         """Seconds of CPU that the process and this thread have used: computing takes no virtual time."""
         return 0.0, 0.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -24,7 +23,7 @@ class Watched:
     told: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ticker = Ticker(asyncio.AbstractEventLoop())
+        self.ticker = Ticker()
         self.health = AudioHealth(
             *(self.told.append, self.output, lambda: self.lost, self.ticker)  # type: ignore[arg-type]
         )

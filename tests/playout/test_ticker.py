@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
 
+from fishjam_agents.pipeline.process_load import ProcessLoad
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.testing import VirtualClock
 
@@ -61,3 +64,18 @@ def test_one_that_was_ended_in_the_same_tick_is_not_called(virtual_clock: Virtua
         return ticks
 
     assert virtual_clock.run(scenario()) == []
+
+
+def test_a_loop_that_is_over_is_forgotten_with_its_ticker_and_its_load() -> None:
+    async def scenario() -> weakref.ref[asyncio.AbstractEventLoop]:
+        leave = Ticker.shared().subscribe(lambda now: None)
+        unwatch = ProcessLoad.shared().watch(lambda: None)
+        await asyncio.sleep(0.5)
+        leave()
+        unwatch()
+        return weakref.ref(asyncio.get_running_loop())
+
+    for run in (VirtualClock().run, asyncio.run):
+        loop = run(scenario())
+        gc.collect()
+        assert loop() is None
