@@ -1,10 +1,12 @@
-"""Sessions that only transcribe and do not begin as they should, over real sockets."""
+"""Sessions that only transcribe and do not begin or end as they should, over real sockets."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +20,7 @@ from fishjam_agents.backends.cascade import Speech, StreamingSpeechToText
 from fishjam_agents.errors import BackendError
 
 DEADLINE = 50.0
+SOUND = np.full(1600, 3000, np.int16)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,9 +45,24 @@ async def ears(*messages: object, **settings: Any) -> AsyncIterator[StreamingSpe
             yield part
 
 
+@asynccontextmanager
+async def emulated(**settings: Any) -> AsyncIterator[tuple[StreamingSpeechToText, RealtimeEmulator]]:
+    async with (
+        asyncio.timeout(DEADLINE),
+        RealtimeEmulator() as server,
+        LiveTranscription(base_url=server.base_url, **settings).connect() as part,
+    ):
+        yield part, server
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - of many things
+        await asyncio.sleep(0.005)
+
+
 async def failure(part: StreamingSpeechToText) -> Exception:
     with pytest.raises(Exception) as error:  # noqa: PT011 - the test looks at it
-        async for _piece in part.hear(Speech.complete(np.full(1600, 3000, np.int16))):
+        async for _piece in part.hear(Speech.complete(SOUND)):
             pass
     return error.value
 
@@ -82,10 +100,36 @@ def test_an_error_in_a_form_of_its_own_is_a_refusal_and_no_bug_of_ours(error: An
 
 def test_a_bug_is_told_to_everyone_who_asks() -> None:
     async def work() -> None:
-        async with asyncio.timeout(DEADLINE), RealtimeEmulator() as server:
-            part = LiveTranscription(base_url=server.base_url, raw={"include": object()})
-            async with part.connect() as connected:
-                for _ in range(2):
-                    assert isinstance(await failure(connected), TypeError)
+        async with emulated(raw={"include": object()}) as (part, _server):
+            for _ in range(2):
+                assert isinstance(await failure(part), TypeError)
+
+    asyncio.run(work())
+
+
+def test_turns_that_were_taken_back_while_the_service_wrote_leave_no_sound_behind() -> None:
+    async def taken_back(part: StreamingSpeechToText, server: RealtimeEmulator) -> weakref.ref[Speech]:
+        speech = Speech("ann")
+
+        async def hears() -> None:
+            async for _piece in part.hear(speech):
+                pass
+
+        server.transcripts.append([DEADLINE, "too late"])
+        task = asyncio.create_task(hears())
+        speech.append(SOUND)
+        speech.pause(0.1)
+        await until(lambda: bool(server.transcribing and server.transcribing[0].writing))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: not server.transcribing[0].writing)
+        return weakref.ref(speech)
+
+    async def work() -> None:
+        async with emulated() as (part, server):
+            turns = [await taken_back(part, server) for _ in range(3)]
+            gc.collect()
+            assert [turn() for turn in turns] == [None] * 3
+            assert server.transcribing[0].withdrawn == 3
 
     asyncio.run(work())

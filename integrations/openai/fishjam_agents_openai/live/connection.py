@@ -169,7 +169,7 @@ class LiveConnection:
     def drop(self, segments: Sequence[Segment]) -> None:
         """Want nothing more of segments that are not settled, the open one among them."""
         for segment in segments:
-            segment.dropped = True
+            segment.drop()
             if segment is self._segments.open:
                 self._segments.close()
                 self._say({"type": "input_audio_buffer.clear", "event_id": "clear"})
@@ -253,8 +253,7 @@ class LiveConnection:
             self._segments.forget(segment)
         else:
             return
-        if not segment.dropped:
-            segment.changed()
+        segment.changed()
 
     def _failed(self, error: Event) -> None:
         code, cause = error.get("code") or "", error.get("event_id") or ""

@@ -45,6 +45,15 @@ class Segment:
         """Length; 0 while it grows."""
         return 0.0 if self.end is None else (self.end - self.start) / RATE
 
+    def drop(self) -> None:
+        """Have it known as one that nobody wants, without keeping the turn and its sound."""
+        self.dropped = True
+        self.changed = _nobody
+
+
+def _nobody() -> None:
+    """Nobody is told of what becomes of a dropped segment."""
+
 
 @dataclass(slots=True)
 class Segments:
