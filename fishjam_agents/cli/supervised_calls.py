@@ -46,6 +46,7 @@ class SupervisedCalls:
         self._supervisor = supervisor
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
         self._requests: dict[str, CallRequest] = {}
+        self._told_to_end: set[str] = set()
         self._answers: dict[str, _Awaited] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         supervisor.heard.append(self._heard)
@@ -154,6 +155,7 @@ class SupervisedCalls:
         self._records[record.id] = dataclasses.replace(record, process=worker.member)
         if record.status in FINAL:
             self._requests.pop(record.id, None)
+            self._told_to_end.discard(record.id)
             self._records.move_to_end(record.id)
         if len(self._records) > KEPT_RECORDS:
             over = next((id for id, old in self._records.items() if old.status in FINAL), None)
@@ -165,16 +167,13 @@ class SupervisedCalls:
             if record.process != worker.member or record.status in FINAL:
                 continue
             request = self._requests.pop(id, None)
-            self._records[id] = dataclasses.replace(
-                record,
-                status="restarting" if request else "ended",
-                ended=None if request else time.time(),
-                reason="its process ended",
-            )
-            if request is not None:
-                task = asyncio.create_task(self._begin_again(request), name="call of a dead process")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            if request is None:
+                self._over(record, "its process ended")
+                continue
+            self._records[id] = dataclasses.replace(record, status="restarting", reason="its process ended")
+            task = asyncio.create_task(self._begin_again(request), name="call of a dead process")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         for asked, answer in self._answers.values():
             if asked is worker and not answer.done():
                 answer.set_exception(CallRefusedError(_UNAVAILABLE, f"the process {worker.member} ended"))
@@ -184,6 +183,9 @@ class SupervisedCalls:
         for _ in range(BEGIN_ATTEMPTS):
             try:
                 await self.create(request)
+                if request.id in self._told_to_end:
+                    # One that is gone was to end it. This one deletes its room, and tells its end.
+                    self.end(request.id)
                 return
             except CallRefusedError as error:
                 # The server may not know yet that the bot is gone, and the others may be starting.
@@ -194,9 +196,14 @@ class SupervisedCalls:
         )
         record = self._records.get(request.id)
         if record is not None:
-            self._records[request.id] = dataclasses.replace(
-                record, status="ended", ended=time.time(), reason=f"its process ended, and {problem}"
-            )
+            self._over(record, f"its process ended, and {problem}")
+
+    def _over(self, record: CallRecord, reason: str) -> None:
+        """Note that a call has ended with its process."""
+        self._records[record.id] = dataclasses.replace(
+            record, status="ended", ended=time.time(), reason=reason
+        )
+        self._told_to_end.discard(record.id)
 
     def _ready(self, asked: Set[str]) -> Mapping[str, WorkerProcess]:
         """Return the processes that take new rooms and have not been asked."""
@@ -210,8 +217,12 @@ class SupervisedCalls:
 
     def _overloaded(self, asked: Set[str]) -> Mapping[str, WorkerProcess]:
         """Return those that take none for their load alone; rooms are not shared with them."""
-        workers = self._supervisor.workers.items()
-        return {m: worker for m, worker in workers if worker.takes_lost_calls and m not in asked}
+        now = asyncio.get_running_loop().time()
+        return {
+            member: worker
+            for member, worker in self._supervisor.workers.items()
+            if worker.takes_lost_calls and not worker.is_quiet(now) and member not in asked
+        }
 
     def records(self) -> Sequence[CallRecord]:
         """Part of `CallService`."""
@@ -226,6 +237,8 @@ class SupervisedCalls:
         record = self._records.get(id)
         if record is None:
             return False
+        if record.status not in FINAL:
+            self._told_to_end.add(id)
         worker = self._supervisor.workers.get(record.process)
         if worker is not None:
             worker.channel.send("end", id=id)

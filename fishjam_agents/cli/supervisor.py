@@ -61,6 +61,10 @@ class WorkerProcess:
     heard: float = 0.0
     has_started: bool = False
 
+    def is_quiet(self, now: float) -> bool:
+        """Return True if it has not reported for a while, at a loop time."""
+        return now - self.heard > QUIET
+
 
 class Supervisor:
     """Keeps worker processes running.
@@ -263,9 +267,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1.0)
-            if loop.time() - worker.heard > QUIET and worker.has_started and worker.member in self._sharing:
+            if worker.is_quiet(loop.time()) and worker.has_started and worker.member in self._sharing:
                 logger.warning("the process %s is quiet: it gets no more rooms", worker.member)
-                worker.not_ready, worker.takes_lost_calls = "it is quiet", False
+                worker.not_ready = "it is quiet"
                 self._sharing.discard(worker.member)
                 self._share()
             if loop.time() - worker.heard > SILENCE:

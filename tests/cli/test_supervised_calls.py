@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,24 +19,40 @@ class Processes:
 
     Args:
         states: By the names of processes: why they take no new room, and whether they take lost calls.
+        quiet: Those that have not reported for a while.
     """
 
-    def __init__(self, states: dict[str, tuple[str | None, bool]]) -> None:
+    def __init__(self, states: dict[str, tuple[str | None, bool]], quiet: Collection[str] = ()) -> None:
         self.heard: list[Any] = []
         self.died: list[Any] = []
         self.asked: list[str] = []
+        self.ended: list[str] = []
         self.members = tuple(member for member, (reason, _) in states.items() if reason is None)
         self.workers = {
             member: SimpleNamespace(
                 member=member,
                 not_ready=reason,
                 takes_lost_calls=takes,
-                channel=SimpleNamespace(send=lambda kind, member=member, **data: self._sent(member, data)),
+                is_quiet=lambda now, member=member: member in quiet,
+                channel=SimpleNamespace(
+                    send=lambda kind, member=member, **data: self._sent(kind, member, data)
+                ),
             )
             for member, (reason, takes) in states.items()
         }
 
-    def _sent(self, member: str, data: dict[str, Any]) -> None:
+    def kill(self, member: str, meanwhile: Callable[[], object]) -> None:
+        """Have a process gone, and something happen before others hear of it."""
+        worker = self.workers.pop(member)
+        self.members = tuple(self.workers)
+        meanwhile()
+        for died in self.died:
+            died(worker)
+
+    def _sent(self, kind: str, member: str, data: dict[str, Any]) -> None:
+        if kind == "end":
+            self.ended.append(member)
+            return
         self.asked.append(member)
         request = data["request"]
         record = CallRecord(
@@ -48,11 +65,13 @@ class Processes:
         )
 
 
-def create(states: dict[str, tuple[str | None, bool]], *, again: bool) -> list[str]:
+def create(
+    states: dict[str, tuple[str | None, bool]], *, again: bool, quiet: Collection[str] = ()
+) -> list[str]:
     """Processes that are asked for a call."""
 
     async def ask() -> list[str]:
-        processes = Processes(states)
+        processes = Processes(states, quiet)
         calls = SupervisedCalls(processes)  # type: ignore[arg-type]
         await calls.create(CallRequest("c1", room="r1", again=again))
         return processes.asked
@@ -68,6 +87,11 @@ def test_a_call_of_a_process_that_is_gone_goes_on_in_one_that_is_over_a_limit_of
     assert create({"w1": DRAINS, "w2": LATE}, again=True) == ["w2"]
 
 
+def test_a_loaded_process_that_stands_still_is_not_asked() -> None:
+    assert create({"w1": LATE, "w2": LATE}, again=True, quiet={"w1"}) == ["w2"]
+    assert create({"w1": LATE, "w2": LATE}, again=True, quiet={"w2"}) == ["w1"]
+
+
 def test_one_that_takes_new_rooms_is_asked_first() -> None:
     assert create({"w1": LATE, "w2": (None, True)}, again=True) == ["w2"]
 
@@ -78,3 +102,37 @@ def test_new_calls_are_kept_from_a_loaded_process_and_all_from_one_that_drains(
 ) -> None:
     with pytest.raises(CallRefusedError, match="no new rooms are taken"):
         create(states, again=again)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_call_that_was_told_to_end_ends_in_the_process_that_has_it_next(early: bool) -> None:
+    async def scenario() -> None:
+        processes = Processes({"w1": (None, True), "w2": (None, True)})
+        calls = SupervisedCalls(processes)  # type: ignore[arg-type]
+        first = (await calls.create(CallRequest("c1", room="r1"))).process
+        (second,) = {"w1", "w2"} - {first}
+        processes.kill(first, lambda: early and calls.end("c1"))
+        if not early:
+            assert calls.end("c1")
+        async with asyncio.timeout(5):
+            while not processes.ended:  # noqa: ASYNC110 - nothing tells it
+                await asyncio.sleep(0.01)
+        assert processes.asked == [first, second]
+        assert processes.ended == [second]
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_was_not_told_to_end_goes_on() -> None:
+    async def scenario() -> None:
+        processes = Processes({"w1": (None, True), "w2": (None, True)})
+        calls = SupervisedCalls(processes)  # type: ignore[arg-type]
+        first = (await calls.create(CallRequest("c1", room="r1"))).process
+        processes.kill(first, lambda: None)
+        async with asyncio.timeout(5):
+            while (record := calls.record("c1")) is None or record.status != "running":  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert record.process != first
+        assert processes.ended == []
+
+    asyncio.run(scenario())

@@ -152,6 +152,20 @@ def test_a_call_of_the_api_goes_on_in_another_process(tmp_path: Path) -> None:
     play(tmp_path, scenario, "{id: none}")
 
 
+def test_a_call_that_is_deleted_while_its_process_is_gone_ends(tmp_path: Path) -> None:
+    async def scenario(found: Served) -> None:
+        made = (await found.http.post("/calls", json={})).json()
+        victim = (await found.process_of({made["room"]}))[made["room"]]
+        os.kill(found.pid(victim), signal.SIGKILL)
+        await until(lambda: f"the process {victim} ended (signal 9)" in found.program.logged)
+        assert (await found.http.delete(f"/calls/{made['id']}")).status_code == 204
+        await until(lambda: not len(found.server.rooms))
+        while (await found.http.get(f"/calls/{made['id']}")).json()["status"] != "ended":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+    play(tmp_path, scenario, "{id: none}")
+
+
 def test_what_a_process_refuses_is_answered(tmp_path: Path) -> None:
     async def scenario(found: Served) -> None:
         for body, status in (({"bot": "none"}, 400), ({"room": "none"}, 404), ({"voice": "x"}, 400)):
