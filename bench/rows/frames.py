@@ -7,8 +7,6 @@ to write. websockets' side is spared the task that waits in `recv`.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -19,6 +17,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from bench import sounds
+from bench.stopwatch import cpu_us
 from bench.table import Row, spread
 from bench.wire import binary_frame
 from fishjam_agents.fishjam.direct import DirectConnection
@@ -74,17 +73,6 @@ def _connected(kind: type[ClientConnection]) -> ClientConnection:
     return connection
 
 
-def _us(work: Callable[[], object], times: int) -> list[float]:
-    """Microseconds of CPU for each call of `work`, once per repetition."""
-    measured = []
-    for _ in range(_REPETITIONS):
-        begun = time.process_time()
-        for _ in range(times):
-            work()
-        measured.append(1e6 * (time.process_time() - begun) / times)
-    return measured
-
-
 def _compare(what: str, ours: list[float], theirs: list[float]) -> Row:
     ratio = sorted(theirs)[len(theirs) // 2] / sorted(ours)[len(ours) // 2]
     return Row(what, "", spread(ours, 2, "us"), f"websockets {spread(theirs, 1, 'us')}: {ratio:.1f} times")
@@ -107,8 +95,8 @@ async def measure(quick: bool) -> list[Row]:
     await asyncio.sleep(0)
     buffer, size = ours.get_buffer(-1), len(data)
     buffer[:size] = data
-    read = _us(lambda: ours.buffer_updated(size), times)
-    written = _us(lambda: ours.post(message), times)
+    read = cpu_us(lambda: ours.buffer_updated(size), times, _REPETITIONS)
+    written = cpu_us(lambda: ours.post(message), times, _REPETITIONS)
     listening.cancel()
     if taken != times * _REPETITIONS:
         raise RuntimeError(f"{taken} of {times * _REPETITIONS} frames were read: run the tests of fishjam/")
@@ -116,7 +104,7 @@ async def measure(quick: bool) -> list[Row]:
         _compare(
             "read a frame of 20 ms from the agent socket",
             read,
-            _us(lambda: theirs.data_received(data), times),
+            cpu_us(lambda: theirs.data_received(data), times, _REPETITIONS),
         ),
-        _compare("write one", written, _us(lambda: broadcast([theirs], message), times)),
+        _compare("write one", written, cpu_us(lambda: broadcast([theirs], message), times, _REPETITIONS)),
     ]

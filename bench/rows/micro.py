@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 
 from bench import sounds
+from bench.stopwatch import cpu_us
 from bench.table import Row, spread
 from fishjam_agents.audio.vad import Detector
 from fishjam_agents.protocol import (
@@ -21,17 +19,6 @@ from fishjam_agents.protocol.generated import agent as schema
 
 _TRACK_ID = "9b1e2f5c-8a53-4f4e-9c0e-0d9f6a3b7c11"
 _BUDGET_US = 3.0
-
-
-def _us(work: Callable[[], object], times: int, repetitions: int = 5) -> list[float]:
-    """Microseconds of CPU for each call of `work`, once per repetition."""
-    measured = []
-    for _ in range(repetitions):
-        begun = time.process_time()
-        for _ in range(times):
-            work()
-        measured.append(1e6 * (time.process_time() - begun) / times)
-    return measured
 
 
 def _compare(what: str, ours: list[float], theirs: list[float]) -> Row:
@@ -66,17 +53,17 @@ async def measure(quick: bool) -> list[Row]:
         for block in blocks:
             detector.feed(block, in_speech=False)
 
-    vad = [each / len(blocks) for each in _us(listen, 1, 2 if quick else 5)]
+    vad = [each / len(blocks) for each in cpu_us(listen, 1, 2 if quick else 5)]
     return [
         _compare(
             "decode 20 ms of audio (640 bytes)",
-            _us(lambda: decode_agent_response(message), times * 10),
-            _us(lambda: schema.AgentResponse().parse(message), times // 5),
+            cpu_us(lambda: decode_agent_response(message), times * 10),
+            cpu_us(lambda: schema.AgentResponse().parse(message), times // 5),
         ),
         _compare(
             "encode 20 ms of audio (640 bytes)",
-            _us(lambda: encode(audio[20]), times * 10),
-            _us(encode_betterproto, times // 5),
+            cpu_us(lambda: encode(audio[20]), times * 10),
+            cpu_us(encode_betterproto, times // 5),
         ),
         Row("voice detection of 20 ms, alone in a loop", "", spread(vad, 0, "us")),
     ]
