@@ -88,7 +88,7 @@ class HalfTime(Backend):
 
 
 class _Lines:
-    """What a bot hears and says that speaks half of the time."""
+    """Frames that a bot hears and says which speaks half of the time."""
 
     def __init__(self) -> None:
         heard = scene("half")

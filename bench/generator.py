@@ -24,7 +24,7 @@ from bench.wire import ServerSocket, binary_frame, unmasked
 from fishjam_agents.protocol import Track, TrackDataEncoder, TrackType, encode_authenticated
 
 clock = time.perf_counter
-"""What is timed goes by it: the time of uvloop stands still within a turn of the loop."""
+"""The clock of all that is timed here: the time of uvloop stands still within a turn of the loop."""
 _SLOTS = 20
 """The 20 ms have a slot per millisecond, the grain of asyncio's timers."""
 _PCM = 640
@@ -90,7 +90,7 @@ class Load:
         self.loop.call_at(self._zero + self._slot * 0.02 / _SLOTS, self._tick)
 
     def counts(self, at: float) -> bool:
-        """Whether what is sent at that time is counted."""
+        """True if what is sent at that time is counted."""
         return self.window[0] <= at < self.window[1]
 
     async def measure(self, seconds: float) -> dict[str, Any]:

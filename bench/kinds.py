@@ -38,7 +38,7 @@ BARE = Kind("bare websockets", "bare", "conversation")
 
 
 def loops() -> tuple[bool, ...]:
-    """Whether on uvloop, for each kind of loop there is here, the faster one first."""
+    """Kinds of event loops there are here, the faster one first: True is uvloop."""
     return (False,) if find_spec("uvloop") is None else (True, False)
 
 

@@ -67,7 +67,7 @@ def quiet() -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is heard in one call, over and over again.
+    """Sound of one call, which is heard over and over again.
 
     Attributes:
         microphones: Frames of each microphone, 20 ms each, as many for all.
@@ -114,7 +114,7 @@ def _keys(spoken: Iterable[bytes]) -> frozenset[bytes]:
 
 
 def bot_voice() -> list[bytes]:
-    """What a bot says that does not say back what it hears, to repeat: 20 ms frames."""
+    """Words of a bot that does not say back what it hears, to repeat: 20 ms frames."""
     return frames(load_speech(_FIXTURES / "bob_numbers.wav", RATE))
 
 

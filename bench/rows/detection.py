@@ -38,7 +38,7 @@ def _windows(frames: Sequence[Samples]) -> list[Floats | None]:
 def _turns(
     count: int, turns: int, frames: Sequence[Samples], windows: Sequence[Floats | None]
 ) -> list[list[Scored]]:
-    """What `count` microphones, each at another place of the conversation, hear in so many turns."""
+    """Frames that `count` microphones, each at another place of the conversation, hear in so many turns."""
     detectors, guards = [Detector() for _ in range(count)], [EchoGuard() for _ in range(count)]
     made = []
     for turn in range(turns):

@@ -1,4 +1,4 @@
-"""What a call tells of the load of its process: an event, and a hook of the bot."""
+"""The load of the process as its calls tell of it: an event, and a hook of the bot."""
 
 from __future__ import annotations
 

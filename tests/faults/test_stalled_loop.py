@@ -149,7 +149,7 @@ class _NumberedSession(InlineSession):
 
 
 class Ahead:
-    """How far ahead of real time a bot has sent, by its own clock, which a busy machine does not bend."""
+    """Lead of what a bot has sent over real time, by its own clock, which a busy machine does not bend."""
 
     def __init__(self) -> None:
         self.worst = 0.0

@@ -117,7 +117,7 @@ sound = st.one_of(plain, plain, plain, plain, control, in_pieces, text)
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
-    """What a server sends, and the pieces in which it arrives."""
+    """Bytes of a server, and the pieces in which they arrive."""
     parts = [
         *draw(st.lists(sound, max_size=8)),
         *draw(st.lists(st.one_of(goodbye, damage), max_size=1)),

@@ -1,4 +1,4 @@
-"""What the load of a process is taken for, and in which order a process degrades."""
+"""States of a process by its load, and the order in which it degrades."""
 
 from __future__ import annotations
 
