@@ -60,9 +60,9 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-async def failure(part: StreamingSpeechToText) -> Exception:
+async def failure(part: StreamingSpeechToText, speech: Speech | None = None) -> Exception:
     with pytest.raises(Exception) as error:  # noqa: PT011 - the test looks at it
-        async for _piece in part.hear(Speech.complete(SOUND)):
+        async for _piece in part.hear(speech or Speech.complete(SOUND)):
             pass
     return error.value
 
@@ -131,5 +131,23 @@ def test_turns_that_were_taken_back_while_the_service_wrote_leave_no_sound_behin
             gc.collect()
             assert [turn() for turn in turns] == [None] * 3
             assert server.transcribing[0].withdrawn == 3
+
+    asyncio.run(work())
+
+
+def test_a_service_that_takes_no_more_sound_is_left_while_the_turn_goes_on() -> None:
+    async def work() -> None:
+        async with emulated(keepalive=1.0) as (part, server):
+            speech = Speech("ann")
+            speech.append(SOUND)
+            hears = asyncio.create_task(failure(part, speech))
+            await until(lambda: bool(server.transcribing and server.transcribing[0].segments))
+            server.lines[0].stall()
+            # More than the buffers of two sockets hold.
+            speech.append(np.tile(SOUND, 5000))
+            error = await hears
+            assert isinstance(error, BackendError)
+            assert error.retryable
+            assert "has taken no sound for 1 s" in str(error)
 
     asyncio.run(work())

@@ -189,8 +189,19 @@ class LiveConnection:
             self._more.clear()
             while self._outgoing:
                 # It is taken out when it has been sent: who leaves waits for all.
-                await self._live.send_raw(self._outgoing[0])
+                await self._send(self._outgoing[0])
                 self._outgoing.popleft()
+
+    async def _send(self, message: str) -> None:
+        limit = self._settings.keepalive
+        try:
+            # Pings wait, too, behind what is not taken, so that none of them is ever late.
+            async with asyncio.timeout(limit):
+                await self._live.send_raw(message)
+        except TimeoutError as error:
+            raise BackendError(
+                f"OpenAI Realtime has taken no sound for {limit:g} s: try again", retryable=True
+            ) from error
 
     # --- words ---
 

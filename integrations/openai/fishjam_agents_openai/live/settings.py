@@ -29,7 +29,7 @@ class LiveSettings(Access):
         noise_reduction: `near_field` for headsets, `far_field` for rooms.
         renew_after: Seconds after which the connection is followed by a new one, before the service ends it
             after an hour.
-        keepalive: Seconds between two pings, and for the answer to one.
+        keepalive: Seconds between two pings, for the answer to one, and for a message to be taken.
         beta: Whether the server knows only the session of the old beta.
         raw: Further fields of the session, laid over all others.
     """
