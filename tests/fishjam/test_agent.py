@@ -52,6 +52,17 @@ def frames_until_the_end(script: Script) -> tuple[list[Any], BaseException | Non
     return asyncio.run(scenario())
 
 
+def noting(heard: list[object]) -> Script:
+    """A server that notes what the agent says."""
+
+    async def script(socket: ServerConnection) -> None:
+        async for message in socket:
+            assert isinstance(message, bytes)
+            heard.append(decode_agent_request(message))
+
+    return script
+
+
 def test_audio_and_images_arrive_and_empty_or_unknown_messages_are_skipped() -> None:
     async def script(socket: ServerConnection) -> None:
         await socket.send(b"")
@@ -117,13 +128,8 @@ def test_a_message_over_sixteen_mebibytes_ends_the_session() -> None:
 def test_what_the_agent_says_reaches_the_server() -> None:
     heard: list[object] = []
 
-    async def script(socket: ServerConnection) -> None:
-        async for message in socket:
-            assert isinstance(message, bytes)
-            heard.append(decode_agent_request(message))
-
     async def scenario() -> str:
-        async with agent_session(script) as session:
+        async with agent_session(noting(heard)) as session:
             track = await session.add_track(
                 OutgoingAudioTrackOptions(sample_rate=24000, metadata={"type": "microphone"})
             )
@@ -149,13 +155,8 @@ def test_what_the_agent_says_reaches_the_server() -> None:
 def test_a_chunk_is_posted_between_other_messages_where_nothing_waits() -> None:
     heard: list[object] = []
 
-    async def script(socket: ServerConnection) -> None:
-        async for message in socket:
-            assert isinstance(message, bytes)
-            heard.append(decode_agent_request(message))
-
     async def scenario() -> str:
-        async with agent_session(script) as session:
+        async with agent_session(noting(heard)) as session:
             track = await session.add_track()
             assert track.post_chunk(b"\x01\x00")
             await track.interrupt()
