@@ -10,7 +10,8 @@ from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.audio.samples import Samples
 
 SECONDS = 1.3
-"""Pre-roll (at most 0.5 s), confirm time (0.34 s) and a hesitant or soft onset in between."""
+"""Pre-roll (0.3 s, at most 0.5), confirm time (0.34 s) and in between a hesitant onset, or a soft beginning
+(`NearVoice.lead`, at most 0.64 s)."""
 
 _FRAMES = round(SECONDS * FRAMES_PER_SECOND)
 

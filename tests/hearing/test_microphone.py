@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fishjam_agents.audio.echo import EchoSource
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
+from fishjam_agents.audio.vad import Decision
+from fishjam_agents.audio.vad_plain import Energy
 from fishjam_agents.hearing.microphone import Microphone, TurnPredictor
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.turns.machine import SpeechStarted, TurnEnded, TurnEvent, TurnStarted
@@ -26,6 +29,7 @@ class Listener:
         stages: Sequence[Stage] = (),
         predictor: TurnPredictor | None = None,
         turns: TurnSettings | None = None,
+        near_voice: bool = False,
     ) -> None:
         self.rate = rate
         self.now = 0.0
@@ -41,6 +45,7 @@ class Listener:
             self._deliver,
             self._failed,
             predictor=predictor,
+            near_voice=near_voice,
         )
 
     def _deliver(self, microphone: Microphone, frame: np.ndarray | None, events: Sequence[TurnEvent]) -> None:
@@ -297,3 +302,32 @@ def test_the_sound_of_turns_is_kept_where_somebody_asks_for_it(mode: Literal["lo
     assert [type(event) for event in listener.events].count(TurnEnded) == 1
     (turn,) = listener.turns
     assert (len(turn) > 16000) == (mode == "local")
+
+
+class Loud(Energy):
+    """Takes all that is not silence for a voice."""
+
+    def feed(
+        self,
+        frame: np.ndarray,
+        in_speech: bool,
+        accumulating: bool = True,
+        playing: EchoSource | None = None,
+    ) -> Decision:
+        peak = float(np.abs(frame).max())
+        if not peak:
+            return Decision(-2.0, False, False, -100.0, -100.0, 40.0)
+        return Decision(2.5, True, True, 20 * np.log10(peak / 32768), -100.0, 40.0)
+
+
+@pytest.mark.parametrize("pre_roll", [0.0, 0.3, 0.5])
+def test_a_soft_beginning_is_handed_over_whole_behind_its_pre_roll(pre_roll: float) -> None:
+    listener = Listener(turns=TurnSettings(pre_roll=pre_roll), near_voice=True)
+    listener.microphone.detection.detector = Loud()
+    hushed, said, gap = np.zeros(48000), np.full(48000, 2000.0), np.zeros(1600)
+    soft = np.concatenate((np.full(4800, 300.0), gap, np.full(3200, 300.0)))
+    listener.hear(np.concatenate((hushed, said, hushed, soft, said, hushed)))
+    first, last = listener.turns
+    assert np.count_nonzero(first == 2000) == len(said)
+    assert np.count_nonzero(last == 300) == len(soft) - len(gap)
+    assert int((last != 0).argmax()) >= round(pre_roll * 16000)
