@@ -97,10 +97,16 @@ class SmartTurn(EndOfTurn):
 
     @property
     def values(self) -> _Preset:
-        """The preset with what replaces its values."""
-        own = (self.sure, self.unsure, self.least, self.undecided, self.sentence)
-        given = zip(own, _PRESETS[self.preset], strict=True)
-        return _Preset(*(usual if value is None else value for value, usual in given))
+        """The preset with what replaces its values; a greater `least` lifts those above it."""
+        usual = _PRESETS[self.preset]
+        least = usual.least if self.least is None else self.least
+        return _Preset(
+            usual.sure if self.sure is None else self.sure,
+            usual.unsure if self.unsure is None else self.unsure,
+            least,
+            max(usual.undecided, least) if self.undecided is None else self.undecided,
+            max(usual.sentence, least) if self.sentence is None else self.sentence,
+        )
 
     def verify(self) -> None:
         """See whether the model is there."""

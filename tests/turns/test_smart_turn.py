@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,7 @@ def test_with_a_whole_sentence_nobody_waits_longer_than_a_second(
         lambda: SmartTurn(least=0.1),
         lambda: SmartTurn(undecided=0.3),
         lambda: SmartTurn(sentence=0.2),
+        lambda: SmartTurn(least=1.0, undecided=0.9),
         lambda: SmartTurn(least=1.0, most=0.9),
         lambda: Dictation(most=0.3),
     ],
@@ -109,6 +111,24 @@ def test_with_a_whole_sentence_nobody_waits_longer_than_a_second(
 def test_values_that_make_no_sense_are_refused(make: Any) -> None:
     with pytest.raises(ValueError, match=r"must be|cannot"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "least", "undecided", "sentence"),
+    [
+        (lambda: SmartTurn(least=0.5), 0.5, 0.9, 1.0),
+        (lambda: SmartTurn(least=0.95), 0.95, 0.95, 1.0),
+        (lambda: SmartTurn(least=1.2), 1.2, 1.2, 1.2),
+        (lambda: SmartTurn(preset="dictation", least=0.7), 0.7, 0.7, 1.0),
+    ],
+)
+def test_a_greater_least_lifts_the_values_above_it(
+    make: Callable[[], SmartTurn], least: float, undecided: float, sentence: float
+) -> None:
+    policy = make()
+    assert policy.values[2:] == (least, undecided, sentence)
+    heard = policy.fresh()
+    assert heard.silence(told(0.7)) == pytest.approx(undecided)
 
 
 def speak(machine: TurnMachine, *runs: tuple[Frame, int], at: float) -> list[Any]:
