@@ -129,7 +129,7 @@ class GuardedFrame(NamedTuple):
 
     guard: EchoGuard
     window: _Floats
-    """What has played (`EchoReference.window`)."""
+    """Levels of the voice that has played (`EchoReference.window`)."""
 
     def expect(self, bands: Sequence[float], level: float) -> Echo | None:
         """Part of `EchoSource`."""
@@ -265,7 +265,7 @@ class EchoGuard:
 
     @property
     def moments(self) -> _Floats:
-        """What is known of the levels (`LevelCorrelation.moments`), to be changed in place."""
+        """Moments of the levels (`LevelCorrelation.moments`), to be changed in place."""
         return self._slow.moments
 
     @property

@@ -96,7 +96,7 @@ class LevelCorrelation:
         return float(self.moments[_MICROPHONE_POWER, delay])
 
     def gain(self, delay: int) -> float:
-        """How much louder the microphone is than the voice, dB."""
+        """Level of the microphone above that of the voice, dB."""
         return float(self.moments[_MICROPHONE, delay] - self.moments[_VOICE, delay])
 
 

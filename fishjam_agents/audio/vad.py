@@ -131,7 +131,7 @@ class _Scratch:
         return powers
 
     def pitch(self) -> float:
-        """How periodic the two frames are, 0 to 1."""
+        """Return how periodic the two frames are, 0 to 1 (`Pitch.strength`)."""
         return self._pitch.strength(self._fours)
 
 

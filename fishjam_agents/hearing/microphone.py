@@ -269,7 +269,7 @@ class Microphone:
                 self._predict(events)
 
     def _detected(self, frame: Samples) -> Sequence[Samples]:
-        """What voice detection hears of a frame."""
+        """Frames for voice detection that a frame completes, at its sample rate."""
         if self._by_hand:
             return ()
         return (frame,) if self._to_vad is None else self._vad_blocks.process(self._to_vad.process(frame))

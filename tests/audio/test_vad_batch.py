@@ -59,7 +59,7 @@ class Sum:
         self.start, self.sum, self.quiet = start, 0.0, 0
 
     def told(self):
-        """Whether a sound is followed, and whether scores are summed up."""
+        """Give two of `Detector.feed`'s arguments: `in_speech` and `accumulating`."""
         return self.quiet > 0, self.sum > 0 and not self.quiet
 
     def take(self, decision):

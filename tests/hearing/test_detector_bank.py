@@ -89,7 +89,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def end_of_turn() -> None:
-    """What was put in this turn of the loop has been heard."""
+    """Wait until what was put in this turn of the loop has been heard."""
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 

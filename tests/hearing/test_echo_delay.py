@@ -20,7 +20,7 @@ def voice() -> Samples:
 
 
 def echo(voice: Samples, delays: np.ndarray) -> Samples:
-    """What a microphone hears of a voice, later by a delay for each sample, seconds."""
+    """Echo of a voice in a microphone, later by a delay for each sample, seconds."""
     at = np.arange(len(voice)) - delays * RATE
     noise = np.random.default_rng(1).standard_normal(len(voice)) * 10
     return (0.25 * np.interp(at, np.arange(len(voice)), voice, left=0) + noise).astype(np.int16)

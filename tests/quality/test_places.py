@@ -104,7 +104,7 @@ def test_a_whisper_has_the_loudness_of_a_voice_and_no_pitch() -> None:
 
 
 def _pitch(sound: np.ndarray) -> float:
-    """How periodic a sound is at 70 to 400 Hz, the mean over blocks of 40 ms."""
+    """Periodicity of a sound at 70 to 400 Hz, the mean over blocks of 40 ms."""
     blocks = sound[: len(sound) // 640 * 640].reshape(-1, 640).astype(float)
     found = []
     for block in blocks:
