@@ -14,4 +14,4 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "reference/cli.md": commands.page,
     }
 )
-"""What makes them, by their place in docs/, where no file is."""
+"""The functions that make them, by their place in docs/, where no file is."""

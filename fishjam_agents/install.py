@@ -1,4 +1,4 @@
-"""How this package was installed, and so how more of it is: commands that work as they stand."""
+"""Commands that install more of this package, from where it was installed itself: they work as they stand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checkout() -> Path | None:
 
 
 def requirement(extra: str = "", integration: str = "") -> str:
-    """What a project depends on (PEP 508): this package, or one of its integrations.
+    """Return a dependency for a project (PEP 508): this package, or one of its integrations.
 
     Args:
         extra: An extra of this package.
@@ -43,11 +43,6 @@ def requirement(extra: str = "", integration: str = "") -> str:
 
 def command(*requirements: str) -> str:
     """The command that installs into the environment that runs this, for a shell."""
-    installer = (
-        "pip install" if find_spec("pip") is not None else f"uv pip install --python {_shown(sys.executable)}"
-    )
-    return f"{installer} {' '.join(map(_shown, requirements))}"
-
-
-def _shown(word: str) -> str:
-    return shlex.quote(word)
+    has_pip = find_spec("pip") is not None
+    installer = ["pip", "install"] if has_pip else ["uv", "pip", "install", "--python", sys.executable]
+    return shlex.join([*installer, *requirements])

@@ -1,4 +1,4 @@
-"""What can be set: the keys of a settings class with type, default, unit and the sentence of its docstring.
+"""Catalogue of settings: the keys of a class with type, default, unit and the sentence of its docstring.
 
 The docstrings are the one place where settings are described; the schema and the reference read them here.
 """
@@ -69,7 +69,7 @@ def prose(kind: type[Any]) -> str:
 
 
 def described(kind: type[Any]) -> Mapping[str, str]:
-    """What the docstrings of a class and of its bases say of attributes, in their section `Attributes:`."""
+    """Sentences of a class's docstring, and of its bases', on attributes: their section `Attributes:`."""
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         texts |= dict(_attributes(inspect.cleandoc(base.__dict__.get("__doc__") or "")))
@@ -86,7 +86,7 @@ def registered_base(hint: Any) -> type[Registered] | None:
 
 
 def implementations(base: type[Registered]) -> Mapping[str, type[Registered]]:
-    """What is installed of a kind of backend or part, by name.
+    """Installed implementations of a kind of backend or part, by name.
 
     Raises:
         ConfigError: One of them cannot be imported.

@@ -174,7 +174,7 @@ class _Definitions:
         return [{"$ref": f"#/definitions/{_NAMES[kind]}"} if kind in _NAMES else {}]
 
     def _elements(self, hint: Any, path: str) -> list[Schema]:
-        """What one entry of a list may be."""
+        """Return the forms of one entry of a list."""
         for kind in members(hint):
             inner = [argument for argument in get_args(kind) if argument is not Ellipsis]
             if inner:

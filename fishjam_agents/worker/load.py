@@ -26,12 +26,12 @@ class LoadMonitor:
 
     @property
     def state(self) -> LoadState:
-        """What it is taken for."""
+        """State of the process, by its limits."""
         return "relieved" if self._process is None else self._process.state
 
     @property
     def overloads(self) -> int:
-        """How often the process went over a limit."""
+        """Number of times that the process went over a limit."""
         return 0 if self._process is None else self._process.overloads
 
     async def run(self) -> None:

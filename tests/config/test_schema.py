@@ -57,7 +57,7 @@ def data_of(path: Path) -> Any:
 
 
 def accepted(text: str, beside: Path, tmp_path: Path) -> bool:
-    """Whether the loader takes a file; what it names lies beside another one."""
+    """Return True if the loader takes a file; what it names lies beside another one."""
     copied = beside.with_name(f".{tmp_path.name}.yaml")
     copied.write_text(text)
     try:

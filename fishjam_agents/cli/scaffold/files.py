@@ -71,7 +71,7 @@ api:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked for.
+    """Request for a new bot.
 
     Attributes:
         name: Of the bot, and of its folder.
@@ -89,7 +89,7 @@ class Plan:
 
     @property
     def requirements(self) -> list[str]:
-        """What it depends on."""
+        """Its dependencies (PEP 508)."""
         integration = BACKENDS[self.backend].integration
         needed = [install.requirement("webrtc")]
         return [*needed, install.requirement(integration=integration)] if integration else needed
@@ -131,7 +131,7 @@ def files(plan: Plan) -> dict[str, bytes]:
 
 
 def before_it_runs(plan: Plan) -> str:
-    """What its model needs before anybody can talk to it, "" for nothing."""
+    """Return a sentence on what its model needs before anybody can talk to it, "" for nothing."""
     kind = BACKENDS[plan.backend]
     if not kind.key:
         return ""

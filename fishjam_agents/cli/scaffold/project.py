@@ -24,12 +24,12 @@ class Project:
 
     @property
     def prefix(self) -> str:
-        """What stands before a command that runs in its environment."""
+        """Words before a command that runs in its environment."""
         return {"uv": "uv run ", "poetry": "poetry run ", "pip": ""}[self.kind]
 
     def adding(self, requirements: Sequence[str]) -> list[str]:
         """The commands that add what a bot needs, for a shell."""
-        words = " ".join(map(shlex.quote, requirements))
+        words = shlex.join(requirements)
         match self.kind:
             case "uv":
                 return [f"uv add {words}", "uv add --dev pytest"]
