@@ -119,8 +119,6 @@ def test_rooms_of_a_killed_process_are_taken_over(tmp_path: Path) -> None:
         assert all(list(room.peers) == agents[room.id] for room in rooms if room not in lost)
         assert {found.watch.most[room.id] for room in rooms} == {1}
         assert {len(room.peers) for room in rooms} == {2}
-        after = await found.process_of(ids)
-        assert victim not in after.values()
         # It is replaced, and new rooms are shared with it again.
         await until(lambda: found.program.logged.count(f"the process {victim} has the id") == 2)
         assert f"the process {victim} ended (signal 9)" in found.program.logged
