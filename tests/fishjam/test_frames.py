@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
@@ -132,9 +134,11 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return data, [data[begin:end] for begin, end in pairwise(cuts)]
 
 
-def by_websockets(data: bytes) -> tuple[list[str | bytes], list[tuple[Opcode, bytes]], object]:
+def by_websockets(
+    data: bytes, max_size: int = 1 << 24
+) -> tuple[list[str | bytes], list[tuple[Opcode, bytes]], object]:
     """Messages, answers and end of a stream, as websockets' client has them."""
-    client = open_protocol()
+    client = open_protocol(max_size)
     client.receive_data(data)
     got: list[str | bytes] = []
     pieces: list[Frame] = []
@@ -158,9 +162,9 @@ def _decoded(message: bytes) -> str:
         reject()
 
 
-def open_protocol() -> ClientProtocol:
+def open_protocol(max_size: int = 1 << 24) -> ClientProtocol:
     """A client as it is after the handshake."""
-    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=1 << 24)
+    client = ClientProtocol(parse_uri("ws://127.0.0.1/"), max_size=max_size)
     request = client.connect()
     client.send_request(request)
     server = ServerProtocol()
@@ -173,9 +177,11 @@ def open_protocol() -> ClientProtocol:
     return client
 
 
-async def listening(take: Callable[[Any], object]) -> tuple[DirectConnection, Wire, asyncio.Task[None]]:
+async def listening(
+    take: Callable[[Any], object], max_size: int = 1 << 24
+) -> tuple[DirectConnection, Wire, asyncio.Task[None]]:
     """A connection after its handshake, that is listened to."""
-    connection, wire = DirectConnection(open_protocol(), ping_interval=None), Wire()
+    connection, wire = DirectConnection(open_protocol(max_size), ping_interval=None), Wire()
     connection.connection_made(wire)
     # The answer to the handshake has come.
     connection.response = object()  # type: ignore[assignment]
@@ -194,15 +200,14 @@ def arrive(connection: DirectConnection, piece: bytes) -> None:
         piece = piece[size:]
 
 
-@given(streams(), st.booleans())
-def test_messages_answers_and_end_are_those_of_websockets(
-    stream: tuple[bytes, list[bytes]], patient: bool
-) -> None:
-    data, pieces = stream
+def by_ours(
+    pieces: Sequence[bytes], *, patient: bool, max_size: int = 1 << 24
+) -> tuple[list[str | bytes], list[tuple[Opcode, bytes]], object]:
+    """Messages, answers and end of a stream that arrives in pieces, as a `DirectConnection` has them."""
 
     async def scenario() -> tuple[list[str | bytes], list[tuple[Opcode, bytes]], object]:
         got: list[str | bytes] = []
-        connection, wire, task = await listening(got.append)
+        connection, wire, task = await listening(got.append, max_size)
         for piece in pieces:
             arrive(connection, piece)
             if patient:
@@ -214,7 +219,74 @@ def test_messages_answers_and_end_are_those_of_websockets(
         await asyncio.gather(task, return_exceptions=True)
         return got, frames_of(wire.written), (protocol.state, protocol.close_rcvd, protocol.close_sent)
 
-    assert asyncio.run(scenario()) == by_websockets(data)
+    return asyncio.run(scenario())
+
+
+@given(streams(), st.booleans())
+def test_messages_answers_and_end_are_those_of_websockets(
+    stream: tuple[bytes, list[bytes]], patient: bool
+) -> None:
+    data, pieces = stream
+    assert by_ours(pieces, patient=patient) == by_websockets(data)
+
+
+SOUND = frame(Opcode.BINARY, bytes(700))
+GOODBYE = frame(Opcode.CLOSE, b"\x03\xe8")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "max_size"),
+    [
+        pytest.param(
+            [SOUND, frame(Opcode.BINARY, b"a", fin=False), SOUND, SOUND], 1 << 24, id="in fragments"
+        ),
+        pytest.param([SOUND, GOODBYE, SOUND], 1 << 24, id="after a goodbye"),
+        pytest.param([frame(Opcode.BINARY, b"a"), SOUND, SOUND], 100, id="longer than is taken"),
+    ],
+)
+def test_a_whole_frame_where_none_may_come_is_what_it_is_to_websockets(
+    pieces: list[bytes], max_size: int
+) -> None:
+    assert by_ours(pieces, patient=True, max_size=max_size) == by_websockets(b"".join(pieces), max_size)
+
+
+def test_nothing_is_posted_between_fragments_nor_after_our_goodbye() -> None:
+    async def scenario() -> list[tuple[Opcode, bytes]]:
+        connection, wire, task = await listening(lambda _: None)
+        assert connection.post(b"before")
+        connection.protocol.send_binary(b"begun", fin=False)
+        connection.send_data()
+        assert not connection.post(b"between")
+        connection.protocol.send_continuation(b"ended", fin=True)
+        connection.send_data()
+        assert connection.post(b"after")
+        connection.protocol.send_close(1000)
+        connection.send_data()
+        assert not connection.post(b"too late")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return frames_of(wire.written)
+
+    binary, more = Opcode.BINARY, Opcode.CONT
+    said = [(binary, b"before"), (binary, b"begun"), (more, b"ended"), (binary, b"after")]
+    assert asyncio.run(scenario()) == [*said, (Opcode.CLOSE, b"\x03\xe8")]
+
+
+def test_every_frame_is_in_the_log_of_websockets_where_that_is_wanted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        connection, _, task = await listening(lambda _: None)
+        for _ in range(3):
+            arrive(connection, SOUND)
+            assert connection.post(bytes(700))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with caplog.at_level(logging.DEBUG, "websockets"):
+        asyncio.run(scenario())
+    told = [record.getMessage()[:8] for record in caplog.records]
+    assert told.count("< BINARY") == told.count("> BINARY") == 3
 
 
 @given(st.lists(messages, min_size=1, max_size=5))
