@@ -54,12 +54,12 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         super().__init__(*args, **kwargs)
         self._take: Callable[[bytes], object] | None = None
         self._error: Exception | None = None
+        # Messages of which a part has come, or all, and that `recv` has not given yet.
         self._queued = 0
         self._read = _buffer_of(self.loop)
         self._write_frame = BinaryFrameWriter().write
         # Whether the next byte to arrive begins a frame that may be read here.
         self._at_frame = False
-        self._in_fragments = False
 
     async def listen(self, take: Callable[[str | bytes], object]) -> None:
         """Give every message to `take` as soon as it is read, in the order of arrival, until cancelled.
@@ -120,7 +120,7 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         in another one, everything takes the library's own way.
         """
         protocol = self.protocol
-        if self._in_fragments or protocol.extensions or protocol.debug or _largest(protocol) < LARGEST:
+        if protocol.extensions or protocol.debug or _largest(protocol) < LARGEST:
             return False
         waits: Any = protocol.parser
         while isinstance(waits, GeneratorType) and waits.gi_yieldfrom is not None:
@@ -136,7 +136,6 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
     def process_event(self, event: Any) -> None:
         """Take a message, or leave it to the queue."""
         if isinstance(event, Frame) and event.opcode in _DATA:
-            self._in_fragments = not event.fin
             take = self._take
             if event.opcode is Opcode.BINARY and event.fin and take is not None and not self._queued:
                 self._give(take, bytes(event.data))
