@@ -97,8 +97,9 @@ class JournalWriter:
                 except Exception:
                     logger.exception("%d entries of the journal are left out: its store failed", len(batch))
                     lost = frozenset()
-                if self._failures:
-                    logger.info("the journal's store takes entries again")
+                else:
+                    if self._failures:
+                        logger.info("the journal's store takes entries again")
                 self._failures = 0
                 # Some of them may have been dropped meanwhile.
                 dropped = self._done - before
