@@ -59,6 +59,8 @@ def new(
             f"{called!r} cannot be the name of a bot: use letters, digits, - and _, a letter first, "
             "and no - or _ at its end"
         )
+    if re.fullmatch(r"pytest|fishjam-agents(-\w+)?", called.lower().replace("_", "-")):
+        raise ConfigError(f"{called!r} is a package that the bot needs: give the bot another name")
     asks = sys.stdin.isatty() and backend is None and tool is None and rooms is None
     if asks:
         try:

@@ -221,6 +221,7 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(
         (["1shop"], "'1shop' cannot be the name of a bot"),
         (["a/b c"], "'b c' cannot be the name of a bot"),
         (["shop-"], "'shop-' cannot be the name of a bot"),
+        (["Fishjam_Agents"], "'Fishjam_Agents' is a package that the bot needs"),
         (["shop", "--backend", "gemni"], "use parrot, gemini, openai_realtime or cascade"),
         (["shop", "--rooms", "two"], "--rooms two: use one or every"),
         (["shop", "--tool", "class"], "--tool class cannot be a function"),
