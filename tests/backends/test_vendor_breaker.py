@@ -1,4 +1,4 @@
-"""When a vendor may be asked: the pace of requests, the circuit breaker, `Retry-After`."""
+"""Times at which a vendor may be asked: the pace of requests, the circuit breaker, `Retry-After`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ SpeechPiece: TypeAlias = Samples | Paused
 
 
 class Speech:
-    """What one speaker says in one turn: its sound from the onset on, its pauses, and its end.
+    """Speech of one speaker in one turn: its sound from the onset on, its pauses, and its end.
 
     All of it is kept until the turn is understood, so that a part that begins anew has it from the beginning.
     Whoever follows it may be several, each at a pace of its own.

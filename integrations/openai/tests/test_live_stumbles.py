@@ -16,7 +16,7 @@ from fishjam_agents_openai.emulator.realtime import RealtimeEmulator
 from fishjam_agents_openai.live import LiveTranscription
 from websockets.asyncio.server import ServerConnection, serve
 
-from fishjam_agents.backends.cascade import Speech, StreamingSpeechToText
+from fishjam_agents.backends.cascade import Speech, StreamingSpeechToText, Transcript
 from fishjam_agents.errors import BackendError
 
 DEADLINE = 50.0
@@ -111,15 +111,18 @@ def test_turns_that_were_taken_back_while_the_service_wrote_leave_no_sound_behin
     async def taken_back(part: StreamingSpeechToText, server: RealtimeEmulator) -> weakref.ref[Speech]:
         speech = Speech("ann")
 
-        async def hears() -> None:
-            async for _piece in part.hear(speech):
-                pass
+        written = asyncio.Event()
 
-        server.transcripts.append([DEADLINE, "too late"])
+        async def hears() -> None:
+            async for piece in part.hear(speech):
+                if isinstance(piece, Transcript) and piece.text == "Hm":
+                    written.set()
+
+        server.transcripts.append(["Hm", DEADLINE, "too late"])
         task = asyncio.create_task(hears())
         speech.append(SOUND)
         speech.pause(0.1)
-        await until(lambda: bool(server.transcribing and server.transcribing[0].writing))
+        await written.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await until(lambda: not server.transcribing[0].writing)

@@ -126,7 +126,7 @@ class LiveConnection:
 
     @property
     def loss(self) -> BackendError:
-        """What it was lost by."""
+        """The error it was lost by."""
         error = self._error
         if error is None:
             return BackendError("the connection to OpenAI Realtime is lost: try again", retryable=True)

@@ -16,7 +16,7 @@ from fishjam_agents_openai.live.segments import Segment
 
 @dataclass(slots=True)
 class Progress:
-    """What was understood of a turn, whatever becomes of its connection.
+    """Words understood of a turn, whatever becomes of its connection.
 
     Attributes:
         words: Of its segments.
