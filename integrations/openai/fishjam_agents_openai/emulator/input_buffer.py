@@ -29,6 +29,12 @@ _SHORTEST = 0.1
 Tell = Callable[..., Awaitable[None]]
 
 
+def audio_item(item: str) -> dict[str, Any]:
+    """Return an item of the conversation that was heard, as the service tells of it."""
+    content = [{"type": "input_audio", "transcript": None}]
+    return {"id": item, "type": "message", "role": "user", "status": "completed", "content": content}
+
+
 class InputBuffer:
     """The input of one connection.
 
@@ -112,14 +118,7 @@ class InputBuffer:
             return False
         item = item or f"item_{next(self._ids)}"
         await self._tell("input_audio_buffer.committed", item_id=item, previous_item_id=None)
-        content = [{"type": "input_audio", "transcript": None}]
-        message = {
-            "id": item,
-            "type": "message",
-            "role": "user",
-            "status": "completed",
-            "content": content,
-        }
+        message = audio_item(item)
         await self._tell("conversation.item.added", item=message, previous_item_id=None)
         await self._tell("conversation.item.done", item=message, previous_item_id=None)
         if self._session.get("transcription") is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from websockets.exceptions import ConnectionClosed
 
 from fishjam_agents_openai.emulator.connection import EmulatorConnection, Service
-from fishjam_agents_openai.emulator.input_buffer import RATE
+from fishjam_agents_openai.emulator.input_buffer import RATE, audio_item
 from fishjam_agents_openai.emulator.steps import Close, Raw, ServerError
 
 if TYPE_CHECKING:
@@ -174,14 +174,7 @@ class TranscriptionConnection(EmulatorConnection):
         words, self._words = self._words, ""
         self._told, self._previous = 0, item
         await self.send_event("input_audio_buffer.committed", item_id=item, previous_item_id=previous)
-        content = [{"type": "input_audio", "transcript": None}]
-        added = {
-            "id": item,
-            "type": "message",
-            "role": "user",
-            "status": "completed",
-            "content": content,
-        }
+        added = audio_item(item)
         await self.send_event("conversation.item.added", item=added, previous_item_id=previous)
         await self.send_event("conversation.item.done", item=added, previous_item_id=previous)
         task = asyncio.get_running_loop().create_task(self._write(item, words, steps, seconds))
