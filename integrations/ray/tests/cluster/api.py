@@ -62,9 +62,8 @@ async def scenario() -> dict[str, Any]:
         last = await posted(api)
         await running(api, last["id"])
         process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(2)
         # It drains: nothing new begins, and what goes on may end by itself.
-        refused = await api.post("/calls", json={})
+        refused = await refusal(api)
         await api.delete(f"/calls/{last['id']}")
     began = time.monotonic()
     code = await asyncio.wait_for(process.wait(), DEADLINE)
@@ -76,7 +75,7 @@ async def scenario() -> dict[str, Any]:
         "metrics": "# TYPE fishjam_agents_calls gauge" in metrics,
         "ready": ready,
         "ended": ended["reason"],
-        "refused": refused.status_code,
+        "refused": refused,
         "exit_code": code,
         "exit_seconds": round(time.monotonic() - began, 1),
         "left_behind": len(pids("ray::")) + len(pids("raylet")),
@@ -111,6 +110,17 @@ async def posted(api: httpx.AsyncClient) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
     return made
+
+
+async def refusal(api: httpx.AsyncClient) -> int:
+    """Ask for calls until one is refused: the order to drain reaches the replicas with their next reports."""
+    async with asyncio.timeout(DEADLINE / 3):
+        while True:
+            answer = await api.post("/calls", json={})
+            if answer.status_code != 201:
+                return answer.status_code
+            await api.delete(f"/calls/{answer.json()['id']}")
+            await asyncio.sleep(0.5)
 
 
 async def answered(api: httpx.AsyncClient, path: str, wanted: str) -> str:
