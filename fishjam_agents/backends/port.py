@@ -244,6 +244,16 @@ class Registered:
         """
         return None
 
+    def describe(self) -> str:
+        """Return what `check` says of it behind its name; by default its model and voice.
+
+        One with a server says its address, one with its model on this machine that model's size and licence.
+        A line has room for about 100 characters; further lines are shown below it. It holds no secrets,
+        nothing is connected to or loaded for it, and it is asked only where `check` found nothing wrong.
+        """
+        named = ((name, getattr(self, name, None)) for name in ("model", "voice"))
+        return ", ".join(f"{name} {value}" for name, value in named if isinstance(value, str) and value)
+
     def reserve(self, call: CallVendors) -> None:
         """Take the place at the account that a call needs; outside of a running call.
 

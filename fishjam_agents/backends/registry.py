@@ -59,3 +59,14 @@ def find(name: str, base: type[R]) -> type[R]:
             f"the entry point {name!r} ({point.value}) is no {base.__name__}: fix the package that offers it"
         )
     return kind
+
+
+def registered_name(part: Registered) -> str:
+    """Return the `type` of a backend or component in a configuration; of one that has none, its class."""
+    kind = type(part)
+    for point in installed(kind).values():
+        # An entry point names the package that exports a class, or the module that has it.
+        same_package = f"{kind.__module__}.".startswith(f"{point.module}.")
+        if point.attr == kind.__qualname__ and same_package:
+            return point.name
+    return kind.__name__

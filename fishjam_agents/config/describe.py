@@ -11,6 +11,7 @@ from fishjam_agents.audio.second_opinion import NETWORKS
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.key_file import parts_of
 from fishjam_agents.backends.remote import RemoteBackend
+from fishjam_agents.config.components import describe_components
 from fishjam_agents.config.problems import alternatives
 from fishjam_agents.config.settings import Config
 from fishjam_agents.fishjam.options import audio_sample_rate
@@ -40,6 +41,8 @@ _BESIDE = "Fishjam connects the model itself: no audio passes through this proce
 def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     """The resolved pipeline, one `name  value` line for each of its parts. No secrets.
 
+    Below the line of a job of a cascade are those of the components that stand in.
+
     Args:
         config: The file.
         pipeline: A pipeline made by its factory.
@@ -50,6 +53,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
         "bot": config.agent.pipeline or "the built-in AgentPipeline",
         "hears": _ARROW.join(_input(pipeline)),
         "speaks": _ARROW.join(_output(pipeline)),
+        **describe_components(pipeline.backend),
         "vad": _vad(pipeline),
         "turns": _turns(pipeline),
         **_turn_model(pipeline),
@@ -92,7 +96,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     missing = _without_words(pipeline)
     if missing is not None:
         parts["note"] = missing
-    return [f"{name:<9} {value}" for name, value in parts.items()]
+    return [line for name, value in parts.items() for line in f"{name:<9} {value}".splitlines()]
 
 
 def describe_rooms(config: Config) -> list[str]:

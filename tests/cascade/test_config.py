@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.cascade import Cascade, LanguageModel, SpeechToText
 from fishjam_agents.backends.cascade.espeak import Espeak
+from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.config import describe, load_config, pipeline_factory
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.pipeline import AgentPipeline
@@ -106,3 +108,37 @@ def test_check_shows_that_answers_are_begun_at_pauses(tmp_path: Path) -> None:
         config = load_config(tmp_path / "config.yaml")
         (hears,) = (line for line in describe(config, pipeline_factory(config)()) if line.startswith("hears"))
         assert hears.endswith(shown)
+
+
+@dataclass(frozen=True)
+class Local(Speaks):
+    """A voice that has more to say of itself than a line."""
+
+    model: str = "amy"
+
+    def describe(self) -> str:
+        return f"model {self.model}\n63 MB in /models, licence MIT"
+
+
+def test_check_names_every_component_with_what_it_says_of_itself(tmp_path: Path) -> None:
+    load(tmp_path, STT + LLM + TTS)
+    bot = AgentPipeline()
+    bot.backend = Cascade([Understands([[]])], [Answers([["Yes."]])], [Local(), Espeak("de", 180)])
+    lines = describe(load_config(tmp_path / "config.yaml"), bot)
+    first = lines.index("stt       Understands")
+    assert lines[first + 1] == "llm       Answers"
+    assert lines[first + 2] == "tts       Local: model amy"
+    assert lines[first + 3] == "            63 MB in /models, licence MIT"
+    assert lines[first + 4].startswith("          then espeak: voice de, 180 words a minute, by ")
+
+
+def test_check_names_the_components_of_each_backend_that_stands_in(tmp_path: Path) -> None:
+    load(tmp_path, STT + LLM + TTS)
+    cascade = Cascade([Understands([[]])], [Answers([["Yes."]])], [Local()])
+    bot = AgentPipeline()
+    bot.backend = Fallback([cascade, cascade])
+    lines = describe(load_config(tmp_path / "config.yaml"), bot)
+    assert [line for line in lines if line.startswith("tts")] == [
+        "tts 1     Local: model amy",
+        "tts 2     Local: model amy",
+    ]

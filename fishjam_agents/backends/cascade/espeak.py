@@ -65,6 +65,10 @@ class Espeak(TextToSpeech):
         if not _knows(self.voice):
             raise ConfigError(f"{_PROGRAM} has no voice {self.voice!r}: use one of `{_PROGRAM} --voices`")
 
+    def describe(self) -> str:
+        """Return the voice, and where the program is, for `check`."""
+        return f"voice {self.voice}, {self.speed} words a minute, by {shutil.which(_PROGRAM) or _PROGRAM}"
+
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         """Speak one sentence; it comes while espeak-ng is at it."""
         options = ["-v", self.voice, "-s", str(self.speed), "-p", str(self.pitch), "-a", str(self.volume)]

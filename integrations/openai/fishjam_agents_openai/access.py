@@ -106,6 +106,12 @@ class Access:
         secrets = (self._key(), *self.headers.values(), *self.query.values())
         return VendorEndpoint(f"OpenAI {type(self).__name__}", self.address, fingerprint(*secrets))
 
+    def describe(self) -> str:
+        """Return model, voice and address, for `check`."""
+        named = ((name, getattr(self, name, None)) for name in ("model", "voice"))
+        shown = ", ".join(f"{name} {value}" for name, value in named if value)
+        return f"{shown} at {shown_url(self.address)}"
+
     @property
     def address(self) -> str:
         """Base URL of the API."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fishjam_agents_openai import Chat, Speech, Transcription
+from fishjam_agents_openai.access import BASE_URL
 from fishjam_agents_openai.emulator import Answer, Broken, Emulator, Failed
 
 from fishjam_agents.backends.cascade import LLMToolCall, LLMUsage, Message, Transcript
@@ -319,3 +320,11 @@ def test_check_wants_a_key_for_openai_and_an_address_that_is_one(monkeypatch: py
     Transcription(model="m", base_url="http://localhost:8000/v1").check()
     monkeypatch.setenv("OPENAI_API_KEY", "sk")
     Chat(model="m").check()
+
+
+def test_check_is_told_model_voice_and_address_and_no_secret() -> None:
+    address = "http://me:password@127.0.0.1:8880/v1?key=abcdefgh"
+    assert Speech(model="kokoro", voice="af_sky", base_url=address).describe() == (
+        "model kokoro, voice af_sky at http://***@127.0.0.1:8880/v1?***"
+    )
+    assert Chat(model="m", base_url=BASE_URL).describe() == f"model m at {BASE_URL}"
