@@ -17,6 +17,7 @@ from tests.cascade.components import Answers, Speaks, Understands
 from tests.cascade.drive import ENDED, drive
 
 CALL = LLMToolCall("c1", "weather", {})
+SUNNY = Message("tool", "sunny", call="c1")
 
 
 def told(history: History) -> list[tuple[str, str]]:
@@ -28,7 +29,7 @@ def after_a_tool() -> History:
     history.user("Weather?")
     history.assistant("r1", "Let me look.")
     history.assistant("r1", "One moment.")
-    history.called([CALL], ["sunny"])
+    history.called([CALL], [SUNNY])
     history.assistant("r1", "It is sunny.")
     history.assistant("r1", "Take a hat.")
     return history
@@ -85,7 +86,7 @@ def test_the_oldest_exchanges_go_first_and_all_that_belongs_to_them() -> None:
     history.assistant("r0", "Welcome. " * 5)
     for number in range(3):
         history.user(f"Question {number}, which is of some length.")
-        history.called([CALL], ["sunny"])
+        history.called([CALL], [SUNNY])
         history.assistant(f"r{number}", "Sunny.")
         assert tokens(history.messages) <= 50
     assert [text for role, text in told(history) if role == "user"] == [
@@ -99,7 +100,10 @@ def test_what_is_being_answered_stays_however_long_it_is() -> None:
     history.user("Zero.")
     history.user("One.")
     for _ in range(4):
-        history.called([CALL, CALL], ["sunny " * 10, "rainy " * 10])
+        history.called(
+            [CALL, CALL],
+            [Message("tool", "sunny " * 10, call="c1"), Message("tool", "rainy " * 10, call="c1")],
+        )
     history.assistant("r1", "Mixed.")
     assert told(history)[0] == ("user", "One.")
     assert len(history.messages) == 1 + 4 * 3 + 1
@@ -207,7 +211,7 @@ def test_every_change_is_another_version_and_a_look_ahead_is_none() -> None:
         lambda: history.user("Hi."),
         lambda: history.assistant("r1", "Hello."),
         lambda: history.assistant("r1", "More."),
-        lambda: history.called([CALL], ["sunny"]),
+        lambda: history.called([CALL], [SUNNY]),
         lambda: history.heard(Heard("r1", 0.1, "Hello.")),
     ):
         change()

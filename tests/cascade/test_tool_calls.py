@@ -224,6 +224,16 @@ def test_a_cancellable_tool_is_cancelled_and_the_model_is_told(virtual_clock: Vi
     ]
 
 
+def test_a_model_is_told_whether_a_tool_failed(virtual_clock: VirtualClock) -> None:
+    llm = Answers([[LLMToolCall("c1", "book", {}), LLMToolCall("c2", "book", {})], ["Well. "]])
+    answers = [port.ToolResultInput("c1", "no table", error=True), port.ToolResultInput("c2", "booked")]
+    drive(virtual_clock, Cascade([Understands([["Book."]])], [llm], [Speaks()]), [ENDED, 0.5, *answers, 1.0])
+    assert [(m.text, m.error) for m in llm.asked[1] if m.role == "tool"] == [
+        ("no table", True),
+        ("booked", False),
+    ]
+
+
 def test_ids_that_a_server_uses_again_are_told_apart(virtual_clock: VirtualClock) -> None:
     same = LLMToolCall("call_0", "book", {})
     llm = Answers([[same, same], [same], ["Done. "]])

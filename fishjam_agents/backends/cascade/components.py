@@ -71,6 +71,7 @@ class Message:
         text: The words.
         calls: Of the assistant: the tools it called.
         call: Of a tool: which call it answers.
+        error: Of a tool: whether the text says what went wrong.
         images: Of the user: stills, each with its content type.
     """
 
@@ -79,6 +80,7 @@ class Message:
     calls: Sequence[LLMToolCall] = ()
     call: str | None = None
     images: Sequence[tuple[bytes, str]] = ()
+    error: bool = False
 
     def without_images(self) -> Message:
         """Return the message as a model without eyes is shown it, or one that saw its pictures before."""

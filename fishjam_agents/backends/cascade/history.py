@@ -115,11 +115,11 @@ class History:
         self.version += 1
         parts[-1] = self._messages[-1] = replace(parts[-1], text=f"{parts[-1].text} {text}")
 
-    def called(self, calls: Sequence[LLMToolCall], answers: Sequence[str]) -> None:
+    def called(self, calls: Sequence[LLMToolCall], answers: Sequence[Message]) -> None:
         """The model called tools and was answered, in the same order."""
         self._add(Message("assistant", "", calls=tuple(calls)))
-        for call, answer in zip(calls, answers, strict=True):
-            self._add(Message("tool", answer, call=call.call))
+        for answer in answers:
+            self._add(answer)
 
     def heard(self, heard: Heard) -> None:
         """A reply was cut short: keep what of it was heard, over all its messages."""
@@ -152,7 +152,8 @@ class History:
                         self._add(Message("assistant", line.heard + (CUT if line.cut else "")))
                 case ToolLine():
                     answer = UNKNOWN_OUTCOME if line.result is None else line.result
-                    self.called([LLMToolCall(line.call, line.name, line.arguments)], [answer])
+                    told = Message("tool", answer, call=line.call, error=line.result is None)
+                    self.called([LLMToolCall(line.call, line.name, line.arguments)], [told])
                 case _:
                     assert_never(line)
 

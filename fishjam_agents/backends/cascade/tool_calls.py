@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fishjam_agents.backends import port
-from fishjam_agents.backends.cascade.components import LLMToolCall
+from fishjam_agents.backends.cascade.components import LLMToolCall, Message
 from fishjam_agents.backends.cascade.history import History
 
 TAKEN_BACK = "cancelled, because the user spoke: call it again if it is still wanted"
 """Text for the model about a call that was taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """Answer to one call.
+
+    Attributes:
+        text: What the model is told.
+        error: Whether it says what went wrong.
+    """
+
+    text: str
+    error: bool = False
 
 
 class ToolCalls:
@@ -34,7 +47,7 @@ class ToolCalls:
         self._tools = tools
         self._loop = asyncio.get_running_loop()
         self._made: set[str] = set()
-        self._waiting: dict[str, asyncio.Future[str]] = {}
+        self._waiting: dict[str, asyncio.Future[ToolAnswer]] = {}
 
     def make(self, requested: Sequence[LLMToolCall], peer: str | None) -> ToolRound:
         """Have tools called, beside one another.
@@ -51,24 +64,28 @@ class ToolCalls:
 
     def answer(self, item: port.ToolResultInput) -> None:
         """A tool has answered."""
-        self._resolve(item.call, item.result)
+        self._resolve(item.call, ToolAnswer(item.result, item.error))
 
-    def record(self, calls: Sequence[LLMToolCall], answers: Sequence[str]) -> None:
+    def record(self, calls: Sequence[LLMToolCall], answers: Sequence[ToolAnswer]) -> None:
         """The conversation goes on with these calls and their answers."""
-        self._history.called(calls, answers)
+        for_model = [
+            Message("tool", one.text, call=call.call, error=one.error)
+            for call, one in zip(calls, answers, strict=True)
+        ]
+        self._history.called(calls, for_model)
 
     def take_back(self, calls: Sequence[LLMToolCall]) -> None:
         """Cancel those of the calls whose tools say that they may be."""
         cancellable = {tool.name for tool in self._tools() if tool.cancellable}
         for call in calls:
-            if call.name in cancellable and self._resolve(call.call, TAKEN_BACK):
+            if call.name in cancellable and self._resolve(call.call, ToolAnswer(TAKEN_BACK, error=True)):
                 self._emit(port.ToolCallCancelled(call.call))
 
-    def _resolve(self, call: str, text: str) -> bool:
+    def _resolve(self, call: str, answered: ToolAnswer) -> bool:
         answer = self._waiting.pop(call, None)
         if answer is None or answer.done():
             return False
-        answer.set_result(text)
+        answer.set_result(answered)
         return True
 
     def _unique(self, call: str) -> str:
@@ -91,7 +108,7 @@ class ToolRound:
     """
 
     def __init__(
-        self, tools: ToolCalls, calls: Sequence[LLMToolCall], answers: Sequence[asyncio.Future[str]]
+        self, tools: ToolCalls, calls: Sequence[LLMToolCall], answers: Sequence[asyncio.Future[ToolAnswer]]
     ) -> None:
         self._tools = tools
         self._calls = calls
