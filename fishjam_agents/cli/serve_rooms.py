@@ -99,7 +99,9 @@ async def _program(
         calls = program.calls
     else:
         program = _supervisor(settings, claims, url, token, rooms)
-        calls = SupervisedCalls(program)
+        supervised = SupervisedCalls(program, None if settings.api is None else settings.api.token)
+        stack.push_async_callback(supervised.close)
+        calls = supervised
     # For the API, and to see that it can be used: those of the calls are in the processes that serve them.
     store = None if settings.journal is None else journal_store(settings.journal)
     if store is not None:

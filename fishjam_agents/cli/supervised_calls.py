@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 from fishjam_agents.cli.rooms_child import request_to
@@ -17,6 +17,7 @@ from fishjam_agents.fishjam.webhooks import decode_server_notifications
 from fishjam_agents.worker.call_record import FINAL, CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 from fishjam_agents.worker.rendezvous import assigned_to
+from fishjam_agents.worker.result_webhook import post_result
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +41,17 @@ class SupervisedCalls:
 
     Args:
         supervisor: Keeps the processes.
+        secret: What the result of a call that no process takes again is signed with; None leaves it out.
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervisor, secret: str | None = None) -> None:
         self._supervisor = supervisor
+        self._secret = secret
         self._records: OrderedDict[str, CallRecord] = OrderedDict()
         self._requests: dict[str, CallRequest] = {}
         self._told_to_end: set[str] = set()
         self._answers: dict[str, _Awaited] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         supervisor.heard.append(self._heard)
         supervisor.died.append(self._died)
 
@@ -171,9 +174,7 @@ class SupervisedCalls:
                 self._over(record, "its process ended")
                 continue
             self._records[id] = dataclasses.replace(record, status="restarting", reason="its process ended")
-            task = asyncio.create_task(self._begin_again(request), name="call of a dead process")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._begin_again(request), "call of a dead process")
         for asked, answer in self._answers.values():
             if asked is worker and not answer.done():
                 answer.set_exception(CallRefusedError(_UNAVAILABLE, f"the process {worker.member} ended"))
@@ -196,14 +197,28 @@ class SupervisedCalls:
         )
         record = self._records.get(request.id)
         if record is not None:
-            self._over(record, f"its process ended, and {problem}")
+            over = self._over(record, f"its process ended, and {problem}")
+            if request.webhook is not None:
+                # Nobody else is left to post it.
+                self._spawn(post_result(request.webhook, over, self._secret), "result of a call")
 
-    def _over(self, record: CallRecord, reason: str) -> None:
-        """Note that a call has ended with its process."""
-        self._records[record.id] = dataclasses.replace(
-            record, status="ended", ended=time.time(), reason=reason
-        )
+    def _over(self, record: CallRecord, reason: str) -> CallRecord:
+        """Note that a call has ended with its process, and return what is told of it."""
+        over = dataclasses.replace(record, status="ended", ended=time.time(), reason=reason)
+        self._records[record.id] = over
         self._told_to_end.discard(record.id)
+        return over
+
+    def _spawn(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Begin no call again, and give up results that are not taken yet: the program ends."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _ready(self, asked: Set[str]) -> Mapping[str, WorkerProcess]:
         """Return the processes that take new rooms and have not been asked."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from fishjam_agents.cli import supervised_calls
 from fishjam_agents.cli.supervised_calls import SupervisedCalls
+from fishjam_agents.signed_post import SIGNATURE, signed_headers
 from fishjam_agents.worker.call_record import CallRecord
 from fishjam_agents.worker.call_service import CallRefusedError, CallRequest
 
@@ -119,6 +123,37 @@ def test_a_call_that_was_told_to_end_ends_in_the_process_that_has_it_next(early:
                 await asyncio.sleep(0.01)
         assert processes.asked == [first, second]
         assert processes.ended == [second]
+
+    asyncio.run(scenario())
+
+
+def test_the_result_of_a_call_that_no_process_takes_again_is_posted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised_calls, "BEGIN_INTERVAL", 0.001)
+
+    async def scenario() -> None:
+        posted: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
+
+        async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            (length,) = re.findall(r"content-length: (\d+)", head)
+            posted.set_result((head, await reader.readexactly(int(length))))
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(receive, "127.0.0.1", 0) as receiver:
+            port = receiver.sockets[0].getsockname()[1]
+            processes = Processes({"w1": (None, True)})
+            calls = SupervisedCalls(processes, "secret")  # type: ignore[arg-type]
+            await calls.create(CallRequest("c1", room="r1", webhook=f"http://127.0.0.1:{port}/"))
+            processes.kill("w1", lambda: None)
+            async with asyncio.timeout(20):
+                head, body = await posted
+            await calls.close()
+        told = json.loads(body)
+        assert (told["id"], told["status"]) == ("c1", "ended")
+        assert told["reason"].startswith("its process ended, and no new rooms are taken")
+        assert signed_headers(body, "secret")[SIGNATURE] in head
 
     asyncio.run(scenario())
 
