@@ -1,0 +1,3 @@
+"""Models that run on this machine, as the parts of a cascade."""
+
+from __future__ import annotations

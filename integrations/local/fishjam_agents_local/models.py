@@ -1,0 +1,122 @@
+"""Weights on disk: files of the user's own, or those that an installed package carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from fishjam_agents.errors import ConfigError
+from fishjam_agents.install import command
+
+PAGE = "docs/local.md"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """A package that carries weights. It is found and never imported: only its files are used.
+
+    Attributes:
+        distribution: Its name for installers.
+        module: The name of its folder.
+        within: The file or folder in it, "" for the folder itself.
+        megabytes: Size of what an installer downloads.
+        licence: Licence of the weights, with what is not certain of it.
+        no_deps: Whether what it depends on is not wanted.
+    """
+
+    distribution: str
+    module: str
+    within: str
+    megabytes: int
+    licence: str
+    no_deps: bool = False
+
+    @property
+    def get_it(self) -> str:
+        """The command that installs it, with its size and licence."""
+        requirements = [*(["--no-deps"] if self.no_deps else []), self.distribution]
+        return f"`{command(*requirements)}` ({self.megabytes} MB; {self.licence})"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Weights that were found.
+
+    Attributes:
+        path: The file or folder.
+        source: Where it comes from, with its licence where that is known.
+    """
+
+    path: Path
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.path.name}, {size(self.path) / 1e6:.0f} MB, {self.source}"
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def find_model(
+    path: Path | None, package: ModelPackage | None, *, setting: str, files: Sequence[str] = ()
+) -> Model:
+    """Find weights, without reading them.
+
+    Args:
+        path: A file or folder of the user's own; None for that of the package.
+        package: Who carries such weights; None if no package is known to.
+        setting: The setting that names the path, for messages: `whisper.model`.
+        files: What has to be in a folder; empty where the weights are one file.
+
+    Raises:
+        ConfigError: There are none: the message names the command that gets them, its size and licence.
+    """
+    or_get = f"name one, or run {package.get_it}" if package is not None else f"name one ({PAGE})"
+    if path is None:
+        if package is None:
+            raise ConfigError(f"no model is named: {or_get}", setting=setting)
+        path = package_folder(package.module)
+        if path is None:
+            raise ConfigError(f"there is no model: {or_get}", setting=setting)
+        path = path / package.within
+        source = f"{package.licence}, from {package.distribution}{_version(package.distribution)}"
+    else:
+        path = path.expanduser()
+        source = "your own, under the licence it came with"
+    if not path.exists():
+        raise ConfigError(f"there is no {path}: {or_get}", setting=setting)
+    if not files and path.is_dir():
+        raise ConfigError(f"{path} is a folder: name the file in it", setting=setting)
+    if files and not path.is_dir():
+        raise ConfigError(f"{path} is a file: name the folder with {' and '.join(files)}", setting=setting)
+    lacking = [name for name in files if not (path / name).is_file()]
+    if lacking:
+        raise ConfigError(
+            f"{path} has no {' and no '.join(lacking)}: it is no model of this kind; {or_get}",
+            setting=setting,
+        )
+    return Model(path, source)
+
+
+def package_folder(module: str) -> Path | None:
+    """The folder of an installed package, which is not imported; None if there is none."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    places = (spec and spec.submodule_search_locations) or ()
+    return next((Path(place) for place in places), None)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return f" {version(distribution)}"
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,249 @@
+"""One thread for a model that several calls share: they take turns, and none waits without bound."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+from fishjam_agents.errors import BackendError
+
+T = TypeVar("T")
+R = TypeVar("R")
+_NICE = 5
+"""Lower priority of the threads of models, so that the loop, which has sound to send, goes first (Linux)."""
+
+
+class _End:
+    """Mark behind the last piece of an answer."""
+
+
+class Job(Generic[T]):
+    """One piece of work for the model, as the function that does it sees it.
+
+    `put`, `on_stop` and `stopped` are for the worker's thread; who takes long looks at `stopped` often.
+    """
+
+    def __init__(
+        self, worker: ModelWorker, call: object, function: Callable[[Job[T]], Any], urgent: bool
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._worker = worker
+        self._function = function
+        self.call = call
+        self.urgent = urgent
+        self.pieces: asyncio.Queue[T | _End] = asyncio.Queue()
+        self.begun = self._loop.create_future()
+        self.over: asyncio.Future[Any] = self._loop.create_future()
+        self._stopped = threading.Event()
+        self._on_stop: Callable[[], None] | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """True once nobody wants the rest."""
+        return self._stopped.is_set()
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Have a function called when nobody wants the rest, in any thread, and maybe twice."""
+        self._on_stop = callback
+        if self.stopped:
+            callback()
+
+    def put(self, piece: T) -> None:
+        """Hand over a piece of the answer."""
+        self._tell(self.pieces.put_nowait, piece)
+
+    def stop(self) -> None:
+        """Want no more of it: a job that waits is dropped, one that runs is told."""
+        if self.over.done():
+            return
+        self.over.cancel()
+        self._stopped.set()
+        if not self._worker.drop(self) and self._on_stop is not None:
+            self._on_stop()
+
+    def run(self) -> None:
+        """Do the work, in the worker's thread."""
+        self._tell(_settle, self.begun, None)
+        try:
+            result = self._function(self)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            self._tell(_fail, self.over, error)
+        else:
+            self._tell(_settle, self.over, result)
+        self._tell(self.pieces.put_nowait, _End())
+
+    def _tell(self, function: Callable[..., object], *values: object) -> None:
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *values)
+
+
+def _settle(future: asyncio.Future[Any], value: object) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+class ModelWorker:
+    """Thread of one model. It is there while calls are, and works for each of them in turn.
+
+    Usage: one for each loaded model, shared by all calls of the process; each call holds `with
+    worker.call() as call:` and awaits `call.run(function)` or iterates `call.stream(function)`.
+
+    Args:
+        what: What works there, as messages name it: "Whisper".
+        wait: Seconds that a job waits for its turn at most.
+    """
+
+    def __init__(self, what: str, wait: float = 5.0) -> None:
+        self.what = what
+        self.wait = wait
+        self._changed = threading.Condition()
+        # Two rings of calls: who waits for an answer, and what may come later.
+        self._urgent: dict[object, deque[Job[Any]]] = {}
+        self._other: dict[object, deque[Job[Any]]] = {}
+        self._calls = 0
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def call(self) -> Iterator[ModelCall]:
+        """A call that may use the model; the last one that leaves ends the thread."""
+        with self._changed:
+            self._calls += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=f"model {self.what}", daemon=True)
+                self._thread.start()
+        try:
+            yield ModelCall(self)
+        finally:
+            with self._changed:
+                self._calls -= 1
+                self._changed.notify()
+
+    @property
+    def waiting(self) -> int:
+        """Number of jobs that wait for their turn."""
+        with self._changed:
+            return sum(len(jobs) for ring in (self._urgent, self._other) for jobs in ring.values())
+
+    def add(self, job: Job[Any]) -> None:
+        """Have a job wait for its turn."""
+        with self._changed:
+            self._ring(job).setdefault(job.call, deque()).append(job)
+            self._changed.notify()
+
+    def drop(self, job: Job[Any]) -> bool:
+        """Take a job back that waits.
+
+        Returns:
+            Whether it did: False if it runs, or is done.
+        """
+        with self._changed:
+            ring = self._ring(job)
+            jobs = ring.get(job.call, deque())
+            if job not in jobs:
+                return False
+            jobs.remove(job)
+            if not jobs:
+                del ring[job.call]
+            return True
+
+    def _ring(self, job: Job[Any]) -> dict[object, deque[Job[Any]]]:
+        return self._urgent if job.urgent else self._other
+
+    def _next(self) -> Job[Any] | None:
+        """The first job of the call that has waited longest since its last one."""
+        for ring in (self._urgent, self._other):
+            for call in ring:
+                jobs = ring.pop(call)
+                job = jobs.popleft()
+                if jobs:
+                    # A dict keeps the order of insertion: this call goes to the end.
+                    ring[call] = jobs
+                return job
+        return None
+
+    def _work(self) -> None:
+        _give_way()
+        while True:
+            with self._changed:
+                while (job := self._next()) is None:
+                    if not self._calls:
+                        self._thread = None
+                        return
+                    self._changed.wait()
+            job.run()
+
+
+class ModelCall:
+    """What one call asks of a model."""
+
+    def __init__(self, worker: ModelWorker) -> None:
+        self._worker = worker
+
+    async def run(self, function: Callable[[Job[Any]], R], *, urgent: bool = True) -> R:
+        """Have a function run in the model's thread, and return what it returns.
+
+        Args:
+            function: It gets its `Job`. Who stops waiting for it drops it, or has `job.stopped` set.
+            urgent: False for what may come later, than the urgent jobs of other calls, too.
+
+        Raises:
+            BackendError: Its turn did not come within `ModelWorker.wait`.
+        """
+        job: Job[Any] = Job(self._worker, self, function, urgent)
+        try:
+            await self._begin(job)
+            result: R = await job.over
+            return result
+        finally:
+            job.stop()
+
+    async def stream(
+        self, function: Callable[[Job[T]], object], *, urgent: bool = True
+    ) -> AsyncGenerator[T, None]:
+        """Have a function run in the model's thread, and yield what it hands over with `job.put`.
+
+        Args:
+            function: It gets its `Job`. When the iterator is closed `job.stopped` is set.
+            urgent: As of `run`.
+
+        Raises:
+            BackendError: Its turn did not come within `ModelWorker.wait`.
+        """
+        job: Job[T] = Job(self._worker, self, function, urgent)
+        try:
+            await self._begin(job)
+            while not isinstance(piece := await job.pieces.get(), _End):
+                yield piece
+            job.over.result()
+        finally:
+            job.stop()
+
+    async def _begin(self, job: Job[Any]) -> None:
+        worker = self._worker
+        worker.add(job)
+        await asyncio.wait([job.begun], timeout=worker.wait)
+        if not job.begun.done() and worker.drop(job):
+            raise BackendError(
+                f"{worker.what} is busy with other calls, it had no turn within {worker.wait:g} s: "
+                "have fewer calls at a time, or a faster machine",
+                retryable=True,
+            )
+
+
+def _give_way() -> None:
+    if sys.platform == "linux":
+        with suppress(OSError):
+            # Of this thread alone, and of those that it starts: setpriority(2).
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

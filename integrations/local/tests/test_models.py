@@ -1,0 +1,47 @@
+"""Weights by path and by package, and one sentence where there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fishjam_agents_local.models import ModelPackage, find_model
+
+from fishjam_agents.errors import ConfigError
+
+MISSING = ModelPackage("no-such-weights", "no_such_weights", "data", 71, "MIT", no_deps=True)
+ITSELF = ModelPackage("fishjam-agents-local", "fishjam_agents_local", "models.py", 1, "Apache-2.0")
+
+
+def test_a_missing_package_is_told_with_its_command_size_and_licence() -> None:
+    with pytest.raises(ConfigError, match=r"^ears\.model: there is no model: name one, or run `") as refused:
+        find_model(None, MISSING, setting="ears.model")
+    assert "--no-deps no-such-weights` (71 MB; MIT)" in str(refused.value)
+
+
+def test_the_file_of_an_installed_package_is_found_and_described() -> None:
+    model = find_model(None, ITSELF, setting="ears.model")
+    assert model.path.name == "models.py"
+    assert str(model).startswith("models.py, 0 MB, Apache-2.0, from fishjam-agents-local 0.")
+
+
+def test_paths_of_the_users_own_are_judged_by_what_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "weights.bin"
+    with pytest.raises(ConfigError, match=r"there is no .*weights\.bin: name one, or run `"):
+        find_model(file, MISSING, setting="m")
+    file.write_bytes(bytes(3_000_000))
+    assert (
+        str(find_model(file, None, setting="m"))
+        == "weights.bin, 3 MB, your own, under the licence it came with"
+    )
+    with pytest.raises(ConfigError, match="is a folder: name the file in it"):
+        find_model(tmp_path, None, setting="m")
+    with pytest.raises(ConfigError, match=r"is a file: name the folder with model\.bin"):
+        find_model(file, None, setting="m", files=["model.bin"])
+    with pytest.raises(
+        ConfigError, match=r"has no model\.bin and no config\.json: it is no model of this kind"
+    ):
+        find_model(tmp_path, None, setting="m", files=["model.bin", "config.json"])
+    (tmp_path / "model.bin").touch()
+    (tmp_path / "config.json").touch()
+    assert find_model(tmp_path, None, setting="m", files=["model.bin", "config.json"]).path == tmp_path
