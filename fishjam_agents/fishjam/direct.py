@@ -6,7 +6,8 @@ for. Both stay in use for everything that is not the usual case. websockets' own
 task as well, and spends most of its time on composing the frame; it offers nothing for what arrives.
 
 Connections also bring a buffer (`asyncio.BufferedProtocol`). Without one, asyncio allocates 256 KiB for each
-read and gives back what was not needed; with glibc that maps and unmaps memory once per frame.
+read and gives back what was not needed; with glibc that maps and unmaps memory once per frame. uvloop has a
+buffer of its own, and gives the bytes.
 """
 
 from __future__ import annotations
@@ -89,19 +90,26 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         return self._read
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes were read."""
-        read, start = self._read, 0
+        """Bytes were read into the buffer."""
+        self._received(self._read, nbytes)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a loop that asks for no buffer, as uvloop does not where a protocol has this."""
+        self._received(data, len(data))
+
+    def _received(self, data: bytes | memoryview, size: int) -> None:
+        start = 0
         # Closing, websockets decides what still counts.
         if self._at_frame and self.protocol.state is State.OPEN:
             while self._take is not None and not self._queued:
-                payload = payload_of(read, start, nbytes)
+                payload = payload_of(data, start, size)
                 if payload is None:
                     break
                 begin, start = payload
-                self._give(self._take, bytes(read[begin:start]))
-                if start == nbytes:
+                self._give(self._take, bytes(data[begin:start]))
+                if start == size:
                     return
-        self.data_received(bytes(read[start:nbytes]))
+        super().data_received(bytes(data[start:size]))
         self._at_frame = self._begins_plain_frame()
 
     def _give(self, take: Callable[[bytes], object], message: bytes) -> None:

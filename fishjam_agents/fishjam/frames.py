@@ -55,7 +55,7 @@ class BinaryFrameWriter:
         return self._head + key + masked
 
 
-def payload_of(data: memoryview, start: int, end: int) -> tuple[int, int] | None:
+def payload_of(data: bytes | memoryview, start: int, end: int) -> tuple[int, int] | None:
     """Find the payload of the frame at `start`, if it is such a frame of a server's and ends by `end`.
 
     Returns:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -19,6 +26,7 @@ from websockets.uri import parse_uri
 
 from fishjam_agents.fishjam.direct import DirectConnection
 from fishjam_agents.fishjam.frames import LARGEST, BinaryFrameWriter, payload_of
+from fishjam_agents.fishjam.sockets import binary
 
 sizes = st.one_of(st.integers(0, 130), st.integers(600, 700), st.integers(65_530, 65_540))
 messages = sizes.map(lambda size: bytes(number * 7 & 0xFF for number in range(size)))
@@ -190,9 +198,12 @@ async def listening(
     return connection, wire, task
 
 
-def arrive(connection: DirectConnection, piece: bytes) -> None:
-    """Have bytes read by the event loop."""
+def arrive(connection: DirectConnection, piece: bytes, *, buffered: bool = True) -> None:
+    """Have bytes read by the event loop: by asyncio into the connection's buffer, or by uvloop."""
     while piece:
+        if not buffered:
+            connection.data_received(piece)
+            return
         buffer = connection.get_buffer(-1)
         size = min(len(piece), len(buffer))
         buffer[:size] = piece[:size]
@@ -201,7 +212,7 @@ def arrive(connection: DirectConnection, piece: bytes) -> None:
 
 
 def by_ours(
-    pieces: Sequence[bytes], *, patient: bool, max_size: int = 1 << 24
+    pieces: Sequence[bytes], *, patient: bool, max_size: int = 1 << 24, buffered: bool = True
 ) -> tuple[list[str | bytes], list[tuple[Opcode, bytes]], object]:
     """Messages, answers and end of a stream that arrives in pieces, as a `DirectConnection` has them."""
 
@@ -209,7 +220,7 @@ def by_ours(
         got: list[str | bytes] = []
         connection, wire, task = await listening(got.append, max_size)
         for piece in pieces:
-            arrive(connection, piece)
+            arrive(connection, piece, buffered=buffered)
             if patient:
                 await asyncio.sleep(0)
         for _ in range(40):
@@ -222,12 +233,12 @@ def by_ours(
     return asyncio.run(scenario())
 
 
-@given(streams(), st.booleans())
+@given(streams(), st.booleans(), st.booleans())
 def test_messages_answers_and_end_are_those_of_websockets(
-    stream: tuple[bytes, list[bytes]], patient: bool
+    stream: tuple[bytes, list[bytes]], patient: bool, buffered: bool
 ) -> None:
     data, pieces = stream
-    assert by_ours(pieces, patient=patient) == by_websockets(data)
+    assert by_ours(pieces, patient=patient, buffered=buffered) == by_websockets(data)
 
 
 SOUND = frame(Opcode.BINARY, bytes(700))
@@ -327,12 +338,15 @@ def test_what_is_read_here_is_a_whole_frame(data: bytes, more: bytes) -> None:
     assert payload_of(memoryview(data), 0, len(data) - 1) is None
 
 
-def test_audio_passes_by_the_parser_of_websockets(monkeypatch: Any) -> None:
+@pytest.mark.parametrize("buffered", [True, False])
+def test_audio_passes_by_the_parser_of_websockets(buffered: bool, monkeypatch: Any) -> None:
+    arrives = partial(arrive, buffered=buffered)
+
     async def scenario() -> tuple[int, int]:
         got: list[bytes] = []
         connection, wire, task = await listening(got.append)
         sound = frame(Opcode.BINARY, bytes(700))
-        arrive(connection, frame(Opcode.PING, b"are you there"))
+        arrives(connection, frame(Opcode.PING, b"are you there"))
         parsed = 0
         receive = connection.protocol.receive_data
 
@@ -343,15 +357,71 @@ def test_audio_passes_by_the_parser_of_websockets(monkeypatch: Any) -> None:
 
         monkeypatch.setattr(connection.protocol, "receive_data", receive_data)
         for _ in range(10):
-            arrive(connection, sound)
+            arrives(connection, sound)
         # What is cut goes the other way, and the next comes here again.
-        arrive(connection, sound + sound[:100])
-        arrive(connection, sound[100:])
+        arrives(connection, sound + sound[:100])
+        arrives(connection, sound[100:])
         for _ in range(10):
-            arrive(connection, sound)
+            arrives(connection, sound)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert len(wire.written) == len(b"are you there") + 6
         return len(got), parsed
 
     assert asyncio.run(scenario()) == (22, 704)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "asyncio",
+        pytest.param(
+            "uvloop", marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
+        ),
+    ],
+)
+def test_audio_passes_by_the_parser_of_websockets_on_every_loop(loop: str, monkeypatch: Any) -> None:
+    """What asyncio reads into a buffer uvloop gives as bytes: a socket tells which."""
+
+    async def speak(socket: ServerConnection) -> None:
+        for number in range(20):
+            await socket.send(bytes([number]) * 700)
+            # One is not to be cut where the client's buffer ends.
+            await socket.recv()
+
+    async def scenario() -> tuple[list[bytes], int]:
+        got: list[bytes] = []
+        parsed = 0
+        receive = ClientProtocol.receive_data
+
+        def receive_data(protocol: ClientProtocol, data: bytes | bytearray) -> None:
+            nonlocal parsed
+            parsed += len(data)
+            receive(protocol, data)
+
+        async with (
+            serve(speak, "127.0.0.1", 0) as server,
+            connect(
+                f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}",
+                create_connection=DirectConnection,
+                compression=None,
+                proxy=None,
+            ) as connection,
+        ):
+            assert isinstance(connection, DirectConnection)
+            monkeypatch.setattr(ClientProtocol, "receive_data", receive_data)
+
+            def take(message: str | bytes) -> None:
+                got.append(binary(message))
+                assert connection.post(b"heard")
+
+            with suppress(ConnectionClosed):
+                async with asyncio.timeout(20):
+                    await connection.listen(take)
+        return got, parsed
+
+    runner = asyncio if loop == "asyncio" else import_module("uvloop")
+    got, parsed = runner.run(scenario())
+    assert got == [bytes([number]) * 700 for number in range(20)]
+    # The first message may come with the answer to the handshake, the goodbye comes last.
+    assert parsed < 3 * 700
