@@ -95,14 +95,14 @@ class Span:
         suspected: When that was decided.
         confirmed: When it became a barge-in, or a turn; None when it never did.
         ended: When it was decided that it is over; None when the stream ended first.
-        lead: Seconds before its onset in which it may have begun softly.
+        begun: Where the audio of its turn begins, pre-roll aside: at the onset, or at what led to it softly.
     """
 
     onset: float
     suspected: float
     confirmed: float | None = None
     ended: float | None = None
-    lead: float = 0.0
+    begun: float = 0.0
 
     @property
     def until(self) -> float:
@@ -133,7 +133,7 @@ def listen(vad: Vad, samples: Samples, *, bot_speaks: bool) -> list[Span]:
             if isinstance(event, (Confirmed, TurnStarted)):
                 if spans[-1].confirmed is None:
                     spans[-1].confirmed = at
-                    spans[-1].lead = getattr(detector, "lead", 0.0)
+                    spans[-1].begun = machine.beginning(event.at, getattr(detector, "lead", 0.0))
             elif isinstance(event, (TurnEnded, Withdrawn)):
                 spans[-1].ended = at
             elif isinstance(event, SpeechEnded):

@@ -63,7 +63,7 @@ class Detection:
 
     @property
     def lead(self) -> float:
-        """Seconds before the sound that is followed in which it may have begun softly (`NearVoice.lead`)."""
+        """Seconds before a sound was suspected in which it may have begun softly (`NearVoice.lead`)."""
         return 0.0 if self.near is None else self.near.lead
 
     def restart(self) -> None:

@@ -111,7 +111,10 @@ class NearVoice:
 
     @property
     def lead(self) -> float:
-        """Seconds of voice that led to the sound that is followed; 0 of what went on for over 0.64 s."""
+        """Seconds of voice that led to the sound that is followed, up to the frame with which it began to be.
+
+        0 of what went on for over 0.64 s.
+        """
         return self._lead * FRAME_SECONDS if self._lead <= _LONGEST_LEAD else 0.0
 
     def _lead_on(self, voiced: bool, echo: bool) -> None:

@@ -57,6 +57,7 @@ class DetectorBank:
         self._waiting: dict[Asker, list[Iterator[Question]]] = {}
         self._packets = 0
         self._alone = 0
+        self._turn_ends = False
         self._gathers = False
         self._together = FIRST_MEAN
 
@@ -91,7 +92,9 @@ class DetectorBank:
             if self._alone >= _TRIAL_EVERY:
                 self._gathers, self._together = self._may_gather, FIRST_MEAN
             return
-        if not self._waiting:
+        if not self._turn_ends:
+            # What was settled before is of this turn, too.
+            self._turn_ends = True
             asyncio.get_running_loop().call_soon(self._end_turn)
         self._packets += 1
         works = self._waiting.get(asker)
@@ -101,6 +104,7 @@ class DetectorBank:
             works.append(work)
 
     def _end_turn(self) -> None:
+        self._turn_ends = False
         self._together += _RATE * (self._packets - self._together)
         self._packets = 0
         if self._together < WORTHWHILE:

@@ -91,6 +91,7 @@ class Microphone:
         failed: Told when hearing failed after `feed` had returned, as it may with a bank.
 
     Raises:
+        ValueError: A bank without `failed`.
         MissingExtraError: Voice detection needs a package that is not installed.
 
     Attributes:
@@ -125,6 +126,8 @@ class Microphone:
         bank: DetectorBank | None = None,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
+        if bank is not None and failed is None:
+            raise ValueError("a microphone with a bank may fail after feed() has returned: pass failed, too")
         self.peer = peer
         self.track = track
         self._clock = MediaClock(format.sample_rate)
@@ -446,7 +449,9 @@ class Microphone:
 
     def heard_from(self, onset: float) -> float:
         """Media time at which the audio of a sound with this onset begins: pre-roll, and a soft beginning."""
-        return onset if self._by_hand else onset - self._pre_roll - self.detection.lead
+        if self._by_hand:
+            return onset
+        return self.machine.beginning(onset, self.detection.lead) - self._pre_roll
 
     def turn_frames(self) -> list[Samples]:
         """Frames of the open turn so far, pre-roll first, up to and with the current one.

@@ -97,6 +97,7 @@ class TurnMachine:
         "_last_sound",
         "_missing",
         "_noise",
+        "_noticed",
         "_onset",
         "_quiet",
         "_settings",
@@ -134,6 +135,7 @@ class TurnMachine:
         self._voicing.clear()
         self._quiet = 0
         self._onset = 0.0
+        self._noticed = 0.0
         self._last_sound = 0.0
         self._speaking = False
         self._judge.clear()
@@ -199,7 +201,7 @@ class TurnMachine:
         self.state = State.SUSPECTED
         self.barge_in = barge_in
         self._quiet = self._unvoiced = 0
-        self._last_sound = at
+        self._last_sound = self._noticed = at
         self.announced = not self._noise.covers(at)
         return self._announce() if self.announced else NOTHING
 
@@ -248,8 +250,8 @@ class TurnMachine:
         return (Withdrawn(self._last_sound) if self.barge_in else SpeechEnded(self._last_sound),)
 
     def _open_turn(self) -> Sequence[TurnEvent]:
-        if not self.announced:
-            self._onset = max(self._onset, self._last_sound - _KEPT)
+        if not self.announced and self._onset < self._last_sound - _KEPT:
+            self._onset = self._noticed = self._last_sound - _KEPT
         announced = () if self.announced else tuple(self._announce())
         self.state = State.SPEAKING
         self._noise.clear()
@@ -259,6 +261,18 @@ class TurnMachine:
             return (*announced, TurnStarted(self._onset))
         self._speaking = True
         return (*announced, Confirmed(self._onset), SpeechStarted(self._onset), TurnStarted(self._onset))
+
+    def beginning(self, onset: float, lead: float) -> float:
+        """Media time at which a sound began that something softer led to.
+
+        Args:
+            onset: Of the sound, as its events tell it: dated back over what is softer, but over no gap.
+            lead: Seconds of what is softer, gaps included, up to the frame that made the suspicion.
+
+        Returns:
+            The onset where that is as early, or where another sound is followed by now.
+        """
+        return onset if onset >= self._noticed else min(onset, self._noticed - lead)
 
     def open(self, at: float, barge_in: bool = False) -> Sequence[TurnEvent]:
         """Open a turn by hand (push to talk).

@@ -112,7 +112,7 @@ class _Cell:
             mine = [span for span in turns if touches(span, label)]
             self.said += 1
             self.caught += bool(mine)
-            self.beginnings_lost += bool(mine) and mine[0].onset - mine[0].lead - _PRE_ROLL > label.start
+            self.beginnings_lost += bool(mine) and mine[0].begun - _PRE_ROLL > label.start
             self.confirmed += any(touches(span, label) for span in interruptions)
             if mine and heard is None:
                 heard = max(mine[0].suspected, label.start) - changed[0].start

@@ -267,6 +267,32 @@ def test_what_had_come_when_a_microphone_ended_was_heard() -> None:
     run(main)
 
 
+def test_a_microphone_that_settles_ends_no_turn_of_the_loop_twice() -> None:
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(8)]
+        for tick in range(60):
+            for number, ear in enumerate(ears):
+                ear.microphone.feed(bytes(640), tick * 0.02, False)
+                if number % 4 == 0:
+                    ear.microphone.settle()
+            # Eight packets a turn: what came is still waited for, and heard at its end.
+            assert len(ears[0].delivered) == tick + 1
+            assert len(ears[-1].delivered) == tick
+            await end_of_turn()
+            assert len(ears[-1].delivered) == tick + 1
+
+    run(main)
+
+
+def test_a_microphone_with_a_bank_needs_to_be_told_of_failures() -> None:
+    with pytest.raises(ValueError, match="pass failed"):
+        Microphone(
+            *("alice", "mic", AudioFormat(16000), TurnSettings(), [], lambda *_: None, lambda *_: None),
+            bank=DetectorBank(),
+        )
+
+
 def test_mixes_of_several_rooms_are_judged_together_and_hear_what_each_hears_alone() -> None:
     async def main() -> None:
         bank = gathering()

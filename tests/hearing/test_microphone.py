@@ -330,4 +330,21 @@ def test_a_soft_beginning_is_handed_over_whole_behind_its_pre_roll(pre_roll: flo
     first, last = listener.turns
     assert np.count_nonzero(first == 2000) == len(said)
     assert np.count_nonzero(last == 300) == len(soft) - len(gap)
-    assert int((last != 0).argmax()) >= round(pre_roll * 16000)
+    _begins_with_pre_roll(last, pre_roll)
+
+
+def _begins_with_pre_roll(turn: np.ndarray, pre_roll: float) -> None:
+    before = int((turn != 0).argmax())
+    assert round(pre_roll * 16000) <= before <= round((pre_roll + 0.02) * 16000)
+
+
+@pytest.mark.parametrize("pre_roll", [0.0, 0.3, 0.5])
+def test_a_soft_beginning_without_a_gap_is_handed_over_behind_its_pre_roll_alone(pre_roll: float) -> None:
+    listener = Listener(turns=TurnSettings(pre_roll=pre_roll), near_voice=True)
+    listener.microphone.detection.detector = Loud()
+    hushed, said, soft = np.zeros(48000), np.full(48000, 2000.0), np.full(6400, 300.0)
+    listener.hear(np.concatenate((hushed, said, hushed, soft, said, hushed)))
+    first, last = listener.turns
+    assert np.count_nonzero(last == 300) == len(soft)
+    for turn in (first, last):
+        _begins_with_pre_roll(turn, pre_roll)

@@ -237,3 +237,25 @@ def test_a_turn_is_opened_by_hand_once_and_interrupts_the_bot() -> None:
     assert machine.open(2.0) == ()
     assert machine.end(3.0, "released") == (SpeechEnded(3.0), TurnEnded(1.0, 3.0, "released"))
     assert machine.open(4.0, barge_in=True) == (Confirmed(4.0), SpeechStarted(4.0), TurnStarted(4.0))
+
+
+def test_a_sound_begins_with_what_led_to_it_softly_and_not_before() -> None:
+    machine = TurnMachine()
+    play(machine, (QUIET, 50), (Frame(0.02), 10), (VOICE, 2))
+    # Suspected at 1.24 s; the onset, 1.0 s, is where the voice became loud enough to count at all.
+    assert machine.in_speech
+    assert machine.beginning(1.0, 0.0) == pytest.approx(1.0)
+    assert machine.beginning(1.0, 0.24) == pytest.approx(1.0)
+    assert machine.beginning(1.0, 0.6) == pytest.approx(0.64)
+    play(machine, (VOICE, 20), (QUIET, 60), at=1.24)
+    assert not machine.in_speech
+    assert machine.beginning(1.0, 0.6) == pytest.approx(1.0)
+
+
+def test_nothing_led_softly_to_a_voice_in_what_was_taken_for_noise() -> None:
+    machine = TurnMachine()
+    knocks = [(VOICE, 3), (QUIET, 20)] * 4
+    play(machine, *knocks, bot=True)
+    begun = play(machine, (VOICE, 4), (QUIET, 13), (VOICE, 30), bot=True, at=4 * 23 * 0.02)
+    (onset,) = [event.at for event in begun if isinstance(event, TurnStarted)]
+    assert machine.beginning(onset, 0.6) == pytest.approx(onset)
