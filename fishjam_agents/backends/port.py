@@ -10,7 +10,7 @@ names are here, too.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -318,6 +318,17 @@ class Backend(Registered, ABC):
         Raises:
             FishjamAgentsError: Something is wrong, in one sentence that says what to do.
         """
+
+    def speak(self, text: str) -> AsyncIterator[Samples]:
+        """Speak given words by the voice alone, without a session (`Capabilities.speaks_alone`).
+
+        Returns:
+            int16 mono of shape (n,) in pieces of any length, at `Capabilities.output_rate`.
+
+        Raises:
+            BackendError: It cannot.
+        """
+        raise BackendError(f"{type(self).__name__} speaks nothing without a session: give a recording")
 
     @abstractmethod
     def connect(self, context: BackendContext) -> AbstractAsyncContextManager[BackendSession | InlineSession]:

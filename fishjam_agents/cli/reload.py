@@ -98,7 +98,7 @@ class Reloader:
             raise
 
     def _state(self) -> Mapping[str, tuple[int, int]]:
-        files = [self._settings.source, *_key_files(self._settings)]
+        files = [self._settings.source, *_key_files(self._settings), *_instructions(self._settings)]
         files += [
             Path(module.__file__) for module in _own_modules(self._settings).values() if module.__file__
         ]
@@ -123,6 +123,12 @@ def _key_files(settings: Config) -> Iterator[Path]:
     for agent in (settings.agent, *settings.bots.values()):
         if agent.backend is not None:
             yield from key_files(agent.backend)
+
+
+def _instructions(settings: Config) -> Iterator[Path]:
+    for agent in (settings.agent, *settings.bots.values()):
+        if agent.instructions_file is not None:
+            yield agent.instructions_file
 
 
 def _stamp(path: Path) -> tuple[int, int]:

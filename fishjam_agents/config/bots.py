@@ -8,9 +8,10 @@ from pathlib import Path
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section
 from fishjam_agents.config.imports import is_import_name
+from fishjam_agents.config.instructions import read_instructions
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, FarewellSettings, GreetingSettings
+from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, OwnWordsSettings
 from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer
@@ -49,14 +50,16 @@ def read_agent(
         for name, kind in SECTIONS.items()
         if (given := reader.read(kind, entries.get(name), f"{path}.{name}")) and given.keys
     }
+    instructions, instructions_file = read_instructions(section, path, reader, problems)
     return AgentSettings(
         pipeline=_pipeline(entries.get("pipeline"), f"{path}.pipeline", reader, problems),
         backend=reader.registered(Backend, entries.get("backend"), f"{path}.backend"),  # type: ignore[type-abstract]
         sections=sections,
-        greeting=_recording(entries.get("greeting"), f"{path}.greeting", reader, problems),
-        apology=_recording(entries.get("apology"), f"{path}.apology", reader, problems),
-        farewell=_farewell(entries.get("farewell"), f"{path}.farewell", reader, problems),
-        instructions=reader.text(entries.get("instructions"), f"{path}.instructions"),
+        greeting=_own_words(entries.get("greeting"), f"{path}.greeting", reader, problems),
+        apology=_own_words(entries.get("apology"), f"{path}.apology", reader, problems),
+        farewell=_own_words(entries.get("farewell"), f"{path}.farewell", reader, problems),
+        instructions=instructions,
+        instructions_file=instructions_file,
         tools=_tools(entries.get("tools"), f"{path}.tools", reader, problems),
         mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), f"{path}.mcp") or (),
     )
@@ -78,24 +81,12 @@ def _tools(node: Node | None, key: str, reader: SectionReader, problems: Problem
     return names
 
 
-def _recording(
+def _own_words(
     node: Node | None, key: str, reader: SectionReader, problems: Problems
-) -> GreetingSettings | None:
+) -> OwnWordsSettings | None:
     if node is None or (isinstance(node, Scalar) and node.null):
         return None
-    given = reader.read(GreetingSettings, node, key)
-    if given is None:
-        return None
-    _check_file(given.settings.wav, f"{key}.wav", reader, problems)
-    return given.settings
-
-
-def _farewell(
-    node: Node | None, key: str, reader: SectionReader, problems: Problems
-) -> FarewellSettings | None:
-    if node is None or (isinstance(node, Scalar) and node.null):
-        return None
-    given = reader.read(FarewellSettings, node, key)
+    given = reader.read(OwnWordsSettings, node, key)
     if given is None:
         return None
     if given.settings.wav is not None:

@@ -10,6 +10,7 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.second_opinion import NETWORKS
 from fishjam_agents.backends.fallback import Fallback
 from fishjam_agents.backends.key_file import parts_of
+from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.config.components import describe_components
 from fishjam_agents.config.problems import alternatives
@@ -20,6 +21,7 @@ from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.hooks import overrides
 from fishjam_agents.pipeline.idle import IdleSettings
+from fishjam_agents.pipeline.own_words import OwnWords
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.playout.settings import BackgroundAudioSettings
 from fishjam_agents.secrecy import shown_url
@@ -84,8 +86,7 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if tools:
         parts["tools"] = "; ".join(tools)
     if pipeline.greeting is not None:
-        seconds = len(pipeline.greeting) / (pipeline.backend.capabilities.output_rate or 24000)
-        parts["greeting"] = f"{seconds:.1f} s"
+        parts["greeting"] = _greeting(pipeline.greeting, pipeline.backend)
     if sounds := _sounds(pipeline.background_audio):
         parts["sounds"] = sounds
     if pipeline.idle.after is not None:
@@ -97,6 +98,12 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     if missing is not None:
         parts["note"] = missing
     return [line for name, value in parts.items() for line in f"{name:<9} {value}".splitlines()]
+
+
+def _greeting(greeting: OwnWords, backend: Backend) -> str:
+    if isinstance(greeting, str):
+        return repr(greeting)
+    return f"{len(greeting) / (backend.capabilities.output_rate or 24000):.1f} s"
 
 
 def describe_rooms(config: Config) -> list[str]:

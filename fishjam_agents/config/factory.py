@@ -23,6 +23,9 @@ from fishjam_agents.secrecy import conceal
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.collect import collect
 
+OWN_WORDS = ("greeting", "apology", "farewell")
+"""Keys of what a bot says by itself."""
+
 
 def pipeline_factory(config: Config) -> Callable[[], AgentPipeline]:
     """Return the factory of the pipelines of a file, one for each room.
@@ -170,8 +173,10 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         raise ConfigError(
             f"{config.where(config.agent_key)}: {error} (with what {agent.pipeline} sets)"
         ) from error
-    if agent.farewell is not None and agent.farewell.text is not None:
-        pipeline.farewell = agent.farewell.text
+    own_words = {name: given for name in OWN_WORDS if (given := getattr(agent, name)) is not None}
+    for name, given in own_words.items():
+        if given.text is not None:
+            setattr(pipeline, name, given.text)
     try:
         pipeline.verify()
     except MissingExtraError:
@@ -181,12 +186,9 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         if setting:
             raise ConfigError(f"{config.where(config.key(setting))}: {config.agent_key}.{error}") from error
         raise ConfigError(f"{config.where(config.key('backend'))}: {error}") from error
-    if agent.greeting is not None:
-        pipeline.greeting = _sound(config, pipeline, config.key("greeting.wav"), agent.greeting.wav)
-    if agent.apology is not None:
-        pipeline.apology = _sound(config, pipeline, config.key("apology.wav"), agent.apology.wav)
-    if agent.farewell is not None and agent.farewell.wav is not None:
-        pipeline.farewell = _sound(config, pipeline, config.key("farewell.wav"), agent.farewell.wav)
+    for name, given in own_words.items():
+        if given.wav is not None:
+            setattr(pipeline, name, _sound(config, pipeline, config.key(f"{name}.wav"), given.wav))
     for key, wav in _recordings(pipeline):
         _sound(config, pipeline, config.key(key), wav)
 

@@ -75,7 +75,7 @@ def load_config(
         problems.hide(held_in(over))
         document = overlay(document, over)
     document = rename(document, problems)
-    reader = SectionReader(problems)
+    reader = SectionReader(problems, environ)
     reader.mapping(document, "", SECTIONS, {key: f"agent.{key}" for key in AGENT_KEYS})
     entries = document.entries
     fishjam = _fishjam(entries.get("fishjam"), environ, reader, problems)

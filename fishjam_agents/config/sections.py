@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -31,12 +32,15 @@ class SectionReader:
 
     Args:
         problems: Takes what is wrong.
+        environ: Where variables of other files are looked up.
 
     Attributes:
         lines: Where every key seen stands, by its path.
+        environ: The environment.
     """
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, environ: Mapping[str, str] = os.environ) -> None:
+        self.environ = environ
         self.lines: dict[str, SourceLocation] = {}
         self._problems = problems
 

@@ -57,19 +57,8 @@ class PartialSettings(Generic[SettingsT]):
 
 
 @dataclass(frozen=True, slots=True)
-class GreetingSettings:
-    """Recording that the bot plays to the first peer who joins, or when its backend has failed.
-
-    Attributes:
-        wav: A 16-bit WAV of any rate, mono or stereo.
-    """
-
-    wav: Path
-
-
-@dataclass(frozen=True, slots=True)
-class FarewellSettings:
-    """Last thing that the bot says to people whose call the program's own end cuts short.
+class OwnWordsSettings:
+    """Words that the bot says by itself: first, when its backend has failed, when the program ends.
 
     Attributes:
         wav: A 16-bit WAV of any rate, mono or stereo.
@@ -96,6 +85,7 @@ class AgentSettings:
         apology: What it says last when its backend has failed for good.
         farewell: What it says last when the program ends and its call has not.
         instructions: The system prompt.
+        instructions_file: A text file that holds it, in place of `instructions`.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
         mcp: MCP servers whose tools it may call.
     """
@@ -103,10 +93,11 @@ class AgentSettings:
     pipeline: str | None = None
     backend: Backend | None = None
     sections: Mapping[str, PartialSettings[Any]] = field(default_factory=dict)
-    greeting: GreetingSettings | None = None
-    apology: GreetingSettings | None = None
-    farewell: FarewellSettings | None = None
+    greeting: OwnWordsSettings | None = None
+    apology: OwnWordsSettings | None = None
+    farewell: OwnWordsSettings | None = None
     instructions: str | None = None
+    instructions_file: Path | None = None
     tools: tuple[str, ...] = ()
     mcp: tuple[McpServer, ...] = ()
 

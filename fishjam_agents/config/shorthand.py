@@ -111,12 +111,12 @@ _MODE = ShortForm(_mode, ("mode",))
 FORMS: Mapping[str, ShortForm] = MappingProxyType(
     {
         "api": ShortForm(_port, ("port",)),
-        "apology": _WAV,
+        "apology": _WORDS,
         "farewell": _WORDS,
         "fishjam.allowed_hosts": _ONE,
         "fishjam.allowed_origins": _ONE,
         "fishjam.tls": _MODE,
-        "greeting": _WAV,
+        "greeting": _WORDS,
         "hearing": _MODE,
         "idle.goodbye": _WORDS,
         "idle.prompt": _WORDS,

@@ -58,10 +58,11 @@ class AgentPipeline(CallControls):
         vision: What the model sees.
         tools: Functions the model may call, beside the methods marked with `tool`.
         mcp: MCP servers whose tools it may call.
-        greeting: Recording played to the first who joins: int16 mono, shape (n,), at the backend's rate.
-        apology: Recording played when the backend fails for good, before the call ends; as `greeting`.
-        farewell: Last thing said where the program ends and the call has not: a recording as `greeting`, or
-            words, for a backend that speaks given ones.
+        greeting: First thing said to the first who joins: a recording, int16 mono, shape (n,), at the
+            backend's rate, or words, for a backend that speaks given ones.
+        apology: Last thing said when the backend fails for good, before the call ends; as `greeting`. Words
+            are for backends whose voice speaks by itself, as that of a cascade does.
+        farewell: Last thing said where the program ends and the call has not; as `greeting`.
         observers: Called synchronously with every event; quick functions only.
         tool_payloads: Whether events of tools hold arguments and results, as `redact` leaves them. They are
             what callers said and what your systems answered: off unless it is wanted.
@@ -85,8 +86,8 @@ class AgentPipeline(CallControls):
     instructions: str | None = None
     tools: Sequence[Callable[..., Any] | Tool] = ()
     mcp: Sequence[McpServer] = ()
-    greeting: Samples | None = None
-    apology: Samples | None = None
+    greeting: Samples | str | None = None
+    apology: Samples | str | None = None
     farewell: Samples | str | None = None
     tool_payloads: bool = False
     recorder: Recorder | None = None

@@ -50,8 +50,8 @@ class Bot(Announcer, ToolHost, Protocol):
     instructions: str | None
     tools: Sequence[Callable[..., Any] | Tool]
     mcp: Sequence[McpServer]
-    greeting: Samples | None
-    apology: Samples | None
+    greeting: Samples | str | None
+    apology: Samples | str | None
     farewell: Samples | str | None
     recorder: Recorder | None
     sound_recorder: SoundRecorder | None

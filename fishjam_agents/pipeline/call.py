@@ -28,6 +28,7 @@ from fishjam_agents.pipeline.idle_watch import IdleWatch
 from fishjam_agents.pipeline.journal_watcher import JournalWatcher, begin_journal
 from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
 from fishjam_agents.pipeline.overload import watch_overload
+from fishjam_agents.pipeline.own_words import Apology, greet
 from fishjam_agents.pipeline.ports import put_from_any_thread
 from fishjam_agents.pipeline.presence import Presence
 from fishjam_agents.pipeline.publish_track import track_rate
@@ -94,8 +95,8 @@ class Call:
             deliver = crosstalk.deliver
         if bot.journal is not None:
             self._journaled = begin_journal(context, bot, bot.journal, self.replies, track)
-        greeting = None if self._earlier is not None else bot.greeting
-        self._presence = Presence(context, self.replies, self.turns, crosstalk, greeting)
+        self._presence = Presence(context, self.replies, self.turns, crosstalk, self._greet)
+        self._apology = Apology(bot.apology, bot.backend, self._warn)
         self.vision = VisionInput(context, bot.vision, session, room, self._link)
         recorder = bot.recorder
         self._record = None
@@ -200,6 +201,13 @@ class Call:
         if self._journaled is not None:
             self._journaled.instructed(instructions)
         put_from_any_thread(self._context.loop, self._link, port.UpdateInput(instructions=instructions))
+
+    def _warn(self, message: str) -> None:
+        self._context.emit(events.BackendWarning(message, at=self._context.now()))
+
+    def _greet(self) -> None:
+        if self._earlier is None:
+            greet(self._bot.greeting, self._bot, self.replies)
 
     def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the backend."""
@@ -419,19 +427,20 @@ class Call:
         context = self._context
         self._link.tools = await self.tools.open()
         continuing = self._begin_continuing()
+        preparing = context.loop.create_task(self._apology.prepare(), name=f"apology-{context.id}")
         try:
             reason = await self._link.run()
         except BackendError as error:
             context.emit(events.BackendFailure.of(error, at=context.now()))
-            apology = self._bot.apology
-            if apology is not None and self._presence.was_visited:
+            if self._presence.was_visited and (apology := await self._apology.recording()) is not None:
                 self.replies.play(apology, interruptible=False)
                 await self._finish_speaking()
             raise
         finally:
-            if continuing is not None:
-                continuing.cancel()
-                await asyncio.gather(continuing, return_exceptions=True)
+            asides = [preparing, *([] if continuing is None else [continuing])]
+            for task in asides:
+                task.cancel()
+            await asyncio.gather(*asides, return_exceptions=True)
         context.emit(events.BackendEnded(context.now(), reason))
         context.end.note("model")
         await self._finish_speaking()

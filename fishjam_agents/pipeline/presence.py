@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fishjam_agents import events
-from fishjam_agents.audio.samples import Samples
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.turn_taking.controller import TurnController
@@ -18,7 +19,7 @@ class Presence:
         replies: The bot's replies.
         turns: The turn controller.
         crosstalk: The filter of copied turns, None without one.
-        greeting: Recording played to the first who joins.
+        greet: Called when the first joins.
 
     Attributes:
         was_visited: Whether anybody has ever been there.
@@ -30,14 +31,14 @@ class Presence:
         replies: Replies,
         turns: TurnController,
         crosstalk: CrossTalk | None,
-        greeting: Samples | None,
+        greet: Callable[[], None],
     ) -> None:
         self.was_visited = False
         self._context = context
         self._replies = replies
         self._turns = turns
         self._crosstalk = crosstalk
-        self._greeting = greeting
+        self._greet: Callable[[], None] | None = greet
         self._present: set[str] = set()
 
     def joined(self, peer: str) -> None:
@@ -47,9 +48,9 @@ class Presence:
         self._replies.is_unattended = False
         self._context.emit(events.PeerJoined(self._context.now(), peer))
         self._context.start_hook("on_peer_joined", peer)
-        greeting, self._greeting = self._greeting, None
-        if greeting is not None:
-            self._replies.play(greeting)
+        greet, self._greet = self._greet, None
+        if greet is not None:
+            greet()
 
     def left(self, peer: str) -> None:
         """Take notice of a peer that is gone."""

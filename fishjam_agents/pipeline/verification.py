@@ -8,17 +8,16 @@ from typing import Any
 from fishjam_agents.audio import second_opinion
 from fishjam_agents.audio.detectors import require
 from fishjam_agents.backends.port import Backend
-from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.hearing import echo_canceller
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.hooks import verify_hooks
 from fishjam_agents.pipeline.idle import check_announcement
+from fishjam_agents.pipeline.own_words import verify_own_words
 from fishjam_agents.pipeline.user_objects import (
     verify_fields,
     verify_instructions,
     verify_policies,
-    verify_recording,
     verify_settings,
     verify_synchronous,
 )
@@ -82,15 +81,7 @@ def _verify_objects(bot: Bot, backend: Backend, sections: Mapping[str, type[Any]
         verify_synchronous(getattr(stage, "process", None), f"{type(stage).__name__}.process")
     for observer in bot.observers:
         verify_synchronous(observer, f"an observer of {name}")
-    verify_recording(name, "greeting", bot.greeting)
-    verify_recording(name, "apology", bot.apology)
-    if isinstance(bot.farewell, str):
-        if not backend.capabilities.verbatim_say or isinstance(backend, RemoteBackend):
-            raise FishjamAgentsError(
-                f"farewell is a text, but {type(backend).__name__} cannot speak given words here: give a wav"
-            )
-    else:
-        verify_recording(name, "farewell", bot.farewell)
+    verify_own_words(bot, name, backend)
 
 
 def _verify_turns(bot: Bot, backend: Backend) -> None:

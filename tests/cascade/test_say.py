@@ -111,3 +111,58 @@ def test_who_waits_for_words_that_a_voice_fails_to_speak_is_told_that_they_are_o
         assert (await pipeline.say("Welcome.")).heard.seconds == 0
 
     converse(pipeline, script)
+
+
+def test_a_greeting_in_words_is_said_once_to_the_first_who_joins_and_remembered(converse: Converse) -> None:
+    pipeline = bot(Understands([["Hi."]]), llm := Answers([["Fine."]]), tts := Speaks())
+    pipeline.greeting = "Hello, this is the reception."
+
+    async def script(call: MemoryCall) -> None:
+        await asyncio.sleep(2.0)
+        assert not tts.said
+        alice, _ = await call.arrive("alice", "bob")
+        await call.wait_for("reply_ended")
+        await alice.speak(speech("alice_question.wav"))
+        await call.wait_for("reply_ended", 2)
+
+    converse(pipeline, script)
+    assert tts.said == ["Hello, this is the reception.", "Fine."]
+    assert said(llm)[1:] == [("assistant", "Hello, this is the reception."), ("user", "Hi.")]
+
+
+def test_an_apology_in_words_is_said_when_model_and_voice_have_failed(converse: Converse) -> None:
+    lost = BackendError("the key is refused: check it", failure="auth")
+    pipeline = bot(Understands([["Hi."]]), Answers([["Hello. "]]), tts := Speaks())
+    pipeline.apology = "Our line is down. Please call again."
+
+    async def script(call: MemoryCall) -> None:
+        await asyncio.sleep(1.0)
+        tts.errors.append(lost)
+        await asks(call)
+        await asyncio.sleep(30)
+
+    kinds: list[str] = []
+    pipeline.observers.append(lambda event: kinds.append(event.kind))
+    with pytest.raises(BackendError, match="the key is refused"):
+        converse(pipeline, script)
+    assert tts.said == ["Our line is down.", "Please call again.", "Hello."]
+    assert kinds[kinds.index("backend_failure") :] == [
+        *("backend_failure", "reply_started", "reply_first_audio", "reply_generated", "reply_ended"),
+        "call_ended",
+    ]
+
+
+def test_an_apology_that_no_voice_speaks_is_told_of(converse: Converse) -> None:
+    lost = BackendError("the key is refused: check it", failure="auth")
+    pipeline = bot(Understands([["Hi."]]), Answers([["Hello. "]]), Speaks(errors=deque([lost] * 3)))
+    pipeline.apology = "We are sorry."
+    told: list[str] = []
+    pipeline.observers.append(lambda event: told.append(getattr(event, "message", "")))
+
+    async def script(call: MemoryCall) -> None:
+        await asks(call)
+        await asyncio.sleep(30)
+
+    with pytest.raises(BackendError, match="the key is refused"):
+        converse(pipeline, script)
+    assert "the apology was not said: the key is refused: check it" in told

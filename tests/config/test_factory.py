@@ -124,6 +124,8 @@ def test_the_farewell_is_a_recording_or_words(make: Make, folder: Path) -> None:
         "farewell: Good bye.": "farewell is a text, but Parrot cannot speak given words here: give a wav",
         "farewell: {}": "agent.farewell: it needs wav or text: give one of them",
         "farewell: {wav: bye.wav, text: Bye.}": "agent.farewell: it needs wav or text: give one of them",
+        "greeting: Hello.": "greeting is a text, but Parrot cannot speak given words here: give a wav",
+        "apology: {text: Sorry.}": "apology is a text, but Parrot cannot speak given words here: give a wav",
     }.items():
         with pytest.raises(ConfigError, match=re.escape(sentence)):
             make(None, f"backend: {{type: parrot}}\n  {wrong}")

@@ -102,7 +102,13 @@ def test_the_bots_of_the_page_do_what_it_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "shows"),
-    [(0, "greeting  3.1 s"), (1, "mode push_to_talk"), (2, "white.wav at -45 dBFS"), (3, "asked 2 x")],
+    [
+        (0, "greeting  3.1 s"),
+        (1, "greeting  'Hello, this is the reception.'"),
+        (2, "mode push_to_talk"),
+        (3, "white.wav at -45 dBFS"),
+        (4, "asked 2 x"),
+    ],
 )
 def test_the_settings_of_the_page_are_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, shows: str
@@ -110,7 +116,8 @@ def test_the_settings_of_the_page_are_some(
     monkeypatch.delenv("FISHJAM_ID", raising=False)
     (tmp_path / "audio_fixtures").symlink_to(ROOT / "audio_fixtures")
     (tmp_path / "config.yaml").write_text(blocks("yaml")[number])
-    assert len(blocks("yaml")) == 4
+    (tmp_path / "reception.md").write_text("You answer for a shop.")
+    assert len(blocks("yaml")) == 5
     config = load_config(tmp_path / "config.yaml")
     assert shows in "\n".join(describe(config, pipeline_factory(config)()))
 

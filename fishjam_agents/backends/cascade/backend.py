@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
+from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
 from fishjam_agents.backends.cascade.components import (
     STT_RATE,
@@ -17,20 +20,30 @@ from fishjam_agents.backends.cascade.components import (
     TextToSpeech,
 )
 from fishjam_agents.backends.cascade.fallback_component import FallbackComponent
+from fishjam_agents.backends.cascade.sentences import Sentences
 from fishjam_agents.backends.cascade.session import CascadeSession
-from fishjam_agents.backends.cascade.speech_synthesis import OUTPUT_RATE
+from fishjam_agents.backends.cascade.speech_synthesis import OUTPUT_RATE, spoken
 from fishjam_agents.backends.port import (
     Backend,
     BackendContext,
+    BackendEvent,
     BackendSession,
     BackendWarning,
     Capabilities,
     ToolDeclaration,
     reserve_first,
 )
-from fishjam_agents.backends.vendors import PATIENCE, CallVendors, LimitReachedError, VendorEndpoint
+from fishjam_agents.backends.vendors import (
+    PATIENCE,
+    CallVendors,
+    LimitReachedError,
+    VendorEndpoint,
+    VendorUse,
+)
 from fishjam_agents.errors import SettingError
 from fishjam_agents.units import Seconds, Tokens
+
+logger = logging.getLogger(__name__)
 
 LEAST_HISTORY = 500
 """Tokens, a few minutes of talk."""
@@ -96,6 +109,7 @@ class Cascade(Backend):
             tools=True,
             text=True,
             verbatim_say=True,
+            speaks_alone=True,
             replies_wait=True,
             out_of_band=True,
             conversation=True,
@@ -136,6 +150,23 @@ class Cascade(Backend):
         for part in self.components:
             part.check()
 
+    async def speak(self, text: str) -> AsyncIterator[Samples]:
+        """Speak given words by a voice alone; see `Backend.speak`."""
+        cut, use = Sentences(), VendorUse()
+        async with AsyncExitStack() as calls:
+            calls.callback(use.close)
+            tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
+            vendors = [ComponentVendor(part, use, _pass_over) for part in self.tts]
+            voices = FallbackComponent(
+                "text to speech", tts, self.deadline, logger.info, self.fallback_after, vendors
+            )
+            calls.push_async_callback(voices.close)
+            for sentence in (*cut.feed(text), *cut.flush()):
+                request = voices.ask(partial(spoken, text=sentence), restart=True)
+                async with aclosing(request) as pieces:
+                    async for samples in pieces:
+                        yield samples
+
     @asynccontextmanager
     async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
         """Begin a conversation."""
@@ -163,6 +194,10 @@ class Cascade(Backend):
             )
             calls.push_async_callback(session.close)
             yield session
+
+
+def _pass_over(event: BackendEvent) -> None:
+    """Take an event of a wait that no call has."""
 
 
 def _vendors(parts: Sequence[Component], context: BackendContext) -> Sequence[ComponentVendor]:

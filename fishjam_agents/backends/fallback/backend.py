@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+import numpy as np
+
+from fishjam_agents.audio.resampling import resample
 from fishjam_agents.backends.fallback.adapter import BackendAdapter
 from fishjam_agents.backends.fallback.failover import FailoverPolicy
 from fishjam_agents.backends.fallback.session import FallbackSession
@@ -22,6 +25,7 @@ from fishjam_agents.backends.port import (
     BackendSession,
     Capabilities,
     ConversationEnded,
+    Samples,
     SessionRefresh,
     ignore_handle,
     reserve_first,
@@ -109,6 +113,7 @@ class Fallback(Backend):
             pause_transcripts=any(one.pause_transcripts for one in every),
             own_turn_detection=all(one.own_turn_detection for one in every),
             replies_wait=all(one.replies_wait for one in every),
+            speaks_alone=any(one.speaks_alone for one in every),
         )
 
     @property
@@ -149,6 +154,13 @@ class Fallback(Backend):
         """Check each of them: a fallback that cannot work is found before it is needed."""
         for backend in self.backends:
             backend.check()
+
+    async def speak(self, text: str) -> AsyncIterator[Samples]:
+        """Speak given words by the first of them that can without a session; see `Backend.speak`."""
+        voice = next((one for one in self.backends if one.capabilities.speaks_alone), self.backends[0])
+        rates = (voice.capabilities.output_rate, self.capabilities.output_rate)
+        pieces = [samples async for samples in voice.speak(text)]
+        yield resample(np.concatenate([np.empty(0, np.int16), *pieces]), *rates)
 
     @asynccontextmanager
     async def connect(self, context: BackendContext) -> AsyncIterator[BackendSession]:
