@@ -9,6 +9,7 @@ names are here, too.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -59,7 +60,7 @@ from fishjam_agents.backends.vendors import (
     Vendors,
     VendorUse,
 )
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import (
     BackendFailure,
     BackendUsage,
@@ -128,6 +129,8 @@ __all__ = [
     "VendorLimits",
     "VendorUnavailable",
 ]
+
+logger = logging.getLogger(__name__)
 
 
 def ignore_handle(handle: str) -> None:
@@ -244,6 +247,15 @@ class Registered:
         """
         return None
 
+    def preload(self) -> None:
+        """Load what runs on this machine, a model above all, before the first call; nothing by default.
+
+        It blocks, in any thread, and is called for each bot of a process: who shares a model loads it once.
+
+        Raises:
+            FishjamAgentsError: It cannot be loaded, in one sentence that says what to do.
+        """
+
     def describe(self) -> str:
         """Return what `check` says of it behind its name; by default its model and voice.
 
@@ -277,6 +289,24 @@ def reserve_first(parts: Sequence[Registered], call: CallVendors) -> None:
             continue
         return
     parts[-1].reserve(call)
+
+
+def preload_any(parts: Sequence[Registered]) -> None:
+    """Load several parts that stand in for one another; one that cannot be loaded is only warned of.
+
+    Raises:
+        FishjamAgentsError: None of them can be loaded: what is wrong with the first.
+    """
+    failures = []
+    for part in parts:
+        try:
+            part.preload()
+        except FishjamAgentsError as error:
+            failures.append(error)
+    if failures and len(failures) == len(parts):
+        raise failures[0]
+    for failure in failures:
+        logger.warning("%s; what stands in for it is there", failure)
 
 
 class Backend(Registered, ABC):

@@ -12,6 +12,7 @@ import pytest
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Backend, Fallback, Parrot
 from fishjam_agents.backends.registry import find
+from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.preload import preload
 from fishjam_agents.simulation import simulate
@@ -51,6 +52,35 @@ def test_what_a_vendor_s_backend_loads_is_there(name: str) -> None:
     preload(bot)
     assert backend.loads
     assert all(module in sys.modules for module in backend.loads)
+
+
+class Local(Parrot):
+    """A backend with a model on this machine."""
+
+    loaded = 0
+
+    def preload(self) -> None:
+        type(self).loaded += 1
+
+
+class Damaged(Parrot):
+    """A backend whose model is no good."""
+
+    def preload(self) -> None:
+        raise BackendError("the file is damaged: get it again")
+
+
+def test_models_on_this_machine_are_loaded_before_the_first_call(caplog: pytest.LogCaptureFixture) -> None:
+    bot = AgentPipeline()
+    bot.backend = Fallback([Damaged(), Local()])
+    preload(bot)
+    assert Local.loaded == 1
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "the file is damaged: get it again; what stands in for it is there"
+    ]
+    bot.backend = Fallback([Damaged(), Damaged()])
+    with pytest.raises(BackendError, match="the file is damaged"):
+        preload(bot)
 
 
 def test_what_is_loaded_is_set_aside_until_the_last_call_is_over() -> None:

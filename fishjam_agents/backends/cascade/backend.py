@@ -31,6 +31,7 @@ from fishjam_agents.backends.port import (
     BackendWarning,
     Capabilities,
     ToolDeclaration,
+    preload_any,
     reserve_first,
 )
 from fishjam_agents.backends.vendors import (
@@ -134,6 +135,15 @@ class Cascade(Backend):
     def loads(self) -> Sequence[str]:  # type: ignore[override]
         """Names of the modules that connecting the parts imports."""
         return [name for part in self.components for name in part.loads]
+
+    def preload(self) -> None:
+        """Load the parts. One that cannot be loaded is only warned of where another of its list can.
+
+        Raises:
+            FishjamAgentsError: None of a list can be loaded.
+        """
+        for parts in (self.stt, self.llm, self.tts):
+            preload_any(parts)
 
     @property
     def endpoint(self) -> VendorEndpoint | None:

@@ -28,6 +28,7 @@ from fishjam_agents.backends.port import (
     Samples,
     SessionRefresh,
     ignore_handle,
+    preload_any,
     reserve_first,
 )
 from fishjam_agents.backends.remote import RemoteBackend
@@ -139,6 +140,10 @@ class Fallback(Backend):
     def loads(self) -> Sequence[str]:  # type: ignore[override]
         """Names of the modules that connecting each of them imports."""
         return [name for backend in self.backends for name in backend.loads]
+
+    def preload(self) -> None:
+        """Load each of them, as `preload_any`."""
+        preload_any(self.backends)
 
     @property
     def names(self) -> Sequence[str]:
