@@ -1,0 +1,150 @@
+"""A conversation as it was: the state that follows from the messages a language model is shown.
+
+Nothing is kept beside the messages. They say what was heard of each answer, so that a question that was
+spoken over counts as asked only as far as it was heard, and they are there after an answer that was begun in
+vain, and in the process that takes over a call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from fishjam_agents.backends.cascade import LLMToolCall, Message
+from fishjam_agents.backends.conversation import CUT
+from fishjam_agents_local.intents.decisions import Decisions
+from fishjam_agents_local.intents.state import Plan, State
+
+_NOTES = re.compile(r"^(?:\s*\[[^\[\]]*\])+")
+"""What the pipeline lets a model know with the words of a user."""
+_LEAST = 3
+"""Letters of an answer from which it is known to have begun."""
+_HEARD = 0.8
+"""Share of a result that has to be heard for it to be known."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What a user said, and all that followed.
+
+    Attributes:
+        text: The user's words.
+        heard: What was heard of the bot.
+        answers: Answers of tools with their calls.
+        last: The last message.
+    """
+
+    text: str
+    heard: list[str] = field(default_factory=list)
+    answers: list[tuple[LLMToolCall, Message]] = field(default_factory=list)
+    last: Message | None = None
+
+
+def plan(messages: Sequence[Message], decisions: Decisions) -> Plan | None:
+    """Decide what is said next in a conversation; None if nobody waits for an answer.
+
+    Args:
+        messages: The conversation.
+        decisions: What is decided.
+    """
+    state, next_plan = State(), None
+    found = list(_exchanges(messages))
+    for exchange in found:
+        next_plan = _decided(state, exchange, decisions)
+        if exchange is found[-1]:
+            break
+        state = _settled(state, next_plan, exchange, decisions)
+    if not found or next_plan is None:
+        return None
+    called = _called(next_plan, found[-1])
+    if called is not None:
+        return decisions.result(next_plan, called.text, error=called.error)
+    # A tool of another model that stood in was answered: there is nothing to say to that.
+    return None if found[-1].answers else next_plan
+
+
+def _exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:
+    exchange: Exchange | None = None
+    calls: dict[str, LLMToolCall] = {}
+    for message in messages:
+        if message.role == "user":
+            if exchange is not None:
+                yield exchange
+            exchange = Exchange(_NOTES.sub("", message.text).strip())
+        elif exchange is None:
+            continue
+        elif message.role == "assistant":
+            calls |= {call.call: call for call in message.calls}
+            if message.text:
+                exchange.heard.append(message.text)
+        elif message.role == "tool" and message.call in calls:
+            exchange.answers.append((calls[message.call], message))
+    if exchange is not None:
+        yield exchange
+
+
+def _decided(state: State, exchange: Exchange, decisions: Decisions) -> Plan:
+    """What was decided about an utterance; together with one before it that was cut in two by a pause."""
+    if not state.waiting:
+        return decisions.decide(state, exchange.text)
+    whole = decisions.decide(replace(state, waiting=""), f"{state.waiting} {exchange.text}")
+    if not whole.unsure:
+        return whole
+    alone = decisions.decide(replace(state, waiting=""), exchange.text)
+    return whole if alone.unsure else alone
+
+
+def _called(made: Plan, exchange: Exchange) -> Message | None:
+    """The answer of the tool that a plan called; None if it did not come to that."""
+    if made.call is None:
+        return None
+    return next((answer for call, answer in exchange.answers if call.name == made.call.tool), None)
+
+
+def _settled(state: State, made: Plan, exchange: Exchange, decisions: Decisions) -> State:
+    """The state after an exchange, by what of its answer was heard."""
+    said = " ".join(text.removesuffix(CUT) for text in exchange.heard)
+    called = _called(made, exchange)
+    if called is not None:
+        answer = decisions.result(made, called.text, error=called.error)
+        # What was said before the call may have been the outcome of another one.
+        both = answer.after(made.text)
+        made = replace(both, result=both.text, insist=True) if made.insist else both
+    heard = _heard(made.text, said)
+    if called is None and (made.call is not None or (made.text and not heard)):
+        # Nobody knows of any answer: what was said still waits for one.
+        waiting = f"{state.waiting} {exchange.text}".strip()
+        return replace(state, waiting=waiting, last=said or state.last)
+    after = replace(made.state, last=made.text or said)
+    if heard < made.needed:
+        if after.form is not None:
+            after = replace(after, form=replace(after.form, confirmable=False))
+        after = replace(after, choice=None)
+    if made.result:
+        end = made.text.find(made.result) + len(made.result)
+        if heard < _HEARD * end and (made.insist or not heard):
+            after = replace(after, unsaid=made.result, insist=made.insist)
+    return after
+
+
+def _heard(text: str, said: str) -> int:
+    """How many characters of a text were said, by its letters: voices are given it without its markup."""
+    letters, heard = _letters(text), _letters(said)
+    if letters in heard:
+        return len(text)
+    for count in range(min(len(letters), len(heard)), _LEAST - 1, -1):
+        if heard.endswith(letters[:count]):
+            break
+    else:
+        return 0
+    left = count
+    for place, sign in enumerate(text):
+        left -= sign.isalnum()
+        if not left:
+            return place + 1
+    return len(text)
+
+
+def _letters(text: str) -> str:
+    return "".join(sign for sign in text.casefold() if sign.isalnum())

