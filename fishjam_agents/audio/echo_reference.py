@@ -8,7 +8,15 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, WINDOW_SECONDS, analysis_window
+from fishjam_agents.audio.bands import (
+    BAND_STARTS,
+    PART_STARTS,
+    SILENCE_POWER,
+    WINDOW_SECONDS,
+    analysis_window,
+    make_spectra,
+    transform,
+)
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 
@@ -17,7 +25,6 @@ LAGS = 26
 VOICE = len(BAND_STARTS)
 """Column of a window that holds the voice band."""
 
-_PART_STARTS = [2 * start for start in BAND_STARTS]
 _TOGETHER = 3
 """Frames that are looked at together. No echo comes back within 40 ms: the room clock and the caller's jitter
 buffer alone take longer."""
@@ -174,11 +181,11 @@ class EchoReference:
         for frame, chunk in zip(frames, fresh, strict=True):
             end += len(chunk.samples)
             np.multiply(sound[end - size : end], self._window, out=frame)
-        spectra = np.fft.rfft(frames)
-        # Real and imaginary parts side by side: one square and one sum are enough.
-        parts = np.square(spectra.view(spectra.real.dtype)[:, : 2 * BINS])
+        spectra, parts = make_spectra(len(fresh), size)
+        transform(frames, spectra)
         rows = np.empty((len(fresh), VOICE + 1))
-        rows[:, :VOICE] = np.add.reduceat(parts, _PART_STARTS, axis=1)
+        # Real and imaginary parts side by side: one square and one sum are enough.
+        rows[:, :VOICE] = np.add.reduceat(np.square(parts), PART_STARTS, axis=1)
         rows[:, VOICE] = rows[:, 1] + rows[:, 2] + rows[:, 3]
         np.log10(np.maximum(rows, SILENCE_POWER), out=rows)
         rows *= 10

@@ -25,7 +25,15 @@ import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from fishjam_agents.audio.bands import BAND_STARTS, BINS, analysis_window, voice_level
+from fishjam_agents.audio.bands import (
+    BAND_STARTS,
+    BINS,
+    PART_STARTS,
+    analysis_window,
+    make_spectra,
+    transform,
+    voice_level,
+)
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
 from fishjam_agents.audio.pitch import Pitch
@@ -95,12 +103,6 @@ _NOTHING: Samples = np.zeros(FRAME_SAMPLES, np.int16)
 
 _Floats = npt.NDArray[np.float32]
 
-# numpy 1 transforms in double precision whatever it is given, numpy 2 in the precision of its input.
-SPECTRUM_PART = np.fft.rfft(np.zeros(2, np.float32)).real.dtype
-"""Type of the real and imaginary parts of a spectrum."""
-PART_STARTS = 2 * np.array(BAND_STARTS)
-"""First part of each band where real and imaginary parts stand side by side."""
-
 
 class _Scratch:
     """Buffers in which a frame is processed: arrays that hold nothing between two frames.
@@ -113,6 +115,7 @@ class _Scratch:
         self._window: _Floats = analysis_window(FFT)
         self._sound: _Floats = np.zeros(2 * FRAME_SAMPLES, np.float32)
         self._windowed: _Floats = np.empty(FFT, np.float32)
+        self._spectrum, self._spectrum_parts = make_spectra(FFT)
         self._pitch = Pitch()
         self.parts: _Floats = np.empty(2 * BINS, np.float32)
         self._old = self._sound[:FRAME_SAMPLES]
@@ -124,9 +127,9 @@ class _Scratch:
         """Take two frames, and give the power in each band."""
         self._old[:] = before
         self._new[:] = frame
-        windowed = np.multiply(self._transformed, self._window, out=self._windowed)
-        spectrum = np.fft.rfft(windowed).view(SPECTRUM_PART)
-        np.square(spectrum[: 2 * BINS], out=self.parts, dtype=np.float32, casting="same_kind")
+        transform(np.multiply(self._transformed, self._window, out=self._windowed), self._spectrum)
+        # Real and imaginary parts side by side: one square and one sum are enough.
+        np.square(self._spectrum_parts, out=self.parts)
         powers: list[float] = np.add.reduceat(self.parts, PART_STARTS).tolist()
         return powers
 

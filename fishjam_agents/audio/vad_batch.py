@@ -14,13 +14,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fishjam_agents.audio.bands import BINS, analysis_window, voice_level
+from fishjam_agents.audio.bands import (
+    BINS,
+    PART_STARTS,
+    analysis_window,
+    make_spectra,
+    transform,
+    voice_level,
+)
 from fishjam_agents.audio.echo import Echo, EchoSource, GuardedFrame
 from fishjam_agents.audio.echo_batch import expect_together
 from fishjam_agents.audio.pitch import SAMPLES, Pitch, RowPitch
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.tones import RowTones
-from fishjam_agents.audio.vad import FFT, PART_STARTS, PITCH_WEIGHT, SPECTRUM_PART, Decision, Detector
+from fishjam_agents.audio.vad import FFT, PITCH_WEIGHT, Decision, Detector
 
 FEWEST = 3
 """Frames below which one after the other costs less."""
@@ -49,6 +56,7 @@ class DetectorBatch:
         self._window: _Floats = analysis_window(FFT)
         self._sounds: _Floats = np.empty((_ROWS, SAMPLES), np.float32)
         self._windowed: _Floats = np.empty((_ROWS, FFT), np.float32)
+        self._spectra, self._spectrum_parts = make_spectra(_ROWS, FFT)
         self._parts: _Floats = np.empty((_ROWS, 2 * BINS), np.float32)
         self._pitch = RowPitch(_ROWS)
         self._one_pitch = Pitch()
@@ -95,8 +103,8 @@ class DetectorBatch:
         count = len(sounds)
         windowed, parts = self._windowed[:count], self._parts[:count]
         np.multiply(sounds[:, -FFT:], self._window, out=windowed)
-        spectra = np.fft.rfft(windowed).view(SPECTRUM_PART)
-        np.square(spectra[:, : 2 * BINS], out=parts, dtype=np.float32, casting="same_kind")
+        transform(windowed, self._spectra[:count])
+        np.square(self._spectrum_parts[:count], out=parts)
         powers: list[list[float]] = np.add.reduceat(parts, PART_STARTS, axis=1).tolist()
         return powers
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from math import log10
 from typing import ClassVar
 
 import numpy as np
 import webrtcvad
 
-from fishjam_agents.audio.bands import BAND_STARTS, BINS, SILENCE_POWER, analysis_window
+from fishjam_agents.audio.bands import analysis_window, band_powers, voice_level
 from fishjam_agents.audio.echo import Echo, EchoSource
 from fishjam_agents.audio.noise import GATE, Change, NoiseLevel
 from fishjam_agents.audio.samples import Samples
@@ -73,10 +72,8 @@ class PlainDetector(ABC):
                 self._voiced_level = None
         self._buffer[:-FRAME_SAMPLES] = self._buffer[FRAME_SAMPLES:]
         self._buffer[-FRAME_SAMPLES:] = frame
-        spectrum = np.fft.rfft(self._buffer * _WINDOW)[:BINS]
-        powers = np.square(spectrum.real) + np.square(spectrum.imag)
-        bands: list[float] = np.add.reduceat(powers, BAND_STARTS).tolist()
-        level = 10 * log10(bands[1] + bands[2] + bands[3] + SILENCE_POWER)
+        bands = band_powers(self._buffer, _WINDOW)
+        level = voice_level(bands)
 
         score = min(max(self.score(frame, level), -3.0), 3.0)
         noise = self.noise.mean
