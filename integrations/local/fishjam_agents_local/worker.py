@@ -8,11 +8,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import BackendError, ConfigError
 
+K = TypeVar("K")
+M = TypeVar("M")
 T = TypeVar("T")
 R = TypeVar("R")
 _NICE = 5
@@ -102,12 +106,10 @@ class ModelWorker:
 
     Args:
         what: What works there, as messages name it: "Whisper".
-        wait: Seconds that a job waits for its turn at most.
     """
 
-    def __init__(self, what: str, wait: float = 5.0) -> None:
+    def __init__(self, what: str) -> None:
         self.what = what
-        self.wait = wait
         self._changed = threading.Condition()
         # Two rings of calls: who waits for an answer, and what may come later.
         self._urgent: dict[object, deque[Job[Any]]] = {}
@@ -116,15 +118,19 @@ class ModelWorker:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def call(self) -> Iterator[ModelCall]:
-        """A call that may use the model; the last one that leaves ends the thread."""
+    def call(self, wait: float = 5.0) -> Iterator[ModelCall]:
+        """A call that may use the model; the last one that leaves ends the thread.
+
+        Args:
+            wait: Seconds that each of its jobs waits for its turn at most.
+        """
         with self._changed:
             self._calls += 1
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=f"model {self.what}", daemon=True)
                 self._thread.start()
         try:
-            yield ModelCall(self)
+            yield ModelCall(self, wait)
         finally:
             with self._changed:
                 self._calls -= 1
@@ -188,8 +194,9 @@ class ModelWorker:
 class ModelCall:
     """What one call asks of a model."""
 
-    def __init__(self, worker: ModelWorker) -> None:
+    def __init__(self, worker: ModelWorker, wait: float) -> None:
         self._worker = worker
+        self._wait = wait
 
     async def run(self, function: Callable[[Job[Any]], R], *, urgent: bool = True) -> R:
         """Have a function run in the model's thread, and return what it returns.
@@ -199,7 +206,7 @@ class ModelCall:
             urgent: False for what may come later, than the urgent jobs of other calls, too.
 
         Raises:
-            BackendError: Its turn did not come within `ModelWorker.wait`.
+            BackendError: Its turn did not come in time.
         """
         job: Job[Any] = Job(self._worker, self, function, urgent)
         try:
@@ -219,7 +226,7 @@ class ModelCall:
             urgent: As of `run`.
 
         Raises:
-            BackendError: Its turn did not come within `ModelWorker.wait`.
+            BackendError: Its turn did not come in time.
         """
         job: Job[T] = Job(self._worker, self, function, urgent)
         try:
@@ -233,13 +240,71 @@ class ModelCall:
     async def _begin(self, job: Job[Any]) -> None:
         worker = self._worker
         worker.add(job)
-        await asyncio.wait([job.begun], timeout=worker.wait)
+        await asyncio.wait([job.begun], timeout=self._wait)
         if not job.begun.done() and worker.drop(job):
             raise BackendError(
-                f"{worker.what} is busy with other calls, it had no turn within {worker.wait:g} s: "
+                f"{worker.what} is busy with other calls, it had no turn within {self._wait:g} s: "
                 "have fewer calls at a time, or a faster machine",
                 retryable=True,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedModel(Generic[M]):
+    """A model that is loaded, and the thread that works with it.
+
+    Attributes:
+        model: The model.
+        worker: Its thread.
+    """
+
+    model: M
+    worker: ModelWorker
+
+
+class SharedModels(Generic[K, M]):
+    """Models of one kind, each loaded once for all calls of a process, on first use.
+
+    Args:
+        what: What they are, as messages name them: "Whisper".
+        load: Loads one and runs it once; it blocks.
+    """
+
+    def __init__(self, what: str, load: Callable[[K], M]) -> None:
+        self._what = what
+        self._load = load
+        self._loading = threading.Lock()
+        self._loaded: dict[K, SharedModel[M]] = {}
+
+    def get(self, key: K) -> SharedModel[M]:
+        """Load a model, unless it is: not in a loop that has sound to send.
+
+        Args:
+            key: What it is loaded by: its path and threads.
+
+        Raises:
+            ConfigError: It cannot be loaded; nothing of it is kept.
+        """
+        with self._loading:
+            if key not in self._loaded:
+                # What a model starts threads of inherits their priority.
+                with ThreadPoolExecutor(1, f"load {self._what}", initializer=_give_way) as thread:
+                    model = thread.submit(self._load, key).result()
+                self._loaded[key] = SharedModel(model, ModelWorker(self._what))
+            return self._loaded[key]
+
+    async def ready(self, key: K) -> SharedModel[M]:
+        """As `get`, in a thread: for who connects without having loaded it before (`Component.preload`).
+
+        Raises:
+            BackendError: It cannot be loaded.
+        """
+        if (shared := self._loaded.get(key)) is not None:
+            return shared
+        try:
+            return await asyncio.to_thread(self.get, key)
+        except ConfigError as error:
+            raise BackendError(str(error), failure="config") from error
 
 
 def _give_way() -> None:

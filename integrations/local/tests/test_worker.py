@@ -60,8 +60,8 @@ def test_calls_take_turns_and_urgent_jobs_go_first() -> None:
 
 def test_a_job_that_has_no_turn_is_refused_in_time_and_does_not_run() -> None:
     async def scenario() -> None:
-        worker, gate, ran = ModelWorker("busy", wait=0.05), threading.Event(), list[int]()
-        with worker.call() as one, worker.call() as other:
+        worker, gate, ran = ModelWorker("busy"), threading.Event(), list[int]()
+        with worker.call() as one, worker.call(wait=0.05) as other:
             first = await occupy(one, gate)
             with pytest.raises(BackendError, match=r"busy is busy with other calls, .* 0\.05 s: ") as refused:
                 await other.run(lambda _: ran.append(1))
