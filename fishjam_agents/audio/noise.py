@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from math import inf, log10
 
 from fishjam_agents.audio.bands import SILENCE_POWER
@@ -120,67 +121,77 @@ _FLOOR_BLOCKS = 8
 """The floor is the minimum of the last 8 blocks of 10 frames and the open one: 1.6 to 1.8 s."""
 
 
-class NoiseFloor:
-    """Minimum statistics of one band: the power that is there whoever speaks. Silence, to begin with.
+class NoiseFloors:
+    """Minimum statistics of some bands: the power that is there whoever speaks. Silence, to begin with.
+
+    Args:
+        bands: Their number.
 
     Attributes:
-        smoothed: Power, a mean over about two frames.
-        recent: The least of that since `begin_change`.
+        smoothed: Power in each band, a mean over about two frames.
     """
 
-    __slots__ = ("_block", "_blocks", "_frames", "_held", "_lowest", "recent", "smoothed")
+    __slots__ = ("_block", "_blocks", "_frames", "_held", "_lowest", "_recent", "smoothed")
 
-    def __init__(self) -> None:
-        self.smoothed = 0.0
-        self.recent = 0.0
-        self._lowest = inf
-        self._blocks = [0.0] * _FLOOR_BLOCKS
-        self._held = 0.0
+    def __init__(self, bands: int) -> None:
+        self.smoothed = [0.0] * bands
+        self._lowest = [inf] * bands
+        self._blocks = [self.smoothed[:] for _ in range(_FLOOR_BLOCKS)]
+        self._held = [0.0] * bands
         self._block = 0
         self._frames = 0
+        # The least of the smoothed power since `begin_change`.
+        self._recent = [0.0] * bands
 
-    def above(self, power: float, echo: float = 0.0) -> float:
-        """Take the power of a frame, return how far it stands above the floor: 0 to 20 dB.
+    def above(self, powers: Sequence[float], echo: Sequence[float] = ()) -> list[float]:
+        """Take the powers of a frame, return how far each stands above its floor: 0 to 20 dB.
 
-        An echo of the power `echo` is part of the floor, but not learned.
+        Args:
+            powers: Of each band.
+            echo: Powers that are part of the floors, but not learned; empty for none.
         """
-        # After digital silence there is nothing to smooth.
-        smoothed = power if self.smoothed < SILENCE_POWER else 0.5 * (self.smoothed + power)
-        self.smoothed = smoothed
-        if smoothed < self._lowest:
-            self._lowest = smoothed
-        if smoothed < self.recent:
-            self.recent = smoothed
-        lowest = self._lowest
-        if self._held < lowest:
-            lowest = self._held
-        floor = _FLOOR_FACTOR * lowest
-        if floor < SILENCE_POWER:
-            floor = SILENCE_POWER
-        if floor < echo:
-            floor = echo
+        # Locals, and one loop over what all bands remember: this is done for every frame of every call.
+        means, lows, held, recent = self.smoothed, self._lowest, self._held, self._recent
+        above = [0.0] * len(means)
+        for band, power in enumerate(powers):
+            smoothed = means[band]
+            # After digital silence there is nothing to smooth.
+            means[band] = smoothed = power if smoothed < SILENCE_POWER else 0.5 * (smoothed + power)
+            lowest = lows[band]
+            if smoothed < lowest:
+                lows[band] = lowest = smoothed
+            if smoothed < recent[band]:
+                recent[band] = smoothed
+            if held[band] < lowest:
+                lowest = held[band]
+            floor = _FLOOR_FACTOR * lowest
+            if floor < SILENCE_POWER:
+                floor = SILENCE_POWER
+            if echo and floor < echo[band]:
+                floor = echo[band]
+            if power > floor:
+                distance = 10 * log10(power / floor)
+                above[band] = distance if distance < 20.0 else 20.0
         self._frames += 1
         if self._frames == _FLOOR_BLOCK:
             self._close_block()
-        if power <= floor:
-            return 0.0
-        distance = 10 * log10(power / floor)
-        return distance if distance < 20.0 else 20.0
+        return above
 
     def _close_block(self) -> None:
         self._blocks[self._block] = self._lowest
         self._block = (self._block + 1) % _FLOOR_BLOCKS
-        self._lowest = inf
-        self._held = min(self._blocks)
+        self._lowest = [inf] * len(self._lowest)
+        self._held = [min(lows) for lows in zip(*self._blocks, strict=True)]
         self._frames = 0
 
     def begin_change(self) -> None:
         """Take note that another noise may have begun with the last frame."""
-        self.recent = self.smoothed
+        self._recent = self.smoothed[:]
 
     def change(self) -> None:
         """Forget what was before the last `begin_change`."""
-        self._blocks = [inf] * _FLOOR_BLOCKS
-        self._lowest = self.recent
-        self._held = inf
+        never = [inf] * len(self.smoothed)
+        self._blocks = [never] * _FLOOR_BLOCKS
+        self._lowest = self._recent[:]
+        self._held = never
         self._frames = 0

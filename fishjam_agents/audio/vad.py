@@ -35,7 +35,7 @@ from fishjam_agents.audio.bands import (
     voice_level,
 )
 from fishjam_agents.audio.echo import Echo, EchoSource
-from fishjam_agents.audio.noise import GATE, Change, NoiseFloor, NoiseLevel
+from fishjam_agents.audio.noise import GATE, Change, NoiseFloors, NoiseLevel
 from fishjam_agents.audio.pitch import Pitch
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.tones import Tones
@@ -175,7 +175,7 @@ class Detector:
         self._webrtc = webrtcvad.Vad(2)
         self._speech = False
         self._last = self.before = _NOTHING
-        self._floors = [NoiseFloor() for _ in BAND_STARTS]
+        self._floors = NoiseFloors(len(BAND_STARTS))
         self._noise = NoiseLevel()
         self._level: float | None = None
         self._voiced_level: float | None = None
@@ -230,11 +230,9 @@ class Detector:
         if change is Change.NONE:
             return
         if change is Change.BEGUN:
-            for floor in self._floors:
-                floor.begin_change()
+            self._floors.begin_change()
             return
-        for floor in self._floors:
-            floor.change()
+        self._floors.change()
         # Frames of the other noise may have passed for a voice, before it was known.
         self._voiced_level = None
 
@@ -248,11 +246,7 @@ class Detector:
             for.
         """
         self.echo = echo
-        if echo is None or not echo.bands:
-            above = [floor.above(power) for floor, power in zip(self._floors, bands, strict=True)]
-        else:
-            together = zip(self._floors, bands, echo.bands, strict=True)
-            above = [floor.above(power, expected) for floor, power, expected in together]
+        above = self._floors.above(bands, () if echo is None else echo.bands)
         snr = sum(above) / 50
         voice = min((above[1] + above[2] + above[3]) / 30, 1.0)
         z = self._bias + _SNR_WEIGHT * snr
