@@ -14,15 +14,17 @@ from fishjam_agents.testing.clock import VirtualClock
 from fishjam_agents.testing.conformance.fake_service import FakeService
 from fishjam_agents.testing.conformance.harness import Harness
 
-_LONGEST = 30.0
+LONGEST = 30.0
 """Seconds after which a test on real sockets is given up."""
 
 
-def run_bounded(scenario: Callable[[], Coroutine[Any, Any, None]], *, in_process: bool) -> None:
-    """Run a scenario: in virtual time if it needs nothing but this process, else within 30 s."""
+def run_bounded(
+    scenario: Callable[[], Coroutine[Any, Any, None]], *, in_process: bool, longest: float = LONGEST
+) -> None:
+    """Run a scenario: in virtual time if it needs nothing but this process, else within so many seconds."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(_LONGEST):
+        async with asyncio.timeout(longest):
             await scenario()
 
     if in_process:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from fishjam_agents.errors import BackendError, FailureKind
-from fishjam_agents.testing.conformance.checks import Applicable, run_bounded
+from fishjam_agents.testing.conformance.checks import LONGEST, Applicable, run_bounded
 from fishjam_agents.testing.conformance.components import Cut, Fails, FakeComponentService, PartStep, Unknown
 
 _FOREVER = 20.0
@@ -63,7 +63,8 @@ class PartChecks(Applicable):
             # Iterators inside a client that were not read to their end are closed by the loop soon.
             await self.until(lambda: not asyncio.all_tasks() - before, "end of all tasks", far)
 
-        run_bounded(scenario, in_process=far.in_process)
+        # A check waits a few times: of a slow part, a model on this machine, each time for long.
+        run_bounded(scenario, in_process=far.in_process, longest=max(LONGEST, 6 * far.patience))
 
     async def until(self, holds: Callable[[], bool], what: str, far: FakeComponentService) -> None:
         """Wait until something holds."""

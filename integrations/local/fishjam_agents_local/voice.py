@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.backends.cascade.sentences import Sentences
@@ -24,13 +24,13 @@ class Utterance:
 
     Attributes:
         text: A sentence, or a piece of one.
-        speaker: A speaker, or style, of the voice; None for its first.
+        speaker: What of the voice speaks, as it names that.
         speed: Times as fast as usual.
         volume: Times as loud as usual.
     """
 
     text: str
-    speaker: str | int | None
+    speaker: Any
     speed: float
     volume: float
 

