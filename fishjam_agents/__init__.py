@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fishjam_agents.hearing.stages import Stage
     from fishjam_agents.pipeline.agent import AgentPipeline
     from fishjam_agents.pipeline.idle import Announcement, IdleSettings
+    from fishjam_agents.pipeline.own_words import Instructions
     from fishjam_agents.pipeline.speech_handle import SpeechHandle
     from fishjam_agents.playout.settings import (
         AmbientSettings,
@@ -66,6 +67,7 @@ __all__ = [
     "Heard",
     "HearingSettings",
     "IdleSettings",
+    "Instructions",
     "McpServer",
     "MissingExtraError",
     "Overload",
@@ -113,6 +115,7 @@ _MODULES = {
     "hearing.stages": ("Stage",),
     "pipeline.agent": ("AgentPipeline",),
     "pipeline.idle": ("Announcement", "IdleSettings"),
+    "pipeline.own_words": ("Instructions",),
     "pipeline.speech_handle": ("SpeechHandle",),
     "playout.settings": ("AmbientSettings", "BackgroundAudioSettings", "PlayoutSettings", "ThinkingSettings"),
     "session": ("PeerView", "RoomView", "Session"),

@@ -27,6 +27,7 @@ class Capabilities:
         transcripts: Emits `UserTranscript` while the user speaks.
         pause_transcripts: Emits `PauseTranscript` at pauses that it is told of.
         verbatim_say: Speaks given words (`say`).
+        respond: Says in its own words what the app asks for (`respond`).
         speaks_alone: Speaks given words without a session, too (`Backend.speak`), as for an apology.
         replies_wait: A reply is as good when it is played later than it was given, after what is said to
             somebody else (`hearing.mode: per_peer`). Not for models that take what they gave for said.
@@ -50,6 +51,7 @@ class Capabilities:
     transcripts: bool = False
     pause_transcripts: bool = False
     verbatim_say: bool = False
+    respond: bool = False
     speaks_alone: bool = False
     replies_wait: bool = False
     control: bool = False

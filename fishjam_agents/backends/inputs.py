@@ -122,19 +122,23 @@ class TurnCancelledInput:
 
 @dataclass(frozen=True, slots=True)
 class TextInput:
-    """Something in writing: what the user wrote and is to be answered, unless one of the two below.
+    """Something in writing: what the user wrote and is to be answered, unless one of the three below.
 
     Attributes:
         text: The words.
-        verbatim: They are to be spoken as they are.
-        reply: The id that the reply to verbatim words has to have, so that whoever said them can follow it.
+        verbatim: They are to be spoken as they are. For backends with `verbatim_say`.
+        reply: The id that the reply has to have to what is verbatim or instructs, so that the app can follow
+            it. One of which nothing comes is begun and ended all the same.
         note: They are to be known and not answered: who speaks, what happened.
+        instructs: They are the app's, and say what the model is to say once nobody speaks and all that was
+            asked before is answered. For backends with `respond`.
     """
 
     text: str
     verbatim: bool = False
     reply: str | None = None
     note: bool = False
+    instructs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,9 @@ class ImageInput:
 class InterruptInput:
     """Stop replying. `heard` is what the room heard of the reply, None when none had begun.
 
-    Words to speak (`TextInput.reply`) that are not named stay wanted: a barge-in leaves a legal notice alone.
-    Those that had not begun are named by themselves, with nothing heard, and nothing else is to stop then.
+    Replies of the app's (`TextInput.reply`) that are not named stay wanted: a barge-in leaves a legal notice
+    alone. Those that had not begun are named by themselves, with nothing heard, and nothing else is to stop
+    then.
     """
 
     heard: Heard | None

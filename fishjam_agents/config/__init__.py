@@ -6,12 +6,19 @@ from fishjam_agents.config.describe import describe, describe_rooms
 from fishjam_agents.config.factory import pipeline_factory
 from fishjam_agents.config.load import load_config
 from fishjam_agents.config.schema import config_schema
-from fishjam_agents.config.settings import AgentSettings, Config, OwnWordsSettings, PartialSettings
+from fishjam_agents.config.settings import (
+    AgentSettings,
+    Config,
+    GreetingSettings,
+    OwnWordsSettings,
+    PartialSettings,
+)
 from fishjam_agents.config.shared_accounts import differing_limits
 
 __all__ = [
     "AgentSettings",
     "Config",
+    "GreetingSettings",
     "OwnWordsSettings",
     "PartialSettings",
     "config_schema",

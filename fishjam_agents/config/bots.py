@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.config.document import SMALLEST, Node, Scalar, Section
@@ -11,10 +12,12 @@ from fishjam_agents.config.imports import is_import_name
 from fishjam_agents.config.instructions import read_instructions
 from fishjam_agents.config.problems import Problems, alternatives
 from fishjam_agents.config.sections import SectionReader
-from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, OwnWordsSettings
+from fishjam_agents.config.settings import AGENT_KEYS, AgentSettings, GreetingSettings, OwnWordsSettings
 from fishjam_agents.pipeline.agent import SECTIONS
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.mcp_server import McpServer
+
+WordsT = TypeVar("WordsT", GreetingSettings, OwnWordsSettings)
 
 
 def read_agent(
@@ -55,9 +58,9 @@ def read_agent(
         pipeline=_pipeline(entries.get("pipeline"), f"{path}.pipeline", reader, problems),
         backend=reader.registered(Backend, entries.get("backend"), f"{path}.backend"),  # type: ignore[type-abstract]
         sections=sections,
-        greeting=_own_words(entries.get("greeting"), f"{path}.greeting", reader, problems),
-        apology=_own_words(entries.get("apology"), f"{path}.apology", reader, problems),
-        farewell=_own_words(entries.get("farewell"), f"{path}.farewell", reader, problems),
+        greeting=_own_words(GreetingSettings, entries.get("greeting"), f"{path}.greeting", reader, problems),
+        apology=_own_words(OwnWordsSettings, entries.get("apology"), f"{path}.apology", reader, problems),
+        farewell=_own_words(OwnWordsSettings, entries.get("farewell"), f"{path}.farewell", reader, problems),
         instructions=instructions,
         instructions_file=instructions_file,
         tools=_tools(entries.get("tools"), f"{path}.tools", reader, problems),
@@ -82,11 +85,11 @@ def _tools(node: Node | None, key: str, reader: SectionReader, problems: Problem
 
 
 def _own_words(
-    node: Node | None, key: str, reader: SectionReader, problems: Problems
-) -> OwnWordsSettings | None:
+    kind: type[WordsT], node: Node | None, key: str, reader: SectionReader, problems: Problems
+) -> WordsT | None:
     if node is None or (isinstance(node, Scalar) and node.null):
         return None
-    given = reader.read(OwnWordsSettings, node, key)
+    given = reader.read(kind, node, key)
     if given is None:
         return None
     if given.settings.wav is not None:

@@ -21,7 +21,7 @@ from fishjam_agents.journal.settings import JournalSettings
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.hooks import overrides
 from fishjam_agents.pipeline.idle import IdleSettings
-from fishjam_agents.pipeline.own_words import OwnWords
+from fishjam_agents.pipeline.own_words import Instructions, OwnWords
 from fishjam_agents.pipeline.turn_taking.push_to_talk import BUTTON
 from fishjam_agents.playout.settings import BackgroundAudioSettings
 from fishjam_agents.secrecy import shown_url
@@ -100,7 +100,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     return [line for name, value in parts.items() for line in f"{name:<9} {value}".splitlines()]
 
 
-def _greeting(greeting: OwnWords, backend: Backend) -> str:
+def _greeting(greeting: OwnWords | Instructions, backend: Backend) -> str:
+    if isinstance(greeting, Instructions):
+        return f"the model's own words: {greeting.text!r}"
     if isinstance(greeting, str):
         return repr(greeting)
     return f"{len(greeting) / (backend.capabilities.output_rate or 24000):.1f} s"

@@ -14,11 +14,12 @@ from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.config.imports import describe_error, folder_of, import_named
 from fishjam_agents.config.problems import alternatives, nearest
-from fishjam_agents.config.settings import Config
+from fishjam_agents.config.settings import Config, GreetingSettings
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.recording import SoundRecorder
 from fishjam_agents.observe.replay.writer import CallRecorder
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
+from fishjam_agents.pipeline.own_words import Instructions
 from fishjam_agents.secrecy import conceal
 from fishjam_agents.tools.builtin import BUILTIN
 from fishjam_agents.tools.collect import collect
@@ -177,6 +178,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
     for name, given in own_words.items():
         if given.text is not None:
             setattr(pipeline, name, given.text)
+        elif isinstance(given, GreetingSettings) and given.instructions is not None:
+            pipeline.greeting = Instructions(given.instructions)
     try:
         pipeline.verify()
     except MissingExtraError:

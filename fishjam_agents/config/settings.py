@@ -57,8 +57,29 @@ class PartialSettings(Generic[SettingsT]):
 
 
 @dataclass(frozen=True, slots=True)
+class GreetingSettings:
+    """Words that the bot says first, to the first peer who joins.
+
+    Attributes:
+        wav: A 16-bit WAV of any rate, mono or stereo.
+        text: The words, for a backend that speaks given ones.
+        instructions: What the model is to say in its own words: `Greet the caller and ask for the order`.
+    """
+
+    wav: Path | None = None
+    text: str | None = None
+    instructions: str | None = None
+
+    def __post_init__(self) -> None:
+        given = [self.wav is not None, bool(self.text), bool(self.instructions)]
+        if sum(given) != 1:
+            fields = ["wav", "text", "instructions"]
+            raise SettingError(None, "it needs wav, text or instructions", "give one of them", fields=fields)
+
+
+@dataclass(frozen=True, slots=True)
 class OwnWordsSettings:
-    """Words that the bot says by itself: first, when its backend has failed, when the program ends.
+    """Words that the bot says by itself: when its backend has failed, when the program ends.
 
     Attributes:
         wav: A 16-bit WAV of any rate, mono or stereo.
@@ -93,7 +114,7 @@ class AgentSettings:
     pipeline: str | None = None
     backend: Backend | None = None
     sections: Mapping[str, PartialSettings[Any]] = field(default_factory=dict)
-    greeting: OwnWordsSettings | None = None
+    greeting: GreetingSettings | None = None
     apology: OwnWordsSettings | None = None
     farewell: OwnWordsSettings | None = None
     instructions: str | None = None

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fishjam_agents.audio.formats import AudioFormat
-from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
 from fishjam_agents.backends.vendors import CallVendors
@@ -23,6 +22,7 @@ from fishjam_agents.pipeline.call import Call
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.controls import CallControls
 from fishjam_agents.pipeline.idle import IdleSettings
+from fishjam_agents.pipeline.own_words import Instructions, OwnWords
 from fishjam_agents.pipeline.publish_track import publish_track
 from fishjam_agents.pipeline.recorder import Recorder, SoundRecorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
@@ -59,7 +59,7 @@ class AgentPipeline(CallControls):
         tools: Functions the model may call, beside the methods marked with `tool`.
         mcp: MCP servers whose tools it may call.
         greeting: First thing said to the first who joins: a recording, int16 mono, shape (n,), at the
-            backend's rate, or words, for a backend that speaks given ones.
+            backend's rate; words, for a backend that speaks given ones; or `Instructions` for its own words.
         apology: Last thing said when the backend fails for good, before the call ends; as `greeting`. Words
             are for backends whose voice speaks by itself, as that of a cascade does.
         farewell: Last thing said where the program ends and the call has not; as `greeting`.
@@ -86,9 +86,9 @@ class AgentPipeline(CallControls):
     instructions: str | None = None
     tools: Sequence[Callable[..., Any] | Tool] = ()
     mcp: Sequence[McpServer] = ()
-    greeting: Samples | str | None = None
-    apology: Samples | str | None = None
-    farewell: Samples | str | None = None
+    greeting: OwnWords | Instructions | None = None
+    apology: OwnWords | None = None
+    farewell: OwnWords | None = None
     tool_payloads: bool = False
     recorder: Recorder | None = None
     sound_recorder: SoundRecorder | None = None

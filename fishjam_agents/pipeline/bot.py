@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.vendors import CallVendors
 from fishjam_agents.events import Event
@@ -14,6 +13,7 @@ from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.idle import IdleSettings
+from fishjam_agents.pipeline.own_words import Instructions, OwnWords
 from fishjam_agents.pipeline.recorder import Recorder, SoundRecorder
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
@@ -50,9 +50,9 @@ class Bot(Announcer, ToolHost, Protocol):
     instructions: str | None
     tools: Sequence[Callable[..., Any] | Tool]
     mcp: Sequence[McpServer]
-    greeting: Samples | str | None
-    apology: Samples | str | None
-    farewell: Samples | str | None
+    greeting: OwnWords | Instructions | None
+    apology: OwnWords | None
+    farewell: OwnWords | None
     recorder: Recorder | None
     sound_recorder: SoundRecorder | None
     journal: CallJournal | None
@@ -60,6 +60,10 @@ class Bot(Announcer, ToolHost, Protocol):
     next_call_id: str | None
     tool_payloads: bool
     observers: list[Callable[[Event], None]]
+
+    def respond(self, instructions: str) -> SpeechHandle:
+        """Have the model say something in its own words."""
+        ...
 
     def redact(self, text: str) -> str:
         """Return what may be shown of arguments and results of tools."""

@@ -18,6 +18,7 @@ from fishjam_agents.backends.vendors import VendorUse
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Heard
 from fishjam_agents.pipeline.audio_health import AudioHealth
+from fishjam_agents.pipeline.awaited_reply import AwaitedReply
 from fishjam_agents.pipeline.background_audio import add_background_audio
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.call_recording import CallRecording
@@ -28,12 +29,13 @@ from fishjam_agents.pipeline.idle_watch import IdleWatch
 from fishjam_agents.pipeline.journal_watcher import JournalWatcher, begin_journal
 from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
 from fishjam_agents.pipeline.overload import watch_overload
-from fishjam_agents.pipeline.own_words import Apology, greet
 from fishjam_agents.pipeline.ports import put_from_any_thread
 from fishjam_agents.pipeline.presence import Presence
 from fishjam_agents.pipeline.publish_track import track_rate
 from fishjam_agents.pipeline.replies import Replies
 from fishjam_agents.pipeline.room_audio import RoomAudio
+from fishjam_agents.pipeline.speech_handle import SpeechHandle
+from fishjam_agents.pipeline.spoken_words import Apology, greet
 from fishjam_agents.pipeline.switches import Switches
 from fishjam_agents.pipeline.tool_payloads import ToolPayloads
 from fishjam_agents.pipeline.tools import CallTools
@@ -196,6 +198,10 @@ class Call:
             )
         return self.turns
 
+    def await_reply(self, speech: SpeechHandle) -> None:
+        """Watch over a reply that the model was asked for."""
+        self._context.events.watch(AwaitedReply(self._context, self.replies, speech))
+
     def instruct(self, instructions: str) -> None:
         """Give the model new instructions; from whichever thread."""
         if self._journaled is not None:
@@ -207,7 +213,7 @@ class Call:
 
     def _greet(self) -> None:
         if self._earlier is None:
-            greet(self._bot.greeting, self._bot, self.replies)
+            greet(self._bot, self.replies)
 
     def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the backend."""
@@ -219,7 +225,7 @@ class Call:
         Raises:
             BackendError: The peer has no session.
         """
-        is_said = isinstance(entry, port.TextInput) and not (entry.note or entry.verbatim)
+        is_said = isinstance(entry, port.TextInput) and entry.reply is None and not entry.note
         if self._journaled is not None and is_said:
             self._journaled.written(entry.text, peer)
         if isinstance(self._link, PeerSessions):

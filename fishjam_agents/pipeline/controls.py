@@ -4,155 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.wav import load_recording
 from fishjam_agents.backends import port
-from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import BackendError, FishjamAgentsError
-from fishjam_agents.events import EndReason, Heard
-from fishjam_agents.journal.journal import CallJournal
-from fishjam_agents.pipeline.background_audio import Background
+from fishjam_agents.events import EndReason
 from fishjam_agents.pipeline.call import Call
-from fishjam_agents.pipeline.context import CallContext
-from fishjam_agents.pipeline.hooks import BotHooks
 from fishjam_agents.pipeline.remote import RemoteRun
-from fishjam_agents.pipeline.speech_handle import SpeechHandle
+from fishjam_agents.pipeline.running_bot import NOT_RUNNING
+from fishjam_agents.pipeline.speech_controls import SpeechControls
 
 UNTIL_FAREWELL = 4.0
 """Seconds that a bot may go on with what it is saying before its farewell."""
 
-_NOT_RUNNING = "the pipeline is not running: call this from a hook"
 
-
-class CallControls(BotHooks):
-    """Hooks of a bot, and the controls of its call; between calls they are refused.
+class CallControls(SpeechControls):
+    """Controls of a bot's call; between calls they are refused.
 
     Attributes:
-        backend: The model.
         farewell: Last thing said where the program ends.
-        journal: The call's journal.
     """
 
-    backend: Backend
     farewell: Samples | str | None
-    journal: CallJournal | None
 
-    def __init__(self) -> None:
-        self._context: CallContext | None = None
-        self._call: Call | RemoteRun | None = None
-
-    @property
-    def call_id(self) -> str | None:
-        """Id of the running call, None between calls."""
-        return None if self._context is None else self._context.id
-
-    @property
-    def continued(self) -> bool:
-        """True if the conversation was begun by a process that was lost: nobody is to be greeted again."""
-        return self.journal is not None and self.journal.earlier is not None
-
-    @property
-    def connecting(self) -> bool:
-        """True while a call has begun whose model has not been connected yet: nobody can be answered."""
-        call = self._call
-        return self._context is not None and (call is None or (isinstance(call, Call) and call.is_connecting))
-
-    def _reachable(self) -> Call | RemoteRun:
-        if self._call is None:
-            raise FishjamAgentsError(_NOT_RUNNING)
-        return self._call
-
-    def _running(self) -> Call:
-        call = self._reachable()
-        if isinstance(call, RemoteRun):
-            raise FishjamAgentsError(
-                "the bot's audio does not pass through this process: use send_text(), control() and stop()"
-            )
-        return call
-
-    # --- what the bot says and sees ---
-
-    @property
-    def speech(self) -> SpeechHandle | None:
-        """Speech that is being said or about to be said; None while the bot is silent and between calls."""
-        return self._call.replies.current if isinstance(self._call, Call) else None
-
-    def say(
-        self,
-        text: str,
-        *,
-        priority: int = 0,
-        interruptible: bool | None = None,
-        peer: str | None = None,
-    ) -> SpeechHandle:
-        """Speak given words with the backend's voice.
-
-        Args:
-            text: The words.
-            priority: Of the replies that wait, the highest is played first.
-            interruptible: Whether a barge-in silences and ends it; None is what `turns.barge_in` says.
-            peer: With `hearing.mode: per_peer`, whom it is said to; None is everybody.
-
-        Returns:
-            The handle: await it, interrupt it, ask how much was heard.
-
-        Raises:
-            BackendError: The backend cannot, or has no session for the peer.
-        """
-        call = self._running()
-        if not self.backend.capabilities.verbatim_say:
-            raise BackendError(
-                f"{type(self.backend).__name__} cannot speak given words: use play() or send_text()"
-            )
-        speech = call.replies.expect(priority=priority, interruptible=interruptible)
-        if not speech.done:
-            call.send_text(port.TextInput(text, verbatim=True, reply=speech.id), peer)
-        return speech
-
-    def play(
-        self,
-        audio: Samples | str | Path,
-        sample_rate: int | None = None,
-        text: str | None = None,
-        *,
-        priority: int = 0,
-        interruptible: bool | None = None,
-        filler: bool = False,
-    ) -> SpeechHandle:
-        """Play a recording as a reply: it can be spoken over like any other.
-
-        Args:
-            audio: A WAV file, or int16 mono of shape (n,).
-            sample_rate: Hz of the samples; None means the backend's output rate.
-            text: What it says, so that what was heard of it has words.
-            priority: Of the replies that wait, the highest is played first; what sounds is never cut for it.
-            interruptible: Whether a barge-in silences and ends it. A legal notice is not. None is what
-                `turns.barge_in` says.
-            filler: It bridges a wait ("let me see"): it plays before anything that has no audio yet, and
-                gives way, with a fade, as soon as another reply has some.
-
-        Returns:
-            The handle: await it, interrupt it, ask how much was heard.
-
-        Raises:
-            AudioError: The file cannot be played, or the samples are not int16 mono.
-        """
-        rate = self.backend.capabilities.output_rate or 24000
-        samples = load_recording(audio, sample_rate, rate)
-        return self._running().replies.play(
-            samples, text, priority=priority, interruptible=interruptible, filler=filler
-        )
-
-    def interrupt(self) -> Heard | None:
-        """End every reply, also those that are not interruptible; `SpeechHandle.interrupt` ends one.
-
-        Returns:
-            What was heard of it, None when there was none.
-        """
-        return self._running().turns.confirm(everything=True)
+    # --- what the model is told and sees ---
 
     def send_text(self, text: str, *, peer: str | None = None) -> None:
         """Tell the backend something in writing.
@@ -228,29 +104,7 @@ class CallControls(BotHooks):
             raise BackendError(f"{type(self.backend).__name__} takes no images")
         return await call.vision.look(what, peer)
 
-    # --- switches, turns by hand, the end ---
-
-    @property
-    def background(self) -> Background:
-        """The sound under the bot's voice: `background.play("office.wav")`, `background.stop()`."""
-        return Background(lambda: self._running().output)
-
-    def mute(self) -> None:
-        """Switch the bot's voice off until `unmute`, and with it what sounds under it.
-
-        What it is saying ends, also what is not interruptible, and what it would say meanwhile ends
-        unheard; the backend is told so. It hears all the same: `listen(False)` keeps it from that.
-        """
-        self._running().switches.mute(True)
-
-    def unmute(self) -> None:
-        """Switch the bot's voice on again, for what it says from now on."""
-        self._running().switches.mute(False)
-
-    @property
-    def muted(self) -> bool:
-        """True while the bot's voice is switched off; False between calls."""
-        return isinstance(self._call, Call) and self._call.switches.is_muted
+    # --- listening, turns by hand, the end ---
 
     def listen(self, listening: bool = True) -> None:
         """Hear everybody, or nobody.
@@ -291,7 +145,7 @@ class CallControls(BotHooks):
             FishjamAgentsError: The bot is in no call.
         """
         if self._context is None:
-            raise FishjamAgentsError(_NOT_RUNNING)
+            raise FishjamAgentsError(NOT_RUNNING)
         return self._context.peer_name(peer)
 
     def start_turn(self, peer: str) -> None:

@@ -13,7 +13,7 @@ from fishjam_agents.hearing import echo_canceller
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.hooks import verify_hooks
 from fishjam_agents.pipeline.idle import check_announcement
-from fishjam_agents.pipeline.own_words import verify_own_words
+from fishjam_agents.pipeline.spoken_words import verify_own_words
 from fishjam_agents.pipeline.user_objects import (
     verify_fields,
     verify_instructions,

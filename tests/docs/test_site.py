@@ -18,6 +18,7 @@ from fishjam_agents.config.catalogue import settings_of
 from fishjam_agents.events import EVENTS
 from fishjam_agents.pipeline.controls import CallControls
 from fishjam_agents.pipeline.hooks import BotHooks
+from fishjam_agents.pipeline.speech_controls import SpeechControls
 from tests.config.test_schema import settings_classes
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def test_hooks_actions_events_and_commands_are_all_in_the_reference(site: Path) 
     for name in vars(BotHooks):
         if not name.startswith("_"):
             assert f"{name}(" in hooks, name
-    for name, value in vars(CallControls).items():
+    for name, value in (*vars(SpeechControls).items(), *vars(CallControls).items()):
         if callable(value) and not name.startswith("_"):
             assert f"{name}(" in actions, name
     events = (site / "reference" / "events.html").read_text()

@@ -66,6 +66,27 @@ def test_the_discreet_bot_falls_silent_and_hears_nobody(virtual_clock):
     assert "reply_first_audio" not in kinds
 
 
+def test_the_receptionist_opens_the_call_in_the_models_words(virtual_clock, capsys):
+    from fishjam_agents.backends import port
+    from fishjam_agents.testing import Scripted, Step
+
+    def asked(item):
+        assert (item.text, item.instructs) == ("Greet Speaker 1 and ask how you can help.", True)
+
+    sound = port.ReplyAudio("say-1", WORDS[:64000])
+    opening = [port.ReplyStarted("say-1"), sound, port.ReplyAudioEnded("say-1")]
+    offers = port.Capabilities(output_rate=16000, respond=True, cancel=True)
+
+    async def script(bot, ann):
+        await ann.speak(WORDS)
+        await asyncio.sleep(3)
+
+    backend = Scripted([Step(port.TextInput, opening, asked), *[Step(object)] * 4], offers)
+    converse(virtual_clock, Receptionist(), script, backend=backend)
+    assert "Speaker 1 spoke first" in capsys.readouterr().out
+    assert not backend.surprises
+
+
 def test_the_radio_answers_what_was_pressed_for(virtual_clock):
     from fishjam_agents import TurnSettings
 
@@ -97,7 +118,7 @@ def test_the_bots_of_the_page_do_what_it_says(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout
-    assert "4 passed" in result.stdout
+    assert "5 passed" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -105,9 +126,10 @@ def test_the_bots_of_the_page_do_what_it_says(tmp_path: Path) -> None:
     [
         (0, "greeting  3.1 s"),
         (1, "greeting  'Hello, this is the reception.'"),
-        (2, "mode push_to_talk"),
-        (3, "white.wav at -45 dBFS"),
-        (4, "asked 2 x"),
+        (2, "greeting  the model's own words: 'Greet the caller"),
+        (3, "mode push_to_talk"),
+        (4, "white.wav at -45 dBFS"),
+        (5, "asked 2 x"),
     ],
 )
 def test_the_settings_of_the_page_are_some(
@@ -117,7 +139,8 @@ def test_the_settings_of_the_page_are_some(
     (tmp_path / "audio_fixtures").symlink_to(ROOT / "audio_fixtures")
     (tmp_path / "config.yaml").write_text(blocks("yaml")[number])
     (tmp_path / "reception.md").write_text("You answer for a shop.")
-    assert len(blocks("yaml")) == 5
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    assert len(blocks("yaml")) == 6
     config = load_config(tmp_path / "config.yaml")
     assert shows in "\n".join(describe(config, pipeline_factory(config)()))
 

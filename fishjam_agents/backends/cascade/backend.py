@@ -110,6 +110,7 @@ class Cascade(Backend):
             tools=True,
             text=True,
             verbatim_say=True,
+            respond=True,
             speaks_alone=True,
             replies_wait=True,
             out_of_band=True,

@@ -25,6 +25,8 @@ from fishjam_agents.backends.cascade.tool_calls import ToolCalls, ToolRound
 
 ROUNDS = 8
 """Number of rounds of tool calls in a row before an answer must come."""
+ASKED = "Not said by the user, who does not see this. Say now"
+"""Begins what the app asks for: as the user's words, since templates of models take no other at the end."""
 UNSPOKEN = 64
 """Sentences that a model may be ahead of its voice: a long answer; then it is read no further for a while."""
 
@@ -109,19 +111,28 @@ class Reply:
         if self._tools is not None:
             self._tools.take_back()
 
-    async def run(self, messages: Sequence[Message] | None = None) -> None:
+    async def run(self, messages: Sequence[Message] | None = None, instructions: str | None = None) -> None:
         """Answer the conversation as it stands, or as it is given.
+
+        Args:
+            messages: The conversation, where it is not the history.
+            instructions: What is to be said next, which the history keeps only if a tool is called for it.
 
         Raises:
             BackendError: A part failed, and all that could stand in for it.
         """
         history = self._means.history
+        if instructions is not None:
+            messages = history.followed_by(instructions)
         for _ in range(ROUNDS):
             calls = await self._round(history.messages if messages is None else messages)
             messages = None
             if not calls:
                 await self._tell_of_silence()
                 return
+            if instructions is not None:
+                history.user(instructions)
+                instructions = None
             await self._speaking.may_be_heard()
             await self._call(calls)
             if self._silenced:
@@ -149,6 +160,18 @@ class Reply:
             await self._speaking.say(text)
         finally:
             await self._speaking.close()
+
+    async def respond(self, instructions: str) -> None:
+        """Say what the app asks for, in the model's words.
+
+        Raises:
+            BackendError: A part failed, and all that could stand in for it.
+        """
+        try:
+            await self.run(instructions=f"[{ASKED}: {instructions}]")
+        finally:
+            # Whoever waits for the end of what is said is not to wait for ever.
+            self._speaking.announce()
 
     async def _call(self, calls: Sequence[LLMToolCall]) -> None:
         """Have tools called; they run while the filler is spoken."""

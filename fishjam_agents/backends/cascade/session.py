@@ -130,10 +130,10 @@ class CascadeSession(port.BackendSession):
                 self._goes_on = stopped or self._unheard or self._jobs.calling
             case port.TextInput(text) if item.note:
                 self._notes.append(text)
-            case port.TextInput(text, verbatim, reply):
-                say = verbatim and reply is not None
-                job = Job(self._reply(reply), None, say=say, heard=say)
-                self._jobs.start(job, lambda job: self._write(job, text, say))
+            case port.TextInput(text, _, reply):
+                own = reply is not None
+                job = Job(self._reply(reply), None, say=own, heard=own)
+                self._jobs.start(job, lambda job: self._write(job, text, item))
             case port.ImageInput():
                 self._history.image(item.data, item.content_type, (item.peer, item.track))
             case port.InterruptInput(heard):
@@ -290,10 +290,13 @@ class CascadeSession(port.BackendSession):
             if times:
                 self._emit(port.ReplyLatency(job.reply.id, times))
 
-    async def _write(self, job: Job, text: str, say: bool) -> None:
+    async def _write(self, job: Job, text: str, item: port.TextInput) -> None:
         await self._jobs.my_turn(job)
-        if say:
+        if item.verbatim and job.say:
             await job.reply.say(text)
+            return
+        if item.instructs:
+            await job.reply.respond(text)
             return
         self._history.user(text)
         job.heard = True

@@ -156,9 +156,8 @@ class SpeechSynthesis:
         for sentence in (*cut.feed(text), *cut.flush(), None):
             sentences.put_nowait(sentence)
         await self.speak(sentences)
-        if not self.said:
-            # Whoever waits for the end of what is said is not to wait for ever.
-            self._announce()
+        # Whoever waits for the end of what is said is not to wait for ever.
+        self.announce()
 
     async def close(self, *others: asyncio.Task[Any]) -> None:
         """End what is being made, and what else nobody wants any more."""
@@ -189,8 +188,7 @@ class SpeechSynthesis:
         self._silent = not sentence.sounds
 
     def _begin(self, sentence: Sentence) -> None:
-        if not self.said:
-            self._announce()
+        self.announce()
         told = False
 
         def hear(samples: Samples) -> None:
@@ -204,9 +202,11 @@ class SpeechSynthesis:
 
         sentence.begin(hear)
 
-    def _announce(self) -> None:
-        self.said = True
-        self._emit(port.ReplyStarted(self._reply))
+    def announce(self) -> None:
+        """Tell that the reply begins, unless that was told."""
+        if not self.said:
+            self.said = True
+            self._emit(port.ReplyStarted(self._reply))
 
     async def _pace(self) -> None:
         ahead = self._lasts - self._loop.time()

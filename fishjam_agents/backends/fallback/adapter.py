@@ -190,12 +190,15 @@ class BackendAdapter:
         return resample(audio, *self._input_rates)
 
     def _text(self, item: TextInput) -> Iterator[BackendInput]:
-        if not (item.verbatim and item.reply is not None):
-            if self._takes(self._can.text, "text"):
-                yield item
-        elif self._takes(self._can.verbatim_say, "words to speak (say)"):
-            yield item
+        if item.reply is None:
+            does, what = self._can.text, "text"
+        elif item.instructs:
+            does, what = self._can.respond, "what it is to say (respond)"
         else:
+            does, what = self._can.verbatim_say, "words to speak (say)"
+        if self._takes(does, what):
+            yield item
+        elif item.reply is not None:
             # Whoever waits for the end of what is said is not to wait for ever.
             self._emit(ReplyStarted(item.reply))
             self._emit(ReplyAudioEnded(item.reply))
@@ -281,12 +284,12 @@ class BackendAdapter:
             state.pending_input.spoken(reply)
             if state.pending_input.answered:
                 self._active.called.clear()
-            if reply in self._silent:
-                state.transcript.reply(reply, state.said[reply])
+            if reply in self._silent and (words := state.said[reply]) is not None:
+                state.transcript.reply(reply, words)
             seconds = len(event.samples) / self._output_rates[0]
             state.sounds_until = max(state.sounds_until, self._loop.time()) + seconds
             event = ReplyAudio(reply, self.open[reply].process(event.samples))
-        elif isinstance(event, ReplyTextDelta) and reply not in state.said:
+        elif isinstance(event, ReplyTextDelta) and state.said.get(reply) is None:
             state.transcript.reply(reply, event.text)
         self._give(event)
 

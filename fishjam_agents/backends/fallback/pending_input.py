@@ -79,7 +79,7 @@ class PendingInput:
             case TurnEndedInput():
                 self.turn_open = False
                 self._answered = False
-            case TextInput(verbatim=True, reply=str(reply)):
+            case TextInput(reply=str(reply)):
                 self._says[reply] = item
                 if len(self._says) > _WORDS_KEPT:
                     self._says.popitem(last=False)
@@ -112,7 +112,7 @@ class PendingInput:
     def sent(self, item: BackendInput) -> None:
         """Keep an input that was sent."""
         match item:
-            case TextInput(verbatim=False, note=False) | TurnStartedInput() | TurnEndedInput():
+            case TextInput(reply=None, note=False) | TurnStartedInput() | TurnEndedInput():
                 self._keep(item)
             case ImageInput():
                 # The last picture is what is spoken of.

@@ -107,8 +107,8 @@ class FallbackSession(BackendSession):
         elif isinstance(item, InterruptInput):
             self._adapter.interrupt(item)
         elif isinstance(item, TextInput):
-            if item.verbatim and item.reply is not None:
-                self._state.will_say(item.reply, item.text)
+            if item.reply is not None:
+                self._state.will_say(item.reply, item.text if item.verbatim else None)
             else:
                 transcript = self._state.transcript
                 (transcript.note if item.note else transcript.user)(item.text)

@@ -91,7 +91,7 @@ class FallbackState:
         active: The backend that serves the call.
         served: The one that was connected to last, None before.
         connections: Connections to each backend so far, by its index.
-        said: Words that the app gave to speak, by the id of their reply.
+        said: Words that the app gave to speak, by the id of their reply; None where they are the model's.
         spent: Cost of the backends whose time is over.
         sounds_until: When what was said so far has been played, if nothing held it up, loop time.
         sent_at: When the backend was sent something last, loop time.
@@ -105,7 +105,7 @@ class FallbackState:
         self.active: ActiveBackend | None = None
         self.served: ActiveBackend | None = None
         self.connections: Counter[int] = Counter()
-        self.said: OrderedDict[str, str] = OrderedDict()
+        self.said: OrderedDict[str, str | None] = OrderedDict()
         self.spent = 0.0
         self.sounds_until = 0.0
         self.sent_at = 0.0
@@ -143,8 +143,8 @@ class FallbackState:
         """Return whether the model waits for the result of a tool."""
         return all(offered.blocking for offered in self.context.tools if offered.name == tool)
 
-    def will_say(self, reply: str, text: str) -> None:
-        """Take words that the app gave to speak, under an id of its own."""
+    def will_say(self, reply: str, text: str | None) -> None:
+        """Take words that the app gave to speak, or None for the model's, under an id of its own."""
         self.said[reply] = text
         if len(self.said) > _SAID_REMEMBERED:
             self.said.popitem(last=False)

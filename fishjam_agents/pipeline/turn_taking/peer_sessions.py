@@ -314,11 +314,11 @@ class PeerSessions:
         if isinstance(entry, port.OutOfBandInput):
             session.link.put(entry)
             return
-        if entry.verbatim and entry.reply is not None:
+        if entry.reply is not None:
             self._said[entry.reply] = (session.number, peer)
             if len(self._said) > _SAID_REMEMBERED:
                 self._said.popitem(last=False)
-        if entry.verbatim or peer is not None:
+        if entry.reply is not None or peer is not None:
             session.link.put(entry)
         else:
             self.put(entry)

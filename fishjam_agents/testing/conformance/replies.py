@@ -187,6 +187,41 @@ class ReplyChecks(Checks):
 
         self.run(check)
 
+    def test_what_the_app_asks_for_is_said_under_the_id_it_was_given(self) -> None:
+        """With `respond`."""
+        self.applies(self.capabilities().respond, "cannot be told what to say")
+
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            await far.reply(0.4, _OLD)
+            harness.put(port.TextInput("Ask for the number.", reply="say-8", instructs=True))
+            await harness.until(
+                lambda: [e for e in harness.of(port.ReplyAudioEnded) if e.reply == "say-8"], "the reply"
+            )
+            assert len(_audio(harness, "say-8"))
+
+        self.run(check)
+
+    def test_what_the_app_asks_for_cuts_nothing_short(self) -> None:
+        """With `respond`: it is said after the answer that is being given."""
+        self.applies(self.capabilities().respond, "cannot be told what to say")
+
+        async def check(harness: Harness, far: FakeService) -> None:
+            await harness.connected()
+            answer = await harness.reply_begins(_OLD, 1.0)
+            await far.reply(0.4, _NEW)
+            harness.put(port.TextInput("Ask for the number.", reply="say-9", instructs=True))
+            for reply in (answer, "say-9"):
+                await harness.until(
+                    lambda reply=reply: [e for e in harness.of(port.ReplyAudioEnded) if e.reply == reply],  # type: ignore[misc]
+                    "the end of both replies",
+                )
+            if far.marks_replies:
+                seconds = len(_audio(harness, answer)) / harness.capabilities.output_rate
+                assert seconds > 0.95, f"{seconds:.2f} s of a reply of 1 s are left"
+
+        self.run(check)
+
 
 def _audio(harness: Harness, reply: str) -> port.Samples:
     pieces = [event.samples for event in harness.of(port.ReplyAudio) if event.reply == reply]

@@ -36,6 +36,7 @@ class Gemini(GeminiSettings, Backend):
             tools=True,
             background_tools=self.family.background_tools,
             text=True,
+            respond=True,
             conversation=True,
         )
 

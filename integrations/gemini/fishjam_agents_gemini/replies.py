@@ -38,6 +38,7 @@ class Replies:
         memory: Of the call.
         words: Whether the service writes down what the model says; if not, its text parts are its words.
         begun: Called when the model begins to answer.
+        asked: Called then, too: the id of the reply, if the app asked for it.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Replies:
         memory: SessionContinuity,
         words: bool,
         begun: Callable[[], None],
+        asked: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._asked_by_app = asked
         self._emit = emit
         self._memory = memory
         self._words = words
@@ -147,8 +150,9 @@ class Replies:
         self._emit(ReplyAudio(self._open, samples))
 
     def _begin(self) -> None:
-        self._memory.replies += 1
-        self._open = self._last = f"gemini-{self._memory.replies}"
+        asked = self._asked_by_app()
+        self._memory.replies += asked is None
+        self._open = self._last = asked or f"gemini-{self._memory.replies}"
         self._begun()
         self._emit(ReplyStarted(self._open))
         for text in self._early:

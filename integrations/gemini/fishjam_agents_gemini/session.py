@@ -35,6 +35,7 @@ from fishjam_agents.backends.response_watchdog import ResponseWatchdog
 from fishjam_agents.errors import BackendError
 from fishjam_agents.race import race
 
+from .asked_replies import AskedReplies
 from .failures import classify, refusal, session_is_gone
 from .receiving import receive
 from .reconnect_scheduler import ReconnectScheduler
@@ -94,7 +95,8 @@ class GeminiSession(BackendSession):
         self._reconnect = ReconnectScheduler(self._quiet)
         self._transcripts = TranscriptBuffer(context.emit, memory)
         words = settings.transcription.output
-        self._replies = Replies(context.emit, memory, words, self._answered)
+        self._asked = AskedReplies(memory, context.emit, self._may_be_asked)
+        self._replies = Replies(context.emit, memory, words, self._answered, self._asked.begins)
         self._turn_open = False
         self._speech_at = 0.0
         self._speech = False
@@ -128,6 +130,11 @@ class GeminiSession(BackendSession):
         """
         if self._reconnect.leaving:
             await asyncio.Future()
+        if isinstance(item, TextInput) and item.instructs:
+            self._asked.add(item)
+            return
+        if isinstance(item, InterruptInput) and item.heard is not None and not item.heard.seconds:
+            self._asked.takes_back(item.heard.reply)
         if isinstance(item, TextInput) and item.note and self._answering():
             # Content interrupts what is being generated (API reference, BidiGenerateContentClientContent).
             self._memory.notes.append(item)
@@ -229,6 +236,7 @@ class GeminiSession(BackendSession):
                 "gemini",
                 receive=receive(self._live, self._take, self._emit, self._failure),
                 watchdog=self._watchdog.watch(),
+                asked=self._asked.watch(self._ask),
                 reconnect=self._reconnect.watch(lambda: self._sending),
             )
         finally:
@@ -269,6 +277,7 @@ class GeminiSession(BackendSession):
         # An interruption bundled with content is the end of what came before.
         if content.interrupted:
             self._replies.interrupted()
+            self._asked.over()
             self._watchdog.over()
         if content.model_turn is not None:
             self._replies.content(content.model_turn.parts or [])
@@ -288,10 +297,25 @@ class GeminiSession(BackendSession):
             if refused is not None:
                 self._emit(refused)
             self._replies.complete()
+            if not self._in_progress and not self._memory.pending:
+                self._asked.over()
             self._meter.report()
         elif self._replies.generating:
             # The rest of it is due, and may be late in its turn.
             self._watchdog.begin(certain=False, counts=False)
+
+    async def _ask(self, text: str) -> None:
+        self._sending = True
+        try:
+            self._replies.asked()
+            await self._guarded(self._wire.told(text))
+        finally:
+            self._sending = False
+        self._watchdog.begin(counts=False)
+
+    def _may_be_asked(self) -> bool:
+        """Return whether the model can be asked for a reply: nobody speaks, no answer is made or owed."""
+        return not self._reconnect.leaving and self._is_idle()
 
     async def _ping(self) -> None:
         # The client has no ping of its own, and has kept its socket under this name since its first version.
@@ -337,6 +361,9 @@ class GeminiSession(BackendSession):
 
     def _quiet(self) -> bool:
         """Return whether nobody would notice a new connection: nobody speaks, no answer is made or owed."""
+        return self._is_idle() and not self._memory.asked
+
+    def _is_idle(self) -> bool:
         return not (
             self._turn_open
             or self._in_progress

@@ -55,6 +55,7 @@ class SessionContinuity:
         resumed_at: When a resumed session was opened last, loop time.
         stumbles: How often in a row the service failed while a session was to be resumed.
         notes: What the model is to know as soon as that interrupts nothing.
+        asked: Replies that the app asks for and that have not begun.
     """
 
     handle: str | None = None
@@ -70,6 +71,7 @@ class SessionContinuity:
     resumed_at: float | None = None
     stumbles: int = 0
     notes: deque[TextInput] = field(default_factory=deque)
+    asked: deque[TextInput] = field(default_factory=deque)
     _transcript: deque[tuple[str, str]] = field(default_factory=deque)
     _characters: int = 0
     _unanswered: deque[BackendInput] = field(default_factory=deque)

@@ -130,6 +130,10 @@ class Wire:
     async def _text(self, text: str, again: bool) -> None:
         if not again:
             self._memory.note("user", text)
+        await self.told(text)
+
+    async def told(self, text: str) -> None:
+        """Write something that is to be answered."""
         if self._settings.family.text_by == "realtime":
             await self._live.send_realtime_input(text=text)
         else:

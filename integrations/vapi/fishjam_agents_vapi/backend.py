@@ -39,6 +39,7 @@ class Vapi(CallSettings):
             tools=self.webhook is not None,
             text=True,
             verbatim_say=True,
+            respond=True,
             control=True,
         )
 

@@ -151,6 +151,9 @@ class VapiSession(BackendSession):
                 case port.TextInput(verbatim=True):
                     self._translator.expect(item.reply, item.text)
                     await self.post(control.say(item.text))
+                case port.TextInput(instructs=True):
+                    self._translator.expect(item.reply, None)
+                    await self.post(control.add_message(item.text, role="system"))
                 case port.TextInput(note=True):
                     await self.post(control.add_message(item.text, role="system", respond=False))
                 case port.TextInput():

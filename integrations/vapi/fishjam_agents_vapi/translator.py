@@ -62,10 +62,15 @@ class Translator:
         self._unspoken: list[str] = []
         self._turn: object = None
         self._text_source: TextSource | None = None
-        self._expected: deque[tuple[str | None, str]] = deque()
+        self._expected: deque[tuple[str | None, str | None]] = deque()
 
-    def expect(self, reply: str | None, text: str) -> None:
-        """The assistant was told to say something: the next reply to begin is taken for it."""
+    def expect(self, reply: str | None, text: str | None) -> None:
+        """The assistant was told to say something: the next reply to begin is taken for it.
+
+        Args:
+            reply: Its id.
+            text: Its words; None where they are the assistant's own.
+        """
         self._expected.append((reply, text))
 
     # --- sound ---

@@ -144,6 +144,20 @@ def test_words_to_say_become_a_reply_of_the_id_given(emulate: Any, line: Any) ->
     emulate(scenario)
 
 
+def test_what_the_assistant_is_to_say_becomes_a_reply_of_the_id_given(emulate: Any, line: Any) -> None:
+    async def scenario(vapi: Any) -> None:
+        async with line(vapi) as call:
+            await call.session.send(port.TextInput("Greet the caller.", reply="say-1", instructs=True))
+            await call.until(lambda: call.of(port.ReplyAudioEnded))
+            message = {"role": "system", "content": "Greet the caller."}
+            assert vapi.call.received == [
+                {"type": "add-message", "message": message, "triggerResponseEnabled": True}
+            ]
+        assert [e.reply for e in call.of(port.ReplyStarted)] == ["say-1"]
+
+    emulate(scenario)
+
+
 def test_control_messages_go_out_in_vapis_words(emulate: Any, line: Any) -> None:
     async def scenario(vapi: Any) -> None:
         async with line(vapi, instructions="Be brief.") as call:

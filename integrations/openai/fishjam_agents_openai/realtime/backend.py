@@ -51,6 +51,7 @@ class Realtime(RealtimeSettings, Backend):
         text=True,
         control=True,
         out_of_band=True,
+        respond=True,
         conversation=True,
     )
 

@@ -39,6 +39,8 @@ class Memory:
         history: What was said.
         owed: Whether the user is to be answered and the model has not begun to.
         pending: Calls whose result is still to come.
+        asked: Replies that the app asked for and that have not begun: instructions by id.
+        follows: The id of one for which tools were called before a word of it.
         questions: Questions beside the conversation without an answer: text by id.
         replies: Replies so far, for their ids.
         spent: Price of the call so far.
@@ -50,6 +52,8 @@ class Memory:
         self.history = History()
         self.owed = False
         self.pending: set[str] = set()
+        self.asked: dict[str, str] = {}
+        self.follows: str | None = None
         self.questions: dict[str, str] = {}
         self.replies = 0
         self.spent = 0.0

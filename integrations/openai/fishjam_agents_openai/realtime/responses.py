@@ -8,7 +8,6 @@ import binascii
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,11 @@ import numpy as np
 from fishjam_agents.backends import port
 from fishjam_agents.backends.arguments import read_arguments
 from fishjam_agents.events import Heard
-from fishjam_agents_openai.realtime.failures import fatal, passes, said
+from fishjam_agents_openai.realtime.asked_replies import AskedReplies
+from fishjam_agents_openai.realtime.failures import fatal, passes
 from fishjam_agents_openai.realtime.history import RATE
 from fishjam_agents_openai.realtime.memory import Memory
+from fishjam_agents_openai.realtime.response import Response, could_not, deletion
 
 Event = Mapping[str, Any]
 CREATE = "create"
@@ -27,23 +28,6 @@ _DOUBT = 1.0
 """Seconds without anything more of a reply that is being given after which an error was its end."""
 _REMEMBERED = 32
 """Replies of a connection that may still turn out to have been interrupted."""
-
-
-@dataclass(slots=True)
-class _Response:
-    """A response and the items it speaks: seconds of sound by item id, in order.
-
-    It has started with its first sound: `early` words are those before that. One is in doubt when the service
-    has stumbled over something, and nothing of it has come since.
-    """
-
-    reply: str
-    items: dict[str, float] = field(default_factory=dict)
-    early: list[str] = field(default_factory=list)
-    started: bool = False
-    done: bool = False
-    dead: bool = False
-    doubt: Event | None = None
 
 
 class Responses:
@@ -55,6 +39,7 @@ class Responses:
         later: Takes what the service is to be told next.
         begun: Called when the model begins to answer.
         over: Called when an answer does not come, and none is waited for any more.
+        somebody_speaks: Returns whether a turn of the user is open.
 
     Attributes:
         latest: Id of the last reply that had sound, None before the first and once it was cut.
@@ -67,16 +52,19 @@ class Responses:
         later: Callable[[dict[str, Any]], None],
         begun: Callable[[], None],
         over: Callable[[], None] = lambda: None,
+        somebody_speaks: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._somebody_speaks = somebody_speaks
         self.latest: str | None = None
         self._emit = emit
         self._memory = memory
+        self._apps = AskedReplies(memory)
         self._later = later
         self._begun = begun
         self._over = over
         self._loop = asyncio.get_running_loop()
-        self._live: dict[str, _Response] = {}
-        self._replies: OrderedDict[str, _Response] = OrderedDict()
+        self._live: dict[str, Response] = {}
+        self._replies: OrderedDict[str, Response] = OrderedDict()
         self._asked = False
         self._wanted = False
         self._stillborn = False
@@ -87,7 +75,8 @@ class Responses:
     @property
     def quiet(self) -> bool:
         """True while nothing is generated, asked for or, as far as can be known, still being played."""
-        return not (self._live or self._asked or self._wanted) and self._loop.time() >= self._plays_until
+        wanted = self._wanted or bool(self._memory.asked)
+        return not (self._live or self._asked or wanted) and self._loop.time() >= self._plays_until
 
     # --- asking ---
 
@@ -107,7 +96,16 @@ class Responses:
             self._wanted = True
             return
         self._asked, self._wanted = True, False
-        self._later({"type": "response.create", "event_id": CREATE})
+        self._create(self._apps.followed())
+
+    def _create(self, response: dict[str, Any] | None) -> None:
+        fields = {} if response is None else {"response": response}
+        self._later({"type": "response.create", "event_id": CREATE, **fields})
+
+    def respond(self, reply: str, instructions: str) -> None:
+        """Ask for a reply of the app's, when all that was asked for before is done."""
+        self._memory.asked[reply] = instructions
+        self.ask_next()
 
     def refused(self, error: Event) -> bool:
         """Note that what was asked for is not given.
@@ -115,15 +113,19 @@ class Responses:
         Returns:
             Whether that is dealt with; else nobody has been told of the error.
         """
-        stillborn = self._stillborn
+        stillborn, asked = self._stillborn, self._apps.refused()
         self._asked = self._stillborn = False
         if error.get("code") == "conversation_already_has_active_response":
             for response in self._live.values():
                 response.doubt = None
+            if asked is not None:
+                return True
             # A second attempt was not needed after all where the first is alive.
             self._wanted = not (self._retried and any(not live.dead for live in self._live.values()))
             return True
-        if not stillborn:
+        if not stillborn and asked is not None:
+            self._give_up(asked, error)
+        elif not stillborn:
             self._lost(error)
         return not stillborn
 
@@ -148,6 +150,10 @@ class Responses:
             self._settling = self._settling or self._loop.call_later(_DOUBT, self._settle)
         if any(response.started for response in live):
             return True
+        if live and live[0].asked:
+            live[0].dead = True
+            self._give_up(live[0].reply, error)
+            return True
         if live or self._memory.owed:
             self._lost(error)
             return True
@@ -163,14 +169,27 @@ class Responses:
         ended = fatal(error)
         self._memory.owed = False
         self._over()
-        self._emit(port.Unanswered(_could_not(error), "network" if ended is None else ended.failure))
-        self._ask_next()
+        self._emit(port.Unanswered(could_not(error), "network" if ended is None else ended.failure))
+        self.ask_next()
+
+    def _give_up(self, reply: str, error: Event) -> None:
+        """A reply of the app's does not come."""
+        self._memory.follows = None
+        self._apps.begun(reply)
+        self._nothing_comes(reply)
+        self._emit(port.BackendWarning(could_not(error)))
+        self.ask_next()
+
+    def _nothing_comes(self, reply: str) -> None:
+        """Whoever waits for the end of what is said is not to wait for ever."""
+        self._emit(port.ReplyStarted(reply))
+        self._emit(port.ReplyAudioEnded(reply))
 
     def _settle(self) -> None:
         """Nothing has come for a while: what was in doubt is over."""
         self._settling = None
         self._end_doubtful(but_unheard=self._asked)
-        self._ask_next()
+        self.ask_next()
 
     def _end_doubtful(self, *, but_unheard: bool = False) -> None:
         for identity, response in tuple(self._live.items()):
@@ -180,11 +199,21 @@ class Responses:
                 del self._live[identity]
                 self._end(response)
                 if response.started and not response.dead:
-                    self._emit(port.BackendWarning(_could_not(response.doubt)))
+                    self._emit(port.BackendWarning(could_not(response.doubt)))
 
-    def _ask_next(self) -> None:
-        if self._wanted and not self._asked:
+    def ask_next(self) -> None:
+        """Ask for what is wanted, unless the service is at something else.
+
+        An answer goes first, then what the app asks for, while nobody speaks.
+        """
+        if self._asked:
+            return
+        busy = self._live or self._memory.pending or self._memory.owed
+        if self._wanted:
             self.ask()
+        elif self._apps.wanted and not busy and not self._somebody_speaks():
+            self._asked = True
+            self._create(self._apps.request())
 
     def cut(self, heard: Heard | None) -> Iterator[dict[str, Any]]:
         """Yield the messages by which the service learns of an interruption.
@@ -192,17 +221,21 @@ class Responses:
         Args:
             heard: What was heard of the reply that was interrupted.
         """
-        self._wanted = self._memory.owed = False
-        self._plays_until = 0.0
-        if self._asked:
+        named = None if heard is None else heard.reply
+        unbegun = named is not None and self._apps.takes_back(named)
+        if not unbegun:
+            self._wanted = self._memory.owed = False
+            self._plays_until = 0.0
+        if self._asked and (self._apps.under_way == named if unbegun else self._apps.under_way is None):
             # It will be there by the time this arrives: the service takes one event after the other.
             self._stillborn = True
             yield {"type": "response.cancel", "event_id": "cancel"}
         for identity, live in self._live.items():
-            if not live.dead:
+            ends = live.reply == named if unbegun or live.asked else True
+            if ends and not live.dead:
                 live.dead = True
                 yield {"type": "response.cancel", "event_id": "cancel", "response_id": identity}
-        if heard is None:
+        if heard is None or unbegun:
             return
         response = self._replies.get(heard.reply)
         if response is None:
@@ -219,7 +252,7 @@ class Responses:
             played = min(max(left, 0.0), seconds)
             left -= seconds
             if int(played * 1000) <= 0:
-                yield _deletion(item)
+                yield deletion(item)
             elif played < seconds or not complete:
                 # More than there is would be an error: rounded down. Of what is not done more is on its way.
                 yield {
@@ -269,32 +302,43 @@ class Responses:
         self._asked = False
         # One at a time: where there is a new one, what was in doubt is over.
         self._end_doubtful()
-        self._memory.replies += 1
-        response = _Response(f"openai-{self._memory.replies}", dead=self._stillborn)
+        follows = self._memory.follows
+        asked = self._apps.created(told)
+        self._memory.replies += asked is None
+        response = Response(asked or f"openai-{self._memory.replies}", dead=self._stillborn)
+        response.asked, response.answers = asked is not None, asked is None or asked == follows
         self._stillborn = False
         self._live[told.get("id") or ""] = self._replies[response.reply] = response
         if len(self._replies) > _REMEMBERED:
             self._replies.popitem(last=False)
 
-    def _speaking(self, event: Event) -> _Response | None:
+    def _speaking(self, event: Event) -> Response | None:
         response = self._live.get(event.get("response_id") or "")
         return None if response is None or response.dead else response
 
-    def _start(self, response: _Response) -> None:
+    def _start(self, response: Response) -> None:
         if not response.started:
             response.started = True
-            self._retried = self._memory.owed = False
-            self._begun()
+            self._answers(response)
             self._emit(port.ReplyStarted(response.reply))
             self._say(response)
 
-    def _say(self, response: _Response) -> None:
+    def _answers(self, response: Response) -> None:
+        """The model answers: the user, or the app."""
+        if response.asked:
+            self._apps.begun(response.reply)
+        if response.answers:
+            self._memory.owed = False
+        self._retried = False
+        self._begun()
+
+    def _say(self, response: Response) -> None:
         for words in response.early:
             self._memory.history.spoken(response.reply, words)
             self._emit(port.ReplyTextDelta(response.reply, words))
         response.early.clear()
 
-    def _sound(self, response: _Response, item: str, delta: str) -> None:
+    def _sound(self, response: Response, item: str, delta: str) -> None:
         try:
             data = base64.b64decode(delta, validate=True)
         except (binascii.Error, ValueError):
@@ -310,7 +354,7 @@ class Responses:
         self._plays_until = max(self._plays_until, self._loop.time()) + seconds
         self._emit(port.ReplyAudio(response.reply, samples))
 
-    def _end(self, response: _Response) -> None:
+    def _end(self, response: Response) -> None:
         if response.started and not response.done:
             self._emit(port.ReplyAudioEnded(response.reply))
         response.done = True
@@ -327,21 +371,26 @@ class Responses:
         if response.dead:
             self._forget(response, told)
         elif status == "failed" and not response.started:
-            self._failed(told)
+            self._failed(told, response)
         else:
-            self._retried = self._memory.owed = False
-            self._begun()
+            self._answers(response)
             self._broken_off(told, heard=response.started)
-            if status == "completed":
-                self._call(told)
-        self._ask_next()
+            called = status == "completed" and self._call(told)
+            if response.asked and called and not response.started:
+                self._memory.follows = response.reply
+            elif response.asked and not response.started:
+                self._nothing_comes(response.reply)
+        self.ask_next()
 
-    def _failed(self, told: Event) -> None:
+    def _failed(self, told: Event, response: Response) -> None:
         error = (told.get("status_details") or {}).get("error") or {}
         ended = fatal(error)
         if ended is not None and not ended.retryable:
             raise ended
-        self._lost(error)
+        if response.asked:
+            self._give_up(response.reply, error)
+        else:
+            self._lost(error)
 
     def _broken_off(self, told: Event, *, heard: bool) -> None:
         """Tell of an answer that is one only in part, or not at all."""
@@ -351,7 +400,7 @@ class Responses:
             ended = fatal(error)
             if ended is not None and not ended.retryable:
                 raise ended
-            self._emit(port.BackendWarning(_could_not(error)))
+            self._emit(port.BackendWarning(could_not(error)))
         elif told.get("status") == "incomplete":
             reason = details.get("reason") or "no reason given"
             if heard:
@@ -359,26 +408,21 @@ class Responses:
             else:
                 self._emit(port.Unanswered(f"the model stopped before its answer ({reason})", "protocol"))
 
-    def _forget(self, response: _Response, told: Event) -> None:
+    def _forget(self, response: Response, told: Event) -> None:
         """Delete items of an interrupted response that nobody had heard of when it was."""
         for item in told.get("output") or ():
             if item.get("type") == "message" and item.get("id") and item["id"] not in response.items:
-                self._later(_deletion(item["id"]))
+                self._later(deletion(item["id"]))
 
-    def _call(self, told: Event) -> None:
+    def _call(self, told: Event) -> bool:
+        """Have tools called; return whether there was one."""
+        called = False
         for item in told.get("output") or ():
             if item.get("type") != "function_call":
                 continue
             call, name = item.get("call_id") or item.get("id") or "", item.get("name") or ""
             given = item.get("arguments") or "{}"
             if self._memory.called(call, name, given if isinstance(given, str) else json.dumps(given)):
+                called = True
                 self._emit(port.ToolCall(call, name, *read_arguments(given)))
-
-
-def _could_not(error: Event) -> str:
-    reason = error.get("code") or error.get("type") or "no reason given"
-    return f"the model could not answer ({reason}): {said(error)}"
-
-
-def _deletion(item: str) -> dict[str, Any]:
-    return {"type": "conversation.item.delete", "event_id": "delete", "item_id": item}
+        return called

@@ -71,6 +71,7 @@ class RealtimeSession(port.BackendSession):
             self._later,
             begun=lambda: self._watchdog.over(answered=True),
             over=self._watchdog.over,
+            somebody_speaks=lambda: self._turn_open or self._events.speaking,
         )
         self._out_of_band = OutOfBandRequests(context.emit, memory)
         self._events = ServerEvents(
@@ -108,6 +109,7 @@ class RealtimeSession(port.BackendSession):
             await self._say(self._out_of_band.ask(question, text))
         if memory.owed:
             self._ask()
+        self._responses.ask_next()
         await self._flush()
 
     async def _configured(self) -> None:
@@ -179,6 +181,10 @@ class RealtimeSession(port.BackendSession):
                 await self._say({"type": "input_audio_buffer.clear"})
                 self._turn_open = False
                 memory.cancelled()
+                self._responses.ask_next()
+            case port.TextInput(text, reply=str(reply), instructs=True):
+                self._responses.respond(reply, text)
+                self._watchdog.begin(certain=False, counts=False)
             case port.TextInput(text):
                 await self._add(HistoryItem("user", text))
                 if not item.note:
