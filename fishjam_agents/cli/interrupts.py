@@ -16,9 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from fishjam_agents.backends.tracebacks import users_line
 from fishjam_agents.cli import INTERRUPTED
+
+if TYPE_CHECKING:
+    from fishjam_agents.simulation import StopRequest
 
 ECHO = 0.5
 """Seconds in which a further signal is the same one again. A launcher (`uv run`, a shell, a supervisor)
@@ -81,35 +85,48 @@ def at_abrupt_end(act: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def bounded_interrupts() -> Iterator[None]:
-    """Let a SIGINT do what it does, and end the process if that has no effect within `PATIENCE`.
+def stop_at_interrupt(stop: StopRequest) -> Iterator[None]:
+    """Make `stop` at the first SIGINT or SIGTERM; a later one ends the process.
 
-    User code may hold up the loop, or swallow the exception that Ctrl-C raises in it.
+    Before a call of it has begun, the first is a `KeyboardInterrupt`: there is nothing to keep. User code may
+    hold up the calls: then the process is ended after `PATIENCE`. What is done with the calls once they are
+    over is given its time.
     """
-    before = signal.getsignal(signal.SIGINT)
-    asked = False
+    asked_at: float | None = None
 
     def arrived(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            end_after(PATIENCE)
-        if callable(before):
-            before(number, frame)
+        nonlocal asked_at
+        if asked_at is None:
+            asked_at = time.monotonic()
+            stop.ask()
+            if stop.calls:
+                end_after(PATIENCE, held_up=lambda: stop.calls > 0)
+            elif not stop.begun:
+                raise KeyboardInterrupt
+        elif time.monotonic() - asked_at > ECHO:
+            end_now()
 
-    signal.signal(signal.SIGINT, arrived)
+    before = {number: signal.signal(number, arrived) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if asked_at is None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        else:
+            for number in before:
+                # As in `interrupts`: the echo may come while the interpreter ends.
+                atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
-def end_after(seconds: float) -> None:
-    """End the process if it is still there then, and say what holds it up."""
+def end_after(seconds: float, held_up: Callable[[], bool] = lambda: True) -> None:
+    """End the process if it is still there then, and held up, and say what holds it up."""
     main = threading.main_thread().ident
 
     def wait() -> None:
         time.sleep(seconds)
+        if not held_up():
+            return
         frame = None if main is None else sys._current_frames().get(main)
         at = None if frame is None else users_line(frame)
         holds = "" if at is None else f": {at} holds it up"

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fishjam_agents.audio.wav import Clip
-from fishjam_agents.cli.interrupts import bounded_interrupts
+from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.config import Config, load_config, pipeline_factory
 from fishjam_agents.config.scenario import ScenarioFile
 from fishjam_agents.errors import ConfigError
 from fishjam_agents.observe.report import write_report
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.server.media.recorder import RECORDING_RATE
-from fishjam_agents.simulation import Prepared, SimulationResult, simulate, simulate_fast, unspeakable
+from fishjam_agents.simulation import (
+    Prepared,
+    SimulationResult,
+    StopRequest,
+    simulate,
+    simulate_fast,
+    unspeakable,
+)
 from fishjam_agents.testing.comparison import TOLERANCE, difference, distance
 from fishjam_agents.testing.expectations import Verdict, judge
 from fishjam_agents.testing.scenario import Scenario
 
 TIMELINE = "timeline.json"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +112,16 @@ class ScenarioRunner:
         config: The bot's file.
         fast: In memory and in virtual time.
         seconds: Length of every call; None leaves it to the scenario.
+        stop: Ends them.
 
     Attributes:
         fast: In memory and in virtual time.
+        stop: Ends the calls.
     """
 
-    def __init__(self, config: Path, *, fast: bool, seconds: float | None) -> None:
+    def __init__(self, config: Path, *, fast: bool, seconds: float | None, stop: StopRequest) -> None:
         self.fast = fast
+        self.stop = stop
         self._config = config
         self._seconds = seconds
 
@@ -149,9 +157,8 @@ class ScenarioRunner:
         """
         if self.fast:
             limits = bot.settings.limits
-            with bounded_interrupts():
-                return simulate_fast(bot.make(), callers, seconds=self._seconds, limits=limits)
-        return run_live(self.call_live(bot, callers))
+            return simulate_fast(bot.make(), callers, seconds=self._seconds, limits=limits, stop=self.stop)
+        return run_on_loop(self.call_live(bot, callers))
 
     async def call_live(self, bot: Bot, callers: Scenario | Sequence[Clip] | Prepared) -> SimulationResult:
         """One call in real time with a new bot.
@@ -159,18 +166,8 @@ class ScenarioRunner:
         Raises:
             FishjamAgentsError: It did not come about.
         """
-        return await simulate(bot.make(), callers, seconds=self._seconds, limits=bot.settings.limits)
-
-
-def run_live(calls: Coroutine[Any, Any, T]) -> T:
-    """Run calls in real time on a loop of their own, which Ctrl-C ends whatever holds it up."""
-
-    async def bounded() -> T:
-        # Around the handler of the loop, which is there only while it runs.
-        with bounded_interrupts():
-            return await calls
-
-    return asyncio.run(bounded())
+        limits = bot.settings.limits
+        return await simulate(bot.make(), callers, seconds=self._seconds, limits=limits, stop=self.stop)
 
 
 def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdict] = ()) -> list[Path]:

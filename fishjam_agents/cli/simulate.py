@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fishjam_agents.cli import INTERRUPTED
 from fishjam_agents.cli.output import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner
+    from fishjam_agents.config.scenario import ScenarioFile
+    from fishjam_agents.observe.settings import LogSettings
     from fishjam_agents.simulation import SimulationResult
     from fishjam_agents.testing.expectations import Verdict
 
@@ -65,31 +69,51 @@ def simulate(
 
     Exits with 0 when every expectation of every scenario is met, with 1 when one is not, or without a
     scenario when a hook failed, or a failure left a caller without an answer, with 2 when a file cannot be
-    used.
+    used. Ctrl-C ends the calls at once; what was recorded by then is told and written down, and it exits
+    with 130.
     """
+    from fishjam_agents.cli.interrupts import stop_at_interrupt
     from fishjam_agents.cli.scenario_run import ScenarioRunner
     from fishjam_agents.config import load_config
     from fishjam_agents.config.scenario import load_scenario, load_suite
-    from fishjam_agents.observe.log import setup_logging
+    from fishjam_agents.simulation import StoppedError, StopRequest
 
     if (scenario is None) == (not caller):
         raise typer.BadParameter("give either a scenario or at least one --caller", param_hint="SCENARIO")
     if scenario is None and like is not None:
         raise typer.BadParameter("it is for scenarios: give one", param_hint="--like")
-    stage = ScenarioRunner(config, fast=fast, seconds=seconds)
-    if scenario is None:
-        passed = _play_recordings(stage, caller or [], out)
-    elif scenario.is_dir():
-        from fishjam_agents.cli.suite import play_suite, quiet
-
-        files = load_suite(scenario)
-        suite = [stage.set_up(file, None if like is None else like / file.scenario.name) for file in files]
-        setup_logging(quiet(load_config(config).log))
-        passed = play_suite(stage, suite, out)
-    else:
-        passed = _play_scenario(stage, stage.set_up(load_scenario(scenario), like), out)
+    stop = StopRequest()
+    stage = ScenarioRunner(config, fast=fast, seconds=seconds, stop=stop)
+    with stop_at_interrupt(stop):
+        try:
+            if scenario is None:
+                passed = _play_recordings(stage, caller or [], out)
+            elif scenario.is_dir():
+                passed = _play_folder(stage, load_suite(scenario), like, out, load_config(config).log)
+            else:
+                passed = _play_scenario(stage, stage.set_up(load_scenario(scenario), like), out)
+        except StoppedError as error:
+            print(error, file=sys.stderr)
+        if stop.asked:
+            raise typer.Exit(INTERRUPTED)
     if not passed:
         raise typer.Exit(1)
+
+
+def _play_folder(
+    stage: ScenarioRunner,
+    files: Sequence[ScenarioFile],
+    like: Path | None,
+    out: Path | None,
+    log: LogSettings,
+) -> bool:
+    """A call of each scenario: whether all passed that can run here."""
+    from fishjam_agents.cli.suite import play_suite, quiet
+    from fishjam_agents.observe.log import setup_logging
+
+    suite = [stage.set_up(file, None if like is None else like / file.scenario.name) for file in files]
+    setup_logging(quiet(log))
+    return play_suite(stage, suite, out)
 
 
 def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path | None) -> bool:
@@ -124,6 +148,9 @@ def _play_scenario(stage: ScenarioRunner, performance: ScenarioRun, out: Path | 
     except SpeechUnavailableError as error:
         say(f"{performance.name} is skipped: {error}")
         return True
+    if result.stopped:
+        # What was expected may have been about to come.
+        return _tell(result, out)
     verdicts = performance.judge(result)
     _tell(result, out, verdicts)
     say("")
@@ -151,7 +178,8 @@ def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict
     files = [] if out is None else write_down(result, out, verdicts)
     say(render(result.timeline))
     where = f" in {', '.join(str(path) for path in files)}" if files else ""
-    say(f"\n{result.seconds:.2f} s of call{where}")
+    early = ", stopped before its end" + ("," if out is not None else "") if result.stopped else ""
+    say(f"\n{result.seconds:.2f} s of call{early}{where}")
     if timed := describe_latency(result.timeline["events"]):
         say(timed)
     failed = failures(result)

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from fishjam_agents.cli.failures import failures
+from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.cli.output import say
-from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner, run_live, write_down
+from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner, write_down
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.settings import LogSettings
-from fishjam_agents.simulation import Prepared, SimulationResult, SpeechUnavailableError, prepare
+from fishjam_agents.simulation import (
+    Prepared,
+    SimulationResult,
+    SpeechUnavailableError,
+    StoppedError,
+    StopRequest,
+    prepare,
+)
 from fishjam_agents.simulation.result import prepare_folder
 from fishjam_agents.testing.expectations import Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+Word: TypeAlias = Literal["pass", "FAIL", "skipped", "stopped", "not played"]
+
+_STYLES: dict[Word, str] = {
+    "pass": "green",
+    "FAIL": "bold red",
+    "skipped": "yellow",
+    "stopped": "yellow",
+    "not played": "dim",
+}
 
 TOGETHER = 6
 """Calls in real time that are played at once. What holds up the loop they share makes all of them late."""
@@ -36,6 +55,7 @@ class Outcome:
         verdicts: What was expected and what came.
         problem: What prevented or ended the call, None if nothing did.
         skipped: Whether it could not run on this machine.
+        stopped: Whether it was asked to stop before it was over; then its result is of the part that was.
         took: Seconds it took to run.
     """
 
@@ -44,12 +64,20 @@ class Outcome:
     verdicts: Sequence[Verdict] = ()
     problem: str | None = None
     skipped: bool = False
+    stopped: bool = False
     took: float = 0.0
 
     @property
     def passed(self) -> bool:
         """True if it ran and everything came as expected."""
-        return self.problem is None and all(verdict.met for verdict in self.verdicts)
+        return self.problem is None and not self.stopped and all(verdict.met for verdict in self.verdicts)
+
+    @property
+    def word(self) -> Word:
+        """The outcome as the table has it."""
+        if self.stopped:
+            return "stopped" if self.result is not None else "not played"
+        return "skipped" if self.skipped else "pass" if self.passed else "FAIL"
 
     @property
     def late(self) -> bool:
@@ -80,25 +108,28 @@ def play_suite(stage: ScenarioRunner, suite: Sequence[ScenarioRun], out: Path | 
     if out is not None:
         for performance in suite:
             prepare_folder(out / performance.name)
+
+    def keep(outcome: Outcome) -> None:
+        if out is not None and outcome.result is not None:
+            write_down(outcome.result, out / outcome.performance.name, outcome.verdicts)
+
     with _progress(len(suite)) as advance:
-        outcomes = _play(stage, suite, advance)
+        outcomes = _play(stage, suite, advance, keep)
     took = time.perf_counter() - begun
-    if out is not None:
-        for outcome in outcomes:
-            if outcome.result is not None:
-                write_down(outcome.result, out / outcome.performance.name, outcome.verdicts)
     # As wide as it needs to be: what reads a pipe has no width.
     Console(soft_wrap=True).print(_table(outcomes))
     for outcome in sorted(outcomes, key=lambda outcome: not outcome.skipped):
         _tell_problems(outcome)
     seconds = sum(outcome.result.seconds for outcome in outcomes if outcome.result is not None)
-    failed = sum(not (outcome.passed or outcome.skipped) for outcome in outcomes)
-    skipped = sum(outcome.skipped for outcome in outcomes)
+    words = Counter(outcome.word for outcome in outcomes)
+    counts = [f"{words['pass']} passed, {words['FAIL']} failed, {words['skipped']} skipped"]
+    counts += [f"{words[word]} {word}" for word in ("stopped", "not played") if words[word]]
     say(
-        f"{len(outcomes) - failed - skipped} passed, {failed} failed, {skipped} skipped: "
-        f"{seconds:.1f} s of calls in {took:.1f} s, {seconds / took:.0f} times real time"
+        f"{', '.join(counts)}: {seconds:.1f} s of calls in {took:.1f} s, {seconds / took:.0f} times real time"
     )
-    return failed == 0
+    if out is not None and stage.stop.asked:
+        say(f"What was played until it was stopped is in {out}")
+    return not words["FAIL"]
 
 
 @contextmanager
@@ -114,8 +145,20 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
 
 
 def _play(
-    stage: ScenarioRunner, suite: Sequence[ScenarioRun], advance: Callable[[str], None]
+    stage: ScenarioRunner,
+    suite: Sequence[ScenarioRun],
+    advance: Callable[[str], None],
+    keep: Callable[[Outcome], None],
 ) -> list[Outcome]:
+    """Play scenarios.
+
+    Args:
+        stage: The runner of calls.
+        suite: The scenarios.
+        advance: Told the name of each that is done.
+        keep: Given each outcome once it is final; in real time when all are, since that takes the time of
+            calls that still go on.
+    """
     outcomes: dict[int, Outcome] = {}
     ready: list[tuple[int, Prepared]] = []
     for number, performance in enumerate(suite):
@@ -130,27 +173,32 @@ def _play(
     if stage.fast:
         for number, cast in ready:
             outcomes[number] = _alone(stage, suite[number], cast)
+            keep(outcomes[number])
             advance(suite[number].name)
         return [outcomes[number] for number in range(len(suite))]
-    outcomes |= run_live(_together(stage, suite, ready, advance))
+    outcomes |= run_on_loop(_together(stage, suite, ready, advance))
     # What made the machine late has often passed by then.
-    again = [(number, cast) for number, cast in ready if _undecided(outcomes[number])]
-    outcomes |= run_live(_together(stage, suite, again, lambda name: None))
+    again = [(number, cast) for number, cast in ready if _undecided(outcomes[number], stage.stop)]
+    outcomes |= run_on_loop(_together(stage, suite, again, lambda name: None))
     for number, cast in again:
-        if _undecided(outcomes[number]):
+        if _undecided(outcomes[number], stage.stop):
             outcomes[number] = _alone(stage, suite[number], cast)
+    for number, _ in ready:
+        keep(outcomes[number])
     return [outcomes[number] for number in range(len(suite))]
 
 
-def _undecided(outcome: Outcome) -> bool:
-    """Return whether it may have failed only because this machine was late."""
-    return outcome.late and not outcome.passed
+def _undecided(outcome: Outcome, stop: StopRequest) -> bool:
+    """Return whether it may have failed only because this machine was late, and can be played again."""
+    return outcome.late and not outcome.passed and not stop.asked
 
 
 def _alone(stage: ScenarioRunner, performance: ScenarioRun, cast: Prepared) -> Outcome:
     begun = time.perf_counter()
     try:
         result = stage.call(performance.bot, cast)
+    except StoppedError:
+        return Outcome(performance, stopped=True)
     except FishjamAgentsError as error:
         return Outcome(performance, problem=str(error), took=time.perf_counter() - begun)
     return _outcome(performance, result, time.perf_counter() - begun)
@@ -171,6 +219,8 @@ async def _together(
             begun = time.perf_counter()
             try:
                 result = await stage.call_live(performance.bot, cast)
+            except StoppedError:
+                outcomes[number] = Outcome(performance, stopped=True)
             except FishjamAgentsError as error:
                 outcomes[number] = Outcome(performance, problem=str(error), took=time.perf_counter() - begun)
             else:
@@ -184,6 +234,8 @@ async def _together(
 
 
 def _outcome(performance: ScenarioRun, result: SimulationResult, took: float) -> Outcome:
+    if result.stopped:
+        return Outcome(performance, result, stopped=True, took=took)
     problem = None if result.failure is None else str(result.failure)
     return Outcome(performance, result, performance.judge(result), problem, took=took)
 
@@ -192,13 +244,13 @@ def _tell_problems(outcome: Outcome) -> None:
     name = outcome.performance.name
     if outcome.problem is not None:
         say(f"{name}: {outcome.problem}")
-    if outcome.result is not None and not outcome.passed:
+    if outcome.result is not None and outcome.word == "FAIL":
         for line in failures(outcome.result).lines:
             say(f"{name}: {line}")
     for verdict in outcome.verdicts:
         if not verdict.met:
             say(f"{name}: {outcome.performance.describe(verdict)}")
-    if outcome.late and not outcome.passed and outcome.result is not None:
+    if outcome.late and outcome.word == "FAIL" and outcome.result is not None:
         lag = outcome.result.lag * 1000
         say(f"{name}: this machine was up to {lag:.0f} ms late: play it again on one that has time")
 
@@ -209,11 +261,11 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
 
     table = Table("scenario", "", "call", "took", "what it shows")
     for outcome in outcomes:
-        word = "skipped" if outcome.skipped else "pass" if outcome.passed else "FAIL"
-        style = {"pass": "green", "FAIL": "bold red", "skipped": "yellow"}[word]
+        if outcome.word == "not played":
+            continue
         table.add_row(
             Text(outcome.performance.name),
-            Text(word, style),
+            Text(outcome.word, _STYLES[outcome.word]),
             "" if outcome.result is None else f"{outcome.result.seconds:.1f} s",
             f"{outcome.took:.2f} s{' (late)' if outcome.late else ''}",
             Text(outcome.performance.scenario.about),

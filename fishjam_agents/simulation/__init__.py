@@ -7,6 +7,7 @@ from fishjam_agents.simulation.scene import Scene
 from fishjam_agents.simulation.scheduler import Missed
 from fishjam_agents.simulation.simulator import simulate, simulate_fast
 from fishjam_agents.simulation.sounds import Prepared, SpeechUnavailableError, parts_of, prepare, unspeakable
+from fishjam_agents.simulation.stop_request import StoppedError, StopRequest
 
 __all__ = [
     "LAG_LIMIT",
@@ -15,6 +16,8 @@ __all__ = [
     "Scene",
     "SimulationResult",
     "SpeechUnavailableError",
+    "StopRequest",
+    "StoppedError",
     "parts_of",
     "prepare",
     "simulate",

@@ -28,7 +28,7 @@ class SimulationResult:
         seconds: Length of the call.
         heard: All that the first caller hears, int16 mono at 16 kHz, shape (n,).
         room: Everybody, int16 stereo at 16 kHz, shape (n, 2): callers left, bot right.
-        timeline: What `timeline.json` holds: `version`, `duration`, `lag` and `events`.
+        timeline: What `timeline.json` holds: `version`, `duration`, `lag`, `stopped` if it was, and `events`.
         lag: How late the loop was at worst, in seconds.
         record: What `call.jsonl` holds: what the turn machines were fed, for `replay`.
         failure: What ended the call early, None if nothing did.
@@ -36,6 +36,7 @@ class SimulationResult:
         errors: What hooks and stages did wrong, a line each.
         causes: Of each message of a `backend_failure`, why it was, without who failed and who stood in.
         late_errors: What they did wrong when the simulation was over, and the bot left: `on_stop`, say.
+        stopped: Whether it was ended by a `StopRequest`, before all was said.
     """
 
     seconds: float
@@ -49,6 +50,7 @@ class SimulationResult:
     errors: Sequence[str] = ()
     causes: Mapping[str, str] = field(default_factory=dict)
     late_errors: Sequence[str] = ()
+    stopped: bool = False
 
     @property
     def lagged(self) -> bool:

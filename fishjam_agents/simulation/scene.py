@@ -17,6 +17,7 @@ from fishjam_agents.session import PeerType
 from fishjam_agents.simulation.caller_audio import CallerAudio
 from fishjam_agents.simulation.scheduler import Missed, Scheduler
 from fishjam_agents.simulation.sounds import RATE, CallerPart, Utterance
+from fishjam_agents.simulation.stop_request import StopRequest
 from fishjam_agents.testing.time_spec import TimeSpec
 
 SILENCE_PEAK = 32
@@ -63,11 +64,13 @@ class Scene:
         parts: What each caller does.
         seconds: Length of the call; None ends it when everybody is done.
         connecting: Whether the bot's model is still being connected; its silence means nothing then.
+        stop: Ends the call at the next tick after it was made.
 
     Attributes:
         zero: Room time at which the call began, in seconds; None before.
         call_zero: Room time at which the pipeline's call time has its zero, as near as its events tell.
         callers: The callers, in the order of `parts`.
+        stopped: Whether `stop` has ended the call.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Scene:
         parts: Sequence[CallerPart],
         seconds: float | None = None,
         connecting: Callable[[], bool] = lambda: False,
+        stop: StopRequest | None = None,
     ) -> None:
         if not parts:
             raise ValueError("a scene needs at least one caller")
@@ -90,6 +94,8 @@ class Scene:
         self._unheard: list[Missed] = []
         self._rule = EndRule(seconds)
         self._connecting = connecting
+        self.stopped = False
+        self._stop = StopRequest() if stop is None else stop
         self._time = 0.0
         self._recorder: Recorder | None = None
         self._over: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -153,6 +159,10 @@ class Scene:
         if self._over.done():
             return
         position = ticks / FRAMES_PER_SECOND
+        if self._stop.asked:
+            self.stopped = True
+            self._over.set_result(position)
+            return
         bot = self._bot_windows()
         if self.zero is None:
             if not self._bot_is_there():
@@ -174,6 +184,7 @@ class Scene:
 
     def _begin(self, position: float) -> None:
         self.zero = position
+        self._stop.begun = True
         self._clock.reset_lag()
         self._recorder = self._room.record(position, [self.callers[0].id])
         for caller, audio, part in zip(self.callers, self._audio, self._parts, strict=True):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.wav import Clip
@@ -21,6 +21,7 @@ from fishjam_agents.server import EmbeddedServer, RoomClock
 from fishjam_agents.simulation.result import SimulationResult
 from fishjam_agents.simulation.scene import LONGEST_SECONDS, Scene
 from fishjam_agents.simulation.sounds import Prepared, prepare
+from fishjam_agents.simulation.stop_request import StopRequest
 from fishjam_agents.simulation.warm_up import short_collections
 from fishjam_agents.testing.clock import VirtualClock, VirtualClockError
 from fishjam_agents.testing.memory import MemoryRoom
@@ -30,8 +31,15 @@ from fishjam_agents.worker.limits import CallLimits
 from fishjam_agents.worker.settings import LimitSettings, RoomSettings
 from fishjam_agents.worker.worker import Worker
 
+T = TypeVar("T")
+
 _STARTING_SECONDS = 60.0
 """Seconds of virtual time that a call in memory may take beside its own length."""
+
+_LOOK = 0.05
+"""Seconds between two looks whether a call that has not begun is to be stopped."""
+_LEAVING = 3.0
+"""Seconds in which the bot of a call that was stopped may leave, and its code be cancelled."""
 
 _LATE = 0.001
 """Lateness of timers in memory, seconds: epoll, which real loops use, counts whole milliseconds."""
@@ -48,6 +56,7 @@ async def simulate(
     delay: float = 0.0,
     jitter: float = 0.0,
     limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
+    stop: StopRequest | None = None,
 ) -> SimulationResult:
     """Let callers talk to a bot in an embedded server of their own and record what happens.
 
@@ -60,17 +69,20 @@ async def simulate(
         delay: Seconds each message of the bot takes to the server, beside the scenario's.
         jitter: Largest extra delay, in seconds, beside the scenario's.
         limits: What ends the call early.
+        stop: Ends it when it is made, and what was recorded by then is the call.
 
     Returns:
         The call. A bot that failed in the middle of it ended it; then `failure` is set.
 
     Raises:
-        FishjamAgentsError: The call did not come about.
+        FishjamAgentsError: The call did not come about; a `StoppedError` where it was to end before it began.
         ValueError: There is no caller.
     """
+    stop = StopRequest() if stop is None else stop
     cast = prepare(callers)
-    await asyncio.to_thread(preload, pipeline)
     async with AsyncExitStack() as stack:
+        stack.enter_context(stop.call())
+        await _loaded(pipeline, stop)
         server = await stack.enter_async_context(
             EmbeddedServer(delay=delay + cast.delay, jitter=jitter + cast.jitter)
         )
@@ -81,6 +93,7 @@ async def simulate(
             cast.parts,
             cast.seconds if seconds is None else seconds,
             lambda: pipeline.connecting,
+            stop,
         )
         worker = Worker(
             pipeline,
@@ -91,7 +104,20 @@ async def simulate(
             # By then all that a call needs is loaded.
             placed=lambda placement: stack.enter_context(short_collections()),
         )
-        return await _perform(pipeline, scene, server.clock, room.id, worker.run(), worker.stop)
+        return await _perform(pipeline, scene, server.clock, room.id, worker.run(), worker.stop, stop)
+
+
+async def _loaded(pipeline: AgentPipeline, stop: StopRequest) -> None:
+    """Wait until what a call of this bot loads is there.
+
+    Raises:
+        StoppedError: It is no longer waited for.
+    """
+    loading = asyncio.ensure_future(asyncio.to_thread(preload, pipeline))
+    while not loading.done():
+        stop.check()
+        await asyncio.wait({loading}, timeout=_LOOK)
+    await loading
 
 
 def simulate_fast(
@@ -100,6 +126,7 @@ def simulate_fast(
     *,
     seconds: float | None = None,
     limits: LimitSettings = LimitSettings(),  # noqa: B008 - frozen
+    stop: StopRequest | None = None,
 ) -> SimulationResult:
     """As `simulate`, in memory and under a virtual clock: as fast as the machine computes it.
 
@@ -118,6 +145,7 @@ def simulate_fast(
             "run the scenario without --fast"
         )
     cast = prepare(callers)
+    stop = StopRequest() if stop is None else stop
 
     async def call() -> SimulationResult:
         rate = audio_sample_rate(pipeline.backend.capabilities.input_rate)
@@ -128,18 +156,20 @@ def simulate_fast(
                 cast.parts,
                 cast.seconds if seconds is None else seconds,
                 lambda: pipeline.connecting,
+                stop,
             )
             watch = CallLimits(limits, memory, lambda ending: pipeline.stop(REASONS[ending]))
             await asyncio.sleep(_PHASE)
             watch.start()
             try:
                 run = pipeline.run(memory.session, input_format=AudioFormat(rate), room=memory)
-                return await _perform(pipeline, scene, memory.clock, memory.room.id, run, pipeline.stop)
+                return await _perform(pipeline, scene, memory.clock, memory.room.id, run, pipeline.stop, stop)
             finally:
                 watch.close()
 
     try:
-        return VirtualClock(LONGEST_SECONDS + _STARTING_SECONDS, late=_LATE).run(call())
+        with stop.call():
+            return VirtualClock(LONGEST_SECONDS + _STARTING_SECONDS, late=_LATE).run(call())
     except VirtualClockError as error:
         raise FishjamAgentsError(f"the bot does not run in memory ({error}): leave out --fast") from error
 
@@ -150,7 +180,8 @@ async def _perform(
     clock: RoomClock,
     room: str,
     work: Coroutine[Any, Any, object],
-    stop: Callable[[], None],
+    leave: Callable[[], None],
+    stop: StopRequest,
 ) -> SimulationResult:
     """Run the bot's `work` and the scene beside each other until either is over."""
     timeline = Timeline()
@@ -162,9 +193,7 @@ async def _perform(
     # Its own record is for calls in the world: this one is part of the result.
     pipeline.recorder, others = MemoryRecorder(), pipeline.recorder
     recorder = pipeline.recorder
-    async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(_failure(work))
-        playing = tasks.create_task(scene.play())
+    async with _task(_failure(work), stop) as working, _task(scene.play(), stop) as playing:
         await asyncio.wait({working, playing}, return_when=asyncio.FIRST_COMPLETED)
         failure = working.result() if working.done() and not playing.done() else None
         if failure is not None or scene.zero is None:
@@ -176,14 +205,23 @@ async def _perform(
         for observer in observers:
             pipeline.observers.remove(observer)
         errors.over = True
-        stop()
+        leave()
+        if stop.asked:
+            # A hook that holds up the bot's leave costs nobody the recording.
+            await asyncio.wait({working}, timeout=_LEAVING)
+        else:
+            await working
     pipeline.observers.remove(errors)
     pipeline.recorder = others
     if recording is None or scene.zero is None:
+        stop.check()
         raise failure or FishjamAgentsError("the bot ended the call before it began: see its on_start")
-    offset = scene.call_zero - scene.zero
+    # A call that is stopped as it begins may have told nothing yet.
+    offset = scene.call_zero - scene.zero if timeline.kinds else 0.0
     document = timeline.document(recording.seconds, offset=offset, names=scene.names)
     head = {"version": document["version"], "duration": document["duration"], "lag": round(lag, 4)}
+    if scene.stopped:
+        head["stopped"] = True
     tracks = {caller.microphone.track.id: f"microphone-{n}" for n, caller in enumerate(scene.callers, 1)}
     return SimulationResult(
         seconds=recording.seconds,
@@ -197,7 +235,22 @@ async def _perform(
         errors=errors.during,
         causes=errors.causes,
         late_errors=errors.after,
+        stopped=scene.stopped,
     )
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, T], stop: StopRequest) -> AsyncIterator[asyncio.Task[T]]:
+    """A task that is over with the block; after a stop it is left behind if it swallows its cancellation."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_LEAVING if stop.asked else None)
+        if task.done() and not task.cancelled():
+            task.exception()
 
 
 class _Errors:
