@@ -76,7 +76,7 @@ _LEARNING_FRAMES = 100
 _LEARNING_STEPS = (-0.5, 2.0)
 _STEPS = (-0.05, 0.15)
 """Steps of a band's gain towards a frame, dB: slow to fall, because a louder echo does the harm."""
-_GAINS = (-50.0, 6.0)
+_LEAST_GAIN, _MOST_GAIN = -50.0, 6.0
 _REVERBERATION = 2.0
 """dB by which an echo dies away per frame: a reverberation time of 0.6 s."""
 _ABSENT = 10.0
@@ -190,7 +190,7 @@ class EchoGuard:
     def learn(self, match: EchoMatch) -> None:
         """Take it that the echo is what was recognised, whatever was known of it."""
         delay = min(round(match.delay / FRAME_SECONDS), LAGS - 1)
-        gain = [min(max(each, _GAINS[0]), _GAINS[1]) for each in match.gain]
+        gain = [min(max(each, _LEAST_GAIN), _MOST_GAIN) for each in match.gain]
         if self.delay is not None and abs(self.delay - delay) <= 1:
             # It has become louder, or somebody speaks over it, whom fast learning would take for echo.
             self.gain = [max(before, each) for before, each in zip(self.gain, gain, strict=True)]
@@ -307,7 +307,7 @@ class EchoGuard:
             window: What has played.
             near: The highest levels of what played a `delay` ago and 20 ms before and after; None to look.
         """
-        delay, microphone = self.delay, max(level, LEAST_MICROPHONE)
+        delay, microphone = self.delay, level if level > LEAST_MICROPHONE else LEAST_MICROPHONE
         if delay is None:
             if not (self._cold and self._lively) or self._frames >= _COLD_FRAMES:
                 return None
@@ -316,20 +316,24 @@ class EchoGuard:
         if near is None:
             around: list[list[float]] = window[max(here - 1, 0) : here + 2].tolist()
             near = [max(*each) for each in zip(*around, strict=True)]
-        faded = [before - _REVERBERATION for before in self._trail]
-        trail = [
-            loudest if loudest > before else before for loudest, before in zip(near, faded, strict=False)
-        ]
-        self._trail = trail
         voice_here = window.item(here, VOICE)
-        alike = self._fast.take(microphone, max(voice_here, LEAST_REFERENCE))
-        if alike > _DOMINANT and self._lively:
-            self._learn(bands, trail)
-        margin = self._margin
-        expected = [
-            10 ** ((loud + gain + margin) / 10) if loud > _AUDIBLE else 0.0
-            for loud, gain in zip(trail, self.gain, strict=True)
-        ]
+        loud_here = voice_here if voice_here > LEAST_REFERENCE else LEAST_REFERENCE
+        learns = self._fast.take(microphone, loud_here) > _DOMINANT and self._lively
+        low, high = _LEARNING_STEPS if self._learned < _LEARNING_FRAMES else _STEPS
+        self._learned += learns
+        # One loop over what all bands remember: this is done for every frame under the bot's voice.
+        trail, gains, margin = self._trail, self.gain, self._margin
+        expected = []
+        for band, power in enumerate(bands):
+            loud, gain = trail[band] - _REVERBERATION, gains[band]
+            if near[band] > loud:
+                loud = near[band]
+            trail[band] = loud
+            if learns:
+                step = 10 * log10(power if power > SILENCE_POWER else SILENCE_POWER) - loud - gain
+                gain += low if step < low else min(step, high)
+                gains[band] = gain = _LEAST_GAIN if gain < _LEAST_GAIN else min(gain, _MOST_GAIN)
+            expected.append(10 ** ((loud + gain + margin) / 10) if loud > _AUDIBLE else 0.0)
         self._miss(microphone, voice_here)
         voice = expected[1] + expected[2] + expected[3]
         return Echo(expected, 10 * log10(voice)) if voice > SILENCE_POWER else None
@@ -356,14 +360,3 @@ class EchoGuard:
         told = least > max(self._loudest - _LOUD, LEAST_REFERENCE)
         self._bound = np.where(told, np.minimum(self._bound, microphone - least), self._bound)
         return level
-
-    def _learn(self, bands: Sequence[float], trail: Sequence[float]) -> None:
-        low, high = _LEARNING_STEPS if self._learned < _LEARNING_FRAMES else _STEPS
-        self._learned += 1
-        least, most = _GAINS
-        gains = []
-        for power, loud, before in zip(bands, trail, self.gain, strict=True):
-            step = 10 * log10(power if power > SILENCE_POWER else SILENCE_POWER) - loud - before
-            gain = before + (low if step < low else min(step, high))
-            gains.append(least if gain < least else min(gain, most))
-        self.gain = gains

@@ -120,7 +120,8 @@ def _trimmed(sound: _Doubles) -> tuple[_Doubles, int]:
 def _coefficients(sound: _Doubles, voice: _Doubles) -> _Doubles:
     """Correlation of `sound` with each stretch of `voice` that is as long, -1 to 1."""
     size = len(sound)
-    length = 1 << (len(voice) + size - 1).bit_length()
+    # Around the end of `voice` comes its beginning again, in no product that is looked at.
+    length = 1 << (len(voice) - 1).bit_length()
     product = np.fft.rfft(voice, length) * np.conj(np.fft.rfft(sound, length))
     covariance = np.fft.irfft(product, length)[: len(voice) - size + 1]
     running = np.concatenate(((0.0,), np.cumsum(voice * voice)))
