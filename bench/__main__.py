@@ -30,6 +30,7 @@ ROWS = (
     "gemini",
     "cascade",
     "transcripts",
+    "local",
     "memory",
     "startup",
     "installed",

@@ -20,7 +20,10 @@ M = TypeVar("M")
 T = TypeVar("T")
 R = TypeVar("R")
 _NICE = 5
-"""Lower priority of the threads of models, so that the loop, which has sound to send, goes first (Linux)."""
+"""How much lower the priority of the threads of models is: the loop, which has sound to send, goes first."""
+
+_GLANCE = 1.0
+"""Seconds after which a thread that waits sees that a program ended in the middle of its calls."""
 
 
 class _End:
@@ -49,8 +52,8 @@ class Job(Generic[T]):
 
     @property
     def stopped(self) -> bool:
-        """True once nobody wants the rest."""
-        return self._stopped.is_set()
+        """True once nobody wants the rest, or the program ends."""
+        return self._stopped.is_set() or _program_ends()
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Have a function called when nobody wants the rest, in any thread, and maybe twice."""
@@ -127,7 +130,8 @@ class ModelWorker:
         with self._changed:
             self._calls += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name=f"model {self.what}", daemon=True)
+                # No daemon: the interpreter would end it in the middle of C++, which aborts the process.
+                self._thread = threading.Thread(target=self._work, name=f"model {self.what}")
                 self._thread.start()
         try:
             yield ModelCall(self, wait)
@@ -184,10 +188,10 @@ class ModelWorker:
         while True:
             with self._changed:
                 while (job := self._next()) is None:
-                    if not self._calls:
+                    if not self._calls or _program_ends():
                         self._thread = None
                         return
-                    self._changed.wait()
+                    self._changed.wait(_GLANCE)
             job.run()
 
 
@@ -307,8 +311,13 @@ class SharedModels(Generic[K, M]):
             raise BackendError(str(error), failure="config") from error
 
 
+def _program_ends() -> bool:
+    """Return whether only other threads are left, for which the interpreter waits."""
+    return not threading.main_thread().is_alive()
+
+
 def _give_way() -> None:
     if sys.platform == "linux":
         with suppress(OSError):
-            # Of this thread alone, and of those that it starts: setpriority(2).
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            # Of this thread alone, and of those that it starts: nice(2), as Linux has it.
+            os.nice(_NICE)

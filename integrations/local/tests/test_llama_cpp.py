@@ -6,6 +6,8 @@ import asyncio
 import re
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -150,6 +152,30 @@ def test_nobody_else_on_this_machine_is_served() -> None:
             assert b" 401 " in client.recv(100)
 
     run(scenario)
+
+
+PROGRAM = """
+import asyncio, sys
+from fishjam_agents.backends.cascade import Message
+from fishjam_agents_local.llama_cpp import LlamaCpp
+
+async def call():
+    settings = LlamaCpp(max_tokens=1500, extra={"ignore_eos": True})
+    async with settings.connect() as part:
+        pieces = part.reply([Message("user", "Tell me a story.")], [])
+        await anext(pieces)
+        print("spoke", flush=True)
+        ENDS
+
+asyncio.run(call())
+"""
+
+
+@pytest.mark.parametrize("ends", ["sys.exit(3)", "await pieces.aclose(); sys.exit(3)"])
+def test_a_program_that_ends_in_the_middle_of_an_answer_ends_as_it_wanted(ends: str) -> None:
+    command = [sys.executable, "-c", PROGRAM.replace("ENDS", ends)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "spoke\n", "")
 
 
 # --- files ---
