@@ -170,7 +170,7 @@ class AgentSession:
     @property
     def connected(self) -> bool:
         """True while the connection is up: false after the end, and during an outage."""
-        return self._socket.state is State.OPEN
+        return self._socket.protocol.state is State.OPEN
 
     def hurry(self) -> None:
         """Make the next attempt to come back within a second, since the server can be reached again.

@@ -100,6 +100,7 @@ class Microphone:
         media: Media time, call time in seconds at the end of the last frame (`media_clock`). Never runs back.
         missing_samples: With a silence, how many samples it stands for.
         damaged: Packets dropped because they were empty, odd or too long.
+        last_packet: Call time at which the last packet came; None before the first.
         machine: The turn machine.
         detection: Voice detection.
         answer: The decision on the frame that was asked about last.
@@ -162,7 +163,7 @@ class Microphone:
         self._heard_from = 0.0
         self._thinning = thinning or Thinning()
         self._silence = Silence()
-        self._last_packet: float | None = None
+        self.last_packet: float | None = None
         self.loudspeakers: Loudspeakers | None = None
         self.canceller: EchoCanceller | None = None
         self._arrivals = Arrivals()
@@ -188,11 +189,11 @@ class Microphone:
             self.damaged += 1
             return False
         samples = np.frombuffer(data, np.int16)
-        if self._last_packet is None:
+        if self.last_packet is None:
             self._clock.begin(now - len(samples) / self._format.sample_rate)
-        elif now - self._last_packet >= RESTART_AFTER:
+        elif now - self.last_packet >= RESTART_AFTER:
             self._forget_noise()
-        self._last_packet = now
+        self.last_packet = now
         work = self._take(samples, now, barge_in, self._restarts)
         if self._bank is None:
             self._hear_now(work)
@@ -352,11 +353,11 @@ class Microphone:
 
     def quiet_for(self, now: float) -> float:
         """Seconds since the last packet; 0 before the first."""
-        return 0.0 if self._last_packet is None else now - self._last_packet
+        return 0.0 if self.last_packet is None else now - self.last_packet
 
     def silence(self, now: float) -> None:
         """Take notice that no packet has come, if none has for 120 ms. Called by the ticker."""
-        if self._last_packet is None or now - self._last_packet < QUIET_AFTER:
+        if self.last_packet is None or now - self.last_packet < QUIET_AFTER:
             return
         self._hear_held(now)
         missing = now - self.media
@@ -373,7 +374,7 @@ class Microphone:
             now: Call time, seconds.
             barge_in: Whether the bot has a reply under way.
         """
-        if self._last_packet is None:
+        if self.last_packet is None:
             self._clock.begin(now)
         events = self.machine.open(self.media, barge_in)
         if events:
@@ -433,7 +434,7 @@ class Microphone:
         if self._sound is not None:
             self._sound.clear()
         self._clock.restart()
-        self._last_packet = None
+        self.last_packet = None
         self.detection.restart()
         self._silence.end()
         self._forget_echo()

@@ -479,9 +479,11 @@ class Call:
         try:
             self.output.pump(now)
             self.audio.tick(now)
-            self.vision.tick(now)
+            if now >= self.vision.due:
+                self.vision.tick(now)
             self.turns.tick()
-            self._context.events.tick(now - self._context.zero)
-            self._health.tick(now - self._context.zero)
+            at = now - self._context.zero
+            self._context.events.tick(at)
+            self._health.tick(at)
         except Exception as error:  # noqa: BLE001 - a call that stands still would be worse than its end
             self._context.end.fail_inside(error)

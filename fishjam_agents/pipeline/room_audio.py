@@ -93,6 +93,8 @@ class RoomAudio:
         self._has_failed = False
         self._ticker = Ticker.shared()
         self._unread_until = float("-inf")
+        # Call time of the packet by whose age a microphone can be quiet, at the earliest.
+        self._heard_at = float("-inf")
         self._predictor = make_predictor(context)
         hearing = context.hearing
         if hearing.echo != "none":
@@ -193,8 +195,16 @@ class RoomAudio:
             return
         if now < self._unread_until:
             return
+        # Microphones that are heard are not asked at every tick; whoever is new was heard later than this.
+        at = now - self._zero
+        if at - self._heard_at < QUIET_AFTER:
+            return
+        self._heard_at = at
         for microphone in self.microphones:
-            microphone.silence(now - self._zero)
+            microphone.silence(at)
+            last = microphone.last_packet
+            if last is not None and last < self._heard_at:
+                self._heard_at = last
 
     def _has_stood_still(self, now: float) -> bool:
         """Return whether the loop has, so that packets wait in the sockets, and none is missing yet.

@@ -45,6 +45,9 @@ class VisionInput:
         session: The connection to the room.
         room: What is known of the room, or None; then nobody's camera is known.
         backend: Taker of the pictures.
+
+    Attributes:
+        due: Loop time from which on `tick` has something to do.
     """
 
     def __init__(
@@ -64,13 +67,13 @@ class VisionInput:
         self._views: dict[str, _View] = {}
         self._asking: set[asyncio.Task[None]] = set()
         watches = context.capabilities.images and settings.capture != "demand"
-        self._due = self._loop.time() if watches else float("inf")
+        self.due = self._loop.time() if watches else float("inf")
 
     def tick(self, now: float) -> None:
         """Look, if it is time. Called every 20 ms with the loop's time."""
-        if now < self._due:
+        if now < self.due:
             return
-        self._due = now + self._settings.every
+        self.due = now + self._settings.every
         tracks = {track for _, track, kind in self._video() if kind in self._settings.tracks}
         for track in tracks:
             if now - self._view(track).asked >= SHORTEST:
@@ -143,7 +146,7 @@ class VisionInput:
 
     async def close(self) -> None:
         """Look no more."""
-        self._due = float("inf")
+        self.due = float("inf")
         for task in self._asking:
             task.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
