@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import pydoc
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,9 +130,10 @@ def test_pyright_shows_a_method(client: str, method: str, pyright: LanguageServe
 
 @pytest.mark.parametrize("client", [FishjamClient, AsyncFishjamClient])
 def test_help_shows_every_method(client: type) -> None:
-    text = pydoc.render_doc(client, renderer=pydoc.plaintext)
+    # Long signatures stand on several lines from Python 3.13 on.
+    text = " ".join(pydoc.render_doc(client, renderer=pydoc.plaintext).replace("|", " ").split())
     for name, (_, _, document) in METHODS.items():
-        assert f"{name}(self" in text
+        assert re.search(rf"\b{name}\( ?self\b", text), name
         assert document in text
 
 
