@@ -15,8 +15,7 @@ from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import Detector
-from fishjam_agents.audio.vad_batch import DetectorBatch
-from fishjam_agents.audio.vad_batch import Row as Scored
+from fishjam_agents.audio.vad_batch import DetectorBatch, Question
 
 _TOGETHER = (1, 4, 16, 64)
 _ECHO = 8
@@ -37,35 +36,39 @@ def _windows(frames: Sequence[Samples]) -> list[Floats | None]:
 
 def _turns(
     count: int, turns: int, frames: Sequence[Samples], windows: Sequence[Floats | None]
-) -> list[list[Scored]]:
+) -> tuple[list[Detector], list[list[Question]]]:
     """Frames that `count` microphones, each at another place of the conversation, hear in so many turns."""
     detectors, guards = [Detector() for _ in range(count)], [EchoGuard() for _ in range(count)]
     made = []
     for turn in range(turns):
-        rows = []
-        for number, (detector, guard) in enumerate(zip(detectors, guards, strict=True)):
+        asked = []
+        for number, guard in enumerate(guards):
             at = (turn + 7 * number) % len(frames)
             window = windows[(at + _ECHO) % len(frames)]
             playing = None if window is None else GuardedFrame(guard, window)
-            rows.append(Scored(detector, frames[at], in_speech=False, playing=playing))
-        made.append(rows)
-    return made
+            asked.append(Question(frames[at], in_speech=False, playing=playing))
+        made.append(asked)
+    return detectors, made
 
 
-def _alone(rows: Sequence[Scored]) -> None:
-    for row in rows:
-        row.detector.feed(*row[1:])
+def _alone(detectors: Sequence[Detector], asked: Sequence[Question]) -> None:
+    for detector, question in zip(detectors, asked, strict=True):
+        detector.feed(*question[:4])
 
 
-def _us(score: Callable[[Sequence[Scored]], object], turns: Sequence[Sequence[Scored]]) -> float:
+def _us(
+    score: Callable[[Sequence[Detector], Sequence[Question]], object],
+    heard: tuple[list[Detector], list[list[Question]]],
+) -> float:
     """Microseconds of CPU for each frame, once echoes have been found."""
+    detectors, turns = heard
     half = len(turns) // 2
-    for rows in turns[:half]:
-        score(rows)
+    for asked in turns[:half]:
+        score(detectors, asked)
     begun = time.process_time()
-    for rows in turns[half:]:
-        score(rows)
-    return 1e6 * (time.process_time() - begun) / (len(turns) - half) / len(turns[0])
+    for asked in turns[half:]:
+        score(detectors, asked)
+    return 1e6 * (time.process_time() - begun) / (len(turns) - half) / len(detectors)
 
 
 async def measure(quick: bool) -> list[Row]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fishjam_agents.audio.detectors import DetectorName, make_detector
 from fishjam_agents.audio.echo import Echo, EchoSource
@@ -11,17 +10,7 @@ from fishjam_agents.audio.near_voice import NearVoice
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.second_opinion import NetworkName, SecondOpinion, make_network
 from fishjam_agents.audio.vad import Decision, Detector, PresetName
-from fishjam_agents.audio.vad_batch import DetectorBatch, Row
-
-
-class Question(NamedTuple):
-    """A frame to be decided upon, as `Detection.feed` takes it."""
-
-    frame: Samples
-    in_speech: bool
-    accumulating: bool = True
-    playing: EchoSource | None = None
-    barge_in: bool = False
+from fishjam_agents.audio.vad_batch import DetectorBatch, Question
 
 
 class Detection:
@@ -42,6 +31,7 @@ class Detection:
         start: Sum of scores at which the turn machine suspects speech.
         second: Who is asked; None for nobody.
         near: What is known of the speaker's voice; None where all voices count.
+        corrects: Whether the detector's decisions are corrected.
     """
 
     def __init__(
@@ -55,6 +45,7 @@ class Detection:
         self.start = self.detector.start
         self.second = None if second_opinion is None else SecondOpinion(make_network(second_opinion))
         self.near = NearVoice() if near_voice else None
+        self.corrects = self.second is not None or self.near is not None
 
     @property
     def echo(self) -> Echo | None:
@@ -92,7 +83,7 @@ class Detection:
             barge_in: Whether the bot is speaking.
         """
         decision = self.detector.feed(frame, in_speech, accumulating, playing)
-        return self.correct(decision, frame, in_speech, barge_in)
+        return self.correct(decision, frame, in_speech, barge_in) if self.corrects else decision
 
     def correct(self, decision: Decision, frame: Samples, in_speech: bool, barge_in: bool) -> Decision:
         """Correct the detector's decision: the last step of `feed`."""
@@ -110,31 +101,45 @@ class DetectionBatch:
     def __init__(self) -> None:
         self._detectors = DetectorBatch()
 
-    def feed(self, questions: Sequence[tuple[Detection, Question]]) -> list[Decision | Exception]:
+    def feed(
+        self, detections: Sequence[Detection], questions: Sequence[Question]
+    ) -> list[Decision | Exception]:
         """Judge the next 20 ms of each microphone, as `Detection.feed` would one after the other.
 
         Args:
-            questions: No microphone twice.
+            detections: No microphone twice.
+            questions: The frame of each.
 
         Returns:
             The decisions, in order; where a detector of the user's or a network raised, what it raised.
         """
-        rows = [
-            Row(detection.detector, *question[:4])
-            for detection, question in questions
-            if isinstance(detection.detector, Detector)
-        ]
-        decided = iter(self._detectors.feed(rows))
-        answers: list[Decision | Exception] = []
-        for detection, question in questions:
-            detector = detection.detector
-            try:
-                decision = next(decided) if isinstance(detector, Detector) else detector.feed(*question[:4])
-                if detection.second is not None or detection.near is not None:
-                    decision = detection.correct(
-                        decision, question.frame, question.in_speech, question.barge_in
-                    )
-                answers.append(decision)
-            except Exception as error:  # noqa: BLE001 - the others may belong to other calls
-                answers.append(error)
+        detectors: list[Detector] = []
+        asked: list[Question] = []
+        for detection, question in zip(detections, questions, strict=True):
+            if isinstance(detection.detector, Detector):
+                detectors.append(detection.detector)
+                asked.append(question)
+        answers: list[Decision | Exception] = [*self._detectors.feed(detectors, asked)]
+        if len(answers) < len(detections):
+            decided = iter(answers)
+            answers = [
+                next(decided) if isinstance(detection.detector, Detector) else _asked(detection, question)
+                for detection, question in zip(detections, questions, strict=True)
+            ]
+        for index, detection in enumerate(detections):
+            answer = answers[index]
+            if detection.corrects and not isinstance(answer, Exception):
+                frame, in_speech, _, _, barge_in = questions[index]
+                try:
+                    answers[index] = detection.correct(answer, frame, in_speech, barge_in)
+                except Exception as error:  # noqa: BLE001 - the others may belong to other calls
+                    answers[index] = error
         return answers
+
+
+def _asked(detection: Detection, question: Question) -> Decision | Exception:
+    """The decision of a detector that knows nothing of others."""
+    try:
+        return detection.detector.feed(*question[:4])
+    except Exception as error:  # noqa: BLE001 - the others may belong to other calls
+        return error

@@ -99,6 +99,7 @@ FFT = 512
 """Samples of a frame's spectrum: the last 32 ms."""
 
 _LEVEL_RATE = 0.05
+_UNCHANGED = Change.NONE
 _NOTHING: Samples = np.zeros(FRAME_SAMPLES, np.int16)
 
 _Floats = npt.NDArray[np.float32]
@@ -219,16 +220,15 @@ class Detector:
     def take(self, frame: Samples, in_speech: bool) -> None:
         """Take a frame: the first step of `feed`, which `vad_batch` does for many detectors at once."""
         if self._level is not None:
-            self._learn_noise(self._level, in_speech)
-        self._speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE)
+            # The previous frame counts as noise, or not, now that its fate is known.
+            change = self._noise.learn(self._level, in_speech, self.echo is not None)
+            if change is not _UNCHANGED:
+                self._change(change)
+        self._speech = self._webrtc.is_speech(frame.tobytes(), SAMPLE_RATE, FRAME_SAMPLES)
         self.before, self._last = self._last, frame
         self.tones.take(frame)
 
-    def _learn_noise(self, level: float, in_speech: bool) -> None:
-        """Let the previous frame count as noise, or not, now that its fate is known."""
-        change = self._noise.learn(level, in_speech, self.echo is not None)
-        if change is Change.NONE:
-            return
+    def _change(self, change: Change) -> None:
         if change is Change.BEGUN:
             self._floors.begin_change()
             return

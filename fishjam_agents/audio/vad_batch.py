@@ -39,14 +39,14 @@ _ROWS = 64
 _Floats = npt.NDArray[np.float32]
 
 
-class Row(NamedTuple):
-    """A frame to be scored, with what `vad.Detector.feed` is told of it."""
+class Question(NamedTuple):
+    """A frame to be decided upon: what `vad.Detector.feed` and `detection.Detection.feed` are told of it."""
 
-    detector: Detector
     frame: Samples
     in_speech: bool
     accumulating: bool = True
     playing: EchoSource | None = None
+    barge_in: bool = False
 
 
 class DetectorBatch:
@@ -62,42 +62,46 @@ class DetectorBatch:
         self._one_pitch = Pitch()
         self._tones = RowTones(_ROWS)
 
-    def feed(self, rows: Sequence[Row]) -> list[Decision]:
+    def feed(self, detectors: Sequence[Detector], questions: Sequence[Question]) -> list[Decision]:
         """Score the next frame of each detector.
 
         Args:
-            rows: In any order; no detector twice.
+            detectors: In any order; none twice.
+            questions: The frame of each.
 
         Returns:
-            The decision on each row, in order.
+            The decision on each frame, in order.
         """
         decisions: list[Decision] = []
-        for start in range(0, len(rows), _ROWS):
-            some = rows[start : start + _ROWS]
+        for start in range(0, len(detectors), _ROWS):
+            some, asked = detectors[start : start + _ROWS], questions[start : start + _ROWS]
             if len(some) < FEWEST:
-                decisions += [row.detector.feed(*row[1:]) for row in some]
+                decisions += [each.feed(*question[:4]) for each, question in zip(some, asked, strict=True)]
             else:
-                decisions += self._score(some)
+                decisions += self._score(some, asked)
         return decisions
 
-    def _score(self, rows: Sequence[Row]) -> list[Decision]:
-        for row in rows:
-            row.detector.take(row.frame, row.in_speech)
-        sounds = self._sounds[: len(rows)]
-        np.concatenate(
-            [frame for row in rows for frame in (row.detector.before, row.frame)], out=sounds.reshape(-1)
-        )
+    def _score(self, detectors: Sequence[Detector], questions: Sequence[Question]) -> list[Decision]:
+        heard: list[Samples] = []
+        for detector, question in zip(detectors, questions, strict=True):
+            frame = question.frame
+            detector.take(frame, question.in_speech)
+            heard += detector.before, frame
+        sounds = self._sounds[: len(detectors)]
+        np.concatenate(heard, out=sounds.reshape(-1))
         bands = self._bands(sounds)
         levels = [voice_level(powers) for powers in bands]
-        echoes = self._echoes(rows, bands, levels)
+        echoes = self._echoes(questions, bands, levels)
         weighed = [
-            row.detector.weigh(powers, level, row.accumulating, echo)
-            for row, powers, level, echo in zip(rows, bands, levels, echoes, strict=True)
+            detector.weigh(powers, level, question.accumulating, echo)
+            for detector, question, powers, level, echo in zip(
+                detectors, questions, bands, levels, echoes, strict=True
+            )
         ]
         scores = self._with_pitch(sounds, weighed)
-        self._take_out_tones(rows, bands, scores)
-        together = zip(rows, scores, levels, strict=True)
-        return [row.detector.decide(score, level) for row, score, level in together]
+        self._take_out_tones(detectors, bands, scores)
+        together = zip(detectors, scores, levels, strict=True)
+        return [detector.decide(score, level) for detector, score, level in together]
 
     def _bands(self, sounds: _Floats) -> list[list[float]]:
         count = len(sounds)
@@ -109,13 +113,13 @@ class DetectorBatch:
         return powers
 
     def _echoes(
-        self, rows: Sequence[Row], bands: Sequence[list[float]], levels: Sequence[float]
+        self, questions: Sequence[Question], bands: Sequence[list[float]], levels: Sequence[float]
     ) -> list[Echo | None]:
-        echoes: list[Echo | None] = [None] * len(rows)
+        echoes: list[Echo | None] = [None] * len(questions)
         guarded: list[GuardedFrame] = []
         places: list[int] = []
-        for index, row in enumerate(rows):
-            playing = row.playing
+        for index, question in enumerate(questions):
+            playing = question.playing
             if isinstance(playing, GuardedFrame):
                 guarded.append(playing)
                 places.append(index)
@@ -138,19 +142,21 @@ class DetectorBatch:
             scores[index] += PITCH_WEIGHT * strength * weighed[index][1]
         return scores
 
-    def _take_out_tones(self, rows: Sequence[Row], bands: Sequence[list[float]], scores: list[float]) -> None:
+    def _take_out_tones(
+        self, detectors: Sequence[Detector], bands: Sequence[list[float]], scores: list[float]
+    ) -> None:
         sounding: list[int] = []
         for index, score in enumerate(scores):
             if score > 0:
                 sounding.append(index)
             else:
-                rows[index].detector.tones.rest()
+                detectors[index].tones.rest()
         if len(sounding) < _FEWEST_TONES:
             for index in sounding:
-                if rows[index].detector.tones.hears(sum(bands[index]), self._parts[index]):
+                if detectors[index].tones.hears(sum(bands[index]), self._parts[index]):
                     scores[index] = -1.0
             return
-        tones = [rows[index].detector.tones for index in sounding]
+        tones = [detectors[index].tones for index in sounding]
         totals = [sum(bands[index]) for index in sounding]
         for index, is_tone in zip(
             sounding, self._tones.hear(tones, totals, self._parts[sounding]), strict=True

@@ -13,8 +13,9 @@ from itertools import chain
 from typing import ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
-from fishjam_agents.audio.detection import Detection, DetectionBatch, Question
+from fishjam_agents.audio.detection import Detection, DetectionBatch
 from fishjam_agents.audio.vad import Decision
+from fishjam_agents.audio.vad_batch import Question
 
 WORTHWHILE = 8.0
 """Packets in a turn, in the mean over some, below which waiting does not pay: a further turn of the loop and
@@ -54,7 +55,7 @@ class DetectorBank:
     def __init__(self, *, gathers: bool = True) -> None:
         self._may_gather = gathers
         self._batch = DetectionBatch()
-        self._waiting: dict[Asker, list[Iterator[Question]]] = {}
+        self._waiting: dict[Asker, Iterator[Question]] = {}
         self._packets = 0
         self._alone = 0
         self._turn_ends = False
@@ -97,11 +98,8 @@ class DetectorBank:
             self._turn_ends = True
             asyncio.get_running_loop().call_soon(self._end_turn)
         self._packets += 1
-        works = self._waiting.get(asker)
-        if works is None:
-            self._waiting[asker] = [work]
-        else:
-            works.append(work)
+        before = self._waiting.get(asker)
+        self._waiting[asker] = work if before is None else chain(before, work)
 
     def _end_turn(self) -> None:
         self._turn_ends = False
@@ -118,25 +116,26 @@ class DetectorBank:
 
     def _judge(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        running: list[tuple[Asker, Iterator[Question]]] = [
-            (asker, chain.from_iterable(works)) for asker, works in waiting.items()
-        ]
+        running = list(waiting.items())
         while running:
             asking: list[tuple[Asker, Iterator[Question]]] = []
-            questions: list[tuple[Detection, Question]] = []
-            for asker, work in running:
+            detections: list[Detection] = []
+            questions: list[Question] = []
+            for each in running:
+                asker, work = each
                 try:
                     question = next(work, None)
                 except Exception as error:  # noqa: BLE001 - the others may belong to other calls
                     asker.fail(error)
                     continue
                 if question is not None:
-                    asking.append((asker, work))
-                    questions.append((asker.detection, question))
+                    asking.append(each)
+                    detections.append(asker.detection)
+                    questions.append(question)
             running = []
-            for (asker, work), answer in zip(asking, self._batch.feed(questions), strict=True):
+            for each, answer in zip(asking, self._batch.feed(detections, questions), strict=True):
                 if isinstance(answer, Exception):
-                    asker.fail(answer)
+                    each[0].fail(answer)
                 else:
-                    asker.answer = answer
-                    running.append((asker, work))
+                    each[0].answer = answer
+                    running.append(each)

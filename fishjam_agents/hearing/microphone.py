@@ -5,12 +5,12 @@ Everything here is synchronous, from the bytes of a packet to the events of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from fishjam_agents.audio.detection import Detection, Question
+from fishjam_agents.audio.detection import Detection
 from fishjam_agents.audio.detectors import DetectorName
 from fishjam_agents.audio.formats import FRAME_SECONDS, AudioFormat
 from fishjam_agents.audio.reblock import Reblocker
@@ -18,6 +18,7 @@ from fishjam_agents.audio.resampling import vad_resampler
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.second_opinion import NetworkName
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision
+from fishjam_agents.audio.vad_batch import Question
 from fishjam_agents.hearing.arrivals import Arrivals
 from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
@@ -28,7 +29,7 @@ from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.hearing.thinning import Silence, Thinning
 from fishjam_agents.hearing.turn_sound import TurnSound
 from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
-from fishjam_agents.turns.machine import SpeechEnded, TurnEnded, TurnEvent, TurnMachine, TurnStarted
+from fishjam_agents.turns.machine import NOTHING, SpeechEnded, TurnEnded, TurnEvent, TurnMachine, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
 
 Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
@@ -194,6 +195,7 @@ class Microphone:
         elif now - self.last_packet >= RESTART_AFTER:
             self._forget_noise()
         self.last_packet = now
+        self._barge_in = barge_in
         work = self._take(samples, now, barge_in, self._restarts)
         if self._bank is None:
             self._hear_now(work)
@@ -211,16 +213,65 @@ class Microphone:
         for question in work:
             self.answer = self.detection.feed(*question)
 
-    def _take(self, samples: Samples, now: float, barge_in: bool, restarts: int) -> Iterator[Question]:
-        """Hear a packet. Asks about each frame in turn, and finds the decision in `answer`."""
+    def _take(
+        self,
+        samples: Samples,
+        now: float,
+        barge_in: bool,
+        restarts: int,
+        frames: Iterable[Samples] | None = None,
+    ) -> Iterator[Question]:
+        """Hear a packet. Asks about each frame in turn, and finds the decision in `answer`.
+
+        Args:
+            samples: The packet, int16 mono.
+            now: Call time at which it came.
+            barge_in: Whether the bot has a reply under way.
+            restarts: The number of restarts then; after another one it is the past.
+            frames: Those that it completes; None to cut, clean and stage them.
+        """
         if self._restarts != restarts:
             return
-        for frame in self._reblocker.process(samples):
-            for cleaned in (frame,) if self.canceller is None else self._clean(self.canceller, frame, now):
-                yield from self._process(cleaned, now, barge_in)
-                if self._restarts != restarts:
-                    return
-        self._clock.received(len(samples), now)
+        clock, machine = self._clock, self.machine
+        for frame in self._frames(samples, now) if frames is None else frames:
+            clock.heard(len(frame), now)
+            media = clock.media
+            self._ring.append(media, frame)
+            if self._turn is not None:
+                self._turn.append((media, frame))
+            events = self._hold(media) if self._by_hand else NOTHING
+            for block in self._detected(frame):
+                question = self._ask(block, media, barge_in)
+                if question is not None:
+                    yield question
+                    if self._restarts != restarts:
+                        return
+                    if self._thinning.active:
+                        self._silence.judged(self.answer)
+                if self._sound is not None:
+                    self._sound.append(block)
+                decided = machine.feed(self.answer, media, barge_in)
+                events = (*events, *decided) if events else decided
+            if events:
+                self._tell(frame, events)
+                self._predict(events)
+            else:
+                self._deliver(self, frame, events)
+        if frames is None:
+            clock.received(len(samples), now)
+
+    def _frames(self, samples: Samples, now: float) -> Iterable[Samples]:
+        """Frames that a packet completes."""
+        blocks = self._reblocker.process(samples)
+        return blocks if self.canceller is None and not self._stages else self._processed(blocks, now)
+
+    def _processed(self, blocks: Sequence[Samples], now: float) -> Iterator[Samples]:
+        for block in blocks:
+            for cleaned in (block,) if self.canceller is None else self._clean(self.canceller, block, now):
+                yield from self._stage(cleaned)
+
+    def _stage(self, frame: Samples) -> Sequence[Samples]:
+        return self._staged.process(self._run_stages(frame)) if self._stages else (frame,)
 
     def _run_stages(self, frame: Samples) -> Samples:
         for stage in tuple(self._stages):
@@ -247,30 +298,8 @@ class Microphone:
         if self.canceller is not None:
             for placed, at in self._arrivals.release():
                 cleaned = self.canceller.clean(placed, at, self.machine.in_speech)
-                self._hear_now(self._process(cleaned, now, self._barge_in))
-
-    def _process(self, frame: Samples, now: float, barge_in: bool) -> Iterator[Question]:
-        self._barge_in = barge_in
-        restarts = self._restarts
-        for staged in (frame,) if not self._stages else self._staged.process(self._run_stages(frame)):
-            self._clock.heard(len(staged), now)
-            self._ring.append(self.media, staged)
-            if self._turn is not None:
-                self._turn.append((self.media, staged))
-            events: Sequence[TurnEvent] = ()
-            if self._by_hand:
-                events = self._hold(self.media)
-            for block in self._detected(staged):
-                question = self._ask(block, barge_in)
-                if question is not None:
-                    yield question
-                    if self._restarts != restarts:
-                        return
-                decided = self._decided(block, question, barge_in)
-                events = (*events, *decided) if events else decided
-            self._tell(staged, events)
-            if events:
-                self._predict(events)
+                staged = self._stage(cleaned)
+                self._hear_now(self._take(cleaned, now, self._barge_in, self._restarts, staged))
 
     def _detected(self, frame: Samples) -> Sequence[Samples]:
         """Frames for voice detection that a frame completes, at its sample rate."""
@@ -292,25 +321,17 @@ class Microphone:
                 if self._predictor is not None:
                     self._predictor.resumed(self)
 
-    def _ask(self, block: Samples, barge_in: bool) -> Question | None:
+    def _ask(self, block: Samples, media: float, barge_in: bool) -> Question | None:
         """The question for a decision; None where `answer` holds for this frame, too."""
-        machine = self.machine
-        in_speech, loudspeakers = machine.in_speech, self.loudspeakers
-        playing = None if loudspeakers is None else loudspeakers.playing(self.media, in_speech, self._ring)
+        machine, loudspeakers = self.machine, self.loudspeakers
+        in_speech = machine.in_speech
+        playing = None if loudspeakers is None else loudspeakers.playing(media, in_speech, self._ring)
         if self._thinning.active and playing is None:
             repeated = self._repeated(block, in_speech)
             if repeated is not None:
                 self.answer = repeated
                 return None
         return Question(block, in_speech, machine.accumulating, playing, barge_in)
-
-    def _decided(self, block: Samples, question: Question | None, barge_in: bool) -> Sequence[TurnEvent]:
-        decision = self.answer
-        if question is not None and self._thinning.active:
-            self._silence.judged(decision)
-        if self._sound is not None:
-            self._sound.append(block)
-        return self.machine.feed(decision, self.media, barge_in)
 
     def _repeated(self, block: Samples, in_speech: bool) -> Decision | None:
         """The decision that a silent microphone need not make again, in a process near its capacity."""

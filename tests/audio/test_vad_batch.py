@@ -12,7 +12,7 @@ from fishjam_agents.audio.correlation import RowCorrelation
 from fishjam_agents.audio.echo import EchoGuard, GuardedFrame
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.vad import FRAME_SAMPLES, PRESETS, Detector
-from fishjam_agents.audio.vad_batch import DetectorBatch, Row
+from fishjam_agents.audio.vad_batch import DetectorBatch, Question
 from fishjam_agents.audio.wav import load_speech
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -123,7 +123,7 @@ def test_a_batch_decides_as_each_detector_does_alone(seed, rooms):
     while True:
         # Whoever has a packet in this turn of the loop: any of them, in any order.
         chosen = random.sample(range(len(sounds)), random.randint(1, len(sounds)))
-        rows, expected = [], []
+        asked, expected = [], []
         for index in chosen:
             frame = sounds[index][places[index] : places[index] + FRAME_SAMPLES]
             if len(frame) < FRAME_SAMPLES:
@@ -137,9 +137,9 @@ def test_a_batch_decides_as_each_detector_does_alone(seed, rooms):
             if loudspeaker is not None:
                 place = places[index] - FRAME_SAMPLES
                 frame, playing = loudspeaker.play(frame, place, places[index] // FRAME_SAMPLES, told[0])
-            rows.append(Row(together[index], frame, *told, playing[0]))
+            asked.append(Question(frame, *told, playing[0]))
             expected.append(alone[index].feed(frame, *told, playing[1]))
-        assert batch.feed(rows) == expected
+        assert batch.feed([together[index] for index in chosen], asked) == expected
         assert [together[index].echo for index in chosen] == [alone[index].echo for index in chosen]
         for index, decision in zip(chosen, expected, strict=True):
             machines[index].take(decision)
@@ -151,12 +151,12 @@ def test_guards_that_are_asked_together_find_the_echo_that_one_finds_alone(delay
     batch, together, alone = DetectorBatch(), [Detector() for _ in bots], [Detector() for _ in bots]
     noise = np.random.default_rng(1).normal(0, 8, FRAME_SAMPLES).astype(np.int16)
     for step in range(150):
-        rows, expected = [], []
+        asked, expected = [], []
         for index, bot in enumerate(bots):
             frame, playing = bot.play(noise, step * FRAME_SAMPLES, step, False)
-            rows.append(Row(together[index], frame, False, True, playing[0]))
+            asked.append(Question(frame, False, True, playing[0]))
             expected.append(alone[index].feed(frame, False, True, playing[1]))
-        assert batch.feed(rows) == expected
+        assert batch.feed(together, asked) == expected
     for bot in bots:
         one, other = bot.guards
         assert one.delay == other.delay
@@ -172,15 +172,13 @@ def test_more_rows_than_are_computed_at_once_are_all_decided_in_order():
     for step in range(20):
         frames = [speech[at : at + FRAME_SAMPLES] for at in range(step * 320, step * 320 + 150 * 160, 160)]
         expected = [detector.feed(frame, False) for detector, frame in zip(alone, frames, strict=True)]
-        assert batch.feed(
-            [Row(each, frame, False) for each, frame in zip(together, frames, strict=True)]
-        ) == (expected)
+        assert batch.feed(together, [Question(frame, False) for frame in frames]) == expected
     assert any(decision.voiced for decision in expected)
     assert not all(decision.voiced for decision in expected)
 
 
 def test_nothing_in_nothing_out():
-    assert DetectorBatch().feed([]) == []
+    assert DetectorBatch().feed([], []) == []
 
 
 @pytest.mark.parametrize(("length", "lags"), [(102, 48), (160, 201), (8, 1), (9, 3)])
