@@ -15,6 +15,7 @@ COMMANDS = (
     "run",
     "console",
     "simulate",
+    "call",
     "replay",
     "report",
     "server",

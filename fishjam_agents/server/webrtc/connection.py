@@ -219,10 +219,7 @@ class Connection:
 
     def _use_addresses(self) -> None:
         """Let the transport gather the addresses it was made with: aioice leaves the loopback out."""
-        connection = self._ice().iceGatherer._connection
-        if not connection.local_candidates:
-            gather = partial(_gather, IceConnection.get_component_candidates, connection, self._addresses)
-            setattr(connection, "get_component_candidates", gather)  # noqa: B010 - mypy knows it as a method
+        gather_at(self._ice(), self._addresses)
 
     def _changed(self) -> None:
         state = self._pc.connectionState
@@ -251,6 +248,14 @@ def _codecs(known: list[RTCRtpCodecParameters], wanted: Sequence[str]) -> list[R
                 again = [c for c in known if is_rtx(c) and c.parameters.get("apt") == codec.payloadType]
                 return [codec, *again]
     return []
+
+
+def gather_at(transport: RTCIceTransport, addresses: list[str]) -> None:
+    """Let a transport that has gathered nothing so far gather these addresses."""
+    connection = transport.iceGatherer._connection
+    if not connection.local_candidates:
+        gather = partial(_gather, IceConnection.get_component_candidates, connection, addresses)
+        setattr(connection, "get_component_candidates", gather)  # noqa: B010 - mypy knows it as a method
 
 
 async def _gather(
