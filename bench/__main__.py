@@ -31,6 +31,8 @@ ROWS = (
     "cascade",
     "transcripts",
     "local",
+    "voices",
+    "local_answer",
     "memory",
     "startup",
     "installed",
