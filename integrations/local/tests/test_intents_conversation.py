@@ -64,9 +64,9 @@ def test_who_changes_their_mind_is_left_alone(minds: Minds) -> None:
 
 
 def test_another_wish_takes_the_place_of_a_form(minds: Minds) -> None:
-    talk = Talk(minds)
+    talk = Talk(minds, set_timer="5 minutes")
     talk.say("I want to reserve a table.")
-    assert talk.say("Set a timer for five minutes.") == "Your timer runs: 5 minutes."
+    assert talk.say("Set a timer for five minutes.") == "I will speak up in 5 minutes."
     assert [(call.tool, call.arguments) for call in talk.calls] == [("set_timer", {"duration": 300})]
 
 
@@ -91,7 +91,10 @@ def test_a_question_that_is_never_understood_is_given_up(minds: Minds) -> None:
 def test_a_tool_that_fails_is_said_in_its_words(minds: Minds) -> None:
     talk = Talk(minds, cancel_booking="error: cancel_booking: there is no booking 3.")
     assert talk.say("Please cancel my booking.") == "What is the number of your booking?"
-    assert talk.say("3.") == "Sorry: there is no booking 3."
+    asked_again = "I am sorry, there is no booking 3. What is the number of your booking?"
+    assert talk.say("3.") == asked_again
+    assert talk.say("13.") == asked_again
+    assert [call.arguments for call in talk.calls] == [{"number": 3}, {"number": 13}]
 
 
 def test_yes_to_a_question_that_was_not_heard_books_nothing(minds: Minds) -> None:

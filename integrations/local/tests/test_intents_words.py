@@ -60,6 +60,8 @@ def test_a_number_is_read(text: str, value: int | None) -> None:
         ("half six", "18:30"),
         ("at 8 for 4 people", "20:00"),
         ("at 7pm", "19:00"),
+        ("at 730", "19:30"),
+        ("have past six", "18:30"),
     ],
 )
 def test_a_time_is_read(text: str, expected: str) -> None:
@@ -67,7 +69,9 @@ def test_a_time_is_read(text: str, expected: str) -> None:
     assert [clock(time.between(*DINNER)) for time in found] == [expected]
 
 
-@pytest.mark.parametrize("text", ["for two people", "in ten minutes", "the fifth of May", "a table for 4"])
+@pytest.mark.parametrize(
+    "text", ["for two people", "13", "in ten minutes", "the fifth of May", "a table for 4"]
+)
 def test_what_is_no_time_is_none(text: str) -> None:
     assert [time for time in times(split(text)) if not time.bare] == []
 

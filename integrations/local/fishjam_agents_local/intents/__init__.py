@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from fishjam_agents_local.intents.component import Intents
 from fishjam_agents_local.intents.dialogue import Dialogue, Intent, Phrases, Slot, SmallTalk
 from fishjam_agents_local.intents.reading import read_dialogue
 
-__all__ = ["Dialogue", "Intent", "Phrases", "Slot", "SmallTalk", "read_dialogue"]
+__all__ = ["Dialogue", "Intent", "Intents", "Phrases", "Slot", "SmallTalk", "read_dialogue"]

@@ -24,6 +24,7 @@ from fishjam_agents_local.intents.understanding import (
     Repeat,
     Understood,
     begins,
+    doubts,
     says,
 )
 from fishjam_agents_local.intents.words import split
@@ -89,6 +90,10 @@ class Decisions:
                 f"intents.{call.intent} speaks of {{{missing.args[0]}}}, which {call.tool} did not answer"
             )
             said = fill(intent.failed, {**known, "error": ""})
+        if error and intent.ask_again is not None:
+            values = {key: value for key, value in call.values.items() if key != intent.ask_again}
+            asked = self._next(state, Form(call.intent, values))
+            return replace(asked.after(said), result=said, insist=bool(intent.confirm))
         if state.form is None:
             return Plan(said, state, result=said, insist=bool(intent.confirm), warning=warning)
         asked = self._ask_again(state)
@@ -192,7 +197,7 @@ class Decisions:
         if new or (found.wrong and form.stage != "slots") or (asked in found.wrong):
             return self._go_on(state, form, Found(new, found.wrong))
         if form.stage == "confirm":
-            if begins(text, YES) and not begins(text, NO):
+            if begins(text, YES) and not doubts(text):
                 if not form.confirmable:
                     return self._confirm(state, form)
                 return self._complete(replace(state, unsure=0), form, keep=None)

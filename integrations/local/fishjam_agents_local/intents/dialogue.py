@@ -93,6 +93,7 @@ class Intent:
         answer: Said in the end; one after another where there are several. `{result}` is the tool's answer,
             `{result.KEY}` an entry of one that is a JSON object.
         failed: Said where the tool fails; `{error}` is what it says of that.
+        ask_again: The slot that is asked for again then; None if it was in vain.
     """
 
     about: str
@@ -104,6 +105,7 @@ class Intent:
     tool: str | None = None
     answer: tuple[str, ...] = ()
     failed: str = "Sorry, that did not work."
+    ask_again: str | None = None
 
     def __post_init__(self) -> None:
         _some_words("examples", self.examples)
@@ -112,6 +114,14 @@ class Intent:
         if not self.answer and not self.tool:
             raise SettingError("answer", "is missing", "say what is answered")
         slots = set(self.slots)
+        if self.ask_again is not None and (
+            self.ask_again not in slots or self.slots[self.ask_again].optional
+        ):
+            asked = [name for name, slot in self.slots.items() if not slot.optional]
+            advice = f"use {' or '.join(asked)}" if asked else "remove it"
+            raise SettingError(
+                "ask_again", f"must be a slot that is asked for, not {self.ask_again!r}", advice
+            )
         for name in slots & {RESULT, ERROR}:
             raise SettingError("slots", f"may not be called {name}", "it is what a tool answers: rename it")
         # What is asked for first is known first.

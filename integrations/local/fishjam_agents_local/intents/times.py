@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fishjam_agents_local.intents.words import Number, Span, Word, minutes_at, number_at
 
 _LEADS = frozenset({"at", "around", "about", "by", "until", "till", "before", "after", "from", "for"})
-_HALVES = {"half": 30, "quarter": 15}
+_HALVES = {"half": 30, "quarter": 15, "have": 30}
+"""With what recognisers write for "half past"."""
 _UNITS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "day": 86400, "week": 604800}
 _MORNING = frozenset({"am", "morning"})
 _EVENING = frozenset({"pm", "evening", "night", "tonight", "afternoon"})
@@ -144,9 +145,9 @@ def _time_at(words: Sequence[Word], start: int) -> Time | None:
     number = number_at(words, start)
     if number is None or number.ordinal:
         return None
-    if words[start].digits and len(word) in (3, 4) and _plain(words, start + 1) in ("am", "pm", "hours"):
-        # Recognisers write 730 pm, too.
-        return _half_of_day(words, start, start + 1, number.value // 100, number.value % 100)
+    if words[start].digits and len(word) in (3, 4):
+        # Recognisers write 730 for "seven thirty".
+        return _alone(words, start, start + 1, number.value // 100, number.value % 100)
     if number.value > 24:
         return None
     if _plain(words, number.end) in _UNITS or _plain(words, number.end).rstrip("s") in _UNITS:
@@ -157,10 +158,15 @@ def _time_at(words: Sequence[Word], start: int) -> Time | None:
     minutes = minutes_at(words, number.end)
     if minutes is not None and not words[number.end].after_stop:
         return _half_of_day(words, start, minutes.end, number.value, minutes.value)
-    said = _half_of_day(words, start, number.end, number.value, 0)
-    if said is None or said.certain:
+    return _alone(words, start, number.end, number.value, 0)
+
+
+def _alone(words: Sequence[Word], start: int, end: int, hour: int, minute: int) -> Time | None:
+    """A number that is a time by what is around it, or only if one was asked for."""
+    said = _half_of_day(words, start, end, hour, minute)
+    if said is None or said.end > end or _said_before(words, start):
         return said
-    return Time(start, said.end, said.minutes, bare=not _leads(words, start))
+    return replace(said, bare=not _leads(words, start))
 
 
 def _leads(words: Sequence[Word], start: int) -> bool:
@@ -174,6 +180,8 @@ def _clock_in_two(words: Sequence[Word], place: int) -> bool:
 
 def _before_the_hour(words: Sequence[Word], start: int) -> Time | None:
     """`Half past seven`, `a quarter to eight`, `ten past six`, `half seven`."""
+    if _plain(words, start) == "have" and _plain(words, start + 1) != "past":
+        return None
     begin = start + (_plain(words, start) == "a" and _plain(words, start + 1) in _HALVES)
     share = _HALVES.get(_plain(words, begin))
     if share is not None:

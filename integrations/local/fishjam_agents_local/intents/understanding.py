@@ -184,5 +184,10 @@ def begins(text: str, phrases: frozenset[str]) -> bool:
     return any(" ".join(words[:count]) in phrases for count in (1, 2, 3) if len(words) >= count)
 
 
+def doubts(text: str) -> bool:
+    """Return whether there is a "no" or "not" in an utterance that begins with a "yes"."""
+    return bool({"no", "not", "wrong", "but"} & set(plain_text(text).split()))
+
+
 def _talk(meaning: Meaning) -> bool:
     return isinstance(meaning, OfSmallTalk | Other)

@@ -30,7 +30,20 @@ _SMALL = {word: value for value, word in enumerate(_ONES)} | {"oh": 0}
 _LARGE = {word: 10 * value for value, word in enumerate(_TENS, 2)} | {"fourty": 40, "ninty": 90}
 _NTH = {word: value for value, word in enumerate(_ORDINALS, 1)}
 _ENDINGS = ("st", "nd", "rd", "th")
-HOMOPHONES = {"to": 2, "too": 2, "tu": 2, "for": 4, "fore": 4, "ate": 8, "won": 1, "sex": 6, "tree": 3}
+HOMOPHONES = {
+    "to": 2,
+    "too": 2,
+    "tu": 2,
+    "for": 4,
+    "fore": 4,
+    "ate": 8,
+    "won": 1,
+    "sex": 6,
+    "sick": 6,
+    "tree": 3,
+    "free": 3,
+    "do": 2,
+}
 """Words that recognisers write for a number that is said alone."""
 
 

