@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from fishjam_agents.audio.wav import Clip
+from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.protocol import encode
 from fishjam_agents.protocol.generated import notifications as n
@@ -36,7 +36,7 @@ def test_the_web_application_puts_a_bot_into_each_room(monkeypatch: pytest.Monke
     pytest.importorskip("fastapi")
 
     async def scenario() -> None:
-        async with asyncio.timeout(20), EmbeddedServer() as server:
+        async with asyncio.timeout(120), EmbeddedServer() as server:
             monkeypatch.setenv("FISHJAM_ID", server.url)
             monkeypatch.setenv("FISHJAM_MANAGEMENT_TOKEN", server.token)
             monkeypatch.setenv("FISHJAM_WEBHOOK_SECRET", "secret")
@@ -48,12 +48,28 @@ def test_the_web_application_puts_a_bot_into_each_room(monkeypatch: pytest.Monke
                 await the_application(browser, server)
             assert [room.peers for room in server.rooms] == [{}]
 
+    async def heard(server: EmbeddedServer, room: str) -> None:
+        pytest.importorskip("aiortc", reason="callers join by WebRTC")
+        from fishjam_agents.simulation.remote.recorded_call import Account, admitted, call_room
+
+        told: list[str] = []
+        async with admitted(Account(server.url, server.token), room, 1) as admissions:
+            yes = read_wav(EXAMPLES.parent / "audio_fixtures/alice_yes.wav")
+            result = await call_room(
+                server.url, admissions, ["ann"], [yes], lambda at, sentence: told.append(sentence)
+            )
+        assert result.said
+        assert any(line.endswith("s after ann fell silent") for line in told)
+        assert np.abs(result.heard).max() > 500
+
     async def the_application(browser: httpx.AsyncClient, server: EmbeddedServer) -> None:
         rooms = [(await browser.post("/rooms")).json()["room"] for _ in range(2)]
         while len(online := (await browser.get("/online")).json()) < 2:  # noqa: ASYNC110 - polled as a page does
             await asyncio.sleep(0.02)
         bots = {id for room in rooms for id in server.rooms.get(room).peers}
         assert set(online) == bots
+
+        await heard(server, rooms[1])
 
         joined = await browser.post(f"/rooms/{rooms[0]}/peers")
         assert joined.status_code == 201
