@@ -7,7 +7,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from fishjam_agents_local.intents.conversation import plan
+from fishjam_agents_local.intents.conversation import Conversation
 from fishjam_agents_local.intents.decisions import Decisions
 from fishjam_agents_local.intents.reading import read_dialogue
 from fishjam_agents_local.intents.state import Plan, PlannedCall
@@ -45,7 +45,8 @@ class Talk:
     """
 
     def __init__(self, minds: Minds, **results: str) -> None:
-        self._decisions = Decisions(minds.dialogue, minds.understand, lambda text: TODAY)
+        self._minds = minds
+        self._conversation = self._anew()
         self._history = History(None, 12_000)
         self._results = results
         self._ids = itertools.count(1)
@@ -88,7 +89,13 @@ class Talk:
         self._history.assistant(f"say-{next(self._ids)}", text)
 
     def _plan(self) -> Plan | None:
-        return plan(self._history.messages, self._decisions)
+        made = self._conversation.plan(self._history.messages)
+        # The messages alone say how the conversation stands.
+        assert self._anew().plan(self._history.messages) == made
+        return made
+
+    def _anew(self) -> Conversation:
+        return Conversation(Decisions(self._minds.dialogue, self._minds.understand, lambda text: TODAY))
 
     def _call(self, call: PlannedCall) -> None:
         result = self._results.get(call.tool, "done")

@@ -153,5 +153,27 @@ def test_goodbye_is_said_before_the_call_ends(minds: Minds) -> None:
     assert [call.tool for call in talk.calls] == ["end_call"]
 
 
+def test_what_is_not_clear_is_asked_back_and_at_last_the_menu_is_told(minds: Minds) -> None:
+    talk = Talk(minds)
+    asked = "Did you mean to end the call, or to hear what time it is?"
+    assert talk.say("So long.") == asked
+    assert talk.say("So long.").startswith("I can book a table, cancel a booking")
+    assert talk.say("So long.") == asked
+    assert talk.say("The second one.").startswith("It is")
+    talk.say("So long.")
+    assert talk.say("No.").startswith("I can book a table")
+    talk.say("So long.", heard=0.3)
+    assert "Goodbye" not in talk.say("Yes.")
+    assert [call.tool for call in talk.calls] == ["current_time"]
+
+
+def test_a_pause_in_a_wish_that_was_carried_out_is_no_second_wish(minds: Minds) -> None:
+    talk = Talk(minds, set_timer="5 minutes")
+    talk.say("Set a timer for five minutes.", heard=0.0)
+    # The result was not heard: who goes on is told it, and the timer is set once.
+    assert talk.say("Thank you.") == "I will speak up in 5 minutes."
+    assert len(talk.calls) == 1
+
+
 def test_notes_of_the_pipeline_are_not_words_of_the_user(minds: Minds) -> None:
     assert Talk(minds).say("[alice speaks] [a note] Where are you?").startswith("You find us")

@@ -13,11 +13,10 @@ from pathlib import Path
 from fishjam_agents.backends.cascade import LanguageModel, LLMChunk, LLMToolCall, Message
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError
-from fishjam_agents_local.intents.conversation import plan
+from fishjam_agents_local.intents.conversation import Conversation
 from fishjam_agents_local.intents.decisions import Decisions
 from fishjam_agents_local.intents.dialogue import Dialogue
 from fishjam_agents_local.intents.reading import read_dialogue
-from fishjam_agents_local.intents.state import Plan
 from fishjam_agents_local.intents.understanding import Understanding, Understood, examples
 from fishjam_agents_local.intents.vectors import SentenceVectors, find_vectors
 from fishjam_agents_local.models import require_engine
@@ -117,18 +116,6 @@ def _load(key: tuple[Path, int, Path | None]) -> _Loaded:
 _LOADED: SharedModels[tuple[Path, int, Path | None], _Loaded] = SharedModels("the dialogue", _load)
 
 
-class _UnknownError(Exception):
-    """An utterance has no vector yet.
-
-    Args:
-        text: The utterance.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-
 class _Connected(LanguageModel):
     """A call's conversation: what is kept of it is only what was computed, and on which day."""
 
@@ -139,7 +126,7 @@ class _Connected(LanguageModel):
         self._understood: dict[str, Understood] = {}
         self._days: dict[str, datetime.date] = {}
         self._ids = itertools.count(1)
-        self._decisions = Decisions(self._loaded.dialogue, self._known, self._day)
+        self._conversation = Conversation(Decisions(self._loaded.dialogue, self._understand, self._day))
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
@@ -147,7 +134,8 @@ class _Connected(LanguageModel):
         """Go on with a conversation."""
         for mistake in _mistakes(self._loaded.dialogue, tools):
             raise BackendError(f"{self._file}: {mistake}")
-        made = await self._plan(messages)
+        # In the model's thread, where all calls have their turns: nothing here is shared with the loop.
+        made = await self._call.run(lambda _: self._conversation.plan(messages))
         if made is None:
             return
         if made.warning:
@@ -159,20 +147,11 @@ class _Connected(LanguageModel):
         if made.call is not None and not answered:
             yield LLMToolCall(f"intent-{next(self._ids)}", made.call.tool, made.call.arguments)
 
-    async def _plan(self, messages: Sequence[Message]) -> Plan | None:
-        while True:
-            try:
-                return plan(messages, self._decisions)
-            except _UnknownError as unknown:
-                text = unknown.text
-                vector = await self._call.run(lambda _, text=text: self._loaded.vectors.of(text))  # type: ignore[misc]
-                self._understood[text] = self._loaded.understanding.understand(text, vector)
-
-    def _known(self, text: str) -> Understood:
-        known = self._understood.get(text)
-        if known is None:
-            raise _UnknownError(text)
-        return known
+    def _understand(self, text: str) -> Understood:
+        if text not in self._understood:
+            vector = self._loaded.vectors.of(text)
+            self._understood[text] = self._loaded.understanding.understand(text, vector)
+        return self._understood[text]
 
     def _day(self, text: str) -> datetime.date:
         """The day on which something was said first: "tomorrow" stays the same day after midnight."""

@@ -32,36 +32,52 @@ class Exchange:
         text: The user's words.
         heard: What was heard of the bot.
         answers: Answers of tools with their calls.
-        last: The last message.
     """
 
     text: str
     heard: list[str] = field(default_factory=list)
     answers: list[tuple[LLMToolCall, Message]] = field(default_factory=list)
-    last: Message | None = None
 
 
-def plan(messages: Sequence[Message], decisions: Decisions) -> Plan | None:
-    """Decide what is said next in a conversation; None if nobody waits for an answer.
+class Conversation:
+    """A conversation as a language model is shown it, again and again. It may be shown another one each time.
 
     Args:
-        messages: The conversation.
         decisions: What is decided.
     """
-    state, next_plan = State(), None
-    found = list(_exchanges(messages))
-    for exchange in found:
-        next_plan = _decided(state, exchange, decisions)
-        if exchange is found[-1]:
-            break
-        state = _settled(state, next_plan, exchange, decisions)
-    if not found or next_plan is None:
-        return None
-    called = _called(next_plan, found[-1])
-    if called is not None:
-        return decisions.result(next_plan, called.text, error=called.error)
-    # A tool of another model that stood in was answered: there is nothing to say to that.
-    return None if found[-1].answers else next_plan
+
+    def __init__(self, decisions: Decisions) -> None:
+        self._decisions = decisions
+        # What came of the exchanges of the time before: most are the same.
+        self._known: list[tuple[Exchange, State]] = []
+
+    def plan(self, messages: Sequence[Message]) -> Plan | None:
+        """Decide what is said next; None if nobody waits for an answer."""
+        exchanges = list(_exchanges(messages))
+        if not exchanges:
+            return None
+        state = self._state(exchanges[:-1])
+        last = exchanges[-1]
+        made = _decided(state, last, self._decisions)
+        called = _called(made, last)
+        if called is not None:
+            return self._decisions.result(made, called.text, error=called.error)
+        # A tool of another model that stood in was answered: there is nothing to say to that.
+        return None if last.answers else made
+
+    def _state(self, exchanges: Sequence[Exchange]) -> State:
+        same = 0
+        for (known, _), exchange in zip(self._known, exchanges, strict=False):
+            if known != exchange:
+                break
+            same += 1
+        del self._known[same:]
+        state = self._known[-1][1] if self._known else State()
+        for exchange in exchanges[same:]:
+            made = _decided(state, exchange, self._decisions)
+            state = _settled(state, made, exchange, self._decisions)
+            self._known.append((exchange, state))
+        return state
 
 
 def _exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:

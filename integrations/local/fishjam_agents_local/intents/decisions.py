@@ -125,9 +125,11 @@ class Decisions:
         if begins(text, YES):
             return self._start(replace(plain, unsure=0), choice.first, f"{choice.text}. {text}")
         understood = self._understand(text)
-        if understood.meaning in [OfIntent(name) for name in (choice.first, choice.second) if name]:
-            assert isinstance(understood.meaning, OfIntent)
-            return self._start(replace(plain, unsure=0), understood.meaning.name, f"{choice.text}. {text}")
+        meaning = understood.meaning
+        if not isinstance(meaning, OfIntent) or understood.margin < self._dialogue.margin:
+            return None
+        if meaning.name in (choice.first, choice.second):
+            return self._start(replace(plain, unsure=0), meaning.name, f"{choice.text}. {text}")
         return None
 
     def _meant(self, state: State, text: str) -> Plan:
