@@ -186,7 +186,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         raise
     except FishjamAgentsError as error:
         setting = error.setting if isinstance(error, ConfigError) else ""
-        if setting:
+        # A part of a cascade has settings of its own: `whisper.model` is none of the bot's.
+        if setting and hasattr(pipeline, setting.partition(".")[0]):
             raise ConfigError(f"{config.where(config.key(setting))}: {config.agent_key}.{error}") from error
         raise ConfigError(f"{config.where(config.key('backend'))}: {error}") from error
     for name, given in own_words.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,20 @@ def test_check_names_every_component_with_what_it_says_of_itself(tmp_path: Path)
     assert lines[first + 2] == "tts       Local: model amy"
     assert lines[first + 3] == "            63 MB in /models, licence MIT"
     assert lines[first + 4].startswith("          then espeak: voice de, 180 words a minute, by ")
+
+
+def test_what_is_wrong_with_a_setting_of_a_part_is_not_told_of_the_bot(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Missing(Speaks):
+        def check(self) -> None:
+            raise ConfigError("there is no file: name one", setting="hum.model")
+
+    load(tmp_path, STT + LLM + TTS)
+    config = load_config(tmp_path / "config.yaml")
+    backend = replace(config.agent.backend, tts=[Missing()])  # type: ignore[type-var]
+    config = replace(config, agent=replace(config.agent, backend=backend))
+    with pytest.raises(ConfigError, match=r"config\.yaml:2: hum\.model: there is no file: name one"):
+        pipeline_factory(config)()
 
 
 def test_check_names_the_components_of_each_backend_that_stands_in(tmp_path: Path) -> None:

@@ -168,6 +168,11 @@ class Arrays(Speaks):
         yield tone(0.1, 24000)  # type: ignore[misc]
 
 
+class Files(Speaks):
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        yield b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(400)
+
+
 BUGS = [
     (
         (Understands([[ValueError("a bug")]]), Answers([["Hi. "]]), Speaks()),
@@ -186,11 +191,15 @@ BUGS = [
         (Understands([["Hi."]]), Answers([["Hi. "]]), Arrays()),
         r"Arrays \(text to speech\) gives a ndarray: yield bytes, 16-bit little-endian mono",
     ),
+    (
+        (Understands([["Hi."]]), Answers([["Hi. "]]), Files()),
+        r"Files \(text to speech\) gives a WAV file: yield its samples alone, .* without a header",
+    ),
 ]
 
 
 @pytest.mark.parametrize("preemptive", [False, True])
-@pytest.mark.parametrize(("parts", "told"), BUGS, ids=["stt", "llm", "tts", "arrays"])
+@pytest.mark.parametrize(("parts", "told"), BUGS, ids=["stt", "llm", "tts", "arrays", "files"])
 def test_a_bug_in_a_part_ends_the_call_and_names_the_part_and_its_line(
     converse: Converse,
     monkeypatch: pytest.MonkeyPatch,
@@ -202,4 +211,4 @@ def test_a_bug_in_a_part_ends_the_call_and_names_the_part_and_its_line(
     monkeypatch.chdir(Path(__file__).parents[2])
     with caplog.at_level(logging.DEBUG), pytest.raises(BackendError, match=told):
         converse(bot(*parts, preemptive=preemptive), asks_and_stays)
-    assert "Traceback" in caplog.text or "gives a ndarray" in told
+    assert "Traceback" in caplog.text or "gives a" in told

@@ -27,6 +27,8 @@ LEAD = 30.0
 """Seconds of sound that a reply may be ahead of what can have been played of it. More would be paid for and
 kept for nothing if somebody speaks over it, and without an end if the model or the voice finds none."""
 _QUOTED = 40
+_FILES = {b"RIFF": "WAV", b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3\x03": "MP3", b"ID3\x04": "MP3"}
+"""Beginnings of files of sound, heard as a crack, or as noise, where they are taken for samples."""
 
 
 class Sentence:
@@ -241,6 +243,12 @@ async def spoken(voice: TextToSpeech, text: str) -> AsyncGenerator[Samples, None
                 raise ComponentError(
                     f"{type(voice).__name__} (text to speech) gives a {type(piece).__name__}: yield bytes, "
                     "16-bit little-endian mono, as samples.tobytes() of an int16 array gives them"
+                )
+            if not came and bytes(piece[:4]) in _FILES:
+                kind = _FILES[bytes(piece[:4])]
+                raise ComponentError(
+                    f"{type(voice).__name__} (text to speech) gives a {kind} file: yield its samples alone, "
+                    "16-bit little-endian mono, without a header"
                 )
             data = odd + piece if odd else piece
             whole = len(data) & ~1

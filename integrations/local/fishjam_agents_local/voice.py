@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
@@ -174,6 +175,7 @@ class SharedVoices:
 
 VOICES = SharedVoices()
 """All voices of this process. Between calls they stay loaded."""
+atexit.register(VOICES.close)
 
 
 class ConnectedVoice(TextToSpeech):
