@@ -123,7 +123,7 @@ def _shares(result: SimulationResult, ends: Sequence[float]) -> str:
     events: Sequence[Mapping[str, Any]] = result.timeline["events"]
     turns = []
     for end in ends:
-        ended = [event["at"] for event in events if event["kind"] == "turn_ended" and event["at"] > end]
+        ended = [event["at"] for event in events if event["kind"] == "user_turn_ended" and event["at"] > end]
         turns += [ended[0] - end] if ended else []
     parts = [event["parts"] for event in events if event["kind"] == "reply_latency"]
     shown = [f"turn's end {1000 * statistics.median(turns):.0f}"] if turns else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import struct
 import subprocess
 import threading
@@ -99,13 +100,14 @@ class WorkerProcess:
                 retryable=True,
             )
         try:
-            # In a session of its own it does not get the terminal's Ctrl-C: a goodbye may need it.
+            # In a group of its own it does not get the terminal's Ctrl-C: a goodbye may need it. A session of its
+            # own would have a share of the machine by itself, in which its priority is none (autogroup, sched(7)).
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
-                start_new_session=True,
+                process_group=0 if os.name == "posix" else None,
             )
         except OSError as error:
             raise BackendError(f"{self._what} cannot be started ({error}): {self._advice}") from error
