@@ -40,8 +40,9 @@ if TYPE_CHECKING:
         ThinkingSettings,
     )
     from fishjam_agents.session import PeerView, RoomView, Session
-    from fishjam_agents.tools.builtin import end_call, look
+    from fishjam_agents.tools.builtin import end_call, hand_over, look
     from fishjam_agents.tools.context import ToolContext, ToolError
+    from fishjam_agents.tools.handoff import Handoff
     from fishjam_agents.tools.mcp_server import McpServer
     from fishjam_agents.tools.tool import Tool, tool
     from fishjam_agents.turns.endpointing import EndOfTurn, Pause
@@ -64,6 +65,7 @@ __all__ = [
     "EndOfTurn",
     "Event",
     "FishjamAgentsError",
+    "Handoff",
     "Heard",
     "HearingSettings",
     "IdleSettings",
@@ -91,6 +93,7 @@ __all__ = [
     "VisionSettings",
     "__version__",
     "end_call",
+    "hand_over",
     "load_speech",
     "look",
     "tool",
@@ -119,8 +122,9 @@ _MODULES = {
     "pipeline.speech_handle": ("SpeechHandle",),
     "playout.settings": ("AmbientSettings", "BackgroundAudioSettings", "PlayoutSettings", "ThinkingSettings"),
     "session": ("PeerView", "RoomView", "Session"),
-    "tools.builtin": ("end_call", "look"),
+    "tools.builtin": ("end_call", "hand_over", "look"),
     "tools.context": ("ToolContext", "ToolError"),
+    "tools.handoff": ("Handoff",),
     "tools.mcp_server": ("McpServer",),
     "tools.tool": ("Tool", "tool"),
     "turns.endpointing": ("EndOfTurn", "Pause"),

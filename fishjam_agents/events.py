@@ -398,6 +398,18 @@ class MuteChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BotChanged(Event):
+    """Another bot goes on with the call: `bot`, in the place of `before`."""
+
+    kind = "bot_changed"
+    bot: str
+    before: str
+
+    def sentence(self, *, words: bool = False) -> str:
+        return f"{self.bot} goes on with the call, in the place of {self.before}"
+
+
+@dataclass(frozen=True, slots=True)
 class UserIdle(Event):
     """Nobody, the bot included, said anything for `seconds`; `times` in a row without a word of a user."""
 

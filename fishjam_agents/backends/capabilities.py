@@ -22,6 +22,8 @@ class Capabilities:
         cancel: `InterruptInput` stops a reply being generated.
         images: Takes stills.
         tools: Calls tools.
+        fixed_tools: The tools stay those that its session began with (`update`).
+        slow_updates: New instructions and tools hold only after what is being said and done.
         background_tools: Talks on while a tool runs that does not block: takes progress and scheduling.
         text: Takes text (`send_text`).
         transcripts: Emits `UserTranscript` while the user speaks.
@@ -46,6 +48,8 @@ class Capabilities:
     cancel: bool = False
     images: bool = False
     tools: bool = False
+    fixed_tools: bool = False
+    slow_updates: bool = False
     background_tools: bool = False
     text: bool = False
     transcripts: bool = False

@@ -61,6 +61,7 @@ class PastConversation:
         lines: The lines.
         lost: Seconds since the last sign of the process that was lost.
         instructions: The system prompt as it was last; None where it was never set.
+        bot: Name of the bot that had taken the call over; None where it was the one that began.
         unanswered: Whether a user's turn has no answer yet.
         unworded: Whether the words of that turn are not known.
         half: Words so far of a user who was speaking when the line was lost, "" where they are not known;
@@ -74,6 +75,7 @@ class PastConversation:
     lines: Sequence[ConversationLine] = ()
     lost: float = 0.0
     instructions: str | None = None
+    bot: str | None = None
     unanswered: bool = False
     unworded: bool = False
     half: str | None = None

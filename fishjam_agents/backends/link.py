@@ -30,6 +30,7 @@ from fishjam_agents.backends.port import (
     UpdateInput,
     ignore_handle,
 )
+from fishjam_agents.backends.replacement import Replacement, goes_on_with
 from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backends.vendors import (
     PATIENCE,
@@ -59,6 +60,10 @@ STEADY = 30.0
 """A session that lasted this long, in seconds, resets the count of attempts."""
 
 
+class _ReplacedError(Exception):
+    """Another backend goes on from here."""
+
+
 class BackendLink:
     """One backend for one call.
 
@@ -73,6 +78,7 @@ class BackendLink:
         conversation: What was said before this process served the call.
         keep_handle: Takes the handle of the vendor's session.
         vendors: Use that the session makes of accounts at vendors.
+        replaced: Told that a session was left for another backend.
 
     Attributes:
         tools: The tools on offer; set them before `run`.
@@ -95,12 +101,14 @@ class BackendLink:
         keep_handle: Callable[[str], None] = ignore_handle,
         vendors: VendorUse | None = None,
         lost: Callable[[], None] = lambda: None,
+        replaced: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._call = call
         self._emit = emit
         self._outage = outage
         self._lost = lost
+        self._replaced = replaced
         self._instructions = instructions
         self._owner = turn_mode
         self._memory: dict[str, Any] = {}
@@ -138,6 +146,29 @@ class BackendLink:
                 BackendWarning(f"the backend takes no audio: {lost:.1f} s of the user's speech were dropped")
             )
 
+    def replace(self, replacement: Replacement) -> None:
+        """Have another backend go on with the call, once what was put before has been sent."""
+        if self._inline is None:
+            self._outbox.put(replacement)
+        else:
+            self._adopt(replacement)
+            self._inline = None
+            if not self._broken.done():
+                self._broken.set_exception(_ReplacedError())
+                self._broken.exception()
+
+    def begin_with(self, backend: Backend, instructions: str | None) -> None:
+        """Have another backend serve the call from its beginning; before `run`."""
+        self._backend, self._instructions = backend, instructions
+
+    def _adopt(self, replacement: Replacement) -> None:
+        if not goes_on_with(self._backend, replacement.backend):
+            self._memory = {}
+        self._backend = replacement.backend
+        self._conversation = replacement.conversation
+        self._instructions = replacement.instructions
+        self.tools = replacement.tools
+
     def _handle(self, session: InlineSession, item: BackendInput) -> None:
         try:
             session.handle(item)
@@ -171,13 +202,14 @@ class BackendLink:
         loop = asyncio.get_running_loop()
         attempt = failures = 0
         lost_at: float | None = None
+        paced: bool | None = None
         while True:
             started = loop.time()
             served = False
             account = self._backend.endpoint
             try:
-                async with self._open(attempt) as session:
-                    served = True
+                async with self._open(attempt, paced) as session:
+                    served, paced = True, None
                     if lost_at is not None:
                         self._outage(loop.time() - lost_at)
                         lost_at = None
@@ -186,6 +218,10 @@ class BackendLink:
                 error = BackendError("the backend ended the session", retryable=True)
             except ConversationEnded as ended:
                 return str(ended)
+            except _ReplacedError:
+                attempt, failures, paced = attempt + 1, 0, False
+                self._replaced()
+                continue
             except SessionRefresh as refresh:
                 if loop.time() - started > REFRESH_INTERVAL:
                     attempt += 1
@@ -203,6 +239,12 @@ class BackendLink:
             finally:
                 self._inline = None
             attempt += 1
+            if (replacement := self._outbox.take_replacement()) is not None:
+                # Whoever was to go on goes on at once.
+                self._adopt(replacement)
+                failures, paced = 0, False
+                self._replaced()
+                continue
             if isinstance(error, Failover):
                 failures = 0
             else:
@@ -229,7 +271,7 @@ class BackendLink:
             del error
             await asyncio.sleep(BACKOFF.delay(failures))
 
-    def _open(self, attempt: int) -> Connecting:
+    def _open(self, attempt: int, paced: bool | None) -> Connecting:
         context = BackendContext(
             self._call,
             self._emit,
@@ -242,7 +284,7 @@ class BackendLink:
             self._keep_handle,
             self._vendors,
         )
-        return Connecting(self._backend, context, self.connect_deadline)
+        return Connecting(self._backend, context, self.connect_deadline, paced=paced)
 
     def _told(self, instructions: str | None) -> str | None:
         """Instructions, with what was said before where the backend tells it in no other way."""
@@ -257,6 +299,9 @@ class BackendLink:
             while len(self._outbox) and not self._broken.done():
                 item = await self._outbox.peek()
                 self._outbox.sent(item)
+                if isinstance(item, Replacement):
+                    self._adopt(item)
+                    raise _ReplacedError
                 self._handle(session, item)
             self._inline = session
             await self._broken
@@ -266,6 +311,10 @@ class BackendLink:
     async def _send(self, session: BackendSession) -> None:
         while True:
             item = await self._outbox.peek()
+            if isinstance(item, Replacement):
+                self._outbox.sent(item)
+                self._adopt(item)
+                raise _ReplacedError
             try:
                 async with asyncio.timeout(self.send_deadline):
                     await session.send(item)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TypeAlias
 
 from fishjam_agents.backends.port import AudioInput, BackendInput
+from fishjam_agents.backends.replacement import Replacement
+
+OutboxEntry: TypeAlias = BackendInput | Replacement
 
 
 class Outbox:
@@ -23,7 +27,7 @@ class Outbox:
 
     def __init__(self, max_audio: float = 10.0) -> None:
         self._max_audio = max_audio
-        self._entries: deque[BackendInput] = deque()
+        self._entries: deque[OutboxEntry] = deque()
         self._audio = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self.dropped = 0.0
@@ -31,7 +35,7 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, item: BackendInput) -> None:
+    def put(self, item: OutboxEntry) -> None:
         """Append an entry. Never waits, never fails."""
         self._entries.append(item)
         if isinstance(item, AudioInput):
@@ -53,7 +57,7 @@ class Outbox:
             else:
                 return
 
-    async def peek(self) -> BackendInput:
+    async def peek(self) -> OutboxEntry:
         """Wait for the oldest input and leave it in place, so that a failed send loses nothing."""
         while not self._entries:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -63,9 +67,17 @@ class Outbox:
                 self._waiter = None
         return self._entries[0]
 
-    def sent(self, item: BackendInput) -> None:
+    def sent(self, item: OutboxEntry) -> None:
         """Take the input that was peeked out, unless it has been dropped meanwhile."""
         if self._entries and self._entries[0] is item:
             self._entries.popleft()
             if isinstance(item, AudioInput):
                 self._audio -= item.seconds
+
+    def take_replacement(self) -> Replacement | None:
+        """Take the oldest replacement of the backend out; None where none waits."""
+        for index, item in enumerate(self._entries):
+            if isinstance(item, Replacement):
+                del self._entries[index]
+                return item
+        return None

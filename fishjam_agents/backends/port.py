@@ -317,6 +317,8 @@ class Backend(Registered, ABC):
     Attributes:
         capabilities: What it can do.
         audio_kept: Seconds of the user's audio that are kept while it is away; the oldest goes first.
+        remembers: Whether it keeps the conversation in `BackendContext.memory`, so that a session with other
+            settings of its class goes on with it.
         in_process: Whether all it needs is this process and the loop's clock, so that calls with it may run
             in virtual time: no sockets, threads or clocks of its own.
     """
@@ -325,6 +327,7 @@ class Backend(Registered, ABC):
     what = "backend"
     capabilities: ClassVar[Capabilities] = Capabilities()
     audio_kept: ClassVar[float] = 10.0
+    remembers: ClassVar[bool] = False
     in_process: ClassVar[bool] = False
 
     @property

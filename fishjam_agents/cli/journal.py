@@ -197,6 +197,8 @@ def told(entries: Sequence[tuple[int, JournalEntry]]) -> Iterator[tuple[float, s
                 line = f"process {epoch} begins{f' with {entry.backend}' if entry.backend else ''}"
             case e.InstructionsChanged():
                 line = "the instructions are changed"
+            case e.BotChanged():
+                line = f"{entry.bot} goes on with the call"
             case e.PeerCame():
                 line = f"{entry.peer} is in the room"
             case e.UserSaid():

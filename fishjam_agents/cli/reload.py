@@ -7,6 +7,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -120,13 +121,13 @@ def _own_modules(settings: Config) -> dict[str, ModuleType]:
 
 
 def _key_files(settings: Config) -> Iterator[Path]:
-    for agent in (settings.agent, *settings.bots.values()):
+    for agent in (*settings.agent, *chain.from_iterable(settings.bots.values())):
         if agent.backend is not None:
             yield from key_files(agent.backend)
 
 
 def _instructions(settings: Config) -> Iterator[Path]:
-    for agent in (settings.agent, *settings.bots.values()):
+    for agent in (*settings.agent, *chain.from_iterable(settings.bots.values())):
         if agent.instructions_file is not None:
             yield agent.instructions_file
 

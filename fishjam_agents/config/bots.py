@@ -27,6 +27,7 @@ def read_agent(
     path: str = "agent",
     *,
     optional: bool = False,
+    complete: bool = True,
 ) -> AgentSettings | None:
     """The bot at a key; None if anything about it cannot be read on.
 
@@ -36,6 +37,7 @@ def read_agent(
         problems: Takes what is wrong.
         path: The key: `agent`, `bots.NAME`.
         optional: Whether it may be missing.
+        complete: Whether it has to have a backend.
     """
     section = reader.mapping(node, path, AGENT_KEYS)
     if section is None:
@@ -43,7 +45,7 @@ def read_agent(
     entries = section.entries
     misspelt = entries.keys() - set(AGENT_KEYS)
     absent = node is None and optional
-    if not absent and not misspelt and not {"pipeline", "backend"} & entries.keys():
+    if complete and not absent and not misspelt and not {"pipeline", "backend"} & entries.keys():
         example = (
             f"{SMALLEST} is a complete file" if path == "agent" else "write {backend: {type: parrot}} in it"
         )
@@ -65,7 +67,34 @@ def read_agent(
         instructions_file=instructions_file,
         tools=_tools(entries.get("tools"), f"{path}.tools", reader, problems),
         mcp=reader.value(tuple[McpServer, ...], entries.get("mcp"), f"{path}.mcp") or (),
+        handoffs=_handoffs(entries.get("handoffs"), f"{path}.handoffs", reader, problems),
     )
+
+
+HANDOFF_KEYS = ("pipeline", "backend", "instructions", "instructions_file", "tools", "mcp")
+"""Keys of a bot that a call is handed over to; all other settings are those of the bot that began."""
+
+
+def _handoffs(
+    node: Node | None, path: str, reader: SectionReader, problems: Problems
+) -> Mapping[str, AgentSettings]:
+    names = node.entries if isinstance(node, Section) else ()
+    section = reader.mapping(node, path, names)
+    made: dict[str, AgentSettings] = {}
+    for name, entry in () if section is None else section.entries.items():
+        assert section is not None
+        key = f"{path}.{name}"
+        if not name or "." in name:
+            problems.add(section.lines[name], f"{path} has the name {name!r}: use one without dots")
+            continue
+        if isinstance(entry, Section):
+            for more in entry.entries.keys() & set(AGENT_KEYS) - set(HANDOFF_KEYS):
+                sentence = f"of a bot that takes a call over count {', '.join(HANDOFF_KEYS)}: remove it"
+                problems.add(entry.lines[more], f"{key}.{more}: {sentence}")
+        bot = read_agent(entry, reader, problems, key, complete=False)
+        if bot is not None:
+            made[name] = bot
+    return made
 
 
 def _pipeline(node: Node | None, key: str, reader: SectionReader, problems: Problems) -> str | None:

@@ -85,6 +85,9 @@ def describe(config: Config, pipeline: AgentPipeline) -> list[str]:
     tools += [f"those of MCP server {server.label}" for server in pipeline.mcp]
     if tools:
         parts["tools"] = "; ".join(tools)
+    if pipeline.handoffs:
+        own = config.agent_key.rpartition(".")[2]
+        parts["handoffs"] = f"to {', '.join(name for name in pipeline.handoffs if name != own)}"
     if pipeline.greeting is not None:
         parts["greeting"] = _greeting(pipeline.greeting, pipeline.backend)
     if sounds := _sounds(pipeline.background_audio):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fishjam_agents.config.settings import Config, GreetingSettings
 from fishjam_agents.errors import AudioError, ConfigError, FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.recording import SoundRecorder
 from fishjam_agents.observe.replay.writer import CallRecorder
+from fishjam_agents.observe.settings import ObserveSettings
 from fishjam_agents.pipeline.agent import SECTIONS, AgentPipeline
 from fishjam_agents.pipeline.own_words import Instructions
 from fishjam_agents.secrecy import conceal
@@ -64,7 +65,8 @@ def _concealing(config: Config) -> Iterator[None]:
         raise ConfigError(shown) from error.__cause__
 
 
-def _factory(config: Config) -> Callable[[], AgentPipeline]:
+def _factory(config: Config, of: AgentPipeline | None = None) -> Callable[[], AgentPipeline]:
+    """Return what makes the bot of a file, or one that takes over from the bot `of`."""
     if config.bots:
         raise ConfigError(
             f"{config.where('bots')}: the file has several bots ({alternatives(config.bots)}), and this is "
@@ -83,6 +85,8 @@ def _factory(config: Config) -> Callable[[], AgentPipeline]:
         pipeline = kind() if name is None else _instance(config, name, kind)
         pipeline.tools = (*pipeline.tools, *functions)
         pipeline.mcp = (*pipeline.mcp, *config.agent.mcp)
+        if of is not None and config.agent.backend is None and getattr(pipeline, "backend", None) is None:
+            pipeline.backend = of.backend
         try:
             collect(pipeline, pipeline.tools)
         except ConfigError as error:
@@ -167,6 +171,8 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
         pipeline.backend = agent.backend
     if agent.instructions is not None:
         pipeline.instructions = agent.instructions
+    if agent.handoffs:
+        pipeline.handoffs = {**pipeline.handoffs, **_handoffs(config, pipeline)}
     try:
         for name, given in agent.sections.items():
             setattr(pipeline, name, given.over(getattr(pipeline, name)))
@@ -195,6 +201,19 @@ def _apply(config: Config, pipeline: AgentPipeline) -> None:
             setattr(pipeline, name, _sound(config, pipeline, config.key(f"{name}.wav"), given.wav))
     for key, wav in _recordings(pipeline):
         _sound(config, pipeline, config.key(key), wav)
+
+
+def _handoffs(config: Config, pipeline: AgentPipeline) -> Mapping[str, Callable[[], AgentPipeline]]:
+    """What makes each of the bots that a call may be handed over to, from one to the other and back."""
+    names = {name: replace(config, agent=settings) for name, settings in config.agent.handoffs.items()}
+    name = config.agent_key.rpartition(".")[2]
+    names.setdefault(name, replace(config, agent=replace(config.agent, handoffs={})))
+    made: dict[str, Callable[[], AgentPipeline]] = {}
+    for name, own in names.items():
+        key = f"{config.agent_key}.handoffs.{name}" if name in config.agent.handoffs else config.agent_key
+        plain = ObserveSettings(tool_payloads=config.observe.tool_payloads)
+        made[name] = _factory(replace(own, agent_key=key, observe=plain), pipeline)
+    return made
 
 
 def _recordings(pipeline: AgentPipeline) -> Iterator[tuple[str, Path]]:

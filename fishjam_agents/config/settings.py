@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -109,6 +109,8 @@ class AgentSettings:
         instructions_file: A text file that holds it, in place of `instructions`.
         tools: What the model may call, beside the class's own: `module:function`, or a tool of ours.
         mcp: MCP servers whose tools it may call.
+        handoffs: Bots that it may hand a call over to, by their names: `pipeline`, `backend`, `instructions`,
+            `instructions_file`, `tools` and `mcp` of each. One without a backend keeps the one there is.
     """
 
     pipeline: str | None = None
@@ -121,6 +123,12 @@ class AgentSettings:
     instructions_file: Path | None = None
     tools: tuple[str, ...] = ()
     mcp: tuple[McpServer, ...] = ()
+    handoffs: Mapping[str, AgentSettings] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[AgentSettings]:
+        """Give the bot itself and those that it may hand a call over to."""
+        yield self
+        yield from self.handoffs.values()
 
 
 AGENT_KEYS = (

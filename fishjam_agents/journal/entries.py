@@ -46,6 +46,14 @@ class InstructionsChanged(_Entry):
 
 
 @dataclass(frozen=True, slots=True)
+class BotChanged(_Entry):
+    """Another bot goes on with the call."""
+
+    kind = "bot_changed"
+    bot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerCame(_Entry):
     """A person is in the room."""
 
@@ -170,6 +178,7 @@ class CallEnded(_Entry):
 JournalEntry: TypeAlias = (
     CallBegan
     | InstructionsChanged
+    | BotChanged
     | PeerCame
     | UserSpeaks
     | TurnEnded

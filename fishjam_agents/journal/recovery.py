@@ -14,6 +14,7 @@ from fishjam_agents.backends.conversation import (
     UserLine,
 )
 from fishjam_agents.journal.entries import (
+    BotChanged,
     BotHeard,
     BotSaid,
     CallBegan,
@@ -90,6 +91,7 @@ class _Recovery:
         self._tools: dict[str, _Tool] = {}
         self._last = 0.0
         self._instructions: str | None = None
+        self._bot: str | None = None
         self._unanswered = self._unworded = False
         # Words so far of those who are speaking, by peer.
         self._halves: dict[str | None, str] = {}
@@ -103,6 +105,9 @@ class _Recovery:
         match entry:
             case InstructionsChanged():
                 self._instructions = entry.instructions
+            case BotChanged():
+                # A handle of the one before is of no use to it.
+                self._bot, self._handle = entry.bot, None
             case UserSpeaks():
                 self._halves.pop(entry.peer, None)
                 if not entry.over:
@@ -188,6 +193,7 @@ class _Recovery:
             lines,
             lost=max(0.0, now - self._last),
             instructions=self._instructions,
+            bot=self._bot,
             unanswered=self._unanswered,
             unworded=self._unworded,
             half=" ".join(filter(None, self._halves.values())) if self._halves else None,

@@ -58,6 +58,9 @@ class AgentPipeline(CallControls):
         vision: What the model sees.
         tools: Functions the model may call, beside the methods marked with `tool`.
         mcp: MCP servers whose tools it may call.
+        handoffs: Bots that a tool may hand the call over to (`Handoff`), by their names: classes, or
+            functions that make one. Of such a bot count instructions, tools, hooks and, if it has one, the
+            backend; all other settings are those of the bot that began.
         greeting: First thing said to the first who joins: a recording, int16 mono, shape (n,), at the
             backend's rate; words, for a backend that speaks given ones; or `Instructions` for its own words.
         apology: Last thing said when the backend fails for good, before the call ends; as `greeting`. Words
@@ -86,6 +89,7 @@ class AgentPipeline(CallControls):
     instructions: str | None = None
     tools: Sequence[Callable[..., Any] | Tool] = ()
     mcp: Sequence[McpServer] = ()
+    handoffs: Mapping[str, Callable[[], AgentPipeline]] = MappingProxyType({})
     greeting: OwnWords | Instructions | None = None
     apology: OwnWords | None = None
     farewell: OwnWords | None = None
@@ -107,7 +111,8 @@ class AgentPipeline(CallControls):
         if call is None:
             return
         if name == "instructions":
-            call.instruct(value or "")
+            if self is self._active:
+                call.update(value or "")
         elif name in _READ_ONCE:
             logger.warning("%s was set in a running call, which goes on as it was: set it before run()", name)
 
@@ -132,9 +137,9 @@ class AgentPipeline(CallControls):
         """
         if input_format.channels != 1:
             raise ValueError("input_format must be mono: Fishjam sends agents mono audio")
-        if self.journal is not None and self.journal.earlier is not None:
-            changed = self.journal.earlier.instructions
-            self.instructions = self.instructions if changed is None else changed
+        earlier = None if self.journal is None else self.journal.earlier
+        if earlier is not None and earlier.bot is None and earlier.instructions is not None:
+            self.instructions = earlier.instructions
         context = self._begin(room, input_format)
         try:
             if self.turns.hears:
@@ -143,6 +148,8 @@ class AgentPipeline(CallControls):
             call = self._call = Call(self, context, session, track, room)
             await call.run()
         finally:
+            if isinstance(self._call, Call):
+                self._call.release()
             self._context = self._call = None
 
     async def attend(self, invite: Invite, room: RoomView) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +50,7 @@ class Bot(Announcer, ToolHost, Protocol):
     instructions: str | None
     tools: Sequence[Callable[..., Any] | Tool]
     mcp: Sequence[McpServer]
+    handoffs: Mapping[str, Callable[[], Any]]
     greeting: OwnWords | Instructions | None
     apology: OwnWords | None
     farewell: OwnWords | None
@@ -67,6 +68,14 @@ class Bot(Announcer, ToolHost, Protocol):
 
     def redact(self, text: str) -> str:
         """Return what may be shown of arguments and results of tools."""
+        ...
+
+    def attach(self, context: Any, call: Any) -> None:
+        """Take the call that the bot is in from now on; None for none."""
+        ...
+
+    def verify(self) -> None:
+        """Check that its parts fit."""
         ...
 
     def make_stages(self) -> list[Stage]:

@@ -24,12 +24,14 @@ from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.call_recording import CallRecording
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.continuation import Continuation
+from fishjam_agents.pipeline.conversation_record import ConversationRecord
 from fishjam_agents.pipeline.goodbye import Goodbye
+from fishjam_agents.pipeline.handoffs import CallHandoffs
 from fishjam_agents.pipeline.idle_watch import IdleWatch
 from fishjam_agents.pipeline.journal_watcher import JournalWatcher, begin_journal
 from fishjam_agents.pipeline.out_of_band import OutOfBandRequests
 from fishjam_agents.pipeline.overload import watch_overload
-from fishjam_agents.pipeline.ports import put_from_any_thread
+from fishjam_agents.pipeline.ports import run_from_any_thread
 from fishjam_agents.pipeline.presence import Presence
 from fishjam_agents.pipeline.publish_track import track_rate
 from fishjam_agents.pipeline.replies import Replies
@@ -50,6 +52,7 @@ from fishjam_agents.pipeline.vision_input import VisionInput
 from fishjam_agents.playout.audio_output import AudioOutput
 from fishjam_agents.playout.ticker import Ticker
 from fishjam_agents.session import OutgoingTrack, RoomView, Session
+from fishjam_agents.tools.tool import Tool
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,7 @@ class Call:
         audio: The room's audio.
         switches: Switches of voice and listening.
         tools: Tools of the model.
+        handoffs: Its bots, of which another one may go on.
         questions: Questions beside the conversation.
     """
 
@@ -82,6 +86,7 @@ class Call:
         self, bot: Bot, context: CallContext, session: Session, track: OutgoingTrack, room: RoomView | None
     ) -> None:
         self._bot = bot
+        self._bots: list[Bot] = []
         self._context = context
         capabilities, playout = context.capabilities, bot.playout
         source = capabilities.output_rate or 24000
@@ -119,10 +124,17 @@ class Call:
         self.switches = Switches(context, self.replies, self.output, self.audio, self.turns)
         offered = (bot, bot.tools, bot.mcp)
         payloads = ToolPayloads(bot.tool_payloads, context.redactor)
+        self._record_of_words = ConversationRecord(context, self.replies, self._earlier)
         self.tools = CallTools(
             *(context, *offered, self._link, self.send_text, self.turns.caller, payloads),
             journal=bot.journal,
+            record=self._record_of_words,
+            hand_over=lambda handoff: self.handoffs.hand_over(handoff),
         )
+        parts = (self._link, self.tools, self._record_of_words)
+        self.handoffs = CallHandoffs(bot, context, *parts, self._taken_over)
+        if self._earlier is not None and self._earlier.bot is not None:
+            self.handoffs.resume(self._earlier.bot, self._earlier.instructions)
         self.questions = OutOfBandRequests(self.send_text)
         self._buttons: PushToTalkButtons | None = None
         if room is not None and isinstance(self.turns, PushToTalkTurnController):
@@ -171,7 +183,22 @@ class Call:
             keep_handle=self._keep_handle,
             vendors=VendorUse(self._bot.vendors),
             lost=self._backend_lost,
+            replaced=self._end_unfinished,
         )
+
+    def _end_unfinished(self) -> None:
+        self.replies.end_unfinished()
+
+    def _taken_over(self, bot: Bot, name: str, instructions: str | None) -> None:
+        self._bots.append(bot)
+        bot.attach(self._context, self)
+        if self._journaled is not None:
+            self._journaled.changed(name, type(bot.backend).__name__, instructions)
+
+    def release(self) -> None:
+        """Let the bots go that went on with the call."""
+        for bot in self._bots:
+            bot.attach(None, None)
 
     def _keep_handle(self, handle: str) -> None:
         if self._journaled is not None and isinstance(self._link, BackendLink):
@@ -202,11 +229,28 @@ class Call:
         """Watch over a reply that the model was asked for."""
         self._context.events.watch(AwaitedReply(self._context, self.replies, speech))
 
-    def instruct(self, instructions: str) -> None:
-        """Give the model new instructions; from whichever thread."""
-        if self._journaled is not None:
+    def update(
+        self, instructions: str | None, tools: Sequence[Callable[..., Any] | Tool] | None = None
+    ) -> None:
+        """Give the model new instructions or tools; from whichever thread."""
+        if self._journaled is not None and instructions is not None:
             self._journaled.instructed(instructions)
-        put_from_any_thread(self._context.loop, self._link, port.UpdateInput(instructions=instructions))
+        run_from_any_thread(self._context.loop, self._update, instructions, tools)
+
+    def _update(self, instructions: str | None, tools: Sequence[Callable[..., Any] | Tool] | None) -> None:
+        bot = self.handoffs.active
+        declared = None if tools is None else self.tools.offer(bot, tools, bot.mcp)
+        self._link.put(port.UpdateInput(instructions, declared))
+
+    def become(self, bot: Bot, name: str, summary: str) -> None:
+        """Let another bot go on, at once unless it brings MCP servers along; from whichever thread."""
+        run_from_any_thread(self._context.loop, self._become, bot, name, summary)
+
+    def _become(self, bot: Bot, name: str, summary: str) -> None:
+        if bot.mcp:
+            self._context.hooks.run(self.handoffs.connect_and_become(bot, name, summary), "become")
+        else:
+            self.handoffs.become(bot, name, summary)
 
     def _warn(self, message: str) -> None:
         self._context.emit(events.BackendWarning(message, at=self._context.now()))
@@ -226,8 +270,10 @@ class Call:
             BackendError: The peer has no session.
         """
         is_said = isinstance(entry, port.TextInput) and entry.reply is None and not entry.note
-        if self._journaled is not None and is_said:
-            self._journaled.written(entry.text, peer)
+        if is_said:
+            self._record_of_words.written(entry.text, peer)
+            if self._journaled is not None:
+                self._journaled.written(entry.text, peer)
         if isinstance(self._link, PeerSessions):
             self._link.send_text(entry, peer)
         else:

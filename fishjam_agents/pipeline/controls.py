@@ -11,15 +11,15 @@ from fishjam_agents.backends import port
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.events import EndReason
 from fishjam_agents.pipeline.call import Call
+from fishjam_agents.pipeline.change_controls import ChangeControls
 from fishjam_agents.pipeline.remote import RemoteRun
 from fishjam_agents.pipeline.running_bot import NOT_RUNNING
-from fishjam_agents.pipeline.speech_controls import SpeechControls
 
 UNTIL_FAREWELL = 4.0
 """Seconds that a bot may go on with what it is saying before its farewell."""
 
 
-class CallControls(SpeechControls):
+class CallControls(ChangeControls):
     """Controls of a bot's call; between calls they are refused.
 
     Attributes:
@@ -41,8 +41,8 @@ class CallControls(SpeechControls):
             BackendError: The backend takes no text, or has no session for the peer.
         """
         call = self._reachable()
-        if not self.backend.capabilities.text:
-            raise BackendError(f"{type(self.backend).__name__} takes no text")
+        if not self._serving.capabilities.text:
+            raise BackendError(f"{type(self._serving).__name__} takes no text")
         call.send_text(port.TextInput(text), peer)
 
     def submit_text(self, text: str, *, peer: str | None = None) -> None:
@@ -59,8 +59,8 @@ class CallControls(SpeechControls):
             BackendError: The backend takes no text, or has no session for the peer.
         """
         call = self._reachable()
-        if not self.backend.capabilities.text:
-            raise BackendError(f"{type(self.backend).__name__} takes no text")
+        if not self._serving.capabilities.text:
+            raise BackendError(f"{type(self._serving).__name__} takes no text")
         call.submit_text(text, peer)
 
     def understood(self, text: str, *, final: bool = False, peer: str | None = None) -> None:
@@ -81,8 +81,8 @@ class CallControls(SpeechControls):
         Raises:
             BackendError: The backend takes no images.
         """
-        if not self.backend.capabilities.images:
-            raise BackendError(f"{type(self.backend).__name__} takes no images")
+        if not self._serving.capabilities.images:
+            raise BackendError(f"{type(self._serving).__name__} takes no images")
         await self._running().vision.capture(track)
 
     async def look(self, what: Literal["camera", "screen"] = "camera", peer: str | None = None) -> str:
@@ -100,8 +100,8 @@ class CallControls(SpeechControls):
             FishjamAgentsError: There is nothing to see, or no picture came within 6 s.
         """
         call = self._running()
-        if not self.backend.capabilities.images:
-            raise BackendError(f"{type(self.backend).__name__} takes no images")
+        if not self._serving.capabilities.images:
+            raise BackendError(f"{type(self._serving).__name__} takes no images")
         return await call.vision.look(what, peer)
 
     # --- listening, turns by hand, the end ---
@@ -181,8 +181,8 @@ class CallControls(SpeechControls):
             BackendError: The backend takes none.
         """
         call = self._reachable()
-        if not self.backend.capabilities.control:
-            raise BackendError(f"{type(self.backend).__name__} takes no messages of its vendor's own")
+        if not self._serving.capabilities.control:
+            raise BackendError(f"{type(self._serving).__name__} takes no messages of its vendor's own")
         call.put(port.ControlInput(message))
 
     async def ask(self, question: str, *, peer: str | None = None, within: float = 30.0) -> str:
@@ -203,8 +203,8 @@ class CallControls(SpeechControls):
             BackendError: The backend takes none, or the model did not answer, in time or before the end.
         """
         call = self._running()
-        if not self.backend.capabilities.out_of_band:
-            raise BackendError(f"{type(self.backend).__name__} answers nothing beside the conversation")
+        if not self._serving.capabilities.out_of_band:
+            raise BackendError(f"{type(self._serving).__name__} answers nothing beside the conversation")
         return await call.questions.ask(question, peer, within)
 
     def end_call(self) -> None:

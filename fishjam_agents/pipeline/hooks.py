@@ -82,6 +82,9 @@ class BotHooks:
     async def on_error(self, error: Exception) -> None:
         """A hook, a stage or a tool raised `error`."""
 
+    async def on_handoff(self, summary: str) -> None:
+        """This bot goes on with the call from here; `summary` is what it was told."""
+
     async def on_ending(self) -> None:
         """The app, a tool or a limit ends the call, and the model still answers `ask`; has five seconds."""
 
@@ -158,10 +161,13 @@ class Hooks:
         bot: The bot whose methods they are, a `BotHooks`.
         emit: Takes an event for a hook that raised.
         now: Returns call time.
+
+    Attributes:
+        bot: The bot whose methods they are now; another one may go on with the call.
     """
 
     def __init__(self, bot: object, emit: Callable[[Event], None], now: Callable[[], float]) -> None:
-        self._bot = bot
+        self.bot = bot
         self._emit = emit
         self._now = now
         self._loop = asyncio.get_running_loop()
@@ -169,15 +175,14 @@ class Hooks:
 
     def has(self, name: str) -> bool:
         """Return whether the bot overrides the hook `name`."""
-        return overrides(self._bot, name)
+        return overrides(self.bot, name)
 
     def start(self, name: str, *arguments: Any) -> None:
         """Start the hook `name` as a task, if the bot overrides it."""
         if self.has(name):
-            self.run(self._call(name, *arguments), name)
+            self.run(self._call(name, getattr(self.bot, name), *arguments), name)
 
-    async def _call(self, name: str, *arguments: Any) -> None:
-        hook = getattr(self._bot, name)
+    async def _call(self, name: str, hook: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         await _timed(hook(*arguments), lambda seconds: self._held_up(name, hook, seconds))
 
     def run(self, work: Awaitable[None], name: str) -> None:
@@ -195,7 +200,7 @@ class Hooks:
             # `exit()` in a hook would end the process and every other call in it.
             error = raised if isinstance(raised, Exception) else _tamed(raised)
             at = raised_at(raised, foreign=True)
-            extra = {"call": getattr(self._bot, "call_id", None)}
+            extra = {"call": getattr(self.bot, "call_id", None)}
             logger.exception("The hook %s failed at %s; the call goes on", name, at, extra=extra)
             self._report(name, error)
 
@@ -210,7 +215,7 @@ class Hooks:
             "The hook %s%s computed or waited for %.2f s without an `await`: nothing else ran meanwhile, and "
             "what was to be heard came late. Use `await asyncio.to_thread(...)` for what takes long",
             *(name, defined_at(hook), seconds),
-            extra={"call": getattr(self._bot, "call_id", None)},
+            extra={"call": getattr(self.bot, "call_id", None)},
         )
 
     async def ending(self) -> None:
@@ -219,7 +224,8 @@ class Hooks:
 
     async def run_to_end(self, name: str, deadline: float, *arguments: Any) -> None:
         """Run the hook `name` and wait for it; cancelled when it outlasts the deadline, in seconds."""
-        task = self._loop.create_task(self._guard(self._call(name, *arguments), name), name=name)
+        hook = getattr(self.bot, name)
+        task = self._loop.create_task(self._guard(self._call(name, hook, *arguments), name), name=name)
         try:
             await self._end({task}, deadline)
         except asyncio.CancelledError:
@@ -247,7 +253,7 @@ class Hooks:
                 logger.error(
                     "The hook %s%s does not end though it was cancelled, and is left behind: let "
                     "asyncio.CancelledError pass",
-                    *(task.get_name(), defined_at(getattr(self._bot, task.get_name(), None))),
+                    *(task.get_name(), defined_at(getattr(self.bot, task.get_name(), None))),
                 )
 
 

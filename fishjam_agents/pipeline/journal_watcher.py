@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.journal.entries import (
+    BotChanged,
     BotHeard,
     BotSaid,
     CallBegan,
     HandleCame,
     InstructionsChanged,
+    JournalEntry,
     PeerCame,
     TurnEnded,
     UserSaid,
@@ -25,6 +28,18 @@ from fishjam_agents.session import OutgoingTrack
 
 INTERVAL = 0.2
 """Seconds after which new words, and what was heard of them, are written."""
+
+
+class EntryTaker(Protocol):
+    """Taker of entries: a call's journal, or what was said so far in memory."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def put(self, entry: JournalEntry) -> None:
+        """Take an entry. Never waits."""
+        ...
 
 
 class JournalWatcher:
@@ -41,7 +56,7 @@ class JournalWatcher:
     def __init__(
         self,
         context: CallContext,
-        journal: CallJournal,
+        journal: EntryTaker,
         replies: Replies,
         backend: str,
         is_connected: Callable[[], bool],
@@ -119,6 +134,13 @@ class JournalWatcher:
         """Take new instructions; from whichever thread."""
         entry = InstructionsChanged(self._journal.now(), instructions)
         self._context.loop.call_soon_threadsafe(self._journal.put, entry)
+
+    def changed(self, bot: str, backend: str, instructions: str | None) -> None:
+        """Take that another bot goes on with the call."""
+        self._write_words()
+        self._backend = backend
+        self._journal.put(BotChanged(self._journal.now(), bot))
+        self._journal.put(InstructionsChanged(self._journal.now(), instructions or ""))
 
     def handle_came(self, handle: str) -> None:
         """Take the handle of the vendor's session."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVarTuple
 
 from fishjam_agents.backends import port
 from fishjam_agents.events import Heard
+
+Ts = TypeVarTuple("Ts")
 
 
 class PlaybackControl(Protocol):
@@ -51,15 +54,15 @@ class BackendInputSink(Protocol):
         ...
 
 
-def put_from_any_thread(
-    loop: asyncio.AbstractEventLoop, sink: BackendInputSink, entry: port.BackendInput
+def run_from_any_thread(
+    loop: asyncio.AbstractEventLoop, work: Callable[[*Ts], object], *arguments: *Ts
 ) -> None:
-    """Put an entry on the loop of its call: at once there, soon from another thread."""
+    """Run a function on the loop of its call: at once there, soon from another thread."""
     try:
         here = asyncio.get_running_loop() is loop
     except RuntimeError:
         here = False
     if here:
-        sink.put(entry)
+        work(*arguments)
     else:
-        loop.call_soon_threadsafe(sink.put, entry)
+        loop.call_soon_threadsafe(work, *arguments)

@@ -13,7 +13,7 @@ from fishjam_agents.backends.remote import BridgedPeer, RemoteBackend, RemoteCal
 from fishjam_agents.backends.vendors import PATIENCE, CallVendors, Vendors, VendorUse, telling
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline.context import CallContext
-from fishjam_agents.pipeline.ports import put_from_any_thread
+from fishjam_agents.pipeline.ports import run_from_any_thread
 from fishjam_agents.session import PeerType, RoomView
 
 BEGIN_DEADLINE = 15.0
@@ -57,10 +57,10 @@ class RemoteRun:
         self._waiting: asyncio.Queue[port.BackendInput] = asyncio.Queue(MAX_WAITING)
         self._present: set[str] = set()
 
-    def instruct(self, instructions: str) -> None:
-        """Give the model new instructions; from whichever thread."""
-        self._instructions = instructions
-        put_from_any_thread(self._context.loop, self, port.UpdateInput(instructions=instructions))
+    def update(self, instructions: str | None, tools: object = None) -> None:
+        """Give the model new instructions; from whichever thread. It calls no tools of ours."""
+        self._instructions = self._instructions if instructions is None else instructions
+        run_from_any_thread(self._context.loop, self.put, port.UpdateInput(instructions=instructions))
 
     def put(self, entry: port.BackendInput) -> None:
         """Pass an entry to the vendor, in order. Never waits."""

@@ -44,6 +44,20 @@ class RunningBot(BotHooks):
         call = self._call
         return self._context is not None and (call is None or (isinstance(call, Call) and call.is_connecting))
 
+    def attach(self, context: CallContext | None, call: Call | None) -> None:
+        """Take the call that the bot is in from now on; None for none."""
+        self._context, self._call = context, call
+
+    @property
+    def _active(self) -> object:
+        """The bot that goes on with the call."""
+        return self._call.handoffs.active if isinstance(self._call, Call) else self
+
+    @property
+    def _serving(self) -> Backend:
+        """The backend that serves the call."""
+        return self._call.handoffs.backend if isinstance(self._call, Call) else self.backend
+
     def _reachable(self) -> Call | RemoteRun:
         if self._call is None:
             raise FishjamAgentsError(NOT_RUNNING)

@@ -46,9 +46,9 @@ class SpeechControls(RunningBot):
             BackendError: The backend cannot, or has no session for the peer.
         """
         call = self._running()
-        if not self.backend.capabilities.verbatim_say:
+        if not self._serving.capabilities.verbatim_say:
             raise BackendError(
-                f"{type(self.backend).__name__} cannot speak given words: use play() or send_text()"
+                f"{type(self._serving).__name__} cannot speak given words: use play() or send_text()"
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
         if not speech.done:
@@ -82,9 +82,9 @@ class SpeechControls(RunningBot):
             BackendError: The backend cannot, or has no session for the peer.
         """
         call = self._running()
-        if not self.backend.capabilities.respond:
+        if not self._serving.capabilities.respond:
             raise BackendError(
-                f"{type(self.backend).__name__} cannot be told what to say: use say(), play() or send_text()"
+                f"{type(self._serving).__name__} cannot be told what to say: use say(), play() or send_text()"
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
         if not speech.done:
@@ -120,7 +120,7 @@ class SpeechControls(RunningBot):
         Raises:
             AudioError: The file cannot be played, or the samples are not int16 mono.
         """
-        rate = self.backend.capabilities.output_rate or 24000
+        rate = self._serving.capabilities.output_rate or 24000
         samples = load_recording(audio, sample_rate, rate)
         return self._running().replies.play(
             samples, text, priority=priority, interruptible=interruptible, filler=filler

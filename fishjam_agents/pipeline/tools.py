@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.conversation import ToolLine
 from fishjam_agents.backends.tracebacks import SEE, raised_at
-from fishjam_agents.errors import BackendError
-from fishjam_agents.journal.entries import ToolEnded, ToolIntended
+from fishjam_agents.errors import BackendError, FishjamAgentsError
+from fishjam_agents.journal.entries import JournalEntry, ToolEnded, ToolIntended
 from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.context import CallContext
+from fishjam_agents.pipeline.journal_watcher import EntryTaker
 from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.pipeline.tool_payloads import ToolPayloads
 from fishjam_agents.tools.collect import collect
-from fishjam_agents.tools.context import ToolContext, ToolHost
+from fishjam_agents.tools.context import ToolContext, ToolError, ToolHost
+from fishjam_agents.tools.handoff import Handoff
 from fishjam_agents.tools.mcp import McpConnection, McpError
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.tools.results import UnspeakableError
@@ -43,6 +45,8 @@ class CallTools:
         caller: Returns whose words brought a tool call about, by its id.
         payloads: Shows arguments and results in events, or does not.
         journal: The call's journal, which has each call before it is run; None without one.
+        record: What was said and done so far; None where nobody asks.
+        hand_over: Lets another bot go on with the call; returns what the model is told.
     """
 
     def __init__(
@@ -56,7 +60,12 @@ class CallTools:
         caller: Callable[[str], str | None],
         payloads: ToolPayloads,
         journal: CallJournal | None = None,
+        record: EntryTaker | None = None,
+        hand_over: Callable[[Handoff], Awaitable[str]] | None = None,
     ) -> None:
+        self._record = record
+        self._hand_over = hand_over
+        self._opened = False
         self._journal = journal
         self._again: dict[str, str] = {}
         self._context = context
@@ -64,6 +73,7 @@ class CallTools:
         self._functions = functions
         self._servers = servers
         self._connections: list[McpConnection] = []
+        self._brought: list[tuple[McpServer, Sequence[Tool]]] = []
         self._send_text = send_text
         self._caller = caller
         self._payloads = payloads
@@ -78,25 +88,74 @@ class CallTools:
             self._note,
             progress=context.capabilities.background_tools,
             ready=None if journal is None else self._intended,
+            hand_over=self._hand,
         )
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while the model waits for the answer of a tool."""
+        return self._runner.is_awaited
 
     async def open(self) -> Sequence[port.ToolDeclaration]:
         """Get everything ready that may be called; return the declarations for the model."""
+        await self.connect(self._servers)
+        self._opened = True
+        return self._declare()
+
+    async def connect(self, servers: Sequence[McpServer]) -> None:
+        """Connect MCP servers, but for those that are."""
         if not self._is_offered:
-            return ()
-        tools = {tool.name: tool for tool in collect(self._bot, self._functions)}
-        self._connections = [McpConnection(server) for server in self._servers]
-        opening = (connection.open() for connection in self._connections)
-        opened = await asyncio.gather(*opening, return_exceptions=True)
-        for connection, offered in zip(self._connections, opened, strict=True):
+            return
+        known = [connection.server for connection in self._connections]
+        wanted = [McpConnection(server) for server in servers if server not in known]
+        self._connections += wanted
+        opened = await asyncio.gather(*(one.open() for one in wanted), return_exceptions=True)
+        for connection, offered in zip(wanted, opened, strict=True):
             if isinstance(offered, McpError):
                 self._context.emit(events.ErrorRaised(self._context.now(), str(offered), "mcp"))
             elif isinstance(offered, BaseException):
                 raise offered
             else:
-                self._add(connection.server.label, offered, tools)
+                self._brought.append((connection.server, offered))
+
+    def offer(
+        self, bot: ToolHost, functions: Sequence[Callable[..., Any] | Tool], servers: Sequence[McpServer]
+    ) -> Sequence[port.ToolDeclaration] | None:
+        """Offer the model other tools.
+
+        Args:
+            bot: The bot whose methods may be tools.
+            functions: Further tools.
+            servers: MCP servers that offer some, of those that are connected.
+
+        Returns:
+            Their declarations; None while `open` has not been called, which returns them then.
+        """
+        self._bot, self._functions, self._servers = bot, functions, servers
+        return self._declare() if self._opened else None
+
+    def _declare(self) -> Sequence[port.ToolDeclaration]:
+        if not self._is_offered:
+            return ()
+        tools = {tool.name: tool for tool in collect(self._bot, self._functions)}
+        for server, brought in self._brought:
+            if server in self._servers:
+                self._add(server.label, brought, tools)
         self._runner.tools = tools
         return [tool.declaration for tool in tools.values()]
+
+    def lose_session(self) -> None:
+        """Another session goes on, which knows nothing of the calls that are being answered."""
+        self._runner.lose_session()
+
+    async def _hand(self, call: str, handoff: Handoff) -> str:
+        if self._hand_over is None:
+            raise ToolError("nobody takes the call over here")
+        try:
+            return await self._hand_over(handoff)
+        except FishjamAgentsError as error:
+            self._context.emit(events.ErrorRaised(self._context.now(), str(error), "handoff"))
+            raise ToolError(str(error)) from error
 
     def _add(self, label: str, offered: Sequence[Tool], tools: dict[str, Tool]) -> None:
         for tool in offered:
@@ -153,16 +212,19 @@ class CallTools:
     def _started(self, call: port.ToolCall) -> None:
         arguments = self._payloads.text(call.arguments)
         self._context.emit(events.ToolStarted(self._context.now(), call.name, call.call, arguments))
-        if self._journal is not None:
-            again = self._again.get(call.call, "")
-            self._journal.put(ToolIntended(self._journal.now(), call.call, call.name, call.arguments, again))
+        again = self._again.get(call.call, "")
+        self._write(lambda now: ToolIntended(now, call.call, call.name, call.arguments, again))
 
     def _told(self, name: str, call: str, outcome: Outcome, seconds: float, text: str) -> None:
         result = self._payloads.text(text) if text else None
         now = self._context.now()
         self._context.emit(events.ToolCalled(now, name, call, outcome, round(seconds, 3), result))
-        if self._journal is not None:
-            self._journal.put(ToolEnded(self._journal.now(), call, outcome, text))
+        self._write(lambda at: ToolEnded(at, call, outcome, text))
+
+    def _write(self, entry: Callable[[float], JournalEntry]) -> None:
+        for taker in (self._journal, self._record):
+            if taker is not None:
+                taker.put(entry(taker.now()))
 
     def _failed(self, name: str, error: Exception) -> None:
         # What a tool raises may hold what a caller said, or a key: the whole of it at debug level only.

@@ -11,6 +11,7 @@ from fishjam_agents.backends.port import Backend
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.hearing import echo_canceller
 from fishjam_agents.pipeline.bot import Bot
+from fishjam_agents.pipeline.handoff_bots import make_bot
 from fishjam_agents.pipeline.hooks import verify_hooks
 from fishjam_agents.pipeline.idle import check_announcement
 from fishjam_agents.pipeline.spoken_words import verify_own_words
@@ -68,6 +69,24 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
     if bot.turns.hears:
         bot.turns.ending.verify()
     backend.check()
+    for key, wanted in bot.handoffs.items():
+        _verify_handoff(name, key, wanted, bot)
+
+
+def _verify_handoff(name: str, key: str, wanted: object, bot: Bot) -> None:
+    """Check one of a bot's handoffs; those of it are its own."""
+    where = f"{name}.handoffs[{key!r}]"
+    try:
+        other = make_bot(wanted, bot.backend)
+        other.handoffs = {}
+        other.verify()
+    except FishjamAgentsError as error:
+        raise FishjamAgentsError(f"{where}: {error}") from error
+    if bot.turns.mode == "backend" and not other.backend.capabilities.own_turn_detection:
+        raise FishjamAgentsError(
+            f"{where}: turns.mode is 'backend', but {type(other.backend).__name__} has no turn detection: "
+            "set turns.mode to 'local'"
+        )
 
 
 def _verify_objects(bot: Bot, backend: Backend, sections: Mapping[str, type[Any]]) -> None:

@@ -1,11 +1,13 @@
-"""Tools that come with the package: `end_call` and `look`."""
+"""Tools that come with the package: `end_call`, `look` and `hand_over`."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.tools.context import ToolContext, ToolError
+from fishjam_agents.tools.handoff import Handoff
 from fishjam_agents.tools.tool import tool
 
 
@@ -31,5 +33,16 @@ async def look(context: ToolContext, what: Literal["camera", "screen"] = "camera
     return f"you now have a picture of what the user's {what} shows"
 
 
-BUILTIN = {"end_call": end_call, "look": look}
+@tool
+async def hand_over(to: str, summary: str) -> Handoff:
+    """Hand the call over to a colleague, who goes on with it at once.
+
+    Args:
+        to: Name of the colleague.
+        summary: What the colleague has to know: who calls, what they want, what was done.
+    """
+    return Handoff(to, summary)
+
+
+BUILTIN: Mapping[str, Callable[..., Any]] = {"end_call": end_call, "hand_over": hand_over, "look": look}
 """By the name they have in config.yaml."""

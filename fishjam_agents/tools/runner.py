@@ -11,6 +11,7 @@ from typing import Any
 from fishjam_agents.backends.conversation import UNKNOWN_OUTCOME
 from fishjam_agents.backends.port import ToolCall, ToolResultInput
 from fishjam_agents.tools.context import ToolContext, ToolError
+from fishjam_agents.tools.handoff import Handoff
 from fishjam_agents.tools.results import UnspeakableError, as_text
 from fishjam_agents.tools.runs import Outcome, ToolRun, ToolRuns, same_arguments
 from fishjam_agents.tools.tool import Tool
@@ -44,6 +45,7 @@ class ToolRunner:
         note: Takes a call and what the model is to know of its outcome, and not to answer.
         progress: Whether the backend takes reports, and scheduling.
         ready: Awaited before each run, once `started` was told of it.
+        hand_over: Awaited for a tool that returns a `Handoff`, with the id of the call; gives its answer.
 
     Attributes:
         tools: What may be called, by name.
@@ -63,10 +65,12 @@ class ToolRunner:
         *,
         progress: bool,
         ready: Callable[[], Awaitable[None]] | None = None,
+        hand_over: Callable[[str, Handoff], Awaitable[str]] | None = None,
     ) -> None:
         self.tools: Mapping[str, Tool] = {}
         self.unknown: list[ToolCall] = []
         self._ready = ready
+        self._hand_over = hand_over
         self._put = put
         self._context = context
         self._started = started
@@ -126,6 +130,16 @@ class ToolRunner:
             run.wanted = False
             run.lost = self._loop.time() if lost else run.lost
 
+    @property
+    def is_awaited(self) -> bool:
+        """True while a model waits for the answer of a tool that blocks it."""
+        return any(run.live and run.wanted and run.tool.declaration.blocking for run in self._runs.live)
+
+    def lose_session(self) -> None:
+        """The session that made the calls is gone: nothing is sent in answer to them."""
+        for run in self._runs.live:
+            self.cancel(run.asked, lost=True)
+
     async def run_again(self, call: ToolCall) -> str:
         """Run a tool once more whose process was lost while it ran; no model waits for the answer.
 
@@ -143,7 +157,7 @@ class ToolRunner:
         outcome: Outcome = "ok"
         try:
             async with asyncio.timeout(tool.timeout):
-                text, _ = await _work(tool, call.arguments, context, self._ready)
+                text, _ = await _work(tool, call.arguments, context, self._ready, self._hand)
         except TimeoutError:
             outcome, text = "timeout", f"{tool.name} did not answer within {tool.timeout:g} s"
         except (ToolError, UnspeakableError) as error:
@@ -206,12 +220,22 @@ class ToolRunner:
         self._started(call)
         context = self._context(call, tool, lambda report: self._report(run, report))
         work = self._loop.create_task(
-            _work(tool, call.arguments, context, self._ready), name=f"tool {tool.name}"
+            _work(tool, call.arguments, context, self._ready, self._hand), name=f"tool {tool.name}"
         )
         run = ToolRun(call, call.call, tool, self._loop.time(), work, self._timer(call.call, tool))
         self._work.add(work)
         self._runs.add(run)
         work.add_done_callback(lambda done: self._done(run, done))
+
+    async def _hand(self, call: str, handoff: Handoff) -> str:
+        if self._hand_over is None:
+            raise ToolError("nobody takes the call over here")
+        text = await self._hand_over(call, handoff)
+        run = self._runs.find(call)
+        if run is not None:
+            # Where another session goes on, nobody is to be told, and a call for the same is one of its own.
+            run.gone = not run.wanted
+        return text
 
     def _timer(self, call: str, tool: Tool) -> asyncio.TimerHandle:
         return self._loop.call_later(tool.timeout, self._expire, call)
@@ -283,6 +307,9 @@ class ToolRunner:
         if run.outcome is None:
             self._told(run.tool.name, run.call.call, outcome, self._loop.time() - run.started, text)
         run.outcome, run.text, run.ended = outcome, text, self._loop.time()
+        if run.gone:
+            self._runs.forget(run)
+            return
         if outcome in ("cancelled", "abandoned") or self._closed:
             return
         if run.wanted:
@@ -301,11 +328,15 @@ async def _work(
     arguments: Mapping[str, Any],
     context: ToolContext,
     ready: Callable[[], Awaitable[None]] | None,
+    hand_over: Callable[[str, Handoff], Awaitable[str]],
 ) -> tuple[str, bool]:
     if ready is not None:
         await ready()
     try:
-        return as_text(await tool.invoke(arguments, context), tool.max_result)
+        result = await tool.invoke(arguments, context)
+        if isinstance(result, Handoff):
+            result = await hand_over(context.call, result)
+        return as_text(result, tool.max_result)
     except SystemExit as error:
         # `exit()` in a tool would end the process and every other call in it.
         raise RuntimeError("it called exit()") from error

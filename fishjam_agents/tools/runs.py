@@ -44,6 +44,7 @@ class ToolRun:
         wanted: Whether its call waits for the answer, or has it.
         lost: When the session that called was lost, loop time, and with it what it knew of the answer.
         live: Whether something may still come of it; also a thread that was given up.
+        gone: Whether it handed the call over to another session, and nobody asks for its answer.
         outcome: How its call ended, None before.
         text: What it answered.
         ended: When that was, loop time.
@@ -58,6 +59,7 @@ class ToolRun:
     wanted: bool = True
     lost: float | None = None
     live: bool = True
+    gone: bool = False
     outcome: Outcome | None = None
     text: str = ""
     ended: float = 0.0
@@ -99,6 +101,10 @@ class ToolRuns:
         over = [call for call, known in self._runs.items() if not known.live]
         for call in over[:-_KEPT]:
             del self._runs[call]
+
+    def forget(self, run: ToolRun) -> None:
+        """Remember a run no more."""
+        self._runs.pop(run.asked, None)
 
     def give(self, run: ToolRun, call: str) -> None:
         """A run answers another call than before."""

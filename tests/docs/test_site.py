@@ -16,6 +16,7 @@ import pytest
 from fishjam_agents.cli.app import COMMANDS
 from fishjam_agents.config.catalogue import settings_of
 from fishjam_agents.events import EVENTS
+from fishjam_agents.pipeline.change_controls import ChangeControls
 from fishjam_agents.pipeline.controls import CallControls
 from fishjam_agents.pipeline.hooks import BotHooks
 from fishjam_agents.pipeline.speech_controls import SpeechControls
@@ -65,7 +66,8 @@ def test_hooks_actions_events_and_commands_are_all_in_the_reference(site: Path) 
     for name in vars(BotHooks):
         if not name.startswith("_"):
             assert f"{name}(" in hooks, name
-    for name, value in (*vars(SpeechControls).items(), *vars(CallControls).items()):
+    controls = (SpeechControls, ChangeControls, CallControls)
+    for name, value in (item for kind in controls for item in vars(kind).items()):
         if callable(value) and not name.startswith("_"):
             assert f"{name}(" in actions, name
     events = (site / "reference" / "events.html").read_text()

@@ -16,7 +16,14 @@ _SLACK = 0.3
 """Seconds by which what was heard may exceed the time on air before we take it that the bot did not pause."""
 TROUBLE = frozenset({"outage", "backend_warning", "backend_failure", "error"})
 """Kinds of notices that a call is better without."""
-_NOTICES = TROUBLE | {"backend_ended", "call_ended", "tool_called", "mute_changed", "user_text"}
+_NOTICES = TROUBLE | {
+    "backend_ended",
+    "call_ended",
+    "tool_called",
+    "mute_changed",
+    "bot_changed",
+    "user_text",
+}
 SOMEBODY = "somebody"
 """Name of a speaker where nobody in a mix was clearly loudest."""
 
@@ -380,6 +387,8 @@ def _notice(event: Event) -> Notice:
         return Notice(event["at"], kind, f"tool {event['tool']}{'' if outcome == 'ok' else f': {outcome}'}")
     if kind == "mute_changed":
         return Notice(event["at"], kind, f"{event['direction']} {'muted' if event['muted'] else 'unmuted'}")
+    if kind == "bot_changed":
+        return Notice(event["at"], kind, f"{event['bot']} took over from {event['before']}")
     if kind == "user_text":
         return Notice(event["at"], kind, f"{_who(event)} wrote: {event['text']}")
     if kind == "call_ended":

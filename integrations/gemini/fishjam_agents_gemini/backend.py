@@ -23,6 +23,7 @@ class Gemini(GeminiSettings, Backend):
     """Gemini Live; its settings are those of `GeminiSettings`."""
 
     audio_kept: ClassVar[float] = 5.0
+    remembers: ClassVar[bool] = True
     loads: ClassVar[Sequence[str]] = ("google.genai", "fishjam_agents_gemini.loading")
 
     @property
@@ -34,6 +35,7 @@ class Gemini(GeminiSettings, Backend):
             own_turn_detection=True,
             images=True,
             tools=True,
+            slow_updates=not self.family.context_update,
             background_tools=self.family.background_tools,
             text=True,
             respond=True,

@@ -70,6 +70,10 @@ async def dial(settings: GeminiSettings, context: BackendContext, stack: AsyncEx
     stack.push_async_callback(client.aio.aclose)
     stack.callback(client.close)
     now = asyncio.get_running_loop().time()
+    if memory.model not in (None, settings.model):
+        # A session is resumed with the model that it has (Live API guide, session resumption).
+        memory.handle = None
+    memory.model = settings.model
     if memory.resumed_at is not None and now - memory.resumed_at < SHORT_LIFE:
         memory.handle = None
     handle = memory.usable_handle(now) if settings.resumption else None
@@ -140,8 +144,8 @@ class _Dialer:
         config = live_config(
             settings,
             turn_mode=context.turn_mode,
-            instructions=context.instructions if memory.instructions is None else memory.instructions,
-            tools=context.tools if memory.tools is None else memory.tools,
+            instructions=context.instructions,
+            tools=context.tools,
             handle=handle,
             seeding=handle is None and bool(_history(settings, memory)),
         )

@@ -174,7 +174,6 @@ class GeminiSession(BackendSession):
                 self._turn_open = False
                 self._replies.asked()
             case UpdateInput():
-                self._remember(item)
                 if not self._settings.family.context_update:
                     self._reconnect.wish("new instructions")
                     return False
@@ -200,12 +199,6 @@ class GeminiSession(BackendSession):
         elif self._speech:
             self._speech = False
             self._watchdog.begin(certain=False, counts=False)
-
-    def _remember(self, item: UpdateInput) -> None:
-        if item.instructions is not None:
-            self._memory.instructions = item.instructions
-        if item.tools is not None:
-            self._memory.tools = item.tools
 
     async def _guarded(self, sending: Coroutine[Any, Any, T]) -> T:
         from websockets.exceptions import ConnectionClosed

@@ -24,7 +24,7 @@ from fishjam_agents.backends.port import (
 )
 
 if TYPE_CHECKING:
-    from fishjam_agents.backends.port import ToolDeclaration
+    pass
 
 BACKEND = "Gemini"
 """Name of the backend's class, by which a handle is known to be its own."""
@@ -45,8 +45,7 @@ class SessionContinuity:
         handle: By which the session can be resumed.
         handle_at: When it came, loop time.
         opened: Connections opened so far.
-        instructions: The system prompt as it was last updated, None while it was not.
-        tools: The tools as they were last updated.
+        model: The model of the last connection.
         pending: Tool calls that wait for their result: name by id.
         void: Tool calls of a session that is gone, or taken back: their results are of no use.
         replies: Replies so far, for their ids.
@@ -61,8 +60,7 @@ class SessionContinuity:
     handle: str | None = None
     handle_at: float = 0.0
     opened: int = 0
-    instructions: str | None = None
-    tools: Sequence[ToolDeclaration] | None = None
+    model: str | None = None
     pending: dict[str, str] = field(default_factory=dict)
     void: OrderedDict[str, None] = field(default_factory=OrderedDict)
     replies: int = 0

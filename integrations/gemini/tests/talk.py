@@ -13,6 +13,7 @@ from fishjam_agents_gemini.emulator import Connection, GeminiEmulator, Session
 
 from fishjam_agents.backends import port as p
 from fishjam_agents.backends.link import BackendLink
+from fishjam_agents.backends.replacement import Replacement
 from fishjam_agents.errors import BackendError
 from fishjam_agents.events import Turn
 
@@ -53,6 +54,9 @@ class Talk:
     def put(self, *entries: p.BackendInput) -> None:
         for item in entries:
             self._link.put(item)
+
+    def replace(self, replacement: Replacement) -> None:
+        self._link.replace(replacement)
 
     def of(self, kind: type[EventT]) -> list[EventT]:
         return [event for event in self.events if isinstance(event, kind)]

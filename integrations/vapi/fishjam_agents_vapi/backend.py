@@ -37,6 +37,7 @@ class Vapi(CallSettings):
             output_rate=self.sample_rate,
             own_turn_detection=True,
             tools=self.webhook is not None,
+            fixed_tools=True,
             text=True,
             verbatim_say=True,
             respond=True,

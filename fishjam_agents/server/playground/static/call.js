@@ -39,6 +39,8 @@ function noticeText(event) {
       return `${textOf(event.what)} was lost for ${numberOf(event.seconds, 0).toFixed(2)} s`;
     case "mute_changed":
       return `${textOf(event.direction)} ${event.muted ? "muted" : "unmuted"}`;
+    case "bot_changed":
+      return `${textOf(event.bot)} took over from ${textOf(event.before)}`;
     case "call_ended":
       return `the call ended: ${textOf(event.reason)}`;
     case "backend_ended":
@@ -98,6 +100,7 @@ const reducers = new Map([
   ["outage", notice],
   ["error", notice],
   ["backend_ended", notice],
+  ["bot_changed", notice],
   ["backend_warning", failed],
   ["backend_failure", failed],
   ["tool_started", toolStarted],

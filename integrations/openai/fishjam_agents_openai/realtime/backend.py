@@ -33,6 +33,7 @@ _CLOSE_SECONDS = 1.0
 class Realtime(RealtimeSettings, Backend):
     """Speech to speech; its settings are those of `RealtimeSettings`."""
 
+    remembers: ClassVar[bool] = True
     loads: ClassVar[Sequence[str]] = (
         *Access.loads,
         "openai.resources.realtime.realtime",
@@ -67,6 +68,8 @@ class Realtime(RealtimeSettings, Backend):
             memory = context.memory[MEMORY] = Memory(context.instructions, context.tools)
             if context.conversation is not None:
                 memory.continues(context.conversation)
+        # What the call says by now; it may have gone on with other settings.
+        memory.instructions, memory.tools = context.instructions, context.tools
         # The import takes half a second: not in the loop that plays audio.
         await self.load()
         async with AsyncExitStack() as stack:

@@ -1,0 +1,32 @@
+"""Another backend that goes on with a call in the place of the one that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fishjam_agents.backends.conversation import PastConversation
+from fishjam_agents.backends.inputs import ToolDeclaration
+from fishjam_agents.backends.port import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A backend for the rest of a call, in order with the inputs: what comes after it is the new one's.
+
+    Attributes:
+        backend: The backend.
+        instructions: Its system prompt.
+        tools: The tools on offer.
+        conversation: What was said so far, for a session that does not know it.
+    """
+
+    backend: Backend
+    instructions: str | None
+    tools: Sequence[ToolDeclaration]
+    conversation: PastConversation
+
+
+def goes_on_with(before: Backend, after: Backend) -> bool:
+    """Return whether a backend knows from `BackendContext.memory` what was said to another one."""
+    return type(before) is type(after) and after.remembers
