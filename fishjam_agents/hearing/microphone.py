@@ -353,7 +353,7 @@ class Microphone:
     @property
     def echo_expected(self) -> bool:
         """True if the bot's own voice may be in the last frame."""
-        return self.detection.echo is not None
+        return self.detection.detector.echo is not None
 
     def recent(self, start: float) -> list[Samples]:
         """Frames of which any part lies after media time `start`, as far back as they are kept."""

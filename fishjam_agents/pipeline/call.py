@@ -338,7 +338,9 @@ class Call:
     def _dispatch(self, event: port.BackendEvent, peer: str | None) -> None:
         context = self._context
         match event:
-            case port.ReplyStarted() | port.ReplyAudio() | port.ReplyTextDelta() | port.ReplyAudioEnded():
+            case port.ReplyAudio():
+                self.replies.handle(event)
+            case port.ReplyStarted() | port.ReplyTextDelta() | port.ReplyAudioEnded():
                 if peer is not None and isinstance(event, port.ReplyStarted):
                     self.turns.reply_begins(False, peer)
                 self.replies.handle(event)

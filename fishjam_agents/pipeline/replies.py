@@ -110,7 +110,7 @@ class Replies:
                 self._generated(speech.id)
 
     def _audio(self, reply: str, samples: Samples) -> None:
-        if not self._begin(reply):
+        if self._closed or not (self._output.is_live(reply) or self._begin(reply)):
             return
         if self._output.write(reply, samples):
             if self._fillers and reply not in self._fillers:

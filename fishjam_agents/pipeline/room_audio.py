@@ -242,21 +242,18 @@ class RoomAudio:
         if self._has_failed:
             return
         try:
-            self._message(message)
+            if hasattr(message, "peer_id"):
+                self._hear(message)
+            elif hasattr(message, "content_type"):
+                self._take_image(message)
+            elif hasattr(message, "outage"):
+                self._reconnected(message.outage)
         except Exception as error:  # noqa: BLE001 - the call ends with it
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         self._has_failed = True
         self._context.end.fail_inside(error)
-
-    def _message(self, message: Any) -> None:
-        if hasattr(message, "peer_id"):
-            self._hear(message)
-        elif hasattr(message, "content_type"):
-            self._take_image(message)
-        elif hasattr(message, "outage"):
-            self._reconnected(message.outage)
 
     def _hear(self, frame: Any) -> None:
         now = self._time() - self._zero

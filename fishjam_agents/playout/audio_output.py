@@ -200,7 +200,8 @@ class AudioOutput:
         if self._sender.blocked:
             return
         schedule = self._schedule
-        if schedule.background is not None and schedule.make_way(now) and not self._cut():
+        background = schedule.background is not None
+        if background and schedule.make_way(now) and not self._cut():
             return
         goes_on = True
         for chunk in schedule.pump(now):
@@ -209,7 +210,7 @@ class AudioOutput:
                 break
         if schedule.begun:
             self._announce()
-        if goes_on and schedule.background is not None:
+        if goes_on and background:
             self._send_background(now)
 
     def _send_background(self, now: float) -> None:

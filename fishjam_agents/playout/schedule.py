@@ -156,12 +156,13 @@ class Schedule:
         Returns:
             False when nothing was kept: the reply is dead or the buffer is full.
         """
-        target = self.find(reply)
-        if target is None:
-            return False
-        buffered = len(samples)
+        target, buffered = None, len(samples)
         for each in self._replies:
             buffered += each.written - each.position
+            if each.id == reply:
+                target = each
+        if target is None:
+            return False
         if buffered > self._max_buffer:
             self.dropped += len(samples) / self._rate
             return False
@@ -174,15 +175,16 @@ class Schedule:
         for reply in self._replies:
             if self.paused and not reply.is_uninterruptible:
                 return
-            if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
-                return
-            if reply.position and reply.unsent and not self._fade_next and 0 < now - estimate.end < 1:
+            if not reply.position:
+                if self.may_begin is not None and not self.may_begin(reply.id):
+                    return
+            elif 0 < now - estimate.end < 1 and reply.unsent and not self._fade_next:
                 self._underrun()
             while estimate.end < now + self.lead and (unsent := reply.written - reply.position):
                 if unsent < self._chunk and not reply.generated:
                     return
                 yield self._next_chunk(reply, now)
-            if reply.unsent or not reply.generated:
+            if not reply.generated or reply.unsent:
                 return
 
     def _next_chunk(self, reply: Reply, now: float) -> Samples:

@@ -64,6 +64,9 @@ class BackendTurnController(FloorTurnController):
         if frame is None:
             if microphone.missing_samples:
                 self._pass(microphone, np.zeros(microphone.missing_samples, np.int16))
+        elif not happened and self._withheld is None and not microphone.echo_expected:
+            # So it is with nearly every frame.
+            self._pass(microphone, frame)
         elif microphone.echo_expected and not microphone.machine.announced:
             if self._withheld is None:
                 self._withheld = microphone.media - FRAME_SECONDS
