@@ -1,7 +1,8 @@
 """A conversation on this machine: from the end of a question to the first sound of its answer in the room.
 
-The bot is `examples/offline_assistant`, in a real call of the embedded server; the questions are spoken by
-Kokoro, which is not the bot's voice.
+The bot is `examples/offline_assistant`, in a real call of the embedded server. What it is told is spoken by
+Kokoro, which is not the bot's voice, and by people, where their recordings are installed (Debian's
+asterisk-core-sounds-en-wav and pocketsphinx-testdata): a prompt is answered as well, and ends as people end.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fishjam_agents_local.kokoro import Kokoro
 from bench.table import Row, percentile, skipped
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.wav import Clip
+from fishjam_agents.audio.wav import Clip, read_wav
 from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.config import load_config, pipeline_factory
 from fishjam_agents.errors import FishjamAgentsError
@@ -32,15 +33,19 @@ _RATE = 16_000
 _QUESTIONS = (
     "What time is it?",
     "Hello, how are you?",
-    "What day is it today?",
-    "Thank you very much.",
     "When do you open in the morning?",
-    "Who are you?",
+    "Thank you very much.",
     "Do you have a table outside?",
     "Can you tell me a joke, please?",
 )
+_PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+_PLAYERS = Path("/usr/share/pocketsphinx/test/data/cards")
+_PEOPLE = (
+    *(_PROMPTS / f"{name}.wav" for name in ("hello-world", "please-try-again", "tt-somethingwrong")),
+    *(_PLAYERS / f"00{number}.wav" for number in (1, 2, 3)),
+)
 _VOICES = ("jf_alpha", "jm_kumo", "jf_nezumi", "jf_gongitsune")
-_EVERY = 9.0
+_EVERY = 8.0
 """Seconds from a question to the next: by then its answer is over."""
 _BEFORE = 0.5
 _QUIET = 10 ** (-40 / 20) * 32768
@@ -56,14 +61,16 @@ async def measure(quick: bool) -> list[Row]:
         make = pipeline_factory(settings)
         bots = {"adaptive": make(), "smart_turn, preemptive": make()}
         _hear_meaning(bots["smart_turn, preemptive"])
-        questions = await _questions(1 if quick else len(_QUESTIONS))
+        groups = {"computed": await _computed(1 if quick else len(_QUESTIONS))}
+        if not quick:
+            groups["people"] = [_trimmed(read_wav(file)) for file in _PEOPLE if file.exists()]
     except FishjamAgentsError as error:
         return [skipped(what, "", str(error))]
     rows = []
     for (name, bot), budget in zip(bots.items(), (_FIXED_S, _SMART_S), strict=True):
         bot.greeting = None
         bot.verify()
-        rows.append(await _row(f"{what}, {name}", budget, bot, questions))
+        rows.append(await _row(f"{what}, {name}", budget, bot, groups))
     return rows
 
 
@@ -73,38 +80,52 @@ def _hear_meaning(bot: AgentPipeline) -> None:
     bot.backend = replace(bot.backend, preemptive=True)
 
 
-async def _questions(count: int) -> list[Samples]:
-    """Questions at 16 kHz, each of which ends where its sound does."""
+async def _computed(count: int) -> list[Samples]:
+    """Questions of a computed voice."""
     spoken = []
     for number, text in enumerate(_QUESTIONS[:count]):
         part = Kokoro(voice=_VOICES[number % len(_VOICES)])
         part.check()
         async with part.connect() as voice, aclosing(voice.speak(text)) as pieces:  # type: ignore[type-var]
             sound = b"".join([piece async for piece in pieces])
-        samples = resample(np.frombuffer(sound, "<i2").astype(np.int16), voice.sample_rate, _RATE)
-        spoken.append(samples[: int(np.flatnonzero(np.abs(samples) > _QUIET)[-1]) + 1])
+        spoken.append(_trimmed(Clip(np.frombuffer(sound, "<i2").astype(np.int16), voice.sample_rate)))
     return spoken
 
 
-async def _row(what: str, budget: float, bot: AgentPipeline, questions: Sequence[Samples]) -> Row:
-    track = np.zeros(round((_BEFORE + len(questions) * _EVERY) * _RATE), np.int16)
+def _trimmed(clip: Clip) -> Samples:
+    """Return speech at 16 kHz that ends where its sound does."""
+    samples = resample(clip.samples, clip.sample_rate, _RATE)
+    return samples[: int(np.flatnonzero(np.abs(samples.astype(np.int32)) > _QUIET)[-1]) + 1]
+
+
+async def _row(what: str, budget: float, bot: AgentPipeline, groups: Mapping[str, Sequence[Samples]]) -> Row:
+    asked = [(name, question) for name, questions in groups.items() for question in questions]
+    track = np.zeros(round((_BEFORE + len(asked) * _EVERY) * _RATE), np.int16)
     ends = []
-    for number, question in enumerate(questions):
+    for number, (_, question) in enumerate(asked):
         begin = round((_BEFORE + number * _EVERY) * _RATE)
         track[begin : begin + len(question)] = question
         ends.append((begin + len(question)) / _RATE)
     result = await simulate(bot, [Clip(track, _RATE)], seconds=len(track) / _RATE)
     if result.failure is not None:
         raise RuntimeError(f"{what}: {result.failure}")
-    delays = [delay for end in ends if (delay := _first_sound(result, end)) is not None]
-    if not delays:
+    delays: dict[str, list[float]] = {name: [] for name in groups}
+    for (name, _), end in zip(asked, ends, strict=True):
+        if (delay := _first_sound(result, end)) is not None:
+            delays[name].append(delay)
+    every = [delay for values in delays.values() for delay in values]
+    if not every:
         raise RuntimeError(f"{what}: no question was answered")
-    median = statistics.median(delays)
+    shown = [
+        f"{name} {statistics.median(values):.2f} ({len(values)} of {len(groups[name])})"
+        for name, values in delays.items()
+        if values
+    ]
+    median = statistics.median(every)
     return Row(
         what,
         f"median {budget:g} s",
-        f"median {median:.2f}, p95 {percentile(delays, 95):.2f} s "
-        f"({len(delays)} of {len(questions)} answered)",
+        f"median {median:.2f}, p95 {percentile(every, 95):.2f} s; voices {', '.join(shown)}",
         _shares(result, ends),
         median <= budget,
     )

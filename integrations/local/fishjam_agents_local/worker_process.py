@@ -100,8 +100,8 @@ class WorkerProcess:
                 retryable=True,
             )
         try:
-            # In a group of its own it does not get the terminal's Ctrl-C: a goodbye may need it. In a session of
-            # its own its priority would count for nothing outside of that (autogroup, sched(7)).
+            # In a group of its own it does not get the terminal's Ctrl-C: a goodbye may need it. In a session
+            # of its own its priority would count for nothing outside of that (autogroup, sched(7)).
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
