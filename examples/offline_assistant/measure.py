@@ -37,11 +37,8 @@ from fishjam_agents.tools.collect import collect
 
 HERE = Path(__file__).parent
 RATE = 16000
-VOICES = (
-    {"type": "piper"},
-    {"type": "kokoro", "voice": "jm_kumo"},
-    {"type": "espeak", "voice": "en-gb-scotland", "speed": 150},
-)
+VOICES = tuple({"type": "kokoro", "voice": voice} for voice in ("jm_kumo", "jf_tebukuro", "jf_gongitsune"))
+"""With which nobody tried anything while the dialogue was written."""
 RESULT = "42"
 """Answer of every tool."""
 

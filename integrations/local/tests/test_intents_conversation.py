@@ -53,6 +53,9 @@ def test_a_question_in_between_is_answered_and_the_form_goes_on(minds: Minds) ->
     assert answer.endswith("For how many people?")
     assert talk.say("What time is it?") == "It is 5 pm. For how many people?"
     assert talk.say("Two.") == "On which day?"
+    # A day in a question about something else is no answer, and an answer is one in any words.
+    assert talk.say("What time do you close on Sundays?").endswith("On which day?")
+    assert talk.say("Is next Saturday possible?") == "At what time?"
 
 
 def test_who_changes_their_mind_is_left_alone(minds: Minds) -> None:
@@ -153,18 +156,46 @@ def test_goodbye_is_said_before_the_call_ends(minds: Minds) -> None:
     assert [call.tool for call in talk.calls] == ["end_call"]
 
 
-def test_what_is_not_clear_is_asked_back_and_at_last_the_menu_is_told(minds: Minds) -> None:
+UNSURE = """
+margin: 0.999
+intents:
+  lamp:
+    about: switch the lamp on
+    examples: [turn on the lamp, lamp on please, switch on the lamp]
+    tool: lamp
+    answer: There is light.
+  radio:
+    about: switch the radio on
+    examples: [turn on the radio, radio on please, switch on the radio]
+    tool: radio
+    answer: Here is the news.
+"""
+"""A dialogue that is never sure."""
+
+
+def test_what_is_not_clear_is_asked_back_and_at_last_the_menu_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dialogue.yaml").write_text(UNSURE)
+    minds = Minds(tmp_path / "dialogue.yaml")
+    lamp = "Did you mean to switch the lamp on, or to switch the radio on?"
+    radio = "Did you mean to switch the radio on, or to switch the lamp on?"
+    menu = "I can switch the lamp on or switch the radio on. What would you like?"
+    both = ["There is light.", "Here is the news."]
+
     talk = Talk(minds)
-    asked = "Did you mean to end the call, or to hear what time it is?"
-    assert talk.say("So long.") == asked
-    assert talk.say("So long.").startswith("I can book a table, cancel a booking")
-    assert talk.say("So long.") == asked
-    assert talk.say("The second one.").startswith("It is")
-    talk.say("So long.")
-    assert talk.say("No.").startswith("I can book a table")
-    talk.say("So long.", heard=0.3)
-    assert "Goodbye" not in talk.say("Yes.")
-    assert [call.tool for call in talk.calls] == ["current_time"]
+    asked, second, third = [talk.say("Switch it on, please.") for _ in range(3)]
+    assert asked in (lamp, radio)
+    assert (second, third) == (menu, asked)
+    if asked == radio:
+        both.reverse()
+    assert talk.say("The second one.") == both[1]
+    assert talk.say("Switch it on, please.") == asked
+    assert talk.say("Yes, please.") == both[0]
+    assert talk.say("Switch it on, please.") == asked
+    assert talk.say("No.") == menu
+    # "Yes" to a question that nobody heard means nothing.
+    assert talk.say("Switch it on, please.", heard=0.3) == asked
+    assert talk.say("Yes.") not in both
+    assert len(talk.calls) == 2
 
 
 def test_a_pause_in_a_wish_that_was_carried_out_is_no_second_wish(minds: Minds) -> None:
@@ -176,4 +207,4 @@ def test_a_pause_in_a_wish_that_was_carried_out_is_no_second_wish(minds: Minds) 
 
 
 def test_notes_of_the_pipeline_are_not_words_of_the_user(minds: Minds) -> None:
-    assert Talk(minds).say("[alice speaks] [a note] Where are you?").startswith("You find us")
+    assert Talk(minds).say("[alice speaks] [a note: [1, 2]] Where are you?").startswith("You find us")

@@ -7,7 +7,6 @@ vain, and in the process that takes over a call.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,8 +15,6 @@ from fishjam_agents.backends.conversation import CUT
 from fishjam_agents_local.intents.decisions import Decisions
 from fishjam_agents_local.intents.state import Plan, State
 
-_NOTES = re.compile(r"^(?:\s*\[[^\[\]]*\])+")
-"""What the pipeline lets a model know with the words of a user."""
 _LEAST = 3
 """Letters of an answer from which it is known to have begun."""
 _HEARD = 0.8
@@ -87,7 +84,7 @@ def _exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:
         if message.role == "user":
             if exchange is not None:
                 yield exchange
-            exchange = Exchange(_NOTES.sub("", message.text).strip())
+            exchange = Exchange(_without_notes(message.text))
         elif exchange is None:
             continue
         elif message.role == "assistant":
@@ -98,6 +95,16 @@ def _exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:
             exchange.answers.append((calls[message.call], message))
     if exchange is not None:
         yield exchange
+
+
+def _without_notes(text: str) -> str:
+    """The words of a user without what the pipeline lets a model know with them, in brackets before them."""
+    depth = 0
+    for place, sign in enumerate(text):
+        if depth == 0 and sign not in "[ ":
+            return text[place:].strip()
+        depth += {"[": 1, "]": -1}.get(sign, 0)
+    return "" if depth == 0 else text
 
 
 def _decided(state: State, exchange: Exchange, decisions: Decisions) -> Plan:

@@ -23,6 +23,7 @@ from fishjam_agents_local.intents.understanding import (
     Other,
     Repeat,
     Understood,
+    asks,
     begins,
     doubts,
     says,
@@ -34,6 +35,8 @@ _TRIES = 3
 """Answers in a row that are not understood, after which a question is given up."""
 _UNSURE = 2
 """Times in a row that the bot is unsure, at the last of which it says what it can do."""
+_CLEARLY = 3.0
+"""Margins by which an utterance has to mean another intent to be no answer to a question."""
 _NAMED = 0.7
 """Share of the question which of two things was meant that has to be heard for "yes" to mean one."""
 
@@ -163,7 +166,7 @@ class Decisions:
     def _unsure(self, state: State, understood: Understood, text: str) -> Plan:
         if state.form is not None:
             return self._again(state, state.form)
-        likely = [one.name for one in (understood.meaning, understood.second) if isinstance(one, OfIntent)]
+        likely = [name for name, behind in understood.intents if behind < self._dialogue.margin]
         unsure = state.unsure + 1
         if not likely or unsure >= _UNSURE:
             return replace(self._menu(replace(state, unsure=0)), unsure=True)
@@ -195,6 +198,8 @@ class Decisions:
             return Plan(self._phrases.left, replace(state, form=None, unsure=0))
         asked = form.asked if form.stage == "slots" else None
         found = self._find(intent, text, asked)
+        if (asked not in found.values or asks(text)) and self._means_another(form, text):
+            return None
         new = {key: value for key, value in found.values.items() if form.values.get(key) != value}
         if new or (found.wrong and form.stage != "slots") or (asked in found.wrong):
             return self._go_on(state, form, Found(new, found.wrong))
@@ -210,6 +215,14 @@ class Decisions:
             values = {name: value for name, value in form.values.items() if name != key}
             return self._next(state, replace(form, values=values))
         return None
+
+    def _means_another(self, form: Form, text: str) -> bool:
+        """Return whether an utterance is about something else, whatever it says of days and numbers."""
+        if begins(text, YES) or begins(text, NO):
+            return False
+        understood = self._understand(text)
+        another = isinstance(understood.meaning, OfIntent) and understood.meaning.name != form.intent
+        return another and understood.margin >= _CLEARLY * self._dialogue.margin
 
     def _find(self, intent: Intent, text: str, asked: str | None = None) -> Found:
         return find(text, intent.slots, self._today(text), asked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fishjam_agents_local.intents.classifier import RidgeClassifier, Vectors
 from fishjam_agents_local.intents.dialogue import Dialogue
@@ -60,6 +60,8 @@ LEAVE = _phrases(
 SECOND = _phrases("the second|the second one|second|the other|the other one|the latter|the last one")
 _POLITE = frozenset(listed("please thanks well oh um uh er ah hm so just now then sorry and but thank you"))
 
+_QUESTIONS = frozenset(listed("what what's when where how how's which who why until till"))
+
 
 @dataclass(frozen=True, slots=True)
 class OfIntent:
@@ -99,13 +101,13 @@ class Understood:
 
     Attributes:
         meaning: The likeliest.
-        second: The next one that is not small talk, too, if the likeliest is.
-        margin: How much likelier the first is.
+        margin: How much likelier it is than the next; than the next that is no small talk if it is some.
+        intents: The likeliest intents, with how much likelier the likeliest of all is.
     """
 
     meaning: Meaning
-    second: Meaning = field(default_factory=Other)
     margin: float = 1.0
+    intents: Sequence[tuple[str, float]] = ()
 
 
 def examples(dialogue: Dialogue) -> tuple[list[str], list[Meaning]]:
@@ -163,10 +165,11 @@ class Understanding:
             if not named or self._meanings[label] in named
         ]
         best, score = ordered[0]
-        rest = [(meaning, other) for meaning, other in ordered[1:] if not (_talk(best) and _talk(meaning))]
+        rest = [other for meaning, other in ordered[1:] if not (_talk(best) and _talk(meaning))]
         if not rest:
             return Understood(best)
-        return Understood(best, rest[0][0], score - rest[0][1])
+        intents = [(one.name, score - other) for one, other in ordered if isinstance(one, OfIntent)]
+        return Understood(best, score - rest[0], intents[:2])
 
 
 def says(text: str, phrases: frozenset[str]) -> bool:
@@ -182,6 +185,11 @@ def begins(text: str, phrases: frozenset[str]) -> bool:
     """Return whether an utterance begins with one of these phrases: "No, on Tuesday"."""
     words = [word for word in plain_text(text).split() if word not in _POLITE]
     return any(" ".join(words[:count]) in phrases for count in (1, 2, 3) if len(words) >= count)
+
+
+def asks(text: str) -> bool:
+    """Return whether an utterance is a question by its first word."""
+    return bool(_QUESTIONS.intersection(plain_text(text).split()[:1]))
 
 
 def doubts(text: str) -> bool:
