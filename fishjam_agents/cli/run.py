@@ -62,6 +62,7 @@ def run(
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.config import load_config, pipeline_factory
     from fishjam_agents.observe.log import setup_logging
+    from fishjam_agents.pipeline.preload import preload
 
     if reload:
         from fishjam_agents.cli.development import run_again_on_changes
@@ -98,6 +99,8 @@ def run(
     ):
         raise FishjamAgentsError(f"cannot write {listen}: give a file in a folder you may write to")
     setup_logging(settings.log, settings.secrets)
+    # Here, where nothing waits for the loop: whoever joins is heard and answered at once.
+    preload(pipeline)
     run_on_loop(_Run(settings, pipeline, metrics, clips, listen, peer_token, open_page).run())
 
 

@@ -38,6 +38,7 @@ EXPECTED = (
     "cascade: barge-in to closed",
     "cascade: turn ended to first audio",
     "streaming transcript: sent by the service",
+    "local: loop late by, while these work without a pause: all of them",
     "voices: piper",
     "voices: espeak",
     "local answer: end of speech to first sound",
@@ -56,7 +57,7 @@ def test_quick_bench_prints_a_row_for_every_budget():
     rows = [f"--row={row}" for row in ROWS if not row.startswith("browser_")]
     command = [sys.executable, "-m", "bench", "--quick", *rows]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 0, run.stdout + run.stderr
     missing = [row for row in EXPECTED if row not in run.stdout]
     assert not missing, run.stdout + run.stderr
     assert "python 3." in run.stdout

@@ -260,6 +260,31 @@ def thoughtful(folder: Path) -> Path:
     return written(folder, "agent: {pipeline: 'slow:Bot'}\nfishjam: {port: 0}\n")
 
 
+def test_what_runs_on_this_machine_is_loaded_before_anybody_can_join(tmp_path: Path) -> None:
+    (tmp_path / "heavy.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from fishjam_agents.backends.parrot import Parrot\n"
+        "from fishjam_agents.pipeline import AgentPipeline\n"
+        "@dataclass(frozen=True, slots=True)\n"
+        "class Heavy(Parrot):\n"
+        "    def preload(self):\n"
+        "        print('loaded', flush=True)\n"
+        "class Bot(AgentPipeline):\n"
+        "    backend = Heavy()\n"
+    )
+
+    async def scenario() -> None:
+        config = written(tmp_path, "agent: {pipeline: 'heavy:Bot'}\nfishjam: {port: 0}\n")
+        async with running(config) as run:
+            await run.says(LAST_LINE)
+            assert run.said.count("loaded") == 1
+            assert run.said.index("loaded") < run.said.index("Talk to it")
+            run.interrupt()
+            assert (await run.exits())[0] == 0
+
+    asyncio.run(scenario())
+
+
 def test_the_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(thoughtful(tmp_path)) as run:
