@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from pathlib import Path
 from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.errors import ConfigError, SettingError
 from fishjam_agents.install import command
-from fishjam_agents.units import Factor
+from fishjam_agents.units import Factor, Seconds
 from fishjam_agents_local.kokoro_phonemes import PROGRAM
 from fishjam_agents_local.kokoro_voice import RATE, KokoroFiles, KokoroVoice, read_vocabulary, style_names
 from fishjam_agents_local.models import Model, ModelPackage, find_model, package_folder
@@ -43,6 +43,7 @@ class Kokoro(TextToSpeech):
         speed: Times as fast as usual, 0.5 to 2.
         volume: Times as loud as usual, 0.05 to 4. Usual is as loud as people who speak to it.
         cache: What is often said: made when the voice is loaded, and kept, so that it is there at once.
+        wait: How long a sentence waits at most while the voice works for other calls.
     """
 
     model: Path | None = None
@@ -53,6 +54,7 @@ class Kokoro(TextToSpeech):
     speed: Factor = 1.0
     volume: Factor = 1.0
     cache: Sequence[str] = ()
+    wait: Seconds = 5.0
 
     @property
     def sample_rate(self) -> int:  # type: ignore[override]
@@ -60,6 +62,8 @@ class Kokoro(TextToSpeech):
         return RATE
 
     def __post_init__(self) -> None:
+        if self.wait <= 0:
+            raise SettingError("wait", "must be above 0")
         if not 0.5 <= self.speed <= 2:
             raise SettingError("speed", f"must be between 0.5 and 2, not {self.speed:g}")
         if not 0.05 <= self.volume <= 4:
@@ -113,21 +117,25 @@ class Kokoro(TextToSpeech):
         Raises:
             BackendError: It cannot speak.
         """
-        self._shared().prepare(utterances(self.cache, self._utter))
+        files = self._files()
+        self._shared(files).prepare(utterances(self.cache, self._utter(files)))
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[TextToSpeech]:
         """Get ready for a call."""
-        kept = utterances(self.cache, self._utter)
-        async with connected(self._shared(), RATE, self._utter, kept) as voice:
+        files = self._files()
+        utter = self._utter(files)
+        kept = utterances(self.cache, utter)
+        async with connected(self._shared(files), RATE, utter, kept, self.wait) as voice:
             yield voice
 
     def speak(self, text: str) -> AsyncIterator[bytes]:
         """Only what `connect` yields speaks."""
         raise TypeError("enter connect() first: it yields the voice that speaks")
 
-    def _utter(self, text: str) -> Utterance:
-        return Utterance(text, (self._style(self._files()), self.language), self.speed, self.volume)
+    def _utter(self, files: KokoroFiles) -> Callable[[str], Utterance]:
+        speaker = (self._style(files), self.language)
+        return lambda text: Utterance(text, speaker, self.speed, self.volume)
 
     def _style(self, files: KokoroFiles) -> str:
         names = style_names(files.styles)
@@ -156,8 +164,7 @@ class Kokoro(TextToSpeech):
         vocabulary = self.vocab or styles.with_name("vocab.json")
         return KokoroFiles(tuple(parts), styles, vocabulary, styles.with_name("model.sha256"))
 
-    def _shared(self) -> SharedVoice:
-        files = self._files()
+    def _shared(self, files: KokoroFiles) -> SharedVoice:
         return VOICES.get(("kokoro", files), lambda: KokoroVoice(files))
 
 

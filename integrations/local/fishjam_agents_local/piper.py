@@ -16,7 +16,7 @@ from pathlib import Path
 from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.errors import ConfigError, SettingError
 from fishjam_agents.install import command
-from fishjam_agents.units import Factor
+from fishjam_agents.units import Factor, Seconds
 from fishjam_agents_local.models import Model, ModelPackage, find_model
 from fishjam_agents_local.onnx_file import is_whole
 from fishjam_agents_local.voice import VOICES, Listener, SharedVoice, Utterance, connected, utterances
@@ -45,6 +45,7 @@ class Piper(TextToSpeech):
         speed: Times as fast as the voice usually speaks, 0.25 to 4.
         volume: Times as loud as the voice is, 0.05 to 4. Most are as loud as people who speak to them.
         cache: What is often said: made when the voice is loaded, and kept, so that it is there at once.
+        wait: How long a sentence waits at most while the voice works for other calls.
     """
 
     model: Path | None = None
@@ -52,8 +53,11 @@ class Piper(TextToSpeech):
     speed: Factor = 1.0
     volume: Factor = 1.0
     cache: Sequence[str] = ()
+    wait: Seconds = 5.0
 
     def __post_init__(self) -> None:
+        if self.wait <= 0:
+            raise SettingError("wait", "must be above 0")
         if not 0.25 <= self.speed <= 4:
             raise SettingError("speed", f"must be between 0.25 and 4, not {self.speed:g}")
         if not 0.05 <= self.volume <= 4:
@@ -117,7 +121,7 @@ class Piper(TextToSpeech):
     async def connect(self) -> AsyncIterator[TextToSpeech]:
         """Get ready for a call."""
         kept = utterances(self.cache, self._utter)
-        async with connected(self._voice(), self.sample_rate, self._utter, kept) as voice:
+        async with connected(self._voice(), self.sample_rate, self._utter, kept, self.wait) as voice:
             yield voice
 
     def speak(self, text: str) -> AsyncIterator[bytes]:

@@ -203,10 +203,22 @@ class ConnectedVoice(TextToSpeech):
 
 @asynccontextmanager
 async def connected(
-    voice: SharedVoice, sample_rate: int, utter: Callable[[str], Utterance], kept: Sequence[Utterance]
+    voice: SharedVoice,
+    sample_rate: int,
+    utter: Callable[[str], Utterance],
+    kept: Sequence[Utterance],
+    wait: float,
 ) -> AsyncIterator[TextToSpeech]:
-    """Give a call its place at a voice, which is loaded meanwhile if nobody has done so."""
-    with voice.worker.call() as call:
+    """Give a call its place at a voice, which is loaded meanwhile if nobody has done so.
+
+    Args:
+        voice: The voice.
+        sample_rate: Hz.
+        utter: Makes an utterance of a sentence, by the settings.
+        kept: Sentences that will be said.
+        wait: Seconds that a piece of a sentence waits for its turn at most.
+    """
+    with voice.worker.call(wait) as call:
 
         async def prepare() -> None:
             # What is wrong is told to the first sentence, which another voice of the list may speak.

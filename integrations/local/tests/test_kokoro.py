@@ -129,7 +129,7 @@ def test_who_stops_listening_ends_the_sentence_in_the_network() -> None:
 
     async def scenario() -> None:
         part = Kokoro()
-        shared: Any = part._shared()
+        shared: Any = part._shared(part._files())
         made = shared.make
 
         def make(utterance: Any, listener: Any) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -192,6 +193,42 @@ asyncio.run(speak())
 assert not [name for name in sys.modules if name.partition(".")[0] == "piper"], sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=LONG)
+
+
+@needs_piper
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_it_ends_with_the_bot_though_a_child_of_that_holds_its_pipe() -> None:
+    code = """
+import os, time
+from fishjam_agents_local.piper import Piper
+part = Piper()
+part.preload()
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+print(part._voice().process.pid, child, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as bot:
+        assert bot.stdout is not None
+        pid, child = map(int, bot.stdout.readline().split())
+        bot.kill()
+    try:
+        end = time.monotonic() + LONG
+        while is_there(pid):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        os.kill(child, 9)
+
+
+def is_there(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        # pid (command) state: Z is dead, and nobody has asked for its end.
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @needs_piper

@@ -84,7 +84,7 @@ def utter(text: str) -> Utterance:
 
 
 def call(voice: SharedVoice, kept: Sequence[str] = ()) -> Any:
-    return connected(voice, 8000, utter, [utter(text) for text in kept])
+    return connected(voice, 8000, utter, [utter(text) for text in kept], LONG)
 
 
 async def spoken(voice: TextToSpeech, text: str) -> bytes:
