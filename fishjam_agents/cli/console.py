@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fishjam_agents.cli.log_options import LogLevel, chosen
 from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.cli.output import say
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
@@ -47,6 +49,7 @@ def console(
             metavar="OUT.wav", help="WAV in place of the loudspeaker, with --in.", show_default=False
         ),
     ] = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Talk to the bot here, with this machine's microphone and loudspeaker.
 
@@ -71,6 +74,7 @@ def console(
     from fishjam_agents.config import load_config, pipeline_factory
 
     settings = load_config(config)
+    settings = replace(settings, log=chosen(settings.log, log_level, words=False))
     pipeline = pipeline_factory(settings)()
     run_on_loop(ConsoleCall(settings, pipeline, _open(device or (), recording, out)).run())
 

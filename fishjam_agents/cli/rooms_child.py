@@ -19,6 +19,7 @@ from typing import Any
 
 from fishjam_agents.cli.control_channel import LONGEST_MESSAGE, ControlChannel
 from fishjam_agents.cli.interrupts import PATIENCE, end_after
+from fishjam_agents.cli.log_options import Level, chosen
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.rooms_process import BotFactories, RoomsProcess, make_bots
 from fishjam_agents.config import Config, load_config
@@ -43,11 +44,12 @@ def main() -> None:
     # The terminal sends these to all processes of the program; the one that started this one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    config, descriptor = sys.argv[1:]
+    config, descriptor, level, words = sys.argv[1:]
     try:
         settings = load_config(Path(config))
         bots = make_bots(settings)
-        setup_logging(settings.log, settings.secrets)
+        # As the program was asked for, whatever the file says.
+        setup_logging(chosen(settings.log, Level(level), words == "True"), settings.secrets)
         run_on_loop(_serve(settings, bots, socket.socket(fileno=int(descriptor))))
     except FishjamAgentsError as error:
         for line in str(error).split("\n"):

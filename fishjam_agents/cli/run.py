@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fishjam_agents.cli.log_options import LogLevel, LogWords, chosen
 from fishjam_agents.cli.loops import freeze_gc, run_on_loop
 from fishjam_agents.cli.output import say
 from fishjam_agents.errors import ConfigError, FishjamAgentsError
@@ -57,6 +59,8 @@ def run(
     reload: Annotated[
         bool, typer.Option("--reload", help="Start again whenever the file, or a Python module, changes.")
     ] = False,
+    log_level: LogLevel = None,
+    log_words: LogWords = False,
 ) -> None:
     """Put the bot into a room and keep it there until Ctrl-C; or bots into all rooms that the file names."""
     from fishjam_agents.cli.callers import read_callers
@@ -70,8 +74,11 @@ def run(
         words = ["run", str(config), *(["--peer-token"] if peer_token else [])]
         words += [word for wav in caller or () for word in ("--caller", str(wav))]
         words += [] if listen is None else ["--listen", str(listen)]
+        words += [] if log_level is None else ["--log-level", log_level.value]
+        words += ["--log-words"] if log_words else []
         raise typer.Exit(run_again_on_changes(config, [*words, *(["--open"] if open_page else [])]))
     settings = load_config(config)
+    settings = replace(settings, log=chosen(settings.log, log_level, log_words))
     if caller and settings.fishjam.id != "local":
         raise ConfigError("--caller needs a Fishjam on this machine: set fishjam.id to local")
     if listen is not None and not caller:

@@ -122,6 +122,8 @@ def _supervisor(
     if claims is None:
         raise ConfigError("several processes need a file for their claims: name one in workers.claims")
     address = claims_address(settings)
-    supervisor = Supervisor(settings.source, settings.workers.processes, claims, address, url, token, rooms)
+    supervisor = Supervisor(
+        settings.source, settings.log, settings.workers.processes, claims, address, url, token, rooms
+    )
     rooms.changed.append(supervisor.set_created)
     return supervisor

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fishjam_agents.cli import INTERRUPTED
+from fishjam_agents.cli.log_options import LogLevel, LogWords, chosen
 from fishjam_agents.cli.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fishjam_agents.cli.scenario_run import ScenarioRun, ScenarioRunner
     from fishjam_agents.config.scenario import ScenarioFile
@@ -64,6 +66,8 @@ def simulate(
             show_default=False,
         ),
     ] = None,
+    log_level: LogLevel = None,
+    log_words: LogWords = False,
 ) -> None:
     """Let simulated callers talk to the bot, on a Fishjam of its own, and see what happens.
 
@@ -84,14 +88,19 @@ def simulate(
         raise typer.BadParameter("it is for scenarios: give one", param_hint="--like")
     stop = StopRequest()
     stage = ScenarioRunner(config, fast=fast, seconds=seconds, stop=stop)
+    log = partial(chosen, level=log_level, words=log_words)
     with stop_at_interrupt(stop):
         try:
             if scenario is None:
-                passed = _play_recordings(stage, caller or [], out)
+                passed = _play_recordings(stage, caller or [], out, log)
             elif scenario.is_dir():
-                passed = _play_folder(stage, load_suite(scenario), like, out, load_config(config).log)
+                from fishjam_agents.cli.suite import quiet
+
+                written = load_config(config).log
+                suite_log = log(quiet(written) if log_level is None and not log_words else written)
+                passed = _play_folder(stage, load_suite(scenario), like, out, suite_log)
             else:
-                passed = _play_scenario(stage, stage.set_up(load_scenario(scenario), like), out)
+                passed = _play_scenario(stage, stage.set_up(load_scenario(scenario), like), out, log)
         except StoppedError as error:
             print(error, file=sys.stderr)
         if stop.asked:
@@ -108,15 +117,20 @@ def _play_folder(
     log: LogSettings,
 ) -> bool:
     """A call of each scenario: whether all passed that can run here."""
-    from fishjam_agents.cli.suite import play_suite, quiet
+    from fishjam_agents.cli.suite import play_suite
     from fishjam_agents.observe.log import setup_logging
 
     suite = [stage.set_up(file, None if like is None else like / file.scenario.name) for file in files]
-    setup_logging(quiet(log))
+    setup_logging(log)
     return play_suite(stage, suite, out)
 
 
-def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path | None) -> bool:
+def _play_recordings(
+    stage: ScenarioRunner,
+    callers: Sequence[Path],
+    out: Path | None,
+    log: Callable[[LogSettings], LogSettings],
+) -> bool:
     """One call with recorded callers, told, and written down if asked: whether no failure cost an answer."""
     from fishjam_agents.cli.callers import read_callers
     from fishjam_agents.observe.log import setup_logging
@@ -126,7 +140,7 @@ def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path |
     clips = read_callers(callers)
     if out is not None:
         prepare_folder(out)
-    setup_logging(bot.settings.log)
+    setup_logging(log(bot.settings.log))
     result = stage.call(bot, clips)
     answered = _tell(result, out)
     if result.failure is not None:
@@ -134,7 +148,12 @@ def _play_recordings(stage: ScenarioRunner, callers: Sequence[Path], out: Path |
     return answered
 
 
-def _play_scenario(stage: ScenarioRunner, performance: ScenarioRun, out: Path | None) -> bool:
+def _play_scenario(
+    stage: ScenarioRunner,
+    performance: ScenarioRun,
+    out: Path | None,
+    log: Callable[[LogSettings], LogSettings],
+) -> bool:
     """One call of a scenario, told, written down and judged: whether it passed, or cannot run here."""
     from fishjam_agents.observe.log import setup_logging
     from fishjam_agents.simulation import SpeechUnavailableError
@@ -142,7 +161,7 @@ def _play_scenario(stage: ScenarioRunner, performance: ScenarioRun, out: Path | 
 
     if out is not None:
         prepare_folder(out)
-    setup_logging(performance.bot.settings.log)
+    setup_logging(log(performance.bot.settings.log))
     try:
         result = stage.call(performance.bot, performance.scenario)
     except SpeechUnavailableError as error:

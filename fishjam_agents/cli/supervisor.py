@@ -15,6 +15,7 @@ from typing import Any
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.cli.control_channel import ControlChannel
 from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.observe.settings import LogSettings
 from fishjam_agents.worker.claims import ProcessClaims
 from fishjam_agents.worker.created_rooms import CreatedRooms, RoomMaker
 
@@ -71,6 +72,7 @@ class Supervisor:
 
     Args:
         config: The file that they read.
+        log: What they log.
         processes: How many there are.
         claims: The claims that they share, opened by this process.
         address: Where they are: a file, or the URL of a Redis.
@@ -87,6 +89,7 @@ class Supervisor:
     def __init__(
         self,
         config: Path,
+        log: LogSettings,
         processes: int,
         claims: ProcessClaims,
         address: str,
@@ -98,6 +101,7 @@ class Supervisor:
         self.heard: list[Callable[[WorkerProcess, Mapping[str, Any]], None]] = []
         self.died: list[Callable[[WorkerProcess], None]] = []
         self._config = config
+        self._log = log
         self._claims = claims
         self._address = address
         self._fishjam = fishjam
@@ -213,7 +217,7 @@ class Supervisor:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "fishjam_agents.cli.rooms_child"),
-                    *(str(self._config), str(theirs.fileno())),
+                    *(str(self._config), str(theirs.fileno()), self._log.level, str(self._log.words)),
                     pass_fds=[theirs.fileno()],
                     # Ctrl-C is for the program, which tells its processes.
                     start_new_session=True,

@@ -14,8 +14,14 @@ from fishjam_agents.secrecy import conceal
 
 ABOUT = ("call", "room", "bot", "peer")
 """Fields by which a line tells its subject."""
-_WORDS = frozenset({"text", "heard", "arguments", "result"})
-"""Fields of events with what people say, and what tools are given and answer."""
+WORDS = logging.getLogger("fishjam_agents.call.words")
+"""Where INFO is enabled for it, what people and bots say is logged at INFO. `log.words` sets its level; a
+program that sets up logging by itself sets it there."""
+WORDS.setLevel(logging.WARNING)
+_SAID = frozenset({"text", "heard"})
+"""Fields of events with what people say."""
+_PAYLOADS = frozenset({"arguments", "result"})
+"""Fields of events with what tools are given and answer."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -44,8 +50,9 @@ class JsonFormatter(logging.Formatter):
         event = known.get("call_event")
         if isinstance(event, Event):
             # What is logged at DEBUG may be written down.
-            words = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
-            line |= {"event": event.kind, "fields": event_fields(event, words=words)}
+            debug = logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
+            words = debug or WORDS.isEnabledFor(logging.INFO)
+            line |= {"event": event.kind, "fields": event_fields(event, words=words, payloads=debug)}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
@@ -64,16 +71,18 @@ class JsonFormatter(logging.Formatter):
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def event_fields(event: Event, *, words: bool) -> dict[str, Any]:
+def event_fields(event: Event, *, words: bool, payloads: bool) -> dict[str, Any]:
     """The fields of an event for a line.
 
     Args:
         event: The event.
         words: Whether what people say is among them.
+        payloads: Whether what tools are given and answer is.
     """
     data = {name: value for name, value in event.as_dict().items() if name not in ("kind", "peer")}
+    hidden = frozenset() if payloads else _PAYLOADS
     if words:
-        return data
+        return {name: value for name, value in data.items() if name not in hidden}
     heard = data.get("heard")
-    data = {name: value for name, value in data.items() if name not in _WORDS}
+    data = {name: value for name, value in data.items() if name not in _SAID | hidden}
     return data if heard is None else {**data, "heard": {"seconds": heard["seconds"]}}

@@ -17,14 +17,16 @@ class LogSettings:
     """The log.
 
     Attributes:
-        level: The least that is logged. What people say is logged at `debug` only.
+        level: The least that is logged. What people say is logged at `debug` only, unless `words` says so.
         file: Where to; None is standard error.
         format: `text` for people, or `json`: every line an object.
+        words: Whether what people and bots say is logged at `info`, too: a line for each utterance.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: Path | None = None
     format: Literal["text", "json"] = "text"
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from fishjam_agents import events
 from fishjam_agents.errors import TRIED_AGAIN, BackendError, ConfigError
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import EventLog, LogSettings, setup_logging
-from fishjam_agents.observe.json_log import JsonFormatter
-from fishjam_agents.observe.log import TALKATIVE, LineFormatter, log_room
+from fishjam_agents.observe.json_log import WORDS, JsonFormatter
+from fishjam_agents.observe.log import TALKATIVE, LineFormatter, log_room, wants_colour
 
 HEARD = Heard("r1", 1.25, "the secret plan")
 
@@ -137,6 +138,7 @@ def log() -> Iterator[io.StringIO]:
     ours = next(handler for handler in root.handlers if isinstance(handler.formatter, LineFormatter))
     assert isinstance(ours, logging.StreamHandler)
     yield ours.setStream(io.StringIO()) and ours.stream
+    WORDS.setLevel(logging.WARNING)
     for handler in [known for known in root.handlers if isinstance(known.formatter, LineFormatter)]:
         root.removeHandler(handler)
         handler.close()
@@ -155,8 +157,14 @@ def test_an_event_is_logged_at_its_level_in_plain_words(
 ) -> None:
     assert event.sentence() == words
     with caplog.at_level(logging.DEBUG):
-        EventLog("c1", "room-1")(event)
-    (record,) = caplog.records
+        observer = EventLog("c1", "room-1")
+        observer(event)
+        if isinstance(event, events.ReplyText):
+            observer(events.CallEnded(2, "stopped"))
+    if isinstance(event, events.UserTranscript) and not event.final:
+        assert not caplog.records
+        return
+    record = caplog.records[0]
     assert record.levelname == level
     assert (vars(record)["call"], vars(record)["room"]) == ("c1", "room-1")
 
@@ -176,7 +184,116 @@ def test_what_people_say_is_logged_at_debug_only(caplog: pytest.LogCaptureFixtur
         for event, _, _ in LINES:
             observer(event)
     talking = [event for event, _, _ in LINES if {"text", "heard"} & {item.name for item in fields(event)}]
-    assert caplog.text.count("secret") == len(talking)
+    # Words that are not settled are none yet.
+    assert caplog.text.count("secret") == len(talking) - 1
+
+
+def test_what_people_say_is_logged_at_info_if_asked(log: io.StringIO) -> None:
+    WORDS.setLevel(logging.INFO)
+    observer = EventLog("c1", "room-1")
+    for event in (
+        events.UserTranscript("the", False, "ann", at=1),
+        events.UserTranscript("the secret plan", True, "ann", at=2),
+        events.UserText(2, "in writing", "ann"),
+        events.ToolCalled(3, "weather", "c1", result='"of a tool"'),
+        events.ReplyText(3, "r1", "Which "),
+        events.ReplyText(3, "r1", "one?"),
+        events.ReplyGenerated(3, "r1", 2.0),
+        events.ReplyEnded(5, "r1", Heard("r1", 1.25, "Which one?")),
+    ):
+        observer(event)
+    lines = [line.split("  [")[0].split(" ", 1)[1] for line in log.getvalue().splitlines()]
+    assert lines == [
+        "INFO    ann said: 'the secret plan'",
+        "INFO    ann wrote: 'in writing'",
+        "INFO    the model called weather (c1): ok after 0.0 s",
+        "INFO    r1 was played, 1.2 s of it heard: 'Which one?'",
+    ]
+
+
+@pytest.mark.parametrize("end", ["generated", "interrupted", "call"])
+def test_the_words_of_a_reply_are_one_line_however_many_pieces_they_came_in(
+    end: str, log: io.StringIO
+) -> None:
+    logging.getLogger().setLevel(logging.DEBUG)
+    observer = EventLog("c1", "room-1")
+    for word in ("Once ", "upon ", "a ", "time"):
+        observer(events.ReplyText(1, "r1", word))
+    last = {
+        "generated": events.ReplyGenerated(2, "r1", 1.0),
+        "interrupted": events.ReplyInterrupted(2, "r1", HEARD),
+        "call": events.CallEnded(2, "stopped"),
+    }
+    observer(last[end])
+    first, *rest = log.getvalue().splitlines()
+    assert "r1 says 'Once upon a time'" in first
+    assert len(rest) == 1
+
+
+def test_lines_of_a_call_fit_100_columns(log: io.StringIO) -> None:
+    peer, room = "9fb0a9f5-dc6b-4a6a-9cd9-9357b5556e1a", "0d2c7b11-1b7e-4e0f-8f53-5d2a3c1f9e55"
+    for observer in (EventLog("1a2b3c4d", room), EventLog("1a2b3c4d", room, {peer: "caller-1"})):
+        for event, level, _ in LINES:
+            if level == "INFO" and hasattr(event, "peer"):
+                observer(replace(event, peer=peer))  # type: ignore[call-arg]
+    lines = log.getvalue().splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if len(line) > 100] == []
+    assert all("room 0d2c7b11" in line for line in lines)
+
+
+# --- colour ---
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "coloured"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (io.StringIO(), {}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+        (io.StringIO(), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colour_is_for_terminals_and_who_asks_for_it(
+    stream: io.StringIO, environ: dict[str, str], coloured: bool
+) -> None:
+    assert wants_colour(stream, environ) is coloured
+
+
+def test_a_coloured_line_is_the_plain_one_and_obeys_no_stranger(log: io.StringIO) -> None:
+    record = logging.LogRecord("mybot", logging.WARNING, "", 0, "\x1b[2Jgone\nline", None, None)
+    record.call = "1a2b"
+    plain = LineFormatter().format(record)
+    coloured = LineFormatter(colour=True).format(record)
+    assert "\x1b[33mWARNING" in coloured
+    assert coloured.endswith("\x1b[2m  [call 1a2b]\x1b[0m")
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+    assert "\x1b[2J" not in coloured
+
+
+def test_files_and_json_are_never_coloured(
+    log: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    setup_logging(LogSettings(file=tmp_path / "bot.log"))
+    logging.getLogger("mybot").warning("into the file")
+    assert "\x1b" not in (tmp_path / "bot.log").read_text()
+    setup_logging(LogSettings(format="json"))
+    logging.getLogger("mybot").warning("as JSON")
+    setup_logging(LogSettings())
+    logging.getLogger("mybot").warning("in colour")
+    logging.captureWarnings(False)
+    as_json, coloured = capsys.readouterr().err.splitlines()
+    assert json.loads(as_json)["message"] == "as JSON"
+    assert "\x1b[33mWARNING" in coloured
 
 
 def test_a_line_names_call_room_and_peer(log: io.StringIO) -> None:
