@@ -51,6 +51,7 @@ class Turn:
             reached the maximum turn), `released` (push to talk), `cancelled` (not to be answered: taken back
             with the button, one voice in two microphones, or talk through an answer to somebody else), `app`
             (the bot's ears were closed).
+        text: Its words, where the hook `enrich` is given them: a cascade knows them by then.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Turn:
     start: float
     end: float
     reason: str = "silence"
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -398,6 +398,23 @@ class MuteChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnEnriched(Event):
+    """The hook `enrich` was asked about a turn, and gave `characters` of text, or was late or failed."""
+
+    kind = "turn_enriched"
+    turn: str
+    outcome: Literal["ok", "late", "failed"]
+    duration: float
+    characters: int
+
+    def sentence(self, *, words: bool = False) -> str:
+        if self.outcome == "ok":
+            return f"{self.characters} characters were added to {self.turn} in {self.duration:.2f} s"
+        why = "came too late" if self.outcome == "late" else "failed"
+        return f"what was to be added to {self.turn} {why} ({self.duration:.2f} s)"
+
+
+@dataclass(frozen=True, slots=True)
 class BotChanged(Event):
     """Another bot goes on with the call: `bot`, in the place of `before`."""
 

@@ -29,6 +29,7 @@ class Capabilities:
         transcripts: Emits `UserTranscript` while the user speaks.
         pause_transcripts: Emits `PauseTranscript` at pauses that it is told of.
         verbatim_say: Speaks given words (`say`).
+        enriches: Asks for text about a turn before its model does (`BackendContext.enrich`), with its words.
         respond: Says in its own words what the app asks for (`respond`).
         speaks_alone: Speaks given words without a session, too (`Backend.speak`), as for an apology.
         replies_wait: A reply is as good when it is played later than it was given, after what is said to
@@ -55,6 +56,7 @@ class Capabilities:
     transcripts: bool = False
     pause_transcripts: bool = False
     verbatim_say: bool = False
+    enriches: bool = False
     respond: bool = False
     speaks_alone: bool = False
     replies_wait: bool = False

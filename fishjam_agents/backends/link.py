@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -43,6 +43,7 @@ from fishjam_agents.backends.vendors import (
 )
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import TRIED_AGAIN, BackendError
+from fishjam_agents.events import Turn
 from fishjam_agents.race import race
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class BackendLink:
         keep_handle: Takes the handle of the vendor's session.
         vendors: Use that the session makes of accounts at vendors.
         replaced: Told that a session was left for another backend.
+        enrich: Returns what the model is to know with a turn, for backends that ask for it.
 
     Attributes:
         tools: The tools on offer; set them before `run`.
@@ -102,6 +104,7 @@ class BackendLink:
         vendors: VendorUse | None = None,
         lost: Callable[[], None] = lambda: None,
         replaced: Callable[[], None] = lambda: None,
+        enrich: Callable[[Turn], Awaitable[str | None]] | None = None,
     ) -> None:
         self._backend = backend
         self._call = call
@@ -109,6 +112,7 @@ class BackendLink:
         self._outage = outage
         self._lost = lost
         self._replaced = replaced
+        self._enrich = enrich
         self._instructions = instructions
         self._owner = turn_mode
         self._memory: dict[str, Any] = {}
@@ -283,6 +287,7 @@ class BackendLink:
             self._conversation,
             self._keep_handle,
             self._vendors,
+            self._enrich if self._backend.capabilities.enriches else None,
         )
         return Connecting(self._backend, context, self.connect_deadline, paced=paced)
 

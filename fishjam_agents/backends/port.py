@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -69,6 +69,7 @@ from fishjam_agents.events import (
     PreemptiveReply,
     ReplyLatency,
     ReplyStarted,
+    Turn,
     Unanswered,
     UserTranscript,
     VendorAvailable,
@@ -156,6 +157,8 @@ class BackendContext:
             hold it in words.
         keep_handle: Takes the handle by which the vendor's session can be resumed from here, also by another
             process; a later one takes its place.
+        enrich: Returns what the model is to know with a turn, None for nothing; bounded. None where nobody
+            adds anything.
         vendors: Use that the session makes of accounts at vendors; the same object for every connection.
     """
 
@@ -169,6 +172,7 @@ class BackendContext:
     conversation: PastConversation | None = None
     keep_handle: Callable[[str], None] = ignore_handle
     vendors: VendorUse = field(default_factory=VendorUse)
+    enrich: Callable[[Turn], Awaitable[str | None]] | None = None
 
 
 class SessionRefresh(Exception):  # noqa: N818 - not an error: the plan

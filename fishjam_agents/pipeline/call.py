@@ -25,6 +25,7 @@ from fishjam_agents.pipeline.call_recording import CallRecording
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.continuation import Continuation
 from fishjam_agents.pipeline.conversation_record import ConversationRecord
+from fishjam_agents.pipeline.enrichment import EnrichingSink, Enrichment
 from fishjam_agents.pipeline.goodbye import Goodbye
 from fishjam_agents.pipeline.handoffs import CallHandoffs
 from fishjam_agents.pipeline.idle_watch import IdleWatch
@@ -92,6 +93,7 @@ class Call:
         source = capabilities.output_rate or 24000
         self.output = AudioOutput(track, track_rate(session, capabilities, playout), source, playout, self)
         self._journaled: JournalWatcher | None = None
+        self._enrichment = Enrichment(context)
         self._link = self._make_link()
         self.replies = Replies(context, self.output, self._link, self._reply_begins, self._addressee)
         self.turns = self._make_turns()
@@ -164,12 +166,13 @@ class Call:
             per_peer = PerPeerTurnController(self._context, self.replies, self._link)
             self.output.ask(per_peer.may_begin)
             return per_peer
-        parts = (self._context, self.replies, self._link)
+        sink = EnrichingSink(self._enrichment, self._link, self._context.hooks.run, self._asks_itself)
+        parts = (self._context, self.replies, sink)
         match self._context.turns.mode:
             case "local":
                 return LocalTurnController(*parts)
             case "backend":
-                return BackendTurnController(*parts)
+                return BackendTurnController(self._context, self.replies, self._link)
             case "push_to_talk":
                 return PushToTalkTurnController(*parts)
             case mode:
@@ -184,7 +187,11 @@ class Call:
             vendors=VendorUse(self._bot.vendors),
             lost=self._backend_lost,
             replaced=self._end_unfinished,
+            enrich=self._enrichment.text,
         )
+
+    def _asks_itself(self) -> bool:
+        return self.handoffs.backend.capabilities.enriches
 
     def _end_unfinished(self) -> None:
         self.replies.end_unfinished()

@@ -14,8 +14,9 @@ import logging
 import time
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from fishjam_agents import events
 from fishjam_agents.backends.tracebacks import defined_at, raised_at
@@ -25,6 +26,8 @@ from fishjam_agents.pipeline.speech_handle import SpeechHandle
 from fishjam_agents.pipeline.user_objects import verify_arguments, verify_synchronous
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 STOP_DEADLINE = 5.0
 """Seconds that `on_stop` and hooks still running may take at the end of the call."""
@@ -97,6 +100,14 @@ class BotHooks:
     async def on_recorded(self, files: Sequence[Path]) -> None:
         """The recording is complete: its sound, transcript and captions; has a minute to take them away."""
 
+    async def enrich(self, turn: Turn) -> str | None:
+        """Return text that the model is told before it answers a turn: what a search or a CRM knows.
+
+        It has `turns.enrich_within` seconds; what comes later is dropped, and told. `turn.text` has the words
+        where the backend is a cascade. Not with `turns.mode: backend`, where the model answers at once.
+        """
+        return None
+
     def redact(self, text: str) -> str:
         """Change a text to what may be shown of it in events, and so in logs, transcripts and pages.
 
@@ -117,7 +128,7 @@ def verify_hooks(bot: object) -> None:
         FishjamAgentsError: A hook is no coroutine or takes other arguments, or a coroutine has nearly the
             name of one.
     """
-    hooks = [name for name in vars(BotHooks) if name.startswith("on_")]
+    hooks = [name for name in vars(BotHooks) if name.startswith("on_") or name == "enrich"]
     kind = type(bot)
     for hook in hooks:
         written = getattr(bot, hook)
@@ -152,6 +163,19 @@ def verify_hooks(bot: object) -> None:
 def overrides(bot: object, name: str) -> bool:
     """Return whether a bot, a `BotHooks`, overrides the hook `name`."""
     return getattr(getattr(bot, name), "__func__", None) is not getattr(BotHooks, name)
+
+
+@dataclass(slots=True)
+class HookAnswer:
+    """What a hook returned.
+
+    Attributes:
+        value: That.
+        outcome: Whether it returned in time, or failed, which was reported.
+    """
+
+    value: Any = None
+    outcome: Literal["ok", "late", "failed"] = "failed"
 
 
 class Hooks:
@@ -233,6 +257,24 @@ class Hooks:
             await self._end({task}, CANCEL_DEADLINE)
             raise
 
+    async def ask(self, name: str, deadline: float, *arguments: Any) -> HookAnswer:
+        """Run the hook `name` for what it returns; cancelled when it outlasts the deadline, in seconds."""
+        answer = HookAnswer()
+        hook = getattr(self.bot, name)
+
+        async def work() -> None:
+            answer.value = await _timed(hook(*arguments), lambda seconds: self._held_up(name, hook, seconds))
+            answer.outcome = "ok"
+
+        task = self._loop.create_task(self._guard(work(), name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            _, late = await asyncio.wait([task], timeout=deadline)
+        finally:
+            task.cancel()
+        return HookAnswer(outcome="late") if late else answer
+
     async def finish(self) -> None:
         """Wait for the tasks, cancel those that outlast the deadline, leave behind those that do not end."""
         await self._end(set(self._tasks), STOP_DEADLINE)
@@ -273,7 +315,7 @@ def _tamed(raised: BaseException) -> Exception:
 
 
 @types.coroutine
-def _timed(work: Awaitable[None], held_up: Callable[[float], None]) -> Generator[Any, Any, None]:
+def _timed(work: Awaitable[T], held_up: Callable[[float], None]) -> Generator[Any, Any, T]:
     """Drive an awaitable on, and tell of a step that takes long."""
     steps = work.__await__()
     step: Callable[[], Any] = lambda: next(steps)  # noqa: E731
@@ -281,8 +323,9 @@ def _timed(work: Awaitable[None], held_up: Callable[[float], None]) -> Generator
         begun = time.perf_counter()
         try:
             yielded = step()
-        except StopIteration:
-            return
+        except StopIteration as over:
+            result: T = over.value
+            return result
         finally:
             seconds = time.perf_counter() - begun
             if seconds > HELD_UP:

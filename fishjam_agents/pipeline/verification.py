@@ -12,7 +12,7 @@ from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.hearing import echo_canceller
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.handoff_bots import make_bot
-from fishjam_agents.pipeline.hooks import verify_hooks
+from fishjam_agents.pipeline.hooks import overrides, verify_hooks
 from fishjam_agents.pipeline.idle import check_announcement
 from fishjam_agents.pipeline.spoken_words import verify_own_words
 from fishjam_agents.pipeline.user_objects import (
@@ -59,6 +59,8 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
         if announcement is not None:
             speaks = backend.capabilities.verbatim_say
             check_announcement(announcement, f"idle.{key}", speaks=speaks, backend=type(backend).__name__)
+    if overrides(bot, "enrich"):
+        _verify_enrich(name, bot, backend)
     _verify_tools(bot, backend)
     _verify_vision(bot, backend)
     require(bot.hearing.vad)
@@ -144,6 +146,18 @@ def _verify_tools(bot: Bot, backend: Backend) -> None:
             f"{name} calls no tools, but {type(bot).__name__} offers some ({tools}): "
             "use a backend that does, or offer none"
         )
+
+
+def _verify_enrich(name: str, bot: Bot, backend: Backend) -> None:
+    why = None
+    if bot.turns.mode == "backend":
+        why = "turns.mode is 'backend', where the model answers before anybody is asked: use 'local'"
+    elif not backend.capabilities.text:
+        why = f"{type(backend).__name__} takes no text: use a backend that does"
+    elif bot.hearing.mode == "per_peer" and not backend.capabilities.enriches:
+        why = "with hearing 'per_peer' only a cascade asks for it: use 'active_speaker'"
+    if why is not None:
+        raise FishjamAgentsError(f"{name}.enrich adds text to turns, but {why}, or leave it out")
 
 
 def _verify_vision(bot: Bot, backend: Backend) -> None:

@@ -35,6 +35,7 @@ class TurnSettings:
             network is not a finished sentence.
         max_turn: A longer turn is cut and its audio handed over.
         pre_roll: Audio before the onset that is handed over with a turn, so that no first sound is lost.
+        enrich_within: Time that the hook `enrich` has to add text before the model answers a turn.
         release_delay: With `mode: push_to_talk`, how long a turn goes on after the button came up: the last
             word is still on its way then, as audio is later than the button by jitter buffers.
     """
@@ -50,6 +51,7 @@ class TurnSettings:
     missing_limit: Seconds = 1.5
     max_turn: Seconds = 60.0
     pre_roll: Seconds = 0.3
+    enrich_within: Seconds = 0.3
     release_delay: Seconds = 0.3
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class TurnSettings:
             ("missing_limit", 0.3, 30.0),
             ("max_turn", 1.0, 600.0),
             ("pre_roll", 0.0, 0.5),
+            ("enrich_within", 0.01, 5.0),
             ("release_delay", 0.0, 2.0),
         ):
             value = getattr(self, name)

@@ -111,6 +111,7 @@ class Cascade(Backend):
             text=True,
             verbatim_say=True,
             respond=True,
+            enriches=True,
             speaks_alone=True,
             replies_wait=True,
             out_of_band=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
 from fishjam_agents.backends import port
@@ -63,6 +64,7 @@ class CascadeSession(port.BackendSession):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._emit = context.emit
+        self._enrich = context.enrich
         self._stt = stt
         self._preemptive = preemptive
         self._streams = streams
@@ -231,6 +233,9 @@ class CascadeSession(port.BackendSession):
             turn.understood = self._loop.time()
             if not words:
                 self._drop(job, "empty")
+            elif self._enrich is not None and not job.unanswered:
+                text = await self._enrich(replace(turn.turn, text=words))
+                turn.notes += [] if text is None else [text]
             await self._jobs.my_turn(job)
             if not words:
                 await self._take_up(job, turn)

@@ -114,6 +114,7 @@ class Fallback(Backend):
             pause_transcripts=any(one.pause_transcripts for one in every),
             own_turn_detection=all(one.own_turn_detection for one in every),
             replies_wait=all(one.replies_wait for one in every),
+            enriches=all(one.enriches for one in every),
             speaks_alone=any(one.speaks_alone for one in every),
         )
 
