@@ -12,7 +12,6 @@ E.180's special information tone (950, 1400, 1800 Hz).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -66,6 +65,7 @@ _LEAST = 1e-3
 
 _Floats = npt.NDArray[np.float32]
 _Doubles = npt.NDArray[np.float64]
+_SILENCE: Samples = np.zeros(_FRAME, np.int16)
 _ONES: _Floats = np.ones(_FOLD, np.float32)
 
 
@@ -77,7 +77,7 @@ class Tones:
     """
 
     def __init__(self) -> None:
-        self.past: deque[Samples] = deque([np.zeros(_FRAME, np.int16)] * FRAMES, FRAMES)
+        self.past: list[Samples] = [_SILENCE] * FRAMES
         self._narrow = 0
         self._sounding = 0
         self._steadiness = 0.0
@@ -86,7 +86,9 @@ class Tones:
 
     def take(self, frame: Samples) -> None:
         """Remember a frame: int16 mono at 16 kHz, shape (320,). Not to be changed afterwards."""
-        self.past.append(frame)
+        past = self.past
+        past.append(frame)
+        del past[0]
 
     def rest(self) -> None:
         """Take note that the frame is no voice in any case."""

@@ -24,7 +24,7 @@ from fishjam_agents.hearing.detector_bank import DetectorBank
 from fishjam_agents.hearing.echo_canceller import EchoCanceller
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
-from fishjam_agents.hearing.ring import Ring
+from fishjam_agents.hearing.ring import SECONDS, UNTIL_SUSPECTED, Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.hearing.thinning import Silence, Thinning
 from fishjam_agents.hearing.turn_sound import TurnSound
@@ -110,6 +110,45 @@ class Microphone:
         canceller: What takes that echo out of the sound before; None without one.
     """
 
+    # An instance that has a dictionary, and more than thirty attributes, is three times as large.
+    __slots__ = (
+        "_arrivals",
+        "_bank",
+        "_barge_in",
+        "_by_hand",
+        "_clock",
+        "_deliver",
+        "_failed",
+        "_format",
+        "_heard_from",
+        "_keeps_turns",
+        "_opened",
+        "_predictor",
+        "_reblocker",
+        "_restarts",
+        "_ring",
+        "_settings",
+        "_silence",
+        "_sound",
+        "_stage_failed",
+        "_staged",
+        "_stages",
+        "_thinning",
+        "_to_vad",
+        "_turn",
+        "_vad_blocks",
+        "answer",
+        "canceller",
+        "damaged",
+        "detection",
+        "last_packet",
+        "loudspeakers",
+        "machine",
+        "missing_samples",
+        "peer",
+        "track",
+    )
+
     def __init__(
         self,
         peer: str | None,
@@ -155,9 +194,10 @@ class Microphone:
         self._failed = failed
         self._restarts = 0
         self.answer: Decision
-        self._ring = Ring()
         # Nobody asks for the sound of a turn that the model hears as it is said, and ends by itself.
         self._keeps_turns = turns.mode != "backend"
+        # What led softly to a sound belongs to it (`NearVoice.lead`).
+        self._ring = Ring(SECONDS if self._keeps_turns or near_voice else UNTIL_SUSPECTED)
         self._turn: list[tuple[float, Samples]] | None = None
         self._predictor = predictor
         self._sound = None if predictor is None else TurnSound()

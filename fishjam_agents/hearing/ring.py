@@ -13,18 +13,24 @@ SECONDS = 1.3
 """Pre-roll (0.3 s, at most 0.5), confirm time (0.34 s) and in between a hesitant onset, or a soft beginning
 (`NearVoice.lead`, at most 0.64 s)."""
 
-_FRAMES = round(SECONDS * FRAMES_PER_SECOND)
+UNTIL_SUSPECTED = 1.1
+"""Seconds that are enough where a sound is handed over when it is suspected, not when it is confirmed: 0.1 s
+before its onset, which may be 1 s ago where it was taken for noise at first (`turns.machine`)."""
 
 
 class Ring:
-    """20 ms frames of the last `SECONDS`, each with the media time at which it ends.
+    """20 ms frames of the last moments, each with the media time at which it ends.
 
     Frames are kept as they come, not copied: whoever else keeps one shares it.
+
+    Args:
+        seconds: How long they are kept.
     """
 
-    __slots__ = ("_ends", "_frames", "_next")
+    __slots__ = ("_ends", "_frames", "_kept", "_next")
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._kept = round(seconds * FRAMES_PER_SECOND)
         self._frames: list[Samples] = []
         self._ends = array("d")
         self._next = 0
@@ -32,13 +38,13 @@ class Ring:
     def append(self, end: float, frame: Samples) -> None:
         """Keep a frame; the oldest goes."""
         frames, at = self._frames, self._next
-        if len(frames) < _FRAMES:
+        if len(frames) < self._kept:
             frames.append(frame)
             self._ends.append(end)
         else:
             frames[at] = frame
             self._ends[at] = end
-        self._next = at + 1 if at + 1 < _FRAMES else 0
+        self._next = at + 1 if at + 1 < self._kept else 0
 
     def since(self, start: float) -> list[Samples]:
         """Frames of which any part lies after `start`, oldest first."""

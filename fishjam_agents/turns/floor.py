@@ -8,7 +8,6 @@ until they are quiet: nobody waits for them, and what they said is heard after t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, assert_never
@@ -60,7 +59,7 @@ class Floor(Generic[K]):
         self._background: dict[K, float] = {}
         self._suspects: dict[K, Suspected] = {}
         self._open: dict[K, TurnStarted] = {}
-        self._finished: deque[tuple[K, TurnStarted, TurnEnded]] = deque()
+        self._finished: list[tuple[K, TurnStarted, TurnEnded]] = []
 
     @property
     def turn_open(self) -> bool:
@@ -132,7 +131,7 @@ class Floor(Generic[K]):
 
     def forget(self, key: K) -> None:
         """Drop the turns of a microphone that wait for the floor."""
-        self._finished = deque(kept for kept in self._finished if kept[0] != key)
+        self._finished = [kept for kept in self._finished if kept[0] != key]
 
     def _withdraw(self, key: K, event: Withdrawn) -> Sequence[FloorEvent[K]]:
         self._suspects.pop(key, None)
@@ -193,7 +192,7 @@ class Floor(Generic[K]):
         key, started, ended = first
         self._finished.remove(first)
         later = [end for other, _, end in self._finished if other == key]
-        self._finished = deque(kept for kept in self._finished if kept[0] != key)
+        self._finished = [kept for kept in self._finished if kept[0] != key]
         if later:
             ended = replace(later[-1], start=ended.start)
         return [FloorEvent(key, started), FloorEvent(key, ended)]

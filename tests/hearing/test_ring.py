@@ -1,4 +1,4 @@
-"""The ring gives what a list of all frames would give, of the last 1.3 s."""
+"""The ring gives what a list of all frames would give, of the last moments."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fishjam_agents.hearing.ring import SECONDS, Ring
+from fishjam_agents.hearing.ring import SECONDS, UNTIL_SUSPECTED, Ring
 
 KEPT = round(SECONDS * 50)
 
 
-@given(st.integers(0, 3 * KEPT), st.integers(0, 3 * KEPT), st.integers(1, 2000), st.floats(-1, 5))
-def test_it_gives_the_last_frames(before: int, after: int, samples: int, start: float) -> None:
-    ring = Ring()
+@given(
+    st.integers(0, 3 * KEPT),
+    st.integers(0, 3 * KEPT),
+    st.integers(1, 2000),
+    st.floats(-1, 5),
+    st.sampled_from([SECONDS, UNTIL_SUSPECTED]),
+)
+def test_it_gives_the_last_frames(
+    before: int, after: int, samples: int, start: float, seconds: float
+) -> None:
+    ring = Ring(seconds)
     for number in range(before):
         ring.append(number * 0.02, np.full(320, -1, np.int16))
     ring.clear()
@@ -21,7 +29,7 @@ def test_it_gives_the_last_frames(before: int, after: int, samples: int, start: 
     ends = [0.02 * number for number in range(after)]
     for end, frame in zip(ends, frames, strict=True):
         ring.append(end, frame)
-    kept = list(zip(ends, frames, strict=True))[-KEPT:]
+    kept = list(zip(ends, frames, strict=True))[-round(seconds * 50) :]
     expected = [(end, frame) for end, frame in kept if end > start + 1e-6]
     timed = ring.timed(start)
     assert [end for end, _ in timed] == [end for end, _ in expected]
