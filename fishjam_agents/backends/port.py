@@ -367,6 +367,13 @@ class Backend(Registered, ABC):
         """
         raise BackendError(f"{type(self).__name__} speaks nothing without a session: give a recording")
 
+    def check_tools(self, tools: Sequence[ToolDeclaration]) -> None:
+        """Verify that it can do with the tools of a bot what it is set to; any will do by default.
+
+        Raises:
+            FishjamAgentsError: It needs others, in one sentence that says what to do.
+        """
+
     @abstractmethod
     def connect(self, context: BackendContext) -> AbstractAsyncContextManager[BackendSession | InlineSession]:
         """Open a session. Entering it has a deadline of the link's (15 s).

@@ -71,6 +71,9 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
     if bot.turns.hears:
         bot.turns.ending.verify()
     backend.check()
+    if not bot.mcp:
+        # What servers offer is known when they are connected.
+        backend.check_tools([tool.declaration for tool in collect(bot, bot.tools)])
     for key, wanted in bot.handoffs.items():
         _verify_handoff(name, key, wanted, bot)
 

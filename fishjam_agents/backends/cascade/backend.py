@@ -162,6 +162,11 @@ class Cascade(Backend):
         for part in self.components:
             part.check()
 
+    def check_tools(self, tools: Sequence[ToolDeclaration]) -> None:
+        """Check what the language models are to do with the tools."""
+        for part in self.llm:
+            part.check_tools(tools)
+
     async def speak(self, text: str) -> AsyncIterator[Samples]:
         """Speak given words by a voice alone; see `Backend.speak`."""
         cut, use = Sentences(), VendorUse()

@@ -221,6 +221,9 @@ class LanguageModel(Component, ABC):
     what = "language model"
     vision: bool = False
 
+    def check_tools(self, tools: Sequence[ToolDeclaration]) -> None:
+        """Verify the tools on offer: as `Backend.check_tools`."""
+
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LanguageModel]:
         """Get ready for a call: what is yielded does its work. By default the part itself."""

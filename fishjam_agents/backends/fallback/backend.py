@@ -27,6 +27,7 @@ from fishjam_agents.backends.port import (
     ConversationEnded,
     Samples,
     SessionRefresh,
+    ToolDeclaration,
     ignore_handle,
     preload_any,
     reserve_first,
@@ -160,6 +161,11 @@ class Fallback(Backend):
         """Check each of them: a fallback that cannot work is found before it is needed."""
         for backend in self.backends:
             backend.check()
+
+    def check_tools(self, tools: Sequence[ToolDeclaration]) -> None:
+        """Check what each of them is to do with the tools."""
+        for backend in self.backends:
+            backend.check_tools(tools)
 
     async def speak(self, text: str) -> AsyncIterator[Samples]:
         """Speak given words by the first of them that can without a session; see `Backend.speak`."""

