@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 import yaml
+from fishjam_agents_local.intents import read_dialogue
+from fishjam_agents_local.intents.words import plain_text
 
 from fishjam_agents.audio.wav import load_speech
 from fishjam_agents.config import describe, load_config, pipeline_factory
+from fishjam_agents.config.scenario import load_suite
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "offline_assistant"
 _LACKING = [
@@ -52,6 +55,21 @@ def test_the_example_says_what_it_needs() -> None:
     shown = "\n".join(describe(config, bot))
     for named in ("tiny.en", "intents of dialogue.yaml", "en_US-joe-medium.onnx", "MIT", "book_table"):
         assert named in shown
+
+
+def test_the_scenarios_and_the_lines_fit_the_dialogue() -> None:
+    assert len(load_suite(EXAMPLE / "scenarios")) == 4
+    dialogue = read_dialogue(EXAMPLE / "dialogue.yaml")
+    lines = yaml.safe_load((EXAMPLE / "held_out.yaml").read_text())
+    assert len(lines["wishes"]) == len(lines["small_talk"]) == 20
+    tools = {intent.tool for intent in dialogue.intents.values()}
+    for line in lines["wishes"]:
+        assert line.get("wants", "time") in dialogue.intents
+        assert line.get("call", "end_call") in tools
+    # None of them is an example of the dialogue: that would prove nothing.
+    known = {plain_text(example) for _, examples in dialogue.samples() for example in examples}
+    said = [*(line["say"] for line in lines["wishes"]), *lines["small_talk"]]
+    assert not known & {plain_text(text) for text in said}
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng, which the caller speaks with")

@@ -138,10 +138,11 @@ class Decisions:
     def _meant(self, state: State, text: str) -> Plan:
         """What follows an utterance by what it wants."""
         understood = self._understand(text)
-        if understood.margin < self._dialogue.margin:
+        meaning = understood.meaning
+        # Small talk that is a little like a wish is answered: nothing is done by that.
+        if understood.margin < self._dialogue.margin and not isinstance(meaning, OfSmallTalk):
             return self._unsure(state, understood, text)
         state = replace(state, unsure=0)
-        meaning = understood.meaning
         match meaning:
             case OfIntent(name):
                 if state.form is not None and state.form.intent == name:
