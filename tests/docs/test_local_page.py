@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fishjam_agents_local.intents import Intents
 from fishjam_agents_local.llama_cpp import LlamaCpp
 from fishjam_agents_local.llama_cpp.gguf import SMOLLM2
 from fishjam_agents_local.whisper import Whisper
@@ -26,8 +27,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(("title", "part"), [("Whisper", Whisper), ("llama.cpp", LlamaCpp)])
-def test_the_table_of_settings_has_all_of_them(title: str, part: type[Whisper] | type[LlamaCpp]) -> None:
+@pytest.mark.parametrize(
+    ("title", "part"), [("Whisper", Whisper), ("llama.cpp", LlamaCpp), ("Intents", Intents)]
+)
+def test_the_table_of_settings_has_all_of_them(title: str, part: type[Whisper | LlamaCpp | Intents]) -> None:
     section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     told = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert told == [field.name for field in fields(part)]
@@ -44,6 +47,8 @@ def test_every_part_that_a_configuration_names_takes_its_settings() -> None:
                 name = settings.pop("type")
                 if "model" in settings and name != "openai":
                     settings["model"] = Path(settings["model"])
+                if "file" in settings:
+                    settings["file"] = Path(settings["file"])
                 assert find(name, kind)(**settings)
                 made += 1
     assert made >= 6

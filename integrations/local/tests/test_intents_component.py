@@ -93,6 +93,13 @@ def test_an_answer_of_a_tool_that_lacks_something_is_told_to_the_author(
     assert "intents.lamp speaks of {result.state}, which lamp did not answer" in caplog.text
 
 
+def test_what_the_app_asks_for_is_no_word_of_the_user(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    answered = [*said("When do you open?"), Message("assistant", "At nine.")]
+    told = ask(file, [*answered, Message("user", "[The app asks: say hello]")], [Message("user", "[A note]")])
+    assert told == [[], []]
+    assert "needs say()" in caplog.text
+
+
 def tool(**parameters: Any) -> ToolDeclaration:
     properties = {name: {"type": "string"} for name in parameters}
     required = [name for name, needed in parameters.items() if needed]

@@ -154,6 +154,9 @@ class _Connected(LanguageModel):
         # In the model's thread, where all calls have their turns: nothing here is shared with the loop.
         made = await self._call.run(lambda _: self._conversation.plan(messages))
         if made is None:
+            logger.warning(
+                "%s holds all that is said: what the app asks for in other words needs say()", self._file
+            )
             return
         if made.warning:
             logger.warning("%s: %s", self._file, made.warning)

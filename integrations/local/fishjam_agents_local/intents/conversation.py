@@ -49,9 +49,9 @@ class Conversation:
         self._known: list[tuple[Exchange, State]] = []
 
     def plan(self, messages: Sequence[Message]) -> Plan | None:
-        """Decide what is said next; None if nobody waits for an answer."""
+        """Decide what is said next; None if no user waits for an answer: the app asks for something."""
         exchanges = list(_exchanges(messages))
-        if not exchanges:
+        if not exchanges or (messages[-1].role == "user" and not _without_notes(messages[-1].text)):
             return None
         state = self._state(exchanges[:-1])
         last = exchanges[-1]
@@ -82,9 +82,12 @@ def _exchanges(messages: Sequence[Message]) -> Iterator[Exchange]:
     calls: dict[str, LLMToolCall] = {}
     for message in messages:
         if message.role == "user":
+            text = _without_notes(message.text)
+            if not text:
+                continue
             if exchange is not None:
                 yield exchange
-            exchange = Exchange(_without_notes(message.text))
+            exchange = Exchange(text)
         elif exchange is None:
             continue
         elif message.role == "assistant":
