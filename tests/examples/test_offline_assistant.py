@@ -57,6 +57,15 @@ def test_the_example_says_what_it_needs() -> None:
         assert named in shown
 
 
+@pytest.mark.skipif(find_spec("pipecat") is None, reason="needs the model: uv sync --group smart-turn-model")
+def test_the_one_that_answers_sooner_differs_in_nothing_else() -> None:
+    sooner = yaml.safe_load((EXAMPLE / "smart_turn.yaml").read_text())
+    pipeline_factory(load_config(EXAMPLE / "smart_turn.yaml"))().verify()
+    assert sooner["agent"].pop("turns") == {"end_of_turn": "smart_turn"}
+    assert sooner["agent"]["backend"].pop("preemptive")
+    assert sooner == yaml.safe_load((EXAMPLE / "config.yaml").read_text())
+
+
 def test_the_scenarios_and_the_lines_fit_the_dialogue() -> None:
     assert len(load_suite(EXAMPLE / "scenarios")) == 4
     dialogue = read_dialogue(EXAMPLE / "dialogue.yaml")
