@@ -49,7 +49,7 @@ async def measure(quick: bool) -> list[Row]:
                 rows.append(skipped(f"local: {name}", "", str(error)))
                 continue
             works[name] = _work(connected)
-            rows += await _own_row(name, connected, 3 if quick else 30)
+            rows += await _own_row(name, connected, 1 if quick else 30)
         if not quick:
             for name, work in works.items():
                 rows.append(await _lag_row(name, {name: work}, 10.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fishjam_agents_local.whisper.model import _BYTES, decoded, is_repetitive, without_repeats
-from fishjam_agents_local.whisper.turn_words import Agreement, quietest
+from fishjam_agents_local.whisper.turn_words import Agreement, is_falling_quiet, quietest
 
 
 def test_tokens_are_bytes_of_any_script() -> None:
@@ -55,6 +55,16 @@ def test_words_are_told_when_two_hearings_agree() -> None:
     assert agreement.add("I would like two, please.") == "I would like two,"
     assert agreement.add("I would like two, please.") == "I would like two, please"
     assert agreement.add("") == ""
+
+
+def test_the_end_of_a_word_is_seen_and_the_word_is_not() -> None:
+    at = np.arange(9600)
+    speech = (5000 * np.sin(at / 5)).astype(np.int16)
+    assert not is_falling_quiet(speech)
+    assert is_falling_quiet(np.concatenate([speech[1600:], speech[:1600] // 20]))
+    assert not is_falling_quiet(np.concatenate([speech[400:], speech[:400] // 20]))
+    assert not is_falling_quiet(np.zeros(9600, np.int16))
+    assert not is_falling_quiet(np.full(9600, -32768, np.int16))
 
 
 def test_a_cut_is_where_it_is_quietest() -> None:

@@ -23,7 +23,7 @@ from fishjam_agents.units import Seconds
 from fishjam_agents_local.models import require_engine
 from fishjam_agents_local.whisper.files import find_whisper
 from fishjam_agents_local.whisper.model import ENGINE, WhisperModel
-from fishjam_agents_local.whisper.turn_words import Agreement, TurnWords
+from fishjam_agents_local.whisper.turn_words import Agreement, TurnWords, is_falling_quiet
 from fishjam_agents_local.worker import ModelCall, SharedModels
 
 
@@ -85,7 +85,7 @@ class Whisper(StreamingSpeechToText):
         """Get ready for a call."""
         shared = await _MODELS.ready((self.model, self.threads))
         with shared.worker.call(self.wait) as call:
-            yield _Connected(self, shared.model, call)
+            yield Connected(self, shared.model, call)
 
     def hear(self, speech: Speech) -> AsyncIterator[Transcript]:
         """Only what `connect` yields understands."""
@@ -112,13 +112,16 @@ _Hearing: TypeAlias = asyncio.Task[str]
 _Mark: TypeAlias = Paused | _More | _Over | _Hearing
 
 
-class _Connected(StreamingSpeechToText):
+class Connected(StreamingSpeechToText):
+    """What understands the turns of one call."""
+
     def __init__(self, settings: Whisper, model: WhisperModel, call: ModelCall) -> None:
         self._settings = settings
         self._model = model
         self._call = call
 
     async def hear(self, speech: Speech) -> AsyncIterator[Transcript]:
+        """Understand a turn from its onset on."""
         turn = TurnWords(self._call, self._model, self._settings.language)
         if not self._settings.stream:
             await speech.over()
@@ -170,7 +173,8 @@ class _Connected(StreamingSpeechToText):
                 fresh = 0
                 continue
             fresh += len(piece)
-            if fresh >= interval:
+            # Where it is falling quiet a pause may be next, whose hearing would have to wait for this one.
+            if fresh >= interval and not is_falling_quiet(speech.samples[-interval:]):
                 marks.put_nowait(_More())
                 fresh = 0
         marks.put_nowait(_Over())

@@ -8,10 +8,13 @@ import numpy as np
 
 from fishjam_agents.audio.log_mel import SAMPLE_RATE
 from fishjam_agents.audio.samples import Samples
+from fishjam_agents.errors import BackendError
 from fishjam_agents_local.whisper.model import LONGEST, SHORT, WhisperModel
 from fishjam_agents_local.worker import ModelCall
 
 _QUIET = round(0.2 * SAMPLE_RATE)
+_ENDING = round(0.06 * SAMPLE_RATE)
+_QUIETER = 0.1
 _LEAST = round(3.0 * SAMPLE_RATE)
 """Samples that a stretch has at least: Whisper understands little of less."""
 
@@ -62,14 +65,19 @@ class TurnWords:
         begin, last_end, words = self._last
         if (begin, last_end) != (self._from, end):
             begin = self._from
-            stretch = sound[begin:end]
-            words = (
-                await self._call.run(lambda _: self._model.words(stretch, self._language), urgent=urgent)
-                if len(stretch)
-                else ""
-            )
+            words = await self._heard(sound[begin:end], urgent) if end > begin else ""
             self._last = (begin, end, words)
         return words
+
+    async def _heard(self, stretch: Samples, urgent: bool) -> str:
+        try:
+            return await self._call.run(lambda _: self._model.words(stretch, self._language), urgent=urgent)
+        except (RuntimeError, MemoryError, ValueError) as error:
+            # What CTranslate2 raises, whatever went wrong.
+            told = " ".join(str(error).split())[:200].rstrip(".")
+            raise BackendError(
+                f"Whisper failed ({told or type(error).__name__}): the turn is heard again", retryable=True
+            ) from error
 
     def _cut(self, sound: Samples) -> int | None:
         """Where the sound is to be cut; None if what is left of it is short enough."""
@@ -89,6 +97,12 @@ def quietest(sound: Samples) -> int:
     begin = end // 2
     blocks = sound[begin : begin + (end - begin) // _QUIET * _QUIET].astype(np.float32).reshape(-1, _QUIET)
     return begin + int((blocks**2).mean(axis=1).argmin()) * _QUIET + _QUIET // 2
+
+
+def is_falling_quiet(sound: Samples) -> bool:
+    """Return whether the last 60 ms of a stretch of speech are far quieter than it was."""
+    levels = np.abs(sound.astype(np.int32))
+    return bool(levels[-_ENDING:].max(initial=0) < _QUIETER * levels.max(initial=0))
 
 
 class Agreement:
