@@ -13,6 +13,13 @@ from fishjam_agents.errors import ConfigError, install_integration
 INTEGRATIONS = {"gemini": "gemini", "openai_realtime": "openai", "vapi": "vapi", "vapi_peer": "vapi"}
 """Backends of our integrations, and the folder of `integrations/` that each is in."""
 
+COMPONENTS = {
+    "fishjam_agents.stt": {"openai": "openai", "openai_realtime": "openai", "whisper": "local"},
+    "fishjam_agents.llm": {"openai": "openai", "intents": "local", "llama_cpp": "local"},
+    "fishjam_agents.tts": {"openai": "openai", "kokoro": "local", "piper": "local"},
+}
+"""Parts of a cascade in our integrations, by their group of entry points, likewise."""
+
 R = TypeVar("R", bound=Registered)
 
 
@@ -43,8 +50,9 @@ def find(name: str, base: type[R]) -> type[R]:
     found = installed(base)
     point = found.get(name)
     if point is None:
-        if name in INTEGRATIONS and issubclass(base, Backend):
-            raise ConfigError(f"backend {name!r} is not installed: {install_integration(INTEGRATIONS[name])}")
+        ours = INTEGRATIONS if issubclass(base, Backend) else COMPONENTS.get(base.entry_points, {})
+        if name in ours:
+            raise ConfigError(f"{base.what} {name!r} is not installed: {install_integration(ours[name])}")
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"installed are {', '.join(sorted(found)) or 'none'}"
         raise ConfigError(f"no {base.what} of type {name!r} is installed: {hint}")

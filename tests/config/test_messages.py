@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from fishjam_agents.backends import registry
+from fishjam_agents.backends.port import Backend
 from fishjam_agents.config import load_config
 from fishjam_agents.config.problems import alternatives
 from fishjam_agents.errors import ConfigError, install_integration
@@ -346,6 +348,38 @@ def test_a_backend_that_is_not_installed_says_what_installs_it(
     assert refusal() == (
         f"config.yaml:1: agent.backend.type: backend '{name}' is not installed: {install_integration(folder)}"
     )
+
+
+@pytest.mark.parametrize(
+    ("job", "name", "folder"),
+    [
+        (group.rpartition(".")[2], name, folder)
+        for group, folders in registry.COMPONENTS.items()
+        for name, folder in folders.items()
+    ],
+)
+def test_a_part_of_a_cascade_that_is_not_installed_says_what_installs_it(
+    job: str, name: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = registry.installed
+    monkeypatch.setattr(registry, "installed", lambda base: {} if base is not Backend else real(base))
+    Path("config.yaml").write_text(f"agent:\n  backend:\n    type: cascade\n    {job}: {{type: {name}}}\n")
+    what = {"stt": "speech to text", "llm": "language model", "tts": "text to speech"}[job]
+    sentence = f"agent.backend.{job}.type: {what} '{name}' is not installed: {install_integration(folder)}"
+    assert sentence in refusal()
+
+
+def test_every_part_that_is_ours_and_installed_here_is_known_with_its_folder() -> None:
+    assert {
+        (group, point.name, point.dist.name)
+        for group in registry.COMPONENTS
+        for point in entry_points(group=group)
+        if point.dist is not None and point.dist.name != "fishjam-agents"
+    } == {
+        (group, name, f"fishjam-agents-{folder}")
+        for group, folders in registry.COMPONENTS.items()
+        for name, folder in folders.items()
+    }
 
 
 @pytest.mark.parametrize(
