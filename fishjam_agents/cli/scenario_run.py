@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fishjam_agents.audio.wav import Clip
+from fishjam_agents.backends.registry import registered_name
 from fishjam_agents.cli.loops import run_on_loop
 from fishjam_agents.config import Config, load_config, pipeline_factory
 from fishjam_agents.config.scenario import ScenarioFile
@@ -42,6 +43,13 @@ class Bot:
 
     settings: Config
     make: Callable[[], AgentPipeline]
+
+    @property
+    def name(self) -> str:
+        """Name of its class, or where that is the built-in one, of its backend."""
+        bot = self.make()
+        kind = type(bot)
+        return registered_name(bot.backend) if kind is AgentPipeline else kind.__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +178,17 @@ class ScenarioRunner:
         return await simulate(bot.make(), callers, seconds=self._seconds, limits=limits, stop=self.stop)
 
 
-def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdict] = ()) -> list[Path]:
+def write_down(
+    result: SimulationResult, folder: Path, verdicts: Sequence[Verdict] = (), *, title: str, about: str = ""
+) -> list[Path]:
     """Write a call's recordings, its timeline with what was expected, and its report; returns the files.
+
+    Args:
+        result: The call.
+        folder: Where to.
+        verdicts: What was expected.
+        title: Name of the scenario or the bot.
+        about: A sentence about it.
 
     Raises:
         FishjamAgentsError: One cannot be written.
@@ -185,6 +202,8 @@ def write_down(result: SimulationResult, folder: Path, verdicts: Sequence[Verdic
         timeline = dict(result.timeline)
         events = timeline.pop("events")
         result = replace(result, timeline={**timeline, "expectations": judged, "events": events})
+    head = {"title": title} | ({"about": about} if about else {})
+    result = replace(result, timeline={**head, **result.timeline})
     files = result.write(folder)
     # After the recordings: the page of a long call links to room.wav.
     files.append(write_report(folder, room=result.room, sample_rate=RECORDING_RATE, timeline=result.timeline))

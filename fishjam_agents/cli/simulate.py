@@ -142,7 +142,7 @@ def _play_recordings(
         prepare_folder(out)
     setup_logging(log(bot.settings.log))
     result = stage.call(bot, clips)
-    answered = _tell(result, out)
+    answered = _tell(result, out, title=bot.name)
     if result.failure is not None:
         raise result.failure
     return answered
@@ -169,9 +169,9 @@ def _play_scenario(
         return True
     if result.stopped:
         # What was expected may have been about to come.
-        return _tell(result, out)
+        return _tell(result, out, title=performance.name, about=performance.scenario.about)
     verdicts = performance.judge(result)
-    _tell(result, out, verdicts)
+    _tell(result, out, verdicts, title=performance.name, about=performance.scenario.about)
     say("")
     for verdict in sorted(verdicts, key=lambda verdict: not verdict.met):
         say(performance.describe(verdict))
@@ -186,7 +186,14 @@ def _play_scenario(
     return not missed
 
 
-def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict] = ()) -> bool:
+def _tell(
+    result: SimulationResult,
+    out: Path | None,
+    verdicts: Sequence[Verdict] = (),
+    *,
+    title: str,
+    about: str = "",
+) -> bool:
     """Tell of a call, and write it down: whether no hook failed, and no failure cost an answer."""
     from fishjam_agents.cli.failures import failures
     from fishjam_agents.cli.scenario_run import write_down
@@ -194,7 +201,7 @@ def _tell(result: SimulationResult, out: Path | None, verdicts: Sequence[Verdict
     from fishjam_agents.observe.timeline import render
     from fishjam_agents.simulation import LAG_LIMIT
 
-    files = [] if out is None else write_down(result, out, verdicts)
+    files = [] if out is None else write_down(result, out, verdicts, title=title, about=about)
     say(render(result.timeline))
     where = f" in {', '.join(str(path) for path in files)}" if files else ""
     early = ", stopped before its end" + ("," if out is not None else "") if result.stopped else ""

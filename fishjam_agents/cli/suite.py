@@ -111,7 +111,9 @@ def play_suite(stage: ScenarioRunner, suite: Sequence[ScenarioRun], out: Path | 
 
     def keep(outcome: Outcome) -> None:
         if out is not None and outcome.result is not None:
-            write_down(outcome.result, out / outcome.performance.name, outcome.verdicts)
+            scenario = outcome.performance.scenario
+            folder = out / scenario.name
+            write_down(outcome.result, folder, outcome.verdicts, title=scenario.name, about=scenario.about)
 
     with _progress(len(suite)) as advance:
         outcomes = _play(stage, suite, advance, keep)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import subprocess
@@ -11,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
 from fishjam_agents.audio.wav import write_wav
@@ -166,8 +170,16 @@ def test_a_call_of_ten_minutes_plays_the_file_beside_it_and_can_be_scrolled(tmp_
     tab.open(report(tmp_path, seconds=600.0))
     assert tab.ask("document.getElementById('audio').duration") == 600.0
     tab.ask("document.getElementById('overview').focus()")
+    # The mark of the position is some pixels wide.
+    box = "document.getElementById('scroller')"
+    fitted = f"{box}.scrollWidth < {box}.clientWidth + 8"
+    assert tab.ask(fitted)
+    for _ in range(8):
+        tab.press("+")
     tab.press("End")
     assert tab.ask("document.getElementById('scroller').scrollLeft") > 10_000
+    tab.press("0")
+    assert tab.ask(fitted)
     assert tab.complaints == []
 
 
@@ -194,6 +206,36 @@ def test_the_page_follows_the_colours_of_the_system(tmp_path: Path, tab: Tab) ->
         tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         shades.append(tab.ask("getComputedStyle(document.body).backgroundColor"))
     assert shades == ["rgb(247, 247, 248)", "rgb(17, 17, 20)"]
+
+
+SIDES = ("left", "right", "bottom")
+
+
+def test_a_table_that_goes_on_shows_a_shadow_where_it_does(tmp_path: Path, tab: Tab) -> None:
+    tab.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
+    tab.open(report(tmp_path))
+    table = "document.querySelector('#turns .table')"
+    assert tab.ask(f"{table}.scrollWidth > {table}.clientWidth")
+    tab.ask(f"{table}.scrollIntoView()")
+
+    def edges() -> tuple[float, float]:
+        """How much darker the last pixels at the left and at the right are than the card, below the head."""
+        left, right, bottom, scrolled = (
+            tab.ask(value)
+            for value in (*(f"{table}.getBoundingClientRect().{side}" for side in SIDES), "window.scrollY")
+        )
+        # The blank below the text of the last row.
+        clip = {"x": left, "y": bottom - 5 + scrolled, "width": right - left, "height": 3, "scale": 1}
+        shot = tab.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        image = np.asarray(Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("L"), float)
+        card = np.median(image)
+        return float(card - image[:, 2].mean()), float(card - image[:, -3].mean())
+
+    left, right = edges()
+    assert right > left + 10
+    tab.ask(f"{table}.scrollLeft = 10000")
+    left, right = edges()
+    assert left > right + 10
 
 
 def test_a_narrow_window_scrolls_its_parts_and_not_the_page(tmp_path: Path, tab: Tab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import Timeline
 from fishjam_agents.observe.report import latency, tables
-from fishjam_agents.observe.report.call import Call, Span, read_call
+from fishjam_agents.observe.report.call import Call, Span, ToolRun, read_call
+from fishjam_agents.observe.report.unanswered import why_unanswered
 
 A, B = ("alice", "track-a"), ("bob", "track-b")
 
@@ -245,16 +247,75 @@ def test_audible_time_is_measured_in_the_recording() -> None:
     assert latency.audible_for(call.barge_ins[0], bot, 16000) == pytest.approx(0.07)
 
 
+def test_tools_are_spans_with_arguments_and_result() -> None:
+    call = call_of(
+        events.ToolStarted(1.0, "weather", "c1", '{"city": "Rome"}'),
+        events.ToolCalled(2.0, "weather", "c1", "ok", 1.0, "sunny"),
+        events.ToolCalled(3.0, "shout", "c2", "refused", 0.25),
+        events.ToolStarted(19.0, "search", "c3"),
+    )
+    assert call.tools == (
+        ToolRun("weather", Span(1.0, 2.0), "ok", '{"city": "Rome"}', "sunny"),
+        ToolRun("shout", Span(2.75, 3.0), "refused"),
+        ToolRun("search", Span(19.0, 20.0), "running"),
+    )
+
+
+ASKED = turn(1, A, 1.0, 2.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("happened", "seconds", "why"),
+    [
+        ([*ASKED, *reply("r1", 3.0, 1.0)], 20.0, None),
+        (ASKED, 20.0, "the model said nothing in the 17.5 s that were left"),
+        (ASKED, 4.0, "the call was over 1.5 s later"),
+        ([*ASKED, *turn(2, A, 3.0, 4.0, 4.5)], 20.0, "the speaker went on 1.0 s later (turn-2)"),
+        (
+            [*ASKED, *turn(2, A, 3.0, 4.0, 4.5), *reply("r1", 5.0, 1.0)],
+            20.0,
+            "answered together with turn-2, which began 1.0 s later",
+        ),
+        (
+            [*ASKED, events.BackendWarning("the answer was refused", unanswered="failed", at=2.8)],
+            20.0,
+            "the answer was refused",
+        ),
+        (
+            [*ASKED, events.BackendFailure("bad key", "auth", False, at=3.0)],
+            20.0,
+            "the backend failed: bad key",
+        ),
+        ([events.MuteChanged(0.5, "output", True), *ASKED], 20.0, "the bot was muted"),
+        ([*ASKED, events.Outage(9.0, "backend", 8.0)], 20.0, "the bot was without its backend for 8.0 s"),
+        (
+            [*ASKED, events.VendorUnavailable("openai", "openai is asked by nobody", at=2.6)],
+            20.0,
+            "openai is asked by nobody",
+        ),
+        (
+            [events.UserTurnEnded(2.5, 2.0, *A, 1.0, "turn-1", "cancelled")],
+            20.0,
+            "taken back: not to be answered",
+        ),
+        ([events.UserTurnEnded(2.5, 2.0, *A, 1.0, "turn-1", "app")], 20.0, "the bot's ears were closed"),
+    ],
+)
+def test_a_turn_without_an_answer_says_why(happened: list[Event], seconds: float, why: str | None) -> None:
+    call = call_of(*happened, seconds=seconds)
+    assert why_unanswered(call, call.turns[0]) == why
+    if why is not None:
+        assert html.escape(why, quote=True) in tables.turns(call)
+
+
 def test_notices_are_told_in_words() -> None:
     call = call_of(
         events.Outage(1.0, "backend", 0.5),
-        events.ToolCalled(2.0, "weather", "c1"),
         events.ErrorRaised(3.0, "it broke", "on_turn"),
         events.UserText(4.0, "hello", "ann"),
     )
     assert [notice.text for notice in call.notices] == [
         "backend was lost for 0.50 s",
-        "tool weather",
         "it broke",
         "ann wrote: hello",
     ]

@@ -244,6 +244,39 @@ def test_a_histogram_has_round_bins_and_counts_every_value(
     assert sum(counts) == len(values)
 
 
+def test_the_heading_is_the_title_of_the_timeline(tmp_path: Path) -> None:
+    timeline = {**TIMELINE, "title": "<cough>", "about": "A cough is no turn.", "stopped": True}
+    text = write_report(tmp_path, room=recording(8), sample_rate=RATE, timeline=timeline).read_text()
+    assert "<h1><bdi>&lt;cough&gt;</bdi></h1>" in text
+    assert '<p class="about">A cough is no turn.</p>' in text
+    assert "The call was stopped at 8.00 s, before its end." in text
+
+
+def test_who_said_nothing_has_a_lane_too() -> None:
+    silent = {"at": 0.0, "kind": "peer_joined", "peer": "caller-2"}
+    page = page_of({**TIMELINE, "events": [silent, *TIMELINE["events"]]})
+    labels = [label.text for label in page.all("div", class_="label") if label.has("class_", "speech")]
+    assert labels == ["caller-1", "caller-2"]
+
+
+def test_tools_are_spans_in_a_lane_of_their_own_and_a_table() -> None:
+    tools = [
+        {"at": 3.0, "kind": "tool_started", "tool": "weather", "call": "c1", "arguments": '{"city":"Rome"}'},
+        {"at": 3.1, "kind": "tool_started", "tool": "search", "call": "c2"},
+        {"at": 4.0, "kind": "tool_called", "tool": "weather", "call": "c1", "duration": 1.0, "result": "sun"},
+        {"at": 4.2, "kind": "tool_called", "tool": "search", "call": "c2", "outcome": "error"},
+    ]
+    page = page_of({**TIMELINE, "events": [*TIMELINE["events"], *tools]})
+    first, second = page.all("div", class_="tool")
+    assert (
+        first.attributes["title"]
+        == 'weather: ok, 1000 ms from 3.00 s\narguments: {"city":"Rome"}\nresult: sun'
+    )
+    assert "left:37.5000%;width:12.5000%" in (first.attributes["style"] or "")
+    # They ran at once: one stands below the other.
+    assert "row-1" in (second.attributes["class"] or "")
+
+
 def test_what_nobody_in_particular_says_has_a_lane_of_its_own() -> None:
     """In a mix the peer of a turn is left out where nobody was clearly loudest."""
     timeline = copy.deepcopy(TIMELINE)

@@ -19,7 +19,6 @@ TROUBLE = frozenset({"outage", "backend_warning", "backend_failure", "error"})
 _NOTICES = TROUBLE | {
     "backend_ended",
     "call_ended",
-    "tool_called",
     "mute_changed",
     "bot_changed",
     "user_text",
@@ -156,6 +155,25 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolRun:
+    """A call of a tool, over or not.
+
+    Attributes:
+        tool: Its name.
+        span: When it ran.
+        outcome: As `events.ToolCalled` lists it; `running` where the call ended first.
+        arguments: JSON, where the timeline has it (`observe.tool_payloads`).
+        result: As the model was told, where the timeline has it.
+    """
+
+    tool: str
+    span: Span
+    outcome: str
+    arguments: str = ""
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call. Everything is in the order of its begin.
 
@@ -167,6 +185,7 @@ class Call:
         turns: The callers' turns.
         barge_ins: What sounded over the bot.
         replies: The bot's replies.
+        tools: The calls of tools.
         notices: What else there is to know.
         events: The timeline itself.
     """
@@ -178,6 +197,7 @@ class Call:
     turns: tuple[UserTurn, ...]
     barge_ins: tuple[BargeIn, ...]
     replies: tuple[Reply, ...]
+    tools: tuple[ToolRun, ...]
     notices: tuple[Notice, ...]
     events: tuple[Event, ...]
 
@@ -203,6 +223,7 @@ def read_call(timeline: Mapping[str, Any]) -> Call:
         turns=_answered(_turns(events), replies, speech),
         barge_ins=barge_ins,
         replies=replies,
+        tools=_tools(events, seconds),
         notices=tuple(_notice(event) for event in events if event["kind"] in _NOTICES),
         events=tuple(events),
     )
@@ -378,13 +399,36 @@ def _answered(
     return tuple(turns)
 
 
+def _tools(events: Sequence[Event], seconds: float) -> tuple[ToolRun, ...]:
+    found: list[ToolRun] = []
+    begun: dict[str, Event] = {}
+    for event in events:
+        if event["kind"] == "tool_started":
+            begun[event["call"]] = event
+        elif event["kind"] == "tool_called":
+            start = begun.pop(event["call"], None)
+            at = event["at"] - event.get("duration", 0.0) if start is None else start["at"]
+            arguments = "" if start is None else start.get("arguments") or ""
+            found.append(
+                ToolRun(
+                    event["tool"],
+                    Span(min(max(at, 0.0), event["at"]), event["at"]),
+                    event.get("outcome", "ok"),
+                    arguments,
+                    event.get("result") or "",
+                )
+            )
+    found.extend(
+        ToolRun(event["tool"], Span(event["at"], seconds), "running", event.get("arguments") or "")
+        for event in begun.values()
+    )
+    return tuple(sorted(found, key=lambda run: run.span.start))
+
+
 def _notice(event: Event) -> Notice:
     kind = event["kind"]
     if kind == "outage":
         return Notice(event["at"], kind, f"{event['what']} was lost for {event['seconds']:.2f} s")
-    if kind == "tool_called":
-        outcome = event.get("outcome", "ok")
-        return Notice(event["at"], kind, f"tool {event['tool']}{'' if outcome == 'ok' else f': {outcome}'}")
     if kind == "mute_changed":
         return Notice(event["at"], kind, f"{event['direction']} {'muted' if event['muted'] else 'unmuted'}")
     if kind == "bot_changed":

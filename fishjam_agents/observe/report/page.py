@@ -36,7 +36,8 @@ def write_report(folder: Path, *, room: Samples, sample_rate: int, timeline: Map
         room: The recording, int16, shape (n, 2): callers left, bot right.
         sample_rate: Hz.
         timeline: What `timeline.json` holds; its zero is sample 0 of `room`. A scenario's has `expectations`,
-            too: `expected`, `came`, `met` and, where it came, `at` of each.
+            too: `expected`, `came`, `met` and, where it came, `at` of each. `title` is its heading, in place
+            of the folder's name, and `about` a sentence below it.
 
     Returns:
         The file.
@@ -45,7 +46,8 @@ def write_report(folder: Path, *, room: Samples, sample_rate: int, timeline: Map
         FishjamAgentsError: It cannot be written.
     """
     path = folder / "report.html"
-    content = render(room=room, sample_rate=sample_rate, timeline=timeline, name=folder.resolve().name)
+    name = str(timeline.get("title") or folder.resolve().name)
+    content = render(room=room, sample_rate=sample_rate, timeline=timeline, name=name)
     try:
         path.write_text(content, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -80,7 +82,8 @@ def render(
         script=script,
         name=escaped(name),
         facts=escaped(_facts(call)),
-        warning=_warning(call),
+        about=tag("p", str(timeline["about"]), class_="about") if timeline.get("about") else "",
+        warning=_warning(call, stopped=bool(timeline.get("stopped"))),
         tiles=_tiles(call),
         player=_player(embedded(room, sample_rate, sound_limit)),
         seconds=f"{call.seconds:.3f}",
@@ -94,7 +97,13 @@ def render(
             bool(timeline.get("expectations")),
         ),
         turns=_section("Turns", "turns", tables.turns(call), bool(call.turns or call.replies)),
-        parts=_section("Parts of the model delay", "parts", tables.parts(timed), bool(timed)),
+        tools=_section(
+            "Tools",
+            "tools",
+            Markup(tables.tools(call) + _payloads(call)),
+            bool(call.tools),
+        ),
+        parts=_section("Latency of each component", "parts", tables.parts(timed), bool(timed)),
         barge_ins=_section(
             "Barge-ins", "barge-ins", tables.barge_ins(call, room[:, 1], sample_rate), bool(call.barge_ins)
         ),
@@ -124,11 +133,22 @@ def _counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _warning(call: Call) -> Markup:
-    if call.lag is None or call.lag <= EXACT:
+def _warning(call: Call, *, stopped: bool) -> Markup:
+    said = []
+    if stopped:
+        said.append(f"The call was stopped at {clock(call.seconds)} s, before its end.")
+    if call.lag is not None and call.lag > EXACT:
+        late = milliseconds(call.lag)
+        said.append(f"The machine was up to {late} late during this call: times are not exact.")
+    return joined(tag("p", words, class_="warning", role="note") for words in said)
+
+
+def _payloads(call: Call) -> Markup:
+    """How to see arguments and results, where the timeline has none."""
+    if any(run.arguments or run.result for run in call.tools):
         return Markup()
-    words = f"The machine was up to {milliseconds(call.lag)} late during this call: times are not exact."
-    return tag("p", words, class_="warning", role="note")
+    advice = "Arguments and results are here with observe: {tool_payloads: true} in the bot's config.yaml."
+    return tag("p", advice, class_="note")
 
 
 def _tiles(call: Call) -> Markup:

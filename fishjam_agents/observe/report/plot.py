@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.observe.report import latency
-from fishjam_agents.observe.report.call import SOMEBODY, TROUBLE, BargeIn, Call, Reply, Span
+from fishjam_agents.observe.report.call import SOMEBODY, TROUBLE, BargeIn, Call, Reply, Span, ToolRun
 from fishjam_agents.observe.report.markup import Markup, foreign, joined, tag
 from fishjam_agents.observe.report.sound import decibels, waveform
 
@@ -15,6 +15,9 @@ STEPS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
 _MOST_TICKS = 1500
 _AT_THE_END = 98.5
 _CALLER_COLOURS = 4
+_TOOL_ROWS = 3
+_NAME_SHARE = 0.13
+"""Share of the call that the name of a tool takes when the whole call is in view."""
 
 
 NONE = "\u2013"
@@ -53,6 +56,8 @@ class Plot:
         call = self._call
         speakers = [peer for peer in self._names if any(turn.peer == peer for turn in call.turns)]
         speakers += [p for p in self._names if p not in speakers and any(s.peer == p for s in call.speech)]
+        # Who said nothing was there all the same.
+        speakers += [peer for peer in call.peers if peer not in speakers]
         rows: list[tuple[str, Markup, Markup]] = [("ruler", Markup(), self._ruler())]
         rows += [("speech", foreign(peer), self._speech(peer)) for peer in speakers]
         callers = waveform(
@@ -67,6 +72,10 @@ class Plot:
             ("sound bot", _side("Bot", self._bot), bot),
             ("replies", Markup("Replies"), joined(map(self._reply, call.replies))),
         ]
+        if call.tools:
+            places = self._tool_rows()
+            name = f"tools-run rows-{max(places) + 1}"
+            rows.append((name, Markup("Tools"), joined(map(self._tool, call.tools, places))))
         if call.notices:
             rows.append(("notices", Markup("Notices"), joined(self._notices())))
         labels = joined(tag("div", label, class_=f"label {name}") for name, label, _ in rows)
@@ -209,6 +218,25 @@ class Plot:
             words = f"\n{reply.heard_text or reply.text}" if reply.text else ""
             boxes.append(self._box("heard", piece, text, title=f"{reply.id}: {heard}{words}"))
         return joined(boxes)
+
+    def _tool_rows(self) -> list[int]:
+        """The row of each call of a tool: those whose names would overlap stand below one another."""
+        free = [0.0] * _TOOL_ROWS
+        places = []
+        for run in self._call.tools:
+            row = next((row for row, at in enumerate(free) if at <= run.span.start), _TOOL_ROWS - 1)
+            free[row] = max(run.span.end, run.span.start + _NAME_SHARE * self._seconds)
+            places.append(row)
+        return places
+
+    def _tool(self, run: ToolRun, row: int) -> Markup:
+        took = milliseconds(run.span.seconds)
+        told = [f"{run.tool}: {run.outcome}, {took} from {clock(run.span.start)} s"]
+        told += [f"arguments: {run.arguments}"] if run.arguments else []
+        told += [f"result: {run.result}"] if run.result else []
+        name = f"tool row-{row}" + ("" if run.outcome == "ok" else " trouble")
+        label = tag("span", foreign(run.tool), class_="text")
+        return self._box(name, run.span, label, title="\n".join(told))
 
     def _notices(self) -> Iterable[Markup]:
         found = self._call.notices

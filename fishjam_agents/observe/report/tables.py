@@ -9,9 +9,10 @@ from typing import Any
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.observe.latency import TimedReply, median, names
 from fishjam_agents.observe.report import latency
-from fishjam_agents.observe.report.call import BargeIn, Call, Event, Reply, UserTurn
+from fishjam_agents.observe.report.call import BargeIn, Call, Event, Reply, ToolRun, UserTurn
 from fishjam_agents.observe.report.markup import Markup, foreign, joined, tag
 from fishjam_agents.observe.report.plot import NONE, clock, milliseconds
+from fishjam_agents.observe.report.unanswered import why_unanswered
 
 _KNOWN = frozenset({"at", "media_at", "kind", "peer"})
 _REASONS = {
@@ -27,7 +28,7 @@ def turns(call: Call) -> Markup:
     """A line for each turn with its answer, and for each reply that answers none."""
     answers = {turn.reply for turn in call.turns}
     lines: list[tuple[float, Markup]] = [
-        (turn.span.start, _turn(turn, call.reply(turn.reply))) for turn in call.turns
+        (turn.span.start, _turn(call, turn, call.reply(turn.reply))) for turn in call.turns
     ]
     lines += [(reply.started, _unasked(reply)) for reply in call.replies if reply.id not in answers]
     lines.sort(key=lambda line: line[0])
@@ -58,6 +59,12 @@ def parts(replies: Sequence[TimedReply]) -> Markup:
             )
         )
     return _table(["Reply", *columns, "All"], lines, numbers=range(1, len(columns) + 2))
+
+
+def tools(call: Call) -> Markup:
+    """A line for each call of a tool."""
+    lines = [_tool(run) for run in call.tools]
+    return _table(["At", "Tool", "Arguments", "Result", "Outcome", "Took"], lines, numbers=(5,))
 
 
 def barge_ins(call: Call, bot: Samples, sample_rate: int) -> Markup:
@@ -101,7 +108,7 @@ def _number(value: float | None) -> Markup:
     return tag("td", milliseconds(value), class_="number")
 
 
-def _turn(turn: UserTurn, reply: Reply | None) -> Markup:
+def _turn(call: Call, turn: UserTurn, reply: Reply | None) -> Markup:
     end = reply.ended if reply is not None and reply.ended is not None else turn.decided
     answered = latency.response(turn, reply)
     response = tag(
@@ -123,9 +130,31 @@ def _turn(turn: UserTurn, reply: Reply | None) -> Markup:
         _number(None if turn.waited else latency.model(turn, reply)),
         response,
         *_answer(reply),
-        tag("td", _outcome(reply), tag("small", _REASONS[turn.reason]) if turn.reason in _REASONS else None),
+        tag("td", _outcome(reply), *_why(call, turn)),
     ]
     return tag("tr", joined(cells), data_from=f"{turn.span.start:.3f}", data_to=f"{end:.3f}")
+
+
+def _why(call: Call, turn: UserTurn) -> list[Markup]:
+    """How the turn ended, where that is unusual, and why it has no answer."""
+    why = why_unanswered(call, turn)
+    return [
+        *([tag("small", _REASONS[turn.reason])] if turn.reason in _REASONS else []),
+        *([tag("small", foreign(why), class_="why")] if why is not None else []),
+    ]
+
+
+def _tool(run: ToolRun) -> Markup:
+    done = "done" if run.outcome == "ok" else "cut" if run.outcome in ("error", "timeout") else "none"
+    cells = [
+        tag("th", _moment(run.span.start), scope="row"),
+        tag("td", tag("code", run.tool)),
+        tag("td", tag("p", foreign(run.arguments)) if run.arguments else NONE),
+        tag("td", tag("p", foreign(run.result)) if run.result else NONE),
+        tag("td", tag("span", run.outcome, class_=f"badge {done}")),
+        _number(run.span.seconds),
+    ]
+    return tag("tr", joined(cells), data_from=f"{run.span.start:.3f}", data_to=f"{run.span.end:.3f}")
 
 
 def _end_of_turn(turn: UserTurn) -> Markup:

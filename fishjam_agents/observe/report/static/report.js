@@ -14,7 +14,7 @@
   const LEAST_LABEL = 48; // pixels between the ruler's labels
   const LEAST_TICK = 6; // pixels between its ticks
   const FINEST = 400; // pixels a second
-  let scale = 40; // pixels a second, as in the style sheet; 0 fits the call into the page
+  let scale = 0; // pixels a second, as in the style sheet; 0 fits the call into the page
   let width = 0;
   let at = 0;
 
