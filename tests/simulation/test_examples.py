@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/config.yaml"))
 PLAYED = {"tools_and_mcp"}
 """Examples whose bot needs a scenario of its own."""
-EMULATED = {"gemini_assistant", "gemini_vision", "local_cascade", "openai_poet", "vapi_receptionist"}
+EMULATED = {
+    *("gemini_assistant", "gemini_vision", "handoffs", "local_cascade", "openai_poet", "vapi_receptionist"),
+}
 """Examples that need a vendor: the tests of their integration run them, against its emulator."""
 
 

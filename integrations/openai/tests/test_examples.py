@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
 
 
-def simulate(example: str, out: Path) -> tuple[list[dict[str, Any]], str]:
+def simulate(example: str, out: Path, timeout: float = 50) -> tuple[list[dict[str, Any]], str]:
     """Run the command of an example's page; the events of the call, and what was printed."""
     page = (ROOT / "examples" / example / "README.md").read_text().replace("\\\n", " ")
     (line,) = re.findall(r"^    (.*fishjam_agents_openai\.emulator.*)$", page, re.MULTILINE)
@@ -33,7 +33,13 @@ def simulate(example: str, out: Path) -> tuple[list[dict[str, Any]], str]:
         free.bind(("127.0.0.1", 0))
         words = [word.replace("8080", str(free.getsockname()[1])) for word in words]
     done = subprocess.run(
-        ["env", *words], env=ENVIRONMENT, capture_output=True, text=True, timeout=50, cwd=ROOT, check=False
+        ["env", *words],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     events: list[dict[str, Any]] = json.loads((out / "timeline.json").read_text())["events"]
@@ -76,3 +82,14 @@ def test_the_poet_answers_to_the_command_of_its_page(tmp_path: Path) -> None:
     assert ended["heard"]["seconds"] > 1
     assert not of(events, "error")
     assert not of(events, "backend_warning")
+
+
+@pytest.mark.timeout(200)
+def test_a_call_is_handed_over_to_billing_and_to_a_person_who_joins(tmp_path: Path) -> None:
+    # The command plays the example's scenario, and fails where an expectation is not met.
+    events, printed = simulate("handoffs", tmp_path, 180)
+    assert "scenario passed: " in printed
+    assert ">billing took over from Reception<" in (tmp_path / "report.html").read_text()
+    changed, after = of(events, "bot_changed")[0], of(events, "reply_started")
+    following = next(reply for reply in after if reply["at"] >= changed["at"])
+    assert following["reply"].startswith("openai-")

@@ -41,6 +41,10 @@ class RealtimeAssistant:
 
     def __call__(self) -> Sequence[ScriptStep]:
         """Return the steps that it says and does next."""
+        instructions = self._line.asked.get("instructions")
+        if instructions:
+            # What the app asks for is said, and no tool called: the last of it is for this response alone.
+            return [instructions.rpartition("\n\n")[2][:_LONGEST]]
         items = list(self._line.items.values())
         calls = {item["call_id"]: item["name"] for item in items if item["type"] == "function_call"}
         came = {item["call_id"]: item["output"] for item in items if item["type"] == "function_call_output"}

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fishjam_agents.audio.samples import Samples
@@ -43,6 +43,7 @@ class EmulatorConnection:
     Attributes:
         session: The session as it was asked for.
         items: The conversation: items by id.
+        asked: What the response that was asked for last was asked for with.
         calls: Ids of the calls in it.
         model: What answers, where the emulator has a model.
         stalled: Whether it reads and says nothing any more.
@@ -58,6 +59,7 @@ class EmulatorConnection:
         self._socket = socket
         self._ids = itertools.count(1)
         self.hearing = InputBuffer(self.send_event, self._ids, emulator.words)
+        self.asked: Mapping[str, Any] = {}
         self.model = emulator.model(self) if emulator.model is not None else None
         self.speaking = EmulatedOutput(self.send_event, self.raw, self.close, self._ids, self.hearing.write)
 
@@ -190,7 +192,8 @@ class EmulatorConnection:
         if await self.hearing.append(data) and detection.get("interrupt_response", True):
             await self.speaking.cancel("turn_detected")
         elif await self.hearing.pause() and detection.get("create_response", True):
-            self.speaking.respond(self._emulator.answer(self, False), {})
+            self.asked = {}
+            self.speaking.respond(self._emulator.answer(self, False), self.asked)
 
     async def _create(self, event: dict[str, Any]) -> None:
         fields = event.get("response") or {}
@@ -199,6 +202,7 @@ class EmulatorConnection:
             message = "Conversation already has an active response in progress"
             await self._refuse(event, "conversation_already_has_active_response", message)
             return
+        self.asked = fields
         self.speaking.respond(self._emulator.answer(self, apart), fields)
         # What is asked for exists from now on, also for a cancellation that comes right behind.
         await asyncio.sleep(0)
