@@ -6,19 +6,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 from fishjam_agents import events
 from fishjam_agents.backends import port
 from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.link import BackendLink
-from fishjam_agents.backends.tracebacks import of_a_user
 from fishjam_agents.backends.vendors import VendorUse
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Heard
 from fishjam_agents.pipeline.audio_health import AudioHealth
 from fishjam_agents.pipeline.awaited_reply import AwaitedReply
+from fishjam_agents.pipeline.backend_events import BackendEvents
 from fishjam_agents.pipeline.background_audio import add_background_audio
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.call_recording import CallRecording
@@ -42,12 +41,9 @@ from fishjam_agents.pipeline.spoken_words import Apology, greet
 from fishjam_agents.pipeline.switches import Switches
 from fishjam_agents.pipeline.tool_payloads import ToolPayloads
 from fishjam_agents.pipeline.tools import CallTools
-from fishjam_agents.pipeline.turn_taking.backend import BackendTurnController
-from fishjam_agents.pipeline.turn_taking.controller import TurnController
+from fishjam_agents.pipeline.turn_taking.choice import make_turns
 from fishjam_agents.pipeline.turn_taking.crosstalk import CrossTalk
-from fishjam_agents.pipeline.turn_taking.local import LocalTurnController
 from fishjam_agents.pipeline.turn_taking.peer_sessions import PeerSessions
-from fishjam_agents.pipeline.turn_taking.per_peer import PerPeerTurnController
 from fishjam_agents.pipeline.turn_taking.push_to_talk import PushToTalkButtons, PushToTalkTurnController
 from fishjam_agents.pipeline.vision_input import VisionInput
 from fishjam_agents.playout.audio_output import AudioOutput
@@ -96,7 +92,8 @@ class Call:
         self._enrichment = Enrichment(context)
         self._link = self._make_link()
         self.replies = Replies(context, self.output, self._link, self._reply_begins, self._addressee)
-        self.turns = self._make_turns()
+        sink = EnrichingSink(self._enrichment, self._link, context.hooks.run, self._asks_itself)
+        self.turns = make_turns(context, self.replies, self._link, sink, self.output)
         deliver = self.turns.deliver
         crosstalk: CrossTalk | None = None
         if context.turns.mode == "local" and context.hearing.mode != "mix":
@@ -138,6 +135,8 @@ class Call:
         if self._earlier is not None and self._earlier.bot is not None:
             self.handoffs.resume(self._earlier.bot, self._earlier.instructions)
         self.questions = OutOfBandRequests(self.send_text)
+        takers = (self.replies, self.turns, self.audio, self.tools, self.questions)
+        self._backend_events = BackendEvents(context, *takers)
         self._buttons: PushToTalkButtons | None = None
         if room is not None and isinstance(self.turns, PushToTalkTurnController):
             self._buttons = PushToTalkButtons(room, self.turns.press, self.turns.release)
@@ -160,23 +159,6 @@ class Call:
         if hearing.mode == "per_peer":
             return PeerSessions(self._connect, hearing.max_sessions, self.take_event)
         return self._connect(self.take_event)
-
-    def _make_turns(self) -> TurnController:
-        if isinstance(self._link, PeerSessions):
-            per_peer = PerPeerTurnController(self._context, self.replies, self._link)
-            self.output.ask(per_peer.may_begin)
-            return per_peer
-        sink = EnrichingSink(self._enrichment, self._link, self._context.hooks.run, self._asks_itself)
-        parts = (self._context, self.replies, sink)
-        match self._context.turns.mode:
-            case "local":
-                return LocalTurnController(*parts)
-            case "backend":
-                return BackendTurnController(self._context, self.replies, self._link)
-            case "push_to_talk":
-                return PushToTalkTurnController(*parts)
-            case mode:
-                assert_never(mode)
 
     def _connect(self, emit: Callable[[port.BackendEvent], None]) -> BackendLink:
         mode: Literal["local", "backend"] = "backend" if self._context.turns.mode == "backend" else "local"
@@ -332,63 +314,7 @@ class Call:
             event: The event.
             peer: Whose session it is; None where all share one.
         """
-        context = self._context
-        try:
-            self._dispatch(event, peer)
-        except Exception as error:
-            if of_a_user(error):
-                context.end.fail_inside(error)
-                return
-            logger.exception("An event of the backend could not be handled: %s", type(event).__name__)
-            context.emit(events.ErrorRaised(context.now(), f"{type(event).__name__}: {error!r}", "backend"))
-
-    def _dispatch(self, event: port.BackendEvent, peer: str | None) -> None:
-        context = self._context
-        match event:
-            case port.ReplyAudio():
-                self.replies.handle(event)
-            case port.ReplyStarted() | port.ReplyTextDelta() | port.ReplyAudioEnded():
-                if peer is not None and isinstance(event, port.ReplyStarted):
-                    self.turns.reply_begins(False, peer)
-                self.replies.handle(event)
-            case port.UserSpeech():
-                self.turns.user_speech(event.speaking, peer)
-            case port.Interrupted():
-                if event.reply is None or self.replies.speech(event.reply) is not None:
-                    self.turns.interrupted(peer)
-            case port.UserTranscript():
-                context.emit(event.stamped(context.now()))
-                context.start_hook("on_transcript", event.text, event.final, event.peer)
-                # A transcript that comes after its turn would be taken for that of the next sound.
-                if context.capabilities.transcripts:
-                    self.audio.understood(event.text, event.final, event.peer, event.start)
-            case port.PauseTranscript():
-                self.audio.transcribed(event.text, event.at, event.peer)
-            case port.ToolCall() | port.ToolCallCancelled():
-                self.tools.handle(event)
-            case port.OutOfBandResponse():
-                self.questions.answered(event)
-            case port.VendorEvent():
-                context.start_hook("on_vendor_event", event.kind, event.message)
-            case port.ReplyLatency() | port.PreemptiveReply() | port.BackendUsage() | port.BackendWarning():
-                context.emit(event.stamped(context.now()))
-            case port.VendorUnavailable() | port.VendorAvailable():
-                context.emit(event.stamped(context.now()))
-            case port.BackendFailure():
-                self._backend_failed(event, peer)
-            case _:
-                assert_never(event)
-
-    def _backend_failed(self, event: port.BackendFailure, peer: str | None) -> None:
-        """End what the backend was saying; the sessions of other peers go on."""
-        context = self._context
-        if peer is None:
-            context.emit(event.stamped(context.now()))
-            self.replies.end_unfinished()
-        else:
-            message = f"the session of {context.peer_name(peer)}: {event.message}"
-            context.emit(replace(event, message=message, at=context.now()))
-            self.replies.end_unfinished(lambda reply: self._addressee(reply) == peer)
+        self._backend_events.take(event, peer)
 
     def _reply_begins(self, asked: bool) -> None:
         self.turns.reply_begins(asked)
