@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,16 @@ from bench.table import Row, percentile, skipped
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import Clip, read_wav
-from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.config import load_config, pipeline_factory
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.simulation import SimulationResult, simulate
-from fishjam_agents.turns.smart_turn import SmartTurn
 
-CONFIG = Path(__file__).parents[2] / "examples" / "offline_assistant" / "config.yaml"
+_EXAMPLE = Path(__file__).parents[2] / "examples" / "offline_assistant"
+CONFIGS = {
+    "adaptive": _EXAMPLE / "config.yaml",
+    "smart_turn, preemptive": _EXAMPLE / "smart_turn.yaml",
+}
 _RATE = 16_000
 _QUESTIONS = (
     "What time is it?",
@@ -57,10 +58,7 @@ async def measure(quick: bool) -> list[Row]:
     """With the default end of turn, and with Smart Turn and answers begun at the pause."""
     what = "local answer: end of speech to first sound"
     try:
-        settings = load_config(CONFIG)
-        make = pipeline_factory(settings)
-        bots = {"adaptive": make(), "smart_turn, preemptive": make()}
-        _hear_meaning(bots["smart_turn, preemptive"])
+        bots = {name: pipeline_factory(load_config(config))() for name, config in CONFIGS.items()}
         groups = {"computed": await _computed(1 if quick else len(_QUESTIONS))}
         if not quick:
             groups["people"] = [_trimmed(read_wav(file)) for file in _PEOPLE if file.exists()]
@@ -72,12 +70,6 @@ async def measure(quick: bool) -> list[Row]:
         bot.verify()
         rows.append(await _row(f"{what}, {name}", budget, bot, groups))
     return rows
-
-
-def _hear_meaning(bot: AgentPipeline) -> None:
-    assert isinstance(bot.backend, Cascade)
-    bot.turns = replace(bot.turns, end_of_turn=SmartTurn())
-    bot.backend = replace(bot.backend, preemptive=True)
 
 
 async def _computed(count: int) -> list[Samples]:
