@@ -115,8 +115,10 @@ class Kokoro(TextToSpeech):
         """Load the model, before the first call; blocks.
 
         Raises:
+            ConfigError: Something of it is not there.
             BackendError: It cannot speak.
         """
+        self.check()
         files = self._files()
         self._shared(files).prepare(utterances(self.cache, self._utter(files)))
 

@@ -113,8 +113,10 @@ class Piper(TextToSpeech):
         """Start the engine and load the voice, before the first call; blocks.
 
         Raises:
+            ConfigError: Something of it is not there.
             BackendError: It cannot speak.
         """
+        self.check()
         self._voice().prepare(utterances(self.cache, self._utter))
 
     @asynccontextmanager

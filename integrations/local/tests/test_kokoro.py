@@ -242,6 +242,13 @@ def test_files_of_ones_own_are_used_and_each_that_is_wrong_is_told(own: Kokoro, 
     model = tmp_path / "kokoro.onnx"
     model.write_bytes(model.read_bytes()[:50_000_000])
     refused(r"kokoro\.model: .*kokoro\.onnx is no whole ONNX file \(50000000 bytes\): get it again")
-    with pytest.raises(BackendError, match=r"Kokoro cannot speak \(.*\): check .*kokoro\.onnx") as told:
-        Kokoro(model, voices, vocab).preload()
-    assert told.value.failure == "config"
+
+    async def scenario() -> None:
+        async with Kokoro(model, voices, vocab).connect() as voice:
+            with pytest.raises(
+                BackendError, match=r"Kokoro cannot speak \(.*\): check .*kokoro\.onnx"
+            ) as told:
+                await spoken(voice, "Yes.")
+            assert told.value.failure == "config"
+
+    run(scenario())
