@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal, TypeAlias
 
+from fishjam_agents import install
+
 FailureKind: TypeAlias = Literal["auth", "config", "quota", "network", "protocol", "internal"]
 """Cause of a backend's failure: its key, settings (an unknown model), account limit, the connection or a
 service that does not answer, something that is not the vendor's protocol, anything else."""
@@ -97,18 +99,13 @@ class ProtocolError(FishjamAgentsError):
 
 
 def install_extra(extra: str) -> str:
-    """The commands that install an extra, as a message advises them."""
-    return f"pip install 'CHECKOUT[{extra}]' {_OR_ALL}"
+    """The command that installs an extra where this runs, as a message advises it."""
+    return install.advice(extra=extra)
 
 
 def install_integration(folder: str) -> str:
-    """The commands that install the distribution in `integrations/folder`, as a message advises them."""
-    return f"pip install CHECKOUT/integrations/{folder} {_OR_ALL}"
-
-
-_OR_ALL = (
-    "(CHECKOUT is the folder of fishjam_agents), or for everything uv sync --all-packages --all-extras in it"
-)
+    """The command that installs the distribution in `integrations/folder`, as a message advises it."""
+    return install.advice(integration=folder)
 
 
 class MissingExtraError(FishjamAgentsError):

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from json import loads
 from pathlib import Path
+from shutil import which
 from urllib.parse import unquote, urlsplit
 
 _NAME = "fishjam-agents"
@@ -39,6 +40,30 @@ def requirement(extra: str = "", integration: str = "") -> str:
     if folder is None:
         return name
     return f"{name} @ {(folder / 'integrations' / integration if integration else folder).as_uri()}"
+
+
+def advice(*, extra: str = "", integration: str = "") -> str:
+    """The command that adds an extra, or an integration, to what runs this; it works as it stands.
+
+    In the environment of a checkout uv is told what to add to it; elsewhere it is installed from where this
+    package came from.
+
+    Args:
+        extra: An extra of this package.
+        integration: A folder of `integrations/`.
+    """
+    folder = checkout()
+    if folder is not None and _is_own_environment(folder) and which("uv") is not None:
+        where = [] if Path.cwd() == folder else ["--directory", str(folder)]
+        what = ["--package", f"{_NAME}-{integration}"] if integration else ["--extra", extra]
+        # What else is installed there stays.
+        return shlex.join(["uv", "sync", "--inexact", *where, *what])
+    return command(requirement(extra, integration))
+
+
+def _is_own_environment(folder: Path) -> bool:
+    """Return whether this runs in the environment that uv keeps in a checkout."""
+    return Path(sys.prefix).resolve().is_relative_to(folder.resolve())
 
 
 def command(*requirements: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.errors import install_extra
 from tests.devices.fake_sounddevice import FakeSoundDevice
 from tests.devices.likeness import likeness
 
@@ -112,7 +113,7 @@ def test_without_the_extra_it_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     code, _, errors = command(capsys, "console", config)
     assert code == 2
-    assert "the command console needs the extra 'console': pip install 'CHECKOUT[console]'" in errors
+    assert f"the command console needs the extra 'console': {install_extra('console')}" in errors
 
 
 def test_without_portaudio_it_says_how_to_install_it(

@@ -18,6 +18,7 @@ import pytest
 from fishjam_agents import cli
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.cli.welcome import can_take_browsers, program
+from fishjam_agents.errors import install_extra
 from fishjam_agents.server import EmbeddedServer
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
@@ -162,7 +163,7 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path) -> None:
             run.interrupt()
             assert await run.exits() == (0, "")
         assert "Talk to it" not in run.said
-        assert "pip install 'CHECKOUT[webrtc]'" in run.said
+        assert install_extra("webrtc") in run.said
 
     # What `find_spec` does not find is not installed.
     (tmp_path / "sitecustomize.py").write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import shlex
 import subprocess
@@ -83,25 +84,44 @@ def test_the_ten_line_bot_of_the_readme_runs_from_its_two_files(tmp_path: Path) 
     assert re.search(r"^caller-1 spoke for 0\.\d s$", result.stdout, re.MULTILINE)
 
 
-def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own() -> None:
+def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own(capfd: pytest.CaptureFixture[str]) -> None:
+    from fishjam_agents.observe.log import LineFormatter
     from fishjam_agents.server import EmbeddedServer
 
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "program"}
     for block in blocks(README, "python"):
         exec(block, names)
 
     class Bot(names["Bot"]):  # type: ignore[name-defined,misc]
-        async def on_start(self) -> None:
+        async def on_peer_joined(self, peer: str) -> None:
             self.stop()
 
     names["Bot"] = Bot
 
-    async def scenario() -> None:
-        async with EmbeddedServer() as server, asyncio.timeout(20):
-            await names["call"](server.url, server.token)  # type: ignore[operator]
-            assert [len(room.peers) for room in server.rooms] == [1]
+    async def somebody_comes(server: EmbeddedServer) -> None:
+        while not any(room.peers for room in server.rooms):  # noqa: ASYNC110 - another task makes it
+            await asyncio.sleep(0.02)
+        (room,) = server.rooms
+        await server.add_caller(room.id)
 
-    asyncio.run(scenario())
+    async def scenario() -> None:
+        async with EmbeddedServer() as server, asyncio.timeout(50), asyncio.TaskGroup() as tasks:
+            tasks.create_task(somebody_comes(server))
+            outcome = await names["call"](server.url, server.token)  # type: ignore[operator]
+            assert outcome.name == "FINISHED"  # the bot itself ended it
+            assert list(server.rooms) == []
+
+    root = logging.getLogger()
+    before = root.level
+    try:
+        asyncio.run(scenario())
+    finally:
+        for handler in [one for one in root.handlers if isinstance(one.formatter, LineFormatter)]:
+            root.removeHandler(handler)
+        root.setLevel(before)
+    logged = capfd.readouterr().err
+    assert re.search(r"INFO    \S+ is here, \d in the room  \[program\]", logged)
+    assert re.search(r"INFO    \S+ is in the room  \[call \S+ room ", logged)
 
 
 def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import struct
 import sys
 import zlib
@@ -18,7 +19,13 @@ from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.config import describe, load_config, pipeline_factory
-from fishjam_agents.errors import BackendError, ConfigError, FishjamAgentsError, MissingExtraError
+from fishjam_agents.errors import (
+    BackendError,
+    ConfigError,
+    FishjamAgentsError,
+    MissingExtraError,
+    install_extra,
+)
 from fishjam_agents.hearing.settings import HearingSettings
 from fishjam_agents.testing import MemoryCall, Scripted, Step
 from fishjam_agents.tools.builtin import look
@@ -195,7 +202,7 @@ def test_a_bot_that_looks_needs_a_backend_that_sees(monkeypatch: pytest.MonkeyPa
     with pytest.raises(FishjamAgentsError, match="the tool look is offered, but Scripted takes no images"):
         bot.verify()
     monkeypatch.setattr(difference, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"CHECKOUT\[vision\]"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_extra("vision"))):
         bot_with(Scripted(offers=SEEING), VisionSettings(capture="change")).verify()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from fishjam_agents import AgentPipeline, ToolContext, ToolError
 from fishjam_agents.backends import Parrot
 from fishjam_agents.backends import port as p
 from fishjam_agents.config import describe, load_config, pipeline_factory
-from fishjam_agents.errors import ConfigError, FishjamAgentsError, MissingExtraError
+from fishjam_agents.errors import ConfigError, FishjamAgentsError, MissingExtraError, install_extra
 from fishjam_agents.events import Event
 from fishjam_agents.testing import MemoryRoom, Scripted, Step
 from fishjam_agents.tools import mcp_server
@@ -222,7 +223,7 @@ def test_what_can_be_known_is_known_before_the_call(tmp_path: Path, monkeypatch:
     ):
         bot.verify()
     monkeypatch.setattr(mcp_server, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"CHECKOUT\[mcp\]"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_extra("mcp"))):
         shop().check()
 
 

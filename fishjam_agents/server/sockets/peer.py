@@ -128,8 +128,10 @@ class PeerSocket(AuthenticatedSocket):
             )
         except MissingExtraError as error:
             _log.error("%s", error)
-            connection.send(encode_error(str(error)))
-            connection.close(1000, f"{REFUSED}: the server needs the extra {error.extra!r} for WebRTC")
+            # Where the server is installed is nothing for a browser to know.
+            needs = f"the server needs the extra {error.extra!r} for WebRTC"
+            connection.send(encode_error(f"{needs}: its log says how to install it"))
+            connection.close(1000, f"{REFUSED}: {needs}")
             return
         waiting, self._waiting = self._waiting, []
         for event in waiting:
