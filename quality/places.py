@@ -100,6 +100,17 @@ class Others:
         return total + at_level(np.resize(book, len(total)), -23.0)
 
 
+def later(bed: Bed) -> Bed:
+    """The same from the middle of a call on; before that, a quiet room."""
+
+    def begins(rng: Rng, seconds: float) -> Wave:
+        wave = at_active_level(bed(rng, seconds), -23.0)
+        wave[: len(wave) // 2] = 0.0
+        return wave + at_level(room(rng, seconds), -50.0)
+
+    return begins
+
+
 def _size(seconds: float) -> int:
     return round(seconds * RATE)
 

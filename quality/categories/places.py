@@ -12,7 +12,7 @@ from bench.table import percentile
 from quality.bench import Bench
 from quality.figures import Figure, Part, Table, median_p95, per_cent, share
 from quality.microphone import Span, listen
-from quality.places import Bed, Others, crying, music_on_hold, room, typing
+from quality.places import Bed, Others, crying, later, music_on_hold, room, typing
 from quality.score import Tally, touches
 from quality.sounds import Babble, Rng, at_active_level, white
 from quality.stream import DecisionLog, Label, Stream
@@ -116,7 +116,8 @@ _NOTE = (
     "however many utterances were in it. Interruptions are utterances of 0.6 s and longer, heard while the "
     "bot speaks; false pauses and interruptions are those where nobody near spoke. Babble is eight "
     "recordings at once, the second voice says sentences 0.3 to 2.5 s apart, the television is a voice "
-    "without an end and music 6 dB below it. Levels are those of sounds while they are on."
+    "without an end and music 6 dB below it; later: from the middle of the call on, in a quiet room before. "
+    "Levels are those of sounds while they are on."
 )
 
 
@@ -145,6 +146,8 @@ def _beds(others: Others, seed: int) -> dict[tuple[str, int], Bed]:
         ("second voice", 10): others.colleague,
         ("keyboard", 15): typing,
         ("cries and laughs", 10): crying,
+        ("television, later", 10): later(others.television),
+        ("second voice, later", 10): later(others.colleague),
     }
 
 

@@ -325,7 +325,7 @@ def test_a_soft_beginning_is_handed_over_whole_behind_its_pre_roll(pre_roll: flo
     listener = Listener(turns=TurnSettings(pre_roll=pre_roll), near_voice=True)
     listener.microphone.detection.detector = Loud()
     hushed, said, gap = np.zeros(48000), np.full(48000, 2000.0), np.zeros(1600)
-    soft = np.concatenate((np.full(4800, 300.0), gap, np.full(3200, 300.0)))
+    soft = np.concatenate((np.full(4000, 300.0), gap, np.full(3200, 300.0)))
     listener.hear(np.concatenate((hushed, said, hushed, soft, said, hushed)))
     first, last = listener.turns
     assert np.count_nonzero(first == 2000) == len(said)
