@@ -48,7 +48,7 @@ _SOFT = 15
 _LEAD_GAP = 8
 """Frames without a voice within the soft beginning of a sound: between two syllables."""
 _LONGEST_LEAD = 32
-"""Frames, 0.64 s, of weaker voice before a sound, and of those that made it one: as much as a microphone keeps
+"""Frames, 0.64 s, of weaker voice before a sound, and of what made it one: as much as a microphone keeps
 besides pre-roll and confirm time. A colleague talks for longer."""
 _ABSENT = 500
 """Frames, 10 s, without the near voice after which somebody else may have the microphone."""
