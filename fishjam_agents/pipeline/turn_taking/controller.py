@@ -177,7 +177,7 @@ class FloorTurnController(TurnController):
     def _send(self, peer: str | None, frame: Samples, *, speech: bool) -> None:
         samples = self._for_backend(frame)
         seconds = len(samples) / self._context.capabilities.input_rate
-        self._backend.put(port.AudioInput(peer, samples, seconds, speech=speech))
+        self._backend.put(port.AudioInput(peer, samples, seconds, speech))
 
     def _introduce(self, peer: str | None) -> None:
         """Tell the model who speaks, if that is asked for and somebody else than before."""
