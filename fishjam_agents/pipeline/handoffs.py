@@ -118,7 +118,7 @@ class CallHandoffs:
         """
         name, bot = self.find(handoff.bot)
         await self._tools.connect(bot.mcp)
-        self.become(bot, name, handoff.summary)
+        self.become(bot, name, handoff.summary, goes_on=True)
         return _TAKEN_OVER
 
     async def connect_and_become(self, bot: Bot, name: str, summary: str) -> None:
@@ -126,19 +126,18 @@ class CallHandoffs:
         await self._tools.connect(bot.mcp)
         self.become(bot, name, summary)
 
-    def become(self, bot: Bot, name: str, summary: str = "") -> None:
+    def become(self, bot: Bot, name: str, summary: str = "", *, goes_on: bool = False) -> None:
         """Let a bot that `find` gave go on; its MCP servers are connected.
-
-        Where a model waits for a tool, the new one speaks by itself.
 
         Args:
             bot: The bot.
             name: Its name.
             summary: What it has to know.
+            goes_on: Whether its model speaks by itself, as it also does where one waits for a tool.
         """
         context = self._context
         instructions = told(bot.instructions, summary)
-        is_awaited, needs_session = self._tools.is_awaited, self._needs_session(bot)
+        goes_on, needs_session = goes_on or self._tools.is_awaited, self._needs_session(bot)
         before, self._name, self.active = self._name, name, bot
         context.hooks.bot = bot
         tools = self._tools.offer(bot, bot.tools, bot.mcp)
@@ -154,7 +153,7 @@ class CallHandoffs:
             if not keeps:
                 self._tools.lose_session()
             self._link.replace(Replacement(backend, instructions, tools or (), conversation))
-            if is_awaited and not keeps:
+            if goes_on and not keeps:
                 self._go_on()
         context.start_hook("on_handoff", summary)
 

@@ -83,8 +83,11 @@ def _verify_handoff(name: str, key: str, wanted: object, bot: Bot) -> None:
     where = f"{name}.handoffs[{key!r}]"
     try:
         other = make_bot(wanted, bot.backend)
-        other.handoffs = {}
-        other.verify()
+        own, other.handoffs = other.handoffs, {}
+        try:
+            other.verify()
+        finally:
+            other.handoffs = own
     except FishjamAgentsError as error:
         raise FishjamAgentsError(f"{where}: {error}") from error
     if bot.turns.mode == "backend" and not other.backend.capabilities.own_turn_detection:

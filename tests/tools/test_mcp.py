@@ -20,9 +20,10 @@ from fishjam_agents.errors import ConfigError, FishjamAgentsError, MissingExtraE
 from fishjam_agents.events import Event
 from fishjam_agents.testing import MemoryRoom, Scripted, Step
 from fishjam_agents.tools import mcp_server
+from fishjam_agents.tools.handoff import Handoff
 from fishjam_agents.tools.mcp import McpConnection, McpError
 from fishjam_agents.tools.mcp_server import McpServer
-from fishjam_agents.tools.tool import Tool
+from fishjam_agents.tools.tool import Tool, tool
 
 pytest.importorskip("mcp", reason="needs the extra mcp")
 # The server's own imports take seconds on a busy machine.
@@ -191,6 +192,48 @@ def test_a_server_that_is_not_there_is_a_sentence_and_the_call_goes_on() -> None
     assert error.where == "mcp"  # type: ignore[attr-defined]
     (result,) = [entry for entry in Bot.backend.entries if isinstance(entry, p.ToolResultInput)]
     assert result.result == "there is no tool stock: use one of none"
+
+
+def test_a_bot_that_takes_a_call_over_brings_its_server_along() -> None:
+    backend = Scripted(
+        [
+            Step(None, [p.ToolCall("c1", "to_the_shop", {})]),
+            Step(p.UpdateInput),
+            Step(p.ToolResultInput, [p.ToolCall("c2", "shop_stock", {"article": "boots"})]),
+            Step(p.ToolResultInput),
+        ],
+        p.Capabilities(tools=True),
+    )
+
+    class Shop(AgentPipeline):
+        mcp = (shop(env={"SHOP_KEY": "key-of-the-shop"}, prefix="shop_"),)
+
+    class Reception(AgentPipeline):
+        handoffs = {"shop": Shop}  # noqa: RUF012
+
+        @tool
+        async def to_the_shop(self) -> Handoff:
+            """Hand the call over."""
+            return Handoff("shop")
+
+    async def main() -> None:
+        bot = Reception()
+        bot.backend = backend
+        async with MemoryRoom() as room, asyncio.timeout(PATIENT):
+            running = asyncio.create_task(bot.run(room.session, room=room))
+            while backend.steps:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            bot.stop()
+            await running
+
+    asyncio.run(main())
+    backend.finish()
+    _, update, handed, stock = [None, *(e for e in backend.entries if not isinstance(e, p.AudioInput))]
+    assert isinstance(update, p.UpdateInput)
+    assert "shop_stock" in [declared.name for declared in update.tools or ()]
+    assert isinstance(handed, p.ToolResultInput)
+    assert isinstance(stock, p.ToolResultInput)
+    assert (handed.error, stock.result) == (False, "3 boots of size 40")
 
 
 @pytest.mark.parametrize(

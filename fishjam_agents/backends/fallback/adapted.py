@@ -31,4 +31,4 @@ def adapted(backend: Backend, promised: Capabilities) -> Backend:
     shape = ("input_rate", "output_rate", "wants_turn_audio", "wants_suspected")
     if all(getattr(own, name) == getattr(promised, name) for name in shape):
         return backend
-    return Adapted([backend], promised=promised)
+    return Adapted([backend], attempts=5, recovery=None, promised=promised)
