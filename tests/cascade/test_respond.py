@@ -81,3 +81,24 @@ def test_one_that_fails_is_over_and_the_call_goes_on(converse: Converse) -> None
 
     converse(pipeline, script)
     assert tts.said == ["Fine."]
+
+
+def test_who_speaks_meanwhile_is_answered_first(converse: Converse) -> None:
+    llm = Answers([["The answer. "], ["And your number? "]])
+    pipeline = bot(Understands([["Hi."]]), llm, tts := Speaks())
+
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        speaking = asyncio.create_task(alice.speak(speech("alice_question.wav")))
+        await call.wait_for("user_started_speaking")
+        await asyncio.sleep(1.0)
+        reply, taken_back = pipeline.respond("Ask for the number."), pipeline.respond("Not this.")
+        taken_back.interrupt()
+        await speaking
+        await reply
+        assert taken_back.interrupted
+
+    call = converse(pipeline, script)
+    assert tts.said == ["The answer.", "And your number?"]
+    assert len(llm.asked) == 2
+    assert not call.of("reply_interrupted")

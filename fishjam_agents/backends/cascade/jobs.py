@@ -86,7 +86,7 @@ class Jobs:
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
-        task = self._loop.create_task(self._guard(work(job), job), name=job.reply.id)
+        task = self._loop.create_task(self._guard(work, job), name=job.reply.id)
         self._tasks[task] = job
         self._line.append(job)
         task.add_done_callback(self._finished)
@@ -125,9 +125,9 @@ class Jobs:
         """End everything that is under way."""
         await end(*self._tasks, deadline=ENDING)
 
-    async def _guard(self, work: Coroutine[Any, Any, None], job: Job) -> None:
+    async def _guard(self, work: Work, job: Job) -> None:
         try:
-            await work
+            await work(job)
         except BackendError as error:
             if error.retryable:
                 self._could_not(job, error)

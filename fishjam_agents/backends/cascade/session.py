@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, assert_never
@@ -91,12 +92,19 @@ class CascadeSession(port.BackendSession):
         # Whether an answer was cut before a word of it was heard, and whether for the turn that is open.
         self._unheard = False
         self._goes_on = False
+        self._turn_open = False
+        # What the app asks for while somebody speaks.
+        self._asked: deque[port.TextInput] = deque()
 
     async def send(self, item: port.BackendInput) -> None:
         """Take an input; nothing waits for a part."""
         self._take(item)
         if isinstance(item, (port.TurnStartedInput, port.TurnEndedInput)):
             self._unheard = False
+        if isinstance(item, (port.TurnStartedInput, port.TurnEndedInput, port.TurnCancelledInput)):
+            self._turn_open = isinstance(item, port.TurnStartedInput)
+        while self._asked and not self._turn_open:
+            self._say(self._asked.popleft())
 
     def _take(self, item: port.BackendInput) -> None:
         match item:
@@ -132,10 +140,11 @@ class CascadeSession(port.BackendSession):
                 self._goes_on = stopped or self._unheard or self._jobs.calling
             case port.TextInput(text) if item.note:
                 self._notes.append(text)
-            case port.TextInput(text, _, reply):
-                own = reply is not None
-                job = Job(self._reply(reply), None, say=own, heard=own)
-                self._jobs.start(job, lambda job: self._write(job, text, item))
+            case port.TextInput(instructs=True) if self._turn_open:
+                # Who speaks is answered first.
+                self._asked.append(item)
+            case port.TextInput():
+                self._say(item)
             case port.ImageInput():
                 self._history.image(item.data, item.content_type, (item.peer, item.track))
             case port.InterruptInput(heard):
@@ -175,7 +184,18 @@ class CascadeSession(port.BackendSession):
     ) -> Reply:
         return Reply(id or next(self._ids), self._means, admitted, peer)
 
+    def _say(self, item: port.TextInput) -> None:
+        own = item.reply is not None
+        job = Job(self._reply(item.reply), None, say=own, heard=own)
+        self._jobs.start(job, lambda job: self._write(job, item))
+
     def _interrupt(self, heard: Heard | None) -> None:
+        waiting = next(
+            (item for item in self._asked if heard is not None and item.reply == heard.reply), None
+        )
+        if waiting is not None:
+            self._asked.remove(waiting)
+            return
         named = self._jobs.named(heard.reply) if heard is not None else None
         stopped = False
         if named is None or not named.say or named.reply.begun:
@@ -295,15 +315,15 @@ class CascadeSession(port.BackendSession):
             if times:
                 self._emit(port.ReplyLatency(job.reply.id, times))
 
-    async def _write(self, job: Job, text: str, item: port.TextInput) -> None:
+    async def _write(self, job: Job, item: port.TextInput) -> None:
         await self._jobs.my_turn(job)
         if item.verbatim and job.say:
-            await job.reply.say(text)
+            await job.reply.say(item.text)
             return
         if item.instructs:
-            await job.reply.respond(text)
+            await job.reply.respond(item.text)
             return
-        self._history.user(text)
+        self._history.user(item.text)
         job.heard = True
         if not job.unanswered:
             await job.reply.run()
