@@ -19,8 +19,9 @@ K = TypeVar("K")
 M = TypeVar("M")
 T = TypeVar("T")
 R = TypeVar("R")
-_NICE = 5
-"""How much lower the priority of the threads of models is: the loop, which has sound to send, goes first."""
+_NICE = 2
+"""How much lower the priority of the threads of models is: the loop, which has sound to send, goes first.
+Much lower would leave them little of a machine that is busy with something else."""
 
 _GLANCE = 1.0
 """Seconds after which a thread that waits sees that a program ended in the middle of its calls."""
