@@ -35,11 +35,12 @@ class Company:
 
     Attributes:
         alone: Whether nobody is, as far as is known.
+        heard: Whether a weaker voice was, since the speaker was known, or alone.
     """
 
     __slots__ = (
         *("_before", "_calm", "_frames", "_gap", "_needed", "_others", "_since", "_sound", "_voiced"),
-        "alone",
+        *("alone", "heard"),
     )
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class Company:
 
     def restart(self) -> None:
         """Begin with another speaker. How much quiet is waited for stays."""
-        self.alone = False
+        self.alone = self.heard = False
         self._calm = self._sound = 0
         self._since = 0
         self._others = 0
@@ -84,7 +85,7 @@ class Company:
         self._calm += 1
         if self._calm >= self._needed:
             self._others = 0
-            self.alone = True
+            self.alone, self.heard = True, False
 
     def voice(self, level: float, speaker: float, near: bool, weak: bool) -> float:
         """Take a frame with a voice.
@@ -110,16 +111,22 @@ class Company:
             self._gap = 0
             if self._frames > _LEADS:
                 self._calm = 0
+                self.heard = True
         return speaker
 
     def _hear_again(self, level: float, speaker: float) -> float:
         others = self._others + (self._voiced if self._frames > _LEADS else 0)
         self._end_stretch()
         self._since = 0
+        if others < _SAID:
+            # Too little to be said by anybody: soft first words, before a short gap.
+            self._others = 0
+            return speaker
         self._others = others
-        if others < _SAID or level < self._before - _SAME:
+        if level < self._before - _SAME:
             return speaker
         self._others = self._calm = 0
+        self.heard = True
         if not self.alone:
             return speaker
         self.alone = False

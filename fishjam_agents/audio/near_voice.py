@@ -33,11 +33,11 @@ _WORD = 18
 """Frames of a sound after which it is a voice to learn from: those that may interrupt have as many."""
 _BELOW, _SPAN = 7.0, 4.0
 """dB below the level at which a frame counts for nothing, and dB above that at which it counts in full."""
-_BEGINS = 0.75
-"""How much a frame must count to begin a sound: 4 dB below the level. The loudest vowels of a voice 10 dB
-below come nearer for a frame or two."""
-_EVIDENCE = 1.5
-"""Highest score of a frame that begins a sound: three make a suspicion."""
+_BEGINS, _EVIDENCE = 0.5, 3.0
+"""How much a frame must count to begin a sound, and the score of one that counts in full."""
+_BEGINS_IN_COMPANY, _EVIDENCE_IN_COMPANY = 0.75, 1.5
+"""The same where a weaker voice was heard: 4 dB below the level, and three frames make a suspicion. The
+loudest vowels of a voice 10 dB below come nearer for a frame or two."""
 _TRACE = 0.02
 """Score of a weaker one: enough for the onset of a sound to be dated back to it, never for a suspicion."""
 _HOLDS = 0.5
@@ -165,9 +165,10 @@ class NearVoice:
 
     def _begin(self, decision: Decision, near: float) -> Decision:
         """Let a frame begin a sound, lead to one, or neither."""
-        if near >= _BEGINS:
-            return decision._replace(score=min(decision.score, _EVIDENCE * near))
-        return decision._replace(score=_TRACE)
+        begins, evidence = _BEGINS, _EVIDENCE
+        if self._company.heard:
+            begins, evidence = _BEGINS_IN_COMPANY, _EVIDENCE_IN_COMPANY
+        return decision._replace(score=min(decision.score, evidence * near) if near >= begins else _TRACE)
 
     def _learn(self, heard: float, echo: bool) -> None:
         """Follow the level of the voice that is being followed."""
