@@ -27,6 +27,9 @@ from fishjam_agents.backends.port import (
     InlineSession,
     SessionRefresh,
     ToolDeclaration,
+    TurnCancelledInput,
+    TurnEndedInput,
+    TurnStartedInput,
     UpdateInput,
     ignore_handle,
 )
@@ -113,6 +116,8 @@ class BackendLink:
         self._lost = lost
         self._replaced = replaced
         self._enrich = enrich
+        # The turn that the session was told of and not of its end.
+        self._turn: TurnStartedInput | None = None
         self._instructions = instructions
         self._owner = turn_mode
         self._memory: dict[str, Any] = {}
@@ -168,6 +173,9 @@ class BackendLink:
     def _adopt(self, replacement: Replacement) -> None:
         if not goes_on_with(self._backend, replacement.backend):
             self._memory = {}
+            if self._turn is not None:
+                # Who is speaking goes on in the new session.
+                self._outbox.put_first(self._turn)
         self._backend = replacement.backend
         self._conversation = replacement.conversation
         self._instructions = replacement.instructions
@@ -328,6 +336,8 @@ class BackendLink:
                     f"the backend took nothing for {self.send_deadline:g} s", retryable=True
                 ) from error
             self._outbox.sent(item)
+            if isinstance(item, TurnStartedInput | TurnEndedInput | TurnCancelledInput):
+                self._turn = item if isinstance(item, TurnStartedInput) else None
 
 
 class Connecting:

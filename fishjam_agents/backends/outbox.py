@@ -74,6 +74,10 @@ class Outbox:
             if isinstance(item, AudioInput):
                 self._audio -= item.seconds
 
+    def put_first(self, item: BackendInput) -> None:
+        """Put an entry before all others."""
+        self._entries.appendleft(item)
+
     def take_replacement(self) -> Replacement | None:
         """Take the oldest replacement of the backend out; None where none waits."""
         for index, item in enumerate(self._entries):

@@ -11,6 +11,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.fallback.adapted import adapted
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.backends.replacement import Replacement, goes_on_with
+from fishjam_agents.backends.vendors import CallVendors
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.context import CallContext
@@ -71,6 +72,7 @@ class CallHandoffs:
 
         Raises:
             FishjamAgentsError: There is none, or it cannot go on with this call.
+            LimitReachedError: The account of its backend has no place.
         """
         name = None
         if isinstance(wanted, str):
@@ -96,6 +98,13 @@ class CallHandoffs:
                 f"{kind} needs a session of its own, and with hearing 'per_peer' each peer has one: let it "
                 "keep the backend, or set hearing to 'active_speaker'"
             )
+        if backend.endpoint not in (None, self.backend.endpoint):
+            # An account that is full is known before the call has left the backend that serves it.
+            place = CallVendors()
+            try:
+                backend.reserve(place)
+            finally:
+                place.close()
         if self._context.turns.mode == "backend" and not backend.capabilities.own_turn_detection:
             raise FishjamAgentsError(
                 f"turns.mode is 'backend', but {type(backend).__name__} of {kind} has no turn detection: set "

@@ -10,6 +10,7 @@ import pytest
 from fishjam_agents.backends import port
 from fishjam_agents.backends.cascade import Cascade, LLMToolCall
 from fishjam_agents.backends.cascade.reply import ASKED
+from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits, Vendors
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, Scripted, Step
@@ -274,3 +275,56 @@ def test_a_process_that_goes_on_with_a_call_goes_on_as_the_bot_that_had_it() -> 
     assert llm.tools[0] == ["invoices"]
     assert second.instructions == "Be brief."
     assert not [event for event in call.events if event["kind"] in ("error", "bot_changed")]
+
+
+def test_who_is_speaking_goes_on_in_the_session_that_takes_over(converse: Converse) -> None:
+    first = Scripted([Step(port.TurnStartedInput)], port.Capabilities(tools=True))
+    second = Scripted([Step(port.TurnStartedInput), Step(port.TurnEndedInput)], port.Capabilities(tools=True))
+    pipeline = Reception()
+    pipeline.backend = first
+
+    async def script(call: MemoryCall) -> None:
+        (alice,) = await call.arrive("alice")
+        speaking = asyncio.create_task(alice.speak(speech("alice_question.wav")))
+        await call.wait_for("user_started_speaking")
+        await asyncio.sleep(1.0)
+        other = Billing()
+        other.backend = second
+        pipeline.become(other)
+        await speaking
+        await call.wait_for("user_turn_ended")
+        await asyncio.sleep(0.5)
+
+    converse(pipeline, script)
+    first.finish()
+    second.finish()
+
+
+def test_an_account_that_is_full_keeps_the_call_where_it_is(converse: Converse) -> None:
+    class Full(Scripted):
+        limits = VendorLimits(calls=1)
+
+        @property
+        def endpoint(self) -> VendorEndpoint:
+            return VendorEndpoint("Full")
+
+    llm = Answers([[GO_ON], ["Sorry, billing is busy. "]])
+    pipeline = bot(Understands([["A refund."]]), llm, Speaks(), kind=Reception)
+
+    def billing() -> Billing:
+        other = Billing()
+        other.backend = Full(offers=port.Capabilities(tools=True))
+        return other
+
+    pipeline.handoffs = {"billing": billing}
+
+    async def script(call: MemoryCall) -> None:
+        Vendors.shared().account(VendorEndpoint("Full"), VendorLimits(calls=1)).take_place()
+        (alice,) = await call.arrive("alice")
+        await alice.speak(speech("alice_question.wav"))
+        await call.wait_for("reply_ended")
+
+    call = converse(pipeline, script)
+    assert not call.of("bot_changed")
+    assert said(llm)[-1][0] == "tool"
+    assert "to_billing: " in said(llm)[-1][1]
