@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from fishjam_agents_local.llama_cpp import LlamaCpp
 from fishjam_agents_local.models import ModelPackage, find_model
+from fishjam_agents_local.whisper import Whisper
 
-from fishjam_agents.errors import ConfigError
+from fishjam_agents.errors import BackendError, ConfigError
 
 MISSING = ModelPackage("no-such-weights", "no_such_weights", "data", 71, "MIT", no_deps=True)
 ITSELF = ModelPackage("fishjam-agents-local", "fishjam_agents_local", "models.py", 1, "Apache-2.0")
@@ -45,3 +48,33 @@ def test_paths_of_the_users_own_are_judged_by_what_is_there(tmp_path: Path) -> N
     (tmp_path / "model.bin").touch()
     (tmp_path / "config.json").touch()
     assert find_model(tmp_path, None, setting="m", files=["model.bin", "config.json"]).path == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (
+            Whisper(threads=7),
+            r"stt: \{type: whisper\} needs ctranslate2, which is not installed: run `.*ctranslate2>=",
+        ),
+        (
+            LlamaCpp(threads=7),
+            r"llm: \{type: llama_cpp\} needs xllamacpp, which is not installed: run `.*xllamacpp>=",
+        ),
+    ],
+)
+def test_an_engine_that_is_missing_is_told_with_its_command(
+    part: Whisper | LlamaCpp, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fishjam_agents_local.models.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=told):
+        part.check()
+
+    async def call() -> None:
+        async with part.connect():
+            pass
+
+    # A program of the user's own may start a call without having checked anything.
+    with pytest.raises(BackendError, match=told) as refused:
+        asyncio.run(call())
+    assert refused.value.failure == "config"

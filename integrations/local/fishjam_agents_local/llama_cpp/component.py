@@ -26,6 +26,7 @@ from fishjam_agents_local.models import require_engine
 from fishjam_agents_local.worker import Job, ModelCall, SharedModels
 
 _Piece: TypeAlias = Mapping[str, Any]
+_WHAT = "llm: {type: llama_cpp}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class LlamaCpp(LanguageModel):
         Raises:
             ConfigError: It is not.
         """
-        require_engine("llm: {type: llama_cpp}", ENGINE)
+        require_engine(_WHAT, ENGINE)
         find_llama(self.model)
 
     def preload(self) -> None:
@@ -110,6 +111,7 @@ _Key: TypeAlias = tuple[Path | None, int, int, int]
 
 
 def _load(key: _Key) -> LlamaServer:
+    require_engine(_WHAT, ENGINE)
     path, context, conversations, threads = key
     return LlamaServer(find_llama(path), context, conversations, threads)
 

@@ -26,6 +26,8 @@ from fishjam_agents_local.whisper.model import ENGINE, WhisperModel
 from fishjam_agents_local.whisper.turn_words import Agreement, TurnWords, is_falling_quiet
 from fishjam_agents_local.worker import ModelCall, SharedModels
 
+_WHAT = "stt: {type: whisper}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whisper(StreamingSpeechToText):
@@ -68,7 +70,7 @@ class Whisper(StreamingSpeechToText):
         Raises:
             ConfigError: It is not, or does not.
         """
-        require_engine("stt: {type: whisper}", ENGINE)
+        require_engine(_WHAT, ENGINE)
         find_whisper(self.model, self.language)
 
     def preload(self) -> None:
@@ -93,6 +95,7 @@ class Whisper(StreamingSpeechToText):
 
 
 def _load(key: tuple[Path | None, int]) -> WhisperModel:
+    require_engine(_WHAT, ENGINE)
     folder, threads = key
     return WhisperModel(find_whisper(folder, None), threads)
 
