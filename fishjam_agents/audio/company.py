@@ -22,8 +22,10 @@ _OWN = 50
 """Frames, 1 s, after the speaker in which a weaker voice is likely theirs."""
 _GAP = 8
 """Quiet frames that end a stretch of a weaker voice."""
-_LEADS = 32
-"""Frames, 0.64 s, of it that may be the beginning of what the speaker says (`near_voice`)."""
+_STRETCH = 32
+"""Frames, 0.64 s, of a stretch in which somebody may be talking: no quiet."""
+_LEADS = 60
+"""Frames, 1.2 s, of one that may be the soft beginning of what the speaker says."""
 _SAID = 25
 """Voiced frames, 0.5 s, of a weaker voice that are somebody else's when the speaker is heard again."""
 _SAME = 5.0
@@ -109,7 +111,7 @@ class Company:
             self._frames += 1
             self._voiced += 1
             self._gap = 0
-            if self._frames > _LEADS:
+            if self._frames > _STRETCH:
                 self._calm = 0
                 self.heard = True
         return speaker
