@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
     config = tmp_path / "config.yaml"
     config.write_text("agent: {backend: {type: parrot}}\n")
     newer = tmp_path / "newer.db"
-    with sqlite3.connect(newer) as file:
+    with closing(sqlite3.connect(newer)) as file, file:
         file.execute("PRAGMA user_version = 99")
     for words, code, sentence in (
         ((config,), 2, "has no journal: add one"),

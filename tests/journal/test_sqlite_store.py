@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,7 @@ def test_the_file_is_for_its_owner(tmp_path: Path) -> None:
 
 def test_a_file_of_version_1_is_read_and_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with sqlite3.connect(path) as file:
+    with closing(sqlite3.connect(path)) as file, file:
         file.executescript(VERSION_1.read_text())
 
     async def scenario(store: SqliteJournals) -> None:
@@ -82,7 +82,7 @@ def test_a_file_of_version_1_is_read_and_gone_on_with(tmp_path: Path) -> None:
 
 def test_a_newer_file_and_one_that_is_none_are_refused(tmp_path: Path) -> None:
     newer, other = tmp_path / "newer.db", tmp_path / "other.db"
-    with sqlite3.connect(newer) as file:
+    with closing(sqlite3.connect(newer)) as file, file:
         file.execute("PRAGMA user_version = 99")
     other.write_text("no database at all, but a text that is long enough to be taken for one " * 20)
     for path, reason in ((newer, "format 99, newer than this program"), (other, "not a database")):
