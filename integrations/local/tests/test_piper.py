@@ -295,6 +295,16 @@ def test_a_voice_without_its_settings_is_told(tmp_path: Path, settings: str | No
         Piper(model).check()
 
 
+def test_a_voice_that_is_gone_when_a_call_begins_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with pytest.raises(BackendError, match=r"there is no .*alan\.onnx") as told:
+            async with Piper(tmp_path / "alan.onnx").connect():
+                raise AssertionError("it speaks without a voice")
+        assert told.value.failure == "config"
+
+    run(scenario())
+
+
 def copied(folder: Path) -> Path:
     assert JOE is not None
     model = folder / "joe.onnx"
