@@ -41,6 +41,7 @@ def minds() -> Minds:
     return Minds(DIALOGUE)
 
 
+@pytest.mark.timeout(240)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(turns=TURNS, works=st.booleans())
 def test_nothing_is_booked_that_was_not_heard_and_confirmed(
