@@ -21,6 +21,7 @@ from fishjam_agents import install
 from fishjam_agents.backends import registry
 from fishjam_agents.backends.port import Backend, Registered
 from fishjam_agents.cli.scaffold import BACKENDS
+from fishjam_agents.cli.scaffold.project import Project, find_project
 
 from .command import command
 
@@ -127,6 +128,16 @@ def test_a_bot_for_every_room_has_an_api_and_an_image_that_is_asked_for_its_heal
     assert command(capsys, "check", "shop/config.yaml")[0] == 0
 
 
+def test_a_project_whose_environment_uv_made_is_one_of_uv(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'app'\n")
+    made = tmp_path / ".venv" / "pyvenv.cfg"
+    made.parent.mkdir()
+    made.write_text("home = /usr/bin\nversion = 3.11\n")
+    assert find_project(tmp_path) == Project(tmp_path, "pip")
+    made.write_text("home = /usr/bin\nuv = 0.8.0\nversion = 3.11\n")
+    assert find_project(tmp_path) == Project(tmp_path, "uv")
+
+
 @pytest.mark.parametrize(
     ("file", "content", "adds", "runs"),
     [
@@ -139,6 +150,18 @@ def test_a_bot_for_every_room_has_an_api_and_an_image_that_is_asked_for_its_heal
         (
             "pyproject.toml",
             "[tool.poetry]\nname = 'app'\n",
+            "poetry add 'fishjam-agents[webrtc]",
+            "poetry run pytest",
+        ),
+        (
+            "pyproject.toml",
+            "[project]\nname = 'app'\n[build-system]\nbuild-backend = 'uv_build'\n",
+            "uv add 'fishjam-agents[webrtc]",
+            "uv run pytest",
+        ),
+        (
+            "pyproject.toml",
+            "[build-system]\nbuild-backend = 'poetry.core.masonry.api'\n",
             "poetry add 'fishjam-agents[webrtc]",
             "poetry run pytest",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tomllib
 from collections.abc import Sequence
@@ -51,10 +52,17 @@ def find_project(target: Path) -> Project | None:
 
 
 def _kind(folder: Path, file: Path) -> Literal["uv", "poetry", "pip"]:
+    """What manages a project: by its lock, its settings, what builds it, or what made its environment."""
     try:
-        tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+        project = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        tools = {}
-    if "poetry" in tools or (folder / "poetry.lock").exists():
+        project = {}
+    tools, build = project.get("tool", {}), project.get("build-system", {})
+    backend = str(build.get("build-backend", "") if isinstance(build, dict) else "")
+    if "poetry" in tools or (folder / "poetry.lock").exists() or backend.startswith("poetry."):
         return "poetry"
-    return "uv" if "uv" in tools or (folder / "uv.lock").exists() else "pip"
+    made = folder / ".venv" / "pyvenv.cfg"
+    by_uv = made.is_file() and re.search(r"^uv\s*=", made.read_text(errors="replace"), re.MULTILINE)
+    if "uv" in tools or (folder / "uv.lock").exists() or backend == "uv_build" or by_uv:
+        return "uv"
+    return "pip"
