@@ -96,14 +96,8 @@ async def admitted(account: Account, room_id: str, callers: int) -> AsyncIterato
         created: list[Admission] = []
         try:
             for _ in range(callers):
-                peer, token = await client.create_peer(room_id)
-                created.append(Admission(token, peer.id))
+                created.append(await _new_peer(client, room_id, account.fishjam_id))
             yield created
-        except NotFoundError as error:
-            raise ConfigError(
-                f"there is no room {room_id} at {shown_url(account.fishjam_id)}: "
-                "give the id of one that is open"
-            ) from error
         finally:
             for admission in created:
                 try:
@@ -113,7 +107,17 @@ async def admitted(account: Account, room_id: str, callers: int) -> AsyncIterato
                     break
 
 
-class Stage:
+async def _new_peer(client: AsyncFishjamClient, room_id: str, fishjam_id: str) -> Admission:
+    try:
+        peer, token = await client.create_peer(room_id)
+    except NotFoundError as error:
+        raise ConfigError(
+            f"there is no room {room_id} at {shown_url(fishjam_id)}: give the id of one that is open"
+        ) from error
+    return Admission(token, peer.id)
+
+
+class RemoteScene:
     """The callers of one call, and what happens in it. Also takes what the first caller's session tells.
 
     Args:
@@ -336,16 +340,16 @@ async def call_room(
         StoppedError: It was stopped before it began.
     """
     stop = StopRequest() if stop is None else stop
-    stage = Stage(names, clips, [one.id for one in admissions], tell, seconds, stop)
+    scene = RemoteScene(names, clips, [one.id for one in admissions], tell, seconds, stop)
     async with AsyncExitStack() as stack:
         stack.enter_context(stop.call())
         sessions = [
             await stack.enter_async_context(
-                join(base_url(url), admission.token, name, stage if number == 0 else _Unheard())
+                join(base_url(url), admission.token, name, scene if number == 0 else _Unheard())
             )
             for number, (admission, name) in enumerate(zip(admissions, names, strict=True))
         ]
-        return await stage.play(sessions)
+        return await scene.play(sessions)
 
 
 class _Unheard:
