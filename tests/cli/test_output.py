@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.command import command
 
+pytestmark = pytest.mark.timeout(200)
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 FAST = ("--caller", FIXTURES / "alice_yes.wav", "--fast")
 
@@ -75,7 +76,7 @@ def completed(shell: str, words: str) -> str:
         "_TYPER_COMPLETE_WORD_TO_COMPLETE": words.rpartition(" ")[2],
     }
     done = subprocess.run(
-        [sys.executable, "-m", "fishjam_agents"], env=environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "fishjam_agents"], env=environ, capture_output=True, text=True, timeout=180
     )
     assert done.stderr == ""
     return done.stdout
@@ -99,6 +100,6 @@ def test_bash_takes_the_script_that_is_shown(tmp_path: Path) -> None:
         '_fishjam_agents_completion fishjam-agents; echo "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
-        ["bash", "-c", typed], env=environ, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", typed], env=environ, capture_output=True, text=True, timeout=180, check=False
     )
     assert (done.stdout.strip(), done.stderr) == ("simulate", "")

@@ -19,7 +19,10 @@ FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 DEADLINE = 180.0
 FILES = {"heard.wav", "room.wav", "timeline.json", "call.jsonl", "report.html"}
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+    pytest.mark.timeout(240),
+]
 
 BOT = """
     import asyncio, pathlib, time

@@ -84,6 +84,7 @@ def test_the_ten_line_bot_of_the_readme_runs_from_its_two_files(tmp_path: Path) 
     assert re.search(r"^caller-1 spoke for 0\.\d s$", result.stdout, re.MULTILINE)
 
 
+@pytest.mark.timeout(200)
 def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own(capfd: pytest.CaptureFixture[str]) -> None:
     from fishjam_agents.observe.log import LineFormatter
     from fishjam_agents.server import EmbeddedServer
@@ -105,7 +106,7 @@ def test_the_bot_of_the_readme_runs_in_a_program_of_ones_own(capfd: pytest.Captu
         await server.add_caller(room.id)
 
     async def scenario() -> None:
-        async with EmbeddedServer() as server, asyncio.timeout(50), asyncio.TaskGroup() as tasks:
+        async with EmbeddedServer() as server, asyncio.timeout(180), asyncio.TaskGroup() as tasks:
             tasks.create_task(somebody_comes(server))
             outcome = await names["call"](server.url, server.token)  # type: ignore[operator]
             assert outcome.name == "FINISHED"  # the bot itself ended it

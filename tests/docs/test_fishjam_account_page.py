@@ -18,12 +18,13 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "fishjam-account.md").read_text()
 
 
+@pytest.mark.timeout(200)
 def test_its_program_verifies_the_credentials(tmp_path: Path) -> None:
     (program,) = blocks(PAGE, "python")
     (tmp_path / "program.py").write_text(program)
 
     async def scenario() -> tuple[int | None, bytes]:
-        async with asyncio.timeout(50), EmbeddedServer() as server:
+        async with asyncio.timeout(180), EmbeddedServer() as server:
             server.rooms.create()
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "program.py"),

@@ -32,11 +32,12 @@ def example(path: str) -> ModuleType:
     return module
 
 
+@pytest.mark.timeout(200)
 def test_the_web_application_puts_a_bot_into_each_room(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("fastapi")
 
     async def scenario() -> None:
-        async with asyncio.timeout(120), EmbeddedServer() as server:
+        async with asyncio.timeout(180), EmbeddedServer() as server:
             monkeypatch.setenv("FISHJAM_ID", server.url)
             monkeypatch.setenv("FISHJAM_MANAGEMENT_TOKEN", server.token)
             monkeypatch.setenv("FISHJAM_WEBHOOK_SECRET", "secret")

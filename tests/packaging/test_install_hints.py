@@ -36,6 +36,7 @@ def test_in_a_checkout_uv_adds_to_its_environment(monkeypatch: pytest.MonkeyPatc
     )
 
 
+@pytest.mark.timeout(200)
 @pytest.mark.usefixtures("in_a_checkout")
 @pytest.mark.skipif(not (ROOT / "uv.lock").exists(), reason="needs what uv has resolved once")
 @pytest.mark.parametrize("hint", [{"extra": "webrtc"}, {"integration": "openai"}])
@@ -44,7 +45,11 @@ def test_uv_takes_the_hint_of_a_checkout(monkeypatch: pytest.MonkeyPatch, hint: 
     monkeypatch.undo()
     try:
         done = subprocess.run(
-            [*command, "--dry-run", "--offline"], cwd=ROOT, capture_output=True, text=True, timeout=50
+            [*command, "--dry-run", "--frozen", "--offline"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
         )
     except FileNotFoundError:
         pytest.skip("needs uv")

@@ -34,7 +34,7 @@ from fishjam_agents.server.webrtc.connection import gather_at, interface_address
 from fishjam_agents.server.webrtc.sdp import is_mdns
 from fishjam_agents.server.webrtc.tracks import OutboundTrack, PacketSink, tap_audio, tap_video
 
-JOIN_DEADLINE = 20.0
+JOIN_DEADLINE = 30.0
 """Seconds from the socket being open until sound flows: an answer, ICE and DTLS, with STUN if asked for."""
 
 _CLOSE_DEADLINE = 3.0

@@ -29,7 +29,7 @@ from fishjam_agents.simulation.remote.sound import HeardTrack, Voice
 from fishjam_agents.simulation.scene import EndRule
 from fishjam_agents.simulation.stop_request import StopRequest
 
-COMPANY_DEADLINE = 15.0
+COMPANY_DEADLINE = 30.0
 """Seconds in which somebody else in the room has to publish sound: bots join within one or two."""
 
 _QUIET = QUIET_TICKS / FRAMES_PER_SECOND
@@ -96,7 +96,7 @@ async def admitted(account: Account, room_id: str, callers: int) -> AsyncIterato
         created: list[Admission] = []
         try:
             for _ in range(callers):
-                created.append(await _new_peer(client, room_id, account.fishjam_id))
+                created.append(await _new_peer(client, room_id, account.fishjam_id))  # noqa: PERF401 - those made count
             yield created
         finally:
             for admission in created:
