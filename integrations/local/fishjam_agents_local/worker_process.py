@@ -29,8 +29,8 @@ START = 30.0
 STALL = 8.0
 """Seconds for a piece of a sentence, which takes a third of one at most."""
 BACKOFF = Backoff(0.5, 30.0, jitter=0.0)
-_STOP = 1.0
-"""Seconds for ending a sentence that nobody wants; it takes 0.015."""
+STOP = 3.0
+"""Seconds for ending a sentence that nobody wants; it takes 0.015, and to start anew takes longer."""
 _LONGEST_FRAME = 1 << 24
 _SHOWN = 200
 _HEAD = struct.Struct(">cI")
@@ -47,6 +47,10 @@ class WorkerProcess:
         advice: What to do if it cannot start.
         stall: Seconds without a frame in a sentence after which it is killed.
         backoff: Seconds it is left alone after deaths in a row.
+
+    Attributes:
+        stop_within: Seconds for ending a sentence that nobody wants, after which it is killed.
+        ready: What it said when it was ready.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class WorkerProcess:
         self._command = command
         self._advice = advice
         self._stall = stall
+        self.stop_within = STOP
         self._backoff = backoff
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
@@ -153,7 +158,7 @@ class WorkerProcess:
                 self._speaking = None
 
     def _stop(self, process: subprocess.Popen[bytes], sentence: int) -> None:
-        """End a sentence if it is being spoken; the process is killed if that takes it a second."""
+        """End a sentence if it is being spoken; the process is killed if that takes it too long."""
         with self._sending:
             if self._speaking != sentence:
                 return
@@ -165,7 +170,7 @@ class WorkerProcess:
             if late:
                 process.kill()
 
-        timer = threading.Timer(_STOP, insist)
+        timer = threading.Timer(self.stop_within, insist)
         timer.daemon = True
         timer.start()
 

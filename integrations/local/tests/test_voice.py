@@ -240,8 +240,10 @@ def test_a_barge_in_stops_model_and_voice_and_the_next_turn_is_answered_by_the_s
         part.preload()
         process: Any = part._voice()
         process = process.process
+        # A busy machine is no reason to kill it here.
+        process.stop_within = process._stall = LONG
         pid = process.pid
-        async with session(Cascade([Hears()], [llm], [part])) as (bot, told):
+        async with session(Cascade([Hears()], [llm], [part], deadline=LONG)) as (bot, told):
             for number in (1, 2, 3):
                 await bot.send(turn(number))
                 await until(lambda number=number: len(told.of(port.ReplyStarted)) == number)  # type: ignore[misc]
@@ -273,7 +275,8 @@ def test_another_voice_stands_in_for_one_whose_process_dies() -> None:
         part.preload()
         process: Any = part._voice()
         process = process.process
-        async with session(Cascade([Hears()], [Tells()], [part, Fine()])) as (bot, told):
+        cascade = Cascade([Hears()], [Tells()], [part, Fine()], deadline=LONG, fallback_after=LONG)
+        async with session(cascade) as (bot, told):
             # A command that cannot be run is a process that does not come back.
             process._command = ["/nowhere/python"]
             process.close()
