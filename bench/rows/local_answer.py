@@ -58,14 +58,16 @@ async def measure(quick: bool) -> list[Row]:
     """With the default end of turn, and with Smart Turn and answers begun at the pause."""
     what = "local answer: end of speech to first sound"
     try:
-        bots = {name: pipeline_factory(load_config(config))() for name, config in CONFIGS.items()}
+        # Where the figures mean nothing, one of them shows that it works.
+        configs = list(CONFIGS.items())[: 1 if quick else None]
+        bots = {name: pipeline_factory(load_config(config))() for name, config in configs}
         groups = {"computed": await _computed(1 if quick else len(_QUESTIONS))}
         if not quick:
             groups["people"] = [_trimmed(read_wav(file)) for file in _PEOPLE if file.exists()]
     except FishjamAgentsError as error:
         return [skipped(what, "", str(error))]
     rows = []
-    for (name, bot), budget in zip(bots.items(), (_FIXED_S, _SMART_S), strict=True):
+    for (name, bot), budget in zip(bots.items(), (_FIXED_S, _SMART_S), strict=False):
         bot.greeting = None
         bot.verify()
         rows.append(await _row(f"{what}, {name}", budget, bot, groups))
