@@ -68,6 +68,21 @@ LINES: list[tuple[Event, str, str]] = [
     (events.UserText(1, "the secret plan", "ann"), "DEBUG", "ann wrote"),
     (events.ToolStarted(1, "weather", "c1", "{}"), "DEBUG", "the model calls weather (c1)"),
     (events.ToolCalled(1, "weather", "c1"), "INFO", "the model called weather (c1): ok after 0.0 s"),
+    (
+        events.TurnEnriched(1, "turn-1", "ok", 0.1, 42),
+        "INFO",
+        "42 characters were added to turn-1 in 0.10 s",
+    ),
+    (
+        events.TurnEnriched(1, "turn-1", "late", 0.3, 0),
+        "INFO",
+        "what was to be added to turn-1 came too late (0.30 s)",
+    ),
+    (
+        events.BotChanged(1, "Billing", "Reception"),
+        "INFO",
+        "Billing goes on with the call, in the place of Reception",
+    ),
     (events.UserIdle(1, 15, 2), "INFO", "nobody has said anything for 15.0 s (2 in a row)"),
     (events.MuteChanged(1, "output", True), "INFO", "the app muted the bot's output"),
     (events.Outage(1, "backend", 2), "WARNING", "the bot was without its backend for 2.0 s"),
