@@ -70,7 +70,7 @@ class Bot(Announcer, ToolHost, Protocol):
         """Return what may be shown of arguments and results of tools."""
         ...
 
-    def attach(self, context: Any, call: Any) -> None:
+    def _attach(self, context: Any, call: Any) -> None:
         """Take the call that the bot is in from now on; None for none."""
         ...
 

@@ -180,14 +180,14 @@ class Call:
 
     def _taken_over(self, bot: Bot, name: str, instructions: str | None) -> None:
         self._bots.append(bot)
-        bot.attach(self._context, self)
+        bot._attach(self._context, self)
         if self._journaled is not None:
             self._journaled.changed(name, type(bot.backend).__name__, instructions)
 
     def release(self) -> None:
         """Let the bots go that went on with the call."""
         for bot in self._bots:
-            bot.attach(None, None)
+            bot._attach(None, None)
 
     def _keep_handle(self, handle: str) -> None:
         if self._journaled is not None and isinstance(self._link, BackendLink):

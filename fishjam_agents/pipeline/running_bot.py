@@ -44,7 +44,7 @@ class RunningBot(BotHooks):
         call = self._call
         return self._context is not None and (call is None or (isinstance(call, Call) and call.is_connecting))
 
-    def attach(self, context: CallContext | None, call: Call | None) -> None:
+    def _attach(self, context: CallContext | None, call: Call | None) -> None:
         """Take the call that the bot is in from now on; None for none."""
         self._context, self._call = context, call
 

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "CallJournal": "opened by the worker for a call",
     "CallVendors": "made by the worker, for the places that a call takes at vendors",
     "Recorder": "a protocol; `observe.replay.CallRecorder` is one",
+    "RunningBot": "what users subclass by the name AgentPipeline",
     "SoundRecorder": "a protocol; `observe.recording.SoundRecorder` is one",
     "ToolDeclaration": "made by `tool`, read by backends",
 }
