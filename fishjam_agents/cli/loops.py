@@ -69,6 +69,7 @@ def freeze_gc() -> None:
     """
     gc.freeze()
     # It has nothing to look at. CPython makes the next full one when a quarter as many objects have grown
-    # old as the last one left (`long_lived_total` in Modules/gcmodule.c): without it, of all that is loaded.
+    # old as the last one left (`long_lived_total` in gcmodule.c, since 3.13 in gc.c): without it, of all that
+    # is loaded.
     gc.collect()
     gc.set_threshold(*_COLLECTIONS)
