@@ -139,6 +139,8 @@ class BackendLink:
     def put(self, item: BackendInput) -> None:
         """Pass an input on, in order. Never waits."""
         if isinstance(item, UpdateInput):
+            if self._outbox.amend(item):
+                return
             # Also for the connections that follow.
             self._instructions = self._instructions if item.instructions is None else item.instructions
             self.tools = self.tools if item.tools is None else item.tools
@@ -181,7 +183,12 @@ class BackendLink:
         self._instructions = replacement.instructions
         self.tools = replacement.tools
 
+    def _note_turn(self, item: BackendInput) -> None:
+        if isinstance(item, TurnStartedInput | TurnEndedInput | TurnCancelledInput):
+            self._turn = item if isinstance(item, TurnStartedInput) else None
+
     def _handle(self, session: InlineSession, item: BackendInput) -> None:
+        self._note_turn(item)
         try:
             session.handle(item)
         except Exception as error:
@@ -336,8 +343,7 @@ class BackendLink:
                     f"the backend took nothing for {self.send_deadline:g} s", retryable=True
                 ) from error
             self._outbox.sent(item)
-            if isinstance(item, TurnStartedInput | TurnEndedInput | TurnCancelledInput):
-                self._turn = item if isinstance(item, TurnStartedInput) else None
+            self._note_turn(item)
 
 
 class Connecting:

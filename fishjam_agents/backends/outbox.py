@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TypeAlias
 
-from fishjam_agents.backends.port import AudioInput, BackendInput
+from fishjam_agents.backends.port import AudioInput, BackendInput, UpdateInput
 from fishjam_agents.backends.replacement import Replacement
 
 OutboxEntry: TypeAlias = BackendInput | Replacement
@@ -85,3 +85,12 @@ class Outbox:
                 del self._entries[index]
                 return item
         return None
+
+    def amend(self, update: UpdateInput) -> bool:
+        """Have the latest replacement that waits begin with an update; return whether one waits."""
+        for index in reversed(range(len(self._entries))):
+            item = self._entries[index]
+            if isinstance(item, Replacement):
+                self._entries[index] = item.updated(update)
+                return True
+        return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fishjam_agents.backends.conversation import PastConversation
-from fishjam_agents.backends.inputs import ToolDeclaration
+from fishjam_agents.backends.inputs import ToolDeclaration, UpdateInput
 from fishjam_agents.backends.port import Backend
 
 
@@ -25,6 +25,14 @@ class Replacement:
     instructions: str | None
     tools: Sequence[ToolDeclaration]
     conversation: PastConversation
+
+    def updated(self, update: UpdateInput) -> Replacement:
+        """Return it with the instructions and tools of an update that came before it took over."""
+        return replace(
+            self,
+            instructions=self.instructions if update.instructions is None else update.instructions,
+            tools=self.tools if update.tools is None else update.tools,
+        )
 
 
 def goes_on_with(before: Backend, after: Backend) -> bool:
