@@ -39,9 +39,11 @@ def is_whole(path: Path) -> bool:
             if length is None:
                 return False
             if kind != _VARINT:
+                if length > size - file.tell():
+                    return False
                 file.seek(length, 1)
             has_graph = has_graph or (key >> 3 == _GRAPH and kind == _BYTES)
-        return has_graph and file.tell() == size
+        return has_graph
 
 
 def _varint(file: BinaryIO) -> int | None:

@@ -54,6 +54,7 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
     ("there", "instead", "line", "sentence"),
     [
         ("margin: 0.2", "magrin: 0.2", 21, "magrin is not a setting: did you mean margin?"),
+        ("least: 1", "least: --5", 12, "least must be a whole number, not '--5'"),
         ("type: number", "type: numbr", 12, "did you mean number?"),
         ("least: 1", "least: few", 12, "least must be a whole number, not 'few'"),
         ("most: 2 hours", "most: long", 13, "most must be a duration like 10 minutes, not 'long'"),

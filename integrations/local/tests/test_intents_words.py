@@ -30,6 +30,7 @@ DINNER = (17 * 60, 22 * 60)
         ("thirty-first", 31),
         ("people", None),
         ("99999999999", None),
+        ("²", None),
     ],
 )
 def test_a_number_is_read(text: str, value: int | None) -> None:
@@ -70,7 +71,11 @@ def test_a_time_is_read(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["for two people", "13", "in ten minutes", "the fifth of May", "a table for 4"]
+    "text",
+    [
+        *("for two people", "13", "in ten minutes", "the fifth of May", "a table for 4", "5²"),
+        f"at {'1' * 5000}:30",
+    ],
 )
 def test_what_is_no_time_is_none(text: str) -> None:
     assert [time for time in times(split(text)) if not time.bare] == []

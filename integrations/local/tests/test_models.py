@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 from fishjam_agents_local.llama_cpp import LlamaCpp
 from fishjam_agents_local.models import ModelPackage, find_model
+from fishjam_agents_local.onnx_file import is_whole
 from fishjam_agents_local.whisper import Whisper
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fishjam_agents.errors import BackendError, ConfigError
 
@@ -48,6 +52,26 @@ def test_paths_of_the_users_own_are_judged_by_what_is_there(tmp_path: Path) -> N
     (tmp_path / "model.bin").touch()
     (tmp_path / "config.json").touch()
     assert find_model(tmp_path, None, setting="m", files=["model.bin", "config.json"]).path == tmp_path
+
+
+@given(st.binary(max_size=60))
+@example(b"\x3a" + b"\xff" * 9 + b"\x01")
+@example(b"\x3a" + b"\xff" * 8 + b"\x7f")
+@example(b"\x3a\x05abcd")
+def test_what_is_no_onnx_file_is_found_out_whatever_it_holds(content: bytes) -> None:
+    with NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(content)
+        # Whole is a graph of nothing, and what has one.
+        assert not is_whole(Path(file.name)) or b"\x3a" in content
+
+
+def test_an_onnx_file_ends_where_its_fields_do(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"\x08\x08\x3a\x05abcde")
+    assert is_whole(file)
+    for content in (b"\x08\x08\x3a\x05abcd", b"\x08\x08\x3a\x05abcdef", b"\x08\x08", b""):
+        file.write_bytes(content)
+        assert not is_whole(file)
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,14 @@ def test_a_vocabulary_that_is_cut_off_or_missing_is_refused(folder: Path) -> Non
     tokens = (folder / "vocabulary.txt").read_bytes()
     replaced(folder / "vocabulary.txt", tokens[:1000])
     assert "tokens, too few for a Whisper" in refusal(Whisper(model=folder))
+    (folder / "vocabulary.txt").write_bytes(tokens[:1000] + b"\xff\xfe")
+    assert "vocabulary.txt has 0 tokens, too few" in refusal(Whisper(model=folder))
+    (folder / "vocabulary.txt").write_text("\n".join(map(str, range(60_000))))
+    assert "vocabulary.txt is the vocabulary of another model: get it" in refusal(Whisper(model=folder))
     (folder / "vocabulary.txt").unlink()
+    (folder / "vocabulary.json").write_text("5")
+    assert "vocabulary.json has 0 tokens, too few" in refusal(Whisper(model=folder))
+    (folder / "vocabulary.json").unlink()
     assert "has no vocabulary.txt and no vocabulary.json" in refusal(Whisper(model=folder))
 
 

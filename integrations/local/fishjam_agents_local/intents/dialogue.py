@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from string import Formatter
 from types import MappingProxyType
@@ -62,8 +63,9 @@ class Slot:
         return low, high if self.most is None else self._bound("most", self.most)
 
     def _bound(self, setting: str, text: str) -> int:
-        if self.type == "number" and text.lstrip("-").isdigit():
-            return int(text)
+        if self.type == "number":
+            with suppress(ValueError):
+                return int(text)
         if self.type == "time":
             try:
                 return read_clock(text)

@@ -90,7 +90,7 @@ def _count(words: Sequence[Word], start: int, taken: Container[int]) -> int:
         if _spelled(words, place):
             count += 1
             continue
-        if word.plain in _STOPS or place in taken or word.plain[0].isdigit():
+        if word.plain in _STOPS or place in taken or word.plain[0].isdecimal():
             break
         if count and word.after_stop and not title and len(word.plain) > 1:
             break

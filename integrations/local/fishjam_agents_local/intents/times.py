@@ -138,6 +138,8 @@ def _time_at(words: Sequence[Word], start: int) -> Time | None:
         return Time(start, start + 1, 0 if word == "midnight" else _HALF_DAY, certain=True)
     if ":" in word or "." in word:
         hour, _, minute = word.replace(".", ":").partition(":")
+        if len(hour) > 2:
+            return None
         return _half_of_day(words, start, start + 1, int(hour), int(minute))
     told = _before_the_hour(words, start)
     if told is not None:

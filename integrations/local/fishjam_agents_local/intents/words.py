@@ -64,7 +64,7 @@ class Word:
     @property
     def digits(self) -> bool:
         """True if it is a number in digits, without minutes."""
-        return self.plain.isdigit()
+        return self.plain.isdecimal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def split(text: str) -> list[Word]:
         end = match.end()
         written = match.group()
         plain = written.lower().replace("\u2019", "'")
-        if not plain[0].isdigit():
+        if not plain[0].isdecimal():
             plain = plain.replace(".", "")
         words.append(Word(written, plain, bool(stop)))
     return words
@@ -117,7 +117,7 @@ def plain_text(text: str) -> str:
 def number_at(words: Sequence[Word], start: int) -> Number | None:
     """The number that begins at a word, as long as it goes: "a hundred and twenty", "twenty-first", "5th"."""
     word = words[start].plain if start < len(words) else ""
-    if word.isdigit():
+    if word.isdecimal():
         if len(word) > 9:
             return None
         if start + 1 < len(words) and words[start + 1].plain in _ENDINGS:
@@ -174,7 +174,7 @@ def minutes_at(words: Sequence[Word], start: int) -> Number | None:
         if after is not None and 0 < after.value < 10 and not after.ordinal:
             return Number(start, after.end, after.value)
         return None
-    if word.isdigit() and len(word) == 2 and int(word) < 60:
+    if word.isdecimal() and len(word) == 2 and int(word) < 60:
         return Number(start, start + 1, int(word))
-    found = None if word.isdigit() else _below_hundred(words, start)
+    found = None if word.isdecimal() else _below_hundred(words, start)
     return found if found is not None and 10 <= found.value < 60 and not found.ordinal else None

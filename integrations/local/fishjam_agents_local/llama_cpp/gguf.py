@@ -85,7 +85,7 @@ def find_llama(path: Path | None) -> LlamaFile:
             raise ConfigError(f"{file} is no GGUF, the format of llama.cpp: {_GET_IT}", setting=SETTING)
         try:
             said = _Outline(content).read()
-        except (struct.error, ValueError, KeyError, IndexError) as error:
+        except (struct.error, ValueError, KeyError, IndexError, OverflowError, RecursionError) as error:
             end = f"{len(content) / 1e6:.1f} MB"
             raise ConfigError(
                 f"{file} is damaged, or ends too soon, after {end}: {_GET_IT}", setting=SETTING

@@ -14,6 +14,7 @@ WEIGHTS = "model.bin"
 SETTING = "whisper.model"
 _VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
 _ARCHITECTURE = "WhisperSpec"
+_BEGIN, _TASK = "<|startoftranscript|>", "<|translate|>"
 _SINCE = 4
 """Version of the format since which a variable has its type and length in bytes."""
 _ENGLISH_ONLY = 51864
@@ -130,22 +131,26 @@ def _vocabulary(folder: Path) -> list[str]:
         file = folder / name
         if not file.is_file():
             continue
-        text = file.read_text(encoding="utf-8")
         try:
-            tokens = json.loads(text) if file.suffix == ".json" else text.split("\n")
+            text = file.read_text(encoding="utf-8")
+            read = json.loads(text) if file.suffix == ".json" else text.split("\n")
         except ValueError:
-            tokens = []
-        tokens = [token for token in tokens if isinstance(token, str) and token]
+            read = []
+        tokens = (
+            [token for token in read if isinstance(token, str) and token] if isinstance(read, list) else []
+        )
         if len(tokens) < _ENGLISH_ONLY:
             raise ConfigError(
                 f"{file} has {len(tokens)} tokens, too few for a Whisper: {_GET_IT}", setting=SETTING
             )
+        if not {_BEGIN, _TASK} <= set(tokens):
+            raise ConfigError(f"{file} is the vocabulary of another model: {_GET_IT}", setting=SETTING)
         return tokens
     raise ConfigError(f"{folder} has no {' and no '.join(_VOCABULARIES)}: {_GET_IT}", setting=SETTING)
 
 
 def _languages(vocabulary: list[str]) -> set[str]:
     """Languages have tokens such as `<|de|>`, between that of the beginning and those of the tasks."""
-    begin = vocabulary.index("<|startoftranscript|>") + 1
-    end = vocabulary.index("<|translate|>", begin)
+    begin = vocabulary.index(_BEGIN) + 1
+    end = vocabulary.index(_TASK)
     return {token.strip("<|>") for token in vocabulary[begin:end]}
