@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -25,11 +26,12 @@ from fishjam_agents.worker import RoomSettings, Worker
 pytest.importorskip("aiortc", reason="needs the extra webrtc")
 
 from fishjam_agents.simulation.remote import recorded_call
-from fishjam_agents.simulation.remote.peer_session import PeerTokenError
+from fishjam_agents.simulation.remote.peer_session import PeerSession, PeerTokenError
 from fishjam_agents.simulation.remote.recorded_call import (
     Account,
     Admission,
     RecordedCall,
+    RemoteScene,
     admitted,
     call_room,
 )
@@ -168,6 +170,44 @@ def test_a_room_that_is_deleted_ends_the_call_and_what_was_recorded_is_there() -
         assert not result.said
         assert "the server ended the peer session" in told.text
         assert loud(result.room[:, 0])
+
+    run(scenario())
+
+
+def test_sessions_that_end_together_are_one_error_and_no_complaint_of_the_loop() -> None:
+    class Over(PeerSession):
+        def __init__(self) -> None:
+            """Without a socket: it has ended."""
+
+        async def flows(self) -> None:
+            await asyncio.Event().wait()
+
+        async def read(self) -> None:
+            raise SessionClosedError("the room was removed", "removed")
+
+    async def scenario() -> None:
+        complaints: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(str(context["message"])))
+        clips = [read_wav(FIXTURES / f"{name}.wav") for name in ("alice_yes", "bob_yes")]
+        scene = RemoteScene(["alice", "bob"], clips, [], Told(), None, StopRequest())
+        with pytest.raises(SessionClosedError, match="the room was removed"):
+            await scene.play([Over(), Over()])
+        gc.collect()
+        assert complaints == []
+
+    run(scenario())
+
+
+def test_a_caller_that_was_removed_keeps_no_other_in_the_room() -> None:
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room_id = server.rooms.create().id
+            async with admitted(Account(server.url, server.token), room_id, 2) as admissions:
+                async with AsyncFishjamClient(server.url, server.token) as client:
+                    await client.delete_peer(room_id, admissions[0].id)
+                assert len(server.rooms.get(room_id).peers) == 1
+            assert not server.rooms.get(room_id).peers
 
     run(scenario())
 

@@ -102,8 +102,11 @@ async def admitted(account: Account, room_id: str, callers: int) -> AsyncIterato
             for admission in created:
                 try:
                     await client.delete_peer(room_id, admission.id)
+                except NotFoundError:
+                    # It was removed, or the whole room.
+                    continue
                 except FishjamAgentsError:
-                    # The room, or the server, is gone, and the peer with it.
+                    # The server is gone, and the peers with it.
                     break
 
 
@@ -244,6 +247,7 @@ class RemoteScene:
                         task.result()
         finally:
             waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
     async def _run(
         self, sessions: Sequence[PeerSession], reading: Sequence[asyncio.Task[None]]
