@@ -376,6 +376,7 @@ class Call:
                 self._journaled.end()
             self.replies.close()
             self.questions.close()
+            self.handoffs.close()
             self._tell_end(failure)
             context.start_hook("on_stop")
             await asyncio.gather(context.hooks.finish(), self.tools.close())

@@ -62,6 +62,11 @@ class CallHandoffs:
         self._tools = tools
         self._record = record
         self._taken_over = taken_over
+        self._closed = False
+
+    def close(self) -> None:
+        """Let no other bot go on any more: the call is over."""
+        self._closed = True
 
     def find(self, wanted: object) -> tuple[str, Bot]:
         """Return the bot that is to go on, and its name; made and checked.
@@ -74,6 +79,8 @@ class CallHandoffs:
             FishjamAgentsError: There is none, or it cannot go on with this call.
             LimitReachedError: The account of its backend has no place.
         """
+        if self._closed:
+            raise FishjamAgentsError("the call is over: no other bot goes on with it")
         name = None
         if isinstance(wanted, str):
             known = {**self._handoffs, **self.active.handoffs}
@@ -136,7 +143,7 @@ class CallHandoffs:
         self.become(bot, name, summary)
 
     def become(self, bot: Bot, name: str, summary: str = "", *, goes_on: bool = False) -> None:
-        """Let a bot that `find` gave go on; its MCP servers are connected.
+        """Let a bot that `find` gave go on, unless the call is over; its MCP servers are connected.
 
         Args:
             bot: The bot.
@@ -144,6 +151,8 @@ class CallHandoffs:
             summary: What it has to know.
             goes_on: Whether its model speaks by itself, as it also does where one waits for a tool.
         """
+        if self._closed:
+            return
         context = self._context
         instructions = told(bot.instructions, summary)
         goes_on, needs_session = goes_on or self._tools.is_awaited, self._needs_session(bot)

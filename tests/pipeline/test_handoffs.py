@@ -328,3 +328,21 @@ def test_an_account_that_is_full_keeps_the_call_where_it_is(converse: Converse) 
     assert not call.of("bot_changed")
     assert said(llm)[-1][0] == "tool"
     assert "to_billing: " in said(llm)[-1][1]
+
+
+def test_nobody_goes_on_with_a_call_that_is_over(converse: Converse) -> None:
+    class Late(Reception):
+        async def on_stop(self) -> None:
+            with pytest.raises(FishjamAgentsError, match="the call is over: no other bot goes on with it"):
+                self.become("billing")
+            self.heard.append("refused")
+
+    pipeline = bot(Understands([["Hi."]]), Answers([["Fine. "]]), Speaks(), kind=Late)
+
+    async def script(call: MemoryCall) -> None:
+        await call.arrive("alice")
+
+    call = converse(pipeline, script)
+    assert isinstance(pipeline, Late)
+    assert pipeline.heard == ["refused"]
+    assert not call.of("bot_changed")
