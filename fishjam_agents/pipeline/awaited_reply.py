@@ -6,6 +6,7 @@ from fishjam_agents import events
 from fishjam_agents.events import Event
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.ports import PlaybackControl
+from fishjam_agents.pipeline.room_audio import RoomAudio
 from fishjam_agents.pipeline.speech_handle import SpeechHandle
 
 BEGINS = 30.0
@@ -19,9 +20,13 @@ class AwaitedReply:
         context: The call.
         playback: The replies.
         speech: The reply.
+        audio: The room's audio.
     """
 
-    def __init__(self, context: CallContext, playback: PlaybackControl, speech: SpeechHandle) -> None:
+    def __init__(
+        self, context: CallContext, playback: PlaybackControl, speech: SpeechHandle, audio: RoomAudio
+    ) -> None:
+        self._audio = audio
         self._context = context
         self._playback = playback
         self._speech = speech
@@ -38,7 +43,7 @@ class AwaitedReply:
         """Take notice of the time: called every 20 ms with call time."""
         if self._speech.done:
             self._context.events.unwatch(self)
-        elif self._playback.current_reply is not None:
+        elif self._playback.current_reply is not None or self._audio.is_anyone_in_turn():
             self._quiet_since = now
         elif now - self._quiet_since > BEGINS:
             self._context.events.unwatch(self)

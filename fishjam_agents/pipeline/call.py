@@ -216,7 +216,7 @@ class Call:
 
     def await_reply(self, speech: SpeechHandle) -> None:
         """Watch over a reply that the model was asked for."""
-        self._context.events.watch(AwaitedReply(self._context, self.replies, speech))
+        self._context.events.watch(AwaitedReply(self._context, self.replies, speech, self.audio))
 
     def update(
         self, instructions: str | None, tools: Sequence[Callable[..., Any] | Tool] | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from fishjam_agents.backends import Parrot, port
@@ -13,7 +15,7 @@ from fishjam_agents.events import Heard
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.own_words import Instructions
 from fishjam_agents.testing import MemoryCall, Scripted, Step
-from tests.pipeline.conftest import tone
+from tests.pipeline.conftest import speech, tone
 
 Converse = Callable[..., MemoryCall]
 CAN = port.Capabilities(respond=True, cancel=True)
@@ -76,6 +78,28 @@ def test_a_model_that_says_nothing_is_waited_for_in_quiet_only_so_long(converse:
     (warning,) = call.of("backend_warning")
     assert warning.message.startswith("the model said nothing to what it was asked to say within 30 s")
     assert model.entries[-1] == port.InterruptInput(Heard("say-1", 0.0))
+
+
+def test_who_speaks_for_long_is_heard_out_and_the_reply_is_not_given_up(converse: Converse) -> None:
+    pipeline, model = bot(
+        Step(port.TurnStartedInput), Step(port.TextInput), Step(port.TurnEndedInput, says("say-1"))
+    )
+    story = speech("bob_long.wav")
+    story = np.tile(story, math.ceil(40 * 16000 / len(story)))
+
+    async def script(call: MemoryCall) -> None:
+        (bob,) = await call.arrive("bob")
+        speaking = asyncio.create_task(bob.speak(story))
+        await call.wait_for("user_started_speaking")
+        await asyncio.sleep(1.0)
+        reply = pipeline.respond("Ask for the order number.")
+        await speaking
+        assert (await reply).heard.seconds == 1.0
+
+    call = converse(pipeline, script)
+    model.finish()
+    assert len(call.of("user_started_speaking")) == 1
+    assert not call.of("backend_warning")
 
 
 def test_a_backend_that_cannot_be_told_what_to_say_is_one_sentence(converse: Converse) -> None:
