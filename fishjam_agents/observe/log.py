@@ -169,7 +169,9 @@ def _short(known: Mapping[str, str], record: logging.LogRecord) -> str:
 
 def _coloured(line: str, record: logging.LogRecord, where: str) -> str:
     """Return a line whose text is safe by now, with colours."""
-    time, level, rest = line[:_TIME], line[_TIME + 1 : _HEAD - 1], line[_HEAD:]
+    # Levels are 7 wide, or as wide as their names: CRITICAL, those of other libraries.
+    end = max(_HEAD - 1, _TIME + 1 + len(record.levelname))
+    time, level, rest = line[:_TIME], line[_TIME + 1 : end], line[end + 1 :]
     if where and rest.endswith(where):
         rest = f"{rest.removesuffix(where)}{_DIM}{where}{_PLAIN}"
     shade = next((shade for least, shade in _SHADES if record.levelno >= least), _DIM)

@@ -283,12 +283,23 @@ def test_colour_is_for_terminals_and_who_asks_for_it(
     assert wants_colour(stream, environ) is coloured
 
 
-def test_a_coloured_line_is_the_plain_one_and_obeys_no_stranger(log: io.StringIO) -> None:
-    record = logging.LogRecord("mybot", logging.WARNING, "", 0, "\x1b[2Jgone\nline", None, None)
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (logging.DEBUG, "\x1b[2mDEBUG  "),
+        (logging.INFO, "\x1b[32mINFO   "),
+        (logging.WARNING, "\x1b[33mWARNING"),
+        (logging.CRITICAL, "\x1b[1;31mCRITICAL"),
+    ],
+)
+def test_a_coloured_line_is_the_plain_one_and_obeys_no_stranger(
+    log: io.StringIO, level: int, shown: str
+) -> None:
+    record = logging.LogRecord("mybot", level, "", 0, "\x1b[2Jgone\nline", None, None)
     record.call = "1a2b"
     plain = LineFormatter().format(record)
     coloured = LineFormatter(colour=True).format(record)
-    assert "\x1b[33mWARNING" in coloured
+    assert shown in coloured
     assert coloured.endswith("\x1b[2m  [call 1a2b]\x1b[0m")
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
     assert "\x1b[2J" not in coloured
