@@ -16,7 +16,7 @@ import pytest
 from fishjam_agents import AgentPipeline
 from fishjam_agents.audio.wav import read_wav
 from fishjam_agents.backends import Parrot
-from fishjam_agents.errors import ConfigError, FishjamAgentsError
+from fishjam_agents.errors import ConfigError, FishjamAgentsError, ProtocolError
 from fishjam_agents.fishjam import AsyncFishjamClient
 from fishjam_agents.fishjam.errors import SessionClosedError, UnauthorizedError, UnreachableError
 from fishjam_agents.server import EmbeddedServer
@@ -25,6 +25,7 @@ from fishjam_agents.worker import RoomSettings, Worker
 
 pytest.importorskip("aiortc", reason="needs the extra webrtc")
 
+from fishjam_agents.server.webrtc.connection import Connection
 from fishjam_agents.simulation.remote import recorded_call
 from fishjam_agents.simulation.remote.peer_session import PeerSession, PeerTokenError
 from fishjam_agents.simulation.remote.recorded_call import (
@@ -249,6 +250,22 @@ def test_nobody_to_talk_to_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(
                 FishjamAgentsError, match=r"nobody else published sound in the room within 0\.5"
             ):
+                await call(server, room_id, Told(), "alice_yes")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("answer", ["", "v=0\r\na=group\r\n"])
+def test_an_answer_of_the_server_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    async def garbled(*_: object) -> str:
+        return answer
+
+    monkeypatch.setattr(Connection, "answer", garbled)
+
+    async def scenario() -> None:
+        async with EmbeddedServer() as server:
+            room_id = server.rooms.create().id
+            with pytest.raises(ProtocolError, match="the server's SDP answer cannot be used"):
                 await call(server, room_id, Told(), "alice_yes")
 
     run(scenario())

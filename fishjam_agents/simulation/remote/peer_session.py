@@ -239,7 +239,13 @@ class PeerSession:
                 continue
             self._heard.add(track_id)
             tap.sink = self._events.track_added(track_id, self._owners.get(track_id, ""))
-        await connection.setRemoteDescription(RTCSessionDescription(event.sdp, "answer"))
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(event.sdp, "answer"))
+        except Exception as error:  # aiortc raises what its parser stumbles over
+            why = f"{type(error).__name__}: {error}"
+            raise ProtocolError(
+                f"the server's SDP answer cannot be used ({why}): is it a Fishjam server?"
+            ) from error
         self._answered_once = True
         await self._add_candidates()
 
