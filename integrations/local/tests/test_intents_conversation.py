@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fishjam_agents_local.intents.understanding import YES, begins, doubts, leaves
 
 from integrations.local.tests.talk import Minds, Talk
 
@@ -107,6 +108,36 @@ def test_yes_to_a_question_that_was_not_heard_books_nothing(minds: Minds) -> Non
     assert not talk.calls
     assert talk.say("Yes.") == "It is booked. Your number is 17."
     assert len(talk.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Okay, cancel that.", "OK, forget it.", "All right, never mind.", "Yes, cancel it.", "Fine, stop."],
+)
+def test_who_agrees_to_leave_it_is_left_alone(minds: Minds, text: str) -> None:
+    talk = Talk(minds, book_table="17")
+    talk.say("A table for 4 on Friday at 7:30 under Miller, please.")
+    assert talk.say(text).startswith("All right, we leave it at that.")
+    assert not talk.calls
+
+
+@pytest.mark.parametrize(
+    "text", ["Okay, wait.", "Yes. Don't book it.", "Right, hold on.", "Okay, please don't.", "Yes, but no."]
+)
+def test_yes_that_is_taken_back_books_nothing(minds: Minds, text: str) -> None:
+    talk = Talk(minds, book_table="17")
+    talk.say("A table for 4 on Friday at 7:30 under Miller, please.")
+    talk.say(text)
+    assert not talk.calls
+
+
+def test_yes_to_a_question_whether_to_cancel_may_name_it() -> None:
+    question = "Shall I cancel booking 3?"
+    assert begins("Yes, cancel it.", YES)
+    assert not doubts("Yes, cancel it.", question)
+    assert not leaves("Yes, cancel it.", question)
+    assert leaves("Yes, cancel it.", "A table for 4. Is that right?")
+    assert doubts("Yes, but not that one.", question)
 
 
 def test_yes_after_the_details_were_heard_books(minds: Minds) -> None:

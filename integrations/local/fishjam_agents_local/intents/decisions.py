@@ -13,7 +13,6 @@ from fishjam_agents_local.intents.slots import Found, find
 from fishjam_agents_local.intents.state import Choice, Form, Plan, PlannedCall, State
 from fishjam_agents_local.intents.templates import fill, outcome, spoken
 from fishjam_agents_local.intents.understanding import (
-    LEAVE,
     NO,
     SECOND,
     YES,
@@ -26,6 +25,7 @@ from fishjam_agents_local.intents.understanding import (
     asks,
     begins,
     doubts,
+    leaves,
     says,
 )
 from fishjam_agents_local.intents.words import split
@@ -125,7 +125,7 @@ class Decisions:
             return self._start(plain, choice.second, choice.text)
         if says(text, NO):
             return self._menu(replace(plain, unsure=0))
-        if begins(text, YES):
+        if begins(text, YES) and not doubts(text, self._dialogue.intents[choice.first].about):
             return self._start(replace(plain, unsure=0), choice.first, f"{choice.text}. {text}")
         understood = self._understand(text)
         meaning = understood.meaning
@@ -195,7 +195,8 @@ class Decisions:
     def _answered(self, state: State, form: Form, text: str) -> Plan | None:
         """What follows an answer to a question of a form; None if it is none."""
         intent = self._dialogue.intents[form.intent]
-        if says(text, LEAVE):
+        question = intent.confirm or ""
+        if leaves(text, question):
             return Plan(self._phrases.left, replace(state, form=None, unsure=0))
         asked = form.asked if form.stage == "slots" else None
         found = self._find(intent, text, asked)
@@ -205,7 +206,7 @@ class Decisions:
         if new or (found.wrong and form.stage != "slots") or (asked in found.wrong):
             return self._go_on(state, form, Found(new, found.wrong))
         if form.stage == "confirm":
-            if begins(text, YES) and not doubts(text):
+            if begins(text, YES) and not doubts(text, question):
                 if not form.confirmable:
                     return self._confirm(state, form)
                 return self._complete(replace(state, unsure=0), form, keep=None)

@@ -60,6 +60,9 @@ LEAVE = _phrases(
 SECOND = _phrases("the second|the second one|second|the other|the other one|the latter|the last one")
 _POLITE = frozenset(listed("please thanks well oh um uh er ah hm so just now then sorry and but thank you"))
 
+_DOUBTS = frozenset(listed("no not wrong but"))
+_ENDS = frozenset(listed("wait hold don't never nevermind stop cancel forget abort leave drop quit"))
+"""Words that end what was begun, unless that is what was asked."""
 _QUESTIONS = frozenset(listed("what what's when where how how's which who why until till"))
 
 
@@ -192,9 +195,24 @@ def asks(text: str) -> bool:
     return bool(_QUESTIONS.intersection(plain_text(text).split()[:1]))
 
 
-def doubts(text: str) -> bool:
-    """Return whether there is a "no" or "not" in an utterance that begins with a "yes"."""
-    return bool({"no", "not", "wrong", "but"} & set(plain_text(text).split()))
+def doubts(text: str, question: str) -> bool:
+    """Return whether an utterance that begins with a "yes" takes it back: "Yes, but", "Okay, cancel that".
+
+    Args:
+        text: The utterance.
+        question: What it answers. "Yes, cancel it" is a "yes" to "Shall I cancel your booking?".
+    """
+    asked = set(plain_text(question).split())
+    return bool((_DOUBTS | (_ENDS - asked)) & set(plain_text(text).split()))
+
+
+def leaves(text: str, question: str) -> bool:
+    """Return whether somebody wants no more of what was begun: "Never mind", "Okay, forget it"."""
+    if says(text, LEAVE):
+        return True
+    words = [word for word in plain_text(text).split() if word not in _POLITE]
+    after = (" ".join(words[count:]) for count in (1, 2) if " ".join(words[:count]) in YES)
+    return doubts(text, question) and any(rest in LEAVE for rest in after)
 
 
 def _talk(meaning: Meaning) -> bool:
