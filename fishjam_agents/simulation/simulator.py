@@ -114,10 +114,14 @@ async def _loaded(pipeline: AgentPipeline, stop: StopRequest) -> None:
         StoppedError: It is no longer waited for.
     """
     loading = asyncio.ensure_future(asyncio.to_thread(preload, pipeline))
-    while not loading.done():
-        stop.check()
-        await asyncio.wait({loading}, timeout=_LOOK)
-    await loading
+    try:
+        while not loading.done():
+            stop.check()
+            await asyncio.wait({loading}, timeout=_LOOK)
+        await loading
+    finally:
+        # Its thread goes on to its end, which nobody is told of any more.
+        loading.cancel()
 
 
 def simulate_fast(

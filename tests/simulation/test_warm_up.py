@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from fishjam_agents.backends.registry import find
 from fishjam_agents.errors import BackendError
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.pipeline.preload import preload
-from fishjam_agents.simulation import simulate
+from fishjam_agents.simulation import StoppedError, StopRequest, simulate
 from fishjam_agents.simulation.warm_up import short_collections
 
 SILENCE = read_wav(Path(__file__).parents[2] / "audio_fixtures" / "silence.wav")
@@ -52,6 +53,42 @@ def test_what_a_vendor_s_backend_loads_is_there(name: str) -> None:
     preload(bot)
     assert backend.loads
     assert all(module in sys.modules for module in backend.loads)
+
+
+class Loading(Parrot):
+    """A backend whose model is long in coming, and then cannot be used."""
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def preload(self) -> None:
+        self.begun.set()
+        self.go_on.wait(60.0)
+        raise BackendError("the model is damaged")
+
+
+def test_a_call_that_is_stopped_while_its_bot_is_loaded_leaves_nothing_behind() -> None:
+    bot, stop = AgentPipeline(), StopRequest()
+    bot.backend = Loading()
+    complaints: list[str] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(str(context["message"])))
+        before = asyncio.all_tasks()
+        calling = asyncio.create_task(simulate(bot, [SILENCE], stop=stop))
+        await asyncio.to_thread(Loading.begun.wait)
+        stop.ask()
+        with pytest.raises(StoppedError):
+            await calling
+        await asyncio.sleep(0)
+        left = asyncio.all_tasks() - before
+        Loading.go_on.set()
+        assert left == set()
+        await loop.shutdown_default_executor()
+
+    asyncio.run(asyncio.wait_for(scenario(), 60.0))
+    gc.collect()
+    assert complaints == []
 
 
 class Local(Parrot):
