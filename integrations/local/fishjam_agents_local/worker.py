@@ -129,11 +129,12 @@ class ModelWorker:
             wait: Seconds that each of its jobs waits for its turn at most.
         """
         with self._changed:
-            self._calls += 1
             if self._thread is None:
                 # No daemon: the interpreter would end it in the middle of C++, which aborts the process.
-                self._thread = threading.Thread(target=self._work, name=f"model {self.what}")
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name=f"model {self.what}")
+                thread.start()
+                self._thread = thread
+            self._calls += 1
         try:
             yield ModelCall(self, wait)
         finally:

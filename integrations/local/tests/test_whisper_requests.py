@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -10,12 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pytest
 from fishjam_agents_local.whisper import Whisper
 from fishjam_agents_local.whisper.component import Connected
 from fishjam_agents_local.worker import ModelWorker
 
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.backends.cascade import SpeechToText
+from fishjam_agents.backends.cascade import Paused, Speech, SpeechToText
 from fishjam_agents.errors import FailureKind
 from fishjam_agents.testing.conformance import FakeComponentService, SpeechToTextConformance
 from fishjam_agents.testing.conformance.components import Fails, PartStep
@@ -102,3 +105,21 @@ class TestSteeredWhisper(SpeechToTextConformance):
 class TestSteeredWhisperOfWholeTurns(SpeechToTextConformance):
     def fake_service(self) -> FakeComponentService:
         return SteeredService(stream=False)
+
+
+class BrokenSpeech(Speech):
+    """Sound that breaks off by a mistake in the program."""
+
+    async def follow(self) -> AsyncIterator[Samples | Paused]:
+        yield np.zeros(320, np.int16)
+        raise RuntimeError("no such frame")
+
+
+def test_a_mistake_where_sound_is_followed_is_raised_and_not_waited_for() -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(20), Steered(steered=SteeredModel()).connect() as part:
+            with pytest.raises(RuntimeError, match="no such frame"):
+                async for _ in part.hear(BrokenSpeech("ann")):
+                    pass
+
+    asyncio.run(scenario())

@@ -131,6 +131,26 @@ def test_who_is_cancelled_while_waiting_leaves_no_job() -> None:
     asyncio.run(scenario())
 
 
+def test_a_thread_that_could_not_be_started_is_started_for_the_next_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        worker = ModelWorker("late")
+
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start"), worker.call():
+                raise AssertionError("there is no thread")
+        with worker.call(wait=LONG) as call:
+            assert await call.run(lambda _: "works") == "works"
+        await until(lambda: not threads("late"))
+
+    asyncio.run(scenario())
+
+
 def test_the_thread_is_there_only_while_calls_are() -> None:
     async def scenario() -> None:
         worker = ModelWorker("owned")

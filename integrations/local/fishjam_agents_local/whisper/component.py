@@ -161,6 +161,7 @@ class Connected(StreamingSpeechToText):
                     case _:
                         assert_never(mark)
             await _leave(hearing)
+            await following
             # Without a wait for the model where it has heard all of it at a pause.
             yield Transcript(await turn.words(speech.samples, urgent=True), final=True)
         finally:
@@ -170,17 +171,19 @@ class Connected(StreamingSpeechToText):
         """Say what is to be done about the sound."""
         interval = round(self._settings.interval * STT_RATE)
         fresh = 0
-        async for piece in speech.follow():
-            if isinstance(piece, Paused):
-                marks.put_nowait(piece)
-                fresh = 0
-                continue
-            fresh += len(piece)
-            # Where it is falling quiet a pause may be next, whose hearing would have to wait for this one.
-            if fresh >= interval and not is_falling_quiet(speech.samples[-interval:]):
-                marks.put_nowait(_More())
-                fresh = 0
-        marks.put_nowait(_Over())
+        try:
+            async for piece in speech.follow():
+                if isinstance(piece, Paused):
+                    marks.put_nowait(piece)
+                    fresh = 0
+                    continue
+                fresh += len(piece)
+                # Where it is falling quiet a pause may be next: its hearing would have to wait for this one.
+                if fresh >= interval and not is_falling_quiet(speech.samples[-interval:]):
+                    marks.put_nowait(_More())
+                    fresh = 0
+        finally:
+            marks.put_nowait(_Over())
 
 
 async def _leave(hearing: _Hearing | None) -> None:
