@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fishjam_agents.audio.wav import read_wav
+from fishjam_agents.server import EmbeddedServer
 from tests.cli.command import command
-from tests.simulation.test_remote_calls import parrot_room
+from tests.simulation.test_remote_calls import parrot_room, until
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 ALICE = FIXTURES / "alice_yes.wav"
@@ -42,6 +46,44 @@ def test_a_call_is_told_and_written_down(tmp_path: Path) -> None:
     assert "  alice_yes speaks\n" in out
     assert out.endswith(f"s of call in {tmp_path / 'out/heard.wav'}, {tmp_path / 'out/room.wav'}\n")
     assert read_wav(tmp_path / "out/heard.wav").seconds > 1
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_ctrl_c_hangs_up_keeps_the_recordings_and_leaves_no_peer(tmp_path: Path, begins: bool) -> None:
+    async def scenario() -> tuple[int | None, str, str, int]:
+        async with asyncio.timeout(DEADLINE), AsyncExitStack() as stack:
+            if begins:
+                server, room_id, _ = await stack.enter_async_context(parrot_room())
+            else:
+                server = await stack.enter_async_context(EmbeddedServer())
+                room_id = server.rooms.create().id
+            peers = server.rooms.get(room_id).peers
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "fishjam_agents", "call", room_id, "--server", server.url),
+                *("--token", server.token, "--caller", str(FIXTURES / "alice_long.wav")),
+                *("--out", str(tmp_path / "out")),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            assert process.stdout is not None
+            if begins:
+                await process.stdout.readuntil(b"alice_long speaks\n")
+            else:
+                await until(lambda: any(peer.connected for peer in peers.values()))
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+            return process.returncode, out.decode(), err.decode(), len(peers)
+
+    code, out, err, left = asyncio.run(scenario())
+    assert code == 130
+    # The bot's own.
+    assert left == begins
+    if begins:
+        assert err == ""
+        assert out.endswith(f"s of call in {tmp_path / 'out/heard.wav'}, {tmp_path / 'out/room.wav'}\n")
+        assert np.abs(read_wav(tmp_path / "out/room.wav").samples).max() > 500
+    else:
+        assert err == "the call was stopped before it began: run it again\n"
 
 
 @pytest.mark.parametrize(
