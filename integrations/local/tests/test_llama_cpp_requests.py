@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from fishjam_agents_local.llama_cpp import LlamaCpp
 from fishjam_agents_local.llama_cpp.component import Connected
 from fishjam_agents_local.llama_cpp.messages import conversation
@@ -146,6 +148,19 @@ def _read(entry: Mapping[str, Any]) -> Message:
 class TestSteeredLlamaCpp(LanguageModelConformance):
     def fake_service(self) -> FakeComponentService:
         return SteeredService()
+
+
+def test_a_mistake_of_ours_in_reading_an_answer_is_not_told_as_the_users() -> None:
+    class Odd:
+        def answer(self, request: Mapping[str, Any], take: Callable[[Mapping[str, Any]], bool]) -> None:
+            take({"choices": 5})
+
+    async def scenario() -> None:
+        async with asyncio.timeout(20), Steered(server=Odd()).connect() as part:
+            with pytest.raises(TypeError):
+                _ = [piece async for piece in part.reply([Message("user", "Hello.")], [])]
+
+    asyncio.run(scenario())
 
 
 def test_templates_are_given_nobody_who_speaks_twice_in_a_row() -> None:

@@ -146,21 +146,21 @@ class Connected(LanguageModel):
                 job.put(piece)
                 return job.stopped
 
-            self._server.answer(request, take)
-
-        calls, finished = Calls(), False
-        async with aclosing(self._call.stream(answer)) as pieces:
             try:
-                async for piece in pieces:
-                    if (error := piece.get("error")) is not None:
-                        raise _failure(error)
-                    for chunk in _chunks(piece, calls):
-                        yield chunk
-                    finished |= any(choice.get("finish_reason") for choice in piece.get("choices", ()))
+                self._server.answer(request, take)
             except (ValueError, RuntimeError, TypeError) as error:
                 raise BackendError(
                     f"llama.cpp refused the request ({_line(error)}): see llm.extra", failure="config"
                 ) from error
+
+        calls, finished = Calls(), False
+        async with aclosing(self._call.stream(answer)) as pieces:
+            async for piece in pieces:
+                if (error := piece.get("error")) is not None:
+                    raise _failure(error)
+                for chunk in _chunks(piece, calls):
+                    yield chunk
+                finished |= any(choice.get("finish_reason") for choice in piece.get("choices", ()))
         if not finished:
             raise BackendError("llama.cpp broke off its answer: it is asked again", retryable=True)
         for call in calls.requested():
