@@ -1,4 +1,4 @@
-"""Where the time of the measured process goes: `python -m bench.profile echo 150` (needs py-spy on the path).
+"""Profile of the measured process by stages: `python -m bench.profile echo 150` (needs py-spy on the path).
 
 Samples what Python does in a process with so many calls on uvloop, where it is installed, and adds up the
 stages. A sampler costs little and holds nothing up, unlike a profiler that is called for every function; what

@@ -1,6 +1,6 @@
-"""Whether the speaker of a microphone is alone: where nobody else is heard, nobody need be kept out.
+"""Rule by which the speaker of a microphone is alone: where nobody else is heard, nobody need be kept out.
 
-That is so once there was quiet for 10 s, pauses of the speaker taken together, without another voice and
+They are, once there was quiet for 10 s, pauses of the speaker taken together, without another voice and
 without any sound that comes within 22 dB of theirs. It ends when the speaker is heard after a weaker voice
 that was neither the end nor the beginning of what they said. From then on three times as much quiet is
 waited for.
@@ -12,7 +12,7 @@ _CALM = 500
 """Frames, 10 s, of quiet after which the speaker is alone. Somebody who cries every few seconds often does so
 while the speaker is heard, so that less is soon together."""
 _GROWTH, _MOST_CALM = 3, 3000
-"""How many times as much quiet is waited for after somebody else was heard, and the most: 60 s."""
+"""Factor by which the wait for quiet grows when somebody else was heard, and the longest: 60 s."""
 _BELOW = 22.0
 """dB below the speaker under which a sound is quiet: a soft voice is louder, and so are music and typing
 10 dB below a speaker's mean."""

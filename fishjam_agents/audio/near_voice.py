@@ -34,14 +34,14 @@ _WORD = 18
 _BELOW, _SPAN = 7.0, 4.0
 """dB below the level at which a frame counts for nothing, and dB above that at which it counts in full."""
 _BEGINS, _EVIDENCE = 0.5, 3.0
-"""How much a frame must count to begin a sound, and the score of one that counts in full."""
+"""Least that a frame must count to begin a sound, and the score of one that counts in full."""
 _BEGINS_IN_COMPANY, _EVIDENCE_IN_COMPANY = 0.75, 1.5
 """The same where a weaker voice was heard: 4 dB below the level, and three frames make a suspicion. The
 loudest vowels of a voice 10 dB below come nearer for a frame or two."""
 _TRACE = 0.02
 """Score of a weaker one: enough for the onset of a sound to be dated back to it, never for a suspicion."""
 _HOLDS = 0.5
-"""How much frames must count, in a mean over about three, to hold a sound."""
+"""Least that frames must count, in a mean over about three, to hold a sound."""
 _SMOOTH, _FADE = 0.4, 0.8
 _SOFT = 15
 """Frames, 0.3 s, for which weaker sound belongs to the voice before it."""

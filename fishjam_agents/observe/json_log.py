@@ -15,8 +15,8 @@ from fishjam_agents.secrecy import conceal
 ABOUT = ("call", "room", "bot", "peer")
 """Fields by which a line tells its subject."""
 WORDS = logging.getLogger("fishjam_agents.call.words")
-"""Where INFO is enabled for it, what people and bots say is logged at INFO. `log.words` sets its level; a
-program that sets up logging by itself sets it there."""
+"""Logger that lets what people and bots say be logged at INFO, where it is enabled for that. `log.words` sets
+its level; a program that sets up logging by itself sets it there."""
 WORDS.setLevel(logging.WARNING)
 _SAID = frozenset({"text", "heard"})
 """Fields of events with what people say."""

@@ -52,7 +52,7 @@ def find_project(target: Path) -> Project | None:
 
 
 def _kind(folder: Path, file: Path) -> Literal["uv", "poetry", "pip"]:
-    """What manages a project: by its lock, its settings, what builds it, or what made its environment."""
+    """Return what manages a project: by its lock, settings, what builds it, or what made its environment."""
     try:
         project = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):

@@ -144,7 +144,7 @@ def _warning(call: Call, *, stopped: bool) -> Markup:
 
 
 def _payloads(call: Call) -> Markup:
-    """How to see arguments and results, where the timeline has none."""
+    """Advice to see arguments and results, where the timeline has none."""
     if any(run.arguments or run.result for run in call.tools):
         return Markup()
     advice = "Arguments and results are here with observe: {tool_payloads: true} in the bot's config.yaml."

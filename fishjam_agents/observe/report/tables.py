@@ -136,7 +136,7 @@ def _turn(call: Call, turn: UserTurn, reply: Reply | None) -> Markup:
 
 
 def _why(call: Call, turn: UserTurn) -> list[Markup]:
-    """How the turn ended, where that is unusual, and why it has no answer."""
+    """Notes on how the turn ended, where that is unusual, and why it has no answer."""
     why = why_unanswered(call, turn)
     return [
         *([tag("small", _REASONS[turn.reason])] if turn.reason in _REASONS else []),

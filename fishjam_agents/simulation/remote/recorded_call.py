@@ -357,7 +357,7 @@ async def call_room(
 
 
 class _Unheard:
-    """What the sessions of all but the first caller tell: the same, and nobody listens."""
+    """Taker of what the sessions of all but the first caller tell: the same, and nobody listens."""
 
     def peer_joined(self, peer_id: str, name: str) -> None:
         """Nothing is done with it."""
