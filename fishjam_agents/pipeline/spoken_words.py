@@ -11,6 +11,7 @@ import numpy as np
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.port import Backend
 from fishjam_agents.backends.remote import RemoteBackend
+from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.own_words import Instructions, OwnWords
@@ -87,6 +88,11 @@ async def _speak(backend: Backend, text: str) -> Samples:
             pieces = [piece async for piece in backend.speak(text)]
     except TimeoutError as error:
         raise BackendError(f"the voice took longer than {SPEAKING_DEADLINE:g} s", retryable=True) from error
+    except BackendError:
+        raise
+    except Exception as bug:
+        # The failure that the call ends with is not to be hidden by one of its apology.
+        raise BackendError(f"the voice failed ({describe(bug)}): {SEE}") from bug
     samples = np.concatenate([np.empty(0, np.int16), *pieces])
     while len(_spoken) >= _KEPT:
         del _spoken[next(iter(_spoken))]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from fishjam_agents.audio.samples import Samples
+from fishjam_agents.backends.cascade import Cascade
 from fishjam_agents.errors import BackendError
+from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall
 from tests.cascade.calls import asks, bot, said
 from tests.cascade.components import LETTER, Answers, Speaks, Understands
@@ -150,6 +153,30 @@ def test_an_apology_in_words_is_said_when_model_and_voice_have_failed(converse: 
         *("backend_failure", "reply_started", "reply_first_audio", "reply_generated", "reply_ended"),
         "call_ended",
     ]
+
+
+def test_a_bug_in_a_voice_does_not_hide_the_failure_that_the_apology_is_for(converse: Converse) -> None:
+    class Broken(Cascade):
+        async def speak(self, text: str) -> AsyncIterator[Samples]:
+            raise ValueError("a bug")
+            yield
+
+    lost = BackendError("the key is refused: check it", failure="auth")
+    pipeline = AgentPipeline()
+    voice = Speaks(errors=deque([lost] * 3))
+    pipeline.backend = Broken([Understands([["Hi."]])], [Answers([["Hello. "]])], [voice])
+    pipeline.apology = "We are sorry."
+    told: list[str] = []
+    pipeline.observers.append(lambda event: told.append(getattr(event, "message", "")))
+
+    async def script(call: MemoryCall) -> None:
+        await asks(call)
+        await asyncio.sleep(30)
+
+    with pytest.raises(BackendError, match="the key is refused"):
+        converse(pipeline, script)
+    (sentence,) = [message for message in told if message and message.startswith("the apology was not said")]
+    assert "the voice failed (ValueError('a bug'), raised at" in sentence
 
 
 def test_an_apology_that_no_voice_speaks_is_told_of(converse: Converse) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from fishjam_agents.backends.conversation import (
     CUT,
@@ -22,9 +22,6 @@ from fishjam_agents.backends.port import (
     TurnEndedInput,
     TurnStartedInput,
 )
-
-if TYPE_CHECKING:
-    pass
 
 BACKEND = "Gemini"
 """Name of the backend's class, by which a handle is known to be its own."""
