@@ -26,7 +26,7 @@ from fishjam_agents.pipeline.own_words import Instructions, OwnWords
 from fishjam_agents.pipeline.publish_track import publish_track
 from fishjam_agents.pipeline.recorder import Recorder, SoundRecorder
 from fishjam_agents.pipeline.remote import Invite, RemoteRun
-from fishjam_agents.pipeline.verification import verify
+from fishjam_agents.pipeline.verification import verify, verify_names
 from fishjam_agents.playout.settings import BackgroundAudioSettings, PlayoutSettings
 from fishjam_agents.session import RoomView, Session
 from fishjam_agents.tools.mcp_server import McpServer
@@ -111,7 +111,7 @@ class AgentPipeline(CallControls):
         if call is None:
             return
         if name == "instructions":
-            if self is self._active:
+            if self is self._active_bot:
                 call.update(value or "")
         elif name in _READ_ONCE:
             logger.warning("%s was set in a running call, which goes on as it was: set it before run()", name)
@@ -150,7 +150,7 @@ class AgentPipeline(CallControls):
         finally:
             if isinstance(self._call, Call):
                 self._call.release()
-            self._context = self._call = None
+            self._call_context = self._call = None
 
     async def attend(self, invite: Invite, room: RoomView) -> None:
         """Be the bot of a room whose audio the media server carries itself (`RemoteBackend`); as `run`.
@@ -172,14 +172,14 @@ class AgentPipeline(CallControls):
             )
             await call.run()
         finally:
-            self._context = self._call = None
+            self._call_context = self._call = None
 
     def _begin(self, room: RoomView | None, room_format: AudioFormat) -> CallContext:
-        if self._context is not None:
+        if self._call_context is not None:
             raise FishjamAgentsError("this pipeline already runs in a room: make one instance for each room")
         self.verify()
-        self._context = CallContext.begin(self, room, room_format)
-        return self._context
+        self._call_context = CallContext.begin(self, room, room_format)
+        return self._call_context
 
     def verify(self) -> None:
         """Check that the parts fit, as `run` and the command `check` do.
@@ -187,6 +187,7 @@ class AgentPipeline(CallControls):
         Raises:
             FishjamAgentsError: They do not, in one sentence that says what to do.
         """
+        verify_names(self, AgentPipeline)
         verify(self, SECTIONS)
 
     def make_stages(self) -> list[Stage]:

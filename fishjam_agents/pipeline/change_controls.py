@@ -42,7 +42,7 @@ class ChangeControls(SpeechControls):
             BackendError: The backend cannot change its tools in a call.
             ConfigError: One of them cannot be a tool, or two have the same name.
         """
-        call, backend = self._reachable(), self._serving
+        call, backend = self._reachable_call(), self._serving_backend
         if tools is not None:
             collect(self, tools)
             name = type(backend).__name__
@@ -56,7 +56,7 @@ class ChangeControls(SpeechControls):
             object.__setattr__(self, "tools", tools)
         if instructions is not None:
             object.__setattr__(self, "instructions", instructions)
-        if self._active is self:
+        if self._active_bot is self:
             call.update(instructions, tools)
 
     def become(self, bot: RunningBot | Callable[[], RunningBot] | str, summary: str = "") -> None:
@@ -74,6 +74,6 @@ class ChangeControls(SpeechControls):
         Raises:
             FishjamAgentsError: There is no such bot, or it cannot go on with this call.
         """
-        call = self._running()
+        call = self._running_call()
         name, found = call.handoffs.find(bot)
         call.become(found, name, summary)

@@ -40,9 +40,9 @@ class CallControls(ChangeControls):
         Raises:
             BackendError: The backend takes no text, or has no session for the peer.
         """
-        call = self._reachable()
-        if not self._serving.capabilities.text:
-            raise BackendError(f"{type(self._serving).__name__} takes no text")
+        call = self._reachable_call()
+        if not self._serving_backend.capabilities.text:
+            raise BackendError(f"{type(self._serving_backend).__name__} takes no text")
         call.send_text(port.TextInput(text), peer)
 
     def submit_text(self, text: str, *, peer: str | None = None) -> None:
@@ -58,9 +58,9 @@ class CallControls(ChangeControls):
         Raises:
             BackendError: The backend takes no text, or has no session for the peer.
         """
-        call = self._reachable()
-        if not self._serving.capabilities.text:
-            raise BackendError(f"{type(self._serving).__name__} takes no text")
+        call = self._reachable_call()
+        if not self._serving_backend.capabilities.text:
+            raise BackendError(f"{type(self._serving_backend).__name__} takes no text")
         call.submit_text(text, peer)
 
     def understood(self, text: str, *, final: bool = False, peer: str | None = None) -> None:
@@ -73,7 +73,7 @@ class CallControls(ChangeControls):
             final: Whether these words are settled.
             peer: Who said it; None is whoever is speaking.
         """
-        self._running().audio.understood(text, final, peer)
+        self._running_call().audio.understood(text, final, peer)
 
     async def capture_image(self, track: str) -> None:
         """Ask for a still of a video track; it goes to the backend when it comes.
@@ -81,9 +81,9 @@ class CallControls(ChangeControls):
         Raises:
             BackendError: The backend takes no images.
         """
-        if not self._serving.capabilities.images:
-            raise BackendError(f"{type(self._serving).__name__} takes no images")
-        await self._running().vision.capture(track)
+        if not self._serving_backend.capabilities.images:
+            raise BackendError(f"{type(self._serving_backend).__name__} takes no images")
+        await self._running_call().vision.capture(track)
 
     async def look(self, what: Literal["camera", "screen"] = "camera", peer: str | None = None) -> str:
         """Show the backend what a peer's camera or shared screen shows now.
@@ -99,9 +99,9 @@ class CallControls(ChangeControls):
             BackendError: The backend takes no images.
             FishjamAgentsError: There is nothing to see, or no picture came within 6 s.
         """
-        call = self._running()
-        if not self._serving.capabilities.images:
-            raise BackendError(f"{type(self._serving).__name__} takes no images")
+        call = self._running_call()
+        if not self._serving_backend.capabilities.images:
+            raise BackendError(f"{type(self._serving_backend).__name__} takes no images")
         return await call.vision.look(what, peer)
 
     # --- listening, turns by hand, the end ---
@@ -112,7 +112,7 @@ class CallControls(ChangeControls):
         While nobody is heard nothing opens a turn and no audio reaches the backend. A turn that is open when
         that begins ends there, with the reason `app`, and is answered.
         """
-        self._running().switches.listen(listening)
+        self._running_call().switches.listen(listening)
 
     @property
     def listening(self) -> bool:
@@ -144,9 +144,9 @@ class CallControls(ChangeControls):
         Raises:
             FishjamAgentsError: The bot is in no call.
         """
-        if self._context is None:
+        if self._call_context is None:
             raise FishjamAgentsError(NOT_RUNNING)
-        return self._context.peer_name(peer)
+        return self._call_context.peer_name(peer)
 
     def start_turn(self, peer: str) -> None:
         """A peer presses to talk (`turns.mode: push_to_talk`): its turn begins, and the bot is interrupted.
@@ -156,7 +156,7 @@ class CallControls(ChangeControls):
         Raises:
             FishjamAgentsError: Turns are not opened by hand.
         """
-        self._running().push_to_talk.press(peer)
+        self._running_call().push_to_talk.press(peer)
 
     def end_turn(self, peer: str) -> None:
         """A peer lets go: its turn is complete, and answered. Does nothing when it has none.
@@ -164,7 +164,7 @@ class CallControls(ChangeControls):
         Raises:
             FishjamAgentsError: Turns are not opened by hand.
         """
-        self._running().push_to_talk.release(peer)
+        self._running_call().push_to_talk.release(peer)
 
     def cancel_turn(self, peer: str) -> None:
         """A peer takes its turn back: it is not answered. Does nothing when it has none.
@@ -172,7 +172,7 @@ class CallControls(ChangeControls):
         Raises:
             FishjamAgentsError: Turns are not opened by hand.
         """
-        self._running().push_to_talk.release(peer, cancel=True)
+        self._running_call().push_to_talk.release(peer, cancel=True)
 
     def control(self, message: Mapping[str, Any]) -> None:
         """Send the backend a message of its vendor's own, in order with everything else.
@@ -180,9 +180,11 @@ class CallControls(ChangeControls):
         Raises:
             BackendError: The backend takes none.
         """
-        call = self._reachable()
-        if not self._serving.capabilities.control:
-            raise BackendError(f"{type(self._serving).__name__} takes no messages of its vendor's own")
+        call = self._reachable_call()
+        if not self._serving_backend.capabilities.control:
+            raise BackendError(
+                f"{type(self._serving_backend).__name__} takes no messages of its vendor's own"
+            )
         call.put(port.ControlInput(message))
 
     async def ask(self, question: str, *, peer: str | None = None, within: float = 30.0) -> str:
@@ -202,9 +204,11 @@ class CallControls(ChangeControls):
         Raises:
             BackendError: The backend takes none, or the model did not answer, in time or before the end.
         """
-        call = self._running()
-        if not self._serving.capabilities.out_of_band:
-            raise BackendError(f"{type(self._serving).__name__} answers nothing beside the conversation")
+        call = self._running_call()
+        if not self._serving_backend.capabilities.out_of_band:
+            raise BackendError(
+                f"{type(self._serving_backend).__name__} answers nothing beside the conversation"
+            )
         return await call.questions.ask(question, peer, within)
 
     def end_call(self) -> None:
@@ -212,7 +216,7 @@ class CallControls(ChangeControls):
         if isinstance(self._call, RemoteRun):
             self.stop("bot")
         else:
-            self._running().end_after_goodbye()
+            self._running_call().end_after_goodbye()
 
     def end_with_farewell(self) -> None:
         """End the call as `end_call`, with the `farewell`, which a barge-in does not end.
@@ -234,5 +238,5 @@ class CallControls(ChangeControls):
         Args:
             reason: Reason that the event `call_ended` gives.
         """
-        if self._context is not None:
-            self._context.end.request(reason)
+        if self._call_context is not None:
+            self._call_context.end.request(reason)

@@ -24,14 +24,14 @@ class RunningBot(BotHooks):
     backend: Backend
     journal: CallJournal | None
 
-    def __init__(self) -> None:
-        self._context: CallContext | None = None
-        self._call: Call | RemoteRun | None = None
+    # Set for the time of a call.
+    _call_context: CallContext | None = None
+    _call: Call | RemoteRun | None = None
 
     @property
     def call_id(self) -> str | None:
         """Id of the running call, None between calls."""
-        return None if self._context is None else self._context.id
+        return None if self._call_context is None else self._call_context.id
 
     @property
     def continued(self) -> bool:
@@ -42,29 +42,31 @@ class RunningBot(BotHooks):
     def connecting(self) -> bool:
         """True while a call has begun whose model has not been connected yet: nobody can be answered."""
         call = self._call
-        return self._context is not None and (call is None or (isinstance(call, Call) and call.is_connecting))
+        return self._call_context is not None and (
+            call is None or (isinstance(call, Call) and call.is_connecting)
+        )
 
     def _attach(self, context: CallContext | None, call: Call | None) -> None:
         """Take the call that the bot is in from now on; None for none."""
-        self._context, self._call = context, call
+        self._call_context, self._call = context, call
 
     @property
-    def _active(self) -> object:
+    def _active_bot(self) -> object:
         """The bot that goes on with the call."""
         return self._call.handoffs.active if isinstance(self._call, Call) else self
 
     @property
-    def _serving(self) -> Backend:
+    def _serving_backend(self) -> Backend:
         """The backend that serves the call."""
         return self._call.handoffs.backend if isinstance(self._call, Call) else self.backend
 
-    def _reachable(self) -> Call | RemoteRun:
+    def _reachable_call(self) -> Call | RemoteRun:
         if self._call is None:
             raise FishjamAgentsError(NOT_RUNNING)
         return self._call
 
-    def _running(self) -> Call:
-        call = self._reachable()
+    def _running_call(self) -> Call:
+        call = self._reachable_call()
         if isinstance(call, RemoteRun):
             raise FishjamAgentsError(
                 "the bot's audio does not pass through this process: use send_text(), control() and stop()"

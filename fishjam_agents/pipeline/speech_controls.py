@@ -45,10 +45,10 @@ class SpeechControls(RunningBot):
         Raises:
             BackendError: The backend cannot, or has no session for the peer.
         """
-        call = self._running()
-        if not self._serving.capabilities.verbatim_say:
+        call = self._running_call()
+        if not self._serving_backend.capabilities.verbatim_say:
             raise BackendError(
-                f"{type(self._serving).__name__} cannot speak given words: use play() or send_text()"
+                f"{type(self._serving_backend).__name__} cannot speak given words: use play() or send_text()"
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
         if not speech.done:
@@ -81,10 +81,10 @@ class SpeechControls(RunningBot):
         Raises:
             BackendError: The backend cannot, or has no session for the peer.
         """
-        call = self._running()
-        if not self._serving.capabilities.respond:
+        call, backend = self._running_call(), self._serving_backend
+        if not backend.capabilities.respond:
             raise BackendError(
-                f"{type(self._serving).__name__} cannot be told what to say: use say(), play() or send_text()"
+                f"{type(backend).__name__} cannot be told what to say: use say(), play() or send_text()"
             )
         speech = call.replies.expect(priority=priority, interruptible=interruptible)
         if not speech.done:
@@ -120,9 +120,9 @@ class SpeechControls(RunningBot):
         Raises:
             AudioError: The file cannot be played, or the samples are not int16 mono.
         """
-        rate = self._serving.capabilities.output_rate or 24000
+        rate = self._serving_backend.capabilities.output_rate or 24000
         samples = load_recording(audio, sample_rate, rate)
-        return self._running().replies.play(
+        return self._running_call().replies.play(
             samples, text, priority=priority, interruptible=interruptible, filler=filler
         )
 
@@ -132,12 +132,12 @@ class SpeechControls(RunningBot):
         Returns:
             What was heard of it, None when there was none.
         """
-        return self._running().turns.confirm(everything=True)
+        return self._running_call().turns.confirm(everything=True)
 
     @property
     def background(self) -> Background:
         """The sound under the bot's voice: `background.play("office.wav")`, `background.stop()`."""
-        return Background(lambda: self._running().output)
+        return Background(lambda: self._running_call().output)
 
     def mute(self) -> None:
         """Switch the bot's voice off until `unmute`, and with it what sounds under it.
@@ -145,11 +145,11 @@ class SpeechControls(RunningBot):
         What it is saying ends, also what is not interruptible, and what it would say meanwhile ends
         unheard; the backend is told so. It hears all the same: `listen(False)` keeps it from that.
         """
-        self._running().switches.mute(True)
+        self._running_call().switches.mute(True)
 
     def unmute(self) -> None:
         """Switch the bot's voice on again, for what it says from now on."""
-        self._running().switches.mute(False)
+        self._running_call().switches.mute(False)
 
     @property
     def muted(self) -> bool:

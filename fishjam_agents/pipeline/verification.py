@@ -78,6 +78,30 @@ def verify(bot: Bot, sections: Mapping[str, type[Any]]) -> None:
         _verify_handoff(name, key, wanted, bot)
 
 
+def verify_names(bot: object, base: type) -> None:
+    """Check that a bot's class uses no private name of the pipeline's for something of its own.
+
+    Args:
+        bot: The user's bot.
+        base: The class that users subclass.
+
+    Raises:
+        FishjamAgentsError: It does, which would break the pipeline or the bot.
+    """
+    kind = type(bot)
+    private = {
+        name for own in base.__mro__ for name in vars(own) if name.startswith("_") and not name.endswith("__")
+    }
+    theirs = {name for own in kind.__mro__[: kind.__mro__.index(base)] for name in vars(own)}
+    # What is None in the class is set for each call.
+    theirs |= {name for name in vars(bot) if getattr(base, name, None) is not None}
+    taken = sorted(private & theirs)
+    if taken:
+        raise FishjamAgentsError(
+            f"{kind.__name__}.{taken[0]} hides what {base.__name__} has by that name: give it another one"
+        )
+
+
 def _verify_handoff(name: str, key: str, wanted: object, bot: Bot) -> None:
     """Check one of a bot's handoffs; those of it are its own."""
     where = f"{name}.handoffs[{key!r}]"

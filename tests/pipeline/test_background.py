@@ -186,6 +186,6 @@ def test_a_thinking_sound_stops_when_the_user_goes_on(converse: Converse, hum: P
 def test_a_bot_without_them_has_no_background(converse: Converse) -> None:
     async def script(call: MemoryCall) -> None:
         await call.arrive("alice")
-        assert call.bot._running().output._schedule.background is None
+        assert call.bot._running_call().output._schedule.background is None
 
     converse(Bot(), script)

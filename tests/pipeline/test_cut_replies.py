@@ -52,7 +52,7 @@ def test_the_backend_learns_what_was_heard_of_each_of_its_replies(converse: Conv
     async def script(call: MemoryCall) -> None:
         await call.wait_for("reply_first_audio")
         call.bot.play(tone(1.0), priority=1)
-        second = call.bot._running().replies.speech("r2")
+        second = call.bot._running_call().replies.speech("r2")
         assert second is not None
         second.interrupt()
         await asyncio.sleep(1.0)

@@ -48,6 +48,18 @@ def test_methods_of_ones_own_are_left_alone() -> None:
     bot(on_order=hook, on_menu_opened=hook, on_reply=hook, turned=hook, on_turned=lambda self: None).verify()
 
 
+def test_private_names_that_a_pipeline_has_itself_are_refused() -> None:
+    with pytest.raises(
+        FishjamAgentsError, match=r"Bot\._call hides what AgentPipeline has by that name: give"
+    ):
+        bot(_call=hook).verify()
+    made = bot(_invoices=())
+    made.verify()
+    made._attach = ["invoice.pdf"]  # type: ignore[assignment, method-assign]
+    with pytest.raises(FishjamAgentsError, match=r"Bot\._attach hides what AgentPipeline has by that name"):
+        made.verify()
+
+
 def test_a_hook_that_is_no_coroutine_is_refused() -> None:
     with pytest.raises(
         FishjamAgentsError, match=r"Bot\.on_turn must be a coroutine: write `async def on_turn`"
