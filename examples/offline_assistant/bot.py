@@ -1,4 +1,4 @@
-"""What the receptionist can do: tables, timers, the time. What it says stands in dialogue.yaml."""
+"""Tools of the receptionist: tables, timers, the time. What it says stands in dialogue.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the receptionist understands: phrasings spoken by several voices, heard by the configured Whisper.
+"""Measure how well the receptionist understands lines of several voices, heard by the configured Whisper.
 
     uv run --group offline python examples/offline_assistant/measure.py
 
@@ -47,7 +47,7 @@ RESULT = "42"
 
 @dataclass
 class Reply:
-    """What came of a line.
+    """Answer to a line.
 
     Attributes:
         heard: The words that were understood.

@@ -1,4 +1,4 @@
-"""Whether an ONNX file is all there, found out without loading it."""
+"""Completeness of an ONNX file, found out without loading it."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class ModelWorker:
 
 
 class ModelCall:
-    """What one call asks of a model."""
+    """Place of one call at a model."""
 
     def __init__(self, worker: ModelWorker, wait: float) -> None:
         self._worker = worker

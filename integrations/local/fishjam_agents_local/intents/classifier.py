@@ -22,7 +22,7 @@ Vectors: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How well a sentence fits each class; 1 is as well as an example, -1 not at all.
+    """Fit of a sentence to each class; 1 is as well as an example, -1 not at all.
 
     Attributes:
         ordered: Classes with their scores, the best first.
@@ -37,7 +37,7 @@ class Scores:
 
     @property
     def margin(self) -> float:
-        """How much better it fits than the second one."""
+        """Lead of the best class over the second."""
         return self.ordered[0][1] - self.ordered[1][1] if len(self.ordered) > 1 else 1.0
 
 

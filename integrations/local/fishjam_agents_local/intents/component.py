@@ -179,7 +179,7 @@ class _Connected(LanguageModel):
 
 
 def _mistakes(dialogue: Dialogue, tools: Sequence[ToolDeclaration]) -> Iterator[str]:
-    """What does not fit between a dialogue and the tools on offer."""
+    """Yield what does not fit between a dialogue and the tools on offer."""
     offered = {tool.name: tool for tool in tools}
     for name, intent in dialogue.intents.items():
         if intent.tool is None:

@@ -23,7 +23,7 @@ _HEARD = 0.8
 
 @dataclass(slots=True)
 class Exchange:
-    """What a user said, and all that followed.
+    """A user's words, and all that followed.
 
     Attributes:
         text: The user's words.
@@ -111,7 +111,7 @@ def _without_notes(text: str) -> str:
 
 
 def _decided(state: State, exchange: Exchange, decisions: Decisions) -> Plan:
-    """What was decided about an utterance; together with one before it that was cut in two by a pause."""
+    """Decide about an utterance; together with one before it that was cut in two by a pause."""
     if not state.waiting:
         return decisions.decide(state, exchange.text)
     whole = decisions.decide(replace(state, waiting=""), f"{state.waiting} {exchange.text}")
@@ -155,7 +155,7 @@ def _settled(state: State, made: Plan, exchange: Exchange, decisions: Decisions)
 
 
 def _heard(text: str, said: str) -> int:
-    """How many characters of a text were said, by its letters: voices are given it without its markup."""
+    """Number of characters of a text that were said, by letters: voices are given it without its markup."""
     letters, heard = _letters(text), _letters(said)
     if letters in heard:
         return len(text)

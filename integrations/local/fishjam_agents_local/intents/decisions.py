@@ -119,7 +119,7 @@ class Decisions:
         return self._meant(state, text)
 
     def _chosen(self, state: State, choice: Choice, text: str) -> Plan | None:
-        """What follows an answer to "Did you mean to ...?"; None if it is none."""
+        """Decide about an answer to "Did you mean to ...?"; None if it is none."""
         plain = replace(state, choice=None)
         if choice.second is not None and says(text, SECOND):
             return self._start(plain, choice.second, choice.text)
@@ -136,7 +136,7 @@ class Decisions:
         return None
 
     def _meant(self, state: State, text: str) -> Plan:
-        """What follows an utterance by what it wants."""
+        """Decide about an utterance by what it wants."""
         understood = self._understand(text)
         meaning = understood.meaning
         # Small talk that is a little like a wish is answered: nothing is done by that.
@@ -193,7 +193,7 @@ class Decisions:
         return self._complete(state, Form(name), keep=state.form)
 
     def _answered(self, state: State, form: Form, text: str) -> Plan | None:
-        """What follows an answer to a question of a form; None if it is none."""
+        """Decide about an answer to a question of a form; None if it is none."""
         intent = self._dialogue.intents[form.intent]
         question = intent.confirm or ""
         if leaves(text, question):
@@ -313,6 +313,6 @@ def _named(slots: Mapping[str, object], text: str) -> str | None:
 
 
 def _last_sentence(text: str) -> int:
-    """Where the last sentence of a text begins."""
+    """Place where the last sentence of a text begins."""
     ends = [match.end() for match in re.finditer(r"[.!?]\s+", text)]
     return ends[-1] if ends else round(0.9 * len(text))

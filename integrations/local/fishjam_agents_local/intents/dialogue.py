@@ -158,7 +158,7 @@ class SmallTalk:
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """What is said whatever the conversation is about.
+    """Sentences for any conversation, whatever it is about.
 
     Attributes:
         unsure: Asked where it is not certain what somebody wants; `{about}` is what is likeliest.
@@ -188,7 +188,7 @@ class Phrases:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What a bot understands, asks and says.
+    """All that a bot understands, asks and says.
 
     Attributes:
         intents: What people may want, by name.

@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an utterance says of slots.
+    """Values for slots in one utterance.
 
     Attributes:
         values: By slot.

@@ -89,7 +89,7 @@ class PlannedCall:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the bot says next.
+    """The bot's next words.
 
     Attributes:
         text: The words; "" for none.

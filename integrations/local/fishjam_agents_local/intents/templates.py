@@ -26,12 +26,12 @@ def fill(template: str, known: Mapping[str, str]) -> str:
 
 
 def spoken(values: Mapping[str, Value]) -> dict[str, str]:
-    """What stands for slots."""
+    """Words that stand for slots."""
     return {name: value.spoken for name, value in values.items()}
 
 
 def outcome(tool: str, text: str, *, error: bool) -> dict[str, str]:
-    """What stands for the answer of a tool, and for the entries of one that is a JSON object."""
+    """Words that stand for the answer of a tool, and for the entries of one that is a JSON object."""
     if error:
         return {ERROR: text.removeprefix(f"{tool}: ")}
     known = {RESULT: text}

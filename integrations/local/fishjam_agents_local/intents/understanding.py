@@ -1,4 +1,4 @@
-"""What an utterance wants, by its vector and by keywords."""
+"""Meaning of an utterance, by its vector and by keywords."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ Meaning = OfIntent | OfSmallTalk | Other | Repeat | Help
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What an utterance is likeliest to want.
+    """Likeliest meaning of an utterance.
 
     Attributes:
         meaning: The likeliest.

@@ -120,7 +120,7 @@ _MODELS = SharedModels("llama.cpp", _load)
 
 
 class Connected(LanguageModel):
-    """What answers one call."""
+    """The model as one call asks it."""
 
     def __init__(self, settings: LlamaCpp, server: LlamaServer, call: ModelCall) -> None:
         self._settings = settings
@@ -184,7 +184,7 @@ def _chunks(piece: _Piece, calls: Calls) -> list[LLMChunk]:
 
 
 def _failure(error: object) -> BackendError:
-    """What llama.cpp says went wrong (`format_error_response` of its server)."""
+    """Failure that llama.cpp tells of (`format_error_response` of its server)."""
     told = error if isinstance(error, Mapping) else {"message": error}
     what = f"llama.cpp: {_line(told.get('message'))}"
     match told.get("type"):

@@ -108,7 +108,7 @@ class _Outline:
         self._at = len(_MAGIC)
 
     def read(self) -> Mapping[str, object]:
-        """What it says of itself.
+        """Read what it says of itself.
 
         Raises:
             ValueError: Its last values are missing. Of a file that is cut off earlier, other errors.

@@ -61,7 +61,7 @@ class Whisper(StreamingSpeechToText):
 
     @property
     def streams(self) -> bool:  # type: ignore[override]
-        """Whether words come while they are spoken."""
+        """True if words come while they are spoken."""
         return self.stream
 
     def check(self) -> None:
@@ -116,7 +116,7 @@ _Mark: TypeAlias = Paused | _More | _Over | _Hearing
 
 
 class Connected(StreamingSpeechToText):
-    """What understands the turns of one call."""
+    """Ears of one call."""
 
     def __init__(self, settings: Whisper, model: WhisperModel, call: ModelCall) -> None:
         self._settings = settings
@@ -193,7 +193,7 @@ async def _leave(hearing: _Hearing | None) -> None:
 
 
 def _words_of(hearing: _Hearing) -> str:
-    """What came of a hearing of a turn that goes on: nothing, where the model was busy."""
+    """Words of a hearing of a turn that goes on: nothing, where the model was busy."""
     if hearing.cancelled():
         return ""
     error = hearing.exception()

@@ -80,7 +80,7 @@ class TurnWords:
             ) from error
 
     def _cut(self, sound: Samples) -> int | None:
-        """Where the sound is to be cut; None if what is left of it is short enough."""
+        """Place where the sound is to be cut; None if what is left of it is short enough."""
         left = len(sound) - self._from
         if left <= SHORT * SAMPLE_RATE:
             return None
