@@ -160,3 +160,59 @@ def test_ctrl_c_before_a_call_has_begun_ends_the_program(tmp_path: Path) -> None
     code, told, _ = asyncio.run(stopped(tmp_path, words, (tmp_path / "loaded").exists))
     assert (code, told) == (130, "")
     assert not out.exists()
+
+
+WRITING = """
+import time
+from fishjam_agents.cli import interrupts
+from fishjam_agents.simulation import StopRequest
+
+interrupts.ECHO = {echo}
+stop = StopRequest()
+with interrupts.stop_at_interrupt(stop):
+    with stop.call():
+        stop.begun = True
+    print("writing", flush=True)
+    while not stop.asked:
+        time.sleep(0.01)
+    time.sleep(1)
+    print("asked", flush=True)
+    {then}
+print("written", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "echo", "signals", "again", "code"),
+    [
+        ("pass", 0.5, 1, False, 0),
+        # A launcher passes on what the whole process group was sent.
+        ("pass", 60.0, 2, False, 0),
+        ("time.sleep(600)", 0.5, 1, True, 130),
+    ],
+)
+def test_ctrl_c_waits_for_what_is_written_and_the_second_for_nothing(
+    then: str, echo: float, signals: int, again: bool, code: int
+) -> None:
+    async def scenario() -> tuple[int | None, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", WRITING.format(then=then, echo=echo)), stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(DEADLINE):
+                await process.stdout.readuntil(b"writing\n")
+                for _ in range(signals):
+                    process.send_signal(signal.SIGINT)
+                    await asyncio.sleep(0.05)
+                await process.stdout.readuntil(b"asked\n")
+                if again:
+                    process.send_signal(signal.SIGINT)
+                rest, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return process.returncode, rest
+
+    assert asyncio.run(scenario()) == (code, b"" if again else b"written\n")
