@@ -12,6 +12,7 @@ from integrations.local.tests.talk import Minds, Talk
 
 DIALOGUE = Path(__file__).parents[3] / "examples" / "offline_assistant" / "dialogue.yaml"
 WHOLE = "A table for 4 on Friday at 7:30 under Miller."
+TAKEN_BACK = ["Okay, cancel that.", "Yes, wait.", "All right, never mind."]
 SAID = [
     *("I'd like to book a table.", WHOLE, "Cancel my booking.", "Four.", "On Monday.", "At half past seven."),
     *("It's Brown.", "Yes.", "Yes, please.", "Yes.", "No.", "No, for three.", "The name.", "Never mind."),
@@ -26,6 +27,7 @@ SAID = [
         "",
         "?!",
     ),
+    *TAKEN_BACK,
     *("[a note]", "é" * 400, "seven seven of the of the a a", "one hundred and", "in a", "half past"),
 ]
 HEARD = st.sampled_from([None, None, None, 0.0, 0.1, 0.5, 0.8, 0.95])
@@ -55,6 +57,8 @@ def test_nothing_is_booked_that_was_not_heard_and_confirmed(
         for call in talk.calls[calls:]:
             if call.tool == "book_table":
                 assert set(call.arguments) == {"people", "day", "time", "name"}
+                assert text not in TAKEN_BACK
+                assert f"A table for {call.arguments['people']}, " in asked
                 assert f"under the name of {call.arguments['name']}." in asked
         assert len(talk.calls) <= calls + 1
         # What was heard of a question that nobody has answered yet still stands.
