@@ -55,7 +55,7 @@ class DetectorBank:
     def __init__(self, *, gathers: bool = True) -> None:
         self._may_gather = gathers
         self._batch = DetectionBatch()
-        self._waiting: dict[Asker, Iterator[Question]] = {}
+        self._waiting: dict[Asker, list[Iterator[Question]]] = {}
         self._packets = 0
         self._alone = 0
         self._turn_ends = False
@@ -98,8 +98,7 @@ class DetectorBank:
             self._turn_ends = True
             asyncio.get_running_loop().call_soon(self._end_turn)
         self._packets += 1
-        before = self._waiting.get(asker)
-        self._waiting[asker] = work if before is None else chain(before, work)
+        self._waiting.setdefault(asker, []).append(work)
 
     def _end_turn(self) -> None:
         self._turn_ends = False
@@ -116,7 +115,10 @@ class DetectorBank:
 
     def _judge(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        running = list(waiting.items())
+        running: list[tuple[Asker, Iterator[Question]]] = [
+            (asker, works[0] if len(works) == 1 else chain.from_iterable(works))
+            for asker, works in waiting.items()
+        ]
         while running:
             asking: list[tuple[Asker, Iterator[Question]]] = []
             detections: list[Detection] = []
