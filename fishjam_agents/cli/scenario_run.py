@@ -120,16 +120,18 @@ class ScenarioRunner:
         config: The bot's file.
         fast: In memory and in virtual time.
         seconds: Length of every call; None leaves it to the scenario.
-        stop: Ends them.
+        stop: Ends them; one of its own where None is given.
 
     Attributes:
         fast: In memory and in virtual time.
         stop: Ends the calls.
     """
 
-    def __init__(self, config: Path, *, fast: bool, seconds: float | None, stop: StopRequest) -> None:
+    def __init__(
+        self, config: Path, *, fast: bool, seconds: float | None, stop: StopRequest | None = None
+    ) -> None:
         self.fast = fast
-        self.stop = stop
+        self.stop = StopRequest() if stop is None else stop
         self._config = config
         self._seconds = seconds
 

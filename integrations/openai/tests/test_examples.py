@@ -68,7 +68,7 @@ def test_a_local_cascade_answers_with_a_voice_and_says_what_each_part_took(tmp_p
     assert ended["heard"]["seconds"] > 2
     assert ended["heard"]["text"].startswith("You said: I spoke for")
     assert re.search(r"From the turn's end to the first sound: \d+ ms \(stt \d+, waited \d+, llm", printed)
-    assert ">Parts of the model delay<" in (tmp_path / "report.html").read_text()
+    assert ">Latency of each component<" in (tmp_path / "report.html").read_text()
 
     heard = read_wav(tmp_path / "heard.wav").samples
     sounding = np.flatnonzero(heard)
