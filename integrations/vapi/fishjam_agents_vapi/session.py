@@ -149,10 +149,10 @@ class VapiSession(BackendSession):
                 case port.AudioInput():
                     await self._hear(item)
                 case port.TextInput(verbatim=True):
-                    self._translator.expect(item.reply, item.text)
+                    self._translator.expect(item.reply, item.text, self._loop.time())
                     await self.post(control.say(item.text))
                 case port.TextInput(instructs=True):
-                    self._translator.expect(item.reply, None)
+                    self._translator.expect(item.reply, None, self._loop.time())
                     await self.post(control.add_message(item.text, role="system"))
                 case port.TextInput(note=True):
                     await self.post(control.add_message(item.text, role="system", respond=False))

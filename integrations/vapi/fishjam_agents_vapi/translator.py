@@ -29,6 +29,8 @@ LOST_TAIL = 10.0
 """The same for one whose end was never told."""
 GAP = 0.1
 """After `user-interrupted`, audio that follows the interrupted one within this time belongs to it."""
+ANSWERED = 30.0
+"""Seconds within which what the assistant was asked to say in its own words begins, if it is said at all."""
 
 TextSource = Literal["model", "say", "transcript"]
 
@@ -62,16 +64,18 @@ class Translator:
         self._unspoken: list[str] = []
         self._turn: object = None
         self._text_source: TextSource | None = None
-        self._expected: deque[tuple[str | None, str | None]] = deque()
+        self._expected: deque[tuple[str | None, str | None, float]] = deque()
 
-    def expect(self, reply: str | None, text: str | None) -> None:
-        """The assistant was told to say something: the next reply to begin is taken for it.
+    def expect(self, reply: str | None, text: str | None, now: float) -> None:
+        """Take the next reply to begin for what the assistant was told to say.
 
         Args:
             reply: Its id.
-            text: Its words; None where they are the assistant's own.
+            text: Its words; None where they are the assistant's own, which may never come: what begins
+                over `ANSWERED` seconds later is another reply.
+            now: The loop's time.
         """
-        self._expected.append((reply, text))
+        self._expected.append((reply, text, now))
 
     # --- sound ---
 
@@ -92,7 +96,7 @@ class Translator:
         if sounds:
             self._sounded = now
             if self._reply is None:
-                self._begin()
+                self._begin(now)
         if self._reply is not None and len(samples):
             self._emit(port.ReplyAudio(self._reply, samples))
 
@@ -104,10 +108,12 @@ class Translator:
         if now - self._sounded >= tail:
             self._end()
 
-    def _begin(self) -> None:
+    def _begin(self, now: float) -> None:
         self._announced = self._stopped = False
         self._text_source = None
-        reply, words = self._expected.popleft() if self._expected else (None, None)
+        while self._expected and self._expected[0][1] is None and now - self._expected[0][2] > ANSWERED:
+            self._expected.popleft()
+        reply, words, _ = self._expected.popleft() if self._expected else (None, None, now)
         self._reply = self._last = reply or next(self._ids)
         self._emit(port.ReplyStarted(self._reply))
         if words is not None:
@@ -169,7 +175,7 @@ class Translator:
             if self._stopped:
                 self._end()
             if self._reply is None:
-                self._begin()
+                self._begin(now)
             self._announced = True
             self._sounded = max(self._sounded, now)
         elif role == "assistant" and status == "stopped":

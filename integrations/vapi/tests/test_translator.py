@@ -120,3 +120,16 @@ def test_transcripts_are_final_by_their_field_or_their_type(
     message = {"type": kind, "role": "user", "transcript": "Hello", "transcriptType": transcript_type}
     (event,) = play((0, json.dumps(message)))
     assert event == port.UserTranscript("Hello", final)
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "reply"), [(None, 29, "r1"), (None, 31, "v-1"), ("Hello.", 31, "r1")]
+)
+def test_a_reply_is_what_was_asked_for_unless_that_never_came(
+    words: str | None, at: float, reply: str
+) -> None:
+    events: list[port.BackendEvent] = []
+    translator = Translator(events.append, "v")
+    translator.expect("r1", words, 0)
+    translator.audio(SOUND, at)
+    assert told(events)[0] == f"Started {reply}"
