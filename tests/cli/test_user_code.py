@@ -176,7 +176,7 @@ WRONG = {
         "async def instructions(self): return 'x'",
         r"Bot\.instructions is a method: make it a text",
     ),
-    "greeting": ("greeting = 'hello.wav'", r"Bot\.greeting must be int16 samples"),
+    "greeting": ("greeting = 'hello.wav'", r"greeting is a text, but Parrot cannot speak given words"),
 }
 
 

@@ -77,7 +77,8 @@ def test_every_input_of_the_turn_machine_is_recorded() -> None:
     """A new way to tell a machine something must be added to `RecordedMachine`."""
     inputs = {"feed", "silence", *COMMANDS}
     public = {name for name, _ in inspect.getmembers(TurnMachine, inspect.isfunction) if name[0] != "_"}
-    assert public == inputs
+    # It is asked of the machine, and tells it nothing.
+    assert public - {"beginning"} == inputs
     assert inputs <= vars(RecordedMachine).keys()
     for name, arguments in COMMANDS.items():
         assert [*inspect.signature(getattr(TurnMachine, name)).parameters][1:] == list(arguments)

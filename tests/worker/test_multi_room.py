@@ -189,8 +189,8 @@ def test_the_id_of_a_call_leads_from_the_api_to_the_log_and_to_each_of_its_runs(
         async def on_start(self) -> None:
             ids.append(self.call_id)
             if len(ids) == 1:
-                assert self._context is not None
-                self._context.end.fail(SessionError("a run that fails"))
+                assert self._call_context is not None
+                self._call_context.end.fail(SessionError("a run that fails"))
 
     async def scenario() -> str:
         async with EmbeddedServer() as server:
