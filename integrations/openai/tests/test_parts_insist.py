@@ -15,7 +15,7 @@ from fishjam_agents.backends.cascade.history import History
 from integrations.openai.tests.asking import HELLO, ask, run
 
 
-def answers(calls: Sequence[LLMToolCall], *texts: str) -> list[Message]:
+def told(calls: Sequence[LLMToolCall], *texts: str) -> list[Message]:
     """What tools said to calls, in their order."""
     return [Message("tool", text, call=call.call) for call, text in zip(calls, texts, strict=True)]
 
@@ -61,13 +61,13 @@ def test_a_call_with_tools_and_interruptions_is_one_that_every_server_takes(serv
                 ("time", {}),
             ]
             history.assistant("r1", words)
-            history.called(calls, answers(calls, "sunny", "noon"))
+            history.called(calls, told(calls, "sunny", "noon"))
             words, _ = await answer(chat, history.messages)
             assert words == "Sunny."
             history.assistant("r1", words)
             history.user("And in Kyoto?")
             _, calls = await answer(chat, history.messages)
-            history.called(calls, answers(calls, "rain"))
+            history.called(calls, told(calls, "rain"))
             history.user("Wait, in Rome?")
             assert await answer(chat, history.messages) == ("Rome? Sunny.", [])
 
@@ -91,7 +91,7 @@ def test_what_a_server_sent_with_a_call_goes_back_to_it_and_to_no_other() -> Non
         settings = {"base_url": emulator.base_url, "model": "m"}
         async with Chat(**settings).connect() as chat, Chat(**settings).connect() as other:
             _, calls = await answer(chat, history.messages)
-            history.called(calls, answers(calls, "sunny"))
+            history.called(calls, told(calls, "sunny"))
             history.assistant("r1", "Sunny.")
             history.user("And?")
             await answer(chat, history.messages)
@@ -113,7 +113,7 @@ def test_reasoning_of_an_answer_that_followed_a_tool_goes_back_too() -> None:
         history.user("Hello?")
         async with Chat(base_url=emulator.base_url, model="m").connect() as chat:
             _, calls = await answer(chat, history.messages)
-            history.called(calls, answers(calls, "sunny"))
+            history.called(calls, told(calls, "sunny"))
             words, _ = await answer(chat, history.messages)
             history.assistant("r1", words)
             history.user("And?")
