@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fishjam_agents.cli import INTERRUPTED
+from fishjam_agents.cli.call_options import Seconds
 from fishjam_agents.cli.output import say
 
 if TYPE_CHECKING:
@@ -65,16 +66,7 @@ def call(
             show_default=False,
         ),
     ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N",
-            help="Length of the call in seconds, at most 600; without it, until all is said.",
-            min=0.1,
-            max=600,
-            show_default=False,
-        ),
-    ] = None,
+    seconds: Seconds = None,
 ) -> None:
     """Call a bot, or whoever is in a room, on a running Fishjam server, and tell what is heard there.
 

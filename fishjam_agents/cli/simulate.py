@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fishjam_agents.cli import INTERRUPTED
+from fishjam_agents.cli.call_options import Seconds
 from fishjam_agents.cli.log_options import LogLevel, LogWords, chosen
 from fishjam_agents.cli.output import say
 
@@ -45,16 +46,7 @@ def simulate(
             show_default=False,
         ),
     ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N",
-            help="Length of the call in seconds, at most 600; without it, until all is said.",
-            min=0.1,
-            max=600,
-            show_default=False,
-        ),
-    ] = None,
+    seconds: Seconds = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="In memory and in virtual time, where the backend allows it.")
     ] = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -33,6 +34,8 @@ from fishjam_agents.server.webrtc.addresses import LOOPBACK, host_addresses
 from fishjam_agents.server.webrtc.connection import gather_at, interface_addresses
 from fishjam_agents.server.webrtc.sdp import is_mdns
 from fishjam_agents.server.webrtc.tracks import OutboundTrack, PacketSink, tap_audio, tap_video
+
+logger = logging.getLogger(__name__)
 
 JOIN_DEADLINE = 30.0
 """Seconds from the socket being open until sound flows: an answer, ICE and DTLS, with STUN if asked for."""
@@ -152,6 +155,9 @@ class PeerSession:
                     # aiortc finds sections that its answer does not have, while it still connects.
                     self._deferred = event.tracks_types
                 else:
+                    if self._offering is not None:
+                        # One round of negotiation after the other; what went wrong in it ends the session.
+                        await self._offering
                     await self._offer(event.tracks_types)
             case "sdp_answer":
                 await self._answered(event)
@@ -180,7 +186,8 @@ class PeerSession:
             self._flows.set()
             types, self._deferred = self._deferred, None
             if types is not None:
-                self._offering = asyncio.create_task(self._offer(types))
+                self._offering = asyncio.create_task(self._offer(types), name="offer of a caller")
+                self._offering.add_done_callback(_tell_failure)
 
         connection.on("connectionstatechange", changed)
         connection.addTransceiver(self.voice, "sendonly")
@@ -264,6 +271,11 @@ class PeerSession:
                 # The one transport of the bundle, whichever section it is told for.
                 candidate.sdpMid = connection.getTransceivers()[0].mid
                 await connection.addIceCandidate(candidate)
+
+
+def _tell_failure(offering: asyncio.Task[None]) -> None:
+    if not offering.cancelled() and (error := offering.exception()) is not None:
+        logger.warning("somebody who joined is not heard: the offer failed (%s)", error)
 
 
 class _Receiver:

@@ -6,6 +6,7 @@ import datetime
 
 import pytest
 from fishjam_agents_local.intents.dates import dates, spoken_date
+from fishjam_agents_local.intents.decisions import _named
 from fishjam_agents_local.intents.names import name
 from fishjam_agents_local.intents.times import clock, durations, spoken_duration, spoken_time, times
 from fishjam_agents_local.intents.words import number_at, split
@@ -162,3 +163,10 @@ def test_what_was_read_is_spoken() -> None:
     assert spoken_duration(5430) == "1 hour, 30 minutes and 30 seconds"
     assert spoken_date(datetime.date(2026, 12, 4), TODAY) == "Friday, December 4"
     assert spoken_date(TODAY, TODAY) == "today"
+
+
+def test_a_slot_is_named_by_whole_words() -> None:
+    slots = {"day": 0, "last_name": 0}
+    assert _named(slots, "The day, please.") == "day"
+    assert _named(slots, "My last name!") == "last_name"
+    assert _named(slots, "Not today, and no birthdays.") is None

@@ -308,8 +308,8 @@ class Decisions:
 
 def _named(slots: Mapping[str, object], text: str) -> str | None:
     """The slot whose name is said: "the time"."""
-    plain = [word.plain for word in split(text)]
-    return next((key for key in slots if key.replace("_", " ").lower() in " ".join(plain)), None)
+    plain = f" {' '.join(word.plain for word in split(text))} "
+    return next((key for key in slots if f" {key.replace('_', ' ').lower()} " in plain), None)
 
 
 def _last_sentence(text: str) -> int:
