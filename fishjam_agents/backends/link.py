@@ -183,6 +183,12 @@ class BackendLink:
         self._instructions = replacement.instructions
         self.tools = replacement.tools
 
+    def _left_for_another(self) -> None:
+        """Give back the places of the session before, unless the next one keeps its own of them, and tell."""
+        if self._backend.endpoint is None:
+            self._vendors.close()
+        self._replaced()
+
     def _note_turn(self, item: BackendInput) -> None:
         if isinstance(item, TurnStartedInput | TurnEndedInput | TurnCancelledInput):
             self._turn = item if isinstance(item, TurnStartedInput) else None
@@ -239,7 +245,7 @@ class BackendLink:
                 return str(ended)
             except _ReplacedError:
                 attempt, failures, paced = attempt + 1, 0, False
-                self._replaced()
+                self._left_for_another()
                 continue
             except SessionRefresh as refresh:
                 if loop.time() - started > REFRESH_INTERVAL:
@@ -262,7 +268,7 @@ class BackendLink:
                 # Whoever was to go on goes on at once.
                 self._adopt(replacement)
                 failures, paced = 0, False
-                self._replaced()
+                self._left_for_another()
                 continue
             if isinstance(error, Failover):
                 failures = 0

@@ -330,6 +330,36 @@ def test_an_account_that_is_full_keeps_the_call_where_it_is(converse: Converse) 
     assert "to_billing: " in said(llm)[-1][1]
 
 
+def test_a_call_that_goes_on_without_a_vendor_leaves_its_place_to_others(converse: Converse) -> None:
+    class Limited(Scripted):
+        limits = VendorLimits(calls=1)
+
+        @property
+        def endpoint(self) -> VendorEndpoint:
+            return VendorEndpoint("Limited")
+
+    class First(AgentPipeline):
+        backend = Limited()
+
+    class Second(AgentPipeline):
+        backend = Scripted()
+
+    places: list[int] = []
+
+    async def script(call: MemoryCall) -> None:
+        account = Vendors.shared().account(VendorEndpoint("Limited"), VendorLimits(calls=1))
+        await call.arrive("alice")
+        places.append(account.calls)
+        pipeline.become(Second())
+        await call.wait_for("bot_changed")
+        await asyncio.sleep(1.0)
+        places.append(account.calls)
+
+    pipeline = First()
+    converse(pipeline, script)
+    assert places == [1, 0]
+
+
 def test_nobody_goes_on_with_a_call_that_is_over(converse: Converse) -> None:
     class Late(Reception):
         async def on_stop(self) -> None:
