@@ -39,17 +39,12 @@ class Bot:
     Attributes:
         settings: The file.
         make: Makes a new one.
+        name: Name of its class, or where that is the built-in one, of its backend.
     """
 
     settings: Config
     make: Callable[[], AgentPipeline]
-
-    @property
-    def name(self) -> str:
-        """Name of its class, or where that is the built-in one, of its backend."""
-        bot = self.make()
-        kind = type(bot)
-        return registered_name(bot.backend) if kind is AgentPipeline else kind.__name__
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +209,9 @@ def write_down(
 
 def _checked(settings: Config) -> Bot:
     make = pipeline_factory(settings)
-    make()
-    return Bot(settings, make)
+    bot = make()
+    kind = type(bot)
+    return Bot(settings, make, registered_name(bot.backend) if kind is AgentPipeline else kind.__name__)
 
 
 def _read(path: Path) -> dict[str, Any]:
