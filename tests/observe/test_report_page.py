@@ -257,6 +257,7 @@ def test_who_said_nothing_has_a_lane_too() -> None:
     page = page_of({**TIMELINE, "events": [silent, *TIMELINE["events"]]})
     labels = [label.text for label in page.all("div", class_="label") if label.has("class_", "speech")]
     assert labels == ["caller-1", "caller-2"]
+    assert "2 callers" in page.one("header").text
 
 
 def test_tools_are_spans_in_a_lane_of_their_own_and_a_table() -> None:

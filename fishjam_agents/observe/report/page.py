@@ -118,7 +118,8 @@ def _static(name: str) -> str:
 
 
 def _facts(call: Call) -> str:
-    callers = dict.fromkeys(turn.peer for turn in call.turns)
+    # Who was there called, also where the call was over before they had ended a turn.
+    callers = {*call.peers, *(turn.peer for turn in call.turns)}
     return " · ".join(
         (
             f"{call.seconds:.1f} s",
