@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.backends.cascade.component_vendor import ComponentVendor
@@ -41,10 +42,11 @@ from fishjam_agents.backends.vendors import (
     VendorEndpoint,
     VendorUse,
 )
-from fishjam_agents.errors import SettingError
+from fishjam_agents.errors import BackendError, SettingError
 from fishjam_agents.units import Seconds, Tokens
 
 logger = logging.getLogger(__name__)
+P = TypeVar("P", bound=Component)
 
 LEAST_HISTORY = 500
 """Tokens, a few minutes of talk."""
@@ -170,16 +172,26 @@ class Cascade(Backend):
     async def speak(self, text: str) -> AsyncIterator[Samples]:
         """Speak given words by a voice alone; see `Backend.speak`."""
         cut, use = Sentences(), VendorUse()
+        opened: dict[int, TextToSpeech] = {}
         async with AsyncExitStack() as calls:
             calls.callback(use.close)
-            tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
             vendors = [ComponentVendor(part, use, _pass_over) for part in self.tts]
             voices = FallbackComponent(
-                "text to speech", tts, self.deadline, logger.info, self.fallback_after, vendors
+                "text to speech", self.tts, self.deadline, logger.info, self.fallback_after, vendors
             )
             calls.push_async_callback(voices.close)
+
+            async def say(part: TextToSpeech, sentence: str) -> AsyncGenerator[Samples, None]:
+                # A voice that only stands in is not opened before it has to.
+                voice = opened.get(id(part))
+                if voice is None:
+                    voice = opened[id(part)] = await calls.enter_async_context(part.connect())
+                async with aclosing(spoken(voice, sentence)) as pieces:
+                    async for samples in pieces:
+                        yield samples
+
             for sentence in (*cut.feed(text), *cut.flush()):
-                request = voices.ask(partial(spoken, text=sentence), restart=True)
+                request = voices.ask(partial(say, sentence=sentence), restart=True)
                 async with aclosing(request) as pieces:
                     async for samples in pieces:
                         yield samples
@@ -192,14 +204,15 @@ class Cascade(Backend):
             context.emit(BackendWarning(message))
 
         async with AsyncExitStack() as calls:
-            stt = [await calls.enter_async_context(part.connect()) for part in self.stt]
-            llm = [_sighted(part, await calls.enter_async_context(part.connect())) for part in self.llm]
-            tts = [await calls.enter_async_context(part.connect()) for part in self.tts]
+            stt = await _open(self.stt, lambda part: part.connect(), calls, warn)
+            llm = await _open(self.llm, lambda part: part.connect(), calls, warn)
+            tts = await _open(self.tts, lambda part: part.connect(), calls, warn)
+            sighted = [_sighted(part, model) for part, model in llm]
             limits = (self.deadline, warn, self.fallback_after)
             jobs = (
-                FallbackComponent("speech to text", stt, *limits, _vendors(self.stt, context)),
-                FallbackComponent("the language model", llm, *limits, _vendors(self.llm, context)),
-                FallbackComponent("text to speech", tts, *limits, _vendors(self.tts, context)),
+                FallbackComponent("speech to text", [p for _, p in stt], *limits, _vendors(stt, context)),
+                FallbackComponent("the language model", sighted, *limits, _vendors(llm, context)),
+                FallbackComponent("text to speech", [p for _, p in tts], *limits, _vendors(tts, context)),
             )
             for job in jobs:
                 calls.push_async_callback(job.close)
@@ -217,13 +230,43 @@ def _pass_over(event: BackendEvent) -> None:
     """Take an event of a wait that no call has."""
 
 
-def _vendors(parts: Sequence[Component], context: BackendContext) -> Sequence[ComponentVendor]:
+async def _open(
+    parts: Sequence[P],
+    connect: Callable[[P], AbstractAsyncContextManager[P]],
+    calls: AsyncExitStack,
+    warn: Callable[[str], None],
+) -> Sequence[tuple[P, P]]:
+    """Open the parts for one job; one that cannot be opened is left out where another one can.
+
+    Returns:
+        Each part that is open, and what does its work.
+
+    Raises:
+        BackendError: None of them can be opened: why the first could not.
+    """
+    opened: list[tuple[P, P]] = []
+    failures: list[BackendError] = []
+    for part in parts:
+        try:
+            opened.append((part, await calls.enter_async_context(connect(part))))
+        except BackendError as error:
+            failures.append(error)
+    if not opened:
+        raise failures[0]
+    for failure in failures:
+        warn(f"{parts[0].what} goes on without one of its list: {failure}")
+    return opened
+
+
+def _vendors(
+    opened: Sequence[tuple[Component, Component]], context: BackendContext
+) -> Sequence[ComponentVendor]:
     """Return the ways to the accounts of the parts for one job; the call has a place at one of them.
 
     Raises:
         LimitReachedError: None has one.
     """
-    vendors = [ComponentVendor(part, context.vendors, context.emit) for part in parts]
+    vendors = [ComponentVendor(part, context.vendors, context.emit) for part, _ in opened]
     for vendor in vendors[:-1]:
         with suppress(LimitReachedError):
             vendor.hold()
