@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -24,7 +25,7 @@ SPEAKING_DEADLINE = 10.0
 """Seconds that a voice may take for an apology."""
 _KEPT = 16
 """Apologies that a process keeps: one for each bot that it runs."""
-_spoken: dict[tuple[int, str], tuple[Backend, Samples]] = {}
+_spoken: deque[tuple[Backend, str, Samples]] = deque(maxlen=_KEPT)
 
 
 def greet(bot: Bot, replies: Replies) -> None:
@@ -80,9 +81,10 @@ async def _speak(backend: Backend, text: str) -> Samples:
     Raises:
         BackendError: They could not be spoken, or not in time.
     """
-    kept = _spoken.get((id(backend), text))
-    if kept is not None:
-        return kept[1]
+    # By their settings: a bot may make its backend anew for each call.
+    for voice, words, kept in _spoken:
+        if words == text and voice == backend:
+            return kept
     try:
         async with asyncio.timeout(SPEAKING_DEADLINE):
             pieces = [piece async for piece in backend.speak(text)]
@@ -94,10 +96,7 @@ async def _speak(backend: Backend, text: str) -> Samples:
         # The failure that the call ends with is not to be hidden by one of its apology.
         raise BackendError(f"the voice failed ({describe(bug)}): {SEE}") from bug
     samples = np.concatenate([np.empty(0, np.int16), *pieces])
-    while len(_spoken) >= _KEPT:
-        del _spoken[next(iter(_spoken))]
-    # The backend is kept, too: its id would else be another one's some day.
-    _spoken[id(backend), text] = (backend, samples)
+    _spoken.append((backend, text, samples))
     return samples
 
 
