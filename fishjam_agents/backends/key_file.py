@@ -54,14 +54,18 @@ def check_key_file(api_key: str | None, path: Path | None) -> None:
     if api_key is not None:
         raise ConfigError("api_key and api_key_file are two keys: keep one of them")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"api_key_file {path} cannot be read ({error.strerror}): check it") from error
+    if len(content) > _MOST_BYTES:
+        # It may end within a character.
+        raise ConfigError(f"api_key_file {path} holds more than a key: {_ALONE}")
     try:
         lines = content.decode("utf-8-sig").split()
     except UnicodeDecodeError as error:
         raise ConfigError(f"api_key_file {path} is not text: {_ALONE}") from error
-    if len(lines) != 1 or len(content) > _MOST_BYTES:
+    if len(lines) != 1:
         what = "is empty" if not lines else "holds more than a key"
         raise ConfigError(f"api_key_file {path} {what}: {_ALONE}")
 

@@ -130,15 +130,15 @@ def _read_text(path: Path, problems: Problems) -> str:
         raise problems.error(None, "this is a folder: name the file in it") from error
     except OSError as error:
         raise problems.error(None, f"the file cannot be read ({error.strerror}): check it") from error
+    if len(content) > MAX_BYTES:
+        # It may end within a character: what is wrong with it is its length.
+        raise problems.error(None, f"the file has more than {MAX_BYTES} bytes: give a file of settings")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         place = SourceLocation(str(path), line)
         raise problems.error(place, "the file is not text in UTF-8: save it as UTF-8") from error
-    if len(content) > MAX_BYTES:
-        raise problems.error(None, f"the file has more than {MAX_BYTES} bytes: give a file of settings")
-    return text
 
 
 def _advice(text: str, line: int) -> str:

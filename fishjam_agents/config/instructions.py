@@ -38,7 +38,8 @@ def read_instructions(
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
-        written = content.decode("utf-8-sig")
+        # Of a longer file the end is not read, and may be within a character.
+        written = "" if len(content) > MAX_BYTES else content.decode("utf-8-sig")
     except FileNotFoundError:
         problems.add(line, f"{key}: there is no file {file}: check the path")
     except OSError as error:

@@ -34,9 +34,10 @@ def test_a_file_beside_the_configuration_has_the_instructions_with_variables(fol
         (b"  \n", "agent.instructions_file: {file} is empty: write the instructions in it"),
         (b"caf\xe9", "agent.instructions_file: {file} is not text in UTF-8: save it as UTF-8"),
         (b"x" * 1_000_001, "agent.instructions_file: {file} has more than 1000000 bytes: give a file of"),
+        (b"x" * 1_000_000 + "\u00e9".encode(), "agent.instructions_file: {file} has more than 1000000 bytes"),
         (b"Hi ${NOBODY}", "agent.instructions_file: {file}: the variable NOBODY is not set: set it, or"),
     ],
-    ids=["missing", "empty", "latin", "huge", "variable"],
+    ids=["missing", "empty", "latin", "huge", "cut character", "variable"],
 )
 def test_a_file_that_holds_none_is_one_sentence(folder: Path, written: bytes | None, sentence: str) -> None:
     file = folder / "prompts" / "desk.md"

@@ -388,6 +388,10 @@ def test_every_part_that_is_ours_and_installed_here_is_known_with_its_folder() -
         (b"agent: 1\n\xff\xfe", "config.yaml:2: the file is not text in UTF-8: save it as UTF-8"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "config.yaml:1: the file is not text: give a YAML file"),
         (b"#" * 1_000_001, "config.yaml: the file has more than 1000000 bytes: give a file of settings"),
+        (
+            b"#" * 1_000_000 + "\u00e9".encode(),
+            "config.yaml: the file has more than 1000000 bytes: give a file of settings",
+        ),
     ],
 )
 def test_a_file_of_something_else_is_refused(content: bytes, sentence: str) -> None:

@@ -146,6 +146,7 @@ def test_a_new_key_stands_in_no_log(key: Path) -> None:
         (None, "cannot be read (No such file or directory): check it"),
         (b"", "is empty: write the key into it, and nothing else"),
         (b"KEY=abc def\n", "holds more than a key: write the key into it, and nothing else"),
+        (b"k" * 16384 + "\u00e9".encode(), "holds more than a key: write the key into it, and nothing else"),
         (b"\xff\xfe\x00k", "is not text: write the key into it, and nothing else"),
     ],
 )
