@@ -112,7 +112,7 @@ def test_its_commands_run_unedited_and_end_in_a_tested_bot_with_two_tools(tmp_pa
     for folder in ("fishjam_agents", "integrations"):
         unwanted = shutil.ignore_patterns("__pycache__", "tests", "emulator", ".*")
         shutil.copytree(ROOT / folder, checkout / folder, ignore=unwanted)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
     shell = Shell(checkout, home)
     shop = tmp_path / "shop"
