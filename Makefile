@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema docs protocol screenshots
+.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema templates docs protocol screenshots
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -74,6 +74,9 @@ docs:             ## the documentation as a site, which needs no server: out/sit
 
 schema:           ## rewrite examples/config.schema.json from the settings classes
 	uv run python -m tests.docs.config_schema
+
+templates:        ## copy examples/offline_assistant into what `new --backend offline` writes
+	uv run python -m tests.docs.scaffold_templates
 
 clients:          ## rewrite the methods of the REST clients from the endpoints that define them
 	uv run python -m fishjam_agents.fishjam.generate_clients

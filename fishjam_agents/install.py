@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
@@ -32,14 +33,30 @@ def requirement(extra: str = "", integration: str = "") -> str:
     """Return a dependency for a project (PEP 508): this package, or one of its integrations.
 
     Args:
-        extra: An extra of this package.
+        extra: An extra of what is wanted; several with commas between them.
         integration: A folder of `integrations/`, in place of the package itself.
     """
-    name = f"{_NAME}-{integration}" if integration else f"{_NAME}[{extra}]" if extra else _NAME
+    name = f"{_NAME}-{integration}" if integration else _NAME
+    name = f"{name}[{extra}]" if extra else name
     folder = checkout()
     if folder is None:
         return name
     return f"{name} @ {(folder / 'integrations' / integration if integration else folder).as_uri()}"
+
+
+def is_installed(needed: str) -> bool:
+    """Return whether the distribution of a dependency (PEP 508) is there, of whatever version.
+
+    Args:
+        needed: As `requirement` returns it.
+    """
+    name = re.match(r"[A-Za-z0-9._-]+", needed)
+    assert name is not None
+    try:
+        distribution(name[0])
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def advice(*, extra: str = "", integration: str = "") -> str:

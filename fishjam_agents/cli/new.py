@@ -6,7 +6,9 @@ import keyword
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,7 +31,8 @@ def new(
     backend: Annotated[
         str | None,
         typer.Option(
-            help="Its model: parrot, gemini, openai_realtime or cascade.", show_default="parrot, or asked for"
+            help="Its model: parrot, gemini, openai_realtime, cascade or offline.",
+            show_default="parrot, or asked for",
         ),
     ] = None,
     tool: Annotated[
@@ -46,10 +49,13 @@ def new(
 ) -> None:
     """Write a bot that runs at once: bot.py, config.yaml, a test, and a call to try it with.
 
+    `offline` is a receptionist whose models run on this machine, and whose dialogue is a file.
+
     In a terminal it asks for what no option says. It never writes over a file; in a folder of a project that
     uv, poetry or pip manages it says what to add to it.
     """
-    from fishjam_agents.cli.scaffold import BACKENDS, Plan, files, find_project
+    from fishjam_agents import install
+    from fishjam_agents.cli.scaffold import BACKENDS, OFFLINE, Plan, files, find_project, offline
     from fishjam_agents.config.problems import alternatives
 
     target = Path.cwd() if name == "." else Path(name)
@@ -73,7 +79,12 @@ def new(
         raise ConfigError(f"--backend {backend} is none that new knows: use {alternatives(BACKENDS)}")
     if rooms not in ("one", "every"):
         raise ConfigError(f"--rooms {rooms}: use one or every")
-    plan = Plan(called, backend, _tools(tool or ()), rooms == "every", find_project(target))
+    tools = _tools(tool or ())
+    if backend == OFFLINE:
+        offline.verify_tools(tools)
+    plan = Plan(called, backend, tools, rooms == "every", find_project(target))
+    if plan.project is None and not all(map(install.is_installed, plan.requirements)):
+        plan = replace(plan, uv=backend == OFFLINE and which("uv") is not None)
     made = files(plan)
     kept = [one for one in _KEPT if (target / one).exists()]
     there = [one for one in made if one not in kept and (target / one).exists()]
@@ -126,22 +137,28 @@ def _tools(names: Sequence[str]) -> tuple[str, ...]:
 def _write(target: Path, made: dict[str, bytes]) -> None:
     """Write all of the files, or none of them."""
     written: list[Path] = []
+    folders: list[Path] = []
     try:
         target.mkdir(parents=True, exist_ok=True)
         for name, content in made.items():
+            folder = (target / name).parent
+            if not folder.exists():
+                folder.mkdir()
+                folders.append(folder)
             with (target / name).open("xb") as file:
                 written.append(target / name)
                 file.write(content)
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
+        for folder in folders:
+            folder.rmdir()
         raise FishjamAgentsError(f"cannot write {error.filename or target} ({error.strerror})") from error
 
 
 def _told(plan: Plan, target: Path, written: Sequence[str], kept: Sequence[str]) -> list[str]:
     """Return lines about the files that were made, and the next commands."""
     from fishjam_agents import install
-    from fishjam_agents.backends import registry
     from fishjam_agents.cli.scaffold.files import before_it_runs
 
     lines = [f"{target}: {', '.join(written)}"]
@@ -149,17 +166,19 @@ def _told(plan: Plan, target: Path, written: Sequence[str], kept: Sequence[str])
     if plan.project is not None:
         lines += ["", f"Your project ({plan.project.kind}) needs:"]
         lines += [f"  {command}" for command in plan.project.adding(plan.requirements)]
-    elif plan.backend not in registry.installed():
+    elif plan.uv:
+        lines += ["", "uv installs what it needs with the first command, in the bot's folder."]
+    elif not all(map(install.is_installed, plan.requirements)):
         lines += ["", "Its model needs an integration that is not installed:"]
         lines += [f"  {install.command(*plan.requirements[1:])}"]
     before = before_it_runs(plan)
     lines += ["", before] if before else []
-    prefix = plan.project.prefix if plan.project else ""
+    prefix = plan.prefix
     lines += ["", "Next:"]
     lines += [f"  cd {target}"] if target != Path.cwd() else []
     lines += [
         f"  {prefix}fishjam-agents run config.yaml",
         f"  {prefix}pytest",
-        f"  {prefix}fishjam-agents simulate config.yaml scenario.yaml --fast",
+        f"  {prefix}fishjam-agents simulate config.yaml {plan.scenarios}",
     ]
     return lines

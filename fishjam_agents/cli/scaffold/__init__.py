@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fishjam_agents.cli.scaffold.files import BACKENDS, Plan, files
+from fishjam_agents.cli.scaffold.files import BACKENDS, OFFLINE, Plan, files
 from fishjam_agents.cli.scaffold.project import Project, find_project
 
-__all__ = ["BACKENDS", "Plan", "Project", "files", "find_project"]
+__all__ = ["BACKENDS", "OFFLINE", "Plan", "Project", "files", "find_project"]
