@@ -1,4 +1,4 @@
-"""Voice detection of many microphones as rows of one array, beside one after the other."""
+"""Voice detection of many microphones: compiled, and in Python together as rows of an array or one by one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import numpy as np
 
 from bench import sounds
 from bench.table import Row, spread
+from fishjam_agents.audio.compiled import native
+from fishjam_agents.audio.detectors import VoiceDetector
 from fishjam_agents.audio.echo import EchoGuard, GuardedFrame
 from fishjam_agents.audio.echo_levels import Floats
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.audio.vad import Detector
+from fishjam_agents.audio.vad import Detector, default_detector
 from fishjam_agents.audio.vad_batch import DetectorBatch, Question
+
+_Feed = Callable[[Sequence[Question]], object]
 
 _TOGETHER = (1, 4, 16, 64)
 _ECHO = 8
@@ -36,9 +40,9 @@ def _windows(frames: Sequence[Samples]) -> list[Floats | None]:
 
 def _turns(
     count: int, turns: int, frames: Sequence[Samples], windows: Sequence[Floats | None]
-) -> tuple[list[Detector], list[list[Question]]]:
+) -> list[list[Question]]:
     """Frames that `count` microphones, each at another place of the conversation, hear in so many turns."""
-    detectors, guards = [Detector() for _ in range(count)], [EchoGuard() for _ in range(count)]
+    guards = [EchoGuard() for _ in range(count)]
     made = []
     for turn in range(turns):
         asked = []
@@ -48,27 +52,33 @@ def _turns(
             playing = None if window is None else GuardedFrame(guard, window)
             asked.append(Question(frames[at], in_speech=False, playing=playing))
         made.append(asked)
-    return detectors, made
+    return made
 
 
-def _alone(detectors: Sequence[Detector], asked: Sequence[Question]) -> None:
-    for detector, question in zip(detectors, asked, strict=True):
-        detector.feed(*question[:4])
+def _together(count: int) -> _Feed:
+    batch, detectors = DetectorBatch(), [Detector() for _ in range(count)]
+    return lambda asked: batch.feed(detectors, asked)
 
 
-def _us(
-    score: Callable[[Sequence[Detector], Sequence[Question]], object],
-    heard: tuple[list[Detector], list[list[Question]]],
-) -> float:
+def _one_by_one(make: Callable[[], VoiceDetector], count: int) -> _Feed:
+    detectors = [make() for _ in range(count)]
+
+    def feed(asked: Sequence[Question]) -> None:
+        for detector, question in zip(detectors, asked, strict=True):
+            detector.feed(*question[:4])
+
+    return feed
+
+
+def _us(feed: _Feed, turns: Sequence[Sequence[Question]]) -> float:
     """Microseconds of CPU for each frame, once echoes have been found."""
-    detectors, turns = heard
     half = len(turns) // 2
     for asked in turns[:half]:
-        score(detectors, asked)
+        feed(asked)
     begun = time.process_time()
     for asked in turns[half:]:
-        score(detectors, asked)
-    return 1e6 * (time.process_time() - begun) / (len(turns) - half) / len(detectors)
+        feed(asked)
+    return 1e6 * (time.process_time() - begun) / (len(turns) - half) / len(turns[0])
 
 
 async def measure(quick: bool) -> list[Row]:
@@ -80,18 +90,19 @@ async def measure(quick: bool) -> list[Row]:
         windows = _windows(frames) if echo else [None] * len(frames)
         for count in _TOGETHER:
             turns = 6 if quick else max(800 // count, 100)
-            batch, alone = DetectorBatch(), []
-            together = []
+            together, alone, compiled = [], [], []
             for _ in range(repetitions):
-                alone.append(_us(_alone, _turns(count, turns, frames, windows)))
-                together.append(_us(batch.feed, _turns(count, turns, frames, windows)))
-            ratio = sorted(together)[repetitions // 2] / sorted(alone)[repetitions // 2]
+                together.append(_us(_together(count), _turns(count, turns, frames, windows)))
+                alone.append(_us(_one_by_one(Detector, count), _turns(count, turns, frames, windows)))
+                compiled.append(
+                    _us(_one_by_one(default_detector, count), _turns(count, turns, frames, windows))
+                )
             rows.append(
                 Row(
-                    f"voice detection of {count} x 20 ms together{', the bot speaks' * echo}",
+                    f"voice detection of {count} microphones{', the bot speaks' * echo}",
                     "",
-                    f"{spread(together, 1, 'us')} a frame",
-                    f"one after the other {spread(alone, 1, 'us')}: {ratio:.2f} times",
+                    f"{spread(compiled, 1, 'us')} a frame" if native is not None else "not compiled",
+                    f"in Python {spread(together, 1, 'us')}, one after the other {spread(alone, 1, 'us')}",
                 )
             )
     return rows

@@ -28,6 +28,10 @@ class Native(Protocol):
     def SOURCES(self) -> str:  # noqa: N802
         """`native_sources.digest()` of the sources that it was built from."""
 
+    @property
+    def Detector(self) -> type[_native.Detector]:  # noqa: N802
+        """Twin of `vad.Detector`."""
+
 
 if TYPE_CHECKING:
     from fishjam_agents.audio import _native

@@ -32,6 +32,8 @@ class Detection:
         second: Who is asked; None for nobody.
         near: What is known of the speaker's voice; None where all voices count.
         corrects: Whether the detector's decisions are corrected.
+        gathers: Whether frames cost less where they are judged together with those of others
+            (`DetectionBatch`); a compiled detector costs the same.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Detection:
         self.second = None if second_opinion is None else SecondOpinion(make_network(second_opinion))
         self.near = NearVoice() if near_voice else None
         self.corrects = self.second is not None or self.near is not None
+        self.gathers = isinstance(self.detector, Detector)
 
     @property
     def echo(self) -> Echo | None:

@@ -44,7 +44,7 @@ class DetectorKind:
     """A voice detector that a configuration can name.
 
     Attributes:
-        home: `module:Class`, the module in this package. The class takes a preset's name.
+        home: `module:Class`, or a function that makes one; the module in this package. Takes a preset's name.
         description: What `check` prints of it. The figures are those of docs/turn-taking.md.
         package: The package it needs beside ours, None for none; the extra has the detector's name.
     """
@@ -56,7 +56,7 @@ class DetectorKind:
 
 DETECTORS: dict[str, DetectorKind] = {
     "default": DetectorKind(
-        "vad:Detector", "webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms"
+        "vad:default_detector", "webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms"
     ),
     "webrtc": DetectorKind("vad_plain:Webrtc", "webrtcvad alone; about 0.02 ms of CPU per 20 ms"),
     "energy": DetectorKind(

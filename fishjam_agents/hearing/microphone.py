@@ -190,7 +190,7 @@ class Microphone:
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
         self._opened = 0.0
         self._by_hand = turns.mode == "push_to_talk"
-        self._bank = None if self._by_hand else bank
+        self._bank = bank if self.detection.gathers and not self._by_hand else None
         self._failed = failed
         self._restarts = 0
         self.answer: Decision

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from fishjam_agents.audio.vad import Detector
+from fishjam_agents.audio.vad import Detector, default_detector
 from fishjam_agents.turns.machine import Confirmed, Suspected, TurnEvent, TurnMachine, TurnStarted
 
 RATE = 16000
 SECONDS = 4.0
 AT = np.arange(round(SECONDS * RATE)) / RATE
+
+
+@pytest.fixture(autouse=True, params=[Detector, default_detector], ids=["python", "compiled"])
+def either_detector(request, monkeypatch):
+    """Whatever is said here of the detector holds for both."""
+    monkeypatch.setitem(globals(), "Detector", request.param)
 
 
 def lines(*frequencies: float) -> np.ndarray:

@@ -7,13 +7,19 @@ import pytest
 from fishjam_agents.audio.gain import amplify, dbfs
 from fishjam_agents.audio.noise import CHANGE_FRAMES
 from fishjam_agents.audio.resampling import resample, vad_resampler
-from fishjam_agents.audio.vad import PRESETS, Detector
+from fishjam_agents.audio.vad import PRESETS, Detector, default_detector
 from fishjam_agents.audio.wav import load_speech, read_wav
 
 FIXTURES = Path(__file__).parents[2] / "audio_fixtures"
 FACTS = json.loads((FIXTURES / "fixtures.json").read_text())
 SPEECH = [name for name in FACTS if name.startswith(("alice_", "bob_"))]
 SPEECH_LEVEL = -23.0
+
+
+@pytest.fixture(autouse=True, params=[Detector, default_detector], ids=["python", "compiled"])
+def either_detector(request, monkeypatch):
+    """Whatever is said here of the detector holds for both."""
+    monkeypatch.setitem(globals(), "Detector", request.param)
 
 
 def white(seconds, level):

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fishjam_agents.audio import vad
+from fishjam_agents.audio.compiled import native, reason
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.vad_plain import Energy
@@ -28,7 +30,8 @@ NAMES = ["alice_question.wav", "bob_long.wav", "alice_yes.wav", "bob_numbers.wav
 
 @pytest.fixture(autouse=True)
 def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a handful of microphones wait for each other."""
+    """Let a handful of microphones wait for each other, as they do for a detector that is not compiled."""
+    monkeypatch.setattr(vad, "native", None)
     monkeypatch.setattr(detector_bank, "WORTHWHILE", 3.0)
     monkeypatch.setattr(detector_bank, "FIRST_MEAN", 4.5)
 
@@ -317,5 +320,19 @@ def test_mixes_of_several_rooms_are_judged_together_and_hear_what_each_hears_alo
             assert one.delivered == other.delivered
         # A mix waits for the others, save where it is a frame behind.
         assert waited > 500
+
+    run(main)
+
+
+@pytest.mark.skipif(native is None, reason=f"not compiled: {reason}")
+def test_what_is_compiled_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vad, "native", native)
+
+    async def main() -> None:
+        bank = gathering()
+        ears = [Ear(f"ear-{number}", bank) for number in range(6)]
+        for number, ear in enumerate(ears):
+            ear.microphone.feed(said(number)[:320].tobytes(), 0.02, False)
+            assert len(ear.delivered) == 1
 
     run(main)
