@@ -1,8 +1,12 @@
 """The compiled module, made of the C files in `native/`; ask `fishjam_agents.audio.compiled` for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from fishjam_agents.audio.echo import Echo, EchoSource
+from fishjam_agents.audio.echo_match import EchoMatch
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import Decision
 
@@ -37,3 +41,26 @@ class Detector:
         accumulating: bool = True,
         playing: EchoSource | None = None,
     ) -> Decision: ...
+
+class EchoGuard:
+    """The twin of `audio.echo.EchoGuard`; it cannot be copied or pickled."""
+
+    def __init__(self, margin: float) -> None: ...
+    @property
+    def delay(self) -> int | None: ...
+    @property
+    def gain(self) -> list[float]: ...
+    @property
+    def untold(self) -> int: ...
+    def take_skip(self, suspected: bool = False, /) -> bool: ...
+    def suspect(self) -> None: ...
+    def learn(self, match: EchoMatch, /) -> None: ...
+    def frame(self, window: npt.NDArray[np.float64], /) -> GuardedFrame: ...
+    def expect(
+        self, bands: Sequence[float], level: float, window: npt.NDArray[np.float64], /
+    ) -> Echo | None: ...
+
+class GuardedFrame:
+    """The twin of `audio.echo.GuardedFrame`; `EchoGuard.frame` makes it, with its own copy of the window."""
+
+    def expect(self, bands: Sequence[float], level: float, /) -> Echo | None: ...

@@ -32,6 +32,10 @@ class Native(Protocol):
     def Detector(self) -> type[_native.Detector]:  # noqa: N802
         """Twin of `vad.Detector`."""
 
+    @property
+    def EchoGuard(self) -> type[_native.EchoGuard]:  # noqa: N802
+        """Twin of `audio.echo.EchoGuard`."""
+
 
 if TYPE_CHECKING:
     from fishjam_agents.audio import _native

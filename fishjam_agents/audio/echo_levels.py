@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 import numpy.typing as npt
 
@@ -118,4 +120,4 @@ class FastCorrelation:
         self.power = keep * (self.power + _FAST_RATE * apart * apart)
         self.variance = keep * (self.variance + _FAST_RATE * difference * difference)
         self.covariance = keep * (self.covariance + _FAST_RATE * apart * difference)
-        return float(self.covariance / (self.power * self.variance + 1e-9) ** 0.5)
+        return self.covariance / sqrt(self.power * self.variance + 1e-9)

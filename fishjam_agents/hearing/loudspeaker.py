@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from fishjam_agents.audio.bands import WINDOW_SECONDS, analysis_window, band_powers, voice_level
-from fishjam_agents.audio.echo import Echo, EchoGuard, EchoSource, GuardedFrame
+from fishjam_agents.audio.echo import Echo, EchoSource, make_guard
 from fishjam_agents.audio.echo_match import MAX_DELAY, EchoMatch, match_echo
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
@@ -65,7 +65,7 @@ class Loudspeaker:
     """
 
     def __init__(self, reference: EchoReference, sample_rate: int) -> None:
-        self.guard = EchoGuard()
+        self.guard = make_guard()
         self._reference = reference
         self._rate = sample_rate
         self._followed = 0
@@ -95,7 +95,7 @@ class Loudspeaker:
             if match is not None and match.level <= _LOUDEST:
                 self.guard.learn(match)
         # Others may ask the reference before this frame is judged.
-        return GuardedFrame(self.guard, window.copy())
+        return self.guard.frame(window)
 
     def _follow(self, at: float, ring: Ring) -> None:
         if not self._followed:
