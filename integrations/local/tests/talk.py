@@ -42,10 +42,12 @@ class Talk:
 
     Attributes:
         calls: What it wanted called.
+        today: The day.
     """
 
     def __init__(self, minds: Minds, **results: str) -> None:
         self._minds = minds
+        self.today = TODAY
         self._conversation = self._anew()
         self._history = History(None, 12_000)
         self._results = results
@@ -62,10 +64,11 @@ class Talk:
         Args:
             text: The words.
             heard: Share of the answer after which somebody speaks over it.
-            answered: Whether it comes to an answer at all.
+            answered: Whether it comes to an answer at all; one is begun.
         """
         self._history.user(text)
         if not answered:
+            self._plan()
             return ""
         reply = f"reply-{next(self._ids)}"
         said = []
@@ -90,12 +93,13 @@ class Talk:
 
     def _plan(self) -> Plan | None:
         made = self._conversation.plan(self._history.messages)
-        # The messages alone say how the conversation stands.
-        assert self._anew().plan(self._history.messages) == made
+        # The messages alone say how the conversation stands, and on which days they came.
+        if self.today == TODAY:
+            assert self._anew().plan(self._history.messages) == made
         return made
 
     def _anew(self) -> Conversation:
-        return Conversation(Decisions(self._minds.dialogue, self._minds.understand, lambda text: TODAY))
+        return Conversation(Decisions(self._minds.dialogue, self._minds.understand), lambda: self.today)
 
     def _call(self, call: PlannedCall) -> None:
         result = self._results.get(call.tool, "done")

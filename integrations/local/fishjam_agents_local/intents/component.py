@@ -141,9 +141,9 @@ class _Connected(LanguageModel):
         self._call = call
         self._file = file
         self._understood: dict[str, Understood] = {}
-        self._days: dict[str, datetime.date] = {}
         self._ids = itertools.count(1)
-        self._conversation = Conversation(Decisions(self._loaded.dialogue, self._understand, self._day))
+        decisions = Decisions(self._loaded.dialogue, self._understand)
+        self._conversation = Conversation(decisions, datetime.date.today)
 
     async def reply(
         self, messages: Sequence[Message], tools: Sequence[ToolDeclaration]
@@ -172,10 +172,6 @@ class _Connected(LanguageModel):
             vector = self._loaded.vectors.of(text)
             self._understood[text] = self._loaded.understanding.understand(text, vector)
         return self._understood[text]
-
-    def _day(self, text: str) -> datetime.date:
-        """The day on which something was said first: "tomorrow" stays the same day after midnight."""
-        return self._days.setdefault(text, datetime.date.today())
 
 
 def _mistakes(dialogue: Dialogue, tools: Sequence[ToolDeclaration]) -> Iterator[str]:

@@ -7,11 +7,13 @@ vain, and in the process that takes over a call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fishjam_agents.backends.cascade import LLMToolCall, Message
 from fishjam_agents.backends.conversation import CUT
+from fishjam_agents_local.intents.days import DaysOfWords
 from fishjam_agents_local.intents.decisions import Decisions
 from fishjam_agents_local.intents.state import Plan, State
 
@@ -27,11 +29,13 @@ class Exchange:
 
     Attributes:
         text: The user's words.
+        day: When they were said.
         heard: What was heard of the bot.
         answers: Answers of tools with their calls.
     """
 
     text: str
+    day: datetime.date = datetime.date.min
     heard: list[str] = field(default_factory=list)
     answers: list[tuple[LLMToolCall, Message]] = field(default_factory=list)
 
@@ -41,16 +45,20 @@ class Conversation:
 
     Args:
         decisions: What is decided.
+        today: Tells what day it is, for words that are shown for the first time.
     """
 
-    def __init__(self, decisions: Decisions) -> None:
+    def __init__(self, decisions: Decisions, today: Callable[[], datetime.date]) -> None:
         self._decisions = decisions
+        self._days = DaysOfWords(today)
         # What came of the exchanges of the time before: most are the same.
         self._known: list[tuple[Exchange, State]] = []
 
     def plan(self, messages: Sequence[Message]) -> Plan | None:
         """Decide what is said next; None if no user waits for an answer: the app asks for something."""
         exchanges = list(_exchanges(messages))
+        for exchange, day in zip(exchanges, self._days.of([one.text for one in exchanges]), strict=True):
+            exchange.day = day
         if not exchanges or (messages[-1].role == "user" and not _without_notes(messages[-1].text)):
             return None
         state = self._state(exchanges[:-1])
@@ -112,12 +120,15 @@ def _without_notes(text: str) -> str:
 
 def _decided(state: State, exchange: Exchange, decisions: Decisions) -> Plan:
     """Decide about an utterance; together with one before it that was cut in two by a pause."""
-    if not state.waiting:
-        return decisions.decide(state, exchange.text)
-    whole = decisions.decide(replace(state, waiting=""), f"{state.waiting} {exchange.text}")
+    waiting = state.waiting
+    if not waiting:
+        return decisions.decide(state, exchange.text, exchange.day)
+    since = state.waiting_since or exchange.day
+    state = replace(state, waiting="", waiting_since=None)
+    whole = decisions.decide(state, f"{waiting} {exchange.text}", exchange.day, since)
     if not whole.unsure:
         return whole
-    alone = decisions.decide(replace(state, waiting=""), exchange.text)
+    alone = decisions.decide(state, exchange.text, exchange.day)
     return whole if alone.unsure else alone
 
 
@@ -141,7 +152,8 @@ def _settled(state: State, made: Plan, exchange: Exchange, decisions: Decisions)
     if called is None and (made.call is not None or (made.text and not heard)):
         # Nobody knows of any answer: what was said still waits for one.
         waiting = f"{state.waiting} {exchange.text}".strip()
-        return replace(state, waiting=waiting, last=said or state.last)
+        since = state.waiting_since or exchange.day
+        return replace(state, waiting=waiting, waiting_since=since, last=said or state.last)
     after = replace(made.state, last=made.text or said)
     if heard < made.needed:
         if after.form is not None:

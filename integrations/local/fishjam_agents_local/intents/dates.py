@@ -55,10 +55,9 @@ def dates(words: Sequence[Word], today: datetime.date) -> list[Date]:
     return merged
 
 
-def spoken_date(day: datetime.date, today: datetime.date) -> str:
-    """Return a day as it is spoken: `today`, `tomorrow`, `Friday, December 4`."""
-    ahead = (day - today).days
-    if ahead in (0, 1):
+def spoken_date(day: datetime.date, today: datetime.date | None = None) -> str:
+    """Return a day as it is spoken: `Friday, December 4`; where today is known, `today`, `tomorrow`."""
+    if today is not None and (ahead := (day - today).days) in (0, 1):
         return "today" if ahead == 0 else "tomorrow"
     return f"{_WEEKDAYS[day.weekday()].capitalize()}, {_MONTHS[day.month - 1].capitalize()} {day.day}"
 

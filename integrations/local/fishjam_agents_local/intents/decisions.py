@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from fishjam_agents_local.intents.dialogue import Dialogue, Intent
+from fishjam_agents_local.intents.dialogue import Dialogue
 from fishjam_agents_local.intents.slots import Found, find
 from fishjam_agents_local.intents.state import Choice, Form, Plan, PlannedCall, State
 from fishjam_agents_local.intents.templates import fill, outcome, spoken
@@ -47,27 +47,32 @@ class Decisions:
     Args:
         dialogue: The dialogue.
         understand: Says what an utterance wants.
-        today: What "tomorrow" follows, for an utterance.
     """
 
-    def __init__(
-        self, dialogue: Dialogue, understand: Understand, today: Callable[[str], datetime.date]
-    ) -> None:
+    def __init__(self, dialogue: Dialogue, understand: Understand) -> None:
         self._dialogue = dialogue
         self._phrases = dialogue.phrases
         self._understand = understand
-        self._today = today
         self._corrections = [
             (re.compile(rf"\b{re.escape(heard)}\b", re.IGNORECASE), meant)
             for heard, meant in sorted(dialogue.corrections.items(), key=lambda one: -len(one[0]))
         ]
 
-    def decide(self, state: State, text: str) -> Plan:
-        """Decide what is said to an utterance."""
+    def decide(
+        self, state: State, text: str, today: datetime.date, said_on: datetime.date | None = None
+    ) -> Plan:
+        """Decide what is said to an utterance.
+
+        Args:
+            state: How the conversation stands.
+            text: The utterance.
+            today: The day on which it is answered.
+            said_on: The day on which it was said, what "tomorrow" follows; None for the same.
+        """
         for heard, meant in self._corrections:
             text = heard.sub(lambda _, meant=meant: meant, text)  # type: ignore[misc]
-        told = replace(state, unsaid="", insist=False, waiting="")
-        plan = self._decide(told, text)
+        told = replace(state, unsaid="", insist=False, waiting="", waiting_since=None, today=today)
+        plan = self._decide(told, text, said_on or today)
         if not state.unsaid:
             return plan
         if plan.unsure or plan.talk:
@@ -83,7 +88,7 @@ class Decisions:
         call = plan.call
         assert call is not None
         intent = self._dialogue.intents[call.intent]
-        known = {**spoken(call.values), **outcome(call.tool, text, error=error)}
+        known = {**spoken(call.values, plan.state.today), **outcome(call.tool, text, error=error)}
         state, warning = plan.state, ""
         template, state = self._form_of(state, call.intent, intent.answer)
         try:
@@ -104,7 +109,7 @@ class Decisions:
 
     # --- what was said ---
 
-    def _decide(self, state: State, text: str) -> Plan:
+    def _decide(self, state: State, text: str, day: datetime.date) -> Plan:
         if not split(text):
             return self._not_understood(state)
         if state.choice is not None:
@@ -113,41 +118,41 @@ class Decisions:
                 return chosen
             state = replace(state, choice=None)
         if state.form is not None:
-            answered = self._answered(state, state.form, text)
+            answered = self._answered(state, state.form, text, day)
             if answered is not None:
                 return answered
-        return self._meant(state, text)
+        return self._meant(state, text, day)
 
     def _chosen(self, state: State, choice: Choice, text: str) -> Plan | None:
         """Decide about an answer to "Did you mean to ...?"; None if it is none."""
         plain = replace(state, choice=None)
         if choice.second is not None and says(text, SECOND):
-            return self._start(plain, choice.second, choice.text)
+            return self._start(plain, choice.second, choice.text, choice.day)
         if says(text, NO):
             return self._menu(replace(plain, unsure=0))
         if begins(text, YES) and not doubts(text, self._dialogue.intents[choice.first].about):
-            return self._start(replace(plain, unsure=0), choice.first, f"{choice.text}. {text}")
+            return self._start(replace(plain, unsure=0), choice.first, f"{choice.text}. {text}", choice.day)
         understood = self._understand(text)
         meaning = understood.meaning
         if not isinstance(meaning, OfIntent) or understood.margin < self._dialogue.margin:
             return None
         if meaning.name in (choice.first, choice.second):
-            return self._start(replace(plain, unsure=0), meaning.name, f"{choice.text}. {text}")
+            return self._start(replace(plain, unsure=0), meaning.name, f"{choice.text}. {text}", choice.day)
         return None
 
-    def _meant(self, state: State, text: str) -> Plan:
+    def _meant(self, state: State, text: str, day: datetime.date) -> Plan:
         """Decide about an utterance by what it wants."""
         understood = self._understand(text)
         meaning = understood.meaning
         # Small talk that is a little like a wish is answered: nothing is done by that.
         if understood.margin < self._dialogue.margin and not isinstance(meaning, OfSmallTalk):
-            return self._unsure(state, understood, text)
+            return self._unsure(state, understood, text, day)
         state = replace(state, unsure=0)
         match meaning:
             case OfIntent(name):
                 if state.form is not None and state.form.intent == name:
                     return self._again(state, state.form)
-                return self._start(state, name, text)
+                return self._start(state, name, text, day)
             case OfSmallTalk(index):
                 talk = self._dialogue.small_talk[index]
                 answer, state = self._form_of(state, f"small_talk[{index}]", talk.answer)
@@ -164,7 +169,7 @@ class Decisions:
             case _:
                 assert_never(meaning)
 
-    def _unsure(self, state: State, understood: Understood, text: str) -> Plan:
+    def _unsure(self, state: State, understood: Understood, text: str, day: datetime.date) -> Plan:
         if state.form is not None:
             return self._again(state, state.form)
         likely = [name for name, behind in understood.intents if behind < self._dialogue.margin]
@@ -177,29 +182,29 @@ class Decisions:
             words = fill(self._phrases.between, {"about": about, "other": other})
         else:
             words = fill(self._phrases.unsure, {"about": about})
-        choice = Choice(likely[0], likely[1] if len(likely) > 1 else None, text)
+        choice = Choice(likely[0], likely[1] if len(likely) > 1 else None, text, day)
         asked = replace(state, choice=choice, unsure=unsure)
         return Plan(words, asked, needed=round(_NAMED * len(words)), unsure=True)
 
     # --- forms ---
 
-    def _start(self, state: State, name: str, text: str) -> Plan:
+    def _start(self, state: State, name: str, text: str, day: datetime.date) -> Plan:
         """Begin an intent with what was said."""
         intent = self._dialogue.intents[name]
-        found = self._find(intent, text)
+        found = find(text, intent.slots, day)
         if intent.slots:
             # It takes the place of another form.
             return self._go_on(state, Form(name), found)
         return self._complete(state, Form(name), keep=state.form)
 
-    def _answered(self, state: State, form: Form, text: str) -> Plan | None:
+    def _answered(self, state: State, form: Form, text: str, day: datetime.date) -> Plan | None:
         """Decide about an answer to a question of a form; None if it is none."""
         intent = self._dialogue.intents[form.intent]
         question = intent.confirm or ""
         if leaves(text, question):
             return Plan(self._phrases.left, replace(state, form=None, unsure=0))
         asked = form.asked if form.stage == "slots" else None
-        found = self._find(intent, text, asked)
+        found = find(text, intent.slots, day, asked)
         if (asked not in found.values or asks(text)) and self._means_another(form, text):
             return None
         new = {key: value for key, value in found.values.items() if form.values.get(key) != value}
@@ -226,9 +231,6 @@ class Decisions:
         another = isinstance(understood.meaning, OfIntent) and understood.meaning.name != form.intent
         return another and understood.margin >= _CLEARLY * self._dialogue.margin
 
-    def _find(self, intent: Intent, text: str, asked: str | None = None) -> Found:
-        return find(text, intent.slots, self._today(text), asked)
-
     def _go_on(self, state: State, form: Form, found: Found) -> Plan:
         """Take what was found, and ask for what is missing."""
         intent = self._dialogue.intents[form.intent]
@@ -244,7 +246,7 @@ class Decisions:
         for key, slot in intent.slots.items():
             if key not in form.values and not slot.optional:
                 asking = replace(form, asked=key, stage="slots")
-                return Plan(fill(slot.ask, spoken(form.values)), replace(state, form=asking))
+                return Plan(fill(slot.ask, spoken(form.values, state.today)), replace(state, form=asking))
         if intent.confirm is not None:
             return self._confirm(state, form)
         return self._complete(state, form, keep=None)
@@ -253,14 +255,14 @@ class Decisions:
         intent = self._dialogue.intents[form.intent]
         assert intent.confirm is not None
         asking = replace(form, asked=None, stage="confirm", confirmable=True)
-        words = fill(intent.confirm, spoken(form.values))
+        words = fill(intent.confirm, spoken(form.values, state.today))
         return Plan(words, replace(state, form=asking), needed=_last_sentence(words))
 
     def _complete(self, state: State, form: Form, keep: Form | None) -> Plan:
         """Do what an intent is for; a form that was interrupted goes on after it."""
         intent = self._dialogue.intents[form.intent]
         state = replace(state, form=keep, unsure=0)
-        known = spoken(form.values)
+        known = spoken(form.values, state.today)
         if intent.tool is not None:
             arguments = {key: value.value for key, value in form.values.items()}
             call = PlannedCall(intent.tool, arguments, form.intent, form.values)

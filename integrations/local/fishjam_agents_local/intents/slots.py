@@ -29,11 +29,13 @@ class Value:
 
     Attributes:
         value: As a tool is given it: a number, `2026-12-04`, `19:30`, seconds, text.
-        spoken: As it is said.
+        spoken: As it is said; of a day, in words that stay right after midnight.
+        day: The day, of a date.
     """
 
     value: int | str
     spoken: str
+    day: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class _Said:
                     yield number, Value(number, str(number))
             case "date":
                 for date in self._dates:
-                    yield None, Value(date.day.isoformat(), spoken_date(date.day, self._today))
+                    yield None, Value(date.day.isoformat(), spoken_date(date.day), date.day)
             case "time":
                 clear = [
                     time for time in self._times if not time.bare and not self._taken(time, self._durations)

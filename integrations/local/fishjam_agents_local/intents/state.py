@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -38,11 +39,13 @@ class Choice:
         first: The likeliest.
         second: The other one, if two were offered.
         text: The utterance that it is about.
+        day: When that was said.
     """
 
     first: str
     second: str | None
     text: str
+    day: datetime.date
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class State:
         insist: Whether it is said whatever comes next: something was done.
         used: How often each answer that has several forms was given.
         waiting: What a user said that nobody has answered, nor heard an answer to.
+        waiting_since: The day on which that was said; None if there is nothing.
+        today: The day on which the last words were said.
     """
 
     form: Form | None = None
@@ -68,6 +73,8 @@ class State:
     insist: bool = False
     used: Mapping[str, int] = field(default_factory=dict)
     waiting: str = ""
+    waiting_since: datetime.date | None = None
+    today: datetime.date = datetime.date.min
 
 
 @dataclass(frozen=True, slots=True)

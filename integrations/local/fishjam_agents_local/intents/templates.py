@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Mapping
 
+from fishjam_agents_local.intents.dates import spoken_date
 from fishjam_agents_local.intents.dialogue import ERROR, RESULT
 from fishjam_agents_local.intents.slots import Value
 
@@ -25,9 +27,12 @@ def fill(template: str, known: Mapping[str, str]) -> str:
     return _TOKEN.sub(lambda token: known[token[1]] if token[1] is not None else token[0][0], template)
 
 
-def spoken(values: Mapping[str, Value]) -> dict[str, str]:
-    """Words that stand for slots."""
-    return {name: value.spoken for name, value in values.items()}
+def spoken(values: Mapping[str, Value], today: datetime.date) -> dict[str, str]:
+    """Words that stand for slots, as they are spoken on a day."""
+    return {
+        name: value.spoken if value.day is None else spoken_date(value.day, today)
+        for name, value in values.items()
+    }
 
 
 def outcome(tool: str, text: str, *, error: bool) -> dict[str, str]:
