@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema templates docs protocol screenshots
+.PHONY: setup format lint types quick test native sanitize distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema templates docs protocol screenshots
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -22,6 +22,12 @@ quick: lint types ## the inner loop: style, layers, types, and the tests that wa
 
 test:             ## every test but those that need the official SDK, in two processes: they mostly wait
 	uv run pytest -n 2 --dist worksteal
+
+native:           ## compile fishjam_agents/audio/native, as `uv sync` does where there is a compiler, and show its warnings
+	uv run python hatch_build.py
+
+sanitize:         ## the tests of what is compiled, with AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
+	bash .ci/sanitize
 
 scenarios:        ## the calls of examples/scenarios, in memory and in real time
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \

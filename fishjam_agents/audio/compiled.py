@@ -57,11 +57,11 @@ def choose() -> Choice:
         return Choice(None, f"{PURE_PYTHON} is set")
     try:
         module = cast(Native, import_module(_MODULE))
-    except ModuleNotFoundError as error:
-        if error.name != _MODULE:
-            raise
-        return Choice(None, "it was built without a C compiler; in a checkout `make native` compiles it")
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == _MODULE:
+            return Choice(
+                None, "what is installed has no compiled module; in a checkout `make native` makes it"
+            )
         reason = f"the compiled module does not load: {error}"
     else:
         # Where no source is, module and Python came in one wheel.

@@ -59,14 +59,22 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"fishjam-agents {__version__}")
+        from fishjam_agents.audio import compiled
+
+        print(f"fishjam-agents {__version__}\ncompiled: {compiled.describe()}")
         raise typer.Exit
 
 
 @app.callback(help="Voice agents in Fishjam rooms.")
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version, and whether it runs compiled.",
+            callback=_print_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     pass

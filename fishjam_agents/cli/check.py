@@ -15,6 +15,7 @@ from fishjam_agents.errors import MissingExtraError
 
 def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)]) -> None:
     """Say what a config.yaml makes, or what is wrong with it."""
+    from fishjam_agents.audio import compiled
     from fishjam_agents.config import (
         describe,
         describe_rooms,
@@ -24,12 +25,13 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
     )
 
     settings = load_config(config)
+    machine = f"{'compiled':<9} {compiled.describe()}"
     if settings.fishjam.id == "local" and not (find_spec("starlette") and find_spec("uvicorn")):
         raise MissingExtraError("the embedded Fishjam server (fishjam.id is local)", "server")
     if settings.observe.tracing is not None:
         require_opentelemetry()
     if not settings.is_multi_room:
-        say("\n".join(describe(settings, pipeline_factory(settings)())))
+        say("\n".join([*describe(settings, pipeline_factory(settings)()), machine]))
         return
     blocks = []
     backends = {}
@@ -39,5 +41,5 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
         backends[name] = pipeline.backend
         blocks.append([f"{name}:", *(f"  {line}" for line in describe(bot, pipeline))])
     notes = [f"{'note':<9} {note}" for note in differing_limits(backends)]
-    blocks.insert(0, [*describe_rooms(settings), *notes])
+    blocks.insert(0, [*describe_rooms(settings), machine, *notes])
     say("\n\n".join("\n".join(block) for block in blocks))

@@ -12,6 +12,7 @@ import pytest
 
 import fishjam_agents
 from fishjam_agents import cli
+from fishjam_agents.audio import compiled
 from fishjam_agents.cli import check as check_module
 from fishjam_agents.errors import FishjamAgentsError, install_extra
 
@@ -27,7 +28,11 @@ def no_fishjam_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(capsys, "--version") == (0, f"fishjam-agents {fishjam_agents.__version__}\n", "")
+    assert command(capsys, "--version") == (
+        0,
+        f"fishjam-agents {fishjam_agents.__version__}\ncompiled: {compiled.describe()}\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,6 +59,7 @@ def test_check_prints_the_resolved_pipeline(capsys: pytest.CaptureFixture[str]) 
     code, out, err = command(capsys, "check", str(ROOT / "examples/parrot/config.yaml"))
     assert (code, err) == (0, "")
     assert "parrot 24000 Hz -> track 24000 Hz -> Fishjam" in out
+    assert f"compiled  {compiled.describe()}" in out.splitlines()
 
 
 def test_check_prints_every_mistake_and_exits_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *sources, _ = value.split()
             for one in sources:
                 _copy(ROOT / one, source / one)
-        # uv is here already; its cache may serve.
-        elif name == "RUN" and not value.startswith("python -m pip install"):
+        # uv is here already, its cache may serve; a compiler is here or not.
+        elif name == "RUN" and not value.startswith(("python -m pip install", "apt-get")):
             command = value.replace("/opt/fishjam-agents", str(target))
             environ = {key: text for key, text in os.environ.items() if key != "VIRTUAL_ENV"}
             done = subprocess.run(
@@ -113,7 +113,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "tests", ".*"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "tests", ".*", "*.so"))
     else:
         shutil.copy(source, target)
 
@@ -135,6 +135,14 @@ def test_every_extra_and_integration_is_in_the_image(built: Path) -> None:
     )
     assert done.stdout.startswith(str(built)), done.stderr
     assert list(built.rglob("fishjam_agents/__pycache__/*.pyc"))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler, as the build's image gets one")
+def test_the_image_runs_what_was_compiled_for_it(built: Path) -> None:
+    said = subprocess.run(
+        [built / "bin/fishjam-agents", "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert said.stdout.splitlines()[1] == "compiled: yes"
 
 
 def test_the_image_serves_says_so_and_ends_when_it_is_told_to(built: Path, tmp_path: Path) -> None:

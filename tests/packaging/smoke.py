@@ -1,4 +1,7 @@
-"""Smoke test of one installed distribution for `.ci/distributions`; run where only it is installed."""
+"""Smoke test of one installed distribution for `.ci/distributions`; run where only it is installed.
+
+Arguments: the name of the package, and `yes` or `no`, whether it has to run compiled.
+"""
 
 import re
 import subprocess
@@ -7,7 +10,7 @@ from importlib import import_module, resources
 from importlib.metadata import distribution, entry_points, version
 
 
-def main(package: str) -> None:
+def main(package: str, compiled: str) -> None:
     import_module(package)
     found = distribution(package.replace("_", "-"))
     assert found.version == version("fishjam-agents"), f"{package} {found.version} beside another core"
@@ -28,7 +31,9 @@ def main(package: str) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    assert said.split() == ["fishjam-agents", found.version], said
+    version_line, compiled_line = said.splitlines()
+    assert version_line == f"fishjam-agents {found.version}", said
+    assert compiled_line.startswith(f"compiled: {compiled}"), said
     help_text = subprocess.run(
         [sys.executable, "-I", "-m", "fishjam_agents", "--help"], check=True, capture_output=True, text=True
     ).stdout
@@ -44,4 +49,4 @@ def check_page() -> None:
     assert [name for name in named if not (static / name).is_file()] == []
 
 
-main(sys.argv[1])
+main(sys.argv[1], sys.argv[2])
