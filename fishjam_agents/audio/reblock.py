@@ -15,11 +15,15 @@ class Reblocker:
     Args:
         samples: Length of a frame in samples, for example 320 for 20 ms at 16 kHz.
 
+    Attributes:
+        samples: Length of a frame.
+        carried: Samples that wait for the next chunk.
+
     Raises:
         ValueError: `samples` is not positive.
     """
 
-    __slots__ = ("_carried", "_carry", "samples")
+    __slots__ = ("_carry", "carried", "samples")
 
     def __init__(self, samples: int) -> None:
         if samples <= 0:
@@ -27,12 +31,7 @@ class Reblocker:
         self.samples = samples
         # Most streams come in whole frames, and carry nothing.
         self._carry: Samples = _NOTHING
-        self._carried = 0
-
-    @property
-    def carried(self) -> int:
-        """Number of samples that wait for the next chunk."""
-        return self._carried
+        self.carried = 0
 
     def process(self, chunk: Samples) -> list[Samples]:
         """Take int16 mono of shape (n,), return the frames it completes, each of shape (samples,).
@@ -42,28 +41,28 @@ class Reblocker:
         """
         size = self.samples
         length = len(chunk)
-        if length == size and not self._carried:
+        if length == size and not self.carried:
             return [chunk]
         frames: list[Samples] = []
         start = 0
-        if self._carried:
-            start = min(size - self._carried, length)
-            self._carry[self._carried : self._carried + start] = chunk[:start]
-            self._carried += start
-            if self._carried < size:
+        if self.carried:
+            start = min(size - self.carried, length)
+            self._carry[self.carried : self.carried + start] = chunk[:start]
+            self.carried += start
+            if self.carried < size:
                 return frames
             frames.append(self._carry)
             self._carry = _NOTHING
         while start + size <= length:
             frames.append(chunk[start : start + size])
             start += size
-        self._carried = length - start
-        if self._carried:
+        self.carried = length - start
+        if self.carried:
             if not len(self._carry):
                 self._carry = np.empty(size, np.int16)
-            self._carry[: self._carried] = chunk[start:]
+            self._carry[: self.carried] = chunk[start:]
         return frames
 
     def clear(self) -> None:
         """Forget what is carried."""
-        self._carried = 0
+        self.carried = 0

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from fishjam_agents.backends.conversation import PastConversation, told_in_words
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
+    AudioInput,
     Backend,
     BackendContext,
     BackendEvent,
@@ -138,6 +139,11 @@ class BackendLink:
 
     def put(self, item: BackendInput) -> None:
         """Pass an input on, in order. Never waits."""
+        inline = self._inline
+        if inline is not None and isinstance(item, AudioInput):
+            # So it is with nearly every input of such a backend.
+            self._handle(inline, item)
+            return
         if isinstance(item, UpdateInput):
             if self._outbox.amend(item):
                 return
@@ -146,8 +152,9 @@ class BackendLink:
             self.tools = self.tools if item.tools is None else item.tools
             if item.instructions is not None:
                 item = replace(item, instructions=self._told(item.instructions))
-        if self._inline is not None:
-            self._handle(self._inline, item)
+        if inline is not None:
+            self._note_turn(item)
+            self._handle(inline, item)
             return
         self._outbox.put(item)
         if self._outbox.dropped - self._reported_drop >= 1.0:
@@ -194,7 +201,6 @@ class BackendLink:
             self._turn = item if isinstance(item, TurnStartedInput) else None
 
     def _handle(self, session: InlineSession, item: BackendInput) -> None:
-        self._note_turn(item)
         try:
             session.handle(item)
         except Exception as error:
@@ -328,6 +334,7 @@ class BackendLink:
                 if isinstance(item, Replacement):
                     self._adopt(item)
                     raise _ReplacedError
+                self._note_turn(item)
                 self._handle(session, item)
             self._inline = session
             await self._broken

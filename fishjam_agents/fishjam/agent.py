@@ -29,6 +29,7 @@ from ..session import OutgoingAudioTrackOptions
 from .addressing import AGENT_SOCKET, socket_url
 from .direct import DirectConnection
 from .errors import AgentAuthError, AgentError, SessionClosedError
+from .known_frames import KnownFrames
 from .reconnect import Reconnected
 from .reconnector import GIVE_UP_AFTER, Reconnector, Refresh
 from .sockets import binary, end_of_session, handshake, open_socket
@@ -223,17 +224,21 @@ class AgentSession:
             hear: Synchronous and quick: the event loop waits for it. What it raises ends the listening and
                 is raised here.
         """
+        known = KnownFrames()
 
         def take(message: str | bytes) -> None:
             if message:
-                frame = decode_agent_response(binary(message))
+                message = binary(message)
+                frame = decode_agent_response(message)
+                if isinstance(frame, TrackData):
+                    known.learn(message, frame)
                 if isinstance(frame, (TrackData, TrackImage)):
                     hear(frame)
 
         while True:
             socket = self._socket
             try:
-                await socket.listen(take)
+                await socket.listen(take, known.read, hear)
             except ConnectionClosed as error:
                 reconnected = await self._after(socket, error)
             except ProtocolError as damaged:
@@ -364,7 +369,6 @@ class OutgoingTrack:
         self.session = session
         self.options = options
         self._send = session._send
-        self._post = session._post
         self.rename(id)
 
     def rename(self, id: str) -> None:
@@ -376,7 +380,7 @@ class OutgoingTrack:
     @property
     def ready(self) -> bool:
         """True while audio reaches the room: false during an outage."""
-        return self.session.connected
+        return self.session._socket.protocol.state is State.OPEN
 
     async def send_chunk(self, data: bytes) -> None:
         """Queue audio for real-time playout. During an outage of a session that reconnects it is dropped.
@@ -400,7 +404,11 @@ class OutgoingTrack:
         Returns:
             False when it was not sent; `send_chunk` waits, or says why not.
         """
-        return len(data) <= MAX_CHUNK_BYTES and self._post(self._encode(data))
+        session = self.session
+        # As `AgentSession._post`.
+        return (
+            len(data) <= MAX_CHUNK_BYTES and not session._leaving and session._socket.post(self._encode(data))
+        )
 
     async def interrupt(self) -> None:
         """Drop what was sent and has not been played. Audio sent afterwards plays normally.

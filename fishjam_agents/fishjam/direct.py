@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import GeneratorType
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.client import ClientConnection
@@ -25,10 +25,13 @@ from websockets.streams import StreamReader
 
 from .frames import LARGEST, BinaryFrameWriter, payload_of
 
+T = TypeVar("T")
+
 READ_BYTES = 16 * 1024
 """Most that is read at once, half a second of audio: a connection that has more to read waits its turn."""
 
 _DATA = (Opcode.BINARY, Opcode.TEXT, Opcode.CONT)
+_OPEN = State.OPEN
 
 _buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 """One for all connections of an event loop: it is filled and emptied in one go, by one at a time."""
@@ -39,6 +42,15 @@ def _buffer_of(loop: asyncio.AbstractEventLoop) -> memoryview:
     if buffer is None:
         buffer = _buffers[loop] = memoryview(bytearray(READ_BYTES))
     return buffer
+
+
+def _reads_none(data: bytes, start: int) -> Any:
+    """Stand in for `read_known` of a listener that has none."""
+    return None
+
+
+def _take_nothing(message: Any) -> None:
+    """Stand in for `take_parsed` of a listener that has none."""
 
 
 def _largest(protocol: Protocol) -> int:
@@ -54,6 +66,8 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._take: Callable[[bytes], object] | None = None
+        self._read_known: Callable[[bytes, int], tuple[Any, int] | None] = _reads_none
+        self._take_parsed: Callable[[Any], object] = _take_nothing
         self._error: Exception | None = None
         # Messages of which a part has come, or all, and that `recv` has not given yet.
         self._queued = 0
@@ -62,7 +76,12 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         # Whether the next byte to arrive begins a frame that may be read here.
         self._at_frame = False
 
-    async def listen(self, take: Callable[[str | bytes], object]) -> None:
+    async def listen(
+        self,
+        take: Callable[[str | bytes], object],
+        read_known: Callable[[bytes, int], tuple[T, int] | None] = _reads_none,
+        take_parsed: Callable[[T], object] = _take_nothing,
+    ) -> None:
         """Give every message to `take` as soon as it is read, in the order of arrival, until cancelled.
 
         A binary message that came in one frame is given inside the callback that reads the socket, unless
@@ -70,12 +89,15 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
 
         Args:
             take: Synchronous and quick. An exception of it ends the listening and is raised here.
+            read_known: Asked first about bytes, and where in them a frame begins. Returns what is parsed of
+                it and where it ends, if it is one binary message and all there; None for others.
+            take_parsed: Given what is parsed so, in place of `take`, and like it.
 
         Raises:
             ConnectionClosed: As from `recv`, after the last message.
         """
         self._error = None
-        self._take = take
+        self._take, self._read_known, self._take_parsed = take, read_known, take_parsed
         try:
             while True:
                 message = await self.recv()
@@ -84,6 +106,7 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
                 take(message)
         finally:
             self._take = self._error = None
+            self._read_known, self._take_parsed = _reads_none, _take_nothing
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer into which asyncio is to put the bytes it reads."""
@@ -91,35 +114,37 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes were read into the buffer."""
-        self._received(self._read, nbytes)
+        self.data_received(bytes(self._read[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of a loop that asks for no buffer, as uvloop does not where a protocol has this."""
-        self._received(data, len(data))
-
-    def _received(self, data: bytes | memoryview, size: int) -> None:
-        start = 0
+        start, size = 0, len(data)
         # Closing, websockets decides what still counts.
-        if self._at_frame and self.protocol.state is State.OPEN:
-            while self._take is not None and not self._queued:
-                payload = payload_of(data, start, size)
-                if payload is None:
-                    break
-                begin, start = payload
-                self._give(self._take, bytes(data[begin:start]))
+        if self._at_frame and self.protocol.state is _OPEN:
+            while (take := self._take) is not None and not self._queued:
+                known = self._read_known(data, start)
+                if known is not None:
+                    parsed, start = known
+                    self._give(self._take_parsed, parsed)
+                else:
+                    payload = payload_of(data, start, size)
+                    if payload is None:
+                        break
+                    begin, start = payload
+                    self._give(take, data[begin:start])
                 if start == size:
                     return
-        super().data_received(bytes(data[start:size]))
+        super().data_received(data[start:])
         self._at_frame = self._begins_plain_frame()
 
-    def _give(self, take: Callable[[bytes], object], message: bytes) -> None:
+    def _give(self, take: Callable[[T], object], message: T) -> None:
         """Give a message to the listener; where that fails the queue wakes up `listen`, which raises it."""
         try:
             take(message)
         except Exception as error:  # noqa: BLE001 - raised by `listen`
             self._error = error
             self._queued += 1
-            super().process_event(Frame(Opcode.BINARY, message))
+            super().process_event(Frame(Opcode.BINARY, b""))
 
     def _begins_plain_frame(self) -> bool:
         """Return whether what arrives next begins a frame, and may be read here.
@@ -158,7 +183,7 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
             False when it was not sent: `send` then waits for what there is to wait for.
         """
         transport, protocol = self.transport, self.protocol
-        if protocol.state is not State.OPEN or transport.get_write_buffer_size() or transport.is_closing():
+        if protocol.state is not _OPEN or transport.get_write_buffer_size() or transport.is_closing():
             return False
         # While a message goes out in fragments, only they and control frames may.
         if protocol.expect_continuation_frame:

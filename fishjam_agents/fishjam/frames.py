@@ -8,7 +8,6 @@ bytes. No extension has been negotiated, or the bytes mean something else.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]
 
@@ -16,28 +15,28 @@ _FIN_BINARY = 0x82
 _MASKED = 0x80
 _TWO_BYTES = 126
 """In place of a length: it follows in two bytes."""
-_KEYS_AT_ONCE = 32
+_KEYS_AT_ONCE = 256
 _KEY_BYTES = 4
+_keys: list[bytes] = []
 
 LARGEST = 0xFFFF
 """Longest payload of such a frame here, in bytes; longer ones are rare, and websockets' business."""
 
 
-def _masking_keys() -> Iterator[bytes]:
-    """Unpredictable keys (section 5.3), as `secrets.token_bytes` gives them, many for one system call."""
-    while True:
-        entropy = os.urandom(_KEYS_AT_ONCE * _KEY_BYTES)
-        for start in range(0, len(entropy), _KEY_BYTES):
-            yield entropy[start : start + _KEY_BYTES]
+def _masking_key() -> bytes:
+    """An unpredictable key (section 5.3), as `secrets.token_bytes` gives it: many for one system call."""
+    entropy = os.urandom(_KEYS_AT_ONCE * _KEY_BYTES)
+    keys = [entropy[start : start + _KEY_BYTES] for start in range(0, len(entropy), _KEY_BYTES)]
+    _keys.extend(keys[1:])
+    return keys[0]
 
 
 class BinaryFrameWriter:
     """Writes the frames of one client. What precedes the key depends only on the size, so it is kept."""
 
-    __slots__ = ("_head", "_next_key", "_size")
+    __slots__ = ("_head", "_size")
 
     def __init__(self) -> None:
-        self._next_key = _masking_keys().__next__
         self._size = -1
         self._head = b""
 
@@ -46,16 +45,27 @@ class BinaryFrameWriter:
         size = len(message)
         if size != self._size:
             self._size = size
-            if size < _TWO_BYTES:
-                self._head = bytes((_FIN_BINARY, _MASKED | size))
-            else:
-                self._head = bytes((_FIN_BINARY, _MASKED | _TWO_BYTES)) + size.to_bytes(2)
-        key = self._next_key()
+            self._head = _head(size, _MASKED)
+        try:
+            key = _keys.pop()
+        except IndexError:
+            key = _masking_key()
         masked: bytes = apply_mask(message, key)
         return self._head + key + masked
 
 
-def payload_of(data: bytes | memoryview, start: int, end: int) -> tuple[int, int] | None:
+def head_of(size: int) -> bytes:
+    """Return what precedes a message of at most `LARGEST` bytes in such a frame of a server's."""
+    return _head(size, 0)
+
+
+def _head(size: int, masked: int) -> bytes:
+    if size < _TWO_BYTES:
+        return bytes((_FIN_BINARY, masked | size))
+    return bytes((_FIN_BINARY, masked | _TWO_BYTES)) + size.to_bytes(2)
+
+
+def payload_of(data: bytes, start: int, end: int) -> tuple[int, int] | None:
     """Find the payload of the frame at `start`, if it is such a frame of a server's and ends by `end`.
 
     Returns:

@@ -76,6 +76,15 @@ class DetectorBank:
         """Let `bank` be the one of a loop."""
         cls._shared[loop] = bank
 
+    def gathers(self) -> bool:
+        """Take notice of a packet; return whether it has to be `put`, else its frames are judged at once."""
+        if self._gathers:
+            return True
+        self._alone += 1
+        if self._alone >= _TRIAL_EVERY:
+            self._gathers, self._together = self._may_gather, FIRST_MEAN
+        return False
+
     def put(self, asker: Asker, work: Iterator[Question]) -> None:
         """Do work that asks questions: now, or at the end of this turn of the loop.
 
@@ -86,12 +95,9 @@ class DetectorBank:
         Raises:
             Exception: Of `work`, where it is done now; later they are given to `Asker.fail`.
         """
-        if not self._gathers:
+        if not self.gathers():
             for question in work:
                 asker.answer = asker.detection.feed(*question)
-            self._alone += 1
-            if self._alone >= _TRIAL_EVERY:
-                self._gathers, self._together = self._may_gather, FIRST_MEAN
             return
         if not self._turn_ends:
             # What was settled before is of this turn, too.

@@ -50,15 +50,25 @@ class MediaClock:
         counted in its stead.
         """
         self._held -= samples
-        self.media = max(self.media, min(self.media + samples / self._rate, now))
+        end = self.media + samples / self._rate
+        if end > now:
+            end = now
+        if end > self.media:
+            self.media = end
 
     def received(self, samples: int, now: float) -> None:
         """All frames have been heard that a packet of `samples` completes."""
         # What waits for the next packet, or in a stage, has not been heard yet.
-        held = self._held = min(max(self._held + samples, 0), round(_MOST_HELD * self._rate))
-        over = now - held / self._rate
-        self.media = max(self.media, over - JITTER)
-        self._least = min(self._least, over - self.media)
+        held = self._held + samples
+        over = now
+        if held:
+            held = min(max(held, 0), round(_MOST_HELD * self._rate))
+            over = now - held / self._rate
+        self._held = held
+        if over - JITTER > self.media:
+            self.media = over - JITTER
+        if over - self.media < self._least:
+            self._least = over - self.media
         if self._since is None:
             self._since = now
         elif now - self._since >= _WATCHED:

@@ -29,7 +29,15 @@ from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.hearing.thinning import Silence, Thinning
 from fishjam_agents.hearing.turn_sound import TurnSound
 from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
-from fishjam_agents.turns.machine import NOTHING, SpeechEnded, TurnEnded, TurnEvent, TurnMachine, TurnStarted
+from fishjam_agents.turns.machine import (
+    NOTHING,
+    SpeechEnded,
+    State,
+    TurnEnded,
+    TurnEvent,
+    TurnMachine,
+    TurnStarted,
+)
 from fishjam_agents.turns.settings import TurnSettings
 
 Deliver = Callable[["Microphone", Samples | None, Sequence[TurnEvent]], None]
@@ -43,6 +51,7 @@ MAX_PACKET = 1.0
 ECHO_PRE_ROLL = 0.1
 """Seconds before an interruption's onset that are handed over where the bot's voice comes back: enough for a
 soft first sound, and hardly a word of the bot's."""
+_IDLE = State.IDLE
 _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
 
@@ -137,6 +146,7 @@ class Microphone:
         "_to_vad",
         "_turn",
         "_vad_blocks",
+        "_whole",
         "answer",
         "canceller",
         "damaged",
@@ -190,6 +200,8 @@ class Microphone:
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
         self._opened = 0.0
         self._by_hand = turns.mode == "push_to_talk"
+        # Bytes of a packet that is one frame and needs no resampling to be judged.
+        self._whole = 2 * FRAME_SAMPLES if self._to_vad is None and not self._by_hand else -1
         self._bank = bank if self.detection.gathers and not self._by_hand else None
         self._failed = failed
         self._restarts = 0
@@ -226,13 +238,27 @@ class Microphone:
         Returns:
             False when the packet was dropped because it was damaged.
         """
+        last = self.last_packet
+        if (
+            len(data) == self._whole
+            and last is not None
+            and now - last < RESTART_AFTER
+            and not self._reblocker.carried
+            and not self._stages
+            and self.canceller is None
+            and (self._bank is None or not self._bank.gathers())
+        ):
+            self.last_packet = now
+            self._barge_in = barge_in
+            self._hear_whole(np.frombuffer(data, np.int16), now, barge_in)
+            return True
         if is_damaged(data, self._format.sample_rate):
             self.damaged += 1
             return False
         samples = np.frombuffer(data, np.int16)
-        if self.last_packet is None:
+        if last is None:
             self._clock.begin(now - len(samples) / self._format.sample_rate)
-        elif now - self.last_packet >= RESTART_AFTER:
+        elif now - last >= RESTART_AFTER:
             self._forget_noise()
         self.last_packet = now
         self._barge_in = barge_in
@@ -252,6 +278,39 @@ class Microphone:
     def _hear_now(self, work: Iterator[Question]) -> None:
         for question in work:
             self.answer = self.detection.feed(*question)
+
+    def _hear_whole(self, frame: Samples, now: float, barge_in: bool) -> None:
+        """Hear a packet that is one frame and judged at once, as nearly all are: `_take`, without its steps.
+
+        Args:
+            frame: int16 mono at 16 kHz, shape (320,).
+            now: Call time at which it came.
+            barge_in: Whether the bot has a reply under way.
+        """
+        clock, machine, thinning = self._clock, self.machine, self._thinning
+        clock.heard(FRAME_SAMPLES, now)
+        media = clock.media
+        self._ring.append(media, frame)
+        if self._turn is not None:
+            self._turn.append((media, frame))
+        in_speech, loudspeakers = machine.state is not _IDLE, self.loudspeakers
+        playing = None if loudspeakers is None else loudspeakers.playing(media, in_speech, self._ring)
+        repeated = self._repeated(frame, in_speech) if thinning.active and playing is None else None
+        if repeated is not None:
+            self.answer = repeated
+        else:
+            self.answer = self.detection.feed(frame, in_speech, machine.accumulating, playing, barge_in)
+            if thinning.active:
+                self._silence.judged(self.answer)
+        if self._sound is not None:
+            self._sound.append(frame)
+        events = machine.feed(self.answer, media, barge_in)
+        if events:
+            self._tell(frame, events)
+            self._predict(events)
+        else:
+            self._deliver(self, frame, events)
+        clock.received(FRAME_SAMPLES, now)
 
     def _take(
         self,

@@ -23,6 +23,9 @@ class AudioHealth:
         output: The bot's voice.
         input_dropped: Tells how many seconds of what was said the backend did not take.
         ticker: What it is ticked by, which knows how late the loop is.
+
+    Attributes:
+        due: Call time of the next look; a tick before it that is less than `LATE` late may be left out.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class AudioHealth:
         self._output = output
         self._input_dropped = input_dropped
         self._ticker = ticker
-        self._due = INTERVAL
+        self.due = INTERVAL
         self._lag = 0.0
         self._underruns = 0
         self._dropped = (0.0, 0.0)
@@ -45,8 +48,8 @@ class AudioHealth:
         """Take notice of the time; called every 20 ms with call time."""
         if self._ticker.lag > self._lag:
             self._lag = self._ticker.lag
-        if now >= self._due:
-            self._due = now + INTERVAL
+        if now >= self.due:
+            self.due = now + INTERVAL
             self.tell(now)
 
     def tell(self, now: float) -> None:

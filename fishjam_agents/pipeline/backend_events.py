@@ -56,7 +56,11 @@ class BackendEvents:
         """
         context = self._context
         try:
-            self._dispatch(event, peer)
+            if isinstance(event, port.ReplyAudio):
+                # So it is with nearly every event.
+                self._replies.add_audio(event.reply, event.samples)
+            else:
+                self._dispatch(event, peer)
         except Exception as error:
             if of_a_user(error):
                 context.end.fail_inside(error)
@@ -67,9 +71,7 @@ class BackendEvents:
     def _dispatch(self, event: port.BackendEvent, peer: str | None) -> None:
         context = self._context
         match event:
-            case port.ReplyAudio():
-                self._replies.handle(event)
-            case port.ReplyStarted() | port.ReplyTextDelta() | port.ReplyAudioEnded():
+            case port.ReplyAudio() | port.ReplyStarted() | port.ReplyTextDelta() | port.ReplyAudioEnded():
                 if peer is not None and isinstance(event, port.ReplyStarted):
                     self._turns.reply_begins(False, peer)
                 self._replies.handle(event)

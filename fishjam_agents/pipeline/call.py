@@ -15,7 +15,7 @@ from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.backends.vendors import VendorUse
 from fishjam_agents.errors import BackendError, FishjamAgentsError, SessionError
 from fishjam_agents.events import EndReason, Heard
-from fishjam_agents.pipeline.audio_health import AudioHealth
+from fishjam_agents.pipeline.audio_health import LATE, AudioHealth
 from fishjam_agents.pipeline.awaited_reply import AwaitedReply
 from fishjam_agents.pipeline.backend_events import BackendEvents
 from fishjam_agents.pipeline.background_audio import add_background_audio
@@ -141,7 +141,8 @@ class Call:
         if room is not None and isinstance(self.turns, PushToTalkTurnController):
             self._buttons = PushToTalkButtons(room, self.turns.press, self.turns.release)
         self._goodbye: Goodbye | None = None
-        self._health = AudioHealth(context.emit, self.output, lambda: self._link.dropped, Ticker.shared())
+        self._ticker = Ticker.shared()
+        self._health = AudioHealth(context.emit, self.output, lambda: self._link.dropped, self._ticker)
         for watcher in add_background_audio(bot.background_audio, self.output):
             context.events.watch(watcher)
         if bot.idle.after is not None:
@@ -338,7 +339,7 @@ class Call:
             BackendError: The backend failed for good.
         """
         context = self._context
-        unsubscribe = Ticker.shared().subscribe(self._tick)
+        unsubscribe = self._ticker.subscribe(self._tick)
         tasks: list[asyncio.Future[Any]] = [
             context.loop.create_task(self.audio.receive(), name=f"receive-{context.id}"),
             context.loop.create_task(self._converse(), name=f"backend-{context.id}"),
@@ -465,7 +466,9 @@ class Call:
                 self.vision.tick(now)
             self.turns.tick()
             at = now - self._context.zero
-            self._context.events.tick(at)
-            self._health.tick(at)
+            for tick in self._context.events.ticks:
+                tick(at)
+            if at >= self._health.due or self._ticker.lag >= LATE:
+                self._health.tick(at)
         except Exception as error:  # noqa: BLE001 - a call that stands still would be worse than its end
             self._context.end.fail_inside(error)

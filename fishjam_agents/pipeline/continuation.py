@@ -58,9 +58,6 @@ class Continuation:
         if isinstance(event, events.PeerJoined):
             self._there.set()
 
-    def tick(self, now: float) -> None:
-        """Part of `Watcher`."""
-
     async def run(self) -> None:
         """Run again what may be, and tell the model of the gap; it goes on where an answer is owed."""
         try:

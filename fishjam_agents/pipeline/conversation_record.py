@@ -46,9 +46,6 @@ class ConversationRecord:
         """Part of `Watcher`."""
         self._watcher.event(event)
 
-    def tick(self, now: float) -> None:
-        """Part of `Watcher`; words are asked for when they are wanted."""
-
     def written(self, text: str, peer: str | None) -> None:
         """Take what the model is told in writing, to be answered."""
         self._watcher.written(text, peer)

@@ -14,14 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 class Watcher(Protocol):
-    """Part that follows a call by its events and the tick. Synchronous; calls without one pay nothing."""
+    """Part that follows a call by its events, and may follow the time. Synchronous.
+
+    It may also offer `tick(now: float)`, which is called every 20 ms with call time.
+    """
 
     def event(self, event: Event) -> None:
         """Take an event of the call."""
-        ...
-
-    def tick(self, now: float) -> None:
-        """Take notice of the time: called every 20 ms with call time."""
         ...
 
 
@@ -33,6 +32,7 @@ class EventStream:
 
     Attributes:
         redaction: Changes what observers get; None where nothing is hidden.
+        ticks: Take notice of call time, for the watchers that follow it.
     """
 
     def __init__(self, observers: Sequence[Callable[[Event], None]]) -> None:
@@ -40,6 +40,7 @@ class EventStream:
         self._own: tuple[Callable[[Event], None], ...] = ()
         self.redaction: EventRedaction | None = None
         self._watchers: tuple[Watcher, ...] = ()
+        self.ticks: tuple[Callable[[float], None], ...] = ()
 
     def emit(self, event: Event) -> None:
         """Publish an event to everyone who subscribed."""
@@ -65,13 +66,12 @@ class EventStream:
 
     def watch(self, watcher: Watcher) -> None:
         """Have a watcher follow the call from now on."""
-        self._watchers = (*self._watchers, watcher)
+        self._follow((*self._watchers, watcher))
 
     def unwatch(self, watcher: Watcher) -> None:
         """Let a watcher follow the call no longer."""
-        self._watchers = tuple(kept for kept in self._watchers if kept is not watcher)
+        self._follow(tuple(kept for kept in self._watchers if kept is not watcher))
 
-    def tick(self, now: float) -> None:
-        """Pass the time on to the watchers, call time in seconds."""
-        for watcher in self._watchers:
-            watcher.tick(now)
+    def _follow(self, watchers: tuple[Watcher, ...]) -> None:
+        self._watchers = watchers
+        self.ticks = tuple(tick for each in watchers if (tick := getattr(each, "tick", None)) is not None)

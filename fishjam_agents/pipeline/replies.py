@@ -72,7 +72,7 @@ class Replies:
         """Take a part of a reply of the backend. Synchronous; awaits no user code."""
         match event:
             case port.ReplyAudio():
-                self._audio(event.reply, event.samples)
+                self.add_audio(event.reply, event.samples)
             case port.ReplyStarted():
                 self._begin(event.reply)
             case port.ReplyTextDelta():
@@ -109,10 +109,16 @@ class Replies:
             if not speech.recording and self._output.is_live(speech.id) and of(speech.id):
                 self._generated(speech.id)
 
-    def _audio(self, reply: str, samples: Samples) -> None:
-        if self._closed or not (self._output.is_live(reply) or self._begin(reply)):
+    def add_audio(self, reply: str, samples: Samples) -> None:
+        """Take sound of a reply, which may be its beginning: int16 mono at the backend's output rate."""
+        if self._closed:
             return
-        if self._output.write(reply, samples):
+        kept = self._output.write(reply, samples)
+        if not kept and not self._output.is_live(reply):
+            if not self._begin(reply):
+                return
+            kept = self._output.write(reply, samples)
+        if kept:
             if self._fillers and reply not in self._fillers:
                 for filler in tuple(self._fillers):
                     self.drop(filler)
@@ -156,7 +162,7 @@ class Replies:
         self._begin(name)
         if text:
             self._text(port.ReplyTextDelta(name, text))
-        self._audio(name, samples)
+        self.add_audio(name, samples)
         self._generated(name)
         return speech
 

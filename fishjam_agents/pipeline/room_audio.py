@@ -188,7 +188,7 @@ class RoomAudio:
                 self._context.emit(events.ConnectionLost(now - self._zero, "agent_socket"))
         if self.is_closed:
             return
-        has_stood_still = self._has_stood_still(now)
+        has_stood_still = self._ticker.lag > LATE and self._has_stood_still(now)
         if self._mixer is not None:
             if not has_stood_still:
                 self._mixer.tick(now - self._zero, self._output.active)
@@ -207,13 +207,13 @@ class RoomAudio:
                 self._heard_at = last
 
     def _has_stood_still(self, now: float) -> bool:
-        """Return whether the loop has, so that packets wait in the sockets, and none is missing yet.
+        """Return whether a late loop has, so that packets wait in the sockets, and none is missing yet.
 
         A late tick may come before they are read, and the clock of uvloop stands still while they are: whose
         packets have ceased is known as long after that as after any packet. A loop that is late at every tick
         is taken at its word in between.
         """
-        if self._ticker.lag <= LATE or now < self._unread_until + QUIET_AFTER:
+        if now < self._unread_until + QUIET_AFTER:
             return False
         self._unread_until = now + QUIET_AFTER
         return True

@@ -203,11 +203,7 @@ class AudioOutput:
         background = schedule.background is not None
         if background and schedule.make_way(now) and not self._cut():
             return
-        goes_on = True
-        for chunk in schedule.pump(now):
-            goes_on = self._send_chunk(chunk)
-            if not goes_on:
-                break
+        goes_on = schedule.pump(now, self._send_chunk)
         if schedule.begun:
             self._announce()
         if goes_on and background:

@@ -7,6 +7,8 @@ after a pause it repeats at most `rewind` plus one chunk, nothing of it a second
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +33,8 @@ _UNSETTLED = 16
 """Chunks after which those that have been played are let go of, if nobody asked meanwhile."""
 
 
-class _Sent:
-    """A chunk that was sent. Fifty are made a second and call: a named tuple takes twice as long to make.
+class _Sent(NamedTuple):
+    """A chunk that was sent.
 
     Attributes:
         reply: What it is of; None for the background alone and for what fades a reply out.
@@ -42,21 +44,17 @@ class _Sent:
         tail: What it fades out, without the background; None for all other chunks.
     """
 
-    __slots__ = ("background", "length", "reply", "start", "tail")
+    reply: Reply | None
+    start: int
+    length: int
+    background: BackgroundState | None
+    tail: Samples | None
 
-    def __init__(
-        self,
-        reply: Reply | None,
-        start: int,
-        length: int,
-        background: BackgroundState | None,
-        tail: Samples | None = None,
-    ) -> None:
-        self.reply = reply
-        self.start = start
-        self.length = length
-        self.background = background
-        self.tail = tail
+
+# Fifty are made a second and call, and a call of the class takes four times as long.
+_make_sent: Callable[[tuple[Reply | None, int, int, BackgroundState | None, Samples | None]], _Sent] = (
+    partial(tuple.__new__, _Sent)
+)
 
 
 class Schedule:
@@ -169,23 +167,33 @@ class Schedule:
         target.write(samples)
         return True
 
-    def pump(self, now: float) -> Iterator[Samples]:
-        """Give the chunks that are due: as many as keep the lead."""
+    def pump(self, now: float, send: Callable[[Samples], bool]) -> bool:
+        """Send the chunks that are due: as many as keep the lead.
+
+        Args:
+            now: Loop time.
+            send: Sends one; returns whether more may be sent now.
+
+        Returns:
+            Whether more may be sent now.
+        """
         estimate = self._estimate
         for reply in self._replies:
             if self.paused and not reply.is_uninterruptible:
-                return
+                return True
             if not reply.position:
                 if self.may_begin is not None and not self.may_begin(reply.id):
-                    return
+                    return True
             elif 0 < now - estimate.end < 1 and reply.unsent and not self._fade_next:
                 self._underrun()
             while estimate.end < now + self.lead and (unsent := reply.written - reply.position):
                 if unsent < self._chunk and not reply.generated:
-                    return
-                yield self._next_chunk(reply, now)
+                    return True
+                if not send(self._next_chunk(reply, now)):
+                    return False
             if not reply.generated or reply.unsent:
-                return
+                return True
+        return True
 
     def _next_chunk(self, reply: Reply, now: float) -> Samples:
         start = reply.position
@@ -204,7 +212,8 @@ class Schedule:
         background, length, estimate = self.background, len(voice), self._estimate
         if len(self._sent) >= _UNSETTLED:
             self._settle(now)
-        self._sent.append(_Sent(reply, start, length, None if background is None else background.state, tail))
+        under = None if background is None else background.state
+        self._sent.append(_make_sent((reply, start, length, under, tail)))
         estimate.send(now, length)
         self._voiced = estimate.end
         return voice if background is None else background.under(voice)
@@ -213,7 +222,7 @@ class Schedule:
         """Give the chunks of the background that are due where nothing is said."""
         background = self.background
         while background is not None and background.sounds and self._estimate.end < now + self._settings.lead:
-            self._sent.append(_Sent(None, 0, self._chunk, background.state))
+            self._sent.append(_make_sent((None, 0, self._chunk, background.state, None)))
             self._estimate.send(now, self._chunk)
             yield background.alone(self._chunk)
 
@@ -380,13 +389,23 @@ class Schedule:
 
     def _settle(self, now: float) -> None:
         """Let go of chunks that have been played, but for what a rewind may need."""
-        played = self._estimate.played(now)
-        sent = self._sent
-        while sent and self._counted + sent[0].length <= played:
-            self._last = last = sent.pop(0)
-            self._counted += last.length
-            if last.reply is not None:
-                last.reply.forget(last.start + last.length - self._keep)
+        played, counted = self._estimate.played(now), self._counted
+        gone, last = 0, None
+        for sent in self._sent:
+            if counted + sent.length > played:
+                break
+            if last is not None and last.reply is not sent.reply:
+                self._forget_played(last)
+            counted, last = counted + sent.length, sent
+            gone += 1
+        if last is not None:
+            self._forget_played(last)
+            self._last, self._counted = last, counted
+            del self._sent[:gone]
+
+    def _forget_played(self, sent: _Sent) -> None:
+        if sent.reply is not None:
+            sent.reply.forget(sent.start + sent.length - self._keep)
 
     def _rollback(self, now: float) -> _Sent | None:
         """Count what was sent and not heard as unsent: the cut falls between two chunks.

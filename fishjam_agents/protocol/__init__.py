@@ -4,7 +4,7 @@
 The agent socket, where audio flows, has its own light classes and a codec that costs about a microsecond.
 """
 
-from .agent_decoder import decode_agent_request, decode_agent_response
+from .agent_decoder import audio_position, decode_agent_request, decode_agent_response
 from .agent_encoder import (
     TrackChunkEncoder,
     TrackDataEncoder,
@@ -51,6 +51,7 @@ __all__ = [
     "TrackDataEncoder",
     "TrackImage",
     "TrackType",
+    "audio_position",
     "decode",
     "decode_agent_request",
     "decode_agent_response",

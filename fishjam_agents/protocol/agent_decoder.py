@@ -57,6 +57,26 @@ def decode_agent_response(data: bytes) -> AgentResponse | None:
     Raises:
         ProtocolError: `data` is not a well-formed `AgentResponse`.
     """
+    found = _find_audio(data)
+    if found is None:
+        return _decode_response(data)
+    start, end, position = found
+    header = data[start:end]
+    peer_id, track = _headers.get(header) or _learn(header)
+    return TrackData(peer_id, track, data[position:])
+
+
+def audio_position(data: bytes) -> int | None:
+    """Where the audio begins in an `AgentResponse` in the canonical layout; None for anything else.
+
+    Messages of one size that begin alike up to there are of the same track.
+    """
+    found = _find_audio(data)
+    return None if found is None else found[2]
+
+
+def _find_audio(data: bytes) -> tuple[int, int, int] | None:
+    """Where the track's header begins and ends, and where the audio begins; None for another layout."""
     # Lengths are varints of one or two bytes here: 0x4000 is the first number that needs a third. A length
     # that has one comes out too large, misses the end of the message and ends in the slow path.
     try:
@@ -74,7 +94,7 @@ def decode_agent_response(data: bytes) -> AgentResponse | None:
                     else:
                         position += 3 + size + (data[position + 2] << 7) - 0x80
                     if data[position] == 0x1A:  # data
-                        header = data[start:position]
+                        end = position
                         size = data[position + 1]
                         if size < 0x80:
                             position += 2
@@ -82,11 +102,10 @@ def decode_agent_response(data: bytes) -> AgentResponse | None:
                             size += (data[position + 2] << 7) - 0x80
                             position += 3
                         if position + size == len(data):
-                            peer_id, track = _headers.get(header) or _learn(header)
-                            return TrackData(peer_id, track, data[position:])
+                            return start, end, position
     except IndexError:
         pass  # Shorter than its lengths say; the slow path tells what is wrong.
-    return _decode_response(data)
+    return None
 
 
 def _learn(header: bytes) -> tuple[str, Track]:

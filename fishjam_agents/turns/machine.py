@@ -175,8 +175,8 @@ class TurnMachine:
         self._missing = 0.0
         voiced = decision.voiced
         state = self.state
-        if barge_in:
-            self._between.bot_speaks(at)
+        if barge_in and self._between.bot_since is None:
+            self._between.bot_since = at
         if state is State.SPEAKING:
             self._unvoiced = 0 if voiced else self._unvoiced + 1
             return self._in_turn(decision, voiced, at)

@@ -10,28 +10,27 @@ _REACTION = 0.2
 
 
 class Resumption:
-    """Tells a pause between two turns of a speaker from an answer to what the bot said in between."""
+    """Tells a pause between two turns of a speaker from an answer to what the bot said in between.
 
-    __slots__ = ("_bot_since", "_ended")
+    Attributes:
+        bot_since: Since when the bot has had a reply under way after the last turn; None if it has not.
+    """
+
+    __slots__ = ("_ended", "bot_since")
 
     def __init__(self) -> None:
         self._ended: float | None = None
-        self._bot_since: float | None = None
+        self.bot_since: float | None = None
 
     def turn_ended(self, at: float | None) -> None:
         """A turn was taken for complete, its last sound at `at`; None where it was cut."""
         self._ended = at
-        self._bot_since = None
-
-    def bot_speaks(self, at: float) -> None:
-        """The bot has a reply under way."""
-        if self._bot_since is None:
-            self._bot_since = at
+        self.bot_since = None
 
     def pause(self, onset: float) -> float | None:
         """Seconds that the speaker who goes on at `onset` had paused; None for a turn of its own."""
         if self._ended is None or onset - self._ended > _SAME_BREATH:
             return None
-        if self._bot_since is not None and onset - self._bot_since > _REACTION:
+        if self.bot_since is not None and onset - self.bot_since > _REACTION:
             return None
         return onset - self._ended

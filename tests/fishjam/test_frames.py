@@ -330,12 +330,12 @@ def test_every_frame_has_a_key_of_its_own() -> None:
 
 @given(plain, st.binary(max_size=10))
 def test_what_is_read_here_is_a_whole_frame(data: bytes, more: bytes) -> None:
-    payload = payload_of(memoryview(data + more), 0, len(data + more))
+    payload = payload_of(data + more, 0, len(data + more))
     if payload is not None:
         begin, end = payload
         assert end == len(data)
         assert frame(Opcode.BINARY, data[begin:end]) == data
-    assert payload_of(memoryview(data), 0, len(data) - 1) is None
+    assert payload_of(data, 0, len(data) - 1) is None
 
 
 @pytest.mark.parametrize("buffered", [True, False])

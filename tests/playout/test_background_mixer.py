@@ -37,9 +37,13 @@ class Line:
     def send(self) -> None:
         if self.schedule.make_way(self.now):
             self.server.interrupt(self.now)
-        for chunks in (self.schedule.pump, self.schedule.pump_background):
-            for chunk in chunks(self.now):
-                self.server.write(chunk.tobytes(), self.now)
+        self.schedule.pump(self.now, self.write)
+        for chunk in self.schedule.pump_background(self.now):
+            self.write(chunk)
+
+    def write(self, chunk: np.ndarray) -> bool:
+        self.server.write(chunk.tobytes(), self.now)
+        return True
 
     def tick(self, ticks: int = 1) -> None:
         for _ in range(ticks):

@@ -34,12 +34,12 @@ class Line:
             self.listen()
 
     def send(self) -> None:
-        for chunk in self.schedule.pump(self.now):
-            self.write(chunk)
+        self.schedule.pump(self.now, self.write)
 
-    def write(self, chunk: np.ndarray, fade: bool = False) -> None:
+    def write(self, chunk: np.ndarray, fade: bool = False) -> bool:
         self.received.append((chunk, fade))
         self.server.write(chunk.tobytes(), self.now)
+        return True
 
     def listen(self) -> None:
         self.heard += [s.samples for s in self.server.play(round(self.now * RATE))]

@@ -44,6 +44,16 @@ class BackendTurnController(FloorTurnController):
 
     def deliver(self, microphone: Microphone, frame: Samples | None, happened: Sequence[TurnEvent]) -> None:
         """Take a frame of a microphone, or its silence (None), with what follows from it."""
+        if (
+            frame is not None
+            and not happened
+            and self._source is microphone
+            and self._withheld is None
+            and not microphone.echo_expected
+        ):
+            # So it is with nearly every frame.
+            self._send(microphone.peer, frame, speech=microphone.machine.announced)
+            return
         self._microphones[microphone] = None
         if self._source is None or (happened and not self._source.machine.in_speech):
             self._source = microphone
@@ -64,9 +74,6 @@ class BackendTurnController(FloorTurnController):
         if frame is None:
             if microphone.missing_samples:
                 self._pass(microphone, np.zeros(microphone.missing_samples, np.int16))
-        elif not happened and self._withheld is None and not microphone.echo_expected:
-            # So it is with nearly every frame.
-            self._pass(microphone, frame)
         elif microphone.echo_expected and not microphone.machine.announced:
             if self._withheld is None:
                 self._withheld = microphone.media - FRAME_SECONDS
@@ -135,7 +142,8 @@ class BackendTurnController(FloorTurnController):
         if self._heard_by_model:
             self._confirm_if_allowed()
         if self._suspected is None:
-            super().tick()
+            if self._playback.is_paused:
+                super().tick()
             return
         microphone, suspected, since = self._suspected
         waited = self._context.now() - since

@@ -60,6 +60,8 @@ class LocalTurnController(FloorTurnController):
         self._microphones[microphone] = None
         if frame is not None and microphone in (self._speaker, self._suspect) and not self._whole:
             self._send(microphone.peer, frame, speech=True)
+        if not happened:
+            return
         for event in self._judge(microphone, happened):
             turn = self._publish(microphone, event)
             answers = self._floor.handle(microphone, event)
