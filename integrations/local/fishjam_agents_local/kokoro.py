@@ -13,7 +13,14 @@ from fishjam_agents.errors import BackendError, ConfigError, SettingError
 from fishjam_agents.units import Factor, Seconds
 from fishjam_agents_local.kokoro_phonemes import PROGRAM, phonemes
 from fishjam_agents_local.kokoro_voice import RATE, KokoroFiles, KokoroVoice, read_vocabulary, style_names
-from fishjam_agents_local.models import Model, ModelPackage, find_model, package_folder, require_engine
+from fishjam_agents_local.models import (
+    Model,
+    ModelPackage,
+    find_model,
+    package_folder,
+    reading,
+    require_engine,
+)
 from fishjam_agents_local.onnx_file import is_whole
 from fishjam_agents_local.voice import (
     VOICES,
@@ -95,7 +102,9 @@ class Kokoro(TextToSpeech):
                 setting="kokoro",
             )
         files = self._files()
-        if len(files.model) == 1 and not is_whole(files.model[0]):
+        with reading(files.model[0], "kokoro.model"):
+            whole = len(files.model) > 1 or is_whole(files.model[0])
+        if not whole:
             raise ConfigError(
                 f"{files.name} is no whole ONNX file ({files.model[0].stat().st_size} bytes): get it again",
                 setting="kokoro.model",

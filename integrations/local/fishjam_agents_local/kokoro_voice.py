@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fishjam_agents.audio.samples import FULL_SCALE, Samples, saturate
 from fishjam_agents.errors import BackendError, ConfigError
 from fishjam_agents_local.kokoro_phonemes import phonemes, tokens
+from fishjam_agents_local.memory import require_memory
 from fishjam_agents_local.voice import Listener, SharedVoice, Utterance
 
 RATE = 24_000
@@ -27,6 +28,8 @@ _QUIET = 10 ** (-45 / 20)
 _BEFORE, _BEHIND = 0.03, 0.15
 """Seconds of quiet that are left at a sentence's ends, of 0.25 and 0.6."""
 _PIECE = RATE // 2
+_BESIDE = 190e6
+"""Bytes that speaking takes beside the weights."""
 _SHOWN = 200
 _WARM_UP = "One moment."
 
@@ -160,6 +163,8 @@ class _Network:
     def __init__(self, files: KokoroFiles) -> None:
         import onnxruntime
 
+        weights = sum(part.stat().st_size for part in files.model)
+        require_memory(files.name, weights + _BESIDE, setting="kokoro.model")
         self.options = partial(_run_options, onnxruntime)
         self.vocabulary = read_vocabulary(files.vocabulary)
         with np.load(files.styles, allow_pickle=False) as styles:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -96,6 +97,12 @@ def find_model(
     else:
         path = path.expanduser()
         title, source = path.name, "your own, under the licence it came with"
+    with reading(path, setting):
+        _verify(path, files, or_get, setting)
+    return Model(path, source, title)
+
+
+def _verify(path: Path, files: Sequence[str], or_get: str, setting: str) -> None:
     if not path.exists():
         raise ConfigError(f"there is no {path}: {or_get}", setting=setting)
     if not files and path.is_dir():
@@ -108,7 +115,34 @@ def find_model(
             f"{path} has no {' and no '.join(lacking)}: it is no model of this kind; {or_get}",
             setting=setting,
         )
-    return Model(path, source, title)
+
+
+@contextmanager
+def reading(path: Path, setting: str) -> Iterator[None]:
+    """Have what the system says of a file told as an error of the setting that names it.
+
+    Args:
+        path: The file, or the folder that it is in.
+        setting: The setting, for messages: `whisper.model`.
+
+    Raises:
+        ConfigError: Something cannot be read, or there is no memory for it.
+    """
+    try:
+        yield
+    except OSError as error:
+        advice = (
+            "let the user read it who runs the bot"
+            if isinstance(error, PermissionError)
+            else "name another one"
+        )
+        raise ConfigError(
+            f"{error.filename or path} cannot be read ({error.strerror or error}): {advice}", setting=setting
+        ) from error
+    except MemoryError as error:
+        raise ConfigError(
+            f"{path} cannot be read, there is no memory left: give it more", setting=setting
+        ) from error
 
 
 def package_folder(module: str) -> Path | None:

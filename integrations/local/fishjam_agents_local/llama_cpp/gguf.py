@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 
 from fishjam_agents.errors import ConfigError
-from fishjam_agents_local.models import Model, ModelPackage, find_model
+from fishjam_agents_local.models import Model, ModelPackage, find_model, reading
 
 SETTING = "llama_cpp.model"
 SMOLLM2 = ModelPackage(
@@ -77,6 +77,11 @@ def find_llama(path: Path | None) -> LlamaFile:
         ConfigError: There is none, it is damaged, or no language model.
     """
     model = find_model(path, SMOLLM2, setting=SETTING)
+    with reading(model.path, SETTING):
+        return _outlined(model)
+
+
+def _outlined(model: Model) -> LlamaFile:
     file = model.path
     if file.stat().st_size == 0:
         raise ConfigError(f"{file} is empty: {_GET_IT}", setting=SETTING)

@@ -8,10 +8,15 @@ from typing import Any
 
 from fishjam_agents.errors import ConfigError
 from fishjam_agents_local.llama_cpp.gguf import SETTING, LlamaFile
+from fishjam_agents_local.memory import require_memory
 
 ENGINE = "xllamacpp>=2026.10"
 _BATCH = 64
 """Tokens of a prompt that are read at once: nothing stops llama.cpp in the middle of them."""
+_BESIDE = 100e6
+"""Bytes that the smallest model takes beside its weights, with what it remembers of two conversations."""
+_RESERVED = 400e6
+"""Addresses for the stacks and heaps of its threads: it ends the program where one cannot be started."""
 _FIRST = {"messages": [{"role": "user", "content": "Hello."}], "max_tokens": 1}
 
 
@@ -35,6 +40,7 @@ class LlamaServer:
         import xllamacpp
 
         path = file.model.path
+        require_memory(str(path), path.stat().st_size + _BESIDE, setting=SETTING, reserved=_RESERVED)
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.n_ctx = context * conversations
@@ -50,10 +56,6 @@ class LlamaServer:
             self._server: Any = xllamacpp.Server(params)
             # The first request allocates, and shows whether the answer is one.
             answer = self._server.handle_chat_completions(_FIRST)
-        except MemoryError as error:
-            raise ConfigError(
-                f"there is no memory for {path}: use a smaller model", setting=SETTING
-            ) from error
         except Exception as error:
             # xllamacpp has one class for all failures, and says no more than that it failed.
             raise ConfigError(

@@ -8,7 +8,7 @@ from os import SEEK_CUR
 from pathlib import Path
 
 from fishjam_agents.errors import ConfigError
-from fishjam_agents_local.models import Model, ModelPackage, find_model
+from fishjam_agents_local.models import Model, ModelPackage, find_model, reading
 
 WEIGHTS = "model.bin"
 SETTING = "whisper.model"
@@ -64,8 +64,9 @@ def find_whisper(folder: Path | None, language: str | None) -> WhisperFiles:
         ConfigError: There is none, it is another model, or does not know the language.
     """
     model = find_model(folder, TINY, setting=SETTING, files=[WEIGHTS])
-    _verify(model.path / WEIGHTS)
-    vocabulary = _vocabulary(model.path)
+    with reading(model.path, SETTING):
+        _verify(model.path / WEIGHTS)
+        vocabulary = _vocabulary(model.path)
     languages = frozenset({"en"} if len(vocabulary) == _ENGLISH_ONLY else _languages(vocabulary))
     if language is not None and language not in languages:
         knows = "knows English only" if languages == {"en"} else f"knows {', '.join(sorted(languages))}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from fishjam_agents.audio.log_mel import SAMPLE_RATE, whisper_log_mel
 from fishjam_agents.audio.samples import Samples
-from fishjam_agents.errors import ConfigError
+from fishjam_agents_local.memory import require_memory
 from fishjam_agents_local.whisper.files import SETTING, WEIGHTS, WhisperFiles, damaged
 
 ENGINE = "ctranslate2>=4.8,<5"
@@ -31,6 +31,8 @@ _REPETITIVE = 2.4
 """Whisper's own thresholds (openai/whisper, `transcribe`): probability that nobody speaks, mean
 log-probability of the tokens, and how much shorter a text may be compressed that does not repeat itself."""
 _REPEATS = 4
+_BESIDE = 50e6
+"""Bytes that hearing takes beside the weights of the smallest model."""
 
 
 class WhisperModel:
@@ -49,16 +51,13 @@ class WhisperModel:
         import ctranslate2
 
         weights = files.model.path / WEIGHTS
+        require_memory(str(weights), weights.stat().st_size + _BESIDE, setting=SETTING)
         self._files = files
         self._view = ctranslate2.StorageView.from_array
         try:
             self._model: Any = ctranslate2.models.Whisper(
                 *(str(files.model.path), "cpu"), compute_type="int8", inter_threads=1, intra_threads=threads
             )
-        except MemoryError as error:
-            raise ConfigError(
-                f"there is no memory for {weights}: use a smaller model", setting=SETTING
-            ) from error
         except Exception as error:
             # CTranslate2 has one class for all failures, and each says: not this file.
             raise damaged(weights, error) from error
