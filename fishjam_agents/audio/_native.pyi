@@ -64,3 +64,22 @@ class GuardedFrame:
     """The twin of `audio.echo.GuardedFrame`; `EchoGuard.frame` makes it, with its own copy of the window."""
 
     def expect(self, bands: Sequence[float], level: float, /) -> Echo | None: ...
+
+LIKENESS_LONGEST: int
+"""Samples of `voice` that `likeness` takes at most."""
+
+def likeness(
+    sound: npt.NDArray[np.float64], voice: npt.NDArray[np.float64], alike: npt.NDArray[np.float64], /
+) -> None:
+    """The twin of `audio.echo_match.likeness`, which returns what is filled in here."""
+
+class LevelMeter:
+    """The twin of `audio.echo_reference.LevelMeter`.
+
+    Raises:
+        ValueError: So many samples cannot be transformed.
+    """
+
+    def __init__(self, size: int) -> None: ...
+    def skip(self, samples: Samples, /) -> None: ...
+    def measure(self, chunks: Sequence[Samples], rows: npt.NDArray[np.float64], /) -> None: ...

@@ -11,6 +11,9 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from fishjam_agents.audio import native_sources
 
 PURE_PYTHON = "FISHJAM_AGENTS_PURE_PYTHON"
@@ -35,6 +38,23 @@ class Native(Protocol):
     @property
     def EchoGuard(self) -> type[_native.EchoGuard]:  # noqa: N802
         """Twin of `audio.echo.EchoGuard`."""
+
+    @property
+    def LevelMeter(self) -> type[_native.LevelMeter]:  # noqa: N802
+        """Twin of `audio.echo_reference.LevelMeter`."""
+
+    @property
+    def LIKENESS_LONGEST(self) -> int:  # noqa: N802
+        """Samples that `likeness` searches at most."""
+
+    def likeness(
+        self,
+        sound: npt.NDArray[np.float64],
+        voice: npt.NDArray[np.float64],
+        alike: npt.NDArray[np.float64],
+        /,
+    ) -> None:
+        """Twin of `audio.echo_match.likeness`."""
 
 
 if TYPE_CHECKING:

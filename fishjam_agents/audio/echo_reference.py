@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,12 @@ from fishjam_agents.audio.bands import (
     make_spectra,
     transform,
 )
+from fishjam_agents.audio.compiled import native
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
+
+if TYPE_CHECKING:
+    from fishjam_agents.audio._native import LevelMeter as CompiledMeter
 
 LAGS = 26
 """Delays that are searched for an echo, in frames: 0 to 500 ms."""
@@ -51,6 +57,61 @@ class _Chunk:
         self.row: _Floats | None = None
 
 
+class LevelMeter:
+    """Measures the levels of a sound, chunk by chunk.
+
+    It is the reference: what runs is its compiled twin (`make_meter`), where that was built.
+
+    Args:
+        size: Samples that are transformed: the last ones of a chunk, and of those before it if it is short.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._window = analysis_window(size)
+        self._recent: Samples = np.zeros(size, np.int16)
+
+    def skip(self, samples: Samples) -> None:
+        """Take sound whose levels nobody asks for: those of the next chunk reach back into it."""
+        self._recent = np.concatenate((self._recent, samples))[-len(self._window) :]
+
+    def measure(self, chunks: Sequence[Samples], rows: _Floats) -> None:
+        """Take chunks, and measure the levels at the end of each.
+
+        Args:
+            chunks: int16 mono, each of any length.
+            rows: What to fill, shape (n, 6): dBFS of each band and of the voice band.
+        """
+        size = len(self._window)
+        sound = np.concatenate((self._recent, *chunks))
+        self._recent = sound[-size:]
+        frames = np.empty((len(chunks), size), np.float32)
+        end = size
+        for frame, chunk in zip(frames, chunks, strict=True):
+            end += len(chunk)
+            np.multiply(sound[end - size : end], self._window, out=frame)
+        spectra, parts = make_spectra(len(chunks), size)
+        transform(frames, spectra)
+        # Real and imaginary parts side by side: one square and one sum are enough.
+        rows[:, :VOICE] = np.add.reduceat(np.square(parts), PART_STARTS, axis=1)
+        rows[:, VOICE] = rows[:, 1] + rows[:, 2] + rows[:, 3]
+        np.log10(np.maximum(rows, SILENCE_POWER), out=rows)
+        rows *= 10
+
+
+def make_meter(size: int) -> LevelMeter | CompiledMeter:
+    """Make a meter: the compiled one, a tenth of the price, where there is one for this size.
+
+    Both give the same levels but for the last digits of single precision, in which numpy transforms.
+    """
+    if native is not None:
+        try:
+            return native.LevelMeter(size)
+        except ValueError:
+            # It transforms powers of two and three times those: not what 11 or 44 kHz need.
+            pass
+    return LevelMeter(size)
+
+
 class EchoReference:
     """Levels of one bot's voice over time. Pure: the times are given, seconds on any one clock.
 
@@ -63,11 +124,9 @@ class EchoReference:
     """
 
     def __init__(self, sample_rate: int, origin: float = 0.0) -> None:
-        size = round(WINDOW_SECONDS * sample_rate)
         self._rate = sample_rate
         self._origin = origin
-        self._window = analysis_window(size)
-        self._before: Samples = np.zeros(size, np.int16)
+        self._meter = make_meter(round(WINDOW_SECONDS * sample_rate))
         self._chunks: deque[_Chunk] = deque()
         self._sounds: deque[_Chunk] = deque(maxlen=round(_FORGOTTEN / FRAME_SECONDS))
         # Every row is kept twice, so that any window is one slice.
@@ -169,25 +228,11 @@ class EchoReference:
     def _pass(self, chunk: _Chunk) -> None:
         """A chunk that nobody asked for has played: the analysis of the next one reaches back into it."""
         if chunk.row is None:
-            self._before = np.concatenate((self._before, chunk.samples))[-len(self._window) :]
+            self._meter.skip(chunk.samples)
 
     def _analyse(self) -> None:
         fresh = [chunk for chunk in self._chunks if chunk.row is None]
-        size = len(self._window)
-        sound = np.concatenate((self._before, *(chunk.samples for chunk in fresh)))
-        self._before = sound[-size:]
-        frames = np.empty((len(fresh), size), np.float32)
-        end = size
-        for frame, chunk in zip(frames, fresh, strict=True):
-            end += len(chunk.samples)
-            np.multiply(sound[end - size : end], self._window, out=frame)
-        spectra, parts = make_spectra(len(fresh), size)
-        transform(frames, spectra)
         rows = np.empty((len(fresh), VOICE + 1))
-        # Real and imaginary parts side by side: one square and one sum are enough.
-        rows[:, :VOICE] = np.add.reduceat(np.square(parts), PART_STARTS, axis=1)
-        rows[:, VOICE] = rows[:, 1] + rows[:, 2] + rows[:, 3]
-        np.log10(np.maximum(rows, SILENCE_POWER), out=rows)
-        rows *= 10
+        self._meter.measure([chunk.samples for chunk in fresh], rows)
         for chunk, row in zip(fresh, rows, strict=True):
             chunk.row = row

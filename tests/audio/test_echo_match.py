@@ -7,6 +7,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from fishjam_agents.audio import echo_match
+from fishjam_agents.audio.compiled import native, reason
 from fishjam_agents.audio.echo_match import MAX_DELAY, match_echo
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.resampling import resample
@@ -14,6 +16,15 @@ from tests.pipeline.conftest import speech
 
 NAMES = ("alice_long.wav", "alice_question.wav", "bob_long.wav", "bob_numbers.wav", "bob_question.wav")
 LEAD = round(MAX_DELAY * 16000)
+
+
+@pytest.fixture(params=["python", "compiled"], autouse=True)
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test compares sounds both ways."""
+    if request.param == "python":
+        monkeypatch.setattr(echo_match, "native", None)
+    elif native is None:
+        pytest.skip(f"not compiled: {reason}")
 
 
 def excerpts(heard: np.ndarray, voice: np.ndarray, seconds: float) -> list[tuple[np.ndarray, np.ndarray]]:

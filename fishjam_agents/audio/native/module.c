@@ -11,7 +11,10 @@ execute(PyObject *module)
     if (add_detector(module) < 0) {
         return -1;
     }
-    return add_echo_guard(module);
+    if (add_echo_guard(module) < 0) {
+        return -1;
+    }
+    return add_echo_sound(module);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -16,5 +16,6 @@
 /* Each adds its types to the module: 0, or -1 with an exception set. */
 int add_detector(PyObject *module);
 int add_echo_guard(PyObject *module);
+int add_echo_sound(PyObject *module);
 
 #endif
