@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,12 +16,12 @@ from fishjam_agents.journal.entries import JournalEntry, ToolEnded, ToolIntended
 from fishjam_agents.journal.journal import CallJournal
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.journal_watcher import EntryTaker
+from fishjam_agents.pipeline.mcp_servers import CallMcpServers
 from fishjam_agents.pipeline.ports import BackendInputSink
 from fishjam_agents.pipeline.tool_payloads import ToolPayloads
 from fishjam_agents.tools.collect import collect
 from fishjam_agents.tools.context import ToolContext, ToolError, ToolHost
 from fishjam_agents.tools.handoff import Handoff
-from fishjam_agents.tools.mcp import McpConnection, McpError
 from fishjam_agents.tools.mcp_server import McpServer
 from fishjam_agents.tools.results import UnspeakableError
 from fishjam_agents.tools.runner import ToolRunner
@@ -72,8 +71,7 @@ class CallTools:
         self._bot = bot
         self._functions = functions
         self._servers = servers
-        self._connections: list[McpConnection] = []
-        self._brought: list[tuple[McpServer, Sequence[Tool]]] = []
+        self._mcp = CallMcpServers(self._missing)
         self._send_text = send_text
         self._caller = caller
         self._payloads = payloads
@@ -104,19 +102,8 @@ class CallTools:
 
     async def connect(self, servers: Sequence[McpServer]) -> None:
         """Connect MCP servers, but for those that are."""
-        if not self._is_offered:
-            return
-        known = [connection.server for connection in self._connections]
-        wanted = [McpConnection(server) for server in servers if server not in known]
-        self._connections += wanted
-        opened = await asyncio.gather(*(one.open() for one in wanted), return_exceptions=True)
-        for connection, offered in zip(wanted, opened, strict=True):
-            if isinstance(offered, McpError):
-                self._context.emit(events.ErrorRaised(self._context.now(), str(offered), "mcp"))
-            elif isinstance(offered, BaseException):
-                raise offered
-            else:
-                self._brought.append((connection.server, offered))
+        if self._is_offered:
+            await self._mcp.connect(servers)
 
     def offer(
         self, bot: ToolHost, functions: Sequence[Callable[..., Any] | Tool], servers: Sequence[McpServer]
@@ -138,9 +125,8 @@ class CallTools:
         if not self._is_offered:
             return ()
         tools = {tool.name: tool for tool in collect(self._bot, self._functions)}
-        for server, brought in self._brought:
-            if server in self._servers:
-                self._add(server.label, brought, tools)
+        for server, brought in self._mcp.offered(self._servers):
+            self._add(server.label, brought, tools)
         self._runner.tools = tools
         return [tool.declaration for tool in tools.values()]
 
@@ -163,9 +149,12 @@ class CallTools:
                 message = (
                     f"the tool {tool.name} of MCP server {label} is left out: one has that name, set a prefix"
                 )
-                self._context.emit(events.ErrorRaised(self._context.now(), message, "mcp"))
+                self._missing(message)
             else:
                 tools[tool.name] = tool
+
+    def _missing(self, message: str) -> None:
+        self._context.emit(events.ErrorRaised(self._context.now(), message, "mcp"))
 
     def handle(self, event: port.ToolCall | port.ToolCallCancelled) -> None:
         """Take an event of the backend. Returns at once."""
@@ -180,7 +169,7 @@ class CallTools:
     async def close(self) -> None:
         """Cancel what runs."""
         await self._runner.close()
-        await asyncio.gather(*(connection.close() for connection in self._connections))
+        await self._mcp.close()
 
     async def run_again(self, line: ToolLine) -> str | None:
         """Run a tool again whose process was lost while it ran, if that may be.
