@@ -724,7 +724,8 @@ class ErrorRaised(Event):
 
     def log_level(self) -> int:
         # An exception has been logged where it was caught, with its traceback. These are none.
-        return {"input": logging.ERROR, "mcp": logging.WARNING}.get(self.where, logging.DEBUG)
+        levels = {"input": logging.ERROR, "mcp": logging.WARNING, "handoff": logging.WARNING}
+        return levels.get(self.where, logging.DEBUG)
 
 
 EVENTS: Mapping[str, type[Event]] = {

@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+from fishjam_agents.backends.connecting import CONNECT_DEADLINE, Connecting
 from fishjam_agents.backends.conversation import PastConversation, told_in_words
+from fishjam_agents.backends.open_turn import OpenTurn
 from fishjam_agents.backends.outbox import Outbox
 from fishjam_agents.backends.port import (
     AudioInput,
@@ -28,9 +30,6 @@ from fishjam_agents.backends.port import (
     InlineSession,
     SessionRefresh,
     ToolDeclaration,
-    TurnCancelledInput,
-    TurnEndedInput,
-    TurnStartedInput,
     UpdateInput,
     ignore_handle,
 )
@@ -39,11 +38,8 @@ from fishjam_agents.backends.tracebacks import SEE, describe
 from fishjam_agents.backends.vendors import (
     PATIENCE,
     LimitReachedError,
-    VendorAccount,
-    Vendors,
     VendorUnavailableError,
     VendorUse,
-    telling,
 )
 from fishjam_agents.backoff import Backoff
 from fishjam_agents.errors import TRIED_AGAIN, BackendError
@@ -52,15 +48,17 @@ from fishjam_agents.race import race
 
 logger = logging.getLogger(__name__)
 
-CONNECT_DEADLINE = 15.0
 SEND_DEADLINE = 10.0
-CLOSE_DEADLINE = 5.0
 MAX_ATTEMPTS = 6
 """Failed attempts in a row after which the backend is given up."""
 BACKOFF = Backoff(first=0.25, longest=8.0)
 """Waits between attempts."""
 REFRESH_INTERVAL = 5.0
 """A session that asks to be renewed before it lasted this long, in seconds, counts as failed."""
+TAKEOVER_ATTEMPTS = 3
+"""Failed attempts after which a backend that was to take the call over does not."""
+TAKEOVER_PATIENCE = 10.0
+"""Seconds after which it is not tried again either: the caller waits, and the one before can go on."""
 STEADY = 30.0
 """A session that lasted this long, in seconds, resets the count of attempts."""
 
@@ -117,8 +115,10 @@ class BackendLink:
         self._lost = lost
         self._replaced = replaced
         self._enrich = enrich
-        # The turn that the session was told of and not of its end.
-        self._turn: TurnStartedInput | None = None
+        self._turn = OpenTurn()
+        # Who is to go on, while no session of it has been open yet; and whether places have to be given back.
+        self._opening: Replacement | None = None
+        self._unsettled = False
         self._instructions = instructions
         self._owner = turn_mode
         self._memory: dict[str, Any] = {}
@@ -142,6 +142,8 @@ class BackendLink:
         inline = self._inline
         if inline is not None and isinstance(item, AudioInput):
             # So it is with nearly every input of such a backend.
+            if self._turn.inputs:
+                self._turn.inputs.append(item)
             self._handle(inline, item)
             return
         if isinstance(item, UpdateInput):
@@ -153,7 +155,7 @@ class BackendLink:
             if item.instructions is not None:
                 item = replace(item, instructions=self._told(item.instructions))
         if inline is not None:
-            self._note_turn(item)
+            self._turn.note(item)
             self._handle(inline, item)
             return
         self._outbox.put(item)
@@ -178,27 +180,65 @@ class BackendLink:
     def begin_with(self, backend: Backend, instructions: str | None) -> None:
         """Have another backend serve the call from its beginning; before `run`."""
         self._backend, self._instructions = backend, instructions
+        self._unsettled = True
+
+    def verify_places(self, backend: Backend) -> None:
+        """Check that another backend would have places at its accounts, if the call went on with it.
+
+        Raises:
+            LimitReachedError: One is full.
+        """
+        places = self._vendors.beside()
+        try:
+            backend.reserve(places)
+        finally:
+            places.close()
 
     def _adopt(self, replacement: Replacement) -> None:
         if not goes_on_with(self._backend, replacement.backend):
             self._memory = {}
-            if self._turn is not None:
-                # Who is speaking goes on in the new session.
-                self._outbox.put_first(self._turn)
+            # Who is speaking goes on in the new session.
+            self._outbox.put_back(self._turn.take())
+        self._opening = replacement
+        self._unsettled = True
         self._backend = replacement.backend
         self._conversation = replacement.conversation
         self._instructions = replacement.instructions
         self.tools = replacement.tools
 
     def _left_for_another(self) -> None:
-        """Give back the places of the session before, unless the next one keeps its own of them, and tell."""
-        if self._backend.endpoint is None:
-            self._vendors.close()
+        self._vendors.leave()
         self._replaced()
 
-    def _note_turn(self, item: BackendInput) -> None:
-        if isinstance(item, TurnStartedInput | TurnEndedInput | TurnCancelledInput):
-            self._turn = item if isinstance(item, TurnStartedInput) else None
+    def _opened(self) -> None:
+        """Take note that a session is open: one that has taken the call over has it from now on."""
+        if self._unsettled:
+            self._unsettled = False
+            self._vendors.settle()
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.opened()
+
+    def _taken_back(self, error: BackendError, failures: int, since: float) -> Replacement | None:
+        """Return who goes on in the place of a backend that cannot take over; None where it may yet.
+
+        Args:
+            error: Why it could not be opened.
+            failures: Attempts in a row that failed.
+            since: When it was to take over, loop time.
+        """
+        opening = self._opening
+        late = asyncio.get_running_loop().time() - since >= TAKEOVER_PATIENCE
+        away = isinstance(error, VendorUnavailableError | LimitReachedError)
+        if opening is None or opening.failed is None:
+            return None
+        if error.retryable and not away and not late and failures < TAKEOVER_ATTEMPTS:
+            return None
+        self._opening = None
+        # Instructions of the last moment were for the one that does not go on.
+        self._outbox.drop_updates()
+        opening.failed(error)
+        return self._outbox.take_replacement()
 
     def _handle(self, session: InlineSession, item: BackendInput) -> None:
         try:
@@ -234,6 +274,7 @@ class BackendLink:
         attempt = failures = 0
         lost_at: float | None = None
         paced: bool | None = None
+        taken_over = loop.time()
         while True:
             started = loop.time()
             served = False
@@ -245,12 +286,13 @@ class BackendLink:
                         self._outage(loop.time() - lost_at)
                         lost_at = None
                     self.connected.set()
+                    self._opened()
                     await self._serve(session)
                 error = BackendError("the backend ended the session", retryable=True)
             except ConversationEnded as ended:
                 return str(ended)
             except _ReplacedError:
-                attempt, failures, paced = attempt + 1, 0, False
+                attempt, failures, paced, taken_over = attempt + 1, 0, False, loop.time()
                 self._left_for_another()
                 continue
             except SessionRefresh as refresh:
@@ -266,20 +308,27 @@ class BackendLink:
                 # A backend's bug ends its call with a sentence, and no other call of the process with it.
                 logger.debug("the backend's own error:", exc_info=bug)
                 kind = type(self._backend).__name__
-                raise BackendError(f"the backend {kind} failed ({describe(bug)}): {SEE}") from bug
+                error = BackendError(f"the backend {kind} failed ({describe(bug)}): {SEE}")
+                if self._opening is None:
+                    raise error from bug
             finally:
                 self._inline = None
             attempt += 1
             if (replacement := self._outbox.take_replacement()) is not None:
                 # Whoever was to go on goes on at once.
                 self._adopt(replacement)
-                failures, paced = 0, False
+                failures, paced, taken_over = 0, False, loop.time()
                 self._left_for_another()
                 continue
             if isinstance(error, Failover):
                 failures = 0
             else:
                 failures = 1 if loop.time() - started > STEADY else failures + 1
+            if (replacement := self._taken_back(error, failures, taken_over)) is not None:
+                self._adopt(replacement)
+                failures, paced, taken_over = 0, False, loop.time()
+                self._left_for_another()
+                continue
             if error.failure == "auth" and not error.retryable and self._backend.endpoint != account:
                 # The key was changed meanwhile: the next connection has the new one.
                 error.retryable = True
@@ -316,7 +365,9 @@ class BackendLink:
             self._vendors,
             self._enrich if self._backend.capabilities.enriches else None,
         )
-        return Connecting(self._backend, context, self.connect_deadline, paced=paced)
+        # While the one before can go on nobody waits for a vendor.
+        patience = PATIENCE if self._opening is None or self._opening.failed is None else 0.0
+        return Connecting(self._backend, context, self.connect_deadline, patience=patience, paced=paced)
 
     def _told(self, instructions: str | None) -> str | None:
         """Instructions, with what was said before where the backend tells it in no other way."""
@@ -334,7 +385,7 @@ class BackendLink:
                 if isinstance(item, Replacement):
                     self._adopt(item)
                     raise _ReplacedError
-                self._note_turn(item)
+                self._turn.note(item)
                 self._handle(session, item)
             self._inline = session
             await self._broken
@@ -356,70 +407,4 @@ class BackendLink:
                     f"the backend took nothing for {self.send_deadline:g} s", retryable=True
                 ) from error
             self._outbox.sent(item)
-            self._note_turn(item)
-
-
-class Connecting:
-    """A backend's session, entered and left under deadlines; its vendor is asked as all calls together may.
-
-    Args:
-        backend: What to connect to.
-        context: What it is told.
-        deadline: Seconds until the session must be open, once the vendor may be asked.
-        close_deadline: Seconds after which it is left as it is.
-        patience: Seconds to wait until the vendor may be asked.
-        paced: Whether to wait for a turn of reconnects; by default where it is one.
-    """
-
-    def __init__(
-        self,
-        backend: Backend,
-        context: BackendContext,
-        deadline: float,
-        close_deadline: float = CLOSE_DEADLINE,
-        patience: float = PATIENCE,
-        paced: bool | None = None,
-    ) -> None:
-        self._backend = backend
-        self._context = context
-        self._deadline = deadline
-        self._close_deadline = close_deadline
-        self._patience = patience
-        self._paced = context.attempt > 0 if paced is None else paced
-        self._account: VendorAccount | None = None
-        self._manager = backend.connect(context)
-
-    async def __aenter__(self) -> BackendSession | InlineSession:
-        endpoint = self._backend.endpoint
-        if endpoint is None:
-            return await self._connect()
-        vendors = self._context.vendors
-        account = self._account = Vendors.shared().account(endpoint, self._backend.limits)
-        vendors.hold(account)
-        # A key that has changed is another account.
-        vendors.keep_only(account)
-        permit = await vendors.admit(account, self._context.emit, patience=self._patience, paced=self._paced)
-        with telling(permit):
-            session = await self._connect()
-            permit.succeeded()
-        return session
-
-    async def _connect(self) -> BackendSession | InlineSession:
-        try:
-            async with asyncio.timeout(self._deadline):
-                return await self._manager.__aenter__()
-        except TimeoutError as error:
-            raise BackendError(
-                f"the backend did not answer within {self._deadline:g} s", retryable=True
-            ) from error
-
-    async def __aexit__(self, *exc: Any) -> None:
-        if self._account is not None and isinstance(exc[1], BackendError):
-            self._account.lost(exc[1])
-        try:
-            async with asyncio.timeout(self._close_deadline):
-                await self._manager.__aexit__(*exc)
-        except TimeoutError:
-            logger.warning(
-                "The backend's session did not close within %g s and is left", self._close_deadline
-            )
+            self._turn.note(item)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeAlias
+
+import numpy as np
 
 from fishjam_agents.backends.port import AudioInput, BackendInput, UpdateInput
 from fishjam_agents.backends.replacement import Replacement
@@ -29,6 +32,7 @@ class Outbox:
         self._max_audio = max_audio
         self._entries: deque[OutboxEntry] = deque()
         self._audio = 0.0
+        self._returned: AudioInput | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.dropped = 0.0
 
@@ -49,7 +53,7 @@ class Outbox:
     def _drop_oldest(self) -> None:
         while self._audio > self._max_audio:
             for index, item in enumerate(self._entries):
-                if isinstance(item, AudioInput):
+                if isinstance(item, AudioInput) and item is not self._returned:
                     del self._entries[index]
                     self._audio -= item.seconds
                     self.dropped += item.seconds
@@ -71,12 +75,25 @@ class Outbox:
         """Take the input that was peeked out, unless it has been dropped meanwhile."""
         if self._entries and self._entries[0] is item:
             self._entries.popleft()
-            if isinstance(item, AudioInput):
+            if item is self._returned:
+                self._returned = None
+            elif isinstance(item, AudioInput):
                 self._audio -= item.seconds
 
-    def put_first(self, item: BackendInput) -> None:
-        """Put an entry before all others."""
-        self._entries.appendleft(item)
+    def put_back(self, items: Sequence[BackendInput]) -> None:
+        """Put what was sent before all others, for another backend; its audio is one, and never dropped."""
+        audio = [item for item in items if isinstance(item, AudioInput)]
+        self._entries.extendleft(reversed([item for item in items if not isinstance(item, AudioInput)]))
+        if not audio:
+            return
+        samples = np.concatenate([item.samples for item in audio])
+        seconds = sum(item.seconds for item in audio)
+        self._returned = AudioInput(audio[-1].peer, samples, seconds, speech=True)
+        self._entries.insert(len(items) - len(audio), self._returned)
+
+    def drop_updates(self) -> None:
+        """Take out what was meant for a backend that does not go on."""
+        self._entries = deque(item for item in self._entries if not isinstance(item, UpdateInput))
 
     def take_replacement(self) -> Replacement | None:
         """Take the oldest replacement of the backend out; None where none waits."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fishjam_agents.backends.conversation import PastConversation
 from fishjam_agents.backends.inputs import ToolDeclaration, UpdateInput
 from fishjam_agents.backends.port import Backend
+from fishjam_agents.errors import BackendError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,17 @@ class Replacement:
         instructions: Its system prompt.
         tools: The tools on offer.
         conversation: What was said so far, for a session that does not know it.
+        opened: Called once its session is open; what it puts follows what was put before.
+        failed: Called when no session can be opened; what it puts in the place of this one goes on. None
+            where nobody can: then it is tried as often as a backend that was lost.
     """
 
     backend: Backend
     instructions: str | None
     tools: Sequence[ToolDeclaration]
     conversation: PastConversation
+    opened: Callable[[], None] = lambda: None
+    failed: Callable[[BackendError], None] | None = None
 
     def updated(self, update: UpdateInput) -> Replacement:
         """Return it with the instructions and tools of an update that came before it took over."""

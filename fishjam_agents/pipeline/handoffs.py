@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fishjam_agents import events
@@ -11,8 +14,7 @@ from fishjam_agents.backends import port
 from fishjam_agents.backends.fallback.adapted import adapted
 from fishjam_agents.backends.link import BackendLink
 from fishjam_agents.backends.replacement import Replacement, goes_on_with
-from fishjam_agents.backends.vendors import CallVendors
-from fishjam_agents.errors import FishjamAgentsError
+from fishjam_agents.errors import BackendError, FishjamAgentsError
 from fishjam_agents.pipeline.bot import Bot
 from fishjam_agents.pipeline.context import CallContext
 from fishjam_agents.pipeline.conversation_record import ConversationRecord
@@ -24,7 +26,25 @@ from fishjam_agents.tools.handoff import Handoff
 logger = logging.getLogger(__name__)
 
 _GO_ON = "You have just taken over this call. Go on with the caller, and do not greet as in a new call."
+_TELL = "Tell the caller, and go on with what they want."
 _TAKEN_OVER = "The call is handed over, and you are the one who has taken it: go on with the caller."
+
+
+@dataclass(slots=True, eq=False)
+class _Holder:
+    """A bot that has the call, or had it, or is about to.
+
+    Attributes:
+        name: Its name.
+        bot: The bot.
+        summary: What it was told of the call.
+        session: Number of the session that serves it: bots that differ in instructions and tools share one.
+    """
+
+    name: str
+    bot: Bot
+    summary: str = ""
+    session: int = 0
 
 
 class CallHandoffs:
@@ -55,7 +75,7 @@ class CallHandoffs:
         self.active = bot
         # As the link knows it.
         self.backend = self._linked = bot.backend
-        self._name = first_name(bot)
+        self._first = self._holder = self._serving = _Holder(first_name(bot), bot)
         self._handoffs: Mapping[str, Any] = bot.handoffs
         self._context = context
         self._link = link
@@ -87,7 +107,7 @@ class CallHandoffs:
             name = wanted
             if name not in known:
                 raise FishjamAgentsError(
-                    f"{self._name} hands the call over to {name!r}, which is none of its handoffs: "
+                    f"{self._holder.name} hands the call over to {name!r}, which is none of its handoffs: "
                     f"{'use ' + ' or '.join(known) if known else 'set handoffs'}"
                 )
             wanted = known[name]
@@ -105,13 +125,8 @@ class CallHandoffs:
                 f"{kind} needs a session of its own, and with hearing 'per_peer' each peer has one: let it "
                 "keep the backend, or set hearing to 'active_speaker'"
             )
-        if backend.endpoint not in (None, self.backend.endpoint):
-            # An account that is full is known before the call has left the backend that serves it.
-            place = CallVendors()
-            try:
-                backend.reserve(place)
-            finally:
-                place.close()
+        # An account that is full is known before the call has left the backend that serves it.
+        self._link.verify_places(backend)
         if self._context.turns.mode == "backend" and not backend.capabilities.own_turn_detection:
             raise FishjamAgentsError(
                 f"turns.mode is 'backend', but {type(backend).__name__} of {kind} has no turn detection: set "
@@ -153,35 +168,89 @@ class CallHandoffs:
         """
         if self._closed:
             return
-        context = self._context
-        instructions = told(bot.instructions, summary)
-        goes_on, needs_session = goes_on or self._tools.is_awaited, self._needs_session(bot)
-        before, self._name, self.active = self._name, name, bot
+        goes_on = goes_on or self._tools.is_awaited
+        self._switch(_Holder(name, bot, summary), _GO_ON if goes_on else None)
+        self._context.start_hook("on_handoff", summary)
+
+    def _switch(self, holder: _Holder, words: str | None, *, back: bool = False) -> None:
+        """Let a bot go on.
+
+        Args:
+            holder: The bot.
+            words: Instruction that its model speaks by; None where it waits for the caller.
+            back: Whether it had the call last, and has it again.
+        """
+        context, bot = self._context, holder.bot
+        instructions, needs_session = told(bot.instructions, holder.summary), self._needs_session(bot)
+        before, self._holder, self.active = self._holder, holder, bot
         context.hooks.bot = bot
         tools = self._tools.offer(bot, bot.tools, bot.mcp)
-        self._taken_over(bot, name, instructions)
-        context.emit(events.BotChanged(context.now(), name, before))
+        self._taken_over(bot, holder.name, instructions)
+        context.emit(events.BotChanged(context.now(), holder.name, before.name))
         if not needs_session or not isinstance(self._link, BackendLink):
+            holder.session = before.session
+            if self._serving is before:
+                self._serving = holder
             self._link.put(port.UpdateInput(instructions or "", tools))
-        else:
-            backend = adapted(bot.backend, context.capabilities)
-            keeps = goes_on_with(self._linked, backend)
-            conversation = self._record.conversation
-            self.backend, self._linked = bot.backend, backend
-            if not keeps:
-                self._tools.lose_session()
-            self._link.replace(Replacement(backend, instructions, tools or (), conversation))
-            if goes_on and not keeps:
-                self._go_on()
-        context.start_hook("on_handoff", summary)
+            return
+        backend = adapted(bot.backend, context.capabilities)
+        keeps = goes_on_with(self._linked, backend)
+        self.backend, self._linked = bot.backend, backend
+        holder.session = before.session + 1
+        if not keeps:
+            self._tools.lose_session()
+        self._link.replace(
+            Replacement(
+                *(backend, instructions, tools or (), self._record.conversation),
+                opened=partial(self._opened, holder, words if back or not keeps else None),
+                failed=None if back else partial(self._take_back, words is not None),
+            )
+        )
+
+    def _opened(self, holder: _Holder, words: str | None) -> None:
+        """Take note that the session of a bot is open."""
+        if holder.session != self._holder.session:
+            # The next one is about to take over.
+            self._serving = holder
+            return
+        self._serving = self._holder
+        can = self.backend.capabilities
+        with contextlib.suppress(BackendError):
+            if words is not None and can.respond:
+                self.active.respond(words)
+            elif words is not None and can.text:
+                self._link.put(port.TextInput(f"[{words}]"))
+
+    def _take_back(self, goes_on: bool, error: BackendError) -> None:
+        """Let the bot go on that had the call last, since the session of the one after it cannot be opened.
+
+        Args:
+            goes_on: Whether its model says so to the caller.
+            error: Why.
+        """
+        if self._closed:
+            return
+        context, failed, back = self._context, self._holder.name, self._serving
+        message = f"{failed} cannot take the call over ({error}): {back.name} goes on with it"
+        context.emit(events.ErrorRaised(context.now(), message, "handoff"))
+        words = f"{failed} cannot take the call over at the moment, and you have it again."
+        self._switch(back, f"{words} {_TELL}" if goes_on else None, back=True)
+        context.start_hook("on_handoff", words)
 
     def resume(self, name: str, instructions: str | None) -> None:
         """Go on as the bot that a process was that is lost; before the first session is opened."""
-        try:
-            self._name, bot = self.find(name)
-        except FishjamAgentsError as error:
-            logger.warning("The call goes on as %s: %s", self._name, error, extra={"call": self._context.id})
-            return
+        first = self._first
+        if name == first.name:
+            # It had taken the call back.
+            bot = first.bot
+        else:
+            try:
+                name, bot = self.find(name)
+            except FishjamAgentsError as error:
+                why = "The call goes on as %s: %s"
+                logger.warning(why, first.name, error, extra={"call": self._context.id})
+                return
+            self._holder = self._serving = _Holder(name, bot)
         self.active, self.backend = bot, bot.backend
         self._context.hooks.bot = bot
         self._tools.offer(bot, bot.tools, bot.mcp)
@@ -189,10 +258,3 @@ class CallHandoffs:
         if isinstance(self._link, BackendLink):
             self._linked = adapted(bot.backend, self._context.capabilities)
             self._link.begin_with(self._linked, instructions)
-
-    def _go_on(self) -> None:
-        can = self.backend.capabilities
-        if can.respond:
-            self.active.respond(_GO_ON)
-        elif can.text:
-            self._link.put(port.TextInput(f"[{_GO_ON}]"))

@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fishjam_agents.audio.resampling import resample
+from fishjam_agents.backends.connecting import CLOSE_DEADLINE, CONNECT_DEADLINE, Connecting
 from fishjam_agents.backends.fallback.adapter import BackendAdapter
 from fishjam_agents.backends.fallback.failover import FailoverPolicy
 from fishjam_agents.backends.fallback.session import FallbackSession
 from fishjam_agents.backends.fallback.state import ActiveBackend, FallbackState
-from fishjam_agents.backends.link import CLOSE_DEADLINE, CONNECT_DEADLINE, REFRESH_INTERVAL, Connecting
+from fishjam_agents.backends.link import REFRESH_INTERVAL
 from fishjam_agents.backends.port import (
     Backend,
     BackendContext,

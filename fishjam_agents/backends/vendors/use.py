@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from fishjam_agents.backends.vendors.account import Permit, VendorAccount
@@ -13,10 +13,19 @@ from fishjam_agents.events import VendorAvailable, VendorUnavailable
 Emit: TypeAlias = Callable[[VendorUnavailable | VendorAvailable], None]
 
 
-class CallVendors:
-    """Places that were taken for a call before it begins, and what its sessions wait for."""
+_LEFT = object()
+"""Part of a session that was left for another one, which may fail to open."""
 
-    def __init__(self) -> None:
+
+class CallVendors:
+    """Places that were taken for a call before it begins, and what its sessions wait for.
+
+    Args:
+        had: Accounts at which the call has a place already.
+    """
+
+    def __init__(self, had: Iterable[VendorAccount] = ()) -> None:
+        self._had = frozenset(had)
         self._reserved: list[VendorAccount] = []
         self._waits: dict[object, str] = {}
 
@@ -31,7 +40,7 @@ class CallVendors:
         Raises:
             LimitReachedError: There is none.
         """
-        if account in self._reserved:
+        if account in self._had or account in self._reserved:
             return
         account.take_place()
         self._reserved.append(account)
@@ -42,6 +51,10 @@ class CallVendors:
             return False
         self._reserved.remove(account)
         return True
+
+    def beside(self, held: Iterable[VendorAccount]) -> CallVendors:
+        """Return places yet to be taken, beside those that sessions hold and those that are reserved."""
+        return CallVendors((*held, *self._reserved))
 
     def begin_wait(self, reason: str) -> object:
         """Take note that a session waits; `end_wait` takes what this returns."""
@@ -109,6 +122,22 @@ class VendorUse:
         for other in [held for held in self._held if held is not account]:
             del self._held[other]
             other.free_place()
+
+    def beside(self) -> CallVendors:
+        """Return places yet to be taken for another session of the call, beside those that it has."""
+        return self._call.beside(self._held)
+
+    def leave(self) -> None:
+        """Keep the places of a session that is left for another one until `settle`: it may have to go on."""
+        for parts in self._held.values():
+            parts.clear()
+            parts.add(_LEFT)
+
+    def settle(self) -> None:
+        """Give back the places that only sessions before the one that is open have used, or would have."""
+        for account in tuple(self._held):
+            self.release(account, _LEFT)
+        self._call.close()
 
     def close(self) -> None:
         """Give back all places."""

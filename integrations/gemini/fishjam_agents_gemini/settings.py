@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from fishjam_agents.backends.connecting import CONNECT_DEADLINE
 from fishjam_agents.backends.key_file import read_key
-from fishjam_agents.backends.link import CONNECT_DEADLINE
 from fishjam_agents.backends.vendors import VendorEndpoint, VendorLimits
 from fishjam_agents.backends.vendors.endpoint import fingerprint
 from fishjam_agents.errors import SettingError
