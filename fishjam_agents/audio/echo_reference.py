@@ -16,6 +16,7 @@ from fishjam_agents.audio.bands import (
     SILENCE_POWER,
     WINDOW_SECONDS,
     analysis_window,
+    band_powers,
     make_spectra,
     transform,
 )
@@ -69,6 +70,10 @@ class LevelMeter:
     def __init__(self, size: int) -> None:
         self._window = analysis_window(size)
         self._recent: Samples = np.zeros(size, np.int16)
+
+    def powers(self, samples: Samples) -> list[float]:
+        """Return the power of `size` samples in each band, a share of full scale; they are not taken."""
+        return band_powers(samples, self._window)
 
     def skip(self, samples: Samples) -> None:
         """Take sound whose levels nobody asks for: those of the next chunk reach back into it."""

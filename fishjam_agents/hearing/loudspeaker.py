@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from fishjam_agents.audio.bands import WINDOW_SECONDS, analysis_window, band_powers, voice_level
+from fishjam_agents.audio.bands import WINDOW_SECONDS, voice_level
 from fishjam_agents.audio.echo import Echo, EchoSource, make_guard
 from fishjam_agents.audio.echo_match import MAX_DELAY, EchoMatch, match_echo
-from fishjam_agents.audio.echo_reference import EchoReference
+from fishjam_agents.audio.echo_reference import EchoReference, make_meter
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.hearing.ring import Ring
 
@@ -89,8 +89,8 @@ class Loudspeaker:
             return None
         if suspected:
             self._follow(at, ring)
-        elif self.guard.untold in _FIRST_LOOKS and self.guard.untold != self._looked:
-            self._looked = self.guard.untold
+        elif (untold := self.guard.untold) in _FIRST_LOOKS and untold != self._looked:
+            self._looked = untold
             match = self._compare(at, _LONGEST, ring)
             if match is not None and match.level <= _LOUDEST:
                 self.guard.learn(match)
@@ -132,7 +132,8 @@ class MixedLoudspeakers:
     """
 
     def __init__(self, sample_rate: int) -> None:
-        self._window = analysis_window(round(WINDOW_SECONDS * sample_rate))
+        self._size = round(WINDOW_SECONDS * sample_rate)
+        self._meter = make_meter(self._size)
         self._expected: list[Echo] = []
         self._known = False
 
@@ -159,7 +160,7 @@ class MixedLoudspeakers:
         self._known = self._known or loudspeaker.known
         if source is None:
             return
-        bands = band_powers(ring.last(len(self._window)), self._window)
+        bands = self._meter.powers(ring.last(self._size))
         echo = source.expect(bands, voice_level(bands))
         if echo is not None:
             self._expected.append(echo)

@@ -120,6 +120,8 @@ def test_levels_are_the_same(size, seed, chunks):
         waiting = []
         for meter in (one, other):
             meter.skip(samples[: length // 2])
+        last = np.resize(samples, size)
+        assert other.powers(last) == pytest.approx(one.powers(last), rel=1e-4, abs=1e-10)
 
 
 @COMPILED
@@ -203,6 +205,10 @@ def test_nothing_takes_nothing():
     meter.measure([], rows[:0])
     meter.measure([SHORT[:0]], rows)
     assert (rows == -100.0).all()
+    assert meter.powers(np.zeros(512, np.int16)) == [0.0] * VOICE
+    for length in (0, 511, 513):
+        with pytest.raises(ValueError, match="samples must be 512"):
+            meter.powers(np.zeros(length, np.int16))
     with pytest.raises(TypeError, match="measure takes chunks and rows, 1 given"):
         meter.measure([])
     with pytest.raises(TypeError):

@@ -111,6 +111,22 @@ static PyObject *meter_skip(PyObject *self, PyObject *given)
     Py_RETURN_NONE;
 }
 
+static PyObject *meter_powers(PyObject *self, PyObject *given)
+{
+    const struct level_meter *meter = &((LevelMeter *)self)->meter;
+    double powers[LEVEL_BANDS];
+    Py_buffer samples;
+    if (view_numbers(&samples, given, "samples", "h", 1, false) < 0)
+        return NULL;
+    const bool fits = samples.shape[0] == meter->size;
+    if (fits)
+        level_meter_powers(meter, samples.buf, powers);
+    PyBuffer_Release(&samples);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "samples must be %d", meter->size);
+    return Py_BuildValue("[ddddd]", powers[0], powers[1], powers[2], powers[3], powers[4]);
+}
+
 /* Take a chunk of it, and fill in the levels at its end. */
 static int measure_chunk(LevelMeter *self, PyObject *chunk, double row[LEVEL_COLUMNS])
 {
@@ -145,6 +161,7 @@ static PyObject *meter_measure(PyObject *self, PyObject *const *arguments, Py_ss
 }
 
 static PyMethodDef meter_methods[] = {
+    {"powers", meter_powers, METH_O, "powers(samples)\n\nAs `audio.echo_reference.LevelMeter.powers`."},
     {"skip", meter_skip, METH_O, "skip(samples)\n\nAs `audio.echo_reference.LevelMeter.skip`."},
     {"measure", (PyCFunction)(void (*)(void))meter_measure, METH_FASTCALL,
      "measure(chunks, rows)\n\nAs `audio.echo_reference.LevelMeter.measure`."},

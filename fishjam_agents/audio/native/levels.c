@@ -48,6 +48,20 @@ bool level_meter_init(struct level_meter *meter, int size)
     return meter->window != NULL;
 }
 
+void level_meter_powers(const struct level_meter *meter, const int16_t *samples, double powers[LEVEL_BANDS])
+{
+    double sound[LEVELS_LONGEST], work[2 * LEVELS_LONGEST];
+    double re[LEVELS_LONGEST / 2 + 1], im[LEVELS_LONGEST / 2 + 1];
+    for (int i = 0; i < meter->size; i++)
+        sound[i] = samples[i] * meter->window[i];
+    fft_forward(meter->plan, sound, re, im, work);
+    for (int band = 0; band < LEVEL_BANDS; band++) {
+        powers[band] = 0.0;
+        for (int k = BAND_STARTS[band]; k < BAND_STARTS[band + 1]; k++)
+            powers[band] += re[k] * re[k] + im[k] * im[k];
+    }
+}
+
 void level_meter_skip(struct level_meter *meter, const int16_t *samples, int64_t count)
 {
     const int size = meter->size;
@@ -60,17 +74,8 @@ void level_meter_skip(struct level_meter *meter, const int16_t *samples, int64_t
 
 void level_meter_measure(struct level_meter *meter, const int16_t *samples, int64_t count, double row[LEVEL_COLUMNS])
 {
-    double sound[LEVELS_LONGEST], work[2 * LEVELS_LONGEST];
-    double re[LEVELS_LONGEST / 2 + 1], im[LEVELS_LONGEST / 2 + 1];
     level_meter_skip(meter, samples, count);
-    for (int i = 0; i < meter->size; i++)
-        sound[i] = meter->recent[i] * meter->window[i];
-    fft_forward(meter->plan, sound, re, im, work);
-    for (int band = 0; band < LEVEL_BANDS; band++) {
-        row[band] = 0.0;
-        for (int k = BAND_STARTS[band]; k < BAND_STARTS[band + 1]; k++)
-            row[band] += re[k] * re[k] + im[k] * im[k];
-    }
+    level_meter_powers(meter, meter->recent, row);
     row[LEVEL_BANDS] = row[1] + row[2] + row[3];
     for (int column = 0; column < LEVEL_COLUMNS; column++)
         row[column] = 10 * log10(row[column] > SILENCE_POWER ? row[column] : SILENCE_POWER);

@@ -26,6 +26,9 @@ struct level_meter {
 /* False for a size that is not to be had, or where there is no memory. */
 bool level_meter_init(struct level_meter *, int size);
 
+/* Powers of `size` samples in each band, shares of full scale; what was taken has no part in it. */
+void level_meter_powers(const struct level_meter *, const int16_t *samples, double powers[LEVEL_BANDS]);
+
 /* Take sound that nobody asks for. */
 void level_meter_skip(struct level_meter *, const int16_t *samples, int64_t count);
 
