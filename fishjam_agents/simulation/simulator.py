@@ -37,7 +37,7 @@ _STARTING_SECONDS = 60.0
 """Seconds of virtual time that a call in memory may take beside its own length."""
 
 _LOOK = 0.05
-"""Seconds between two looks whether a call that has not begun is to be stopped."""
+"""Seconds between two looks whether a call that has not begun, or is over, is to be stopped."""
 _LEAVING = 3.0
 """Seconds in which the bot of a call that was stopped may leave, and its code be cancelled."""
 
@@ -210,11 +210,12 @@ async def _perform(
             pipeline.observers.remove(observer)
         errors.over = True
         leave()
-        if stop.asked:
-            # A hook that holds up the bot's leave costs nobody the recording.
-            await asyncio.wait({working}, timeout=_LEAVING)
-        else:
-            await working
+        while not (working.done() or stop.asked):
+            await asyncio.wait({working}, timeout=_LOOK)
+        # A hook that holds up the bot's leave costs nobody the recording.
+        await asyncio.wait({working}, timeout=_LEAVING)
+        if working.done():
+            working.result()
     pipeline.observers.remove(errors)
     pipeline.recorder = others
     if recording is None or scene.zero is None:

@@ -124,6 +124,24 @@ def test_a_hook_that_will_not_end_costs_nobody_the_recording(tmp_path: Path) -> 
     assert "user_turn_ended" in kinds(out)
 
 
+def test_a_bot_that_does_not_leave_costs_nobody_the_recording_of_a_call_that_was_over(tmp_path: Path) -> None:
+    hook = """
+    async def on_stop(self):
+        pathlib.Path("leaving").touch()
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except BaseException:
+                pass
+"""
+    config, out = bot(tmp_path, hook), tmp_path / "out"
+    words = ("simulate", config, "--caller", FIXTURES / "alice_yes.wav", "--seconds", 4, "--out", out)
+    code, _, _ = asyncio.run(stopped(tmp_path, words, (tmp_path / "leaving").exists))
+    assert code == 130
+    assert {path.name for path in out.iterdir()} == FILES
+    assert read_wav(out / "heard.wav").seconds == pytest.approx(4.0, abs=0.03)
+
+
 @pytest.mark.parametrize("fast", [(), ("--fast",)])
 def test_a_suite_keeps_what_was_played_and_the_part_of_what_was_not(
     tmp_path: Path, fast: tuple[str, ...]

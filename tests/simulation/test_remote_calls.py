@@ -241,6 +241,39 @@ def test_a_call_is_stopped_before_it_begins() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("answers", [False, True], ids=["connecting", "shaking hands"])
+def test_a_call_is_stopped_while_its_sockets_connect(answers: bool) -> None:
+    async def scenario() -> None:
+        stop, came = StopRequest(), asyncio.Event()
+        gone = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            came.set()
+            if answers:
+                # Half a line of an answer.
+                writer.write(b"HTTP/1.1 ")
+            while await reader.read(1024):
+                pass
+            writer.close()
+            gone.set()
+
+        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            clips = [read_wav(FIXTURES / "alice_yes.wav")]
+            before = asyncio.all_tasks()
+            calling = asyncio.create_task(
+                call_room(f"http://127.0.0.1:{port}", [Admission("t")], ["alice"], clips, Told(), stop=stop)
+            )
+            await came.wait()
+            stop.ask()
+            with pytest.raises(StoppedError):
+                await calling
+            await gone.wait()
+            assert not {task for task in asyncio.all_tasks() - before if not task.done()}
+
+    run(scenario())
+
+
 def test_nobody_to_talk_to_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded_call, "COMPANY_DEADLINE", 0.5)
 

@@ -32,6 +32,8 @@ from fishjam_agents.simulation.stop_request import StopRequest
 COMPANY_DEADLINE = 30.0
 """Seconds in which somebody else in the room has to publish sound: bots join within one or two."""
 
+_LOOK = 0.05
+"""Seconds between two looks whether a call that has not begun is to be stopped."""
 _QUIET = QUIET_TICKS / FRAMES_PER_SECOND
 """Seconds of quiet after which somebody is taken to have ended: that much earlier it was."""
 
@@ -241,7 +243,7 @@ class RemoteScene:
                 if loop.time() > end:
                     raise FishjamAgentsError(otherwise.format(seconds=seconds))
                 tasks: set[asyncio.Future[Any]] = {waiting, *reading}
-                await asyncio.wait(tasks, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
                 for task in reading:
                     if task.done():
                         task.result()
@@ -345,15 +347,30 @@ async def call_room(
     """
     stop = StopRequest() if stop is None else stop
     scene = RemoteScene(names, clips, [one.id for one in admissions], tell, seconds, stop)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(stop.call())
-        sessions = [
-            await stack.enter_async_context(
-                join(base_url(url), admission.token, name, scene if number == 0 else _Unheard())
-            )
-            for number, (admission, name) in enumerate(zip(admissions, names, strict=True))
-        ]
-        return await scene.play(sessions)
+    joined = asyncio.Event()
+
+    async def converse() -> RecordedCall:
+        async with AsyncExitStack() as stack:
+            sessions = [
+                await stack.enter_async_context(
+                    join(base_url(url), admission.token, name, scene if number == 0 else _Unheard())
+                )
+                for number, (admission, name) in enumerate(zip(admissions, names, strict=True))
+            ]
+            joined.set()
+            return await scene.play(sessions)
+
+    with stop.call():
+        calling = asyncio.create_task(converse())
+        try:
+            # The scene looks by itself.
+            while not (calling.done() or joined.is_set()):
+                stop.check()
+                await asyncio.wait({calling}, timeout=_LOOK)
+            return await calling
+        finally:
+            calling.cancel()
+            await asyncio.wait({calling})
 
 
 class _Unheard:
