@@ -13,9 +13,10 @@ import re
 import shutil
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, Process
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench import kinds
@@ -66,6 +67,22 @@ def shares(lines: Iterable[str]) -> list[tuple[str, float]]:
     return [(name, count / total) for name, count in samples.most_common()]
 
 
+@asynccontextmanager
+async def sampling(pid: int, path: Path) -> AsyncIterator[Process]:
+    """Run py-spy on a process; it is gone when the context is left, whatever happens in it."""
+    sampler = await asyncio.create_subprocess_exec(
+        *("py-spy", "record", "--nonblocking", "--format", "raw", "--output", str(path)),
+        *("--rate", str(_RATE), "--duration", str(round(_SECONDS)), "--pid", str(pid)),
+        stdout=DEVNULL,
+    )
+    try:
+        yield sampler
+    finally:
+        if sampler.returncode is None:
+            sampler.kill()
+            await sampler.wait()
+
+
 async def _record(kind: kinds.Kind, calls: int, path: Path) -> float:
     """Sample a process with so many calls; return its microseconds of CPU per frame meanwhile."""
     async with child("generator", sound=kind.sound) as generator:
@@ -78,14 +95,10 @@ async def _record(kind: kinds.Kind, calls: int, path: Path) -> float:
             subject.keep_to(own)
             await generator.ask(5.0, do="start")
             await asyncio.sleep(_WARM_UP)
-            sampler = await asyncio.create_subprocess_exec(
-                *("py-spy", "record", "--nonblocking", "--format", "raw", "--output", str(path)),
-                *("--rate", str(_RATE), "--duration", str(round(_SECONDS)), "--pid", str(subject.pid)),
-                stdout=DEVNULL,
-            )
-            used = await subject.ask(3 * _SECONDS, do="measure", seconds=_SECONDS)
-            async with asyncio.timeout(_START):
-                await sampler.wait()
+            async with sampling(subject.pid, path) as sampler:
+                used = await subject.ask(3 * _SECONDS, do="measure", seconds=_SECONDS)
+                async with asyncio.timeout(_START):
+                    await sampler.wait()
     return 1e6 * float(used["cpu"]) / max(int(used["frames"]), 1)
 
 

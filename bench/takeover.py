@@ -18,7 +18,7 @@ import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from fishjam_agents.session import PeerType
 PROCESSES = 3
 ROOMS = 12
 KILLS = 10
+_LEAVING = 20.0
+"""Seconds in which a program leaves that was asked to twice."""
 CONFIG = "agent: {backend: {type: parrot}}\nrooms: every\nworkers: 3\n"
 
 
@@ -65,11 +67,15 @@ async def pids_of_workers(server: EmbeddedServer, folder: Path) -> AsyncIterator
         try:
             yield pids
         finally:
-            process.terminate()
-            await asyncio.sleep(1)
-            process.terminate()
-            await process.wait()
-            await reading
+            # It is killed where it does not leave in time.
+            for _ in range(2):
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                await asyncio.sleep(1)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _LEAVING)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 async def main() -> None:
@@ -123,7 +129,8 @@ async def programs() -> None:
             before = {room.id: bots(room) for room in rooms}
             begun = time.perf_counter()
             running[number % 2].kill()
-            await running[number % 2].wait()
+            async with asyncio.timeout(_LEAVING):
+                await running[number % 2].wait()
             await asyncio.sleep(0.2)
             lost = [room for room in rooms if bots(room) != before[room.id]]
             await until(lambda rooms=rooms: all(bots(room) for room in rooms))

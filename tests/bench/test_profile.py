@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
-from bench.profile import shares, stage
+from bench.profile import sampling, shares, stage
 
 RUN = "<module> (bench/subject.py:126);run (uvloop/__init__.py:92)"
 READ = f"{RUN};data_received (fishjam_agents/fishjam/direct.py:98)"
@@ -42,3 +47,21 @@ def test_shares_are_of_all_samples_and_the_largest_comes_first() -> None:
         ("event loop: waiting, reading and writing sockets", 0.25),
     ]
     assert shares([]) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands in for py-spy")
+def test_the_sampler_is_gone_where_the_measurement_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "py-spy"
+    script.write_text("#!/bin/sh\nexec sleep 600\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    async def scenario() -> int | None:
+        with pytest.raises(RuntimeError, match="the subject is gone"):
+            async with asyncio.timeout(60), sampling(os.getpid(), tmp_path / "stacks") as sampler:
+                raise RuntimeError("the subject is gone")
+        return sampler.returncode
+
+    assert asyncio.run(scenario()) is not None
