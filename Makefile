@@ -78,7 +78,7 @@ events:           ## rewrite the tables of events and of metrics in the docs fro
 docs:             ## the documentation as a site, which needs no server: out/site/index.html
 	NO_MKDOCS_2_WARNING=1 uv run --group docs python -m mkdocs build --strict --quiet
 
-schema:           ## rewrite examples/config.schema.json from the settings classes
+schema:           ## rewrite the schemas of examples/ from the settings classes
 	uv run python -m tests.docs.config_schema
 
 templates:        ## copy examples/offline_assistant into what `new --backend offline` writes

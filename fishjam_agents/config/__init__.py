@@ -5,7 +5,7 @@ from __future__ import annotations
 from fishjam_agents.config.describe import describe, describe_rooms
 from fishjam_agents.config.factory import pipeline_factory
 from fishjam_agents.config.load import load_config
-from fishjam_agents.config.schema import config_schema
+from fishjam_agents.config.schema import config_schema, settings_schema
 from fishjam_agents.config.settings import (
     AgentSettings,
     Config,
@@ -27,4 +27,5 @@ __all__ = [
     "differing_limits",
     "load_config",
     "pipeline_factory",
+    "settings_schema",
 ]

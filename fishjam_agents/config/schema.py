@@ -65,19 +65,34 @@ def config_schema(leave_out: Collection[str] = ()) -> Schema:
     return _Definitions(leave_out).document()
 
 
+def settings_schema(kind: type[Any], title: str, lists: Collection[str] = ()) -> Schema:
+    """The schema of another file that is read as config.yaml is: a dialogue.
+
+    Args:
+        kind: The settings class that has its keys.
+        title: Its name.
+        lists: Keys, at whatever place, whose single value stands for a list of one.
+    """
+    definitions = _Definitions((), lists)
+    made = definitions.settings(kind, title.partition(".")[0])
+    return {"$schema": _DRAFT, "title": title, **made, "definitions": dict(_SCALARS)}
+
+
 class _Definitions:
     """The schema in the making.
 
     Args:
         leave_out: Implementations that it does not name.
+        lists: Keys whose single value stands for a list of one.
 
     Attributes:
         made: What several places refer to, by name.
     """
 
-    def __init__(self, leave_out: Collection[str]) -> None:
+    def __init__(self, leave_out: Collection[str], lists: Collection[str] = ()) -> None:
         self.made: dict[str, Schema] = dict(_SCALARS)
         self._leave_out = leave_out
+        self._lists = lists
 
     def document(self) -> Schema:
         self.made["agent"] = self._agent()
@@ -104,8 +119,14 @@ class _Definitions:
             properties[name] = self._property(setting, f"agent.{name}")
         return _object(properties, summary(AgentSettings))
 
-    def _settings(self, kind: type[Any], path: str, besides: Mapping[str, Schema] | None = None) -> Schema:
-        """A mapping with the keys of a settings class."""
+    def settings(self, kind: type[Any], path: str, besides: Mapping[str, Schema] | None = None) -> Schema:
+        """A mapping with the keys of a settings class.
+
+        Args:
+            kind: The class.
+            path: Where it stands.
+            besides: Keys that are no settings.
+        """
         settings = settings_of(kind)
         properties = {name: self._property(setting, f"{path}.{name}") for name, setting in settings.items()}
         needed = [*(besides or {}), *(name for name, one in settings.items() if one.default is REQUIRED)]
@@ -113,6 +134,8 @@ class _Definitions:
 
     def _property(self, setting: Setting, path: str) -> Schema:
         forms = self._forms(setting.hint, path)
+        if setting.name in self._lists:
+            forms += self._elements(setting.hint, path)
         if setting.default is not REQUIRED or path in FILE_SECTIONS or path.startswith("agent."):
             forms.append(_NOTHING)
         unit = f" [{setting.unit}]" if setting.unit else ""
@@ -151,7 +174,7 @@ class _Definitions:
         if kinds := variants(hint):
             if kinds.get("") is AgentSettings:
                 return [{"$ref": "#/definitions/agent"}]
-            return [self._settings(kinds[""], path) if "" in kinds else self._typed(kinds, path)]
+            return [self.settings(kinds[""], path) if "" in kinds else self._typed(kinds, path)]
         base = registered_base(hint)
         if base is not None:
             one = self._registered(base)
@@ -184,7 +207,7 @@ class _Definitions:
     def _typed(self, kinds: Mapping[str, type[Any]], path: str) -> Schema:
         """A mapping whose keys its `type` decides about."""
         found = {
-            name: self._settings(kind, path, {"type": {"const": name, "description": summary(kind)}})
+            name: self.settings(kind, path, {"type": {"const": name, "description": summary(kind)}})
             for name, kind in kinds.items()
         }
         return _by_type(found)
@@ -198,7 +221,7 @@ class _Definitions:
             for name, kind in implementations(base).items():
                 if name in self._leave_out:
                     continue
-                own = self._settings(kind, group, {"type": {"const": name, "description": summary(kind)}})
+                own = self.settings(kind, group, {"type": {"const": name, "description": summary(kind)}})
                 self.made[f"{group}.{name}"] = own
                 found[name] = {"$ref": f"#/definitions/{group}.{name}"}
             self.made[group] = _by_type(found)

@@ -21,6 +21,7 @@ FOLDER = "offline"
 COPIED = (
     "bot.py",
     "config.yaml",
+    "dialogue.schema.json",
     "dialogue.yaml",
     "scenarios/booking.yaml",
     "scenarios/interruption.yaml",

@@ -13,7 +13,7 @@ from fishjam_agents_local.intents.dialogue import Dialogue
 from fishjam_agents_local.intents.words import plain_text
 
 _SMALLEST = "`intents: {hours: {about: hear when we open, examples: [when do you open], answer: At nine.}}`"
-_LISTS = frozenset({"answer", "other", "examples", "keywords"})
+LISTS = frozenset({"answer", "other", "examples", "keywords"})
 """Keys whose single value stands for a list of one."""
 
 
@@ -46,7 +46,7 @@ def _with_lists(node: Node, key: str = "") -> Node:
         return Section(entries, node.lines, node.line)
     if isinstance(node, Sequence):
         return Sequence(tuple(_with_lists(item) for item in node.items), node.line)
-    if isinstance(node, Scalar) and key in _LISTS and not node.null:
+    if isinstance(node, Scalar) and key in LISTS and not node.null:
         return Sequence((node,), node.line)
     return node
 
