@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +12,15 @@ from fishjam_agents.cli.output import say
 from fishjam_agents.cli.tracing import require_opentelemetry
 from fishjam_agents.errors import MissingExtraError
 
+if TYPE_CHECKING:
+    from fishjam_agents.backends.port import Backend
+
 
 def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_default=False)]) -> None:
     """Say what a config.yaml makes, or what is wrong with it."""
     from fishjam_agents.audio import compiled
     from fishjam_agents.config import (
+        backends_of,
         describe,
         describe_rooms,
         differing_limits,
@@ -31,14 +35,17 @@ def check(config: Annotated[Path, typer.Argument(help="The config.yaml.", show_d
     if settings.observe.tracing is not None:
         require_opentelemetry()
     if not settings.is_multi_room:
-        say("\n".join([*describe(settings, pipeline_factory(settings)()), machine]))
+        pipeline = pipeline_factory(settings)()
+        own = backends_of("agent", settings, pipeline.backend)
+        notes = [f"{'note':<9} {note}" for note in differing_limits(own)]
+        say("\n".join([*describe(settings, pipeline), machine, *notes]))
         return
     blocks = []
-    backends = {}
+    backends: dict[str, Backend] = {}
     for name in settings.bot_names():
         bot = settings.bot(name)
         pipeline = pipeline_factory(bot)()
-        backends[name] = pipeline.backend
+        backends |= backends_of(name, bot, pipeline.backend)
         blocks.append([f"{name}:", *(f"  {line}" for line in describe(bot, pipeline))])
     notes = [f"{'note':<9} {note}" for note in differing_limits(backends)]
     blocks.insert(0, [*describe_rooms(settings), machine, *notes])

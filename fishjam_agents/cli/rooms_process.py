@@ -15,7 +15,7 @@ from fishjam_agents.backends.port import Backend
 from fishjam_agents.cli.metrics import call_metrics
 from fishjam_agents.cli.reload import Reloader
 from fishjam_agents.cli.tracing import call_tracing
-from fishjam_agents.config import Config, differing_limits, pipeline_factory
+from fishjam_agents.config import Config, backends_of, differing_limits, pipeline_factory
 from fishjam_agents.journal.journal import Journals
 from fishjam_agents.observe.event_webhooks import EventWebhooks
 from fishjam_agents.observe.log import EventLog, log_bot, log_room
@@ -190,7 +190,7 @@ class RoomsProcess:
         secret = None if settings.api is None else settings.api.token
         self.calls = WorkerCalls(self.worker, self.monitor, secret, orphans, self._measured, told)
         self.reloader = Reloader(settings, make_bots, self._apply)
-        _warn_of_limits(bots)
+        _warn_of_limits(settings, bots)
         self._drain: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -247,7 +247,7 @@ class RoomsProcess:
 
     def _apply(self, settings: Config, bots: object) -> None:
         read = cast(BotFactories, bots)
-        _warn_of_limits(read)
+        _warn_of_limits(settings, read)
         self._use(settings, read)
         # Whoever reads the file again may have changed a key.
         self.worker.unpark()
@@ -290,6 +290,9 @@ class RoomsProcess:
         return text_of(self._metrics.registry)
 
 
-def _warn_of_limits(bots: BotFactories) -> None:
-    for sentence in differing_limits({name: make.backend for name, make in bots.items()}):
+def _warn_of_limits(settings: Config, bots: BotFactories) -> None:
+    backends: dict[str, Backend] = {}
+    for name, make in bots.items():
+        backends |= backends_of(name, settings.bot(name), make.backend)
+    for sentence in differing_limits(backends):
         logger.warning("%s", sentence)

@@ -13,7 +13,7 @@ from fishjam_agents.config.settings import (
     OwnWordsSettings,
     PartialSettings,
 )
-from fishjam_agents.config.shared_accounts import differing_limits
+from fishjam_agents.config.shared_accounts import backends_of, differing_limits
 
 __all__ = [
     "AgentSettings",
@@ -21,6 +21,7 @@ __all__ = [
     "GreetingSettings",
     "OwnWordsSettings",
     "PartialSettings",
+    "backends_of",
     "config_schema",
     "describe",
     "describe_rooms",

@@ -6,8 +6,21 @@ from collections.abc import Mapping
 
 from fishjam_agents.backends.key_file import parts_of
 from fishjam_agents.backends.port import Backend, VendorEndpoint, VendorLimits
+from fishjam_agents.config.settings import Config
 
 _NONE = VendorLimits()
+
+
+def backends_of(name: str, bot: Config, backend: Backend) -> dict[str, Backend]:
+    """Backends of a bot and of those that it hands a call over to, by names for messages.
+
+    Args:
+        name: The bot's.
+        bot: Its file.
+        backend: Its backend.
+    """
+    handed = {f"{name}, {other}": own.backend for other, own in bot.agent.handoffs.items()}
+    return {name: backend, **{names: one for names, one in handed.items() if one is not None}}
 
 
 def differing_limits(backends: Mapping[str, Backend]) -> list[str]:

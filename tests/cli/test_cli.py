@@ -128,6 +128,24 @@ def test_check_names_bots_with_different_limits_of_one_account(
     assert "sk-of-both" not in out
 
 
+@pytest.mark.parametrize("limits", [5, 9])
+def test_check_names_a_bot_that_takes_over_with_different_limits_of_one_account(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], limits: int
+) -> None:
+    backend = "type: openai_realtime, model: m, api_key: sk-of-both, limits: {calls: "
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"agent:\n  backend: {{{backend}5}}}}\n  tools: hand_over\n"
+        f"  handoffs: {{billing: {{backend: {{{backend}{limits}}}}}}}}}\n"
+    )
+    code, out, _ = command(capsys, "check", str(path))
+    assert code == 0
+    notes = [line for line in out.splitlines() if line.startswith("note ")]
+    assert len(notes) == (limits != 5)
+    if notes:
+        assert "agent: 5 calls at once; agent, billing: 9 calls at once" in notes[0]
+
+
 def test_check_finds_what_only_the_parts_together_show(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
