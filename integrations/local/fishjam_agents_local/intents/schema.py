@@ -16,7 +16,7 @@ from fishjam_agents_local.intents.reading import LISTS
 
 
 def dialogue_schema() -> dict[str, Any]:
-    """The schema: it knows wrong keys, types and words; what they mean to each other only the loader judges."""
+    """The schema: it knows wrong keys, types and words; what they mean together only the loader judges."""
     return settings_schema(Dialogue, "dialogue.yaml of fishjam_agents", LISTS)
 
 
