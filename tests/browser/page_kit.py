@@ -65,7 +65,9 @@ class RunningBot:
         said: What it printed.
     """
 
-    def __init__(self, folder: Path, config: str, port: int = 0, token: str = "") -> None:
+    def __init__(
+        self, folder: Path, config: str, port: int = 0, token: str = "", patience: float = PATIENCE
+    ) -> None:
         self.said = ""
         self.link = ""
         path = folder / "config.yaml"
@@ -85,7 +87,7 @@ class RunningBot:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not self.link and self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         if not self.link:
@@ -120,9 +122,11 @@ class RunningBot:
 
 
 @contextmanager
-def running(folder: Path, config: str, port: int = 0, token: str = "") -> Iterator[RunningBot]:
+def running(
+    folder: Path, config: str, port: int = 0, token: str = "", patience: float = PATIENCE
+) -> Iterator[RunningBot]:
     """A bot that runs, and does not afterwards; `token` is its server's management token."""
-    bot = RunningBot(folder, config, port, token)
+    bot = RunningBot(folder, config, port, token, patience)
     try:
         yield bot
     finally:
