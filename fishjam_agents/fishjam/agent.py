@@ -32,6 +32,7 @@ from .errors import AgentAuthError, AgentError, SessionClosedError
 from .known_frames import KnownFrames
 from .reconnect import Reconnected
 from .reconnector import GIVE_UP_AFTER, Reconnector, Refresh
+from .republish import republish
 from .sockets import binary, end_of_session, handshake, open_socket
 from .track_options import add_track_message
 
@@ -266,21 +267,8 @@ class AgentSession:
 
     async def _adopt(self, socket: DirectConnection) -> None:
         """Publish the tracks on a new socket, then use it."""
-        published: dict[OutgoingTrack, None] = {}
         try:
-            # Tracks may be added and removed while this sends; nothing may come between the last look and the
-            # change of sockets.
-            while True:
-                for track in [track for track in self._tracks if track not in published]:
-                    # A half-open socket may still hold the old id, and an id in use crashes the endpoint.
-                    published[track] = None
-                    track.rename(uuid.uuid4().hex)
-                    await socket.send(add_track_message(track.id, track.options))
-                for track in [track for track in published if track not in self._tracks]:
-                    del published[track]
-                    await socket.send(encode_remove_track(track.id))
-                if len(published) == len(self._tracks):
-                    break
+            await republish(socket, lambda: self._tracks)
         except ConnectionClosed as error:
             raise end_of_session(_WHAT, error.rcvd, error.sent) from error
         self._socket = socket

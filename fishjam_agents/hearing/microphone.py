@@ -6,7 +6,6 @@ Everything here is synchronous, from the bytes of a packet to the events of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -19,15 +18,14 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.second_opinion import NetworkName
 from fishjam_agents.audio.vad import FRAME_SAMPLES, SAMPLE_RATE, Decision
 from fishjam_agents.audio.vad_batch import Question
-from fishjam_agents.hearing.arrivals import Arrivals
 from fishjam_agents.hearing.detector_bank import DetectorBank
-from fishjam_agents.hearing.echo_canceller import EchoCanceller
+from fishjam_agents.hearing.front_end import FrontEnd
 from fishjam_agents.hearing.loudspeaker import Loudspeakers
 from fishjam_agents.hearing.media_clock import JITTER, MediaClock
 from fishjam_agents.hearing.ring import SECONDS, UNTIL_SUSPECTED, Ring
 from fishjam_agents.hearing.stages import Stage
 from fishjam_agents.hearing.thinning import Silence, Thinning
-from fishjam_agents.hearing.turn_sound import TurnSound
+from fishjam_agents.hearing.turn_sound import TurnPredictor, TurnSound
 from fishjam_agents.turns.decision_log import DecisionLogs, RecordedMachine
 from fishjam_agents.turns.machine import (
     NOTHING,
@@ -54,24 +52,6 @@ soft first sound, and hardly a word of the bot's."""
 _IDLE = State.IDLE
 _TURN_TAIL = 0.2
 """Seconds kept after the last sound when the audio of a whole turn is handed over."""
-
-
-class TurnPredictor(Protocol):
-    """Taker of the sound of turns at their pauses (`EndOfTurn.predict`)."""
-
-    def paused(self, microphone: Microphone, pause: float, sound: Samples) -> None:
-        """Take a pause of 0.2 s in an open turn.
-
-        Args:
-            microphone: Whose.
-            pause: Where it began, media time.
-            sound: The turn up to now, its last 8 s: int16 mono at 16 kHz.
-        """
-        ...
-
-    def resumed(self, microphone: Microphone) -> None:
-        """Take notice that the pause is over, or the turn."""
-        ...
 
 
 def is_damaged(data: bytes, sample_rate: int) -> bool:
@@ -116,12 +96,11 @@ class Microphone:
         answer: The decision on the frame that was asked about last.
         loudspeakers: What knows the echo of what the bot says, so that it is no speech; None without echo
             guard.
-        canceller: What takes that echo out of the sound before; None without one.
+        front_end: What is done to the sound before it is judged; its canceller takes that echo out of it.
     """
 
     # An instance that has a dictionary, and more than thirty attributes, is three times as large.
     __slots__ = (
-        "_arrivals",
         "_bank",
         "_barge_in",
         "_by_hand",
@@ -133,24 +112,21 @@ class Microphone:
         "_keeps_turns",
         "_opened",
         "_predictor",
-        "_reblocker",
         "_restarts",
         "_ring",
         "_settings",
         "_silence",
         "_sound",
         "_stage_failed",
-        "_staged",
-        "_stages",
         "_thinning",
         "_to_vad",
         "_turn",
         "_vad_blocks",
         "_whole",
         "answer",
-        "canceller",
         "damaged",
         "detection",
+        "front_end",
         "last_packet",
         "loudspeakers",
         "machine",
@@ -170,7 +146,7 @@ class Microphone:
         stage_failed: Callable[[Microphone, Stage, Exception], None],
         decision_logs: DecisionLogs | None = None,
         vad: DetectorName = "default",
-        predictor: TurnPredictor | None = None,
+        predictor: TurnPredictor[Microphone] | None = None,
         second_opinion: NetworkName | None = None,
         near_voice: bool = False,
         thinning: Thinning | None = None,
@@ -191,11 +167,9 @@ class Microphone:
             self.machine = RecordedMachine(turns, start, decision_logs.open_log(peer, track, start))
         self._format = format
         self._settings = turns
-        self._stages = list(stages)
         self._deliver = deliver
         self._stage_failed = stage_failed
-        self._reblocker = Reblocker(format.frame_samples)
-        self._staged = Reblocker(format.frame_samples)
+        self.front_end = FrontEnd(format, stages, self.machine)
         self._to_vad = vad_resampler(format.sample_rate) if format.sample_rate != SAMPLE_RATE else None
         self._vad_blocks = Reblocker(FRAME_SAMPLES)
         self._opened = 0.0
@@ -218,8 +192,6 @@ class Microphone:
         self._silence = Silence()
         self.last_packet: float | None = None
         self.loudspeakers: Loudspeakers | None = None
-        self.canceller: EchoCanceller | None = None
-        self._arrivals = Arrivals()
         self._barge_in = False
 
     @property
@@ -243,9 +215,7 @@ class Microphone:
             len(data) == self._whole
             and last is not None
             and now - last < RESTART_AFTER
-            and not self._reblocker.carried
-            and not self._stages
-            and self.canceller is None
+            and self.front_end.is_idle
             and (self._bank is None or not self._bank.gathers())
         ):
             self.last_packet = now
@@ -332,7 +302,7 @@ class Microphone:
         if self._restarts != restarts:
             return
         clock, machine = self._clock, self.machine
-        for frame in self._frames(samples, now) if frames is None else frames:
+        for frame in self.front_end.frames(samples, now, self._fail_stage) if frames is None else frames:
             clock.heard(len(frame), now)
             media = clock.media
             self._ring.append(media, frame)
@@ -359,46 +329,13 @@ class Microphone:
         if frames is None:
             clock.received(len(samples), now)
 
-    def _frames(self, samples: Samples, now: float) -> Iterable[Samples]:
-        """Frames that a packet completes."""
-        blocks = self._reblocker.process(samples)
-        return blocks if self.canceller is None and not self._stages else self._processed(blocks, now)
-
-    def _processed(self, blocks: Sequence[Samples], now: float) -> Iterator[Samples]:
-        for block in blocks:
-            for cleaned in (block,) if self.canceller is None else self._clean(self.canceller, block, now):
-                yield from self._stage(cleaned)
-
-    def _stage(self, frame: Samples) -> Sequence[Samples]:
-        return self._staged.process(self._run_stages(frame)) if self._stages else (frame,)
-
-    def _run_stages(self, frame: Samples) -> Samples:
-        for stage in tuple(self._stages):
-            try:
-                processed = stage.process(frame, self._format)
-                if processed.dtype != np.int16 or processed.ndim != 1:
-                    raise TypeError(
-                        f"a stage must return int16 of shape (m,), not {processed.dtype} {processed.shape}"
-                    )
-                frame = processed
-            except Exception as error:  # noqa: BLE001 - user code; one peer's bad stage must not end the room
-                self._stages.remove(stage)
-                self._stage_failed(self, stage, error)
-        return frame
-
-    def _clean(self, canceller: EchoCanceller, frame: Samples, now: float) -> Iterator[Samples]:
-        if not canceller.active:
-            self._arrivals.settle()
-        for placed, at in self._arrivals.take(frame, now):
-            yield canceller.clean(placed, at, self.machine.in_speech)
-
     def _hear_held(self, now: float) -> None:
         """Hear what waits for packets that do not come."""
-        if self.canceller is not None:
-            for placed, at in self._arrivals.release():
-                cleaned = self.canceller.clean(placed, at, self.machine.in_speech)
-                staged = self._stage(cleaned)
-                self._hear_now(self._take(cleaned, now, self._barge_in, self._restarts, staged))
+        for cleaned, staged in self.front_end.release(self._fail_stage):
+            self._hear_now(self._take(cleaned, now, self._barge_in, self._restarts, staged))
+
+    def _fail_stage(self, stage: Stage, error: Exception) -> None:
+        self._stage_failed(self, stage, error)
 
     def _detected(self, frame: Samples) -> Sequence[Samples]:
         """Frames for voice detection that a frame completes, at its sample rate."""
@@ -529,13 +466,8 @@ class Microphone:
         self.settle()
         self.track = track
         self._hear_held(self.media)
-        self._forget_echo()
+        self.front_end.forget_echo()
         self._forget_noise()
-
-    def _forget_echo(self) -> None:
-        self._arrivals.reset()
-        if self.canceller is not None:
-            self.canceller.reset()
 
     def _forget_noise(self) -> None:
         self._silence.end()
@@ -547,8 +479,6 @@ class Microphone:
         """Forget the past: what comes next is unrelated to what came before."""
         # A packet that is just being heard, or waits for it, is the past, too.
         self._restarts += 1
-        self._reblocker.clear()
-        self._staged.clear()
         self._vad_blocks.clear()
         self._ring.clear()
         if self._sound is not None:
@@ -557,9 +487,7 @@ class Microphone:
         self.last_packet = None
         self.detection.restart()
         self._silence.end()
-        self._forget_echo()
-        for stage in self._stages:
-            stage.reset()
+        self.front_end.clear()
 
     @property
     def _pre_roll(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
+
 import numpy as np
 
 from fishjam_agents.audio.samples import Samples
@@ -9,6 +11,26 @@ from fishjam_agents.audio.vad import SAMPLE_RATE
 
 SECONDS = 8.0
 """Seconds that are kept: what Smart Turn v3 looks at; of its last 4 s alone it says the same."""
+
+MicrophoneT = TypeVar("MicrophoneT", contravariant=True)
+
+
+class TurnPredictor(Protocol[MicrophoneT]):
+    """Taker of the sound of turns at their pauses (`EndOfTurn.predict`)."""
+
+    def paused(self, microphone: MicrophoneT, pause: float, sound: Samples) -> None:
+        """Take a pause of 0.2 s in an open turn.
+
+        Args:
+            microphone: Whose.
+            pause: Where it began, media time.
+            sound: The turn up to now, its last 8 s: int16 mono at 16 kHz.
+        """
+        ...
+
+    def resumed(self, microphone: MicrophoneT) -> None:
+        """Take notice that the pause is over, or the turn."""
+        ...
 
 
 class TurnSound:

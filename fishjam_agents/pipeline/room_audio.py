@@ -288,7 +288,7 @@ class RoomAudio:
             return self._mixer.add(peer, track)
         microphone = self._make_microphone(peer, track, self._deliver)
         if self._context.hearing.echo == "aec3":
-            microphone.canceller = self._make_canceller()
+            microphone.front_end.canceller = self._make_canceller()
         return microphone
 
     def _make_canceller(self) -> EchoCanceller:

@@ -92,7 +92,7 @@ class AudioOutput:
     @property
     def active(self) -> bool:
         """True while a reply is under way."""
-        return self._schedule.active
+        return bool(self._schedule.replies)
 
     @property
     def paused(self) -> bool:

@@ -89,7 +89,8 @@ class Reply:
     def take(self, samples: int) -> Samples:
         """Give the next audio, up to `samples`, and move on."""
         unsent = self.written - self.position
-        samples = min(samples, unsent)
+        if samples > unsent:
+            samples = unsent
         if samples and samples == unsent == len(self._parts[-1]):
             # A model that speaks in real time: what was written last is what goes out.
             self.position += samples

@@ -7,8 +7,6 @@ after a pause it repeats at most `rewind` plus one chunk, nothing of it a second
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +14,10 @@ from fishjam_agents.audio.formats import FRAMES_PER_SECOND
 from fishjam_agents.audio.gain import fade_in, fade_out
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.events import Heard
-from fishjam_agents.playout.background_mixer import BackgroundMixer, BackgroundState
+from fishjam_agents.playout.background_mixer import BackgroundMixer
 from fishjam_agents.playout.estimate import FishjamPlayoutEstimate
 from fishjam_agents.playout.reply import Reply
+from fishjam_agents.playout.sent_chunk import SentChunk, make_sent
 from fishjam_agents.playout.settings import PlayoutSettings
 from fishjam_agents.session import PlayoutEstimate
 
@@ -33,30 +32,6 @@ _UNSETTLED = 16
 """Chunks after which those that have been played are let go of, if nobody asked meanwhile."""
 
 
-class _Sent(NamedTuple):
-    """A chunk that was sent.
-
-    Attributes:
-        reply: What it is of; None for the background alone and for what fades a reply out.
-        start: Index of its first sample in the reply.
-        length: Samples.
-        background: Where the background was before it.
-        tail: What it fades out, without the background; None for all other chunks.
-    """
-
-    reply: Reply | None
-    start: int
-    length: int
-    background: BackgroundState | None
-    tail: Samples | None
-
-
-# Fifty are made a second and call, and a call of the class takes four times as long.
-_make_sent: Callable[[tuple[Reply | None, int, int, BackgroundState | None, Samples | None]], _Sent] = (
-    partial(tuple.__new__, _Sent)
-)
-
-
 class Schedule:
     """The playout of one bot's track. Times are loop time in seconds; audio is int16 mono, shape (n,).
 
@@ -66,6 +41,7 @@ class Schedule:
         estimate: Tells what the room has heard of the track; None estimates it by Fishjam's rules.
 
     Attributes:
+        replies: Those under way: begun, and neither played to their end nor interrupted; for reading.
         paused: Whether replies are being held.
         lead: Audio kept ahead of real time, seconds; grows at underruns.
         underruns: How often the audio of an unfinished reply ran out at the listener.
@@ -88,9 +64,9 @@ class Schedule:
         self._keep = round((self._settings.rewind + _FADE) * sample_rate) + self._chunk
         self._max_buffer = self._settings.max_buffer * sample_rate
         self._estimate = FishjamPlayoutEstimate(sample_rate) if estimate is None else estimate
-        self._replies: list[Reply] = []
-        self._sent: list[_Sent] = []
-        self._last: _Sent | None = None
+        self.replies: list[Reply] = []
+        self._sent: list[SentChunk] = []
+        self._last: SentChunk | None = None
         self._voiced = float("-inf")
         self._counted = 0
         self._fade_next = False
@@ -103,22 +79,17 @@ class Schedule:
         self.may_begin: Callable[[str], bool] | None = None
 
     @property
-    def active(self) -> bool:
-        """True while a reply is under way: begun, and neither played to its end nor interrupted."""
-        return bool(self._replies)
-
-    @property
     def rests(self) -> bool:
         """True while time alone brings nothing to do: no chunk that will be due, no end to be reached."""
         if self.background is not None:
             return False
-        replies = self._replies
+        replies = self.replies
         return not replies or (replies[0].position == replies[0].written and not replies[0].generated)
 
     @property
     def current(self) -> str | None:
         """Id of the reply that is playing or next to play."""
-        return self._replies[0].id if self._replies else None
+        return self.replies[0].id if self.replies else None
 
     @property
     def until(self) -> float:
@@ -127,7 +98,7 @@ class Schedule:
 
     def find(self, reply: str) -> Reply | None:
         """The live reply of that id; None when it has ended or never began."""
-        for candidate in self._replies:
+        for candidate in self.replies:
             if candidate.id == reply:
                 return candidate
         return None
@@ -142,7 +113,7 @@ class Schedule:
         """
         if self.find(reply) is not None:
             return
-        replies = self._replies
+        replies = self.replies
         place = len(replies)
         while place and not replies[place - 1].position and replies[place - 1].priority < priority:
             place -= 1
@@ -155,7 +126,7 @@ class Schedule:
             False when nothing was kept: the reply is dead or the buffer is full.
         """
         target, buffered = None, len(samples)
-        for each in self._replies:
+        for each in self.replies:
             buffered += each.written - each.position
             if each.id == reply:
                 target = each
@@ -178,13 +149,13 @@ class Schedule:
             Whether more may be sent now.
         """
         estimate = self._estimate
-        for reply in self._replies:
+        for reply in self.replies:
             if self.paused and not reply.is_uninterruptible:
                 return True
             if not reply.position:
                 if self.may_begin is not None and not self.may_begin(reply.id):
                     return True
-            elif 0 < now - estimate.end < 1 and reply.unsent and not self._fade_next:
+            elif 0 < now - estimate.end < 1 and reply.written > reply.position and not self._fade_next:
                 self._underrun()
             while estimate.end < now + self.lead and (unsent := reply.written - reply.position):
                 if unsent < self._chunk and not reply.generated:
@@ -213,7 +184,7 @@ class Schedule:
         if len(self._sent) >= _UNSETTLED:
             self._settle(now)
         under = None if background is None else background.state
-        self._sent.append(_make_sent((reply, start, length, under, tail)))
+        self._sent.append(make_sent((reply, start, length, under, tail)))
         estimate.send(now, length)
         self._voiced = estimate.end
         return voice if background is None else background.under(voice)
@@ -222,7 +193,7 @@ class Schedule:
         """Give the chunks of the background that are due where nothing is said."""
         background = self.background
         while background is not None and background.sounds and self._estimate.end < now + self._settings.lead:
-            self._sent.append(_make_sent((None, 0, self._chunk, background.state, None)))
+            self._sent.append(make_sent((None, 0, self._chunk, background.state, None)))
             self._estimate.send(now, self._chunk)
             yield background.alone(self._chunk)
 
@@ -247,7 +218,7 @@ class Schedule:
 
     def _next_to_send(self) -> Reply | None:
         """The reply that has audio to send now."""
-        for reply in self._replies:
+        for reply in self.replies:
             if self.paused and not reply.is_uninterruptible:
                 return None
             if not reply.position and self.may_begin is not None and not self.may_begin(reply.id):
@@ -260,7 +231,8 @@ class Schedule:
 
     def _underrun(self) -> None:
         self.underruns += 1
-        self.lead = min(self.lead + _GROWTH, max(self.lead, self._settings.max_lead))
+        if self.lead < self._settings.max_lead:
+            self.lead = min(self.lead + _GROWTH, self._settings.max_lead)
 
     def pause(self, now: float) -> Samples | None:
         """Hold the replies: what was sent and not heard counts as unsent again.
@@ -272,11 +244,11 @@ class Schedule:
         if self.paused:
             return None
         self.paused = True
-        if not self.audible(now) or (self._replies and self._replies[0].is_uninterruptible):
+        if not self.audible(now) or (self.replies and self.replies[0].is_uninterruptible):
             return None
         return self._fade_away(self._rollback(now), now)
 
-    def _fade_away(self, dropped: _Sent | None, now: float) -> Samples:
+    def _fade_away(self, dropped: SentChunk | None, now: float) -> Samples:
         """Audio that follows a cut: what would have come next, faded to zero.
 
         Args:
@@ -301,8 +273,8 @@ class Schedule:
         if not self.paused:
             return
         self.paused = False
-        if self._replies and self._replies[0].position and not self._replies[0].is_uninterruptible:
-            self._replies[0].rewind(round(self._settings.rewind * self._rate), self._rate)
+        if self.replies and self.replies[0].position and not self.replies[0].is_uninterruptible:
+            self.replies[0].rewind(round(self._settings.rewind * self._rate), self._rate)
             self._fade_next = True
 
     def interrupt(self, now: float) -> tuple[list[Heard], Samples | None]:
@@ -312,8 +284,8 @@ class Schedule:
             What was heard of each that was under way, oldest first, and what `pause` returns.
         """
         tail = self._fade_away(self._rollback(now), now) if self.audible(now) else None
-        heard = [reply.heard(reply.position, self._rate) for reply in self._replies]
-        self._replies.clear()
+        heard = [reply.heard(reply.position, self._rate) for reply in self.replies]
+        self.replies.clear()
         self.paused = False
         self._fade_next = False
         return heard, tail
@@ -334,9 +306,9 @@ class Schedule:
             # Of one that had not begun to play nothing is faded out: the reply before it goes on.
             sounds = self._sounds(target, now) or (dropped is not None and dropped.tail is not None)
             tail = self._fade_away(dropped, now) if sounds else _SILENCE
-        if target is self._replies[0]:
+        if target is self.replies[0]:
             self._fade_next = False
-        self._replies.remove(target)
+        self.replies.remove(target)
         return target.heard(target.position, self._rate), tail
 
     def _sounds(self, reply: Reply, now: float) -> bool:
@@ -365,17 +337,17 @@ class Schedule:
         """Take the replies whose last sample has been played."""
         self._settle(now)
         ended = []
-        while self._replies:
-            reply = self._replies[0]
+        while self.replies:
+            reply = self.replies[0]
             if not reply.generated or reply.unsent or any(sent.reply is reply for sent in self._sent):
                 break
-            self._replies.pop(0)
+            self.replies.pop(0)
             ended.append(reply.heard(reply.written, self._rate))
         return ended
 
     def heard(self, now: float, reply: str | None = None) -> Heard | None:
         """Return the part of a live reply that has been heard by now; of the current one without an id."""
-        target = next(iter(self._replies), None) if reply is None else self.find(reply)
+        target = next(iter(self.replies), None) if reply is None else self.find(reply)
         if target is None:
             return None
         self._settle(now)
@@ -403,11 +375,11 @@ class Schedule:
             self._last, self._counted = last, counted
             del self._sent[:gone]
 
-    def _forget_played(self, sent: _Sent) -> None:
+    def _forget_played(self, sent: SentChunk) -> None:
         if sent.reply is not None:
             sent.reply.forget(sent.start + sent.length - self._keep)
 
-    def _rollback(self, now: float) -> _Sent | None:
+    def _rollback(self, now: float) -> SentChunk | None:
         """Count what was sent and not heard as unsent: the cut falls between two chunks.
 
         Returns:

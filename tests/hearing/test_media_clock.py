@@ -83,7 +83,7 @@ def test_what_waits_for_the_rest_of_its_frame_is_not_behind(size: int) -> None:
     listener = Listener()
     for _ in range(200):
         listener.hear(np.zeros(size), size)
-        waiting = listener.microphone._reblocker.carried / RATE
+        waiting = listener.microphone.front_end.carried / RATE
         assert listener.microphone.media == pytest.approx(listener.now - waiting, abs=1e-6)
 
 

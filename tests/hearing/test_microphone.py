@@ -13,8 +13,9 @@ from fishjam_agents.audio.formats import AudioFormat
 from fishjam_agents.audio.resampling import resample
 from fishjam_agents.audio.vad import Decision
 from fishjam_agents.audio.vad_plain import Energy
-from fishjam_agents.hearing.microphone import Microphone, TurnPredictor
+from fishjam_agents.hearing.microphone import Microphone
 from fishjam_agents.hearing.stages import Stage
+from fishjam_agents.hearing.turn_sound import TurnPredictor
 from fishjam_agents.turns.machine import SpeechStarted, TurnEnded, TurnEvent, TurnStarted
 from fishjam_agents.turns.settings import TurnSettings
 from tests.pipeline.conftest import speech
@@ -27,7 +28,7 @@ class Listener:
         self,
         rate: int = 16000,
         stages: Sequence[Stage] = (),
-        predictor: TurnPredictor | None = None,
+        predictor: TurnPredictor[Microphone] | None = None,
         turns: TurnSettings | None = None,
         near_voice: bool = False,
     ) -> None:
@@ -226,7 +227,7 @@ class _Adder:
 
 def _before_a_canceller(*stages: Stage) -> Listener:
     listener = Listener(stages=stages)
-    listener.microphone.canceller = _Adder()  # type: ignore[assignment]
+    listener.microphone.front_end.canceller = _Adder()  # type: ignore[assignment]
     listener.hear(np.zeros(1600))
     # One is lost; the next one waits for what follows.
     listener.now += 0.02

@@ -77,7 +77,7 @@ def test_a_reply_ends_when_its_last_sample_has_been_played() -> None:
     assert line.schedule.collect(line.now) == []
     line.tick(2)
     assert [h.seconds for h in line.schedule.collect(line.now)] == [0.5]
-    assert not line.schedule.active
+    assert not line.schedule.replies
     np.testing.assert_array_equal(line.wave, ramp(0.5))
 
 

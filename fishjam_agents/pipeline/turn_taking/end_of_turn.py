@@ -78,7 +78,7 @@ _THREAD = _PredictionThread()
 
 
 class EndOfTurnPredictor:
-    """Asks a policy how turns sound, for the microphones of one call (`microphone.TurnPredictor`).
+    """Asks a policy how turns sound, for the microphones of one call (`turn_sound.TurnPredictor`).
 
     Args:
         context: The call.
