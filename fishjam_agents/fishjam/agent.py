@@ -395,7 +395,9 @@ class OutgoingTrack:
         session = self.session
         # As `AgentSession._post`.
         return (
-            len(data) <= MAX_CHUNK_BYTES and not session._leaving and session._socket.post(self._encode(data))
+            len(data) <= MAX_CHUNK_BYTES
+            and not session._leaving
+            and session._socket.post(self._encode(data), gather=True)
         )
 
     async def interrupt(self) -> None:

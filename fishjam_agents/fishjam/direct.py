@@ -24,6 +24,7 @@ from websockets.protocol import Protocol, State
 from websockets.streams import StreamReader
 
 from .frames import LARGEST, BinaryFrameWriter, payload_of
+from .gathered_writes import GatheredWrites
 
 T = TypeVar("T")
 
@@ -73,6 +74,7 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         self._queued = 0
         self._read = _buffer_of(self.loop)
         self._write_frame = BinaryFrameWriter().write
+        self._writes = GatheredWrites.shared(self.loop)
         # Whether the next byte to arrive begins a frame that may be read here.
         self._at_frame = False
 
@@ -176,8 +178,17 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
             self._queued += event.opcode is not Opcode.CONT
         super().process_event(event)
 
-    def post(self, message: bytes) -> bool:
-        """Send a binary message at once if the connection is open and nothing waits to be sent.
+    def send_data(self) -> None:
+        """Send what websockets has composed, behind what was posted before."""
+        self._writes.settle()
+        super().send_data()
+
+    def post(self, message: bytes, *, gather: bool = False) -> bool:
+        """Send a binary message if the connection is open and nothing waits to be sent.
+
+        Args:
+            message: The message.
+            gather: Whether it may wait for those of other connections, to the end of this turn of the loop.
 
         Returns:
             False when it was not sent: `send` then waits for what there is to wait for.
@@ -189,7 +200,12 @@ class DirectConnection(ClientConnection, asyncio.BufferedProtocol):
         if protocol.expect_continuation_frame:
             return False
         if len(message) <= LARGEST and not (protocol.writes or protocol.extensions or protocol.debug):
-            transport.write(self._write_frame(message))
+            frame = self._write_frame(message)
+            if gather:
+                self._writes.write(self.loop, transport, frame)
+            else:
+                self._writes.settle()
+                transport.write(frame)
             return True
         protocol.send_binary(message)
         self.send_data()
