@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from fishjam_agents.observe.report import latency
-from fishjam_agents.observe.report.call import SOMEBODY, Call, read_call
+from fishjam_agents.observe.report.call import SOMEBODY, Call
+from fishjam_agents.observe.report.reading import read_call
 
 from ..observe.report_kit import TIMELINE
 from .page_kit import modules, run

@@ -11,8 +11,8 @@ from fishjam_agents.cli.scenario_run import ScenarioRunner
 from fishjam_agents.config.scenario import load_scenario
 from fishjam_agents.events import Event
 from fishjam_agents.observe.answers import Answer, AnswerTracker
-from fishjam_agents.observe.report.call import read_call
 from fishjam_agents.observe.report.latency import response
+from fishjam_agents.observe.report.reading import read_call
 from fishjam_agents.simulation import simulate_fast
 
 ROOT = Path(__file__).parents[2]

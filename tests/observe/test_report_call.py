@@ -12,7 +12,8 @@ from fishjam_agents import events
 from fishjam_agents.events import Event, Heard
 from fishjam_agents.observe import Timeline
 from fishjam_agents.observe.report import latency, tables
-from fishjam_agents.observe.report.call import Call, Span, ToolRun, read_call
+from fishjam_agents.observe.report.call import Call, Span, ToolRun
+from fishjam_agents.observe.report.reading import read_call
 from fishjam_agents.observe.report.unanswered import why_unanswered
 
 A, B = ("alice", "track-a"), ("bob", "track-b")

@@ -11,7 +11,7 @@ import pytest
 from fishjam_agents import SpeechHandle
 from fishjam_agents.backends import Parrot, port
 from fishjam_agents.events import Heard
-from fishjam_agents.observe.report.call import read_call
+from fishjam_agents.observe.report.reading import read_call
 from fishjam_agents.observe.timeline import Timeline
 from fishjam_agents.pipeline import AgentPipeline
 from fishjam_agents.testing import MemoryCall, Scripted, Step

@@ -14,11 +14,12 @@ from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FishjamAgentsError
 from fishjam_agents.observe.latency import timed_replies
 from fishjam_agents.observe.report import tables
-from fishjam_agents.observe.report.call import Call, read_call
+from fishjam_agents.observe.report.call import Call
 from fishjam_agents.observe.report.histogram import histogram
 from fishjam_agents.observe.report.latency import METRICS, Summary, summary
 from fishjam_agents.observe.report.markup import Markup, escaped, joined, tag
 from fishjam_agents.observe.report.plot import NONE, Plot, clock, milliseconds
+from fishjam_agents.observe.report.reading import read_call
 from fishjam_agents.observe.report.sound import EMBEDDED_LIMIT, Sound, embedded
 
 EXACT = 0.02

@@ -11,7 +11,8 @@ import numpy as np
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.errors import FishjamAgentsError, MissingExtraError
 from fishjam_agents.observe.report import latency
-from fishjam_agents.observe.report.call import Call, read_call
+from fishjam_agents.observe.report.call import Call
+from fishjam_agents.observe.report.reading import read_call
 from fishjam_agents.observe.report.sound import peaks
 
 if TYPE_CHECKING:
