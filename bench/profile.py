@@ -34,7 +34,8 @@ STAGES = (
     ("ticks", r"\b_?tick \("),
     (
         "sending",
-        r"(post|_post|write|encode|send\w*|_operation) \(fishjam_agents/(fishjam|protocol|playout/sender)",
+        r"(post\w*|_post|write|settle|_end_turn|encode|send\w*|_operation) "
+        r"\(fishjam_agents/(fishjam|protocol|playout/sender)",
     ),
     ("reading", r"\((fishjam_agents/(fishjam|protocol)|websockets)/"),
     ("echo guard", r"\((fishjam_agents/audio/echo|fishjam_agents/hearing/loudspeaker)"),
