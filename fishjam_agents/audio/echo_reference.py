@@ -149,6 +149,8 @@ class EchoReference:
         if not len(samples):
             return
         end -= self._origin
+        # A backend may have taken one channel out of several.
+        samples = np.ascontiguousarray(samples, np.int16)
         chunk = _Chunk(end - len(samples) / self._rate, end, samples)
         self._sounds.append(chunk)
         chunks = self._chunks

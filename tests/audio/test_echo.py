@@ -129,6 +129,17 @@ def test_an_echo_that_is_gone_is_forgotten_within_two_seconds_and_learned_anew(
     assert max(speaker.play(100)) < 0.0
 
 
+def test_a_voice_may_be_one_channel_of_several() -> None:
+    stereo = np.stack((burst(1), burst(2)), axis=1)
+    reference, plain = EchoReference(16000), EchoReference(16000)
+    reference.sent(stereo[:, 1], 1.0)
+    plain.sent(burst(2), 1.0)
+    window, expected = reference.window(1.0), plain.window(1.0)
+    assert window is not None
+    assert expected is not None
+    np.testing.assert_array_equal(window, expected)
+
+
 def test_a_silent_bot_has_no_echo() -> None:
     reference = EchoReference(16000)
     assert reference.window(1.0) is None
