@@ -233,7 +233,7 @@ def test_a_project_whose_environment_uv_made_is_one_of_uv(tmp_path: Path) -> Non
         (
             "pyproject.toml",
             "[project]\nname = 'app'\n[tool.uv]\n",
-            "uv add 'fishjam-agents[webrtc]",
+            "uv add --raw 'fishjam-agents[webrtc]",
             "uv run pytest",
         ),
         (
@@ -245,7 +245,7 @@ def test_a_project_whose_environment_uv_made_is_one_of_uv(tmp_path: Path) -> Non
         (
             "pyproject.toml",
             "[project]\nname = 'app'\n[build-system]\nbuild-backend = 'uv_build'\n",
-            "uv add 'fishjam-agents[webrtc]",
+            "uv add --raw 'fishjam-agents[webrtc]",
             "uv run pytest",
         ),
         (
@@ -288,6 +288,34 @@ def test_a_project_that_is_there_is_told_what_to_add_and_keeps_its_files(
     )
     if name == ".":
         assert "README.md stay as they were" in said
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+def test_uv_adds_what_a_bot_of_an_integration_needs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "pyproject.toml").write_text(
+        "[project]\nname = 'app'\nversion = '0'\nrequires-python = '>=3.11'\n[tool.uv]\n"
+    )
+    monkeypatch.chdir(app)
+    _, said, _ = command(capsys, "new", "shop", "--backend", "gemini")
+    (line,) = [line.strip() for line in said.splitlines() if "uv add" in line and "--dev" not in line]
+    added = subprocess.run(
+        [*shlex.split(line), "--offline", "--no-sync"],
+        cwd=app,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    if added.returncode and "conflict" not in added.stderr:
+        pytest.skip(f"uv has not all of it in its cache: {added.stderr[-300:]}")
+    assert added.returncode == 0, added.stderr
+    needed = tomllib.loads((app / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert any(need.startswith("fishjam-agents-gemini @ ") for need in needed)
 
 
 def test_a_model_whose_integration_is_missing_comes_with_the_command_that_installs_it(

@@ -33,7 +33,9 @@ class Project:
         words = shlex.join(requirements)
         match self.kind:
             case "uv":
-                return [f"uv add {words}", "uv add --dev pytest"]
+                # Of a folder uv would make a source that is edited in place, unlike those that it depends on.
+                raw = "--raw " if " @ " in words else ""
+                return [f"uv add {raw}{words}", "uv add --dev pytest"]
             case "poetry":
                 return [f"poetry add {words}", "poetry add --group dev pytest"]
             case "pip":
