@@ -185,9 +185,16 @@ class BackendLink:
     def verify_places(self, backend: Backend) -> None:
         """Check that another backend would have places at its accounts, if the call went on with it.
 
+        Accounts are those of the loop: from another thread nothing is checked, and what is full is known when
+        the backend is opened.
+
         Raises:
             LimitReachedError: One is full.
         """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
         places = self._vendors.beside()
         try:
             backend.reserve(places)

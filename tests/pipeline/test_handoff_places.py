@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -145,12 +146,13 @@ class _Line:
         self.link.replace(Replacement(backend, "", (), PastConversation(), opened, None if back else failed))
 
 
+@pytest.mark.timeout(300)
 @given(
     steps=st.lists(st.tuples(backends, st.sampled_from([0.0, 0.5, 60.0])), max_size=6),
     busy=st.booleans(),
     last=st.sampled_from([0.0, 0.7, 200.0]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whoever_has_the_call_has_its_places_and_nobody_else_any(
     steps: Sequence[tuple[port.Backend, float]], busy: bool, last: float
 ) -> None:
@@ -192,6 +194,21 @@ def test_an_account_of_a_part_that_is_full_keeps_the_call_where_it_is(virtual_cl
             assert call.become(_cascade("b", "c"))
             await asyncio.sleep(1.0)
             assert _used() == {"a": 0, "b": 1, "c": 1}
+
+    virtual_clock.run(main())
+
+
+def test_a_bot_may_take_over_from_a_thread(virtual_clock: VirtualClock) -> None:
+    async def main() -> None:
+        _used()
+        call, done = _Call(_cascade("a")), []
+        async with call.running():
+            thread = threading.Thread(target=lambda: done.append(call.become(_cascade("b"))))
+            thread.start()
+            thread.join()
+            await asyncio.sleep(1.0)
+            assert done == [True]
+            assert _used() == {"a": 0, "b": 1, "c": 0}
 
     virtual_clock.run(main())
 
