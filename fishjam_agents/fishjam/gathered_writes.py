@@ -18,7 +18,7 @@ _TRIAL_EVERY = 100
 """Writes that are done at once between two trials whether they come together."""
 _RATE = 1 / 8
 _MOST = 64 * 1024
-"""Bytes for one connection that wait: with more a transport has to be asked whether it keeps up."""
+"""Bytes that wait: a hundred frames. More is written at once: a turn after a stall has many."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +26,13 @@ logger = logging.getLogger(__name__)
 class GatheredWrites:
     """Writer of the connections of one loop."""
 
-    __slots__ = ("__weakref__", "_alone", "_gathers", "_mean", "_turn_ends", "_waiting", "_writes")
+    __slots__ = ("__weakref__", "_alone", "_bytes", "_gathers", "_mean", "_turn_ends", "_waiting", "_writes")
 
     _shared: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, GatheredWrites]] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Transport, bytes] = {}
+        self._bytes = 0
         self._gathers = False
         self._turn_ends = False
         self._alone = 0
@@ -66,7 +67,8 @@ class GatheredWrites:
         self._writes += 1
         before = self._waiting.get(transport)
         self._waiting[transport] = data if before is None else before + data
-        if before is not None and len(before) > _MOST:
+        self._bytes += len(data)
+        if self._bytes > _MOST:
             self.settle()
 
     def _end_turn(self) -> None:
@@ -81,7 +83,7 @@ class GatheredWrites:
         """Write what waits now."""
         if not self._waiting:
             return
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting, self._bytes = self._waiting, {}, 0
         for transport, data in waiting.items():
             if transport.is_closing():
                 # Its end is told by its protocol.

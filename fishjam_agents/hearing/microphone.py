@@ -220,7 +220,7 @@ class Microphone:
         ):
             self.last_packet = now
             self._barge_in = barge_in
-            self._hear_whole(np.frombuffer(data, np.int16), now, barge_in)
+            self._hear_whole(data, now, barge_in)
             return True
         if is_damaged(data, self._format.sample_rate):
             self.damaged += 1
@@ -249,18 +249,19 @@ class Microphone:
         for question in work:
             self.answer = self.detection.feed(*question)
 
-    def _hear_whole(self, frame: Samples, now: float, barge_in: bool) -> None:
+    def _hear_whole(self, data: bytes, now: float, barge_in: bool) -> None:
         """Hear a packet that is one frame and judged at once, as nearly all are: `_take`, without its steps.
 
         Args:
-            frame: int16 mono at 16 kHz, shape (320,).
+            data: 320 samples of 16-bit little-endian mono PCM at 16 kHz.
             now: Call time at which it came.
             barge_in: Whether the bot has a reply under way.
         """
         clock, machine, thinning = self._clock, self.machine, self._thinning
+        frame: Samples = np.frombuffer(data, np.int16)
         clock.heard(FRAME_SAMPLES, now)
         media = clock.media
-        self._ring.append(media, frame)
+        self._ring.append(media, data)
         if self._turn is not None:
             self._turn.append((media, frame))
         in_speech, loudspeakers = machine.state is not _IDLE, self.loudspeakers

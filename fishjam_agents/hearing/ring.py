@@ -18,10 +18,15 @@ UNTIL_SUSPECTED = 1.1
 before its onset, which may be 1 s ago where it was taken for noise at first (`turns.machine`)."""
 
 
+def _samples(frame: Samples | bytes) -> Samples:
+    return frame if isinstance(frame, np.ndarray) else np.frombuffer(frame, np.int16)
+
+
 class Ring:
     """20 ms frames of the last moments, each with the media time at which it ends.
 
-    Frames are kept as they come, not copied: whoever else keeps one shares it.
+    Frames are kept as they come, not copied: whoever else keeps one shares it. A packet that is one frame is
+    kept as its bytes, a seventh less: nearly all go without having been asked for.
 
     Args:
         seconds: How long they are kept.
@@ -31,12 +36,12 @@ class Ring:
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._kept = round(seconds * FRAMES_PER_SECOND)
-        self._frames: list[Samples] = []
+        self._frames: list[Samples | bytes] = []
         self._ends = array("d")
         self._next = 0
 
-    def append(self, end: float, frame: Samples) -> None:
-        """Keep a frame; the oldest goes."""
+    def append(self, end: float, frame: Samples | bytes) -> None:
+        """Keep a frame, or the 16-bit little-endian PCM that it is; the oldest goes."""
         frames, at = self._frames, self._next
         if len(frames) < self._kept:
             frames.append(frame)
@@ -54,7 +59,7 @@ class Ring:
         """The same, each with the media time at which it ends."""
         frames, ends, oldest = self._frames, self._ends, self._next
         ordered = zip(ends[oldest:] + ends[:oldest], frames[oldest:] + frames[:oldest], strict=True)
-        return [(end, frame) for end, frame in ordered if end > start + 1e-6]
+        return [(end, _samples(frame)) for end, frame in ordered if end > start + 1e-6]
 
     def last(self, samples: int) -> Samples:
         """The last samples: int16 mono, shape (samples,), zeros before the first frame."""
@@ -62,7 +67,7 @@ class Ring:
         missing = samples
         for back in range(1, len(self._frames) + 1):
             # Of what is not full yet the newest is the last one as well.
-            frame = self._frames[self._next - back]
+            frame = _samples(self._frames[self._next - back])
             pieces.append(frame[-missing:])
             missing -= len(pieces[-1])
             if not missing:

@@ -36,5 +36,12 @@ def test_it_gives_the_last_frames(
     # No copies: a frame that a turn keeps as well is there once.
     assert all(got is frame for (_, got), (_, frame) in zip(timed, expected, strict=True))
     assert all(got is frame for got, (_, frame) in zip(ring.since(start), expected, strict=True))
+    packets = Ring(seconds)
+    for end, frame in zip(ends, frames, strict=True):
+        packets.append(end, frame.astype("<i2").tobytes())
+    for (end, got), (at, frame) in zip(packets.timed(start), expected, strict=True):
+        assert end == at
+        np.testing.assert_array_equal(got, frame)
+    np.testing.assert_array_equal(packets.last(samples), ring.last(samples))
     said = np.concatenate([np.zeros(samples, np.int16), *(frame for _, frame in kept)])
     np.testing.assert_array_equal(ring.last(samples), said[-samples:])
