@@ -1,5 +1,5 @@
 # Everything runs through uv, which builds the environment on first use.
-.PHONY: setup format lint types quick test native sanitize distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema templates docs protocol screenshots
+.PHONY: setup format lint types quick test native sanitize mypyc distributions scenarios alike test-compat soak soak-calls quality bench demo clients events schema templates docs protocol screenshots
 
 setup:            ## build the environment with every member, extra and group
 	uv sync --all-packages --all-extras --all-groups
@@ -28,6 +28,9 @@ native:           ## compile fishjam_agents/audio/native, as `uv sync` does wher
 
 sanitize:         ## the tests of what is compiled, with AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
 	bash .ci/sanitize
+
+mypyc:            ## build the wheel in which mypyc compiled what runs for every frame, and run tests on it
+	bash .ci/mypyc
 
 scenarios:        ## the calls of examples/scenarios, in memory and in real time
 	uv run python -m fishjam_agents simulate examples/parrot/config.yaml examples/scenarios \

@@ -4,7 +4,10 @@ Without a C compiler, or where compiling fails, the build goes on in pure Python
 module is for CPython 3.11 and newer of this platform (`cp311-abi3`), one without for any (`py3-none-any`). An
 editable installation gets the module into the source tree; `python hatch_build.py` compiles it there, too.
 
-Environment: `FISHJAM_AGENTS_PURE_PYTHON=1` compiles nothing. `CFLAGS`, `LDFLAGS` and `CC` as everywhere.
+Environment: `FISHJAM_AGENTS_PURE_PYTHON=1` compiles nothing. `FISHJAM_AGENTS_MYPYC=1` has mypyc compile
+modules in Python beside it, which makes a wheel for one version of CPython; what cannot be compiled then ends
+the build.
+`CFLAGS`, `LDFLAGS` and `CC` as everywhere.
 """
 
 from __future__ import annotations
@@ -24,7 +27,24 @@ from hatchling.builders.macos import process_macos_plat_tag
 
 PACKAGE = "fishjam_agents/audio"
 PURE_PYTHON = "FISHJAM_AGENTS_PURE_PYTHON"
+MYPYC = "FISHJAM_AGENTS_MYPYC"
 LIMITED_API = "0x030B0000"
+
+# What runs for every frame, and what nobody subclasses or replaces: classes that mypyc compiles are closed,
+# and take no value of another type than their signatures say. The decoder of messages is given text to refuse
+# and events are asked for their `__dict__`, so that both stay out.
+_HOT_IN = {
+    "audio": ["company", "echo_reference", "near_voice", "reblock"],
+    "fishjam": ["frames"],
+    "hearing": ["detector_bank", "media_clock", "microphone", "ring", "thinning"],
+    "pipeline": ["replies", "room_audio"],
+    "playout": ["audio_output", "reply", "schedule", "sender", "ticker"],
+    "protocol": ["agent_encoder"],
+    "turns": [
+        *("decision", "decision_log", "judge", "machine", "noise", "resumption", "turn_ending", "voicing"),
+    ],
+}
+HOT = [f"fishjam_agents/{folder}/{name}.py" for folder, names in _HOT_IN.items() for name in names]
 
 # Sums are the same wherever it is built: nothing is reordered, and no multiplication fused into an addition.
 GCC = ["-std=c99", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"]
@@ -36,9 +56,9 @@ class NotCompiledError(Exception):
     """Nothing was compiled; the message says why."""
 
 
-def is_pure(environment: dict[str, str] | os._Environ[str] = os.environ) -> bool:
-    """Return whether the environment asks for Python alone."""
-    return environment.get(PURE_PYTHON, "") not in ("", "0")
+def is_set(variable: str) -> bool:
+    """Return whether the environment asks for it."""
+    return os.environ.get(variable, "") not in ("", "0")
 
 
 def sources_digest(root: Path) -> str:
@@ -99,6 +119,49 @@ def compile_native(root: Path, into: Path) -> Path:
         return whole.replace(into / made.name)
 
 
+def compile_hot(root: Path, into: Path) -> dict[str, str]:
+    """Compile the modules of `HOT` with mypyc.
+
+    Args:
+        root: The folder of pyproject.toml.
+        into: An empty folder for what is made.
+
+    Returns:
+        Each file that was made, with its place in a wheel.
+
+    Raises:
+        NotCompiledError: They could not be compiled; what mypy or the compiler said is on standard error.
+    """
+    from mypyc.build import mypycify
+    from setuptools import Distribution
+    from setuptools.command.build_ext import build_ext
+
+    before = Path.cwd()
+    try:
+        os.chdir(root)
+        # Without the settings of the project: most of what the package imports is not there at a build.
+        options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
+        options += [f"--cache-dir={os.devnull}"]
+        extensions = mypycify(
+            [*options, *HOT],
+            debug_level="0",
+            multi_file=True,
+            target_dir=str(into / "temp"),
+            group_name="fishjam_agents",
+        )
+        command = build_ext(Distribution({"name": "fishjam-agents", "ext_modules": extensions}))
+        command.build_lib = str(into / "lib")
+        command.build_temp = str(into / "temp")
+        command.ensure_finalized()
+        command.run()
+    except (Exception, SystemExit) as error:  # mypyc ends the process that asked it.
+        raise NotCompiledError(f"mypyc: {error}") from error
+    finally:
+        os.chdir(before)
+    made = (file for file in (into / "lib").rglob("*") if file.is_file())
+    return {str(file): file.relative_to(into / "lib").as_posix() for file in made}
+
+
 def platform_tag() -> str:
     """Return the platform in the name of a wheel that is built here (PEP 425)."""
     platform = re.sub(r"[^0-9A-Za-z]", "_", sysconfig.get_platform())
@@ -108,6 +171,10 @@ def platform_tag() -> str:
 class CustomBuildHook(BuildHookInterface[BuilderConfig]):
     """The hook, as hatchling calls it."""
 
+    def dependencies(self) -> list[str]:
+        """Return what a build needs beside setuptools."""
+        return ["mypy>=2.4,<3", "numpy>=1.26,<3"] if is_set(MYPYC) else []
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile before the files of a wheel are gathered.
 
@@ -116,15 +183,18 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
             build_data: Of hatchling; gets the module and the tag of the wheel.
         """
         root = Path(self.root)
-        if is_pure():
+        if is_set(PURE_PYTHON):
             return
         self._scratch = TemporaryDirectory()
+        scratch = Path(self._scratch.name)
         try:
             if version == "editable":
                 compile_native(root, root / PACKAGE)
                 return
-            made = compile_native(root, Path(self._scratch.name))
+            made = compile_native(root, scratch)
         except NotCompiledError as error:
+            if is_set(MYPYC) and version != "editable":
+                raise
             self.app.display_warning(
                 f"fishjam-agents is built without its compiled part, in pure Python: {error}"
             )
@@ -132,10 +202,14 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
         build_data["force_include"][str(made)] = f"{PACKAGE}/{made.name}"
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform_tag()}"
+        if is_set(MYPYC):
+            build_data["force_include"].update(compile_hot(root, scratch))
+            python = f"cp{sys.version_info.major}{sys.version_info.minor}"
+            build_data["tag"] = f"{python}-{python}-{platform_tag()}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what was compiled for the wheel that has it now."""
-        if not is_pure():
+        if not is_set(PURE_PYTHON):
             self._scratch.cleanup()
 
 

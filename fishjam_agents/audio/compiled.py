@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -20,6 +21,9 @@ PURE_PYTHON = "FISHJAM_AGENTS_PURE_PYTHON"
 """In the environment of a program: "1" chooses Python. In that of a build: it compiles nothing."""
 
 _MODULE = "fishjam_agents.audio._native"
+
+_BY_MYPYC = "fishjam_agents__mypyc"
+"""What a wheel holds that was built with FISHJAM_AGENTS_MYPYC (hatch_build.py)."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,5 +101,6 @@ native, reason = choose()
 
 
 def describe() -> str:
-    """Return `yes`, or `no` and why not."""
-    return f"no: {reason}" if native is None else "yes"
+    """Return `yes`, or `no` and why not; and whether mypyc compiled what is in Python."""
+    said = f"no: {reason}" if native is None else "yes"
+    return said if find_spec(_BY_MYPYC) is None else f"{said}, and by mypyc what runs for every frame"

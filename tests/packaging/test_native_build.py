@@ -151,3 +151,26 @@ def test_a_checkout_that_compiles_by_hand_is_told_what_is_missing(project: Path)
     done = run("hatch_build.py", cwd=project, CC="/nowhere/cc")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("not compiled: ")
+
+
+def test_every_module_that_mypyc_compiles_is_there() -> None:
+    assert [name for name in hatch_build.HOT if not (ROOT / name).is_file()] == []
+
+
+@needs_compiler
+@pytest.mark.timeout(300)
+def test_a_build_that_was_asked_for_mypyc_ends_without_it(project: Path) -> None:
+    words = ("-m", "hatchling", "build", "-t", "wheel", "-d", "dist")
+    done = run(*words, cwd=project, FISHJAM_AGENTS_MYPYC="1")  # Most of the modules are not in this copy.
+    assert done.returncode != 0
+    assert "mypyc" in done.stderr
+    assert not list(project.glob("dist/*.whl"))
+    # Nor may it shadow the modules of a checkout, where each of them is edited.
+    made = run(
+        "-c",
+        "from hatchling.build import build_editable; build_editable('.')",
+        cwd=project,
+        FISHJAM_AGENTS_MYPYC="1",
+    )
+    assert made.returncode == 0, made.stderr
+    assert len([file for file in project.rglob("*") if file.suffix in (".so", ".pyd")]) == 1
