@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +12,16 @@ from bench import sounds
 from bench.table import Row, spread
 from fishjam_agents.audio.compiled import native
 from fishjam_agents.audio.detectors import VoiceDetector
-from fishjam_agents.audio.echo import EchoGuard, GuardedFrame
+from fishjam_agents.audio.echo import EchoGuard, make_guard
 from fishjam_agents.audio.echo_levels import Floats
 from fishjam_agents.audio.echo_reference import EchoReference
 from fishjam_agents.audio.formats import FRAME_SECONDS
 from fishjam_agents.audio.samples import Samples
 from fishjam_agents.audio.vad import Detector, default_detector
 from fishjam_agents.audio.vad_batch import DetectorBatch, Question
+
+if TYPE_CHECKING:
+    from fishjam_agents.audio._native import EchoGuard as CompiledGuard
 
 _Feed = Callable[[Sequence[Question]], object]
 
@@ -39,17 +43,21 @@ def _windows(frames: Sequence[Samples]) -> list[Floats | None]:
 
 
 def _turns(
-    count: int, turns: int, frames: Sequence[Samples], windows: Sequence[Floats | None]
+    count: int,
+    turns: int,
+    frames: Sequence[Samples],
+    windows: Sequence[Floats | None],
+    make: Callable[[], EchoGuard | CompiledGuard] = EchoGuard,
 ) -> list[list[Question]]:
     """Frames that `count` microphones, each at another place of the conversation, hear in so many turns."""
-    guards = [EchoGuard() for _ in range(count)]
+    guards = [make() for _ in range(count)]
     made = []
     for turn in range(turns):
         asked = []
         for number, guard in enumerate(guards):
             at = (turn + 7 * number) % len(frames)
             window = windows[(at + _ECHO) % len(frames)]
-            playing = None if window is None else GuardedFrame(guard, window)
+            playing = None if window is None else guard.frame(window)
             asked.append(Question(frames[at], in_speech=False, playing=playing))
         made.append(asked)
     return made
@@ -94,12 +102,11 @@ async def measure(quick: bool) -> list[Row]:
             for _ in range(repetitions):
                 together.append(_us(_together(count), _turns(count, turns, frames, windows)))
                 alone.append(_us(_one_by_one(Detector, count), _turns(count, turns, frames, windows)))
-                compiled.append(
-                    _us(_one_by_one(default_detector, count), _turns(count, turns, frames, windows))
-                )
+                heard = _turns(count, turns, frames, windows, make_guard)
+                compiled.append(_us(_one_by_one(default_detector, count), heard))
             rows.append(
                 Row(
-                    f"voice detection of {count} microphones{', the bot speaks' * echo}",
+                    f"voice detection, {count} in turn{', the bot speaks' * echo}",
                     "",
                     f"{spread(compiled, 1, 'us')} a frame" if native is not None else "not compiled",
                     f"in Python {spread(together, 1, 'us')}, one after the other {spread(alone, 1, 'us')}",

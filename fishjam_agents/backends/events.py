@@ -39,11 +39,15 @@ class ReplyTextDelta:
 
     `at` is where in the reply they begin, in seconds of its audio, for backends that know the times of words
     or of sentences. Of several words that were not heard to their end, the share that was counts as heard.
+
+    `broke_off` says that the words given last will not be spoken to their end, `text` is "" then: of them as
+    much counts as heard as there can have been time for.
     """
 
     reply: str
     text: str
     at: float | None = None
+    broke_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,9 @@ class Replies:
             self._emit(events.BackendWarning(message, at=self._now()))
 
     def _text(self, event: port.ReplyTextDelta) -> None:
-        if self._begin(event.reply):
+        if event.broke_off:
+            self._output.break_off(event.reply)
+        elif self._begin(event.reply):
             self._output.add_text(event.reply, event.text, event.at)
             self._emit(events.ReplyText(self._now(), event.reply, event.text))
 

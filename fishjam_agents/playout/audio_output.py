@@ -153,6 +153,12 @@ class AudioOutput:
         if target is not None:
             target.add_text(text, at)
 
+    def break_off(self, reply: str) -> None:
+        """The words of a live reply that were given last are not spoken to their end."""
+        target = self._schedule.find(reply)
+        if target is not None:
+            target.break_off()
+
     def write(self, reply: str, samples: Samples) -> bool:
         """Play audio of a live reply: int16 mono, shape (n,), at the source rate.
 

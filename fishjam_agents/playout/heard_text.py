@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 _PACE = 15.0
 """Letters a second of what has not been spoken to its end: English at 170 words a minute."""
@@ -13,7 +13,12 @@ _WORD = 4
 
 
 def heard_text(
-    pieces: Sequence[tuple[str, float | None]], heard: float, given: float, *, complete: bool
+    pieces: Sequence[tuple[str, float | None]],
+    heard: float,
+    given: float,
+    *,
+    complete: bool,
+    broken: Collection[int] = (),
 ) -> tuple[str, bool]:
     """The words that were heard, and whether their times say so.
 
@@ -25,6 +30,7 @@ def heard_text(
         heard: Seconds that were heard.
         given: Seconds of audio that there are so far.
         complete: Whether that is all.
+        broken: Places of the pieces whose sound broke off: nobody knows where in their words.
     """
     times = [at for _, at in pieces if at is not None]
     if not times or len(times) < len(pieces):
@@ -33,20 +39,26 @@ def heard_text(
             return "", False
         return (text if complete and heard >= given else _beginning(text, heard / given)).strip(), False
     begun = [(text, at) for (text, _), at in zip(pieces, times, strict=True) if at < heard]
-    whole = "".join(text for text, _ in begun)
     if not begun:
         return "", True
+    is_known = not any(place < len(begun) for place in broken)
+    for place in broken:
+        if place < len(begun) - 1:
+            text, at = begun[place]
+            share = (times[place + 1] - at) / max(len(text.strip()) / _PACE, times[place + 1] - at)
+            begun[place] = _beginning(text.rstrip(), share).rstrip() + " ", at
+    whole = "".join(text for text, _ in begun)
     text, at = begun[-1]
     if _is_word(text):
-        return whole.strip(), True
+        return whole.strip(), is_known
     end = times[len(begun)] if len(begun) < len(times) else given
-    if len(begun) == len(times) and not complete:
-        # There is more sound to come of it.
+    if len(begun) - 1 in broken or (len(begun) == len(times) and not complete):
+        # There is more sound to come of it, or there should have been.
         letters = len(whole) - len(text)
         pace = letters / at if letters and at else _PACE
-        end = max(given, at + len(text.strip()) / pace)
+        end = max(end, at + len(text.strip()) / pace)
     if heard >= end:
-        return whole.strip(), True
+        return whole.strip(), is_known
     before = whole[: len(whole) - len(text)]
     return (before + _beginning(text.rstrip(), (heard - at) / (end - at))).strip(), False
 

@@ -27,6 +27,7 @@ class Reply:
 
     __slots__ = (
         "_base",
+        "_broken",
         "_part",
         "_part_start",
         "_parts",
@@ -54,6 +55,7 @@ class Reply:
         self._part = 0
         self._part_start = 0
         self._words: list[tuple[str, float | None]] = []
+        self._broken: tuple[int, ...] = ()
 
     @property
     def unsent(self) -> int:
@@ -73,6 +75,11 @@ class Reply:
     def add_text(self, text: str, at: float | None) -> None:
         """Append words; `at` is where they begin in the audio, seconds, if the backend knows."""
         self._words.append((text, at))
+
+    def break_off(self) -> None:
+        """The words given last are not spoken to their end."""
+        if self._words:
+            self._broken = *self._broken, len(self._words) - 1
 
     def rewind(self, samples: int, sample_rate: int) -> None:
         """Go back to the nearest dip in energy, by at most `samples`; what was heard stays heard.
@@ -147,5 +154,6 @@ class Reply:
         """Return the part a listener has heard after `samples` of this reply."""
         samples = max(samples, self.reached)
         seconds = samples / sample_rate
-        text, exact = heard_text(self._words, seconds, self.written / sample_rate, complete=self.generated)
+        given = self.written / sample_rate
+        text, exact = heard_text(self._words, seconds, given, complete=self.generated, broken=self._broken)
         return Heard(self.id, seconds, text, text_exact=exact)

@@ -161,6 +161,12 @@ def test_a_voice_without_a_stand_in_loses_no_more_than_the_sentence(
     assert [height for height, _ in heights(told)] == [106, *([108] if pieces else []), 110, 116]
     # What made no sound has not been said.
     assert ("And two." in told.text) == bool(pieces)
+    # What was not said to its end has not been heard whole.
+    assert [event.broke_off for event in told.of(port.ReplyTextDelta)] == [
+        *([False, False, True] if pieces else [False]),
+        False,
+        False,
+    ]
     (warning,) = told.of(port.BackendWarning)
     assert warning.message.startswith("a sentence could not be spoken to its end: ")
 

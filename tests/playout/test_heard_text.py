@@ -49,3 +49,33 @@ def test_the_words_that_were_heard(
     expected: tuple[str, bool],
 ) -> None:
     assert heard_text(pieces, heard, given, complete=complete) == expected
+
+
+@pytest.mark.parametrize(
+    ("pieces", "heard", "given", "broken", "expected"),
+    [
+        # Two seconds have time for thirty letters.
+        ([(LONG, 0.0)], 2.0, 2.0, [0], ("We have a table by the window", False)),
+        ([(LONG, 0.0)], 1.0, 2.0, [0], ("We have a table", False)),
+        # What may have been said whole is not known to have been.
+        ([("We have a table. ", 0.0)], 2.0, 2.0, [0], ("We have a table.", False)),
+        # In the middle of a reply.
+        (
+            [("Good evening. ", 0.0), (LONG, 1.0), ("Which one? ", 3.0)],
+            4.0,
+            4.0,
+            [1],
+            ("Good evening. We have a table by the window Which one?", False),
+        ),
+        ([("Good evening. ", 0.0), (LONG, 1.0)], 0.9, 3.0, [1], ("Good", False)),
+        ([("Good evening. ", 0.0), (LONG, 1.0)], 1.0, 3.0, [1], ("Good evening.", True)),
+    ],
+)
+def test_of_words_whose_sound_broke_off_as_much_was_heard_as_had_time(
+    pieces: list[tuple[str, float | None]],
+    heard: float,
+    given: float,
+    broken: list[int],
+    expected: tuple[str, bool],
+) -> None:
+    assert heard_text(pieces, heard, given, complete=True, broken=broken) == expected

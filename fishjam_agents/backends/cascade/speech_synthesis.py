@@ -183,6 +183,8 @@ class SpeechSynthesis:
         try:
             sentence.task.result()
         except BackendError as error:
+            if sentence.sounds:
+                self._emit(port.ReplyTextDelta(self._reply, "", broke_off=True))
             again = self._silent and not sentence.sounds
             if not error.retryable or again or self.sounded is None:
                 raise
