@@ -56,7 +56,7 @@ class DetectorKind:
 
 DETECTORS: dict[str, DetectorKind] = {
     "default": DetectorKind(
-        "vad:default_detector", "webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms"
+        "vad:default_detector", "webrtcvad, SNR of the voice band and pitch; about 0.01 ms of CPU per 20 ms"
     ),
     "webrtc": DetectorKind("vad_plain:Webrtc", "webrtcvad alone; about 0.02 ms of CPU per 20 ms"),
     "energy": DetectorKind(

@@ -247,7 +247,7 @@ def test_the_description_shows_formats_and_settings(make: Make, folder: Path) ->
         "bot": "the built-in AgentPipeline",
         "hears": "room 16000 Hz mono -> voice detection 16000 Hz -> parrot 16000 Hz, whole turns",
         "speaks": "parrot 24000 Hz -> track 24000 Hz -> Fishjam",
-        "vad": "default: webrtcvad, SNR of the voice band and pitch; about 0.03 ms of CPU per 20 ms; "
+        "vad": "default: webrtcvad, SNR of the voice band and pitch; about 0.01 ms of CPU per 20 ms; "
         "preset default",
         "turns": "mode local, end_of_turn fixed, 0.8 s, withdraw 0.3",
         "barge-in": "anybody who speaks for 0.36 s",
