@@ -24,6 +24,7 @@ from typing import Any
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.macos import process_macos_plat_tag
+from packaging.tags import sys_tags
 
 PACKAGE = "fishjam_agents/audio"
 PURE_PYTHON = "FISHJAM_AGENTS_PURE_PYTHON"
@@ -48,7 +49,8 @@ HOT = [f"fishjam_agents/{folder}/{name}.py" for folder, names in _HOT_IN.items()
 
 # Sums are the same wherever it is built: nothing is reordered, and no multiplication fused into an addition.
 GCC = ["-std=c99", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"]
-GCC += ["-fno-fast-math", "-fno-math-errno", "-ffp-contract=off"]
+# Nor does clang make `exp10` of `pow`, which Python does not.
+GCC += ["-fno-fast-math", "-fno-math-errno", "-ffp-contract=off", "-fno-builtin-pow"]
 MSVC = ["/std:c11", "/O2", "/W3", "/fp:precise"]
 
 
@@ -83,8 +85,11 @@ def compile_native(root: Path, into: Path) -> Path:
     """
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise NotCompiledError("this Python has no limited API")
-    from setuptools import Distribution, Extension
-    from setuptools.command.build_ext import build_ext
+    try:
+        from setuptools import Distribution, Extension
+        from setuptools.command.build_ext import build_ext
+    except ImportError as error:
+        raise NotCompiledError(str(error)) from error
 
     is_msvc = sys.platform == "win32"
     extension = Extension(
@@ -94,6 +99,8 @@ def compile_native(root: Path, into: Path) -> Path:
         define_macros=[("Py_LIMITED_API", LIMITED_API), ("NATIVE_SOURCES", f'"{sources_digest(root)}"')],
         extra_compile_args=MSVC if is_msvc else GCC,
         libraries=[] if is_msvc else ["m"],
+        # Linked with -ffast-math, loading it would flush denormals in the whole program (gcc before 13).
+        extra_link_args=[] if is_msvc else ["-fno-fast-math"],
         py_limited_api=True,
     )
     before = Path.cwd()
@@ -111,12 +118,15 @@ def compile_native(root: Path, into: Path) -> Path:
         finally:
             os.chdir(before)
         [made] = Path(scratch, "lib").rglob("_native*")
-        into.mkdir(parents=True, exist_ok=True)
-        whole = into / f".{made.name}.{os.getpid()}"
-        whole.write_bytes(made.read_bytes())
-        whole.chmod(0o755)
-        # A program that has the old one loaded keeps it.
-        return whole.replace(into / made.name)
+        try:
+            into.mkdir(parents=True, exist_ok=True)
+            whole = into / f".{os.getpid()}.{made.name}"
+            whole.write_bytes(made.read_bytes())
+            whole.chmod(0o755)
+            # A program that has the old one loaded keeps it; on Windows it cannot be replaced.
+            return whole.replace(into / made.name)
+        except OSError as error:
+            raise NotCompiledError(str(error)) from error
 
 
 def compile_hot(root: Path, into: Path) -> dict[str, str]:
@@ -164,7 +174,8 @@ def compile_hot(root: Path, into: Path) -> dict[str, str]:
 
 def platform_tag() -> str:
     """Return the platform in the name of a wheel that is built here (PEP 425)."""
-    platform = re.sub(r"[^0-9A-Za-z]", "_", sysconfig.get_platform())
+    # As hatchling has it: a Python of 32 bits on a kernel of 64 is of another platform than the kernel.
+    platform = next(t.platform for t in sys_tags() if not re.match("(many|musl)linux", t.platform))
     return process_macos_plat_tag(platform, compat=False) if sys.platform == "darwin" else platform
 
 

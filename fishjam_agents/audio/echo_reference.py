@@ -150,7 +150,7 @@ class EchoReference:
             return
         end -= self._origin
         # A backend may have taken one channel out of several.
-        samples = np.ascontiguousarray(samples, np.int16)
+        samples = np.require(samples, np.int16, ("C", "A"))
         chunk = _Chunk(end - len(samples) / self._rate, end, samples)
         self._sounds.append(chunk)
         chunks = self._chunks

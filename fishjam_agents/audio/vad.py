@@ -299,8 +299,8 @@ class Detector:
 def default_detector(preset: PresetName = "default") -> Detector | CompiledDetector:
     """Make a detector: the compiled one, a sixth of the price, or `Detector` where there is none.
 
-    Both score the same but for the last digits of single precision, in which they transform a frame: a
-    thousandth in the worst of cases, of which tests hold them to.
+    Both score the same but for the last digits of single precision, in which they transform a frame: some
+    thousandths in the worst of cases. Tests hold them to a hundredth.
 
     Args:
         preset: As `Detector` has it.

@@ -285,6 +285,7 @@ class BackendLink:
         while True:
             started = loop.time()
             served = False
+            opening = self._opening
             account = self._backend.endpoint
             try:
                 async with self._open(attempt, paced) as session:
@@ -303,7 +304,7 @@ class BackendLink:
                 self._left_for_another()
                 continue
             except SessionRefresh as refresh:
-                if loop.time() - started > REFRESH_INTERVAL:
+                if loop.time() - started > REFRESH_INTERVAL and self._opening in (None, opening):
                     attempt += 1
                     continue
                 error = BackendError(
@@ -321,6 +322,11 @@ class BackendLink:
             finally:
                 self._inline = None
             attempt += 1
+            if self._opening not in (None, opening):
+                # It had been left for another one: how it ended is no failure of that one.
+                failures, paced, taken_over = 0, False, loop.time()
+                self._left_for_another()
+                continue
             if (replacement := self._outbox.take_replacement()) is not None:
                 # Whoever was to go on goes on at once.
                 self._adopt(replacement)

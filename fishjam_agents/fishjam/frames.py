@@ -18,6 +18,9 @@ _TWO_BYTES = 126
 _KEYS_AT_ONCE = 256
 _KEY_BYTES = 4
 _keys: list[bytes] = []
+if hasattr(os, "register_at_fork"):
+    # Two processes are not to use the same ones.
+    os.register_at_fork(after_in_child=_keys.clear)
 
 LARGEST = 0xFFFF
 """Longest payload of such a frame here, in bytes; longer ones are rare, and websockets' business."""

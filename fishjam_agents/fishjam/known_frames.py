@@ -9,8 +9,10 @@ from __future__ import annotations
 from ..protocol import Track, TrackData, audio_position
 from .frames import LARGEST, head_of
 
-_KEY_BYTES = 32
-"""Beginning of a frame by which it is looked up: both headers and most of the peer's id."""
+_KEY_BYTES = 56
+"""Beginning of a frame by which it is looked up: both headers, the peer's id and the track's beginning."""
+_MAX_HEAD_BYTES = 1024
+"""Longer heads (huge metadata) are not remembered, which bounds it in bytes."""
 _KNOWN = 64
 """Tracks and sizes that are remembered, some 0.4 kB each. When full it starts anew."""
 
@@ -44,7 +46,7 @@ class KnownFrames:
         if position is None:
             return
         head = head_of(len(message)) + message[:position]
-        if len(head) < _KEY_BYTES:
+        if not _KEY_BYTES <= len(head) <= _MAX_HEAD_BYTES:
             return
         if len(self._known) >= _KNOWN:
             self._known.clear()

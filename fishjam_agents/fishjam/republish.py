@@ -45,5 +45,5 @@ async def republish(socket: DirectConnection, tracks: Callable[[], Sequence[Publ
         for track in [track for track in published if track not in tracks()]:
             del published[track]
             await socket.send(encode_remove_track(track.id))
-        if len(published) == len(tracks()):
+        if published.keys() == set(tracks()):
             break

@@ -77,7 +77,8 @@ class FrontEnd:
                     raise TypeError(
                         f"a stage must return int16 of shape (m,), not {processed.dtype} {processed.shape}"
                     )
-                frame = processed
+                # A column of several channels: what is compiled takes samples in a row only.
+                frame = np.require(processed, np.int16, ("C", "A"))
             except Exception as error:  # noqa: BLE001 - user code; one peer's bad stage must not end the room
                 self._stages.remove(stage)
                 failed(stage, error)

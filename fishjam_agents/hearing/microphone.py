@@ -257,7 +257,7 @@ class Microphone:
             now: Call time at which it came.
             barge_in: Whether the bot has a reply under way.
         """
-        clock, machine, thinning = self._clock, self.machine, self._thinning
+        clock, machine, thinning, restarts = self._clock, self.machine, self._thinning, self._restarts
         frame: Samples = np.frombuffer(data, np.int16)
         clock.heard(FRAME_SAMPLES, now)
         media = clock.media
@@ -281,7 +281,8 @@ class Microphone:
             self._predict(events)
         else:
             self._deliver(self, frame, events)
-        clock.received(FRAME_SAMPLES, now)
+        if self._restarts == restarts:
+            clock.received(FRAME_SAMPLES, now)
 
     def _take(
         self,
@@ -327,6 +328,8 @@ class Microphone:
                 self._predict(events)
             else:
                 self._deliver(self, frame, events)
+            if self._restarts != restarts:
+                return
         if frames is None:
             clock.received(len(samples), now)
 

@@ -83,6 +83,8 @@ class CallHandoffs:
         self._record = record
         self._taken_over = taken_over
         self._closed = False
+        # Numbers of who was asked for last, and of who has the call.
+        self._asked = self._taken = 0
 
     def close(self) -> None:
         """Let no other bot go on any more: the call is over."""
@@ -148,16 +150,24 @@ class CallHandoffs:
             FishjamAgentsError: There is no such bot, or it cannot go on.
         """
         name, bot = self.find(handoff.bot)
+        self._asked = asked = self._asked + 1
         await self._tools.connect(bot.mcp)
-        self.become(bot, name, handoff.summary, goes_on=True)
+        if asked < self._taken:
+            raise FishjamAgentsError(f"{self._holder.name} was asked for later than {name}, and has the call")
+        self.become(bot, name, handoff.summary, goes_on=True, asked=asked)
         return _TAKEN_OVER
 
     async def connect_and_become(self, bot: Bot, name: str, summary: str) -> None:
         """Let a bot go on once its MCP servers are connected."""
+        self._asked = asked = self._asked + 1
         await self._tools.connect(bot.mcp)
-        self.become(bot, name, summary)
+        # Who was asked for later, and was ready sooner, keeps the call.
+        if asked >= self._taken:
+            self.become(bot, name, summary, asked=asked)
 
-    def become(self, bot: Bot, name: str, summary: str = "", *, goes_on: bool = False) -> None:
+    def become(
+        self, bot: Bot, name: str, summary: str = "", *, goes_on: bool = False, asked: int = 0
+    ) -> None:
         """Let a bot that `find` gave go on, unless the call is over; its MCP servers are connected.
 
         Args:
@@ -165,9 +175,12 @@ class CallHandoffs:
             name: Its name.
             summary: What it has to know.
             goes_on: Whether its model speaks by itself, as it also does where one waits for a tool.
+            asked: Its number among those that were asked for; 0 where it is asked for now.
         """
         if self._closed:
             return
+        self._asked += not asked
+        self._taken = asked or self._asked
         goes_on = goes_on or self._tools.is_awaited
         self._switch(_Holder(name, bot, summary), _GO_ON if goes_on else None)
         self._context.start_hook("on_handoff", summary)
@@ -237,6 +250,17 @@ class CallHandoffs:
         self._switch(back, f"{words} {_TELL}" if goes_on else None, back=True)
         context.start_hook("on_handoff", words)
 
+    def _lead_to(self, name: str) -> None:
+        """Know a bot's handoff, though it took several to come to it."""
+        known, ways = dict(self._handoffs), [self._handoffs]
+        while ways and name not in known:
+            for wanted in ways.pop(0).values():
+                further = make_bot(wanted, self.backend).handoffs
+                ways.append({other: way for other, way in further.items() if other not in known})
+                known = {**further, **known}
+        if name in known:
+            self._handoffs = {**self._handoffs, name: known[name]}
+
     def resume(self, name: str, instructions: str | None) -> None:
         """Go on as the bot that a process was that is lost; before the first session is opened."""
         first = self._first
@@ -245,6 +269,7 @@ class CallHandoffs:
             bot = first.bot
         else:
             try:
+                self._lead_to(name)
                 name, bot = self.find(name)
             except FishjamAgentsError as error:
                 why = "The call goes on as %s: %s"

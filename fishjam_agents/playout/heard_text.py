@@ -45,7 +45,8 @@ def heard_text(
     for place in broken:
         if place < len(begun) - 1:
             text, at = begun[place]
-            share = (times[place + 1] - at) / max(len(text.strip()) / _PACE, times[place + 1] - at)
+            lasts = max(times[place + 1] - at, 0.0)
+            share = lasts / max(len(text.strip()) / _PACE, lasts, 1 / _PACE)
             begun[place] = _beginning(text.rstrip(), share).rstrip() + " ", at
     whole = "".join(text for text, _ in begun)
     text, at = begun[-1]

@@ -19,7 +19,7 @@ from tests.audio.detector_streams import KINDS, Sum, loudspeakers, sound, stream
 
 pytestmark = pytest.mark.skipif(native is None, reason=f"not compiled: {reason}")
 
-BOUND = 1e-3
+BOUND = 1e-2
 """Of a difference in any number of a decision. Either transforms frames in single precision, and numpy's
 transform adds in another order: what a loud hum leaves of a quiet band differs most."""
 SILENCE = np.zeros(FRAME_SAMPLES, np.int16)

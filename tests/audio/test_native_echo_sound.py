@@ -280,4 +280,5 @@ def test_nothing_is_left_of_either():
     use()
     gc.collect()
     assert [sys.getrefcount(each) for each in held] == counts
-    assert sys.getallocatedblocks() - before < 50
+    # Other threads allocate, too; a leak would be of hundreds.
+    assert sys.getallocatedblocks() - before < 250

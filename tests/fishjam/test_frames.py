@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -320,6 +321,23 @@ def test_websockets_reads_what_is_posted_between_pongs(said: list[bytes]) -> Non
 
     expected = [[(Opcode.BINARY, message), (Opcode.PONG, message[:3])] for message in said]
     assert frames_of(asyncio.run(scenario())) == [written for pair in expected for written in pair]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_has_keys_of_its_own() -> None:
+    writer = BinaryFrameWriter()
+    writer.write(b"hello")
+    reading, writing = os.pipe()
+    child = os.fork()
+    key = writer.write(b"hello")[2:6]
+    if child == 0:
+        os.write(writing, key)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 4) != key
+    os.close(reading)
+    os.close(writing)
 
 
 def test_every_frame_has_a_key_of_its_own() -> None:

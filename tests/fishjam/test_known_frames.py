@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fishjam_agents.fishjam import known_frames
 from fishjam_agents.fishjam.frames import payload_of
 from fishjam_agents.fishjam.known_frames import KnownFrames
-from fishjam_agents.protocol import Track, TrackData, TrackDataEncoder, decode_agent_response
+from fishjam_agents.protocol import Track, TrackData, TrackDataEncoder, TrackType, decode_agent_response
 
 ALICE = ("a7c2b9e0-alice-of-the-room", Track("alice-microphone", 2, '{"type":"microphone"}'))
 SCREEN = ("a7c2b9e0-alice-of-the-room", Track("alice-screen-sound", 2, "null"))
@@ -76,3 +76,21 @@ def test_only_so_many_tracks_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
         known.learn(message, parsed(frame(message)))
         assert known.read(frame(message), 0) is not None
         assert len(known._known) <= 4
+
+
+def test_two_tracks_of_one_peer_are_known_side_by_side() -> None:
+    known, peer = KnownFrames(), "0f8fad5b-d9cb-469f-a165-70867728950e"
+    messages = [
+        TrackDataEncoder(peer, Track(f"{number}5a7a0c0-0000", TrackType.AUDIO, "{}")).encode(bytes(640))
+        for number in range(2)
+    ]
+    for message in messages:
+        known.learn(message, parsed(frame(message)))
+    assert all(known.read(frame(message), 0) is not None for message in messages)
+
+
+def test_what_is_remembered_of_a_track_is_bounded() -> None:
+    known = KnownFrames()
+    message = TrackDataEncoder("alice", Track("track", TrackType.AUDIO, "x" * 15_000)).encode(bytes(640))
+    known.learn(message, parsed(frame(message)))
+    assert known.read(frame(message), 0) is None

@@ -69,6 +69,9 @@ def test_the_words_that_were_heard(
         ),
         ([("Good evening. ", 0.0), (LONG, 1.0)], 0.9, 3.0, [1], ("Good", False)),
         ([("Good evening. ", 0.0), (LONG, 1.0)], 1.0, 3.0, [1], ("Good evening.", True)),
+        # Times of a backend that are in no order, and words that are none.
+        ([("hello ", 5.0), ("next one ", 3.0)], 6.0, 6.0, [0], ("next one", False)),
+        ([(" ", 0.0), ("b c ", 0.0)], 6.0, 6.0, [0], ("b c", False)),
     ],
 )
 def test_of_words_whose_sound_broke_off_as_much_was_heard_as_had_time(

@@ -10,6 +10,7 @@ import pytest
 
 from fishjam_agents import AgentPipeline
 from fishjam_agents.backends import port as p
+from fishjam_agents.events import BotChanged, Event
 from fishjam_agents.pipeline.mcp_servers import CallMcpServers
 from fishjam_agents.testing import MemoryRoom, Scripted
 from fishjam_agents.tools.mcp_server import McpServer
@@ -106,3 +107,42 @@ def test_a_call_that_ends_while_a_server_starts_leaves_nothing_behind(server: Mc
 
 def _names(tools: Iterable[p.ToolDeclaration]) -> list[str]:
     return [tool.name for tool in tools]
+
+
+def test_who_is_asked_for_last_keeps_the_call_from_who_is_ready_later(server: McpServer) -> None:
+    class Slow(AgentPipeline):
+        instructions = "slow"
+        mcp = (server,)
+
+    class Quick(AgentPipeline):
+        instructions = "quick"
+
+    changed: list[str] = []
+
+    def told(event: Event) -> None:
+        if isinstance(event, BotChanged):
+            changed.append(event.bot)
+
+    def connecting() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("connect mcp")]
+
+    async def main() -> None:
+        bot = AgentPipeline()
+        bot.backend = backend = Scripted(offers=p.Capabilities(tools=True))
+        bot.observers.append(told)
+        async with MemoryRoom() as room, asyncio.timeout(PATIENT):
+            running = asyncio.create_task(bot.run(room.session, room=room))
+            while not backend.sessions:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            bot.become(Slow)
+            while not connecting():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            bot.become(Quick)
+            while connecting():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
+            bot.stop()
+            await running
+
+    asyncio.run(main())
+    assert changed == ["Quick"]

@@ -127,6 +127,8 @@ static PyObject *expect(PyObject *self, PyObject *given_bands, PyObject *given_l
 
 /* EchoGuard. */
 
+static void frame_dealloc(PyObject *);
+
 static PyObject *guard_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"margin", NULL};
@@ -148,6 +150,11 @@ static PyObject *guard_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     }
     PyObject *module = self->echo == NULL ? NULL : PyType_GetModule(type);
     self->frame = module == NULL ? NULL : PyObject_GetAttrString(module, "GuardedFrame");
+    if (self->frame != NULL && (!PyType_Check(self->frame) ||
+                                PyType_GetSlot((PyTypeObject *)self->frame, Py_tp_dealloc) != (void *)frame_dealloc)) {
+        PyErr_SetString(PyExc_TypeError, "GuardedFrame was replaced");
+        Py_CLEAR(self->frame);
+    }
     if (self->frame == NULL) {
         Py_DECREF(self);
         return NULL;
