@@ -85,8 +85,11 @@ def test_a_file_that_may_not_be_read_is_told_with_what_to_do(
     path = folder / name
     path.write_bytes(b"x" * 2_000_000)
     path.chmod(0)
-    with as_nobody(), pytest.raises(ConfigError) as told:
-        find(path)
+    with as_nobody():
+        if name == "voice.onnx" and find_spec("piper") is None:
+            pytest.skip("another user may not read what is installed here")
+        with pytest.raises(ConfigError) as told:
+            find(path)
     assert str(told.value) == (
         f"{setting}: {path} cannot be read (Permission denied): let the user read it who runs the bot"
     )
